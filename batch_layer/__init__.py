@@ -1,0 +1,1 @@
+"""Parquet to MongoDB, in Spark: what must be exact."""

@@ -1,0 +1,49 @@
+"""Every error that Peacewatch raises on purpose.
+
+PeacewatchError            one sentence a person can act on; the command line ends with exit code 2
+├── BadInput               what somebody gave us is wrong: field, reason
+│   └── RejectedReport     a drone's message that goes to `reports.rejected`: reason, detail
+├── BadSettings            a setting is wrong or missing
+├── MissingPart            Java, a jar, a binary or a library is not there: what to install
+└── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
+"""
+
+from __future__ import annotations
+
+
+class PeacewatchError(Exception):
+    """An error whose text is one sentence for a person."""
+
+
+class BadInput(PeacewatchError):
+    """Input that is wrong. `field` names the place, `reason` says what is wrong with it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class RejectedReport(BadInput):
+    """A message that is no report. `reason` is one of `fleet.report.REASONS`, `detail` is for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class BadSettings(PeacewatchError):
+    """A setting is wrong or missing; the text names it, never its value when it is a secret."""
+
+
+class MissingPart(PeacewatchError):
+    """Something that must be installed is not; the text says how."""
+
+
+class ServiceUnavailable(PeacewatchError):
+    """A service does not answer now. `retry_after` is seconds, or None where nobody knows."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after

@@ -1,0 +1,105 @@
+"""A drone's report: its form on the wire (JSON, UTF-8, one object a Kafka message, key = `drone_id`).
+
+`docs/contracts.md` is the same for people. Fields of newer firmware are accepted and ignored.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from fleet.errors import RejectedReport
+
+UNKNOWN: Final = "unknown"
+"""Country and city of a report whose place nobody knows."""
+
+MAX_AHEAD: Final = timedelta(minutes=10)
+"""A report this far ahead of the broker's time has a broken clock (docs/design.md, one report)."""
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing flew before; an earlier time is a broken clock, and hours count from here."""
+
+LOW_BATTERY: Final = 20
+"""Percent; a drone is low below this."""
+
+REASONS: Final = (
+    "empty",
+    "too large",
+    "not utf-8",
+    "not json",
+    "not a report",
+    "ahead of time",
+    "too old",
+)
+"""Why a message is no report; one of these is the header `reason` on `reports.rejected`."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Place = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Citizen(msgspec.Struct, frozen=True, gc=False):
+    """Somebody a drone saw. `peace_score` from 1 (unrest) to 10 (peace)."""
+
+    name: Annotated[str, Meta(max_length=1000)]
+    peace_score: Annotated[int, Meta(ge=1, le=10)]
+
+
+class Report(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One minute of one drone. Times are UTC; degrees WGS 84; battery percent 0 to 100."""
+
+    report_id: Id
+    drone_id: Id
+    reported_at: Annotated[datetime, Meta(tz=True)]
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    battery: Annotated[float, Meta(ge=0, le=100)]
+    citizens: list[Citizen]
+    message: str
+    alert: bool
+    country: Place | None = None
+    city: Place | None = None
+
+
+_decoder = msgspec.json.Decoder(Report)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(report: Report) -> bytes:
+    """The message of a report."""
+    return _encoder.encode(report)
+
+
+def decode(value: bytes | None, received_at: datetime) -> Report:
+    """The report of a message that the broker took at `received_at`.
+
+    Raises RejectedReport with one of REASONS; nothing else, whatever the bytes.
+    """
+    if not value:
+        raise RejectedReport("empty", "the message has no value")
+    try:
+        report = _decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise RejectedReport("not a report", str(error)) from None
+    except UnicodeDecodeError as error:
+        raise RejectedReport("not utf-8", f"byte {error.start}: {error.reason}") from None
+    except Exception as error:  # noqa: BLE001 - RecursionError and whatever else garbage makes a parser raise
+        raise RejectedReport("not json", f"{type(error).__name__}: {error}"[:500]) from None
+    check_time(report.reported_at, received_at)
+    return report
+
+
+def check_time(reported_at: datetime, received_at: datetime) -> None:
+    """Raises RejectedReport when a drone's clock cannot be believed."""
+    if reported_at > received_at + MAX_AHEAD:
+        ahead = reported_at - received_at
+        raise RejectedReport("ahead of time", f"reported_at is {ahead} ahead of the broker's time")
+    if reported_at < EARLIEST:
+        raise RejectedReport("too old", f"reported_at {reported_at.isoformat()} is before 1970")
+
+
+def worst_score(report: Report) -> int:
+    """The lowest peace score of the citizens seen; 0 when the drone saw nobody."""
+    return min((citizen.peace_score for citizen in report.citizens), default=0)

@@ -1,0 +1,1 @@
+"""MongoDB to people: the REST API, the live page, the nightly report."""

@@ -1,0 +1,1 @@
+"""The laptop stack and the `peacewatch` command: real services as child processes."""

@@ -1,0 +1,9 @@
+"""Commands: replay and simulate."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""

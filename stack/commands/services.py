@@ -1,0 +1,9 @@
+"""Commands: up, status, down, and the Discord stand-in."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""

@@ -1,0 +1,9 @@
+"""Commands: landing, alerting, notify, record, rejects."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""

@@ -1,0 +1,106 @@
+"""Settings: one frozen object, built once at the start of a process from `PEACEWATCH_*` variables.
+
+Every secret may also come from a file: `PEACEWATCH_MONGO_URI_FILE` names a file that holds `PEACEWATCH_MONGO_URI`.
+Layers never read settings; the command passes each what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet.errors import BadSettings
+
+PREFIX: Final = "PEACEWATCH_"
+SECRETS: Final = ("mongo_uri", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url", "api_tokens")
+
+
+class Settings(BaseSettings):
+    """What runs where. The first five move Peacewatch to bigger machines; the rest has defaults for a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_bootstrap: str | None = Field(
+        None, description="Kafka to use, host:port[,host:port]; unset: a local one is started"
+    )
+    lake: str | None = Field(
+        None, description="where the lake is: a folder or s3://bucket/path; unset: lake/ in the home"
+    )
+    mongo_uri: SecretStr | None = Field(
+        None, description="MongoDB to use, with the database; unset: a local one is started"
+    )
+    spark_master: str = Field("local[2]", description="Spark master that batch jobs run on")
+    discord_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for alerts; unset: a local stand-in"
+    )
+
+    severe_webhook_url: SecretStr | None = Field(None, description="a second webhook that takes the critical incidents")
+    operators_webhook_url: SecretStr | None = Field(None, description="where Peacewatch reports trouble of its own")
+    api_tokens: SecretStr | None = Field(
+        None, description="tokens of the API: token:role[,token:role], viewer or operator"
+    )
+
+    home: Path = Field(Path("var"), description="where local data and logs lie")
+    host: str = Field("127.0.0.1", description="address that local services bind to")
+    kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
+    mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
+    web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
+    airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
+    discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
+    public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
+
+    @property
+    def bootstrap(self) -> str:
+        """The Kafka to talk to, local or not."""
+        return self.kafka_bootstrap or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def lake_location(self) -> str:
+        """The lake's root; the table of reports is `reports` below it."""
+        return (self.lake or str(self.home.resolve() / "lake")).rstrip("/")
+
+    @property
+    def mongo(self) -> str:
+        """The MongoDB URI to talk to, local or not. A secret: it may carry a password."""
+        if self.mongo_uri is not None:
+            return self.mongo_uri.get_secret_value()
+        return f"mongodb://{self.host}:{self.mongo_port}/peacewatch?replicaSet=peacewatch"
+
+    @property
+    def web_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.web_port}").rstrip("/")
+
+    @property
+    def webhook(self) -> str:
+        """The alerts' webhook, the stand-in's where none is set. A secret."""
+        if self.discord_webhook_url is not None:
+            return self.discord_webhook_url.get_secret_value()
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/1/alerts"
+
+
+def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
+    """The settings of the environment. Raises BadSettings that names the variable and the reason, never a value."""
+    environ = os.environ if environ is None else environ
+    try:
+        return Settings(**{**_secrets_from_files(environ), **changes})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSettings(f"{name}: {first['msg']}") from None
+
+
+def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for secret in SECRETS:
+        path = environ.get(f"{PREFIX}{secret.upper()}_FILE")
+        if path:
+            try:
+                found[secret] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise BadSettings(f"{PREFIX}{secret.upper()}_FILE: {error.strerror}: {path}") from None
+    return found
