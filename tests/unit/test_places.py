@@ -1,0 +1,74 @@
+"""The nearest city: exact everywhere on the globe, and nobody's where no city is near."""
+
+from __future__ import annotations
+
+from math import asin, cos, radians, sin, sqrt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.places import EARTH_RADIUS_KM, City, Places
+from speed_layer.places import cities, places, without_sections
+
+latitudes = st.floats(-90, 90)
+longitudes = st.floats(-180, 180)
+some_cities = st.lists(st.builds(City, st.just("c"), st.just("C"), latitudes, longitudes, st.just(1)), max_size=30)
+
+
+def haversine_km(latitude: float, longitude: float, city: City) -> float:
+    north, south = radians(latitude), radians(city.latitude)
+    half_north, half_east = (north - south) / 2, radians(longitude - city.longitude) / 2
+    return (
+        2 * EARTH_RADIUS_KM * asin(min(1, sqrt(sin(half_north) ** 2 + cos(north) * cos(south) * sin(half_east) ** 2)))
+    )
+
+
+@given(some_cities, latitudes, longitudes)
+def test_the_nearest_is_that_of_the_haversine(found, latitude, longitude):
+    nearest = Places(found).nearest(latitude, longitude, within_km=30_000)
+    if not found:
+        assert nearest is None
+    else:
+        best = min(haversine_km(latitude, longitude, city) for city in found)
+        assert nearest is not None
+        assert haversine_km(latitude, longitude, nearest) == pytest.approx(best, abs=0.01)
+
+
+@given(some_cities, latitudes, longitudes, st.floats(1, 15_000))
+def test_nobody_is_further_than_the_reach(found, latitude, longitude, within_km):
+    nearest = Places(found).nearest(latitude, longitude, within_km)
+    best = min((haversine_km(latitude, longitude, city) for city in found), default=40_000.0)
+    if abs(best - within_km) > 0.01:
+        assert (nearest is not None) == (best < within_km)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "expected"),
+    [
+        (50.94, 6.96, ("Köln", "Germany")),
+        (52.52, 13.405, ("Berlin", "Germany")),  # not its quarter Mitte
+        (-33.8688, 151.2093, ("Sydney", "Australia")),
+        (-18.0, -179.9, ("Nasinu", "Fiji")),  # over the date line
+        (0.0, -30.0, None),  # mid-Atlantic
+        (90.0, 0.0, None),
+    ],
+)
+def test_the_shipped_list(latitude, longitude, expected):
+    nearest = places().nearest(latitude, longitude)
+    assert (nearest and (nearest.name, nearest.country)) == expected
+
+
+def test_the_shipped_list_covers_the_world():
+    assert len(cities()) > 30_000
+    assert len({city.country for city in cities()}) > 200
+    assert [city.population for city in cities()] == sorted((city.population for city in cities()), reverse=True)
+
+
+def test_a_part_of_a_larger_city_is_no_city():
+    large = City("Berlin", "Germany", 52.52437, 13.41053, 3_400_000)
+    part, suburb = large._replace(name="Mitte", population=100_000), large._replace(name="Potsdam", population=140_000)
+    far = suburb._replace(latitude=52.39886, longitude=13.06566)
+    twin = large._replace(name="Twin", population=1_000_000)
+    assert without_sections([large, twin, far, part]) == (large, twin, far)
+    assert without_sections([]) == ()
