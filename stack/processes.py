@@ -1,0 +1,104 @@
+"""Child processes: each in a process group of its own, with a log, ended when its parent is no more.
+
+The kernel ends a child when the *thread* that started it ends, so start children from a thread that lives as long as
+they shall.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fleet.errors import MissingPart, ServiceUnavailable
+
+GRACE: Final = 20.0
+"""Seconds between asking a child to stop and killing it: a broker flushes its log in that time."""
+
+_PROBE_EVERY: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running child process. `name` is for people, `log` takes all it says."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, grace: float = GRACE) -> int:
+        """Asks the child to end, kills it after `grace` seconds, and its group with it. Returns its exit code."""
+        if self.alive:
+            self._signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(grace)
+        return self.kill()
+
+    def kill(self) -> int:
+        """Kills the child and all of its group, at once. Returns its exit code."""
+        self._signal(signal.SIGKILL)
+        return self.process.wait()
+
+    def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Waits until `ready()` is true. A child that ends first, or takes longer than `seconds`, is stopped and raises
+        ServiceUnavailable, which names its log."""
+        deadline = time.monotonic() + seconds
+        while self.alive and time.monotonic() < deadline:
+            if ready():
+                return
+            time.sleep(_PROBE_EVERY)
+        what = (
+            f"is not ready after {seconds:.0f} s" if self.alive else f"ended with exit code {self.process.returncode}"
+        )
+        self.stop()
+        raise ServiceUnavailable(f"{self.name} {what}; its log is {self.log}")
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+def start(
+    name: str,
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    when_parent_dies: signal.Signals = signal.SIGKILL,
+) -> Child:
+    """Starts `command`; `env` is added to this process's environment, output is added to the end of `log`.
+
+    `when_parent_dies` is what the kernel sends the child (not its children) when this process crashes.
+    Raises MissingPart when the program is not there.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.which(str(command[0])) is None:
+        raise MissingPart(f"{name}: there is no {command[0]} on this machine")
+    # setpriv sets PR_SET_PDEATHSIG and becomes the command: no Python runs between fork and exec, where a lock held by
+    # another thread would hang it (preexec_fn). It is part of util-linux, which every Debian has.
+    death = ["setpriv", "--pdeathsig", when_parent_dies.name.removeprefix("SIG"), "--"]
+    with log.open("ab") as out:
+        process = subprocess.Popen(  # noqa: S603 - the command is ours
+            [*death, *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            process_group=0,
+        )
+    return Child(name, process, log)

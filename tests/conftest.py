@@ -1,0 +1,84 @@
+"""Real services for the tests that ask for them: started once a run, on free ports, in a folder that goes away.
+
+`kafka` is a bootstrap address, `mongo_uri` a server's URI; `topic` makes topics and `mongo_database` a database that no
+other test sees. A service that does not start fails the tests; it never skips them.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from fleet import topics
+from stack import kafka as kafka_server
+from stack import mongo as mongo_server
+from stack import ports
+from stack.kafka_topics import TOPICS, TopicSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> None:
+    """No setting of the machine reaches a test."""
+    for name in [name for name in os.environ if name.startswith("PEACEWATCH_") and name != "PEACEWATCH_ORIGINAL_DATA"]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run's services, with their logs under log/."""
+    return tmp_path_factory.mktemp("services")
+
+
+@pytest.fixture(scope="session")
+def kafka(services: Path) -> Iterator[str]:
+    """The bootstrap address of a real Kafka, without topics."""
+    broker = kafka_server.start(services, ports.free_port())
+    yield broker.address
+    broker.kill()  # nothing of it is kept, so it need not end well
+
+
+@pytest.fixture(scope="session")
+def mongo_server_uri(services: Path) -> Iterator[str]:
+    server = mongo_server.start(services, ports.free_port())
+    yield server.uri
+    server.kill()
+
+
+@pytest.fixture
+def mongo_uri(mongo_server_uri: str) -> Iterator[str]:
+    """The URI of an empty database of this test's own on a real MongoDB."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield mongo_server_uri.replace(f"/{mongo_server.DATABASE}?", f"/{name}?")
+    with MongoClient[dict[str, Any]](mongo_server_uri) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture
+def mongo_database(mongo_uri: str) -> Iterator[Database[dict[str, Any]]]:
+    """The database of `mongo_uri`."""
+    with MongoClient[dict[str, Any]](mongo_uri, tz_aware=True) as client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def topic(kafka: str) -> Callable[..., str]:
+    """`topic(kind="reports", partitions=2)`: the name of a new topic with the settings of that kind."""
+
+    def make(kind: str = topics.REPORTS, partitions: int = 2) -> str:
+        name = f"{kind}-{uuid.uuid4().hex}"
+        kafka_server.create_topics(kafka, {name: TopicSettings(partitions, TOPICS[kind].config)})
+        return name
+
+    return make
+
+
+@pytest.fixture
+def free_port() -> int:
+    return ports.free_port()
