@@ -1,0 +1,181 @@
+"""What a nightly report says, as data: the JSON form of the report, and the only input of its pages.
+
+Counts are integers; shares 0 to 1; battery percent; peace scores 1 to 10; seconds for durations; times RFC 3339.
+None means that nobody can know: no reports, or a view that has not been made yet.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A figure of the day, of the day before, and the mean of the same week-day over the four weeks before."""
+
+    value: float | None
+    day_before: float | None = None
+    usual: float | None = None
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """The day in five figures."""
+
+    reports: Figure
+    alerts: Figure
+    peace_score: Figure
+    battery: Figure
+    low_drones: Figure
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """An incident of the day. `acknowledged_after` is seconds from its first alert, None: nobody took it up."""
+
+    incident_id: str
+    kind: str
+    severity: str
+    state: str
+    country: str
+    city: str
+    alerts: int
+    since: datetime
+    last: datetime
+    worst_score: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    acknowledged_after: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted, first alert to last."""
+        return (self.last - self.since).total_seconds()
+
+
+class PlaceCount(msgspec.Struct, frozen=True):
+    """Reports and alerts of a country, or of a city of it."""
+
+    country: str
+    reports: int
+    alerts: int
+    city: str = ""
+
+
+class WeekdayCount(msgspec.Struct, frozen=True):
+    """Alerts on one week-day (1 Monday to 7) over the four weeks that end with the day; `days` had reports."""
+
+    weekday: int
+    alerts: int
+    days: int
+
+
+class ScoreCount(msgspec.Struct, frozen=True):
+    """Reports and alerts whose worst citizen had this peace score."""
+
+    peace_score: int
+    reports: int
+    alerts: int
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """The five statistics of the day. Hours are the officers' hours, 24 counts."""
+
+    alerts_by_hour: list[int]
+    usual_by_hour: list[float]
+    countries: list[PlaceCount]
+    cities: list[PlaceCount]
+    weekdays: list[WeekdayCount]
+    scores: list[ScoreCount]
+
+
+class Drone(msgspec.Struct, frozen=True):
+    """One drone of the day; `gap_minutes` is reports expected at one a minute less reports received."""
+
+    drone_id: str
+    country: str
+    battery: float
+    reports: int
+    gap_minutes: int
+    last: datetime
+
+
+class Drones(msgspec.Struct, frozen=True):
+    """Drones seen, low (last report below 20 %), silent (expected, none came), and the ones to look at first."""
+
+    seen: int = 0
+    low: int = 0
+    silent: int | None = None
+    with_gaps: int | None = None
+    worst_batteries: list[Drone] = []
+    longest_gaps: list[Drone] = []
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What was told on Discord, and how fast from the broker's time of the report (milliseconds)."""
+
+    raised: int = 0
+    told: int = 0
+    messages: int = 0
+    latency_p50: float | None = None
+    latency_p99: float | None = None
+    waited: int = 0
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """Can the day be believed. `late` were landed more than an hour after their time; `expected` at one a minute."""
+
+    received: int = 0
+    expected: int | None = None
+    late: int | None = None
+    copies: int | None = None
+    rejected: dict[str, int] = {}
+
+
+class Making(msgspec.Struct, frozen=True):
+    """How the report was made: the version of the lake its figures are true at, and the batch run behind it."""
+
+    version: int
+    batch_version: int | None
+    as_of: datetime | None
+    made_at: datetime
+    batch_run: str | None = None
+    batch_seconds: float | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a revision changed: the name of a figure, before and after."""
+
+    figure: str
+    before: float | None
+    after: float | None
+
+
+class DayReport(msgspec.Struct, frozen=True):
+    """Everything the report of `day` says. `timezone` is the officers' (whole hours from UTC)."""
+
+    day: date
+    timezone: str
+    state: Literal["complete", "incomplete", "empty"]
+    missing: list[str]
+    revision: int
+    changes: list[Change]
+    headline: Headline
+    incidents: list[Incident]
+    incidents_total: int
+    statistics: Statistics
+    drones: Drones
+    delivery: Delivery
+    quality: Quality
+    making: Making
+    link: str = ""
+
+
+def to_json(report: DayReport) -> bytes:
+    """The stored form: keys in a fixed order, so that the same report gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=1)
+
+
+def from_json(text: bytes) -> DayReport:
+    """Raises msgspec.MsgspecError when the bytes are no report."""
+    return msgspec.json.decode(text, type=DayReport)

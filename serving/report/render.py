@@ -1,0 +1,114 @@
+"""Facts -> the report's HTML and PDF, from one template. The same facts give the same bytes.
+
+The PDF is made by WeasyPrint from the same HTML; it needs libpango (script/bootstrap installs it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC
+from typing import Any, Final, NoReturn
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fleet.errors import MissingPart
+from serving.report import charts, facts, figures, words, world
+
+TOP_PLACES: Final = 14
+TOP_CITIES: Final = 6
+TOP_INCIDENTS: Final = 8
+
+_templates: Final = Environment(
+    loader=PackageLoader("serving.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.globals.update(figures=figures, words=words)
+
+
+def to_html(report: facts.DayReport) -> str:
+    """The report as one self-contained page: no script, nothing loaded from elsewhere."""
+    return _templates.get_template("report.html").render(report=report, **_parts(report))
+
+
+def to_pdf(report: facts.DayReport) -> bytes:
+    """The report as PDF, A4. Raises MissingPart when Pango is not installed."""
+    try:
+        from weasyprint import HTML  # noqa: PLC0415 - loads Pango, which a machine that only reads HTML may lack
+    except OSError as error:
+        raise MissingPart(f"the PDF needs Pango; install libpango-1.0-0 and libpangoft2-1.0-0 ({error})") from None
+    # WeasyPrint takes the time of making from here; the report's own time keeps the bytes the same.
+    os.environ["SOURCE_DATE_EPOCH"] = str(int(report.making.made_at.timestamp()))
+    page = to_html(report)
+    document = HTML(string=page, url_fetcher=_fetch_nothing).render()
+    pdf: bytes = document.write_pdf(pdf_identifier=hashlib.sha256(page.encode()).digest()[:16])
+    return pdf
+
+
+def to_picture(report: facts.DayReport) -> bytes:
+    """The first chart as PNG, for Discord."""
+    return charts.to_png(_hours(report))
+
+
+def _parts(report: facts.DayReport) -> dict[str, Any]:
+    statistics = report.statistics
+    return {
+        "cards": _cards(report.headline),
+        "lead": lead(report),
+        "verdict": words.verdict(report.state, report.missing),
+        "shown": report.incidents[:TOP_INCIDENTS],
+        "countries": statistics.countries[:TOP_PLACES],
+        "cities": [place for place in statistics.cities[:TOP_CITIES] if place.alerts],
+        "parts": [(name, start, end, sum(statistics.alerts_by_hour[start:end])) for name, start, end in words.PARTS],
+        "map": Markup(world.to_svg(report.incidents)),  # noqa: S704 - numbers and our own outlines only
+        "hours_chart": _svg(_hours(report), "Alerts by hour of the day"),
+        "weekdays_chart": _svg(charts.weekdays(statistics.weekdays), "Alerts a day by week-day"),
+        "scores_chart": _svg(charts.scores(statistics.scores), "Share of reports with an alert by peace score"),
+        "made_at": report.making.made_at.astimezone(UTC),
+    }
+
+
+def lead(report: facts.DayReport) -> str:
+    """The day in one sentence; also the summary on Discord."""
+    if report.state == "empty":
+        return words.EMPTY_LEAD
+    hourly = report.statistics.alerts_by_hour
+    total = sum(hourly)
+    peak = hourly.index(max(hourly)) if total else None
+    raised = [place for place in report.statistics.countries if place.alerts]
+    return words.summary(total, len(raised), peak, raised[0].country if raised else None)
+
+
+def _hours(report: facts.DayReport) -> Any:
+    return charts.hours(report.statistics.alerts_by_hour, report.statistics.usual_by_hour)
+
+
+def _svg(figure: Any, label: str) -> Markup:
+    return Markup(charts.to_svg(figure, label))  # noqa: S704 - matplotlib's own, of numbers and fixed words
+
+
+def _cards(headline: facts.Headline) -> list[dict[str, str]]:
+    cards = []
+    for name, label in words.FIGURES.items():
+        figure: facts.Figure = getattr(headline, name)
+        digits = {"peace_score": 2, "battery": 1}.get(name, 0)
+        shown = figures.decimal(figure.value, digits) if digits else figures.count(figure.value)
+        if name == "battery" and figure.value is not None:
+            shown += f"{figures.THIN}%"
+        cards.append(
+            {
+                "label": label,
+                "value": shown,
+                "day_before": figures.change(figure.value, figure.day_before, digits),
+                "usual": figures.change(figure.value, figure.usual, digits),
+            }
+        )
+    return cards
+
+
+def _fetch_nothing(url: str, *_args: Any, **_kwargs: Any) -> NoReturn:
+    raise ValueError(f"a report loads nothing from elsewhere: {url[:60]}")

@@ -1,0 +1,60 @@
+"""Every string of the report in one place. Functions where a number decides the words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from serving.report import figures
+
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+PARTS: Final = (("Night", 0, 6), ("Morning", 6, 12), ("Afternoon", 12, 18), ("Evening", 18, 24))
+
+KINDS: Final = {
+    "unrest": "Unrest",
+    "low_battery": "Low battery",
+    "watchword": "Watchword heard",
+    "silent": "Silent drone",
+}
+
+SEVERITIES: Final = ("critical", "high", "moderate")
+
+FIGURES: Final = {
+    "reports": "reports received",
+    "alerts": "alerts raised",
+    "peace_score": "mean peace score",
+    "battery": "mean battery",
+    "low_drones": "drones low on battery",
+}
+
+EMPTY_LEAD: Final = "Nothing was received."
+
+EMPTY_DAY: Final = "No drone reported on this day: the figures are zero because nothing came, not because all was calm."
+
+
+def several(number: int, one: str, many: str | None = None) -> str:
+    """The word for so many: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
+    return one if number == 1 else many or f"{one}s"
+
+
+def verdict(state: str, missing: list[str]) -> str:
+    """The first line: can the day be believed?"""
+    if state == "empty":
+        return EMPTY_DAY
+    if state == "incomplete":
+        reason = "; ".join(missing) or "not every report has been landed yet"
+        return f"This day is not complete: {reason}. The report is made again when it is."
+    return "This day is complete: every report that reached Peacewatch is counted, once."
+
+
+def summary(alerts: int, places: int, peak_hour: int | None, country: str | None) -> str:
+    """The day in a sentence."""
+    if alerts == 0:
+        return "A calm day: no drone raised an alert."
+    text = f"{figures.count(alerts)} {several(alerts, 'alert')} in {places} "
+    text += several(places, "country", "countries")
+    if peak_hour is not None:
+        text += f", most of them between {peak_hour:02d}:00 and {(peak_hour + 1) % 24:02d}:00"
+    if country:
+        text += f"; {country} raised the most"
+    return text + "."

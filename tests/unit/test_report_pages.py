@@ -1,0 +1,107 @@
+"""The report's pages: the same facts give the same bytes, what came from outside is escaped, every figure is there."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import msgspec
+import pytest
+from pypdf import PdfReader
+
+from serving.report import facts, figures, render, world
+from tests import reports
+
+
+def pdf_text(pdf: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+def test_same_facts_give_the_same_bytes():
+    assert render.to_pdf(reports.busy()) == render.to_pdf(reports.busy())
+    assert render.to_picture(reports.busy()) == render.to_picture(reports.busy())
+    assert facts.to_json(reports.busy()) == facts.to_json(reports.busy())
+
+
+def test_json_is_the_whole_report():
+    assert facts.from_json(facts.to_json(reports.busy())) == reports.busy()
+
+
+def test_pdf_holds_the_figures_and_every_script():
+    text = pdf_text(render.to_pdf(reports.busy()))
+    day = reports.busy()
+    assert figures.count(day.headline.reports.value) in text
+    assert figures.count(sum(day.statistics.alerts_by_hour)) in text
+    for _, city, *_ in reports.PLACES[:3]:
+        assert city in text
+
+
+def test_first_page_is_enough_and_details_follow():
+    pages = PdfReader(io.BytesIO(render.to_pdf(reports.busy()))).pages
+    assert len(pages) == 3
+    assert "Incidents that mattered" in pages[0].extract_text()
+    assert "Can this day be believed?" in pages[2].extract_text()
+
+
+def test_text_from_outside_is_escaped():
+    hostile = "<script>alert(1)</script>"
+    incident = msgspec.structs.replace(reports.busy().incidents[0], city=hostile, severity="critical")
+    html = render.to_html(msgspec.structs.replace(reports.busy(), incidents=[incident]))
+    assert hostile not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    html = render.to_html(reports.busy())
+    for loading in ("<script", "<link", "@import", "src=", "url(http"):
+        assert loading not in html
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (reports.empty(), "No drone reported on this day"),
+        (msgspec.structs.replace(reports.busy(), state="incomplete", missing=["2 drones"]), "not complete: 2 drones"),
+        (msgspec.structs.replace(reports.busy(), revision=2, changes=[facts.Change("alerts", 3, 5)]), "revision 2"),
+    ],
+)
+def test_an_unusual_day_says_so(report: facts.DayReport, said: str):
+    assert said in render.to_html(report)
+
+
+def test_an_empty_day_makes_a_report():
+    text = pdf_text(render.to_pdf(reports.empty()))
+    assert "Nothing was received" in text
+    assert "nan" not in text.lower().replace("pan", "")
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (figures.count(1234), "1234"),
+        (figures.count(12345), "12\u202f345"),
+        (figures.count(-12345.4), "\u221212\u202f345"),
+        (figures.count(None), "–"),
+        (figures.percent(999, 1000), "99.9\u202f%"),
+        (figures.percent(1, 1000), "0.1\u202f%"),
+        (figures.percent(0, 5), "0\u202f%"),
+        (figures.percent(1, 0), "–"),
+        (figures.change(150, 100), "+50\u202f%"),
+        (figures.change(5.5, 6.0, 1), "\u22120.5"),
+        (figures.change(1, 0), "–"),
+        (figures.change(0, 0), "±0"),
+        (figures.duration(59), "59\u202fs"),
+        (figures.duration(3900), "1\u202fh\u202f05"),
+        (figures.duration(90000), "1\u202fd\u202f1\u202fh"),
+        (figures.milliseconds(1500), "1.5\u202fs"),
+    ],
+)
+def test_numbers_as_a_newspaper_sets_them(shown: str, expected: str):
+    assert shown == expected
+
+
+def test_no_outline_crosses_the_whole_map():
+    for ring in world.land().split("M")[1:]:
+        points = [float(point.split()[0]) for point in ring.rstrip("Z").split("L") if point]
+        steps = [abs(a - b) for a, b in itertools.pairwise(points)]
+        assert max(steps, default=0) < 180 * world.SCALE
