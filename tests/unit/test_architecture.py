@@ -1,0 +1,178 @@
+"""The rules that the code agreed on (docs/design.md, where code lives), held by reading the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("speed_layer", "batch_layer", "serving")
+ROOMS = ("fleet", *LAYERS, "stack", "dags")
+MAY_IMPORT = {
+    "fleet": {"fleet"},
+    **{layer: {"fleet", layer} for layer in LAYERS},
+    "stack": {"fleet", *LAYERS, "stack"},
+    "dags": {"dags"},  # a schedule and calls: entry points are started as processes, or imported in a task
+}
+MAX_LINES = 300
+IMPURE_MODULES = {
+    *("asyncio", "concurrent", "io", "logging", "multiprocessing", "os", "pathlib", "selectors", "shutil", "signal"),
+    *("socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request"),
+    *("deltalake", "flask", "httpx", "kafka", "psutil", "pymongo", "pyspark", "requests", "rich", "structlog", "typer"),
+}
+IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+
+
+def sources(*rooms: str) -> list[Path]:
+    return sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(tree: ast.AST, *, at_parse_time: bool = False) -> Iterator[tuple[int, str]]:
+    """(line, module) of each import; `at_parse_time` leaves out those inside a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or "")
+        elif not (at_parse_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield from imports(node, at_parse_time=at_parse_time)
+
+
+def wrong_imports(room: str, source: str) -> list[str]:
+    wrong = []
+    for line, module in imports(ast.parse(source), at_parse_time=room == "dags"):
+        top = module.split(".")[0]
+        if module.startswith("."):
+            wrong.append(f"line {line}: relative import; name the module from the root")
+        elif top in ROOMS and top not in MAY_IMPORT[room]:
+            wrong.append(f"line {line}: {room} imports {module}")
+    return wrong
+
+
+def impurities(source: str) -> list[str]:
+    tree = ast.parse(source)
+    modules = [f"line {line}: import {module}" for line, module in imports(tree) if _impure(module)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = [(call.lineno, ast.unparse(call.func)) for call in calls]
+    return modules + [f"line {line}: {name}()" for line, name in named if name in IMPURE_CALLS]
+
+
+def _impure(module: str) -> bool:
+    return module in IMPURE_MODULES or module.split(".", maxsplit=1)[0] in IMPURE_MODULES
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_one_way(room: str) -> None:
+    wrong = {name_of(path): wrong_imports(room, path.read_text()) for path in sources(room)}
+    assert {path: lines for path, lines in wrong.items() if lines} == {}, (
+        "layers import fleet and never each other; dags import none of ours at parse time; only tests import stack"
+    )
+
+
+@pytest.mark.parametrize("path", sources("fleet"), ids=name_of)
+def test_fleet_is_pure(path: Path) -> None:
+    assert impurities(path.read_text()) == [], "fleet has no socket, file, clock or environment: pass values in"
+
+
+@pytest.mark.parametrize("path", sources(*ROOMS, "tests", "bench"), ids=name_of)
+def test_files_are_short(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= MAX_LINES, f"{name_of(path)} has {lines} lines; split it by what its parts are for"
+
+
+@pytest.mark.parametrize("path", sources(*ROOMS), ids=name_of)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    source = path.read_text()
+    assert not source.strip() or ast.get_docstring(ast.parse(source)), f"{name_of(path)} has no docstring"
+
+
+def committed() -> list[Path]:
+    """The text files of the commit, this one left out: it names what it looks for."""
+    told = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / name for name in told.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and path != Path(__file__)]
+
+
+NEVER_COMMITTED = {
+    "a package registry's address": r"pypi\.org|pythonhosted\.org|repo1?\.maven|npmjs\.(org|com)|artifactory|nexus",
+    "a path of somebody's machine": r"(?<![\w.-])/(work|root|home/\w+|Users/\w+)/\w",
+    "a real webhook": r"discord(app)?\.com/api/(v\d+/)?webhooks/\d{17,}/[\w-]{20,}",
+    "a password in a URI": r"\b(mongodb(\+srv)?|kafka|https?)://[^\s:/@{}<>*]+:(?!\*|pass|secret|hunter2)[^\s@/{}<>*]+@",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+}
+
+
+def found_in(text: str) -> list[str]:
+    return [
+        f"line {number}: {what}"
+        for what, pattern in NEVER_COMMITTED.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def test_no_secret_machine_or_registry_is_committed() -> None:
+    found = {}
+    for path in committed():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or a font
+        if len(text) < 2_000_000 and path.name != "requirements.lock":
+            found[name_of(path)] = found_in(text)
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_pages_load_nothing_from_elsewhere() -> None:
+    elsewhere = re.compile(
+        r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//|@import|url\(["']?(?:https?:)?//"""
+    )
+    pages = [path for path in (ROOT / "serving").rglob("*") if path.suffix in {".html", ".css", ".js", ".jinja"}]
+    assert {name_of(path) for path in pages if elsewhere.search(path.read_text(encoding="utf-8"))} == set()
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "complaints"),
+    [
+        ("fleet", "from fleet.report import Report", 0),
+        ("fleet", "import speed_layer.lake", 1),
+        ("speed_layer", "def f():\n    from batch_layer import snapshot", 1),
+        ("serving", "from stack.settings import load", 1),
+        ("serving", "from .app import make", 1),
+        ("dags", "from batch_layer import aggregate", 1),
+        ("dags", "def task():\n    from batch_layer import aggregate", 0),
+        ("stack", "from batch_layer import aggregate\nimport fleet.cube", 0),
+    ],
+)
+def test_the_import_rule_sees(room: str, source: str, complaints: int) -> None:
+    assert len(wrong_imports(room, source)) == complaints
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import time", "from os import environ", "x = open('f')", "datetime.now(UTC)", "from urllib.request import x"],
+)
+def test_the_purity_rule_sees(source: str) -> None:
+    assert impurities(source)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://pypi.org/simple",
+        "open('/work/shared/x')",
+        "mongodb://me:geheim@db/peacewatch",
+        "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnopqrstuvwxyz",
+    ],
+)
+def test_the_rule_of_commits_sees(line: str) -> None:
+    assert found_in(line)
