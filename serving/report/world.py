@@ -46,22 +46,12 @@ def _ring(ring: list[list[float]]) -> str:
     if all(latitude < SOUTH for _, latitude in ring):
         return ""  # Antarctica
     points: list[str] = []
-    for longitude, latitude in _unwrapped(ring):
+    for longitude, latitude in ring:
         x, y = _project(max(SOUTH, min(NORTH, latitude)), longitude)
         point = f"{x:.0f} {y:.0f}"
         if not points or points[-1] != point:
             points.append(point)
     return "M" + "L".join(points) + "Z" if len(points) > 2 else ""
-
-
-def _unwrapped(ring: list[list[float]]) -> list[tuple[float, float]]:
-    """A ring that crosses 180 degrees (Fiji), all on the side of its first point: no line across the whole map."""
-    crosses = all(abs(longitude) > 90 for longitude, _ in ring)
-    side = 1 if ring[0][0] > 0 else -1
-    return [
-        (longitude + 360 * side if crosses and longitude * side < 0 else longitude, latitude)
-        for longitude, latitude in ring
-    ]
 
 
 def _project(latitude: float, longitude: float) -> tuple[float, float]:
