@@ -33,6 +33,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     citizens: list[Citizen] = []
     message: str = ""
     verified: bool = True  # False: read out of a message that is no whole report
+    note: str = ""  # what the rule adds: the nearest charging station, the watchword
+    clears: bool = False  # no alert, but the end of the incident with this key: nobody is told of it but by an edit
 
 
 _decoder = msgspec.json.Decoder(Alert)

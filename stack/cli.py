@@ -6,19 +6,27 @@ import sys
 from typing import NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from fleet.errors import PeacewatchError
-from stack.commands import batch, demo, feed, serve, services, speed
+from stack.commands import alerts, batch, demo, feed, serve, services, speed
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (services, feed, speed, batch, serve, demo):
+for group in (services, feed, speed, alerts, batch, serve, demo):
     group.register(app)
 
 
 def main() -> NoReturn:
     try:
-        app()
+        code = app(standalone_mode=False)
     except PeacewatchError as error:
         print(f"peacewatch: {error}", file=sys.stderr)
         sys.exit(2)
-    sys.exit(0)
+    except TyperException as error:  # a wrong option; without a command, the help
+        print(
+            f"peacewatch: {' '.join(error.format_message().split())}" if len(sys.argv) > 1 else error, file=sys.stderr
+        )
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

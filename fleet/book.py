@@ -1,0 +1,271 @@
+"""The notifier's book: open incidents, the messages that show them, and the alerts that wait to be told.
+
+Pure. `fold` takes an alert in, `fleet.plan` says what to tell next, `told` enters a call that Discord took and gives
+the delivery to write down, `replay` enters a delivery that was written down before. What the book knows of told alerts
+is in the deliveries, of untold ones in `alerts`: it can always be made again from the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fleet import incident as incidents
+from fleet.alert import Alert, Severity
+from fleet.delivery import Delivery, Digest, Method, Slot
+from fleet.incident import Incident, Intervals
+
+REMEMBERED_IDS: Final = 300_000
+"""Ids of alerts by which copies are known; at 90 alerts a second about an hour. 64-bit hashes, 30 MB when full."""
+
+Source = tuple[int, int]
+"""Partition and offset in `alerts`."""
+
+
+class Waiting(NamedTuple):
+    """An alert that nobody was told of yet."""
+
+    alert_id: str
+    severity: Severity
+    received_at: datetime
+    reported_at: datetime
+    source: Source
+
+
+@dataclass
+class Message:
+    """What a Discord message shows: one slot an embed."""
+
+    message_id: str
+    slots: list[Slot]
+    edited_at: datetime
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to Discord: the slots or the digest that the message shows after it, and the alerts newly told."""
+
+    method: Method
+    message_id: str
+    slots: list[Slot]
+    telling: dict[str, list[Waiting]]  # by incident
+    digest: Digest | None = None
+
+    @property
+    def alerts(self) -> int:
+        return sum(len(waiting) for waiting in self.telling.values())
+
+
+@dataclass
+class Book:
+    """See the module. `webhook` names the channel in deliveries."""
+
+    webhook: str = "alerts"
+    intervals: Intervals = field(default_factory=Intervals)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    by_key: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    waiting: dict[str, list[Waiting]] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)  # messages that show something that is no longer so
+    lost: set[str] = field(default_factory=set)  # incidents whose message somebody deleted
+    alone: set[str] = field(default_factory=set)  # incidents of a message that Discord refused
+    plain: set[str] = field(default_factory=set)  # incidents that it refused alone, too: no word of a drone's in them
+    unspeakable: set[str] = field(default_factory=set)  # incidents that it refused even so: only a digest counts them
+    again: set[str] = field(default_factory=set)  # incidents to be told again, since nobody has taken them up
+    digest: Digest | None = None
+    digest_message: str = ""
+    digest_edited_at: datetime | None = None
+    digest_plain: bool = False  # Discord refused the one with names of places
+    seen: dict[int, None] = field(default_factory=dict)
+    posted_at: list[datetime] = field(default_factory=list)  # the last minute's new messages
+
+    def fold(self, alert: Alert, source: Source) -> Incident | None:
+        """Takes an alert in; None when it is a copy of a known one."""
+        if not self._is_new(alert.alert_id):
+            return None
+        current = self.incidents.get(self.by_key.get(alert.incident_key, ""))
+        if current is None or not incidents.takes(current, alert, self.intervals):
+            current = incidents.first(alert)
+            self.incidents[current.incident_id] = current
+            self.by_key[current.key] = current.incident_id
+        incidents.grow(current, alert, self.intervals)
+        waiting = Waiting(alert.alert_id, alert.severity, alert.received_at, alert.reported_at, source)
+        self.waiting.setdefault(current.incident_id, []).append(waiting)
+        return current
+
+    def told(self, call: Call, message_id: str, now: datetime) -> Delivery:
+        """Enters a call that Discord took; gives the delivery."""
+        told = [(incident_id, one) for incident_id, waiting in call.telling.items() for one in waiting]
+        self._enter(call, message_id, now)
+        listed = list(dict.fromkeys([*(slot.incident_id for slot in call.slots), *call.telling]))
+        index = {incident_id: position for position, incident_id in enumerate(listed)}
+        return Delivery(
+            delivery_id=f"{self.webhook}/{message_id}/{int(now.timestamp() * 1000)}",
+            webhook=self.webhook,
+            method=call.method,
+            message_id=message_id,
+            delivered_at=now,
+            incidents=[self._as_told(incident_id) for incident_id in listed],
+            alert_ids=[one.alert_id for _, one in told],
+            digest=call.digest is not None,
+            alert_incidents=[index[incident_id] for incident_id, _ in told],
+            broker_ms=[_ms(now - one.received_at) for _, one in told],
+            drone_ms=[_ms(now - one.reported_at) for _, one in told],
+            slots=call.slots,
+            counted=call.digest,
+        )
+
+    def replay(self, delivery: Delivery) -> None:
+        """Enters a delivery of an earlier notifier. Its message may be older than what a dying one sent: edit anew."""
+        for known in delivery.incidents:
+            self.incidents[known.incident_id] = known
+            newest = self.incidents.get(self.by_key.get(known.key, ""))
+            if newest is None or newest.since <= known.since:
+                self.by_key[known.key] = known.incident_id
+        for alert_id in delivery.alert_ids:
+            self._is_new(alert_id)
+        if delivery.counted is not None:
+            self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
+        else:
+            self.messages[delivery.message_id] = Message(delivery.message_id, delivery.slots, delivery.delivered_at)
+            self.dirty.add(delivery.message_id)
+        if delivery.method == "post":
+            self.posted_at.append(delivery.delivered_at)
+
+    def refresh(self, now: datetime) -> None:
+        """Marks the messages whose incidents have changed by time alone, and drops what is over and told."""
+        for message in list(self.messages.values()):
+            shown = [self.incidents[slot.incident_id] for slot in message.slots]
+            states = [incidents.state(one, now, self.intervals) for one in shown]
+            if any(one.state != current for one, current in zip(shown, states, strict=True)):
+                self.dirty.add(message.message_id)
+            elif set(states) == {"resolved"} and self._is_settled(message):
+                del self.messages[message.message_id]
+        kept = {slot.incident_id for message in self.messages.values() for slot in message.slots}
+        kept |= self.waiting.keys() | self.lost
+        self.again = {id_ for id_, one in self.incidents.items() if incidents.is_due_again(one, now, self.intervals)}
+        for one in [one for one in self.incidents.values() if one.incident_id not in kept]:
+            if incidents.state(one, now, self.intervals) == "resolved":
+                self._forget(one)
+
+    def recovered(self) -> None:
+        """Call after the last `replay`: messages that were told to be over need no edit."""
+        for message in list(self.messages.values()):
+            if all(self.incidents[slot.incident_id].state == "resolved" for slot in message.slots):
+                self.dirty.discard(message.message_id)
+                del self.messages[message.message_id]
+
+    def gone(self, message_id: str) -> None:
+        """Somebody deleted the message: what it stood for must be told anew."""
+        self.dirty.discard(message_id)
+        if message_id == self.digest_message:
+            self.digest_message, self.digest_edited_at = "", None
+            return
+        for slot in self.messages.pop(message_id, Message("", [], datetime.min)).slots:
+            one = self.incidents[slot.incident_id]
+            if one.message_id == message_id:
+                one.message_id = ""
+                self.lost.add(one.incident_id)
+            else:  # it went on in a newer message, which must now stand for this one's alerts, too
+                one.embedded += slot.alerts
+                self.dirty.add(one.message_id)
+
+    def refused(self, call: Call) -> None:
+        """Discord refused the form of `call`: its incidents are told alone, then plainly, then counted in a digest."""
+        shown = {slot.incident_id for slot in call.slots}
+        if call.digest is not None:
+            self.digest_plain = True
+            return
+        if call.method == "post":
+            step = self.alone if len(shown) > 1 else self.unspeakable if shown <= self.plain else self.plain
+            step.update(shown)
+            return
+        self.dirty.discard(call.message_id)
+        self.messages.pop(call.message_id, None)  # it stays as it is; what goes on goes on in new messages
+        for slot in call.slots:
+            one = self.incidents[slot.incident_id]
+            if one.message_id == call.message_id:
+                one.message_id, one.embedded = "", 0
+        self.alone.update(shown)
+
+    def done_through(self, positions: dict[int, int]) -> dict[int, int]:
+        """By partition of `alerts` the offset below which every alert is told; `positions` are the next to read."""
+        through = dict(positions)
+        for waiting in self.waiting.values():
+            for one in waiting:
+                partition, offset = one.source
+                through[partition] = min(through.get(partition, offset), offset)
+        return through
+
+    @property
+    def untold(self) -> int:
+        return sum(len(waiting) for waiting in self.waiting.values())
+
+    def oldest(self, severities: Iterable[Severity]) -> datetime | None:
+        """The broker's time of the oldest untold alert of these severities."""
+        wanted = set(severities)
+        times = [one.received_at for waiting in self.waiting.values() for one in waiting if one.severity in wanted]
+        return min(times, default=None)
+
+    def _enter(self, call: Call, message_id: str, now: datetime) -> None:
+        for incident_id, told in call.telling.items():
+            left = self.waiting[incident_id][len(told) :]
+            if left:
+                self.waiting[incident_id] = left
+            else:
+                del self.waiting[incident_id]
+        if call.method == "post":
+            self.posted_at = [at for at in self.posted_at if now - at < timedelta(minutes=1)] + [now]
+        if call.digest is not None:
+            self._enter_digest(call.digest, message_id, now)
+            return
+        self.dirty.discard(message_id)
+        self.messages[message_id] = Message(message_id, call.slots, now)
+        for slot in call.slots:
+            self._enter_slot(slot, call.method, message_id, now)
+
+    def _enter_slot(self, slot: Slot, method: Method, message_id: str, now: datetime) -> None:
+        one = self.incidents[slot.incident_id]
+        if method == "post":
+            if one.message_id in self.messages and one.message_id != message_id:
+                self.dirty.add(one.message_id)  # it must say that the incident goes on elsewhere
+            one.message_id, one.told_at = message_id, now
+            for marks in (self.lost, self.alone, self.again):
+                marks.discard(slot.incident_id)
+        if one.message_id == message_id:
+            one.embedded = slot.alerts
+
+    def _enter_digest(self, digest: Digest, message_id: str, now: datetime) -> None:
+        self.digest, self.digest_message, self.digest_edited_at = digest, message_id, now
+
+    def _as_told(self, incident_id: str) -> Incident:
+        """As it is without the alerts that still wait: those will be folded again by whoever replays."""
+        one = self.incidents[incident_id]
+        return msgspec.structs.replace(one, alerts=one.alerts - len(self.waiting.get(incident_id, ())))
+
+    def _is_new(self, alert_id: str) -> bool:
+        key = hash(alert_id)
+        if key in self.seen:
+            return False
+        self.seen[key] = None
+        if len(self.seen) > REMEMBERED_IDS:
+            del self.seen[next(iter(self.seen))]
+        return True
+
+    def _is_settled(self, message: Message) -> bool:
+        if message.message_id in self.dirty:
+            return False
+        return not any(slot.incident_id in self.waiting for slot in message.slots)
+
+    def _forget(self, one: Incident) -> None:
+        del self.incidents[one.incident_id]
+        if self.by_key.get(one.key) == one.incident_id:
+            del self.by_key[one.key]
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)

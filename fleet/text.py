@@ -1,0 +1,67 @@
+"""Text from drones, made harmless for Discord, and lengths by Discord's own unit. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_MARKDOWN: Final = frozenset("\\*_~`|>#-+[]()<@:.!&")
+"""Characters that mean something to Discord's markdown, its mentions, its time stamps or its link finder.
+
+A backslash before one shows the character itself (Discord's help page, Markdown Text 101).
+"""
+
+_ISOLATE: Final = "\u2068"
+_POP: Final = "\u2069"
+"""First strong isolate and its end (Unicode UAX 9): a right-to-left name does not turn what stands beside it."""
+
+_DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
+"""Controls, format marks (overrides of direction too), lone surrogates: nothing a person would see.
+
+The joiner of emoji and of some scripts is the exception.
+"""
+
+_JOINERS: Final = frozenset("\u200c\u200d")
+ELLIPSIS: Final = "…"
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 code units, the unit of Discord's limits."""
+    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+
+
+def plain(text: str, limit: int) -> str:
+    """`text` as Discord shows it word for word, at most `limit` UTF-16 units, cut with an ellipsis.
+
+    Escapes are never cut in two, nor a character outside the basic plane.
+    """
+    pieces = [_harmless(character) for character in " ".join(text[: 4 * limit + 4].split())]
+    return _fit(pieces, limit, cut=len(text) > 4 * limit + 4)
+
+
+def isolated(text: str, limit: int) -> str:
+    """`plain`, and its direction does not leak. Empty stays empty."""
+    shown = plain(text, limit - 2)
+    return f"{_ISOLATE}{shown}{_POP}" if shown else ""
+
+
+def _harmless(character: str) -> str:
+    if character in _JOINERS:
+        return character
+    if unicodedata.category(character) in _DROPPED:
+        return ""
+    return f"\\{character}" if character in _MARKDOWN else character
+
+
+def _fit(pieces: list[str], limit: int, cut: bool) -> str:
+    if limit <= 0:
+        return ""
+    if not cut and sum(map(units, pieces)) <= limit:
+        return "".join(pieces)
+    kept, room = [], limit - units(ELLIPSIS)
+    for piece in pieces:
+        room -= units(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept).rstrip() + ELLIPSIS

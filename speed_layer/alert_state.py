@@ -1,0 +1,94 @@
+"""The compacted topic `alert-state`: what the rules remember of each partition of `reports`, and at which offset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import msgspec
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from structlog import get_logger
+
+from fleet.rules import Memory
+from speed_layer.forever import NotYet
+
+log = get_logger()
+
+
+class Saved(msgspec.Struct):
+    """One message of the topic; its key is `alerting/<topic id>/<partition>`."""
+
+    offset: int
+    low: list[str] = []
+
+
+@dataclass
+class Partition:
+    """A partition of `reports` as it is judged: `memory` is true before `offset`."""
+
+    offset: int = 0
+    memory: Memory = field(default_factory=Memory)
+    is_changed: bool = False
+
+    def advance(self, offset: int) -> None:
+        self.offset, self.is_changed = offset, True
+
+
+class AlertState:
+    """Reads and writes the topic `topic` for the input `source`.
+
+    A source that was deleted and made again has another id, and is judged from its beginning.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, source: str, producer: KafkaProducer) -> None:
+        self._bootstrap, self._topic, self._producer = bootstrap, topic, producer
+        self._source_id = _topic_id(bootstrap, source)
+
+    def save(self, partitions: Mapping[int, Partition]) -> None:
+        """Returns when the broker has them. Raises KafkaError."""
+        sent = []
+        for number, partition in partitions.items():
+            value = msgspec.json.encode(Saved(partition.offset, sorted(partition.memory.low)))
+            sent.append(self._producer.send(self._topic, value, key=self._key(number)))
+        for future in sent:
+            future.get(timeout=60)
+        for partition in partitions.values():
+            partition.is_changed = False
+
+    def load(self, numbers: Sequence[int]) -> dict[int, Partition]:
+        """The partitions as last saved, new ones from the beginning."""
+        wanted = {self._key(number): number for number in numbers}
+        found = {number: Partition() for number in numbers}
+        for key, value in self._read():
+            if key in wanted and value is not None:
+                saved = msgspec.json.decode(value, type=Saved)
+                found[wanted[key]] = Partition(saved.offset, Memory(set(saved.low)))
+        return found
+
+    def _key(self, partition: int) -> bytes:
+        return f"alerting/{self._source_id}/{partition}".encode()
+
+    def _read(self) -> list[tuple[bytes, bytes | None]]:
+        records: list[tuple[bytes, bytes | None]] = []
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
+        with closing(consumer):
+            found = consumer.partitions_for_topic(self._topic)
+            if not found:
+                raise NotYet(f"the topic {self._topic} is not there yet")
+            partitions = [TopicPartition(self._topic, partition) for partition in found]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            consumer.seek_to_beginning(*partitions)
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                for batch in consumer.poll(timeout_ms=500).values():
+                    records += [(record.key or b"", record.value) for record in batch]
+        return records
+
+
+def _topic_id(bootstrap: str, topic: str) -> str:
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","))) as admin:
+        for found in admin.describe_topics([topic]):
+            if found["error_code"] == 0:
+                return str(found["topic_id"])
+    raise NotYet(f"the topic {topic} is not there yet")

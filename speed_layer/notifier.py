@@ -1,0 +1,184 @@
+"""`alerts` to Discord: tells every alert, in messages that people can read. Depends on Kafka alone.
+
+A session, and the order that loses nothing:
+
+1. Become the active notifier of this webhook (`lease`).
+2. Make the book again: what was told, from `deliveries`; then what was not, from `alerts`.
+3. Take alerts in and make the next call (`fleet.plan`), each time:
+   a. check that this is still the active one;
+   b. send;
+   c. write the delivery, and wait until the broker has it.
+4. Commit, at most once a second, how far every alert is told. Never beyond an alert whose delivery is not written.
+
+A crash between b and c repeats a message; nothing is ever missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from msgspec import MsgspecError
+from structlog import get_logger
+
+from fleet import alert as wire
+from fleet import topics
+from fleet.alert import Alert
+from fleet.book import Book
+from fleet.incident import Intervals
+from fleet.plan import Policy, next_call
+from speed_layer import forever
+from speed_layer.delivery import Sender
+from speed_layer.lease import Lease, Lost
+from speed_layer.ledger import Ledger
+
+log = get_logger()
+
+MOST_WAITING: Final = 100_000
+"""Alerts held in memory; while so many wait, the rest wait in Kafka."""
+
+BUSY_MS: Final = 50
+IDLE_MS: Final = 500
+"""How long one poll waits for alerts; it returns at once when there is one."""
+
+
+@dataclass(frozen=True)
+class NotifierConfig:
+    """`webhook` names the channel in `deliveries`; `takes` says which alerts it tells."""
+
+    bootstrap: str
+    webhook: str = "alerts"
+    group: str = "peacewatch-notifier"
+    alerts: str = topics.ALERTS
+    deliveries: str = topics.DELIVERIES
+    intervals: Intervals = field(default_factory=Intervals)
+    policy: Policy = field(default_factory=Policy)
+    takes: Callable[[Alert], bool] = lambda _alert: True
+
+
+def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -> None:
+    """Until `stop` is set. Kafka may come and go."""
+
+    def session() -> None:
+        lease = Lease(config.bootstrap, f"{config.group}-{config.webhook}", config.deliveries)
+        with closing(lease):
+            if _become_active(lease, stop):
+                with closing(new_sender()) as sender, closing(Session(config, lease, sender, stop)) as active:
+                    active.run()
+
+    forever.run(session, stop, "notifier", yields=(Lost,))
+
+
+def _become_active(lease: Lease, stop: Event) -> bool:
+    told = False
+    while not stop.is_set():
+        if lease.join(timeout=1.0):
+            return True
+        if not told:
+            log.info("standing by: another notifier is active, or the broker has not decided yet")
+            told = True
+    return False
+
+
+class Session:
+    """The active notifier, from the moment it becomes so."""
+
+    def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, stop: Event) -> None:
+        self._config, self._lease, self._sender, self._stop = config, lease, sender, stop
+        self.book = Book(config.webhook, config.intervals)
+        self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=config.bootstrap.split(","),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_min_bytes=1,
+            max_poll_records=1000,
+        )
+        self._positions: dict[int, int] = {}
+        self._refreshed_at = float("-inf")
+        self._needed = self._recover()
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            self._renew()
+            self._take_in()
+            while self._call_once():
+                pass
+            self._refresh()
+        self._renew(now=True)
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False)
+        self._ledger.close()
+
+    def _recover(self) -> dict[int, int]:
+        partitions = self._partitions(self._config.deliveries)
+        told = self._ledger.replay(self.book, {p.partition: self._lease.committed(p) for p in partitions})
+        sources = self._partitions(self._config.alerts)
+        self._consumer.assign(sources)
+        starts = self._consumer.beginning_offsets(sources)
+        for source in sources:
+            self._positions[source.partition] = max(starts[source], self._lease.committed(source) or 0)
+            self._consumer.seek(source, self._positions[source.partition])
+        log.info("active", webhook=self._config.webhook, deliveries=told, open_messages=len(self.book.messages))
+        return self._ledger.needed_from(self.book)
+
+    def _take_in(self) -> None:
+        busy = bool(self.book.waiting or self.book.dirty)
+        if self.book.untold >= MOST_WAITING:
+            time.sleep(BUSY_MS / 1000)
+            return
+        for records in self._consumer.poll(timeout_ms=BUSY_MS if busy else IDLE_MS).values():
+            for record in records:
+                self._take(record)
+                self._positions[record.partition] = record.offset + 1
+
+    def _take(self, record: Any) -> None:
+        try:
+            alert = wire.decode(record.value or b"")
+        except MsgspecError as error:
+            log.error(  # noqa: TRY400 - a reason, not a trace
+                "a message that is no alert", partition=record.partition, offset=record.offset, reason=error
+            )
+            return
+        if self._config.takes(alert):
+            self.book.fold(alert, (record.partition, record.offset))
+
+    def _call_once(self) -> bool:
+        """Makes the next call, if there is one now; whether Discord took it."""
+        now = datetime.now(UTC)
+        call = next_call(self.book, self._config.policy, now, self._sender.allowance())
+        if call is None:
+            return False
+        self._lease.check()
+        message_id = self._sender.send(call, self.book)
+        if message_id is None:
+            return False
+        self._ledger.write(self.book.told(call, message_id, datetime.now(UTC)), self._stop)
+        return True
+
+    def _renew(self, now: bool = False) -> None:
+        offsets = {
+            TopicPartition(self._config.alerts, partition): offset
+            for partition, offset in self.book.done_through(self._positions).items()
+        }
+        offsets |= {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
+        self._lease.renew(offsets, now)
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._refreshed_at >= 1.0:
+            self._refreshed_at = time.monotonic()
+            self.book.refresh(datetime.now(UTC))
+            self._needed = self._ledger.needed_from(self.book)
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        found = self._consumer.partitions_for_topic(topic)
+        if not found:
+            raise forever.NotYet(f"the topic {topic} is not there yet")
+        return [TopicPartition(topic, partition) for partition in sorted(found)]

@@ -1,0 +1,151 @@
+"""`alerts` and `deliveries` to MongoDB, for people to look at. Never on an alert's own way.
+
+Every write is the same when it is made again, and in any order of the two topics: an alert's own fields come from
+`alerts`, where and when it was told from `deliveries`. Offsets are committed after the writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, Final
+
+import msgspec
+from kafka import KafkaConsumer
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from msgspec import MsgspecError
+from pymongo import MongoClient, UpdateOne
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from structlog import get_logger
+
+from fleet import alert as wire
+from fleet import delivery as deliveries
+from fleet import topics
+from fleet.alert import Alert
+from fleet.delivery import Delivery
+from speed_layer import forever
+
+log = get_logger()
+
+UNTOLD: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
+AWAY: Final = (forever.NotYet, KafkaError, PyMongoError, OSError)
+
+
+@dataclass(frozen=True)
+class RecorderConfig:
+    bootstrap: str
+    mongo_uri: str
+    group: str = "peacewatch-recorder"
+    alerts: str = topics.ALERTS
+    deliveries: str = topics.DELIVERIES
+
+
+def run(config: RecorderConfig, stop: Event) -> None:
+    """Until `stop` is set. Kafka and MongoDB may come and go."""
+
+    def session() -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=config.bootstrap.split(","),
+            group_id=config.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=2000,
+            session_timeout_ms=10_000,
+        )
+        client = MongoClient[dict[str, Any]](config.mongo_uri, tz_aware=True, serverSelectionTimeoutMS=5000)
+        with closing(consumer), client:
+            database = client.get_default_database("peacewatch")
+            create_indexes(database)
+            consumer.subscribe([config.alerts, config.deliveries])
+            while not stop.is_set():
+                _record(config, consumer, database)
+
+    forever.run(session, stop, "recorder", away=AWAY)
+
+
+def create_indexes(database: Database[dict[str, Any]]) -> None:
+    """What the API asks by."""
+    database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
+    database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
+    database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
+    database["incidents"].create_index([("last", -1), ("_id", -1)])
+
+
+def alert_updates(alert: Alert, raised_at: datetime) -> list[UpdateOne]:
+    """`raised_at` is the broker's time of the alert; of a copy the earlier stands."""
+    if alert.clears:
+        return []
+    fields = {**_document(alert), "verified": alert.verified}
+    del fields["alert_id"]
+    update = {"$set": fields, "$min": {"raised_at": raised_at}, "$setOnInsert": UNTOLD}
+    return [UpdateOne({"_id": alert.alert_id}, update, upsert=True)]
+
+
+def told_updates(delivery: Delivery) -> list[UpdateOne]:
+    """Where and when each alert of the delivery was told."""
+    updates = []
+    for position, alert_id in enumerate(delivery.alert_ids):
+        told = {
+            "incident_id": delivery.incidents[delivery.alert_incidents[position]].incident_id,
+            "delivered_at": delivery.delivered_at,
+            "message_id": delivery.message_id,
+            "webhook": delivery.webhook,
+            "in_digest": delivery.digest,
+            "latency_ms": delivery.broker_ms[position],
+            "drone_latency_ms": delivery.drone_ms[position],
+        }
+        updates.append(UpdateOne({"_id": alert_id}, {"$set": told}, upsert=True))
+    return updates
+
+
+def incident_updates(delivery: Delivery) -> list[UpdateOne]:
+    """The incidents as the delivery told them."""
+    updates = []
+    for one in delivery.incidents:
+        fields = {**_document(one), "webhook": delivery.webhook, "updated_at": delivery.delivered_at}
+        del fields["incident_id"]
+        messages = {"messages": delivery.message_id}
+        updates.append(UpdateOne({"_id": one.incident_id}, {"$set": fields, "$addToSet": messages}, upsert=True))
+    return updates
+
+
+def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[dict[str, Any]]) -> None:
+    alerts: list[UpdateOne] = []
+    incidents: list[UpdateOne] = []
+    for partition, records in consumer.poll(timeout_ms=500).items():
+        for record in records:
+            try:
+                if partition.topic == config.alerts:
+                    alerts += alert_updates(wire.decode(record.value or b""), _time(record))
+                else:
+                    delivery = deliveries.decode(record.value or b"")
+                    alerts += told_updates(delivery)
+                    incidents += incident_updates(delivery)
+            except MsgspecError as error:
+                log.warning("a message that cannot be read", place=f"{partition}-{record.offset}", reason=error)
+    _write(database, "alerts", alerts)
+    _write(database, "incidents", incidents)
+    if alerts or incidents:
+        try:
+            consumer.commit()
+        except (CommitFailedError, RebalanceInProgressError) as error:
+            log.info("offsets are not committed; the same is written again", reason=error)
+
+
+def _write(database: Database[dict[str, Any]], collection: str, updates: Iterable[UpdateOne]) -> None:
+    """In order: of two states of one incident the later stands."""
+    if updates:
+        database[collection].bulk_write(list(updates), ordered=True)
+
+
+def _document(value: msgspec.Struct) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(value), builtin_types=(datetime,))
+    return document
+
+
+def _time(record: Any) -> datetime:
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
