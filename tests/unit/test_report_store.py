@@ -1,0 +1,50 @@
+"""Reports beside the lake: only finished revisions are seen, and a revision says what it changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from serving.report import facts, revision
+from serving.report.store import FORMS, Made, ReportStore
+from tests import reports
+
+CONTENT = {form: form.encode() for form in FORMS}
+
+
+def test_newest_finished_revision_of_every_day_newest_first(tmp_path: Path):
+    store = ReportStore(str(tmp_path))
+    assert store.days() == []
+    for day, number in ((date(2026, 11, 22), 0), (date(2026, 11, 23), 9), (date(2026, 11, 23), 10)):
+        store.write(Made(day, number), CONTENT)
+    assert store.days() == [Made(date(2026, 11, 23), 10), Made(date(2026, 11, 22), 0)]
+    assert store.newest(date(2026, 11, 23)) == Made(date(2026, 11, 23), 10)
+    assert store.newest(date(2026, 11, 21)) is None
+    assert store.read(Made(date(2026, 11, 23), 9), "pdf") == b"pdf"
+
+
+def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path):
+    store = ReportStore(str(tmp_path))
+    with pytest.raises(KeyError):
+        store.write(Made(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
+    assert (tmp_path / "nightly" / str(reports.DAY) / "0" / "report.pdf").exists()
+    assert store.days() == []
+
+
+def test_a_revision_says_what_changed():
+    before = reports.busy()
+    after = msgspec.structs.replace(
+        before, headline=msgspec.structs.replace(before.headline, reports=facts.Figure(13_000_000))
+    )
+    assert revision.changes(before, after) == [facts.Change("reports received", 12_960_000, 13_000_000)]
+    assert revision.changes(before, before) == []
+
+
+def test_making_it_later_is_no_change():
+    before = reports.busy()
+    later = msgspec.structs.replace(before, making=msgspec.structs.replace(before.making, version=99_999))
+    assert revision.same(before, later)
+    assert not revision.same(before, msgspec.structs.replace(before, state="incomplete"))
