@@ -1,0 +1,46 @@
+"""What people type as a time, a duration or a rate, read strictly: BadInput names the option."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from fleet.errors import BadInput
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
+_SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def utc_time(option: str, text: str) -> datetime:
+    """A time with its zone, RFC 3339: 2021-03-22T00:00:00Z."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadInput(option, f"{text!r} is no time such as 2021-03-22T00:00:00Z") from None
+    if time.tzinfo is None:
+        raise BadInput(option, f"{text!r} says no time zone; 2021-03-22T00:00:00Z does")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(option, f"{text!r} is beyond what a time can be") from None
+
+
+def duration(option: str, text: str) -> timedelta:
+    """Seconds, or a number with s, m, h or d."""
+    match = _DURATION.fullmatch(text.strip())
+    try:
+        found = timedelta(seconds=float(match[1]) * _SECONDS[match[2]]) if match else timedelta()
+    except OverflowError:
+        found = timedelta()
+    if found <= timedelta():
+        raise BadInput(option, f"{text!r} is no duration such as 90, 90s, 5m or 2h")
+    return found
+
+
+def rate(option: str, value: float) -> float:
+    """Reports a second: more than 0, and a number."""
+    if not (math.isfinite(value) and value > 0):
+        raise BadInput(option, f"{value:g} is no rate; more than 0 reports a second can be sent")
+    return value

@@ -1,0 +1,158 @@
+"""The producer of `reports`: whatever comes from a file or the simulator goes to Kafka, and only what the broker has
+acknowledged counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from fleet import topics
+from fleet.errors import ServiceUnavailable
+
+BATCH_BYTES: Final = 256 * 1024
+"""Smaller batches cost a request each: kafka-python then sends a third as fast (DESIGN.md, Kafka client)."""
+
+LINGER_MS: Final = 10
+
+IN_FLIGHT: Final = 20_000
+"""Messages that may await their acknowledgement: the client bounds neither their number nor their memory."""
+
+CONNECT_MS: Final = 20_000
+GIVE_UP_MS: Final = 120_000
+"""A broker that restarts is back long before; what it has not taken by then is sent once more, then told."""
+
+SECOND_TRIES: Final = 2
+
+
+class Feed:
+    """Sends messages and counts acknowledgements. A context manager: leaving it without an error flushes.
+
+    `sent` and `acknowledged` count messages. A message may reach the broker twice when its acknowledgement was lost;
+    landing takes copies of one report as one. Raises ServiceUnavailable when Kafka does not answer.
+    """
+
+    def __init__(self, bootstrap: str, topic: str = topics.REPORTS) -> None:
+        self.bootstrap, self.topic = bootstrap, topic
+        self.sent = self.acknowledged = 0
+        self._waiting: deque[tuple[Any, bytes, bytes]] = deque()
+        self._failed: list[tuple[bytes, bytes]] = []
+        self._error: KafkaError | None = None
+        self._producer = _producer(bootstrap)
+
+    def send(self, key: bytes, value: bytes) -> None:
+        """Hands a message to the client. Blocks while IN_FLIGHT messages await their acknowledgement."""
+        self._hand_over(key, value)
+        self.sent += 1
+        if len(self._waiting) >= IN_FLIGHT:
+            self._settle(IN_FLIGHT * 3 // 4)
+        elif self.sent % 256 == 0:
+            self._count()
+
+    def flush(self) -> int:
+        """Returns the number of messages acknowledged, once that is all of them; else raises ServiceUnavailable."""
+        for _ in range(1 + SECOND_TRIES):
+            self._settle(0)
+            if not self._failed:
+                return self.acknowledged
+            again, self._failed = self._failed, []
+            for key, value in again:
+                self._hand_over(key, value)
+        self._settle(0)
+        if self._failed:
+            raise ServiceUnavailable(
+                f"Kafka at {self.bootstrap} acknowledged {self.acknowledged} of {self.sent} reports:"
+                f" {type(self._error).__name__}: {self._error}"
+            )
+        return self.acknowledged
+
+    def close(self) -> None:
+        self._producer.close(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self.close()
+
+    def _hand_over(self, key: bytes, value: bytes) -> None:
+        try:
+            self._waiting.append((self._producer.send(self.topic, value, key), key, value))
+        except KafkaError as failure:
+            self._fail(failure, key, value)
+
+    def _settle(self, leave: int) -> None:
+        """Waits for the oldest messages until only `leave` are open."""
+        if self._waiting and not leave:
+            self._producer.flush(timeout=GIVE_UP_MS / 1000 + 10)
+        while len(self._waiting) > leave:
+            future, key, value = self._waiting.popleft()
+            try:
+                if not future.succeeded():
+                    future.get(timeout=GIVE_UP_MS / 1000 + 10)
+                self.acknowledged += 1
+            except KafkaError as failure:
+                self._fail(failure, key, value)
+
+    def _count(self) -> None:
+        while self._waiting and self._waiting[0][0].succeeded():
+            self._waiting.popleft()
+            self.acknowledged += 1
+
+    def _fail(self, error: KafkaError, key: bytes, value: bytes) -> None:
+        self._error = error
+        self._failed.append((key, value))
+        if len(self._failed) >= IN_FLIGHT:  # Kafka is away, and nothing is gained by reading on
+            self._settle(0)
+            raise ServiceUnavailable(
+                f"Kafka at {self.bootstrap} acknowledged {self.acknowledged} of {self.sent} reports, then took none:"
+                f" {type(error).__name__}: {error}"
+            )
+
+
+def _producer(bootstrap: str) -> KafkaProducer:
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and told in our own words
+    try:
+        return KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            batch_size=BATCH_BYTES,
+            linger_ms=LINGER_MS,
+            delivery_timeout_ms=GIVE_UP_MS,
+            bootstrap_timeout_ms=CONNECT_MS,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+    except (KafkaError, ValueError, OSError) as error:
+        raise ServiceUnavailable(
+            f"Kafka at {bootstrap} does not answer ({type(error).__name__}); is the stack up (peacewatch up)?"
+        ) from None
+
+
+def paced(
+    messages: Iterable[tuple[bytes, bytes]],
+    rate: float | None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[tuple[bytes, bytes]]:
+    """`messages`, at most `rate` a second (None: no limit). After a delay it catches up, so the mean rate holds."""
+    begin = clock()
+    for number, message in enumerate(messages):
+        if rate is not None:
+            early = begin + number / rate - clock()
+            if early > 0.002:  # a shorter sleep takes longer than it says
+                sleep(early)
+        yield message
