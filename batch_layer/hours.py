@@ -1,0 +1,133 @@
+"""A run over hour documents: pin, close the gap of live documents, recompute, replace, say that it is complete.
+
+1. Pin a version V of the lake, and work out which hours the commits since the base version have touched.
+2. Write the live documents up to V that are missing: a reader's version must not lie before a document's.
+3. Recompute the hours from the files of V; replace each document whose stored version is not greater than V.
+4. Write the run as complete: V is the base version of readers when the run covered all hours touched.
+5. Delete the live documents at or below the base of a grace ago.
+
+Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2, 3 and 4 is what
+makes every answer exact at every instant.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+import structlog
+
+from batch_layer import live, publish, runs, sealed
+from batch_layer.database import Documents, errors
+from batch_layer.plan import Plan
+from batch_layer.plan import make as make_plan
+from batch_layer.runs import NO_BASE, Run
+from batch_layer.snapshot import LogGone, Snapshot, pin
+from fleet.cube import HOURS, Cube
+from fleet.errors import PeacewatchError, ServiceUnavailable
+
+CHUNK: Final = 24
+"""Hours a job: memory stays that of a day, and progress moves by the day."""
+
+GRACE: Final = timedelta(minutes=10)
+"""How long live documents outlive the run that made them superfluous; far longer than any reader's request."""
+
+_log = structlog.get_logger()
+
+CellsOf = Callable[[Cube, Snapshot, Sequence[int]], pa.Table]
+Engine = Callable[[], AbstractContextManager[CellsOf]]
+"""Starts what computes cells (batch_layer.aggregate.engine: Spark); entered only when there is something to do."""
+Progress = Callable[[int, int], None]
+"""Told (hours done, hours in all)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: `hours` recomputed at `version`, `written` of their documents replaced."""
+
+    version: int
+    hours: int
+    written: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run works with: MongoDB's database, the lake's place, what computes, whom to tell, the clock."""
+
+    database: Documents
+    lake: str
+    engine: Engine
+    progress: Progress = lambda _done, _total: None
+    grace: timedelta = GRACE
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
+    """Recomputes the hours that need it (batch_layer.plan.make says which). Raises PeacewatchErrors only."""
+    with errors():
+        plan = make_plan(job.database, pin(job.lake), wanted, rebuild=rebuild)
+        if plan.nothing_to_do:
+            return Outcome(plan.snapshot.version, 0, 0, plan.kind)
+        written = _publish(job, plan)
+        live.forget(job.database, runs.base_version(job.database, finished_before=job.now() - job.grace))
+        return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
+
+
+def close_gap(database: Documents, plan: Plan) -> int:
+    """Step 2; the generation to complete in. Where a gap cannot be closed, only a run over everything can go on."""
+    if plan.another:
+        return _start_over(database, plan, "they are of another lake")
+    if plan.base == NO_BASE and database.live.find_one({"_id": 0}, {"_id": 1}) is None:
+        return plan.generation  # readers have no version at all until this run is complete
+    try:
+        live.write_missing(database, plan.snapshot, plan.base)
+    except (LogGone, ServiceUnavailable) as error:
+        if plan.base == NO_BASE:
+            return plan.generation  # readers stay at the version before the gap, and take no newer document
+        if not plan.anew:
+            raise PeacewatchError(f"{error}; peacewatch aggregate --rebuild starts over") from None
+        return _start_over(database, plan, str(error))
+    return plan.generation
+
+
+def _publish(job: Job, plan: Plan) -> int:
+    """Steps 2 to 4; the number of documents replaced."""
+    this = _begin(job, plan)
+    try:
+        generation = close_gap(job.database, plan) if plan.hours else plan.generation
+        written = _replace_hours(job, plan, this) if plan.hours else 0
+        runs.complete(job.database, this, job.now(), generation)
+    except PeacewatchError as error:
+        runs.fail(job.database, this, job.now(), str(error))
+        raise
+    return written
+
+
+def _begin(job: Job, plan: Plan) -> Run:
+    started = job.now()
+    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    this = Run(run_id, plan.kind, plan.snapshot.version, started, len(plan.hours), plan.snapshot.lake_id)
+    runs.start(job.database, this)
+    return this
+
+
+def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
+    written = 0
+    with job.engine() as cells_of:
+        for begin in range(0, len(plan.hours), CHUNK):
+            chunk = plan.hours[begin : begin + CHUNK]
+            cells = cells_of(HOURS, plan.snapshot, chunk)
+            written += publish.replace(job.database, "hours", list(publish.hour_documents(HOURS, cells, chunk, this)))
+            job.progress(begin + len(chunk), len(plan.hours))
+    return written
+
+
+def _start_over(database: Documents, plan: Plan, reason: str) -> int:
+    _log.warning("the database's figures are dropped and made anew", reason=reason)
+    return runs.start_over(database, sealed.hours(database), plan.snapshot.version, plan.snapshot.created_at)

@@ -1,0 +1,77 @@
+"""What a run has to do: which hours, at which version, and whether it may become the base of readers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from batch_layer import ranges, runs, sealed
+from batch_layer.database import Documents
+from batch_layer.snapshot import LogGone, Snapshot
+from fleet.errors import BadInput, PeacewatchError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`hours` to recompute from `snapshot`, in order; `base` is the base version that the run found."""
+
+    snapshot: Snapshot
+    base: int
+    hours: tuple[int, ...]
+    kind: Literal["hours", "range"]
+    generation: int
+    anew: bool = False  # every hour is recomputed, so the database need not be right before
+    another: bool = False  # the database's figures are of another lake
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return not self.hours and (self.kind == "range" or self.snapshot.version == self.base)
+
+
+def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *, rebuild: bool = False) -> Plan:
+    """The plan of an incremental run; with `wanted`, of these event hours; with `rebuild` alone, of all there are.
+
+    Raises BadInput for a sealed day in `wanted`, PeacewatchError when the database is of another lake.
+    """
+    anew = rebuild and wanted is None
+    base, generation, known = runs.base_version(database), runs.generation(database), runs.lake_id(database)
+    another = known not in {None, snapshot.lake_id}
+    if another and not anew:
+        raise PeacewatchError("the database's figures are of another lake; peacewatch aggregate --rebuild starts over")
+    closed = sealed.days(database)
+    touched = {hour: at for hour, at in last_touched(snapshot, base).items() if ranges.day_of(hour) not in closed}
+    current = set() if anew else up_to_date(database, touched)
+    hours = _asked(snapshot, wanted, closed) if wanted is not None or anew else touched.keys() - current
+    covers_all = touched.keys() - current <= set(hours)
+    kind: Literal["hours", "range"] = "hours" if covers_all else "range"
+    return Plan(snapshot, base, tuple(sorted(hours)), kind, generation, anew, another)
+
+
+def last_touched(snapshot: Snapshot, base: int) -> dict[int, int]:
+    """By event hour, the last version after `base` that changed its rows; all hours where the log is gone."""
+    touched: dict[int, int] = {}
+    try:
+        for commit in snapshot.commits(min(base, snapshot.version)):
+            touched.update(dict.fromkeys(commit.touched, commit.version))
+    except LogGone:
+        return dict.fromkeys(snapshot.hours, snapshot.version)
+    return {hour: version for hour, version in touched.items() if hour in snapshot.hours}
+
+
+def up_to_date(database: Documents, touched: Mapping[int, int]) -> set[int]:
+    """The touched hours whose documents know of it already: another run, or one that died, has done them."""
+    stored = database.hours.find({"event_hour": {"$in": list(touched)}}, {"event_hour": 1, "version": 1})
+    return {document["event_hour"] for document in stored if document["version"] >= touched[document["event_hour"]]}
+
+
+def _asked(snapshot: Snapshot, wanted: range | None, closed: Collection[date]) -> set[int]:
+    if wanted is None:
+        return {hour for hour in snapshot.hours if ranges.day_of(hour) not in closed}
+    refused = sorted({ranges.day_of(hour) for hour in (wanted.start, wanted.stop - 1)} & set(closed)) or sorted(
+        day for day in closed if ranges.hours_of_day(day).start in wanted
+    )
+    if refused:
+        raise BadInput("--from/--to", f"{refused[0]} is sealed: its reports have left the lake, its figures stay")
+    return {hour for hour in snapshot.hours if hour in wanted}

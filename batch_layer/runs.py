@@ -1,0 +1,117 @@
+"""Runs of the batch layer, and the base version: the answer that readers start from.
+
+A run of kind `hours` covered every hour touched since the base before it, so its version is a new base when it is
+complete. A run of kind `range` covered some hours only: its documents are right (each names its version), but live
+documents before its version still count for other hours, so it is never a base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from batch_layer.database import Documents
+from fleet.errors import PeacewatchError
+
+_GENERATION: Final = "generation"
+NO_BASE: Final = -1
+"""The base version of a database that no run has completed in."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run at the pinned `version`. `id` sorts by start."""
+
+    id: str
+    kind: Literal["hours", "range"]
+    version: int
+    started_at: datetime
+    hours: int
+    lake_id: str
+
+
+def base_version(database: Documents, finished_before: datetime | None = None) -> int:
+    """The highest version that a complete run of kind `hours` has covered, else NO_BASE.
+
+    With `finished_before`: the base as it was then.
+    """
+    wanted: dict[str, Any] = {"kind": "hours", "state": "complete"}
+    if finished_before is not None:
+        wanted["finished_at"] = {"$lt": finished_before}
+    newest = database.runs.find_one(wanted, {"version": 1}, sort=[("version", DESCENDING)])
+    return int(newest["version"]) if newest else NO_BASE
+
+
+def lake_id(database: Documents) -> str | None:
+    """The id of the table that the complete runs are of; None before the first."""
+    known = database.runs.find_one({"kind": {"$in": ["hours", "range"]}, "state": "complete"}, {"lake_id": 1})
+    return str(known["lake_id"]) if known else None
+
+
+def generation(database: Documents) -> int:
+    """How often a run has started over. A run that began in an earlier generation can never complete."""
+    database.runs.update_one({"_id": _GENERATION}, {"$setOnInsert": {"number": 0}}, upsert=True)
+    found = database.runs.find_one({"_id": _GENERATION})
+    return int(found["number"]) if found else 0
+
+
+def start(database: Documents, run: Run) -> None:
+    """Says that `run` is at work. A run that dies stays `running`: readers never look at such."""
+    database.runs.replace_one({"_id": run.id}, {**_document(run), "state": "running"}, upsert=True)
+
+
+def complete(database: Documents, run: Run, finished_at: datetime, generation: int) -> None:
+    """The step that makes a run of kind `hours` the base of readers.
+
+    Raises PeacewatchError when another run has started over since this one's `generation`.
+    """
+    done = {**_document(run), "state": "complete", "finished_at": finished_at}
+
+    def commit(session: ClientSession) -> None:
+        # The write, not only the look, is what makes a run that starts over at this moment conflict with this one.
+        mine = {"_id": _GENERATION, "number": generation}
+        if not database.runs.update_one(mine, {"$set": {"last": run.id}}, session=session).matched_count:
+            raise PeacewatchError("another run has started over meanwhile; run it again")
+        database.runs.replace_one({"_id": run.id}, done, upsert=True, session=session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(commit)
+
+
+def start_over(database: Documents, kept: list[int], through: int, created_at: datetime) -> int:
+    """Back to no base: readers have no figures, rather than wrong ones, until a run is complete. The new generation.
+
+    `kept`: hours of sealed days, whose documents stay. Live documents stay that are above version `through` and of
+    commits since `created_at`.
+    """
+
+    def commit(session: ClientSession) -> None:
+        database.runs.update_one({"_id": _GENERATION}, {"$inc": {"number": 1}}, session=session)
+        database.runs.delete_many({"state": "complete"}, session=session)
+        database.hours.delete_many({"event_hour": {"$nin": kept}}, session=session)
+        gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
+        database.live.delete_many({"$or": gone}, session=session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(commit)
+    return generation(database)
+
+
+def fail(database: Documents, run: Run, finished_at: datetime, reason: str) -> None:
+    failed = {**_document(run), "state": "failed", "finished_at": finished_at, "reason": reason}
+    database.runs.replace_one({"_id": run.id}, failed, upsert=True)
+
+
+def _document(run: Run) -> dict[str, Any]:
+    return {
+        "_id": run.id,
+        "kind": run.kind,
+        "version": run.version,
+        "started_at": run.started_at,
+        "hours": run.hours,
+        "lake_id": run.lake_id,
+    }

@@ -1,0 +1,108 @@
+"""The one place that makes a Spark session, with every setting that was measured to matter (docs/measurements.md).
+
+The builder takes over a session's settings where there is one: what `spark-submit --conf` says wins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from fleet import landed
+
+_FIRST_ROW: Final = {
+    # Nobody looks at the UI of a job of seconds; its server costs half a second of the start.
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Files are named one by one; below this many the driver looks them up itself, without a Spark job to do it.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    # No Hive, no warehouse folder made in the working directory.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+_SPEED: Final = {
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+    "spark.memory.offHeap.enabled": "true",
+    "spark.memory.offHeap.size": "768m",
+    # The rows are flat: decoded columns go straight into generated code, in fewer and larger batches.
+    "spark.sql.parquet.columnarReaderBatchSize": "8192",
+    "spark.sql.files.maxPartitionBytes": "256m",
+    # Opening a small file costs no 4 MB of reading here (the default): one task takes many of a commit's files.
+    "spark.sql.files.openCostInBytes": "262144",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+_RIGHT: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # an overflow is an error, never a wrong sum
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    # Whichever way the lake is named, Spark's own reader for S3 answers.
+    "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+}
+
+
+@dataclass(frozen=True)
+class SparkConfig:
+    """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words."""
+
+    master: str = "local[2]"
+    java: Path | None = None
+    memory: str = "1g"
+    scratch: Path | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def builder(config: SparkConfig) -> SparkSession.Builder:
+    """A builder with all settings; `getOrCreate` on it starts Java, or joins what spark-submit started."""
+    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT, "spark.sql.shuffle.partitions": str(cores(config.master))}
+    if config.scratch is not None:
+        settings["spark.local.dir"] = str(config.scratch)
+    made = SparkSession.builder.appName("peacewatch")
+    if not _submitted():
+        made = made.master(config.master).config("spark.driver.memory", config.memory)
+    for name, value in {**settings, **dict(config.extra)}.items():
+        made = made.config(name, value)
+    return made
+
+
+@contextmanager
+def session(config: SparkConfig) -> Iterator[SparkSession]:
+    """A running session; it is stopped at the end."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # a laptop's own name often resolves to nothing
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if config.java is not None:
+        os.environ["JAVA_HOME"] = str(config.java.resolve().parent.parent)
+    spark = builder(config).getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")  # Spark's warnings speak to Spark's developers
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:
+    """Exactly these Parquet `files` of the lake, with these columns of fleet.landed.SCHEMA."""
+    wanted = pa.schema([landed.SCHEMA.field(name) for name in columns])
+    # The schema is known, and the names are no patterns: Spark neither opens a file to guess nor expands "[".
+    reader: Any = spark.read.schema(from_arrow_schema(wanted)).option("__globPaths__", "false")
+    frame: DataFrame = reader.parquet(*files)
+    return frame
+
+
+def cores(master: str) -> int:
+    """How many tasks run at once: shuffles have as many parts. `local[*]` and clusters: this machine's cores."""
+    inside = master.partition("[")[2].rstrip("]").partition(",")[0]
+    return int(inside) if inside.isdigit() else os.cpu_count() or 2
+
+
+def _submitted() -> bool:
+    """Whether spark-submit started this process; then master and memory are its business."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ

@@ -1,0 +1,159 @@
+"""The lake at one version: its files by event hour, and which hours the commits since another version touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from fleet.errors import PeacewatchError, ServiceUnavailable
+
+TABLE: Final = "reports"
+_EPOCH_DAY: Final = date(1970, 1, 1)
+
+
+class NothingLanded(PeacewatchError):
+    """There is no lake yet."""
+
+
+class LogGone(PeacewatchError):
+    """The log of a commit has been cleaned away, so what it touched is not known any more."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A Parquet file of the table: `path` below the table's root, of one event hour; `size` in bytes."""
+
+    path: str
+    event_hour: int
+    size: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A version of the table. `added`: the files with new rows; `touched`: event hours whose rows changed."""
+
+    version: int
+    committed_at: datetime
+    added: tuple[str, ...]
+    touched: frozenset[int]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The table pinned at `version`. `hours`: its files by event hour, hours in order."""
+
+    root: str
+    version: int
+    lake_id: str
+    created_at: datetime
+    hours: Mapping[int, tuple[File, ...]]
+    store: pyarrow.fs.FileSystem
+
+    def uris(self, hours: Iterable[int]) -> list[str]:
+        """Where Spark and others find the files of `hours`."""
+        return [f"{self.root}/{file.path}" for hour in hours for file in self.hours.get(hour, ())]
+
+    def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
+        """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
+        parts = []
+        for path in files:
+            try:
+                parts.append(
+                    pyarrow.parquet.read_table(path, columns=columns, filesystem=self.store, partitioning=None)
+                )
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {_sentence(error)}") from None
+        return pa.concat_tables(parts)
+
+    def commits(self, after: int) -> Iterator[Commit]:
+        """The commits after version `after` up to this one, in order. Raises LogGone."""
+        for version in range(after + 1, self.version + 1):
+            yield self.commit(version)
+
+    def commit(self, version: int) -> Commit:
+        """Raises LogGone when the log no longer holds that version."""
+        try:
+            with self.store.open_input_file(f"_delta_log/{version:020}.json") as log:
+                actions = [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()]
+        except FileNotFoundError:
+            raise LogGone(f"the lake's log no longer holds version {version}") from None
+        return _commit(version, actions)
+
+
+def pin(lake: str, version: int | None = None) -> Snapshot:
+    """The table of reports below `lake`, at its newest version or at `version`.
+
+    Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read.
+    """
+    try:
+        table = DeltaTable(f"{lake}/{TABLE}", version=version)
+    except TableNotFoundError:
+        raise NothingLanded(f"there is no lake at {lake}: nothing has landed yet") from None
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake at {lake} cannot be read: {_sentence(error)}") from None
+    return of_table(table)
+
+
+def of_table(table: DeltaTable) -> Snapshot:
+    """The snapshot of a table that is open already."""
+    hours: dict[int, list[File]] = {}
+    for file in _files(table):
+        hours.setdefault(file.event_hour, []).append(file)
+    # Sorted, so that the same version is read in the same order by whoever asks.
+    ordered = {hour: tuple(sorted(hours[hour], key=lambda file: file.path)) for hour in sorted(hours)}
+    return Snapshot(
+        root=unquote(table.table_uri).removeprefix("file://").rstrip("/"),
+        version=table.version(),
+        lake_id=str(table.metadata().id),
+        created_at=datetime.fromtimestamp((table.metadata().created_time or 0) / 1000, UTC),
+        hours=ordered,
+        store=pyarrow.fs.PyFileSystem(DeltaStorageHandler.from_table(table._table)),
+    )
+
+
+def event_hour(day: date, hour: int) -> int:
+    """Whole hours since 1970 of a partition."""
+    return (day - _EPOCH_DAY).days * 24 + hour
+
+
+def _files(table: DeltaTable) -> Iterator[File]:
+    wanted = ["path", "partition.date", "partition.hour", "size_bytes", "num_records"]
+    adds = pa.table(table.get_add_actions(flatten=True))
+    if not adds.num_rows:
+        return
+    for path, day, hour, size, rows in zip(*(adds[name].to_pylist() for name in wanted), strict=True):
+        yield File(unquote(path), event_hour(day, hour), size, rows)
+
+
+def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
+    info: Mapping[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+    removed = [action["remove"] for action in actions if action.get("remove", {}).get("dataChange")]
+    return Commit(
+        version,
+        datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC),
+        tuple(sorted(unquote(add["path"]) for add in added)),
+        frozenset(_hour_of(action["partitionValues"]) for action in [*added, *removed]),
+        info,
+    )
+
+
+def _hour_of(values: Mapping[str, str]) -> int:
+    return event_hour(date.fromisoformat(values["date"]), int(values["hour"]))
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,99 @@
+"""Small lakes for tests of the batch layer: written with deltalake, not with the product's lander."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from fleet.landed import PARTITION_BY, SCHEMA, last_state
+
+START = datetime(2026, 11, 24, 6, tzinfo=UTC)
+COUNTRIES = ("Chad", "Côte d'Ivoire", "France", "日本", "unknown")
+
+
+def row(number: int, at: datetime, **changes: Any) -> dict[str, Any]:
+    """A landed report that is right in itself; `changes` are of drone_id, country, battery, scores, alert, …"""
+    scores = changes.pop("scores", [1 + number % 10])
+    battery = changes.pop("battery", float(number * 7 % 101))
+    alert = changes.pop("alert", number % 10 == 0)
+    milli = round(battery * 1000)
+    return {
+        "date": at.date(),
+        "hour": at.hour,
+        "report_id": f"r{number}",
+        "drone_id": f"drone-{number % 7}",
+        "reported_at": at,
+        "latitude": (number % 180) - 90.0,
+        "longitude": (number % 360) - 180.0,
+        "battery": battery,
+        "citizens": [{"name": f"citizen {score}", "peace_score": score} for score in scores],
+        "message": "all is calm",
+        "alert": alert,
+        "country": COUNTRIES[number % len(COUNTRIES)],
+        "city": f"city {number % 3}",
+        "received_at": at + timedelta(seconds=number % 400),
+        "topic_id": "topic",
+        "kafka_partition": number % 2,
+        "kafka_offset": number,
+        "event_hour": int(at.timestamp()) // 3600,
+        "alert_count": int(alert),
+        "battery_millipercent": milli,
+        "low_battery_count": int(battery < 20),
+        "citizen_count": len(scores),
+        "peace_score_sum": sum(scores),
+        "worst_score": min(scores, default=0),
+        "last_state": last_state(int(at.timestamp() * 1000), milli),
+        **changes,
+    }
+
+
+def table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def some_rows(
+    count: int, seed: int = 0, hours: int = 3, start: datetime = START, first: int = 0
+) -> list[dict[str, Any]]:
+    """`count` reports spread over `hours` hours, the same for the same seed."""
+    choose = random.Random(seed)
+    return [
+        row(
+            first + number,
+            start + timedelta(seconds=choose.randrange(hours * 3600)),
+            scores=[choose.randint(1, 10) for _ in range(choose.randint(0, 3))],
+            battery=choose.randint(0, 1000) / 10,
+            alert=choose.random() < 0.1,
+            drone_id=f"drone-{choose.randrange(20)}",
+            country=choose.choice(COUNTRIES),
+        )
+        for number in range(count)
+    ]
+
+
+def make(lake: Path) -> DeltaTable:
+    """An empty lake at version 0."""
+    return DeltaTable.create(lake / "reports", schema=SCHEMA, partition_by=list(PARTITION_BY))
+
+
+def land(lake: Path, rows: Sequence[dict[str, Any]], metadata: dict[str, str] | None = None) -> int:
+    """One commit with `rows`; the table's version after it."""
+    offsets: dict[str, int] = {}
+    for landed in rows:
+        key = f"{landed['topic_id']}/{landed['kafka_partition']}"
+        offsets[key] = max(offsets.get(key, 0), landed["kafka_offset"] + 1)
+    properties = CommitProperties(
+        custom_metadata=metadata or {}, app_transactions=[Transaction(*entry) for entry in offsets.items()]
+    )
+    write_deltalake(lake / "reports", table(rows), mode="append", commit_properties=properties)
+    return DeltaTable(lake / "reports").version()
+
+
+def everything(lake: Path, version: int | None = None) -> pa.Table:
+    """All reports of the lake at `version`, by pyarrow over the snapshot's own file list."""
+    return DeltaTable(lake / "reports", version=version).to_pyarrow_table()
