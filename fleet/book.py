@@ -79,6 +79,7 @@ class Book:
     digest: Digest | None = None
     digest_message: str = ""
     digest_edited_at: datetime | None = None
+    digest_dirty: bool = False  # its message may show something else
     digest_plain: bool = False  # Discord refused the one with names of places
     seen: dict[int, None] = field(default_factory=dict)
     posted_at: list[datetime] = field(default_factory=list)  # the last minute's new messages
@@ -130,6 +131,7 @@ class Book:
             self._is_new(alert_id)
         if delivery.counted is not None:
             self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
+            self.digest_dirty = True
         else:
             self.messages[delivery.message_id] = Message(delivery.message_id, delivery.slots, delivery.delivered_at)
             self.dirty.add(delivery.message_id)
@@ -144,7 +146,7 @@ class Book:
             if any(one.state != current for one, current in zip(shown, states, strict=True)):
                 self.dirty.add(message.message_id)
             elif set(states) == {"resolved"} and self._is_settled(message):
-                del self.messages[message.message_id]
+                self._close(message)
         kept = {slot.incident_id for message in self.messages.values() for slot in message.slots}
         kept |= self.waiting.keys() | self.lost
         self.again = {id_ for id_, one in self.incidents.items() if incidents.is_due_again(one, now, self.intervals)}
@@ -156,23 +158,24 @@ class Book:
         """Call after the last `replay`: messages that were told to be over need no edit."""
         for message in list(self.messages.values()):
             if all(self.incidents[slot.incident_id].state == "resolved" for slot in message.slots):
-                self.dirty.discard(message.message_id)
-                del self.messages[message.message_id]
+                self._close(message)
 
     def gone(self, message_id: str) -> None:
         """Somebody deleted the message: what it stood for must be told anew."""
         self.dirty.discard(message_id)
         if message_id == self.digest_message:
-            self.digest_message, self.digest_edited_at = "", None
+            self.digest_message, self.digest_edited_at, self.digest_dirty = "", None, True
             return
-        for slot in self.messages.pop(message_id, Message("", [], datetime.min)).slots:
+        for slot in self.messages.pop(message_id).slots if message_id in self.messages else ():
             one = self.incidents[slot.incident_id]
             if one.message_id == message_id:
                 one.message_id = ""
                 self.lost.add(one.incident_id)
-            else:  # it went on in a newer message, which must now stand for this one's alerts, too
+            elif one.message_id in self.messages:  # it went on in a newer message, which now stands for these, too
+                self._add_to_slot(self.messages[one.message_id], slot)
+            else:
                 one.embedded += slot.alerts
-                self.dirty.add(one.message_id)
+                self.lost.add(one.incident_id)
 
     def refused(self, call: Call) -> None:
         """Discord refused the form of `call`: its incidents are told alone, then plainly, then counted in a digest."""
@@ -239,8 +242,15 @@ class Book:
         if one.message_id == message_id:
             one.embedded = slot.alerts
 
+    def _add_to_slot(self, message: Message, more: Slot) -> None:
+        message.slots = [
+            Slot(slot.incident_id, slot.alerts + more.alerts) if slot.incident_id == more.incident_id else slot
+            for slot in message.slots
+        ]
+        self.dirty.add(message.message_id)
+
     def _enter_digest(self, digest: Digest, message_id: str, now: datetime) -> None:
-        self.digest, self.digest_message, self.digest_edited_at = digest, message_id, now
+        self.digest, self.digest_message, self.digest_edited_at, self.digest_dirty = digest, message_id, now, False
 
     def _as_told(self, incident_id: str) -> Incident:
         """As it is without the alerts that still wait: those will be folded again by whoever replays."""
@@ -260,6 +270,14 @@ class Book:
         if message.message_id in self.dirty:
             return False
         return not any(slot.incident_id in self.waiting for slot in message.slots)
+
+    def _close(self, message: Message) -> None:
+        """No edit of it any more; what may still come of its incidents is told in a new message."""
+        self.dirty.discard(message.message_id)
+        del self.messages[message.message_id]
+        for slot in message.slots:
+            if self.incidents[slot.incident_id].message_id == message.message_id:
+                self.incidents[slot.incident_id].message_id = ""
 
     def _forget(self, one: Incident) -> None:
         del self.incidents[one.incident_id]

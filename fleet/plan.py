@@ -124,18 +124,24 @@ def _edit_of(book: Book, message_id: str, now: datetime) -> Call:
 def _digest(book: Book, policy: Policy, now: datetime) -> Call | None:
     lost = book.digest is not None and not book.digest_message
     chosen = _crowded_out(book, policy, now)
-    if not chosen and not lost:
+    if not chosen and not book.digest_dirty:
         return None
     if book.digest_edited_at is not None and now - book.digest_edited_at < policy.digest_every:
         return None
     chosen.sort(key=lambda one: _urgency(book, one, now), reverse=True)
     telling = _take(book, chosen[:CALL_INCIDENTS])
-    old = book.digest if book.digest is not None and (lost or now - book.digest.since < policy.digest_life) else None
+    old = (
+        book.digest if book.digest is not None and (book.digest_dirty or _is_young(book.digest, policy, now)) else None
+    )
     told = [(book.incidents[id_], one) for id_, waiting in telling.items() for one in waiting]
     digest = _count(old or Digest(alerts=0, since=now, last=now), told, now)
     if old is None or lost:
         return Call("post", "", [], telling, digest)
     return Call("edit", book.digest_message, [], telling, digest)
+
+
+def _is_young(digest: Digest, policy: Policy, now: datetime) -> bool:
+    return now - digest.since < policy.digest_life
 
 
 def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:

@@ -109,6 +109,7 @@ def payload(embeds: Sequence[Embed]) -> dict[str, Any]:
     body: dict[str, Any] = webhook.json
     body.pop("attachments", None)  # an empty list in an edit means: remove the files
     body.pop("wait", None)
+    body["embeds"] = [{key: value for key, value in embed.items() if value is not None} for embed in body["embeds"]]
     return body
 
 
