@@ -1,6 +1,6 @@
 """Where nightly reports lie: beside the lake's tables, `<lake>/nightly/<day>/<revision>/report.{html,pdf,png,json}`.
 
-The JSON is written last: a revision without it was never finished, and nobody sees it. A revision is never changed;
+The JSON gets its name last: a revision without it was never finished, and nobody sees it. A revision is never changed;
 a day made again is a new one. Works on a folder and on S3 alike (pyarrow.fs).
 """
 
@@ -61,11 +61,13 @@ class ReportStore:
         return facts.from_json(self.read(made, "json"))
 
     def write(self, made: Made, forms: dict[str, bytes]) -> None:
-        """Finishes a revision. `forms` has all of FORMS; `json` goes last, since it is what makes the others count."""
+        """Finishes a revision. `forms` has all of FORMS; `json` is named last: it makes the others count."""
         self._files.create_dir(f"{self._root}/{made.day}/{made.revision}", recursive=True)
-        for form in (*(form for form in FORMS if form != "json"), "json"):
-            with self._files.open_output_stream(self._path(made, form)) as stream:
+        for form in FORMS:
+            with self._files.open_output_stream(self._path(made, form) + ".part") as stream:
                 stream.write(forms[form])
+        for form in (*(form for form in FORMS if form != "json"), "json"):
+            self._files.move(self._path(made, form) + ".part", self._path(made, form))
 
     def _path(self, made: Made, form: str) -> str:
         return f"{self._root}/{made.day}/{made.revision}/report.{form}"
