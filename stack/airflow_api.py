@@ -4,63 +4,83 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 
 from fleet.errors import ServiceUnavailable
 
-POLL_SECONDS: Final = 1.0
-ENDED: Final = ("success", "failed")
+TRIES: Final = 6
+PAUSE_SECONDS: Final = 1.0
+"""SQLite under load says "database is locked", which Airflow answers with 500: asked again, it goes through."""
 
 
 class AirflowApi:
-    """A session of one user. Raises ServiceUnavailable when Airflow does not answer or says no."""
+    """A session of one user. Raises ServiceUnavailable when Airflow does not answer, or says no."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = httpx.Client(base_url=url, timeout=30, transport=transport)
         self._login = {"username": user, "password": password}
-        self._client = httpx.Client(timeout=30)
-        self._token: str | None = None
+        self._sleep = sleep
+        self._token = ""
 
     def close(self) -> None:
         self._client.close()
 
     def knows(self, dag_id: str) -> bool:
         """Whether the DAG processor has found the DAG by now."""
-        return self._call("GET", f"/api/v2/dags/{dag_id}", missing=True) is not None
+        return self._call("GET", f"/api/v2/dags/{dag_id}").status_code == httpx.codes.OK
 
     def trigger(self, dag_id: str) -> str:
         """Unpauses the DAG and asks for a run now; the run's id."""
-        self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
-        run: dict[str, Any] = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
-        return str(run["dag_run_id"])
+        _checked(self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}))
+        # An id of our own: where the answer to the first try is lost, the second finds the run there (409).
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None}
+        answer = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        if answer.status_code != httpx.codes.CONFLICT:
+            _checked(answer)
+        return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
-        return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(_checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"))["state"])
 
-    def wait(self, dag_id: str, run_id: str, still: Callable[[], None]) -> str:
-        """The state that the run ended in. `still` is called between looks, and raises when it was too long."""
-        while (state := self.state(dag_id, run_id)) not in ENDED:
-            still()
-            time.sleep(POLL_SECONDS)
-        return state
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """The answer, unless it is still 5xx or none at all after TRIES."""
+        problem = ""
+        for attempt in range(TRIES):
+            if attempt:
+                self._sleep(PAUSE_SECONDS)
+            try:
+                answer = self._asked(method, path, body)
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                problem = type(error).__name__
+                continue
+            if not answer.is_server_error:
+                return answer
+            problem = f"{answer.status_code} to {method} {path}"
+        raise ServiceUnavailable(f"Airflow at {self._client.base_url} does not answer: {problem}")
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None, *, missing: bool = False) -> Any:
-        try:
-            if self._token is None:
-                self._token = self._client.post(f"{self._url}/auth/token", json=self._login).json()["access_token"]
-            headers = {"Authorization": f"Bearer {self._token}"}
-            answer = self._client.request(method, self._url + path, json=body, headers=headers)
-            if missing and answer.status_code == httpx.codes.NOT_FOUND:
-                return None
-            answer.raise_for_status()
-            return answer.json()
-        except httpx.HTTPStatusError as error:
-            said = error.response.text[:200]
-            raise ServiceUnavailable(
-                f"Airflow answers {error.response.status_code} to {method} {path}: {said}"
-            ) from None
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise ServiceUnavailable(f"Airflow at {self._url} does not answer: {type(error).__name__}") from None
+    def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        if not self._token:
+            login = self._client.post("/auth/token", json=self._login)
+            if login.is_client_error:
+                raise ServiceUnavailable(f"Airflow does not let {self._login['username']} in: {login.status_code}")
+            self._token = login.json()["access_token"]
+        return self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token}"})
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise ServiceUnavailable(f"Airflow answers {answer.status_code} to {answer.request.url}: {answer.text[:200]}")
+    found: dict[str, Any] = answer.json()
+    return found
