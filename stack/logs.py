@@ -30,10 +30,11 @@ def configure(process: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _redact_event,
+            _name_errors,
             structlog.processors.LogfmtRenderer(
                 key_order=["timestamp", "level", "process", "event"], bool_as_flag=False
             ),
+            _redact_line,  # last: a secret may hide in a list, in a traceback, anywhere
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -41,10 +42,12 @@ def configure(process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
-def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _name_errors(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
-        elif isinstance(value, BaseException):
-            event[key] = redact(f"{type(value).__name__}: {value}")
+        if isinstance(value, BaseException):
+            event[key] = f"{type(value).__name__}: {value}"
     return event
+
+
+def _redact_line(_logger: Any, _method: str, line: Any) -> str:
+    return redact(line)

@@ -23,6 +23,7 @@ GRACE: Final = 20.0
 """Seconds between asking a child to stop and killing it: a broker flushes its log in that time."""
 
 _PROBE_EVERY: Final = 0.05
+_IF_PARENT_LIVES: Final = ("sh", "-c", '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"', "sh")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,15 @@ def start(
         raise MissingPart(f"{name}: there is no {command[0]} on this machine")
     # setpriv sets PR_SET_PDEATHSIG and becomes the command: no Python runs between fork and exec, where a lock held by
     # another thread would hang it (preexec_fn). It is part of util-linux, which every Debian has.
-    death = ["setpriv", "--pdeathsig", when_parent_dies.name.removeprefix("SIG"), "--"]
+    # The shell between ends at once when the parent died before the kernel knew.
+    death = [
+        "setpriv",
+        "--pdeathsig",
+        when_parent_dies.name.removeprefix("SIG"),
+        "--",
+        *_IF_PARENT_LIVES,
+        str(os.getpid()),
+    ]
     with log.open("ab") as out:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
             [*death, *map(str, command)],

@@ -1,0 +1,69 @@
+"""An alert on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from fleet import alert
+from fleet.alert import Alert, alert_id
+from fleet.report import Citizen
+
+TIME = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LEAST = Alert(
+    alert_id=alert_id("unrest", "drone-42", "17"),
+    kind="unrest",
+    severity="high",
+    incident_key="unrest/France/Paris",
+    report_id="17",
+    drone_id="drone-42",
+    reported_at=TIME,
+    received_at=TIME,
+    country="France",
+    city="Paris",
+)
+FULL = msgspec.structs.replace(
+    LEAST,
+    latitude=48.8566,
+    longitude=2.3522,
+    battery=71.5,
+    citizens=[Citizen("Zoë <b>@everyone</b>", 3)],
+    message="they are shouting",
+    verified=False,
+    note="a note",
+)
+
+
+@pytest.mark.parametrize("sent", [LEAST, FULL], ids=["least", "full"])
+def test_what_is_encoded_is_decoded(sent: Alert) -> None:
+    assert alert.decode(alert.encode(sent)) == sent
+
+
+def test_what_is_not_known_is_not_sent() -> None:
+    assert set(msgspec.json.decode(alert.encode(LEAST))) == {
+        *("alert_id", "kind", "severity", "incident_key", "report_id", "drone_id", "reported_at", "received_at"),
+        *("country", "city"),
+    }
+
+
+def test_a_copy_has_the_same_id_and_another_kind_another() -> None:
+    assert alert_id("unrest", "drone-42", "17") == LEAST.alert_id
+    assert len({alert_id(kind, "drone-42", "17") for kind in ("unrest", "low_battery", "watchword", "silent")}) == 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{}",
+        b"hello",
+        alert.encode(LEAST).replace(b'"high"', b'"terrible"'),
+        alert.encode(LEAST).replace(b'"unrest"', b'"joy"'),
+        alert.encode(LEAST).replace(b'"2026-11-24T12:00:00Z"', b'"2026-11-24T12:00:00"'),
+    ],
+)
+def test_what_is_no_alert_raises(value: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        alert.decode(value)

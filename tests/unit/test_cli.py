@@ -1,0 +1,75 @@
+"""The command's promise: an error of ours is one sentence and exit code 2, never a stack trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import BadInput, BadSettings, MissingPart, PeacewatchError, RejectedReport, ServiceUnavailable
+from stack import cli
+
+ERRORS = [
+    PeacewatchError("it went wrong"),
+    BadInput("--start", "no time"),
+    RejectedReport("not json", "line 1"),
+    BadSettings("PEACEWATCH_WEB_PORT: no number"),
+    MissingPart("there is no java"),
+    ServiceUnavailable("Kafka does not answer", 3.0),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_of_ours_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: PeacewatchError
+) -> None:
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"peacewatch: {error}\n"
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stack", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        check=False,
+    )
+
+
+def test_help_ends_well() -> None:
+    told = run("--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "Usage: " in told.stdout
+
+
+@pytest.mark.parametrize("arguments", [("no-such-command",), ("serve", "--no-such-option")])
+def test_a_wrong_argument_ends_with_2(arguments: tuple[str, ...]) -> None:
+    told = run(*arguments)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+    assert "no-such" in told.stderr
+
+
+def test_a_wrong_setting_is_one_sentence() -> None:
+    told = run("record", PEACEWATCH_MONGO_PORT="many")
+    assert told.returncode == 2
+    assert told.stderr.startswith("peacewatch: PEACEWATCH_MONGO_PORT: ")
+    assert told.stderr.count("\n") == 1
+
+
+def test_help_loads_no_layer() -> None:
+    """Every process stays small: a command loads its layer when it is called."""
+    code = "import sys; from stack import cli; print([m for m in sys.modules if m in %r])"
+    heavy = ["pyspark", "pyarrow", "flask", "kafka", "pymongo", "deltalake", "matplotlib", "airflow", "httpx"]
+    told = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

@@ -1,0 +1,131 @@
+"""What the docs list is what the code has: settings, commands, topics, fields, reasons, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from fleet import topics
+from fleet.alert import Alert
+from fleet.delivery import Delivery
+from fleet.report import REASONS, Citizen, Report
+from stack.cli import app
+from stack.kafka_topics import TOPICS
+from stack.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+CONTRACTS = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+
+
+def setting_rows() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        yield f"| `{PREFIX}{name.upper()}` | {field.description} | {default} |"
+
+
+def commands(command: Any, name: str = "peacewatch") -> Iterator[tuple[str, str]]:
+    """(`peacewatch group name`, first line of its help) of every command."""
+    if hasattr(command, "commands"):
+        for part, below in sorted(command.commands.items()):
+            yield from commands(below, f"{name} {part}")
+    else:
+        yield name, (command.help or "").strip().partition("\n")[0]
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("row", list(setting_rows()))
+def test_every_setting_is_documented(row: str) -> None:
+    assert f"{row}\n" in OPERATIONS, f"add this line to the settings of docs/operations.md:\n{row}"
+
+
+def test_no_documented_setting_is_gone() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for page in PAGES:
+        mentioned = set(re.findall(rf"{PREFIX}[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
+        gone = {name for name in mentioned if name.removesuffix("_FILE") not in known}
+        assert gone <= {f"{PREFIX}ORIGINAL_DATA"}, f"{page.name} names settings that stack/settings.py has not"
+
+
+@pytest.mark.parametrize(("name", "says"), list(COMMANDS.items()), ids=list(COMMANDS))
+def test_every_command_is_documented(name: str, says: str) -> None:
+    assert says, f"{name} has no help: give its function a docstring"
+    assert f"| `{name}` |" in OPERATIONS, f"add this line to the commands of docs/operations.md:\n| `{name}` | {says} |"
+
+
+def test_no_documented_command_is_gone() -> None:
+    for page in PAGES:
+        named = re.findall(r"`(peacewatch [a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+        groups = {" ".join(name.split()[:2]) for name in COMMANDS}
+        assert set(named) <= groups, f"{page.name} names commands that there are not"
+
+
+def section(topic: str) -> str:
+    found = re.search(rf"^## `{re.escape(topic)}`$(.*?)(?=^## |\Z)", CONTRACTS, re.MULTILINE | re.DOTALL)
+    assert found, f"add a section ## `{topic}` to docs/contracts.md"
+    return found[1]
+
+
+@pytest.mark.parametrize("topic", list(TOPICS))
+def test_every_topic_has_its_contract(topic: str) -> None:
+    text = section(topic)
+    for row in ("key", "headers", "order", "partitions", "retention"):
+        assert f"| {row} |" in text, f"the contract of {topic} has no row {row}"
+    assert f"| partitions | {TOPICS[topic].partitions}" in text
+
+
+@pytest.mark.parametrize(
+    ("topic", "struct"), [(topics.REPORTS, Report), (topics.ALERTS, Alert), (topics.DELIVERIES, Delivery)]
+)
+def test_every_field_is_in_its_contract(topic: str, struct: Any) -> None:
+    text = section(topic)
+    missing = [name for name in struct.__struct_fields__ if f"`{name}`" not in text]
+    assert missing == [], f"add rows for these fields to the contract of {topic}"
+
+
+def test_the_examples_are_what_they_say() -> None:
+    def example(topic: str) -> str:
+        found = re.search(r"```json\n(.*?)```", section(topic), re.DOTALL)
+        assert found
+        return found[1]
+
+    report = msgspec.json.decode(example(topics.REPORTS), type=Report)
+    alert = msgspec.json.decode(example(topics.ALERTS), type=Alert)
+    assert report.citizens == [Citizen("Zoë Nuñez", 3)]
+    assert (alert.report_id, alert.message, alert.reported_at) == (report.report_id, report.message, report.reported_at)
+
+
+def test_every_reason_is_in_the_contract() -> None:
+    assert {reason for reason in REASONS if f"| `{reason}` |" not in section(topics.REJECTED)} == set()
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: there is no {link}"
+        assert not anchor or anchor in anchors(target), f"{page.name}: {link} has no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_docs_name_are_there(page: Path) -> None:
+    pattern = r"`((?:script|docs|tests|fleet|speed_layer|batch_layer|serving|stack|bench|dags|\.ci)/[\w./-]*\w)`"
+    gone = [name for name in re.findall(pattern, page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
+    assert gone == [], f"{page.name} names files that there are not"

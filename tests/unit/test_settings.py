@@ -1,0 +1,85 @@
+"""Settings come from the environment or from files, and a wrong one is one sentence without its value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import BadSettings
+from stack.settings import PREFIX, SECRETS, Settings, load
+
+SECRET = "mongodb://me:geheim@db.example:27017/peacewatch"
+
+
+def test_without_any_the_stack_is_local(tmp_path: Path) -> None:
+    settings = load({}, home=tmp_path)
+    assert settings.bootstrap == "127.0.0.1:19092"
+    assert settings.mongo == "mongodb://127.0.0.1:17017/peacewatch?replicaSet=peacewatch"
+    assert settings.webhook.startswith("http://127.0.0.1:18900/api/webhooks/")
+    assert settings.lake_location == str(tmp_path / "lake")
+    assert settings.web_url == "http://127.0.0.1:18000"
+
+
+def test_the_five_that_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = {
+        "KAFKA_BOOTSTRAP": "a:9092,b:9092",
+        "LAKE": "s3://bucket/lake/",
+        "MONGO_URI": SECRET,
+        "SPARK_MASTER": "spark://c:7077",
+        "DISCORD_WEBHOOK_URL": "https://discord.example/api/webhooks/7/token",
+    }
+    for name, value in moved.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    settings = load()
+    assert settings.bootstrap == "a:9092,b:9092"
+    assert settings.lake_location == "s3://bucket/lake"
+    assert settings.mongo == SECRET
+    assert settings.spark_master == "spark://c:7077"
+    assert settings.webhook == "https://discord.example/api/webhooks/7/token"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_lie_in_a_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text(f"{SECRET}\n")
+    settings = load({f"{PREFIX}{name.upper()}_FILE": str(path)})
+    assert getattr(settings, name).get_secret_value() == SECRET
+
+
+def test_every_secret_is_in_the_list() -> None:
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert secret == set(SECRETS), "SECRETS names those that may come from a file"
+
+
+def test_a_secret_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(BadSettings, match=r"^PEACEWATCH_MONGO_URI_FILE: No such file or directory: /nowhere$"):
+        load({"PEACEWATCH_MONGO_URI_FILE": "/nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WEB_PORT", "http"), ("KAFKA_PORT", "0"), ("MONGO_PORT", "65536"), ("AIRFLOW_PORT", "-1")]
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(BadSettings, match=f"^{PREFIX}{name}: ") as raised:
+        load()
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEACEWATCH_KAFKA_BOOTSTRAP", "")
+    monkeypatch.setenv("PEACEWATCH_WEB_PORT", "")
+    assert load().web_port == 18000
+
+
+def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEACEWATCH_MONGO_URI", SECRET)
+    settings = load()
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in settings.model_dump_json()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load({}).web_port = 1  # type: ignore[misc]
