@@ -65,6 +65,7 @@ class Job:
     engine: Engine
     progress: Progress = lambda _done, _total: None
     grace: timedelta = GRACE
+    chunk: int = CHUNK
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -120,8 +121,8 @@ def _begin(job: Job, plan: Plan) -> Run:
 def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
     written = 0
     with job.engine() as cells_of:
-        for begin in range(0, len(plan.hours), CHUNK):
-            chunk = plan.hours[begin : begin + CHUNK]
+        for begin in range(0, len(plan.hours), job.chunk):
+            chunk = plan.hours[begin : begin + job.chunk]
             cells = cells_of(HOURS, plan.snapshot, chunk)
             written += publish.replace(job.database, "hours", list(publish.hour_documents(HOURS, cells, chunk, this)))
             job.progress(begin + len(chunk), len(plan.hours))

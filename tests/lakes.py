@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,17 @@ def land(lake: Path, rows: Sequence[dict[str, Any]], metadata: dict[str, str] | 
 def everything(lake: Path, version: int | None = None) -> pa.Table:
     """All reports of the lake at `version`, by pyarrow over the snapshot's own file list."""
     return DeltaTable(lake / "reports", version=version).to_pyarrow_table()
+
+
+@contextmanager
+def arrow_engine() -> Iterator[Any]:
+    """Computes a cube's cells by pyarrow, in place of Spark: what a run publishes and when does not depend on it."""
+    yield lambda cube, snapshot, hours: cube.fold(
+        snapshot.rows([file.path for hour in hours for file in snapshot.hours.get(hour, ())], cube.columns)
+    )
+
+
+def compact(lake: Path) -> int:
+    """Compacts by deltalake's own means; the table's version after it."""
+    DeltaTable(lake / "reports").optimize.compact()
+    return DeltaTable(lake / "reports").version()
