@@ -7,3 +7,22 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
+
+    @app.command()
+    def serve() -> None:
+        """Serve the page and the REST API until stopped."""
+        from fleet.errors import BadSettings
+        from serving.config import Config, parse_tokens
+        from serving.server import serve as serve_web
+        from stack import logs, settings
+
+        wanted = settings.load()
+        logs.configure("serving")
+        try:
+            tokens = parse_tokens(wanted.api_tokens.get_secret_value() if wanted.api_tokens else None)
+        except ValueError as error:
+            raise BadSettings(f"PEACEWATCH_API_TOKENS: {error}") from None
+        config = Config(
+            mongo_uri=wanted.mongo, kafka_bootstrap=wanted.bootstrap, tokens=tokens, public_url=wanted.web_url
+        )
+        serve_web(config, wanted.host, wanted.web_port)

@@ -1,0 +1,32 @@
+"""Whether the process lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from serving.api import answers
+from serving.services import Services
+
+
+class Health(BaseModel):
+    """All is well."""
+
+    status: str = Field(examples=["ok"])
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/healthz` and `/readyz`."""
+    api = APIBlueprint("health", __name__, abp_tags=[Tag(name="health")])
+
+    @api.get("/healthz", summary="The process lives", responses={200: Health})
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @api.get("/readyz", summary="MongoDB answers", responses=answers(Health))
+    def readyz() -> dict[str, str]:
+        services.database.command("ping")
+        return {"status": "ok"}
+
+    return api

@@ -1,0 +1,77 @@
+"""What several answers share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from serving.ranges import DAY_OR_HOUR
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Zone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+\-/]+$")]
+
+
+class Query(BaseModel):
+    """A request's parameters; one that is not named here is refused."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A parameter is there or not; no text stands for null, so the schema offers none."""
+        schema = handler.resolve_ref_schema(handler(core))
+        for name, field in schema.get("properties", {}).items():
+            kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+            if len(kinds) == 1:
+                kept = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+                schema["properties"][name] = {**kinds[0], **kept}
+        return schema
+
+
+class RangeQuery(Query):
+    """Which reports to count."""
+
+    start: str | None = Field(
+        None,
+        alias="from",
+        pattern=DAY_OR_HOUR,
+        description="first day, or hour; without it all that is known",
+        json_schema_extra={"example": "2026-11-01"},
+    )
+    end: str | None = Field(
+        None,
+        alias="to",
+        pattern=DAY_OR_HOUR,
+        description="last day, or hour; it is in the range",
+        json_schema_extra={"example": "2026-11-24"},
+    )
+    country: Text | None = Field(
+        None, description="only reports from this country", json_schema_extra={"example": "France"}
+    )
+
+
+class ZonedQuery(RangeQuery):
+    """Which reports to count, by whose clock."""
+
+    tz: Zone = Field(
+        "UTC",
+        description="IANA time zone, whole hours from UTC, of days and hours",
+        json_schema_extra={"example": "Europe/Paris"},
+    )
+
+
+class Figures(BaseModel):
+    """What every answer says of itself."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    version: int = Field(description="version of the lake that the answer is true at; -1: nothing has landed")
+    as_of: datetime | None = Field(description="time of that version")
+    start: str | None = Field(alias="from", description="first day or hour that is counted; null: there are no reports")
+    end: str | None = Field(alias="to", description="last day or hour that is counted")
+    tz: str = Field(description="time zone of days and hours")
+    country: str | None = Field(description="the country counted; null: all")

@@ -1,0 +1,190 @@
+"""The statistics, each over a chosen range. What they mean is in `fleet.statistics`."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from fleet import statistics
+from fleet.errors import BadInput
+from serving.api import PREFIX, answers
+from serving.api.models import Figures, RangeQuery, ZonedQuery
+from serving.days import Keep
+from serving.ranges import Range, parse, zone_of
+from serving.served import Served
+from serving.services import Services
+
+Answer = dict[str, Any]
+
+
+class Parts(BaseModel):
+    """Alerts in each part of the day."""
+
+    night: int = Field(description="hours 0 to 5")
+    morning: int = Field(description="hours 6 to 11")
+    afternoon: int = Field(description="hours 12 to 17")
+    evening: int = Field(description="hours 18 to 23")
+
+
+class PartsOfDay(Figures):
+    """Alerts by part of the day."""
+
+    parts: Parts
+    hours: list[int] = Field(description="alerts in each hour of the day", min_length=24, max_length=24)
+    total: int
+
+
+class CountryRow(BaseModel):
+    country: str
+    alerts: int
+    reports: int
+
+
+class Countries(Figures):
+    """The countries with the most alerts."""
+
+    countries: list[CountryRow]
+
+
+class Averages(Figures):
+    """Means over all reports."""
+
+    reports: int
+    battery: float | None = Field(description="percent")
+    peace_score: float | None = Field(description="1 to 10, over the citizens seen")
+
+
+class WeekdayRow(BaseModel):
+    weekday: int = Field(description="1 Monday to 7 Sunday", ge=1, le=7)
+    alerts: int
+    days: int = Field(description="such days in the range")
+
+
+class PerDay(BaseModel):
+    alerts: int
+    days: int
+    alerts_per_day: float | None
+
+
+class Weekdays(Figures):
+    """Alerts by day of the week."""
+
+    weekdays: list[WeekdayRow] = Field(min_length=7, max_length=7)
+    working_days: PerDay
+    weekend: PerDay
+
+
+class Share(BaseModel):
+    low: int
+    total: int
+    share: float | None
+
+
+class LowBattery(Figures):
+    """Reports and drones below the threshold."""
+
+    threshold: int = Field(description="percent")
+    reports: Share
+    drones: Share = Field(description="a drone is low when its last report of the range is; true at batch_version")
+    batch_version: int | None = Field(description="version that `drones` is true at; null: no batch run yet")
+
+
+class ScoreRow(BaseModel):
+    peace_score: int = Field(ge=1, le=10, description="the lowest of a report")
+    reports: int
+    alerts: int
+
+
+class Scores(Figures):
+    """Reports and alerts by the lowest peace score a report saw."""
+
+    scores: list[ScoreRow] = Field(min_length=10, max_length=10)
+
+
+class CountriesQuery(ZonedQuery):
+    limit: int = Field(5, ge=1, le=300, description="so many countries at most")
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/statistics/…`."""
+    api = APIBlueprint("statistics", __name__, url_prefix=f"{PREFIX}/statistics", abp_tags=[Tag(name="statistics")])
+
+    def look(query: RangeQuery, keep: Keep) -> tuple[Any, Range, Answer]:
+        served, wanted = _figures(services, query)
+        return served.cells(wanted.first, wanted.end, keep, query.country), wanted, _envelope(served, wanted, query)
+
+    @api.get("/alerts-by-part-of-day", summary="Alerts by part of the day", responses=answers(PartsOfDay))
+    def alerts_by_part_of_day(query: ZonedQuery) -> Answer:
+        cells, wanted, answer = look(query, "event_hour")
+        return {**answer, **statistics.alerts_by_part_of_day(cells, wanted.local)}
+
+    @api.get("/alerts-by-country", summary="Countries with most alerts", responses=answers(Countries))
+    def alerts_by_country(query: CountriesQuery) -> Answer:
+        cells, _, answer = look(query, "country")
+        return {**answer, **statistics.alerts_by_country(cells, query.limit)}
+
+    @api.get("/averages", summary="Mean battery and peace score", responses=answers(Averages))
+    def averages(query: ZonedQuery) -> Answer:
+        cells, _, answer = look(query, "")
+        return {**answer, **statistics.averages(cells)}
+
+    @api.get("/alerts-by-weekday", summary="Alerts by day of the week", responses=answers(Weekdays))
+    def alerts_by_weekday(query: ZonedQuery) -> Answer:
+        cells, wanted, answer = look(query, "event_hour")
+        return {**answer, **statistics.alerts_by_weekday(cells, wanted.dates, wanted.local)}
+
+    @api.get("/low-battery", summary="Reports and drones low on battery", responses=answers(LowBattery))
+    def low_battery(query: RangeQuery) -> Answer:
+        cells, wanted, answer = look(query, "")
+        low, total, version = _drones(services, wanted, query.country)
+        return {**answer, **statistics.low_battery(cells, low, total), "batch_version": version}
+
+    @api.get("/alerts-by-peace-score", summary="Alerts by peace score", responses=answers(Scores))
+    def alerts_by_peace_score(query: ZonedQuery) -> Answer:
+        cells, _, answer = look(query, "worst_score")
+        return {**answer, **statistics.alerts_by_peace_score(cells)}
+
+    return api
+
+
+def _figures(services: Services, query: RangeQuery) -> tuple[Served, Range]:
+    """The figures with the hours of the range held."""
+    zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
+    served = services.merge.served()
+    known = None if served.first_hour is None or served.last_hour is None else (served.first_hour, served.last_hour)
+    wanted = parse(query.start, query.end, zone, known)
+    return services.merge.served(wanted.hours), wanted
+
+
+def _envelope(served: Served, wanted: Range, query: RangeQuery) -> Answer:
+    first, last = wanted.names
+    return {
+        "version": served.version,
+        "as_of": served.as_of,
+        "from": first,
+        "to": last,
+        "tz": str(wanted.zone),
+        "country": query.country,
+    }
+
+
+def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int, int, int | None]:
+    """(low, total, batch version) of `drones_by_day`, which is kept by whole UTC days."""
+    if not wanted.whole_days:
+        raise BadInput("from", "drones are counted by whole days; give dates, not hours")
+    if not wanted.dates:
+        return 0, 0, None
+    first, last = wanted.dates[0], wanted.dates[-1]
+    with services.database.client.start_session(snapshot=True) as session:
+        newest = services.database.drones_by_day.find_one(
+            {}, {"version": True}, sort=[("version", -1)], session=session
+        )
+        days = services.database.drones_by_day.find(
+            {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}, session=session
+        )
+        low, total = statistics.drones_of_range(days, first, last, country)
+    return low, total, newest["version"] if newest else None

@@ -1,0 +1,58 @@
+"""The web application: everything of the process is wired here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from flask.json.provider import DefaultJSONProvider
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from serving import headers, problems
+from serving.api import alerts, health, statistics
+from serving.config import Config
+from serving.pages import home
+from serving.services import Services, connect
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes of a request's body: the largest is a note of an operator."""
+
+INFO: Final = Info(
+    title="Peacewatch",
+    version="1",
+    description="Figures, alerts and drones of the fleet. Every figure names the version of the lake it is true at.",
+)
+
+
+class Json(DefaultJSONProvider):
+    """Times as RFC 3339 in UTC; Flask's own form is that of HTTP headers."""
+
+    sort_keys = False
+    compact = True
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value.isoformat().replace("+00:00", "Z")
+        return DefaultJSONProvider.default(value)
+
+
+def create_app(config: Config, services: Services | None = None) -> OpenAPI:
+    """The application over `config`, or over `services` that a test made."""
+    services = services or connect(config)
+    app = OpenAPI(
+        "serving",
+        info=INFO,
+        validation_error_callback=problems.of_validation,
+        validation_error_model=problems.Problem,
+    )
+    app.json = Json(app)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.extensions["peacewatch"] = services
+    problems.register(app)
+    headers.register(app)
+    for resource in (statistics, alerts, health):
+        app.register_api(resource.blueprint(services))
+    app.register_blueprint(home.blueprint(services))
+    return app

@@ -1,0 +1,62 @@
+"""Cells of a UTC day, rolled up once in the forms that statistics read, so that a month is quick to sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from fleet.cube import HOURS
+
+Keep = Literal["event_hour", "country", "worst_score", ""]
+
+_DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_score": 0}
+"""What a key is in cells that were rolled up over it."""
+
+
+def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
+    """Cells summed over all keys but `keep`; in the same form, a dropped key being 0 or empty."""
+    columns = {
+        field.name: pa.repeat(pa.scalar(_DROPPED[field.name], field.type), len(cells))
+        if field.name in _DROPPED and field.name not in keep
+        else cells[field.name]
+        for field in HOURS.schema
+    }
+    return HOURS.merge([pa.table(columns, schema=HOURS.schema)])
+
+
+class Day:
+    """The hours of one UTC day at one version. Its roll-ups are worked out when first asked for."""
+
+    def __init__(self, hours: Sequence[pa.Table]) -> None:
+        self._hours = hours
+
+    @cached_property
+    def _countries_and_hours(self) -> pa.Table:
+        return roll_up(pa.concat_tables([HOURS.empty(), *self._hours]), ["event_hour", "country"])
+
+    @cached_property
+    def _countries_and_scores(self) -> pa.Table:
+        return roll_up(pa.concat_tables([HOURS.empty(), *self._hours]), ["country", "worst_score"])
+
+    @cached_property
+    def _by_hour(self) -> pa.Table:
+        return roll_up(self._countries_and_hours, ["event_hour"])
+
+    @cached_property
+    def _by_country(self) -> pa.Table:
+        return roll_up(self._countries_and_hours, ["country"])
+
+    @cached_property
+    def _by_score(self) -> pa.Table:
+        return roll_up(self._countries_and_scores, ["worst_score"])
+
+    def cells(self, keep: Keep, *, with_country: bool) -> pa.Table:
+        """The day's cells with the key `keep`, and also the country where the reader filters by it."""
+        if keep == "worst_score":
+            return self._countries_and_scores if with_country else self._by_score
+        if keep == "country":
+            return self._by_country
+        return self._countries_and_hours if with_country else self._by_hour

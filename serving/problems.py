@@ -1,0 +1,112 @@
+"""Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and never a stack trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from flask import Flask, Response
+from pydantic import BaseModel, Field, ValidationError
+from pymongo.errors import PyMongoError
+from werkzeug.exceptions import HTTPException
+
+from fleet.errors import BadInput, ServiceUnavailable
+
+MIME: Final = "application/problem+json"
+RETRY_SECONDS: Final = 5
+"""What a client is told to wait for MongoDB; a restart of it takes about that long."""
+
+_log = structlog.get_logger()
+
+
+class FieldProblem(BaseModel):
+    """One field that is wrong."""
+
+    field: str = Field(examples=["from"])
+    reason: str = Field(examples=["there is no such day: 2026-02-30"])
+
+
+class Problem(BaseModel):
+    """An error, after RFC 9457."""
+
+    type: str = Field(default="about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["from: there is no such day: 2026-02-30"])
+    errors: list[FieldProblem] = Field(default_factory=list, description="the fields that are wrong, where some are")
+
+
+def answer(
+    status: int, title: str, detail: str, errors: Sequence[FieldProblem] = (), retry_after: float | None = None
+) -> Response:
+    """A response that tells a problem."""
+    problem = Problem(type="about:blank", title=title, status=status, detail=detail, errors=list(errors))
+    response = Response(json.dumps(problem.model_dump()), status, mimetype=MIME)
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, round(retry_after)))
+    return response
+
+
+def of_validation(error: ValidationError) -> Response:
+    """422 for a request that does not fit its schema."""
+    errors = [
+        FieldProblem(field=".".join(str(part) for part in found["loc"]) or "body", reason=_reason(found))
+        for found in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return _unprocessable(errors)
+
+
+def of_bad_input(error: BadInput) -> Response:
+    """422 for a request that fits its schema and still makes no sense."""
+    return _unprocessable([FieldProblem(field=error.field, reason=error.reason)])
+
+
+def of_mongo(error: PyMongoError) -> Response:
+    """503: MongoDB does not answer. What it said goes to the log, for it may name hosts."""
+    _log.warning("MongoDB does not answer", error=error)
+    return answer(503, "Service Unavailable", "the database does not answer now", retry_after=RETRY_SECONDS)
+
+
+def of_service(error: ServiceUnavailable) -> Response:
+    _log.warning("a service does not answer", error=error)
+    return answer(503, "Service Unavailable", str(error), retry_after=error.retry_after or RETRY_SECONDS)
+
+
+def of_http(error: HTTPException) -> Response:
+    """What Flask and Werkzeug refuse: 404, 405, 413, 429 and the like, with their own headers."""
+    if error.response is not None and isinstance(error.response, Response):
+        return error.response
+    response = answer(error.code or 500, error.name, (error.description or error.name).splitlines()[0])
+    kept = ("Allow", "Retry-After", "WWW-Authenticate")
+    response.headers.extend((name, value) for name, value in error.get_headers() if name in kept)
+    return response
+
+
+def of_anything(error: Exception) -> Response:
+    """500 for what nobody foresaw. The log has it all, the client nothing but that."""
+    _log.error("a request failed", error=error, exc_info=error)
+    return answer(500, "Internal Server Error", "the server failed; its log says why")
+
+
+def register(app: Flask) -> None:
+    """Makes every error of `app` a problem."""
+    app.register_error_handler(BadInput, of_bad_input)
+    app.register_error_handler(PyMongoError, of_mongo)
+    app.register_error_handler(ServiceUnavailable, of_service)
+    app.register_error_handler(HTTPException, of_http)
+    app.register_error_handler(Exception, of_anything)
+
+
+def _unprocessable(errors: Sequence[FieldProblem]) -> Response:
+    detail = "; ".join(f"{problem.field}: {problem.reason}" for problem in errors)
+    return answer(422, "Unprocessable Content", detail, errors)
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such parameter"
+    text: str = error["msg"]
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,48 @@
+"""gunicorn, started from within: one worker process with many threads, which share what is held in memory."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask_openapi3.openapi import OpenAPI
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from serving.app import create_app
+from serving.config import Config
+
+THREADS: Final = 256
+"""An open event stream holds a thread; 200 of them and requests beside."""
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with the settings below and nothing of the command line."""
+
+    def __init__(self, config: Config, host: str, port: int) -> None:
+        self._config = config
+        self._bind = f"{host}:{port}"
+        super().__init__()
+
+    def load_config(self) -> None:
+        wanted: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "worker_connections": 2000,
+            "graceful_timeout": 5,
+            "timeout": 60,
+            "keepalive": 75,
+            "proc_name": "peacewatch-serving",
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        for name, value in wanted.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> OpenAPI:
+        return create_app(self._config)
+
+
+def serve(config: Config, host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT; ends the process with exit code 0."""
+    Server(config, host, port).run()

@@ -1,0 +1,38 @@
+"""What requests share: one client of MongoDB and the merged figures. Made once in each process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from serving.config import MONGO_TIMEOUT_MS, Config
+from serving.merge import Merge
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that the API and the pages read from."""
+
+    config: Config
+    database: Database[dict[str, Any]]
+    merge: Merge
+
+    def close(self) -> None:
+        self.database.client.close()
+
+
+def connect(config: Config) -> Services:
+    """Does not wait for MongoDB: a request that needs it does, and says 503 when it is away."""
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        config.mongo_uri,
+        tz_aware=True,
+        serverSelectionTimeoutMS=MONGO_TIMEOUT_MS,
+        connectTimeoutMS=MONGO_TIMEOUT_MS,
+        socketTimeoutMS=20_000,
+        appname="peacewatch-serving",
+    )
+    database = client.get_default_database("peacewatch")
+    return Services(config, database, Merge(database, config.max_age))
