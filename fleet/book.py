@@ -10,54 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from fleet import incident as incidents
 from fleet.alert import Alert, Severity
+from fleet.call import Call, Message, Source, Waiting
 from fleet.delivery import Delivery, Digest, Method, Slot
 from fleet.incident import Incident, Intervals
 
 REMEMBERED_IDS: Final = 300_000
 """Ids of alerts by which copies are known; at 90 alerts a second about an hour. 64-bit hashes, 30 MB when full."""
-
-Source = tuple[int, int]
-"""Partition and offset in `alerts`."""
-
-
-class Waiting(NamedTuple):
-    """An alert that nobody was told of yet."""
-
-    alert_id: str
-    severity: Severity
-    received_at: datetime
-    reported_at: datetime
-    source: Source
-
-
-@dataclass
-class Message:
-    """What a Discord message shows: one slot an embed."""
-
-    message_id: str
-    slots: list[Slot]
-    edited_at: datetime
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request to Discord: the slots or the digest that the message shows after it, and the alerts newly told."""
-
-    method: Method
-    message_id: str
-    slots: list[Slot]
-    telling: dict[str, list[Waiting]]  # by incident
-    digest: Digest | None = None
-
-    @property
-    def alerts(self) -> int:
-        return sum(len(waiting) for waiting in self.telling.values())
 
 
 @dataclass
@@ -85,7 +49,10 @@ class Book:
     posted_at: list[datetime] = field(default_factory=list)  # the last minute's new messages
 
     def fold(self, alert: Alert, source: Source) -> Incident | None:
-        """Takes an alert in; None when it is a copy of a known one."""
+        """Takes an alert in; None when it is a copy of a known one, or clears an incident."""
+        if alert.clears:
+            self._clear(alert)
+            return None
         if not self._is_new(alert.alert_id):
             return None
         current = self.incidents.get(self.by_key.get(alert.incident_key, ""))
@@ -213,6 +180,16 @@ class Book:
         wanted = set(severities)
         times = [one.received_at for waiting in self.waiting.values() for one in waiting if one.severity in wanted]
         return min(times, default=None)
+
+    def _clear(self, alert: Alert) -> None:
+        one = self.incidents.get(self.by_key.get(alert.incident_key, ""))
+        if one is not None and alert.received_at >= one.last:  # a copy of an old clearing changes nothing
+            one.cleared = True
+
+    def known(self, delivery: Delivery) -> None:
+        """Another channel's delivery: its alerts are told."""
+        for alert_id in delivery.alert_ids:
+            self._is_new(alert_id)
 
     def _enter(self, call: Call, message_id: str, now: datetime) -> None:
         for incident_id, told in call.telling.items():

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import asin, atan2, cos, degrees, radians, sin, sqrt
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from fleet.places import EARTH_RADIUS_KM
 
 _POINTS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
-@dataclass(frozen=True)
-class Station:
+class Station(msgspec.Struct, frozen=True):
     """A charging station; degrees WGS 84."""
 
-    name: str
-    latitude: float
-    longitude: float
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
 
 
 def nearest_station(

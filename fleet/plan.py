@@ -11,7 +11,8 @@ import msgspec
 
 from fleet import incident as incidents
 from fleet.alert import Severity
-from fleet.book import Book, Call, Waiting
+from fleet.book import Book
+from fleet.call import Call, Waiting
 from fleet.delivery import Digest, Row, Slot
 from fleet.incident import RANK, Incident
 

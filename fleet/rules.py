@@ -6,15 +6,19 @@ What a rule must remember of a drone is in a `Memory`, one for each partition of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from fleet.alert import Alert, Kind, Severity, alert_id
 from fleet.charging import Station, compass, nearest_station
 from fleet.report import LOW_BATTERY, UNKNOWN, Citizen, Report, worst_score
+from fleet.silence import Last, Silence, Silent
 
 HEARD: Final = 1000
 NAME: Final = 100
@@ -25,30 +29,31 @@ Place = tuple[str, str]
 """City and country."""
 
 
-@dataclass(frozen=True)
-class Unrest:
-    """The drone's own flag; and, where `score_at_most` is set, a citizen at or under that peace score."""
-
-    score_at_most: int = 0
-    critical_at_most: int = 2
-    high_at_most: int = 4
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Score = Annotated[int, Meta(ge=0, le=10)]
 
 
-@dataclass(frozen=True)
-class LowBattery:
+class Unrest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The drone's own flag; and, where `score_at_most` is not 0, a citizen at or under that peace score."""
+
+    score_at_most: Score = 0
+    critical_at_most: Score = 2
+    high_at_most: Score = 4
+
+
+class LowBattery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raised below `below` percent, once; cleared at `clear_at`. `stations` may be empty."""
 
-    below: float = LOW_BATTERY
-    clear_at: float = 30.0
+    below: Percent = LOW_BATTERY
+    clear_at: Percent = 30.0
     severity: Severity = "moderate"
-    stations: Sequence[Station] = ()
+    stations: tuple[Station, ...] = ()
 
 
-@dataclass(frozen=True)
-class Watchword:
+class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """Raised when one of `words` is heard, as a whole word, whatever its case."""
 
-    words: tuple[str, ...]
+    words: tuple[Annotated[str, Meta(min_length=1)], ...]
     severity: Severity = "high"
 
     @cached_property
@@ -57,20 +62,21 @@ class Watchword:
         return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in self.words), re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules in force; one that is None raises nothing."""
 
-    unrest: Unrest | None = field(default_factory=Unrest)
+    unrest: Unrest | None = None
     low_battery: LowBattery | None = None
     watchword: Watchword | None = None
+    silent: Silent | None = None
 
 
 @dataclass
 class Memory:
-    """What rules remember of the drones of one partition: those whose battery is low."""
+    """What rules remember of the drones of one partition: those whose battery is low, and when each last spoke."""
 
     low: set[str] = field(default_factory=set)
+    silence: Silence = field(default_factory=Silence)
 
 
 Nearest = Callable[[float, float], Place | None]
@@ -87,7 +93,12 @@ class Sighting:
 
 def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
     """The alerts that a report raises, and the clearings. `memory` is brought up to date."""
-    found = [_unrest(rules.unrest, seen), _low_battery(rules.low_battery, memory, seen), _heard(rules.watchword, seen)]
+    found = [
+        _unrest(rules.unrest, seen),
+        _low_battery(rules.low_battery, memory, seen),
+        _watchword(rules.watchword, seen),
+        _speaks_again(rules.silent, memory, seen),
+    ]
     return [alert for alert in found if alert is not None]
 
 
@@ -126,11 +137,19 @@ def _way_to_charge(rule: LowBattery, report: Report) -> str:
     return f"{found[0].name}: {found[1]:.1f} km {compass(found[2])}" if found else ""
 
 
-def _heard(rule: Watchword | None, seen: Sighting) -> Alert | None:
+def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
     if rule is None:
         return None
     match = rule.pattern.search(seen.report.message)
     return _alert("watchword", rule.severity, seen, note=match.group()[:NAME]) if match else None
+
+
+def _speaks_again(rule: Silent | None, memory: Memory, seen: Sighting) -> Alert | None:
+    if rule is None:
+        return None
+    report = seen.report
+    where = report.city or UNKNOWN, report.country or UNKNOWN, report.latitude, report.longitude
+    return memory.silence.hear(rule, report.drone_id, Last(seen.received_at, *where), report.reported_at)
 
 
 def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clears: bool = False) -> Alert:

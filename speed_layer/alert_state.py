@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from structlog import get_logger
 
 from fleet.rules import Memory
+from fleet.silence import BUCKETS, Silence
 from speed_layer.forever import NotYet
 
 log = get_logger()
 
 
-class Saved(msgspec.Struct):
-    """One message of the topic; its key is `alerting/<topic id>/<partition>`."""
+class Saved(msgspec.Struct, omit_defaults=True):
+    """A message with the key `alerting/<topic id>/<partition>`."""
 
     offset: int
     low: list[str] = []
+    silent: list[str] = []
+    crowd: int = 0
+
+
+class SavedBucket(msgspec.Struct):
+    """A message with the key `alerting/<topic id>/<partition>/spoke/<bucket>`: when each drone last spoke."""
+
+    spoke_at: dict[str, datetime]
 
 
 @dataclass
@@ -49,8 +59,15 @@ class AlertState:
         """Returns when the broker has them. Raises KafkaError."""
         sent = []
         for number, partition in partitions.items():
-            value = msgspec.json.encode(Saved(partition.offset, sorted(partition.memory.low)))
-            sent.append(self._producer.send(self._topic, value, key=self._key(number)))
+            memory = partition.memory
+            silence = memory.silence
+            # a bucket first: one that is newer than the offset does no harm, one that is older would
+            if silence.changed:
+                bucket = silence.changed.pop()
+                value = msgspec.json.encode(SavedBucket(silence.saved(bucket)))
+                sent.append(self._producer.send(self._topic, value, key=self._key(number, f"/spoke/{bucket}")))
+            saved = Saved(partition.offset, sorted(memory.low), sorted(silence.silent), silence.crowd)
+            sent.append(self._producer.send(self._topic, msgspec.json.encode(saved), key=self._key(number)))
         for future in sent:
             future.get(timeout=60)
         for partition in partitions.values():
@@ -58,16 +75,25 @@ class AlertState:
 
     def load(self, numbers: Sequence[int]) -> dict[int, Partition]:
         """The partitions as last saved, new ones from the beginning."""
-        wanted = {self._key(number): number for number in numbers}
-        found = {number: Partition() for number in numbers}
-        for key, value in self._read():
-            if key in wanted and value is not None:
-                saved = msgspec.json.decode(value, type=Saved)
-                found[wanted[key]] = Partition(saved.offset, Memory(set(saved.low)))
-        return found
+        values = dict(self._read())
+        return {number: self._partition(values, number) for number in numbers}
 
-    def _key(self, partition: int) -> bytes:
-        return f"alerting/{self._source_id}/{partition}".encode()
+    def _partition(self, values: Mapping[bytes, bytes | None], number: int) -> Partition:
+        value = values.get(self._key(number))
+        if value is None:
+            return Partition()
+        saved = msgspec.json.decode(value, type=Saved)
+        silence = Silence(silent=set(saved.silent), crowd=saved.crowd)
+        spoke_at: dict[str, datetime] = {}
+        for bucket in range(BUCKETS):
+            part = values.get(self._key(number, f"/spoke/{bucket}"))
+            if part is not None:
+                spoke_at |= msgspec.json.decode(part, type=SavedBucket).spoke_at
+        silence.restore(spoke_at)
+        return Partition(saved.offset, Memory(set(saved.low), silence))
+
+    def _key(self, partition: int, part: str = "") -> bytes:
+        return f"alerting/{self._source_id}/{partition}{part}".encode()
 
     def _read(self) -> list[tuple[bytes, bytes | None]]:
         records: list[tuple[bytes, bytes | None]] = []

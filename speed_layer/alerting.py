@@ -14,7 +14,7 @@ judged again with the same memory, and raises the same alerts with the same ids,
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from fleet import report as reports
 from fleet import topics
 from fleet.alert import Alert
 from fleet.errors import RejectedReport
-from fleet.rules import Nearest, Rules, Sighting, judge
+from fleet.rules import Nearest, Rules, Sighting, Unrest, judge
 from fleet.salvage import says_alert, unverified
 from speed_layer import forever
 from speed_layer.alert_state import AlertState, Partition
@@ -44,7 +44,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 @dataclass(frozen=True)
 class AlertingConfig:
     bootstrap: str
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = field(default_factory=lambda: Rules(unrest=Unrest()))
     nearest: Nearest = lambda _latitude, _longitude: None
     group: str = "peacewatch-alerting"
     reports: str = topics.REPORTS
@@ -82,7 +82,7 @@ class Session:
         )
         self._partitions: dict[TopicPartition, Partition] = {}
         self._new: set[TopicPartition] = set()
-        self._saved_at = time.monotonic()
+        self._saved_at = self._swept_at = time.monotonic()
         self._sent: list[Any] = []
         self._consumer.subscribe([config.reports], listener=_Listener(self))
 
@@ -92,6 +92,7 @@ class Session:
                 self._judge(partition, records)
             if self._new:
                 self._take_over()
+            self._sweep()
             if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
                 self.checkpoint()
         self.checkpoint()
@@ -142,11 +143,28 @@ class Session:
     def _judge(self, partition: TopicPartition, records: list[Any]) -> None:
         state = self._partitions[partition]
         for record in records:
-            for alert in self._alerts(state, record):
-                self._sent.append(
-                    self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
-                )
+            self._send(self._alerts(state, record))
         state.advance(records[-1].offset + 1)
+
+    def _send(self, alerts: Iterable[Alert]) -> None:
+        for alert in alerts:
+            future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
+            self._sent.append(future)
+
+    def _sweep(self) -> None:
+        """Looks for silent drones. Where reports wait to be judged, their own time counts, not the clock's."""
+        rule = self._config.rules.silent
+        if rule is None or time.monotonic() - self._swept_at < rule.interval / 4:
+            return
+        self._swept_at = time.monotonic()
+        for partition, state in self._partitions.items():
+            end = self._consumer.highwater(partition)
+            caught_up = end is not None and state.offset >= end
+            now = datetime.now(UTC) if caught_up else state.memory.silence.heard_at
+            if now is not None:
+                alerts = state.memory.silence.sweep(rule, now)
+                self._send(alerts)
+                state.is_changed = state.is_changed or bool(alerts)
 
     def _alerts(self, state: Partition, record: Any) -> list[Alert]:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)

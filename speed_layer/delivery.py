@@ -9,7 +9,8 @@ from typing import Final
 
 from structlog import get_logger
 
-from fleet.book import Book, Call
+from fleet.book import Book
+from fleet.call import Call
 from fleet.message import Embed, digest_embed, incident_embeds
 from fleet.plan import Allowance
 from speed_layer.budget import Budget

@@ -56,6 +56,9 @@ class Ledger:
         """Enters into `book` what was told, from the `committed` offsets on; how many deliveries there were."""
         count = 0
         for partition, offset, delivery in self._read(committed):
+            if delivery.webhook != self._webhook:
+                book.known(delivery)
+                continue
             book.replay(delivery)
             self._remember(partition, offset, delivery)
             count += 1
@@ -89,18 +92,17 @@ class Ledger:
                 consumer.seek(partition, max(starts[partition], committed[partition.partition] or 0))
             while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 for records in consumer.poll(timeout_ms=500, max_records=2000).values():
-                    yield from self._own(records)
+                    for record in records:
+                        delivery = _decode(record)
+                        if delivery is not None:
+                            yield record.partition, record.offset, delivery
         finally:
             consumer.close()
 
-    def _own(self, records: list[Any]) -> Iterator[tuple[int, int, Delivery]]:
-        for record in records:
-            try:
-                delivery = deliveries.decode(record.value or b"")
-            except MsgspecError as error:
-                log.warning(
-                    "a message that is no delivery", partition=record.partition, offset=record.offset, error=error
-                )
-                continue
-            if delivery.webhook == self._webhook:
-                yield record.partition, record.offset, delivery
+
+def _decode(record: Any) -> Delivery | None:
+    try:
+        return deliveries.decode(record.value or b"")
+    except MsgspecError as error:
+        log.warning("a message that is no delivery", partition=record.partition, offset=record.offset, reason=error)
+        return None

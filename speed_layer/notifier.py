@@ -147,7 +147,7 @@ class Session:
                 "a message that is no alert", partition=record.partition, offset=record.offset, reason=error
             )
             return
-        if self._config.takes(alert):
+        if alert.clears or self._config.takes(alert):
             self.book.fold(alert, (record.partition, record.offset))
 
     def _call_once(self) -> bool:

@@ -17,7 +17,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fleet.errors import BadSettings
 
 PREFIX: Final = "PEACEWATCH_"
-SECRETS: Final = ("mongo_uri", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url", "api_tokens")
+SECRETS: Final = (
+    *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
+    "api_tokens",
+)
 
 
 class Settings(BaseSettings):
@@ -45,12 +48,22 @@ class Settings(BaseSettings):
         None, description="tokens of the API: token:role[,token:role], viewer or operator"
     )
 
+    rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
+    stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
+    incident_update_seconds: float = Field(5, gt=0, description="a message is edited no more often than this")
+    incident_quiet_seconds: float = Field(300, gt=0, description="an incident without an alert for this long is quiet")
+    incident_resolve_seconds: float = Field(1800, gt=0, description="quiet for this long, an incident is resolved")
+    incident_repeat_seconds: float = Field(14400, gt=0, description="what nobody takes up is told again after this")
+
     home: Path = Field(Path("var"), description="where local data and logs lie")
     host: str = Field("127.0.0.1", description="address that local services bind to")
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
     mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
     web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
     airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
+    airflow_database: SecretStr | None = Field(
+        None, description="PostgreSQL for Airflow, postgresql+psycopg2://user:password@host/db; unset: SQLite in the home"
+    )
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
     public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
 

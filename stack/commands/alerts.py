@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from threading import Event
 
 import typer
 
-from fleet.errors import BadSettings
 from stack import logs, settings
-
-if TYPE_CHECKING:
-    from stack.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -30,9 +23,10 @@ def alerting() -> None:
     found = settings.load()
     stop = _stop_on_signal()
 
-    from speed_layer import alerting as layer  # noqa: PLC0415 - each process loads its own layer only
+    from speed_layer import alerting as layer
+    from stack import alert_path
 
-    layer.run(layer.AlertingConfig(found.bootstrap, nearest=_nearest), stop)
+    layer.run(layer.AlertingConfig(found.bootstrap, alert_path.rules(found), alert_path.nearest), stop)
 
 
 def notify() -> None:
@@ -41,14 +35,9 @@ def notify() -> None:
     found = settings.load()
     stop = _stop_on_signal()
 
-    from speed_layer import notifier  # noqa: PLC0415
-    from speed_layer.delivery import Sender  # noqa: PLC0415
+    from stack import alert_path
 
-    notifier.run(
-        notifier.NotifierConfig(found.bootstrap),
-        lambda: Sender(_webhook_url(found), found.web_url, time.monotonic),
-        stop,
-    )
+    alert_path.run_together(alert_path.channels(found), stop)
 
 
 def record() -> None:
@@ -57,32 +46,13 @@ def record() -> None:
     found = settings.load()
     stop = _stop_on_signal()
 
-    from speed_layer import recorder  # noqa: PLC0415
+    from speed_layer import recorder
 
     recorder.run(recorder.RecorderConfig(found.bootstrap, found.mongo), stop)
 
 
-def _webhook_url(found: Settings) -> Callable[[], str]:
-    """The URL as it is now: a file that held it may hold another by the time the old one is dead."""
-
-    def now() -> str:
-        try:
-            return settings.load().webhook
-        except BadSettings:
-            return found.webhook
-
-    return now
-
-
-def _nearest(latitude: float, longitude: float) -> tuple[str, str] | None:
-    from speed_layer.places import places  # noqa: PLC0415 - a second and many megabytes, and seldom needed
-
-    city = places().nearest(latitude, longitude)
-    return (city.name, city.country) if city else None
-
-
-def _stop_on_signal() -> threading.Event:
-    stop = threading.Event()
+def _stop_on_signal() -> Event:
+    stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop

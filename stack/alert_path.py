@@ -1,0 +1,101 @@
+"""What the alerts' processes are made of, by the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from datetime import timedelta
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from threading import Event
+
+from pydantic import SecretStr
+
+from fleet.alert import Alert
+from fleet.errors import BadSettings
+from fleet.incident import Intervals
+from fleet.rulebook import parse, parse_stations
+from fleet.rules import Place, Rules
+from speed_layer import notifier
+from speed_layer.delivery import Sender
+from speed_layer.places import places
+from stack import settings
+from stack.settings import Settings
+
+Runner = Callable[[Event], None]
+
+
+def rules(found: Settings) -> Rules:
+    """The rules in force. Raises BadSettings: file, line, what is wrong."""
+    shipped = resources.files("speed_layer")
+    book, stations = found.rules or shipped / "rules.toml", found.stations or shipped / "stations.csv"
+    return parse(_read(book), str(book), parse_stations(_read(stations), str(stations)))
+
+
+def nearest(latitude: float, longitude: float) -> Place | None:
+    """City and country of the nearest city of the shipped list, which is loaded when it is first needed."""
+    city = places().nearest(latitude, longitude)
+    return (city.name, city.country) if city else None
+
+
+def channels(found: Settings) -> list[Runner]:
+    """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
+    if found.severe_webhook_url is None:
+        return [_channel(found, "alerts", "webhook", lambda _alert: True)]
+    return [
+        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical"),
+        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical"),
+    ]
+
+
+def run_together(runners: list[Runner], stop: Event) -> None:
+    """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
+    with ThreadPoolExecutor(len(runners)) as pool:
+        running = [pool.submit(runner, stop) for runner in runners]
+        wait(running, return_when=FIRST_COMPLETED)
+        stop.set()
+    for one in running:
+        one.result()
+
+
+def url_now(found: Settings, setting: str) -> Callable[[], str]:
+    """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
+
+    def of(present: Settings) -> str:
+        value = getattr(present, setting)
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    def now() -> str:
+        try:
+            return of(settings.load())
+        except BadSettings:
+            return of(found)
+
+    return now
+
+
+def _channel(found: Settings, name: str, setting: str, takes: Callable[[Alert], bool]) -> Runner:
+    config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes)
+
+    def sender() -> Sender:
+        return Sender(url_now(found, setting), found.web_url, time.monotonic)
+
+    return lambda stop: notifier.run(config, sender, stop)
+
+
+def _intervals(found: Settings) -> Intervals:
+    return Intervals(
+        update=timedelta(seconds=found.incident_update_seconds),
+        quiet=timedelta(seconds=found.incident_quiet_seconds),
+        resolve=timedelta(seconds=found.incident_resolve_seconds),
+        repeat=timedelta(seconds=found.incident_repeat_seconds),
+    )
+
+
+def _read(file: Path | Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file} cannot be read: {error}") from None

@@ -1,0 +1,152 @@
+"""What is told next, and what becomes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fleet.incident import Intervals
+from fleet.plan import Policy
+from tests.world import World
+
+
+def test_the_first_alert_of_a_quiet_channel_is_posted_at_once() -> None:
+    world = World()
+    world.raise_alert()
+    call = world.call()
+    assert call is not None
+    assert (call.method, call.alerts, len(call.slots)) == ("post", 1, 1)
+
+
+def test_more_of_a_kind_in_a_place_grow_the_same_message_but_not_more_often_than_the_interval() -> None:
+    world = World()
+    world.raise_alert()
+    assert world.step()
+    world.raise_alert()
+    world.raise_alert()
+    assert not world.step()
+    world.wait(5)
+    assert world.step()
+    assert world.posted == 1
+    assert world.shown == {"m1": 3}
+
+
+def test_ten_incidents_share_a_message_the_worst_first() -> None:
+    world = World()
+    for city in range(15):
+        world.raise_alert(city, "critical" if city == 12 else "moderate")
+    call = world.call()
+    assert call is not None
+    assert len(call.slots) == 10
+    assert world.book.incidents[call.slots[0].incident_id].city == "City 12"
+
+
+def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
+    world = World(policy=Policy(crowd=10_000))
+    world.raise_alert(0, "moderate")
+    world.wait(121)
+    for city in range(1, 30):
+        world.raise_alert(city, "critical")
+    call = world.call()
+    assert call is not None
+    assert world.book.incidents[call.slots[0].incident_id].city == "City 0"
+
+
+def test_a_storm_over_many_places_is_told_in_few_messages() -> None:
+    world = World()
+    for city in range(869):
+        world.raise_alert(city, ("critical", "high", "moderate")[city % 3])  # type: ignore[arg-type]
+    began = world.now
+    while world.book.waiting:
+        if not world.step():
+            world.wait(0.5)
+        assert world.book.oldest(["critical"]) is None or world.now - began < timedelta(seconds=12)
+    assert world.now - began < timedelta(minutes=2)
+    assert sum(world.shown.values()) == 869
+    assert world.posted <= 6 + 12
+    assert sorted(world.told) == sorted(one.alert_id for one in world.log)
+
+
+def test_a_quiet_and_a_resolved_incident_say_so_and_are_then_forgotten() -> None:
+    world = World()
+    world.raise_alert()
+    world.step()
+    states = []
+    for _ in range(40):
+        world.wait(60)
+        if world.step():
+            states.append(world.delivered()[-1].incidents[0].state)
+    assert states == ["quiet", "resolved"]
+    assert not world.book.incidents
+    assert not world.book.messages
+
+
+def test_an_alert_after_the_end_opens_a_new_incident() -> None:
+    world = World()
+    world.raise_alert()
+    world.step()
+    world.wait(36 * 60)
+    world.raise_alert()
+    world.drain()
+    assert len({one.incident_id for done in world.delivered() for one in done.incidents}) == 2
+    assert sum(world.shown.values()) == 2
+
+
+def test_what_nobody_takes_up_is_told_again_and_nothing_is_counted_twice() -> None:
+    world = World(intervals=Intervals(repeat=timedelta(minutes=10)))
+    for _ in range(25):
+        world.raise_alert()
+        world.wait(30)
+        while world.step():
+            pass
+    world.drain()
+    assert world.posted == 2
+    assert sum(world.shown.values()) == 25
+
+
+def test_a_deleted_message_is_told_anew_with_all_that_it_stood_for() -> None:
+    world = World()
+    for _ in range(3):
+        world.raise_alert()
+    world.step()
+    world.raise_alert()
+    world.wait(6)
+    call = world.call()
+    assert call is not None
+    del world.shown[call.message_id]
+    world.book.gone(call.message_id)
+    world.drain()
+    assert world.shown == {"m2": 4}
+
+
+def test_what_discord_refuses_is_told_alone_then_plainly_then_only_counted() -> None:
+    world = World()
+    for city in range(3):
+        world.raise_alert(city)
+    bad = next(one.incident_id for one in world.book.incidents.values() if one.city == "City 1")
+    forms = []
+    for _ in range(300):
+        call = world.call()
+        if call is None:
+            if not world.book.waiting:
+                break
+            world.wait(1)
+        elif bad in {slot.incident_id for slot in call.slots}:
+            forms.append((len(call.slots), bad in world.book.plain))
+            world.book.refused(call)
+        else:
+            world.tell(call, world.take(call))
+    assert forms == [(3, False), (1, False), (1, True)]
+    assert sum(world.shown.values()) == 3
+    assert [done.incidents[0].incident_id for done in world.delivered() if done.digest] == [bad]
+
+
+def test_one_incident_with_very_many_alerts_is_told_in_parts_that_fit_a_delivery() -> None:
+    world = World()
+    for _ in range(20_000):
+        world.raise_alert()
+    world.drain()
+    assert world.shown == {"m1": 20_000}
+    assert max(map(len, world.ledger)) < 1_000_000
+    world.crash()
+    assert not world.book.waiting
+    assert [one.alerts for one in world.book.incidents.values()] == [20_000]

@@ -1,0 +1,207 @@
+"""Which reports raise alerts, which clear them, and what a wrong rule is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import pytest
+
+from fleet import report as reports
+from fleet.alert import Alert
+from fleet.charging import Station, compass, nearest_station
+from fleet.errors import BadSettings, RejectedReport
+from fleet.report import Citizen, Report
+from fleet.rulebook import parse, parse_stations
+from fleet.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
+from fleet.salvage import says_alert, unverified
+
+AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
+BERLIN = (Station("Tempelhof", 52.473, 13.404), Station("Hamburg", 53.55, 9.935))
+
+
+def seen(**changes: object) -> Sighting:
+    values: dict[str, object] = {
+        "report_id": "r1",
+        "drone_id": "d1",
+        "reported_at": AT,
+        "latitude": 52.52,
+        "longitude": 13.405,
+        "battery": 80.0,
+        "citizens": [],
+        "message": "",
+        "alert": False,
+        "country": "Germany",
+        "city": "Berlin",
+    }
+    return Sighting(Report(**{**values, **changes}), AT, lambda _latitude, _longitude: ("Nearby", "Somewhere"))  # type: ignore[arg-type]
+
+
+def raised(rules: Rules, *sightings: Sighting) -> list[Alert]:
+    memory = Memory()
+    return [alert for one in sightings for alert in judge(rules, memory, one)]
+
+
+@pytest.mark.parametrize(
+    ("flag", "scores", "at_most", "severity"),
+    [
+        (True, [1], 0, "critical"),
+        (True, [9, 2], 0, "critical"),
+        (True, [3], 0, "high"),
+        (True, [4], 0, "high"),
+        (True, [5], 0, "moderate"),
+        (True, [], 0, "high"),
+        (False, [1], 0, None),
+        (False, [3], 3, "high"),
+        (False, [4], 3, None),
+        (False, [], 3, None),
+    ],
+)
+def test_unrest(flag: bool, scores: list[int], at_most: int, severity: str | None) -> None:
+    citizens = [Citizen(f"c{score}", score) for score in scores]
+    found = raised(Rules(unrest=Unrest(score_at_most=at_most)), seen(alert=flag, citizens=citizens))
+    assert [alert.severity for alert in found] == ([severity] if severity else [])
+
+
+def test_an_alert_says_what_people_ask_first() -> None:
+    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, citizens=[Citizen("B", 9), Citizen("A", 1)], message="m"))
+    assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1", "unrest/Germany/Berlin")
+    assert [citizen.name for citizen in alert.citizens] == ["A", "B"]
+    assert (alert.city, alert.country, alert.battery, alert.message, alert.verified) == (
+        "Berlin",
+        "Germany",
+        80.0,
+        "m",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("city", "country", "place"),
+    [
+        (None, None, ("Nearby", "Somewhere")),
+        ("Berlin", None, ("Berlin", "Somewhere")),
+        (None, "Germany", ("unknown", "Germany")),
+        (None, "Somewhere", ("Nearby", "Somewhere")),
+    ],
+)
+def test_a_report_in_an_unknown_place_still_has_an_incident(
+    city: str | None, country: str | None, place: tuple[str, str]
+) -> None:
+    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, city=city, country=country))
+    assert (alert.city, alert.country) == place
+
+
+def test_a_low_battery_is_raised_once_until_it_is_charged() -> None:
+    rules = Rules(low_battery=LowBattery(stations=BERLIN))
+    levels = [25.0, 19.9, 10.0, 21.0, 29.9, 15.0, 30.0, 19.0]
+    found = raised(rules, *(seen(report_id=f"r{n}", battery=level) for n, level in enumerate(levels)))
+    assert [(alert.report_id, alert.clears) for alert in found] == [("r1", False), ("r6", True), ("r7", False)]
+    assert found[0].note == "Tempelhof: 5.2 km S"
+    assert {alert.incident_key for alert in found} == {"low_battery/d1"}
+
+
+@pytest.mark.parametrize(
+    ("message", "heard"), [("FIRE!", "FIRE"), ("a gun, there", "gun"), ("fireplace", None), ("begun", None), ("", None)]
+)
+def test_watchwords_are_whole_words(message: str, heard: str | None) -> None:
+    found = raised(Rules(watchword=Watchword(("fire", "gun"))), seen(message=message))
+    assert [alert.note for alert in found] == ([heard] if heard else [])
+
+
+def test_a_very_long_report_makes_a_short_alert() -> None:
+    citizens = [Citizen("n" * 1000, 5)] * 10_000
+    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, message="x" * 900_000, citizens=citizens))
+    assert (len(alert.message), len(alert.citizens), len(alert.citizens[0].name)) == (1000, 10, 100)
+
+
+def test_distance_and_bearing() -> None:
+    station, km, direction = nearest_station(BERLIN, 52.52, 13.405) or pytest.fail("there are stations")
+    assert (station.name, round(km, 1), compass(direction)) == ("Tempelhof", 5.2, "S")
+    assert nearest_station((), 0, 0) is None
+    assert [compass(d) for d in (0, 22, 23, 90, 337, 338, 360)] == ["N", "N", "NE", "E", "NW", "N", "N"]
+
+
+def test_the_shipped_files_are_right() -> None:
+    shipped = resources.files("speed_layer")
+    stations = parse_stations((shipped / "stations.csv").read_text(encoding="utf-8"), "stations.csv")
+    rules = parse((shipped / "rules.toml").read_text(encoding="utf-8"), "rules.toml", stations)
+    assert rules.unrest == Unrest()
+    assert rules.low_battery is not None
+    assert len(rules.low_battery.stations) == len(stations) > 30
+    assert rules.silent is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[unrest]\nscore_at_most = 11", "r.toml, line 2: .*<= 10.*unrest.score_at_most"),
+        ("\n\n[unrest]\nhigh_at_most = 'x'", "r.toml, line 4: Expected `int`"),
+        ("[unrest]\nscore = 3", "r.toml, line 2: .*unknown field `score`"),
+        ("[unrest]\n\n[fog]\nx = 1", "r.toml, line 3: .*unknown field `fog`"),
+        ("[low_battery]\nbelow = 40\nclear_at = 30", "r.toml, line 3: low_battery.clear_at must be above"),
+        ("[low_battery]\nbelow = 40", "r.toml, line 1: low_battery.clear_at must be above"),
+        ("[unrest]\ncritical_at_most = 5", "r.toml, line 2: unrest.critical_at_most must not be above"),
+        ("[watchword]\nwords = []", "r.toml, line 2: watchword.words must have a word"),
+        ("[silent]\nmissed = 0", "r.toml, line 1: silent.interval and silent.missed must be positive"),
+        ("[silent]\nseverity = 'bad'", "r.toml, line 2: Invalid enum value 'bad'"),
+        ("[unrest\n", "r.toml: .*line 1"),
+        ("unrest = 3", "r.toml, line 1: Expected `object"),
+    ],
+)
+def test_a_wrong_rule_is_named_by_line(text: str, says: str) -> None:
+    with pytest.raises(BadSettings, match=says):
+        parse(text, "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name,lat\n", "s.csv, line 1: the columns must be"),
+        ("", "s.csv, line 1"),
+        ("name,latitude,longitude\nA,1,2\nB,91,2", "s.csv, line 3: .*<= 90"),
+        ("name,latitude,longitude\nA,1", "s.csv, line 2"),
+        ("name,latitude,longitude\nA,x,1", "s.csv, line 2"),
+    ],
+)
+def test_a_wrong_station_is_named_by_line(text: str, says: str) -> None:
+    with pytest.raises(BadSettings, match=says):
+        parse_stations(text, "s.csv")
+
+
+WHOLE = reports.encode(seen(alert=True, message="shouting").report)
+
+
+@pytest.mark.parametrize(
+    ("value", "alert_id", "city"),
+    [
+        (WHOLE[:-1], "unrest/d1/r1", "Berlin"),
+        (WHOLE.replace(b'"battery":80.0', b'"battery":800'), "unrest/d1/r1", "Berlin"),
+        (WHOLE.replace(b"shouting", b"\xff\xfe"), "unrest/d1/r1", "Berlin"),
+        (b'{"alert" : true}', "unrest/unknown/source", "unknown"),
+        (b'["alert", {"alert":true}]', "unrest/unknown/source", "unknown"),
+        (
+            b'{"alert":true,"drone_id":7,"city":null,"citizens":[{"name":1},{"name":"A","peace_score":1}]',
+            "unrest/unknown/source",
+            "unknown",
+        ),
+        (b"[" * 10_000 + b'"alert":true', "unrest/unknown/source", "unknown"),
+    ],
+)
+def test_what_is_no_report_but_says_alert_is_told_unverified(value: bytes, alert_id: str, city: str) -> None:
+    with pytest.raises(RejectedReport):
+        reports.decode(value, AT)
+    assert says_alert(value)
+    alert = unverified(value, "source", AT)
+    assert (alert.alert_id, alert.city, alert.verified) == (alert_id, city, False)
+    assert alert.battery is None or 0 <= alert.battery <= 100
+
+
+def test_a_report_ahead_of_its_time_alerts_with_the_brokers_time() -> None:
+    value = reports.encode(seen(alert=True, reported_at=AT + timedelta(days=400)).report)
+    assert unverified(value, "source", AT).reported_at == AT
+
+
+@pytest.mark.parametrize("value", [None, b"", b'{"alert":false}', b'{"alert":1}', b"true"])
+def test_what_says_no_alert_is_none(value: bytes | None) -> None:
+    assert not says_alert(value)
