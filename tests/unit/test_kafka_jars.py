@@ -1,0 +1,89 @@
+"""Kafka's jars are exactly those of the list, or there is one clear sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import MissingPart
+from stack import java, kafka_jars
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return path
+
+
+@pytest.fixture
+def java_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    return tmp_path / "jdk"
+
+
+FETCHES = """
+[ "$1" = -version ] && { echo 'openjdk version "17.0.15"' >&2; exit; }
+for last; do
+  case $last in */\\[artifact\\]*) mkdir -p "${last%/*}" && printf bytes >"${last%/*}/kafka.jar" ;; esac
+done
+"""
+
+
+def test_what_is_fetched_is_held_to_its_hash(java_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(java_home / "bin" / "java", FETCHES)
+    hashes = tmp_path / "hashes"
+    monkeypatch.setattr(kafka_jars, "HASHES", hashes)
+
+    hashes.write_text(f"{hashlib.sha256(b'other').hexdigest()}  kafka.jar\n")
+    with pytest.raises(MissingPart, match=r"are not the ones of hashes: kafka.jar$"):
+        kafka_jars.fetch_jars(tmp_path / "share" / "jars")
+    assert list((tmp_path / "share").glob("[!.]*")) == []
+
+    hashes.write_text(f"{hashlib.sha256(b'bytes').hexdigest()}  kafka.jar\n")
+    folder = kafka_jars.fetch_jars(tmp_path / "share" / "jars")
+    assert [jar.name for jar in folder.iterdir()] == ["kafka.jar"]
+
+    (java_home / "bin" / "java").unlink()  # they are there, so nothing is fetched
+    assert kafka_jars.fetch_jars(folder) == folder
+
+
+def test_why_they_cannot_be_had_is_told(java_home: Path, tmp_path: Path) -> None:
+    program(
+        java_home / "bin" / "java",
+        """[ "$1" = -version ] && { echo 'version "21"' >&2; exit; }; echo "....."; echo "host is down"; false""",
+    )
+    with pytest.raises(MissingPart, match=r"^the jars of Kafka cannot be fetched: host is down$"):
+        kafka_jars.fetch_jars(tmp_path / "jars")
+    assert not (tmp_path / "jars").exists()
+
+
+@pytest.mark.parametrize(
+    ("says", "good"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', True),
+        ('openjdk version "25" 2025-09-16', True),
+        ('java version "1.8.0_292"', False),
+        ('openjdk version "11.0.2" 2019-01-15', False),
+        ("who knows", False),
+    ],
+)
+def test_java_must_be_new_enough(java_home: Path, says: str, good: bool) -> None:
+    found = program(java_home / "bin" / "java", f"echo '{says}' >&2")
+    if good:
+        assert java.java() == found
+    else:
+        with pytest.raises(MissingPart, match=r"is no Java 17; install Java 17 or newer \(Debian: apt-get install"):
+            java.java()
+
+
+def test_without_java_it_says_what_to_install(java_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingPart, match=r"^JAVA_HOME is .*/jdk, and has no bin/java; install Java 17"):
+        java.java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(java_home))
+    with pytest.raises(MissingPart, match=r"^there is no java on the PATH; install Java 17"):
+        java.java()
