@@ -45,7 +45,7 @@ class Round:
         summary = Summary(seconds=steps.seconds)
         with steps.step("send", "Sending reports", "kafka.log"):
             summary.sent = self._send(source, steps)
-        with steps.step("land", "Landing in the lake", "landing.log"):
+        with steps.step("land", "Landing in the lake", "land.log"):
             steps.until(lambda: self._said(steps, watch.unlanded(), "reports to land"), LAND_SECONDS)
             summary.landed, summary.rejected = watch.landed(), watch.rejected()
         with steps.step("alert", "Judging reports", "alerting.log"):

@@ -27,17 +27,17 @@ class Steps:
         self._what, self._log = "", ""
 
     @contextmanager
-    def step(self, name: str, what: str, log: str) -> Iterator[None]:
-        """Runs a step called `name` in the summary; `what` is for people, `log` names the log's file to read."""
+    def step(self, name: str, what: str, log: str = "") -> Iterator[None]:
+        """Runs a step called `name` in the summary; `what` is for people, `log` is the file to read when it fails."""
         began = time.monotonic()
         self._what, self._log = what, log
         try:
             with self._shown():
                 yield
         except PeacewatchError as error:
-            raise ServiceUnavailable(f"{what}: {error}; {self._see()}") from None
+            raise ServiceUnavailable(f"{what}: {error}{self._see()}") from None
         except Exception as error:  # whatever a client raises when its service is away
-            raise ServiceUnavailable(f"{what}: {type(error).__name__}: {error}; {self._see()}") from error
+            raise ServiceUnavailable(f"{what}: {type(error).__name__}: {error}{self._see()}") from error
         self.seconds[name] = time.monotonic() - began
         self._console.print(f"{what}: done in {self.seconds[name]:.1f} s", highlight=False)
 
@@ -64,4 +64,4 @@ class Steps:
         self._status = None
 
     def _see(self) -> str:
-        return f"its log is {self._logs / self._log}"
+        return f"; its log is {self._logs / self._log}" if self._log else ""

@@ -1,0 +1,73 @@
+"""The stack under a demo: all of its services, up when the demo begins and gone when it ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from stack import airflow, services
+from stack.airflow_api import AirflowApi
+from stack.demo_steps import Steps
+from stack.demo_watch import Places
+from stack.service import Event, State
+from stack.settings import Settings
+from stack.supervisor import Supervisor
+
+DOCS: Final = "/openapi/swagger"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running stack, and where its parts are."""
+
+    settings: Settings
+
+    @property
+    def places(self) -> Places:
+        settings = self.settings
+        standin = None if settings.discord_webhook_url else f"http://{settings.host}:{settings.discord_port}"
+        return Places(settings.bootstrap, settings.lake_location, settings.mongo, standin)
+
+    def airflow_api(self) -> AirflowApi:
+        found = services.airflow_of(self.settings)
+        return AirflowApi(found.url, airflow.USER, found.password)
+
+    def where(self) -> Table:
+        """Addresses and passwords, for people."""
+        found, settings = services.airflow_of(self.settings), self.settings
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_row("page", settings.web_url)
+        table.add_row("API documentation", settings.web_url + DOCS)
+        table.add_row("Airflow", f"{found.url}  user {airflow.USER}, password {found.password}")
+        table.add_row("Discord", self.places.standin or "your webhook")
+        table.add_row("logs", str(settings.home / "log"))
+        return table
+
+
+@contextmanager
+def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo]:
+    """Starts everything, as the step `start`, and stops it, however the block ends. SIGTERM is taken as Ctrl-C."""
+
+    def told(event: Event) -> None:
+        if event.state is State.PAUSING:
+            console.print(f"{event.service} {event.text}", style="red", highlight=False)
+        steps.say(f"{event.service} {event.text}")
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    supervisor = Supervisor(services.of(settings), settings.home, told)
+    try:
+        with steps.step("start", "Starting the stack"):
+            supervisor.start()
+        yield Demo(settings)
+    finally:
+        with console.status("Stopping the stack") if console.is_terminal else nullcontext():
+            supervisor.stop()
+        signal.signal(signal.SIGTERM, before)
