@@ -46,7 +46,7 @@ def answer(channels: Channels, request: Request, now: float) -> Answer:
 
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src 'self' http: https:; base-uri 'none'; form-action 'none'"
+    "img-src 'self' data: http: https:; base-uri 'none'; form-action 'none'"
 )
 
 

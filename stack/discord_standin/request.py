@@ -57,7 +57,10 @@ class Request:
         if kind not in FORMS:
             expected = f'Expected "Content-Type" header to be one of {{{JSON!r}, {FORMS[0]!r}, {FORMS[1]!r}}}.'
             raise Refused(answers.invalid_form({"_errors": [{"code": "CONTENT_TYPE_INVALID", "message": expected}]}))
-        _, fields, files = FormDataParser().parse(io.BytesIO(self.body), kind, len(self.body), options)
+        parser = FormDataParser(
+            stream_factory=lambda *_, **__: io.BytesIO()
+        )  # no temporary files: the body is in memory
+        _, fields, files = parser.parse(io.BytesIO(self.body), kind, len(self.body), options)
         uploads = []
         for place, (name, file) in enumerate(files.items(multi=True)):
             found = _FILES.fullmatch(name)
