@@ -9,7 +9,7 @@ import pytest
 from fleet.errors import BadSettings
 from stack.settings import PREFIX, SECRETS, Settings, load
 
-SECRET = "mongodb://me:geheim@db.example:27017/peacewatch"
+SECRET = "mongodb://me:password-of-me@db.example:27017/peacewatch"
 
 
 def test_without_any_the_stack_is_local(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEACEWATCH_MONGO_URI", SECRET)
     settings = load()
-    assert "geheim" not in repr(settings)
-    assert "geheim" not in settings.model_dump_json()
+    assert "password-of-me" not in repr(settings)
+    assert "password-of-me" not in settings.model_dump_json()
 
 
 def test_settings_cannot_be_changed() -> None:
