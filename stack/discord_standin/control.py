@@ -46,7 +46,7 @@ class Control:
 
     def _messages(self, query: dict[str, Any]) -> dict[str, Any]:
         """The newest form of each message, oldest first; of one webhook, and with the deleted ones, where asked."""
-        kept = self._standin.channels.messages.values()
+        kept = list(self._standin.channels.messages.values())
         wanted = [one for one in kept if query.get("webhook") in (None, one.webhook)]
         deleted = query.get("deleted") in ("true", "1")
         return {"messages": [_told(one) for one in wanted if deleted or one.deleted_at is None]}

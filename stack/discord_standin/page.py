@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -18,10 +19,13 @@ SHOWN: Final = 100  # the newest messages of a channel
 TOGETHER_SECONDS: Final = 420  # messages of one author within seven minutes share a head, as in Discord
 
 
+_FILE: Final = re.compile(r"http://[^/]+(/attachments/10\d+/\d+/[^/]+)")
+
+
 @cache
 def _template() -> Template:
     environment = Environment(loader=PackageLoader("stack.discord_standin"), autoescape=True, trim_blocks=True)
-    environment.filters |= {"markdown": markdown.html, "clock": _clock, "day": _day, "bytes": _bytes}
+    environment.filters |= {"markdown": markdown.html, "here": _here, "clock": _clock, "day": _day, "bytes": _bytes}
     return environment.get_template("channel.html")
 
 
@@ -36,7 +40,7 @@ def answer(channels: Channels, request: Request, now: float) -> Answer:
     part = request.query.get("part") == "messages"
     if part and request.headers.get("if-none-match") == etag:
         return Answer(304, headers=headers)
-    kept = [one for one in channels.messages.values() if one.webhook == key and one.deleted_at is None]
+    kept = [one for one in list(channels.messages.values()) if one.webhook == key and one.deleted_at is None]
     html = _template().render(
         webhooks=known, counts=_counts(channels), here=known[key], rows=_rows(kept[-SHOWN:]), part=part,
         earlier=max(0, len(kept) - SHOWN), today=_day(datetime.fromtimestamp(now, UTC).isoformat()),
@@ -57,7 +61,7 @@ def seconds_of(moment: str) -> float:
 
 def _counts(channels: Channels) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for kept in channels.messages.values():
+    for kept in list(channels.messages.values()):
         counts[kept.webhook] = counts.get(kept.webhook, 0) + (kept.deleted_at is None)
     return counts
 
@@ -82,6 +86,12 @@ def _apart(last: Any, message: dict[str, Any]) -> bool:
 
 def _pictures(embed: dict[str, Any]) -> list[dict[str, Any]]:
     return [embed[name] for name in ("image", "thumbnail") if name in embed]
+
+
+def _here(url: str) -> str:
+    """A file of the stand-in's by its path alone: the address it was sent with may be another port's by now."""
+    found = _FILE.fullmatch(url)
+    return found[1] if found else url
 
 
 def _clock(moment: str) -> str:

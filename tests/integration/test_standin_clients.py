@@ -66,7 +66,9 @@ def test_a_picture_goes_into_an_embed(client: httpx.Client) -> None:
     files = {"files[0]": ("day.png", PNG, "image/png")}
     answer = client.post("/api/webhooks/4/reports", params={"wait": "true"}, data=form, files=files).json()
     assert answer["attachments"][0]["size"] == len(PNG)
-    assert client.get(answer["embeds"][0]["image"]["url"]).content == PNG
+    url = answer["embeds"][0]["image"]["url"]
+    assert client.get(url).content == PNG
+    assert f'src="{url.removeprefix(str(client.base_url).rstrip("/"))}"' in client.get("/channels/4").text
 
 
 def test_a_file_too_large_is_refused(client: httpx.Client) -> None:
