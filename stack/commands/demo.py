@@ -27,19 +27,23 @@ def demo(
 ) -> None:
     """Start everything, stream a simulated fleet, and show what becomes of it until Ctrl-C; --once does one round."""
     from fleet.errors import BadInput
-    from stack import arguments, demo
-    from stack.feeding import Recording
+    from stack import arguments
 
     if not once and (csv or summary):
         raise BadInput("--csv" if csv else "--summary", "goes with --once")
-    recording = None
     if csv is None and (start or clock):
         raise BadInput("--start" if start else "--clock", "goes with --csv")
-    if csv is not None:
-        if start is None or clock is None:
-            raise BadInput("--csv", "needs --start and --clock, which give its rows their times")
-        recording = Recording(csv, arguments.utc_time("--start", start), clock.value)
-    if once:
-        demo.one_round(recording, seed, summary)
+    if csv is not None and (start is None or clock is None):
+        raise BadInput("--csv", "needs --start and --clock, which give its rows their times")
+    since = arguments.utc_time("--start", start) if start else None
+    a_second = arguments.rate("--rate", rate)
+
+    from stack import demo
+    from stack.feeding import Recording
+
+    if not once:
+        demo.live(drones, a_second, seed)
+    elif csv and since and clock:
+        demo.one_round(Recording(csv, since, clock.value), seed, summary)
     else:
-        demo.live(drones, arguments.rate("--rate", rate), seed)
+        demo.one_round(None, seed, summary)

@@ -1,0 +1,99 @@
+"""The main job as people run it, whole: `peacewatch demo` with Airflow and the stand-in for Discord."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests import oracle
+from tests.integration.test_original_data import ALERTS, ROWS, same
+
+STEPS = ["start", "send", "land", "alert", "airflow", "deliver", "answers"]
+SECONDS = 900
+
+
+def environ(home):
+    return {**os.environ, "PEACEWATCH_HOME": str(home)}
+
+
+def demo(home, *arguments):
+    command = [sys.executable, "-m", "stack", "demo", *map(str, arguments)]
+    return subprocess.Popen(command, env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def left_behind(home):
+    """Command lines of processes that work in the folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        if str(home) in " ".join([*(process.info["cmdline"] or ()), *(process.info["environ"] or {}).values()]):
+            found.append(process.info["cmdline"])
+    return found
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_one_round_on_the_original_data(tmp_path):
+    csv, summary = tmp_path / "rows.csv", tmp_path / "summary.json"
+    oracle.write(csv, ROWS)
+    start = oracle.start_of(2021)
+    expected, _ = oracle.answers(ROWS, start, "fleet")
+    home = tmp_path / "home"
+
+    child = demo(home, "--once", "--csv", csv, "--start", start.isoformat(), "--clock", "fleet", "--summary", summary)
+    out, err = child.communicate(timeout=SECONDS)
+
+    assert (child.returncode, err) == (0, ""), err
+    found = json.loads(summary.read_text(encoding="utf-8"))
+    assert found["reports"] == {"sent": len(ROWS), "landed": len(ROWS), "rejected": 0}
+    assert found["alerts"]["raised"]["unrest"] == found["alerts"]["delivered"]["unrest"] == ALERTS
+    assert 0 < found["alerts"]["messages"] < ALERTS
+    assert {name for name in expected if not same(found["statistics"][name], expected[name])} == set()
+    assert list(found["seconds"]) == STEPS
+    for text in (
+        "Countries with the most alerts",
+        "Alerts by day of the week",
+        f"{len(ROWS):,}",
+        "Asking the REST API",
+    ):
+        assert text in out
+    assert left_behind(home) == []
+
+
+@pytest.mark.timeout(SECONDS)
+def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path):
+    child = demo(tmp_path, "--drones", 40, "--rate", 40)
+    lines = []
+    for line in child.stdout:
+        lines.append(line)
+        if line.startswith("reports sent") and "landed 0;" not in line:
+            break
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=120)
+    assert (child.returncode, err) == (0, "")
+    assert any("user admin, password" in line for line in lines)
+    assert out.startswith("reports sent")
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--csv", "x.csv"], "--csv: goes with --once"),
+        (["--once", "--csv", "x.csv"], "--csv: needs --start and --clock"),
+        (["--once", "--start", "2021-03-22T00:00:00Z"], "--start: goes with --csv"),
+        (["--once", "--csv", "x.csv", "--start", "2021-03-22T00:00:00Z", "--clock", "fleet"], "x.csv: cannot be read"),
+        (["--rate", "0"], "--rate: 0 is no rate"),
+        (["--drones", "0"], "drones: at least one"),
+    ],
+)
+def test_bad_options_are_one_sentence_and_start_nothing(tmp_path, arguments, says):
+    child = demo(tmp_path, *arguments)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"peacewatch: {says}")
+    assert not (tmp_path / "demo").exists()
