@@ -10,8 +10,9 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from serving import headers, problems
-from serving.api import alerts, health, statistics
+from serving.api import alerts, health, incidents, statistics, stream
 from serving.config import Config
+from serving.json import default
 from serving.pages import home
 from serving.services import Services, connect
 
@@ -33,9 +34,7 @@ class Json(DefaultJSONProvider):
 
     @staticmethod
     def default(value: Any) -> Any:
-        if isinstance(value, datetime):
-            return value.isoformat().replace("+00:00", "Z")
-        return DefaultJSONProvider.default(value)
+        return default(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
 
 
 def create_app(config: Config, services: Services | None = None) -> OpenAPI:
@@ -52,7 +51,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)
-    for resource in (statistics, alerts, health):
+    for resource in (statistics, alerts, incidents, stream, health):
         app.register_api(resource.blueprint(services))
     app.register_blueprint(home.blueprint(services))
     return app

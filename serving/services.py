@@ -1,4 +1,4 @@
-"""What requests share: one client of MongoDB and the merged figures. Made once in each process."""
+"""What requests share: a client of MongoDB, the merged figures, the hub of event streams. Made once a process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.merge import Merge
+from serving.stream import Hub
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,10 @@ class Services:
     config: Config
     database: Database[dict[str, Any]]
     merge: Merge
+    hub: Hub
 
     def close(self) -> None:
+        self.hub.close()
         self.database.client.close()
 
 
@@ -35,4 +38,4 @@ def connect(config: Config) -> Services:
         appname="peacewatch-serving",
     )
     database = client.get_default_database("peacewatch")
-    return Services(config, database, Merge(database, config.max_age))
+    return Services(config, database, Merge(database, config.max_age), Hub(database, config.stream_clients))

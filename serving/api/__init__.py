@@ -22,10 +22,10 @@ _WHAT: Final = {
 }
 
 
-def answers(model: type[BaseModel], *statuses: int) -> dict[str | int, Any]:
+def answers(model: type[BaseModel] | None, *statuses: int) -> dict[str | int, Any]:
     """The documented answers of an operation: `model`, the errors given, and those that every operation may have."""
     content = {MIME: {"schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")}}
     errors: dict[str | int, Any] = {
         status: {"description": _WHAT[status], "content": content} for status in (*statuses, 422, 429, 503)
     }
-    return {200: model, **errors}
+    return {**({200: model} if model else {}), **errors}

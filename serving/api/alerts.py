@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -13,42 +13,10 @@ from serving.api import PREFIX, answers
 from serving.api.models import Query, Text
 from serving.api.times import Moment, between
 from serving.paging import CURSOR, MAX_PAGE, page
+from serving.rows import AlertRow, Kind, Severity, alert_row
 from serving.services import Services
 
 Document = dict[str, Any]
-Kind = Literal["unrest", "low_battery", "watchword", "silent"]
-Severity = Literal["critical", "high", "moderate"]
-
-
-class Citizen(BaseModel):
-    """Somebody a drone saw."""
-
-    name: str
-    peace_score: int
-
-
-class AlertRow(BaseModel):
-    """An alert. What a drone sent (`message`, names, places) is text of anybody: escape it."""
-
-    alert_id: str
-    kind: str
-    severity: str
-    drone_id: str
-    report_id: str
-    country: str
-    city: str
-    reported_at: datetime | None = Field(description="by the drone's clock")
-    raised_at: datetime = Field(description="by the broker's clock")
-    latitude: float | None
-    longitude: float | None
-    battery: float | None
-    worst_score: int | None = Field(description="lowest peace score of the citizens; null: nobody was seen")
-    citizens: list[Citizen]
-    message: str
-    verified: bool = Field(description="false: read out of a message that is no whole report")
-    incident_id: str | None
-    delivered_at: datetime | None = Field(description="when Discord took it; null: not yet")
-    latency_ms: int | None = Field(description="from the broker's time of the report to Discord's answer")
 
 
 class Alerts(BaseModel):
@@ -87,26 +55,13 @@ def blueprint(services: Services) -> APIBlueprint:
         found, following = page(services.database.alerts, _wanted(query), "raised_at", query.limit, query.cursor)
         served = services.merge.served()
         return {
-            "alerts": [row(document) for document in found],
+            "alerts": [alert_row(document) for document in found],
             "next": following,
             "version": served.version,
             "as_of": served.as_of,
         }
 
     return api
-
-
-def row(document: Document) -> Document:
-    """An alert as the API shows it."""
-    scores = [citizen["peace_score"] for citizen in document.get("citizens") or []]
-    shown = {name: document.get(name) for name in AlertRow.model_fields}
-    return shown | {
-        "alert_id": document["_id"],
-        "worst_score": min(scores, default=None),
-        "citizens": document.get("citizens") or [],
-        "message": document.get("message") or "",
-        "verified": document.get("verified", True),
-    }
 
 
 def _wanted(query: AlertsQuery) -> Document:
