@@ -19,7 +19,7 @@ from fleet.errors import BadSettings
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
     *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
-    "api_tokens",
+    *("reports_webhook_url", "api_tokens"),
 )
 
 
@@ -44,6 +44,9 @@ class Settings(BaseSettings):
 
     severe_webhook_url: SecretStr | None = Field(None, description="a second webhook that takes the critical incidents")
     operators_webhook_url: SecretStr | None = Field(None, description="where Peacewatch reports trouble of its own")
+    reports_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for the nightly report's summary; unset: the alerts' one"
+    )
     api_tokens: SecretStr | None = Field(
         None, description="tokens of the API: token:role[,token:role], viewer or operator"
     )
@@ -62,9 +65,10 @@ class Settings(BaseSettings):
     web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
     airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
     airflow_database: SecretStr | None = Field(
-        None, description="PostgreSQL for Airflow, postgresql+psycopg2://user:password@host/db; unset: SQLite in the home"
+        None, description="database of Airflow, postgresql+psycopg2://…; unset: SQLite in the home"
     )
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
+    timezone: str = Field("UTC", description="the officers' time zone, whole hours from UTC: days of nightly reports")
     public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
 
     @property
@@ -94,6 +98,15 @@ class Settings(BaseSettings):
         if self.discord_webhook_url is not None:
             return self.discord_webhook_url.get_secret_value()
         return f"http://{self.host}:{self.discord_port}/api/webhooks/1/alerts"
+
+    @property
+    def reports_webhook(self) -> str:
+        """Where the nightly report's summary goes. A secret."""
+        if self.reports_webhook_url is not None:
+            return self.reports_webhook_url.get_secret_value()
+        if self.discord_webhook_url is not None:
+            return self.webhook
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/4/reports"
 
 
 def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:

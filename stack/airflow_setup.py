@@ -1,0 +1,52 @@
+"""Airflow's database made or brought up to date: `python -m stack.airflow_setup AIRFLOW_HOME`, a child of the stack.
+
+It takes a quarter of a minute, so what was set up is written down, and done again only when that has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+_DONE: Final = "setup.json"
+
+
+def is_due(home: Path, database: str | None) -> bool:
+    """Whether the database in `home`, or the outside one, was not yet set up by this version of Airflow."""
+    try:
+        done = json.loads((home / _DONE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return bool(done != _wanted(database)) or (database is None and not (home / "airflow.db").exists())
+
+
+def main() -> int:
+    home = Path(sys.argv[1])
+    home.mkdir(parents=True, exist_ok=True)
+    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    database = None if url.startswith("sqlite:") else url
+    if database is None:
+        # Readers and the one writer do not block each other; the file remembers.
+        with closing(sqlite3.connect(home / "airflow.db")) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    code = subprocess.run([sys.executable, "-P", "-m", "airflow", "db", "migrate"], check=False).returncode
+    if code == 0:
+        (home / _DONE).write_text(json.dumps(_wanted(database)), encoding="utf-8")
+    return code
+
+
+def _wanted(database: str | None) -> dict[str, str]:
+    # A hash: the URL may hold a password.
+    return {"airflow": version("apache-airflow"), "database": hashlib.sha256((database or "").encode()).hexdigest()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Finds and kills what a stack started, wherever it went: all its processes carry a mark in their environment.
+
+Groups are not enough: Airflow gives each task a group of its own. Run as a program (`python leftovers.py MARK`, with a
+pipe as its input) it is the stack's reaper: it waits until the other end of the pipe is gone, however that came about,
+and then kills all that carry the mark. It needs nothing but Python's own library, so it is small and starts at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "PEACEWATCH_STACK"
+_AGAIN_SECONDS: Final = 0.1
+
+
+def marked(mark: str, service: str | None = None) -> list[int]:
+    """Pids of the running processes whose mark begins with `mark`; only those of `service` where one is named."""
+    wanted = f"{VARIABLE}={mark}".encode()
+    end = f"#{service}".encode() if service else b""
+    return [
+        pid
+        for pid, environment in _environments()
+        if any(entry.startswith(wanted) and entry.endswith(end) for entry in environment.split(b"\0"))
+    ]
+
+
+def kill(mark: str, service: str | None = None) -> int:
+    """Kills them, and what they start meanwhile, until there are none. Returns how many there were."""
+    killed: set[int] = set()
+    while found := marked(mark, service):
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(found)
+        time.sleep(_AGAIN_SECONDS)
+    return len(killed)
+
+
+def _environments() -> list[tuple[int, bytes]]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            # Somebody else's, or gone meanwhile. A dead one that nobody has waited for has no environment.
+            with suppress(OSError):
+                found.append((int(folder.name), (folder / "environ").read_bytes()))
+    return found
+
+
+def main() -> None:
+    """The reaper."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    kill(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
