@@ -36,6 +36,7 @@ class Book:
     waiting: dict[str, list[Waiting]] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)  # messages that show something that is no longer so
     lost: set[str] = field(default_factory=set)  # incidents whose message somebody deleted
+    deleted: list[str] = field(default_factory=list)  # messages that no delivery has named as gone yet
     alone: set[str] = field(default_factory=set)  # incidents of a message that Discord refused
     plain: set[str] = field(default_factory=set)  # incidents that it refused alone, too: no word of a drone's in them
     unspeakable: set[str] = field(default_factory=set)  # incidents that it refused even so: only a digest counts them
@@ -85,11 +86,17 @@ class Book:
             drone_ms=[_ms(now - one.reported_at) for _, one in told],
             slots=call.slots,
             counted=call.digest,
+            gone=self._name_deleted(),
         )
 
     def replay(self, delivery: Delivery) -> None:
         """Enters a delivery of an earlier notifier. Its message may be older than what a dying one sent: edit anew."""
+        for message_id in delivery.gone:
+            self.gone(message_id)
+        self.deleted.clear()
         for known in delivery.incidents:
+            if known.message_id:
+                self.lost.discard(known.incident_id)
             self.incidents[known.incident_id] = known
             newest = self.incidents.get(self.by_key.get(known.key, ""))
             if newest is None or newest.since <= known.since:
@@ -130,6 +137,7 @@ class Book:
     def gone(self, message_id: str) -> None:
         """Somebody deleted the message: what it stood for must be told anew."""
         self.dirty.discard(message_id)
+        self.deleted.append(message_id)
         if message_id == self.digest_message:
             self.digest_message, self.digest_edited_at, self.digest_dirty = "", None, True
             return
@@ -180,6 +188,10 @@ class Book:
         wanted = set(severities)
         times = [one.received_at for waiting in self.waiting.values() for one in waiting if one.severity in wanted]
         return min(times, default=None)
+
+    def _name_deleted(self) -> list[str]:
+        named, self.deleted = self.deleted, []
+        return named
 
     def _clear(self, alert: Alert) -> None:
         one = self.incidents.get(self.by_key.get(alert.incident_key, ""))
@@ -253,8 +265,9 @@ class Book:
         self.dirty.discard(message.message_id)
         del self.messages[message.message_id]
         for slot in message.slots:
-            if self.incidents[slot.incident_id].message_id == message.message_id:
-                self.incidents[slot.incident_id].message_id = ""
+            one = self.incidents[slot.incident_id]
+            if one.message_id == message.message_id:
+                one.message_id, one.embedded = "", 0
 
     def _forget(self, one: Incident) -> None:
         del self.incidents[one.incident_id]

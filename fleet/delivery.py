@@ -37,13 +37,13 @@ class Row(msgspec.Struct, omit_defaults=True):
 
 
 class Digest(msgspec.Struct, omit_defaults=True):
-    """What a digest counts: `alerts` in all, `rows` in part, `others` alerts in places that have no row."""
+    """What a digest counts: `alerts` in all, `rows` in part, `others` by kind in places that have no row."""
 
     alerts: int
     since: datetime
     last: datetime
     rows: list[Row] = []
-    others: int = 0
+    others: dict[Kind, int] = {}
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
@@ -66,6 +66,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     drone_ms: list[int] = []
     slots: list[Slot] = []  # the message's embeds after this call, none for a digest
     counted: Digest | None = None
+    gone: list[str] = []  # messages found deleted since the delivery before
 
 
 _decoder = msgspec.json.Decoder(Delivery)

@@ -6,6 +6,7 @@ add up to the alerts told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -71,16 +72,11 @@ def incident_embeds(
 
 def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
     """The embed of a digest: its rows, the worst first, as far as a description reaches."""
-    lines, room, shown = [], DESCRIPTION - 200, 0
-    for row in [] if plain else digest.rows:
-        line = _row(row)
-        room -= units(line) + 1
-        if room < 0:
-            break
-        lines.append(line)
-        shown += row.alerts
-    if digest.alerts > shown:
-        lines.append(f"… and {digest.alerts - shown:,} more")
+    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200)
+    hidden = Counter(digest.others)
+    for row in digest.rows if plain else rest:
+        hidden[row.kind] += row.alerts
+    lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.items())]
     worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
     url = _filter_url(digest, web_url)
     return Embed(
@@ -153,6 +149,18 @@ def _map(one: Incident) -> str:
         return ""
     at = f"{one.latitude:.4f}", f"{one.longitude:.4f}"
     return f"https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=15/{at[0]}/{at[1]}"
+
+
+def _rows(rows: Sequence[Row], room: int) -> tuple[list[str], Sequence[Row]]:
+    """As many lines as there is room for, and the rows that are left."""
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        line = _row(row)
+        room -= units(line) + 1
+        if room < 0:
+            return lines, rows[number:]
+        lines.append(line)
+    return lines, []
 
 
 def _row(row: Row) -> str:

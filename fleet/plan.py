@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -169,8 +170,10 @@ def _count(digest: Digest, told: Iterable[tuple[Incident, Waiting]], now: dateti
         row.alerts, row.last = row.alerts + 1, alert.alert_id
         added += 1
     order = sorted(rows.values(), key=lambda row: (-RANK[row.severity], -row.alerts, row.country, row.city, row.kind))
-    others = digest.others + sum(row.alerts for row in order[ROWS:])
-    return Digest(digest.alerts + added, digest.since, now, order[:ROWS], others)
+    others = Counter(digest.others)
+    for row in order[ROWS:]:
+        others[row.kind] += row.alerts
+    return Digest(digest.alerts + added, digest.since, now, order[:ROWS], dict(others))
 
 
 def _take(book: Book, chosen: Iterable[Incident]) -> dict[str, list[Waiting]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import timedelta
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -53,7 +54,8 @@ def channels(found: Settings) -> list[Runner]:
 def run_together(runners: list[Runner], stop: Event) -> None:
     """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
     with ThreadPoolExecutor(len(runners)) as pool:
-        running = [pool.submit(runner, stop) for runner in runners]
+        # the log's context goes along: it names the process in every line
+        running = [pool.submit(copy_context().run, runner, stop) for runner in runners]
         wait(running, return_when=FIRST_COMPLETED)
         stop.set()
     for one in running:

@@ -88,7 +88,8 @@ class Watch:
             for messages in self._consumer.poll(timeout_ms=500).values():
                 for message in messages:
                     alert = decode(message.value)
-                    self._kinds[alert.alert_id] = alert.kind
+                    if not alert.clears:
+                        self._kinds[alert.alert_id] = alert.kind
         return dict(Counter(self._kinds.values()))
 
     def channel(self) -> Channel | None:

@@ -75,8 +75,9 @@ def test_a_message_is_never_over_a_limit(text: str, count: int, state: str, aler
 @given(st.lists(HOSTILE, max_size=12), st.integers(0, 10**9))
 def test_a_digest_is_never_over_a_limit(texts: list[str], others: int) -> None:
     rows = [Row("unrest", "high", text, text, 3, f"unrest/{text}/1", f"unrest/{text}/2") for text in texts * 20]
-    digest = Digest(len(rows) * 3 + others, AT, AT, rows[:200], others)
+    digest = Digest(len(rows) * 3 + others, AT, AT, rows[:200], {"silent": others + 3 * len(rows[200:])})
     embed = digest_embed(digest, "https://page.example")
+    assert sum(map(int, re.findall(r"^\*\*(\d+)\*\* ", embed.description, re.MULTILINE))) == digest.alerts
     assert embed.units <= 6000
     assert units(embed.description) <= 4096
     assert dict(embed.fields)["Alerts"] == str(digest.alerts)
