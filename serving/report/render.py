@@ -57,7 +57,7 @@ def to_picture(report: facts.DayReport) -> bytes:
 def _parts(report: facts.DayReport) -> dict[str, Any]:
     statistics = report.statistics
     return {
-        "cards": _cards(report.headline),
+        "cards": cards(report.headline),
         "lead": lead(report),
         "verdict": words.verdict(report.state, report.missing),
         "shown": report.incidents[:TOP_INCIDENTS],
@@ -91,15 +91,16 @@ def _svg(figure: Any, label: str) -> Markup:
     return Markup(charts.to_svg(figure, label))  # noqa: S704 - matplotlib's own, of numbers and fixed words
 
 
-def _cards(headline: facts.Headline) -> list[dict[str, str]]:
-    cards = []
+def cards(headline: facts.Headline) -> list[dict[str, str]]:
+    """The five figures as they are shown: label, value, change to the day before and to a usual day."""
+    shown_cards = []
     for name, label in words.FIGURES.items():
         figure: facts.Figure = getattr(headline, name)
         digits = {"peace_score": 2, "battery": 1}.get(name, 0)
         shown = figures.decimal(figure.value, digits) if digits else figures.count(figure.value)
         if name == "battery" and figure.value is not None:
             shown += f"{figures.THIN}%"
-        cards.append(
+        shown_cards.append(
             {
                 "label": label,
                 "value": shown,
@@ -107,7 +108,7 @@ def _cards(headline: facts.Headline) -> list[dict[str, str]]:
                 "usual": figures.change(figure.value, figure.usual, digits),
             }
         )
-    return cards
+    return shown_cards
 
 
 def _fetch_nothing(url: str, *_args: Any, **_kwargs: Any) -> NoReturn:

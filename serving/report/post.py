@@ -1,0 +1,89 @@
+"""The report's summary to Discord: one message with the first chart as a picture, and the link.
+
+At least once: a message that Discord took and whose answer was lost is sent again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httpx
+from discord_webhook import DiscordEmbed, DiscordWebhook
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.text import plain
+from serving.report import facts, figures, render, words
+
+ATTEMPTS: Final = 6
+PATIENCE_S: Final = 60.0
+"""No answer of Discord's makes us wait longer between two attempts; Airflow tries the task again later."""
+PICTURE: Final = "chart.png"
+
+
+def post(webhook: str, report: facts.DayReport, transport: httpx.BaseTransport | None = None) -> str:
+    """Sends the summary; the id of the message. `webhook` is a secret and appears in no error.
+
+    Raises ServiceUnavailable when Discord does not take it now, PeacewatchError when it never will.
+    """
+    with httpx.Client(transport=transport, timeout=20.0) as client:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(ServiceUnavailable),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_as_told,
+            reraise=True,
+        ):
+            with attempt:
+                return _send(client, webhook, report)
+    raise AssertionError("unreachable: the last attempt raises")
+
+
+def payload(report: facts.DayReport) -> dict[str, Any]:
+    """The message: one embed, nothing that could mention anyone."""
+    colour = {"complete": "2c7a4b", "incomplete": "d55e00", "empty": "8a97a3"}[report.state]
+    embed = DiscordEmbed(
+        title=_title(report)[:256],
+        description=f"{plain(render.lead(report), 1000)}\n{plain(words.verdict(report.state, report.missing), 1000)}",
+        color=colour,
+        url=report.link or None,
+    )
+    for card in render.cards(report.headline):
+        value = f"**{card['value']}** ({card['day_before']} on the day before)"
+        embed.add_embed_field(name=card["label"].capitalize(), value=value, inline=True)
+    embed.set_image(url=f"attachment://{PICTURE}")
+    webhook = DiscordWebhook(url="", embeds=[embed], allowed_mentions={"parse": []})
+    made: dict[str, Any] = webhook.json
+    return {name: made[name] for name in ("embeds", "allowed_mentions")}
+
+
+def _title(report: facts.DayReport) -> str:
+    revised = f" (revision {report.revision})" if report.revision else ""
+    return f"Nightly report, {figures.long_day(report.day)}{revised}"
+
+
+def _send(client: httpx.Client, webhook: str, report: facts.DayReport) -> str:
+    body = {"payload_json": httpx.Request("POST", "http://x", json=payload(report)).content.decode()}
+    files = {"files[0]": (PICTURE, render.to_picture(report), "image/png")}
+    try:
+        answer = client.post(webhook, params={"wait": "true"}, data=body, files=files)
+    except httpx.HTTPError as error:
+        raise ServiceUnavailable(f"Discord does not answer: {type(error).__name__}") from None
+    if answer.is_success:
+        return str(answer.json().get("id", ""))
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+        raise ServiceUnavailable(f"Discord answers {answer.status_code}", _retry_after(answer))
+    raise PeacewatchError(f"Discord does not take the report: it answers {answer.status_code}")
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    try:
+        return float(answer.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _as_told(state: RetryCallState) -> float:
+    """Seconds to the next attempt: what Discord said, else growing pauses."""
+    error = state.outcome.exception() if state.outcome else None
+    told = error.retry_after if isinstance(error, ServiceUnavailable) else None
+    return min(told if told is not None else 2.0**state.attempt_number, PATIENCE_S)

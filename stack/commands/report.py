@@ -1,0 +1,105 @@
+"""Commands: the nightly report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from serving.nightly_report import Desk
+    from serving.report.gather import Asked
+
+Day = Annotated[
+    str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
+]
+Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    report = typer.Typer(help="The nightly report of a day.", no_args_is_help=True)
+    for command in (wait, build, publish, show):
+        report.command(name="list" if command is show else command.__name__)(command)
+    app.add_typer(report, name="report")
+
+
+def wait(day: Day = None, minutes: Deadline = 120) -> None:
+    """Wait until every report of the day has been landed and counted, or until the deadline passes."""
+    from serving import nightly_report
+
+    with _desk() as (desk, zone):
+        asked = _asked(day, zone)
+        complete = nightly_report.wait(desk, asked, timedelta(minutes=minutes))
+    typer.echo(f"{asked.day} is complete" if complete else f"{asked.day} is not complete; its report will say so")
+
+
+def build(day: Day = None) -> None:
+    """Make the report of the day: HTML, PDF, picture and JSON beside the lake. Said the same before, it stays."""
+    from serving import nightly_report
+
+    with _desk() as (desk, zone):
+        made, new = nightly_report.build(desk, _asked(day, zone))
+    what = f"revision {made.revision}" if made.revision else "first report"
+    typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
+
+
+def publish(day: Day = None) -> None:
+    """Post the summary of the day's newest report to Discord, with its first chart and the link."""
+    from fleet.errors import BadInput
+    from serving import nightly_report
+    from stack import settings
+
+    with _desk() as (desk, zone):
+        asked = _asked(day, zone)
+        made = desk.store.newest(asked.day)
+        if made is None:
+            raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
+        message = nightly_report.publish(desk, made, settings.load().reports_webhook)
+    typer.echo(f"{made.day}: told on Discord, message {message}")
+
+
+def show() -> None:
+    """List the reports that are there."""
+    with _desk() as (desk, _zone):
+        for made in desk.store.days():
+            report = desk.store.facts(made)
+            typer.echo(f"{made.day}  revision {made.revision}  {report.state}")
+
+
+@contextmanager
+def _desk() -> Iterator[tuple[Desk, str]]:
+    from pymongo.errors import PyMongoError
+
+    from fleet.errors import ServiceUnavailable
+    from serving.config import Config
+    from serving.nightly_report import Desk
+    from serving.report.store import ReportStore
+    from serving.services import connect
+    from stack import logs, settings
+
+    logs.configure("report")
+    wanted = settings.load()
+    services = connect(Config(mongo_uri=wanted.mongo, max_age=0))
+    try:
+        yield Desk(services, ReportStore(wanted.lake_location), wanted.web_url), wanted.timezone
+    except PyMongoError as error:
+        raise ServiceUnavailable(logs.redact(f"MongoDB does not answer: {type(error).__name__}")) from None
+    finally:
+        services.close()
+
+
+def _asked(day: str | None, zone: str) -> Asked:
+    from fleet.errors import BadInput
+    from serving import ranges
+    from serving.report.gather import Asked
+
+    if day is None:
+        return Asked(datetime.now(UTC).astimezone(ranges.zone_of(zone)).date() - timedelta(days=1), zone)
+    try:
+        return Asked(date.fromisoformat(day), zone)
+    except ValueError:
+        raise BadInput("--day", f"{day!r} is no date; give one like 2026-11-24") from None
