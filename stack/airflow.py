@@ -102,6 +102,8 @@ class Airflow:
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": self.home / _PASSWORDS,
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "API__HOST": self.host,
+            "API__PORT": self.port,
             "API__BASE_URL": self.url,
             "API__SECRET_KEY": keys["api"],
             "API_AUTH__JWT_SECRET": keys["jwt"],

@@ -41,10 +41,13 @@ class Stack:
         self.services: list[Service] = services.of(settings, only)
         self._supervisor = Supervisor(self.services, settings.home, told)
 
-    def start(self) -> None:
-        """Returns when every service is ready. Raises MissingPart, BadSettings or ServiceUnavailable."""
+    def start(self) -> bool:
+        """Returns when every service is ready; False when it was asked to stop before that.
+
+        Raises MissingPart, BadSettings or ServiceUnavailable.
+        """
         check(self.settings, self.services)
-        self._supervisor.start()
+        return self._supervisor.start()
 
     def wait(self) -> None:
         """Returns when the stack has ended after `ask_to_stop`."""

@@ -19,5 +19,6 @@ def joined(bootstrap: str, group: str, _since: datetime) -> bool:
             told = admin.describe_groups([group])[group]
     except KafkaError:
         return False
-    parts = [member["member_assignment"]["assigned_partitions"] for member in told["members"]]
-    return bool(told["group_state"] == "Stable" and any(parts))
+    # While the group settles, an assignment is an empty text.
+    assignments = [member["member_assignment"] for member in told["members"]]
+    return bool(told["group_state"] == "Stable" and any(one and one["assigned_partitions"] for one in assignments))

@@ -121,7 +121,7 @@ class Supervised:
 
     def _probe(self) -> Event | None:
         took = time.monotonic() - self._began
-        if not self.service.once and self.service.ready(self.since):
+        if not self.service.once and self._is_ready():
             self._become(State.RUNNING)
             self._ever_ready = True
             return Event(self.service.name, self.state, f"is ready after {took:.1f} s")
@@ -130,6 +130,13 @@ class Supervised:
             return self._failed(f"was not ready after {took:.0f} s")
         self._at = time.monotonic() + PROBE_SECONDS
         return None
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.service.ready(self.since)
+        except Exception as error:  # noqa: BLE001 - a probe that fails must not take the stack down with it
+            self._last_exit = f"could not be asked: {type(error).__name__}: {error}"
+            return False
 
     def _ended(self, code: int) -> Event:
         self._clear()

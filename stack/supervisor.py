@@ -46,10 +46,11 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor")
         self._reaper: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Returns when every service is ready. When one cannot be, all are stopped, and ServiceUnavailable says why.
+    def start(self) -> bool:
+        """Returns when every service is ready; False when it was asked to stop before that.
 
-        Raises BadSettings when a stack runs in this home already.
+        When a service cannot start, all are stopped, and ServiceUnavailable says why. Raises BadSettings when a stack
+        runs in this home already.
         """
         self._record.claim()
         leftovers.kill(f"{self._record.home}#")  # of a stack that crashed, together with its reaper
@@ -62,6 +63,7 @@ class Supervisor:
         if self._failure is not None:
             self.stop()
             raise self._failure
+        return not self._stop.is_set()
 
     def wait(self) -> None:
         """Returns when the stack has ended: after `ask_to_stop`, or when the supervisor fails, which is raised."""

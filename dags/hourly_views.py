@@ -1,0 +1,53 @@
+"""Every hour: the hour documents of the API and the pages, computed again from the lake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+PEACEWATCH = Path(__file__).resolve().parents[1] / "stack" / "submit" / "peacewatch.py"
+
+DOC = """\
+### Hourly views
+
+Computes the hour documents again for every hour that reports have landed in since the last complete run, however old
+the hour: late reports are a normal thing. That is why a run is given no range, and why a missed run needs no catching
+up.
+
+- **By hand**: press *Trigger*; nothing has to be chosen. `peacewatch aggregate` in a terminal does the same.
+- **When it fails**: the end of the task's log says why, in one sentence. Readers keep the figures they have; the next
+  run makes up for it.
+"""
+
+with DAG(
+    dag_id="hourly_views",
+    description="Hour documents for the API and the pages, from the lake",
+    doc_md=DOC,
+    # A data interval is the hour that has ended ("@hourly" would give intervals of no length).
+    schedule=CronDataIntervalTimetable("0 * * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,  # one run computes all that is not computed yet
+    max_active_runs=1,  # two would compute the same hours twice
+    dagrun_timeout=timedelta(hours=3),
+    tags=["peacewatch", "batch"],
+    default_args={
+        "owner": "peacewatch",
+        "retries": 4,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(minutes=50),  # shorter than the schedule's hour
+    },
+) as dag:
+    SparkSubmitOperator(
+        task_id="aggregate",
+        doc_md="`peacewatch aggregate`, through spark-submit",
+        application=str(PEACEWATCH),
+        application_args=["aggregate"],
+        conn_id="peacewatch_spark",
+        name="peacewatch-hourly-views",
+        driver_memory="1g",
+    )
