@@ -43,6 +43,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app = OpenAPI(
         "serving",
         info=INFO,
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
         validation_error_callback=problems.of_validation,
         validation_error_model=problems.Problem,
     )

@@ -71,6 +71,8 @@ def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, in
     """
     since = _hour("from", start, zone) if start else None
     until = _hour("to", end, zone, after=True) if end else None
+    if since is not None and until is not None and until <= since:
+        raise BadInput("to", "the range ends before it starts")
     if until is None:
         until = max(_day_around(known[1], zone)[1] if known else 0, since or 0)
     if since is None:
@@ -100,8 +102,6 @@ def offset(zone: tzinfo, hour: int) -> int:
 
 
 def _checked(wanted: Range) -> Range:
-    if wanted.end < wanted.first:
-        raise BadInput("to", "the range ends before it starts")
     if wanted.end - wanted.first > MAX_DAYS * 24 + 1:  # an hour more where clocks go back in between
         raise BadInput("from", f"the range is longer than {MAX_DAYS} days")
     if wanted.end > wanted.first and wanted.zone is not UTC:

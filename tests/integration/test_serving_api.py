@@ -1,0 +1,258 @@
+"""The REST API over a real MongoDB: answers, errors, pages, and what happens when the database is away."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from pymongo.database import Database
+
+from fleet.cube import HOURS
+from serving.app import create_app
+from serving.config import Config
+from stack import mongo, ports
+
+Documents = Database[dict[str, Any]]
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOUR = int(NOON.timestamp()) // 3600
+STATISTICS = (
+    "alerts-by-part-of-day",
+    "alerts-by-country",
+    "averages",
+    "alerts-by-weekday",
+    "low-battery",
+    "alerts-by-peace-score",
+)
+
+
+def put_live(database: Documents, version: int, *rows: tuple[int, str, int, int, int]) -> None:
+    """A live document of cells (hour, country, worst score, reports, alerts)."""
+    columns: dict[str, list[Any]] = {name: [] for name in HOURS.schema.names}
+    for hour, country, score, reports, alerts in rows:
+        values = (hour, country, score, reports, alerts, reports * 40_000, reports // 4, reports, reports * score)
+        for name, value in zip(HOURS.schema.names, values, strict=True):
+            columns[name].append(value)
+    document = {"committed_at": NOON + timedelta(seconds=version), "cells": columns}
+    database.live.replace_one({"_id": version}, document, upsert=True)
+
+
+def put_alert(database: Documents, number: int, raised_at: datetime, **more: Any) -> None:
+    document = {
+        "kind": "unrest",
+        "severity": "high",
+        "drone_id": f"drone-{number % 3}",
+        "report_id": str(number),
+        "country": "France",
+        "city": "Lyon",
+        "raised_at": raised_at,
+        "citizens": [{"name": "Zoë", "peace_score": 2}],
+        "message": "",
+        "incident_id": "i1",
+        "delivered_at": None,
+    }
+    database.alerts.insert_one({"_id": f"unrest/{number:04}", **document, **more})
+
+
+@pytest.fixture
+def client(mongo_uri: str, mongo_database: Documents) -> Iterator[FlaskClient]:
+    app = create_app(Config(mongo_uri=mongo_uri, max_age=0))
+    app.testing = False
+    with app.test_client() as client:
+        yield client
+    app.extensions["peacewatch"].close()
+
+
+def test_every_statistic_names_its_version_and_range(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    put_live(mongo_database, 1, (HOUR - 48, "Chile", 5, 4, 1))
+    for name in STATISTICS:
+        answer = client.get(f"/api/v1/statistics/{name}").get_json()
+        assert answer["version"] == 1, name
+        assert answer["as_of"] == "2026-11-24T12:00:01Z", name
+        assert (answer["from"], answer["to"], answer["tz"]) == ("2026-11-22", "2026-11-24", "UTC"), name
+
+
+@pytest.mark.parametrize(
+    ("query", "reports"),
+    [
+        ("", 12),
+        ("from=2026-11-24", 8),
+        ("to=2026-11-22", 4),
+        ("from=2026-11-23&to=2026-11-23", 0),
+        ("from=2026-11-24T12&to=2026-11-24T12", 8),
+        ("from=2026-11-24T13", 0),
+        ("from=2026-11-24T00&to=2026-11-24T11", 0),
+        ("country=Chile", 4),
+        ("country=Atlantis", 0),
+        ("from=2030-01-01", 0),
+        ("to=1970-01-01", 0),
+        ("from=2026-11-25&to=2026-11-25&tz=Pacific/Kiritimati", 8),
+        ("from=2026-11-24&to=2026-11-24&tz=Pacific/Kiritimati", 0),
+    ],
+)
+def test_a_range_counts_what_is_in_it(client: FlaskClient, mongo_database: Documents, query: str, reports: int) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    put_live(mongo_database, 1, (HOUR - 48, "Chile", 5, 4, 1))
+    assert client.get(f"/api/v1/statistics/averages?{query}").get_json()["reports"] == reports
+
+
+def test_nothing_landed_is_an_answer_and_no_error(client: FlaskClient) -> None:
+    for name in STATISTICS:
+        answer = client.get(f"/api/v1/statistics/{name}")
+        assert answer.status_code == 200, name
+        assert (answer.get_json()["version"], answer.get_json()["from"]) == (-1, None), name
+
+
+def test_drones_are_true_at_the_batch_version(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    cells = {"next_day": [""], "country": ["France"], "drones": [8], "low": [2]}
+    mongo_database.drones_by_day.insert_one({"_id": "2026-11-24", "version": 0, "cells": cells})
+    put_live(mongo_database, 1, (HOUR, "France", 3, 8, 2))
+    answer = client.get("/api/v1/statistics/low-battery").get_json()
+    assert answer["drones"] == {"low": 2, "total": 8, "share": 0.25}
+    assert (answer["version"], answer["batch_version"]) == (1, 0)
+
+
+BAD_REQUESTS = [
+    ("/api/v1/statistics/averages?from=yesterday", "from", "pattern"),
+    ("/api/v1/statistics/averages?from=2026-02-30", "from", "no such day"),
+    ("/api/v1/statistics/averages?from=2026-11-24&to=2026-11-23", "to", "ends before it starts"),
+    ("/api/v1/statistics/averages?from=2020-01-01&to=2026-11-23", "from", "400 days"),
+    ("/api/v1/statistics/averages?fron=2026-11-24", "fron", "no such parameter"),
+    ("/api/v1/statistics/averages?tz=Mars/Olympus", "tz", "no time zone"),
+    ("/api/v1/statistics/averages?tz=../../etc/passwd", "tz", "pattern"),
+    ("/api/v1/statistics/averages?from=2026-11-24&to=2026-11-24&tz=Asia/Kolkata", "tz", "whole-hour|whole hours"),
+    ("/api/v1/statistics/averages?country=", "country", "at least 1"),
+    ("/api/v1/statistics/alerts-by-country?limit=0", "limit", "greater than or equal to 1"),
+    ("/api/v1/statistics/alerts-by-country?limit=1e9", "limit", "valid integer"),
+    ("/api/v1/statistics/alerts-by-country?limit=301", "limit", "less than or equal to 300"),
+    ("/api/v1/statistics/low-battery?from=2026-11-24T03&to=2026-11-24T04", "from", "whole days"),
+    ("/api/v1/statistics/low-battery?tz=Europe/Paris", "tz", "no such parameter"),
+    ("/api/v1/alerts?limit=501", "limit", "less than or equal to 500"),
+    ("/api/v1/alerts?cursor=AAAA", "cursor", "no cursor"),
+    ("/api/v1/alerts?cursor=%24where", "cursor", "pattern"),
+    ("/api/v1/alerts?kind=weather", "kind", "unrest"),
+    ("/api/v1/alerts?since=2026-11-24T12:00:00", "since", "timezone"),
+    ("/api/v1/alerts?since=2026-11-24T12:00:00Z&until=2026-11-23T12:00:00Z", "until", "ends before"),
+    ("/api/v1/stream?events=weather", "events", "pattern"),
+]
+
+
+@pytest.mark.parametrize(("path", "field", "reason"), BAD_REQUESTS, ids=[path for path, _, _ in BAD_REQUESTS])
+def test_a_bad_request_names_the_field_and_the_reason(client: FlaskClient, path: str, field: str, reason: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422
+    assert answer.mimetype == "application/problem+json"
+    (problem,) = answer.get_json()["errors"]
+    assert problem["field"] == field
+    assert any(part in problem["reason"] for part in reason.split("|")), problem["reason"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/v1/incidents/nothing", 404),
+        ("POST", "/api/v1/alerts", 405),
+        ("DELETE", "/", 405),
+    ],
+)
+def test_what_is_not_there_is_a_problem_too(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = client.open(path, method=method)
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert answer.get_json()["status"] == status
+
+
+def test_pages_neither_skip_nor_repeat_while_alerts_arrive(client: FlaskClient, mongo_database: Documents) -> None:
+    chance = random.Random(7)
+    times = [NOON + timedelta(milliseconds=chance.randrange(40)) for _ in range(100)]  # many at the same time
+    for number, time in enumerate(times):
+        put_alert(mongo_database, number, time)
+    known = {f"unrest/{number:04}" for number in range(100)}
+    seen, cursor, arrived = [], "", 100
+    while True:
+        answer = client.get(f"/api/v1/alerts?limit=7{cursor}").get_json()
+        seen += [(row["raised_at"], row["alert_id"]) for row in answer["alerts"]]
+        put_alert(mongo_database, arrived, NOON + timedelta(seconds=arrived))
+        arrived += 1
+        if answer["next"] is None:
+            break
+        cursor = f"&cursor={answer['next']}"
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == len(set(seen))
+    assert {alert_id for _, alert_id in seen} == known
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("kind=silent", ["0002"]),
+        ("severity=critical", ["0001"]),
+        ("drone=drone-0", ["0000"]),
+        ("city=Nice", ["0001"]),
+        ("incident=i2", ["0002"]),
+        ("delivered=true", ["0000"]),
+        ("delivered=false", ["0002", "0001"]),
+        ("since=2026-11-24T12:00:01Z", ["0002", "0001"]),
+        ("until=2026-11-24T13:00:01%2B01:00", ["0000"]),
+    ],
+)
+def test_filters(client: FlaskClient, mongo_database: Documents, query: str, expected: list[str]) -> None:
+    put_alert(mongo_database, 0, NOON, delivered_at=NOON)
+    put_alert(mongo_database, 1, NOON + timedelta(seconds=1), severity="critical", city="Nice")
+    put_alert(mongo_database, 2, NOON + timedelta(seconds=2), kind="silent", incident_id="i2")
+    mongo_database.alerts.insert_one({"_id": "told before it was recorded", "delivered_at": NOON})
+    rows = client.get(f"/api/v1/alerts?{query}").get_json()["alerts"]
+    assert [row["alert_id"] for row in rows] == [f"unrest/{number}" for number in expected]
+
+
+def test_an_incident_has_its_alerts_and_messages(client: FlaskClient, mongo_database: Documents) -> None:
+    incident = {"kind": "unrest", "severity": "high", "state": "open", "country": "France", "city": "Lyon"}
+    incident |= {"since": NOON, "last": NOON, "alerts": 2, "worst_score": 0, "messages": ["m1"], "message_id": "m1"}
+    mongo_database.incidents.insert_one({"_id": "i1", **incident})
+    put_alert(mongo_database, 1, NOON)
+    (row,) = client.get("/api/v1/incidents?state=open").get_json()["incidents"]
+    assert (row["incident_id"], row["worst_score"], row["acknowledged_by"]) == ("i1", None, None)
+    one = client.get("/api/v1/incidents/i1").get_json()
+    assert ([alert["alert_id"] for alert in one["recent_alerts"]], one["messages"]) == (["unrest/0001"], ["m1"])
+
+
+def test_headers_let_a_page_run_only_what_is_ours(client: FlaskClient) -> None:
+    headers = client.get("/").headers
+    assert "script-src 'self';" in headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_page_loads_from_elsewhere(client: FlaskClient) -> None:
+    for path in ("/", "/openapi/swagger", "/static/home.css", "/static/home.js", "/static/charts.js"):
+        with client.get(path) as answer:
+            text = answer.get_data(as_text=True).replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in text, path
+
+
+def test_mongodb_away_is_503_and_comes_back_by_itself(tmp_path: Path) -> None:
+    server = mongo.start(tmp_path, port := ports.free_port())
+    app = create_app(Config(mongo_uri=server.uri, max_age=0))
+    client = app.test_client()
+    paths = ("/readyz", "/api/v1/statistics/averages", "/api/v1/alerts")
+    try:
+        assert [client.get(path).status_code for path in paths] == [200] * 3
+        server.kill()
+        for path in paths:
+            answer = client.get(path)
+            assert (answer.status_code, answer.mimetype) == (503, "application/problem+json"), path
+            assert int(answer.headers["Retry-After"]) > 0
+            assert str(port) not in answer.get_data(as_text=True)
+        assert client.get("/healthz").status_code == 200
+        server = mongo.start(tmp_path, port)
+        assert [client.get(path).status_code for path in paths] == [200] * 3
+    finally:
+        server.kill()
+        app.extensions["peacewatch"].close()

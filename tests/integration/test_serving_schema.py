@@ -1,0 +1,66 @@
+"""The API does what its OpenAPI says, whatever is sent: schemathesis over every documented operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+from pymongo.database import Database
+from schemathesis import BaseSchema, Case, GenerationMode
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from test_serving_api import NOON, put_alert, put_live
+
+from serving.app import create_app
+from serving.config import Config
+
+# A request can fit the schema and make no sense: a range that ends before it starts, a 30th of February, a zone that is
+# not there. It gets 422 with the field and the reason, which test_serving_api.py holds case by case.
+CONFIG = SchemathesisConfig.from_dict(
+    {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "422"]}}}
+)
+
+
+@pytest.fixture
+def documented(mongo_uri: str, mongo_database: Database[dict[str, Any]]) -> Iterator[BaseSchema]:
+    """The schema of an application that has something to tell."""
+    put_live(mongo_database, 0, (int(NOON.timestamp()) // 3600, "France", 3, 8, 2))
+    for number in range(5):
+        put_alert(mongo_database, number, NOON)
+    app = create_app(Config(mongo_uri=mongo_uri))
+    yield schemathesis.openapi.from_wsgi("/openapi/openapi.json", app, config=CONFIG)
+    app.extensions["peacewatch"].close()
+
+
+UNENDING = {"/api/v1/stream"}  # test_serving_stream.py reads it
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_every_operation_answers_as_documented(documented: BaseSchema, mode: GenerationMode) -> None:
+    """Of requests that fit the schema and of those that do not."""
+    asked = 0
+    for found in documented.get_all_operations():
+        assert isinstance(found, Ok), found.err()
+        operation = found.ok()
+        if operation.path in UNENDING:
+            continue
+        try:
+            ask(operation.as_strategy(generation_mode=mode))
+        except Unsatisfiable:
+            continue  # an operation without parameters has no request that does not fit
+        asked += 1
+    assert asked > 5
+
+
+def ask(cases: SearchStrategy[Case]) -> None:
+    @given(case=cases)
+    @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    def answers_as_documented(case: Case) -> None:
+        case.call_and_validate()
+
+    answers_as_documented()
