@@ -15,13 +15,15 @@ from typing import Final
 import msgspec
 
 from fleet import incident as incidents
+from fleet.actions import Action, Silences, act
 from fleet.alert import Alert, Severity
 from fleet.call import Call, Message, Source, Waiting
 from fleet.delivery import Delivery, Digest, Method, Slot
 from fleet.incident import Incident, Intervals
+from fleet.recent import RecentIds
 
-REMEMBERED_IDS: Final = 300_000
-"""Ids of alerts by which copies are known; at 90 alerts a second about an hour. 64-bit hashes, 30 MB when full."""
+REMEMBERED_ACTIONS: Final = 1000
+"""Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
 
 
 @dataclass
@@ -41,12 +43,14 @@ class Book:
     plain: set[str] = field(default_factory=set)  # incidents that it refused alone, too: no word of a drone's in them
     unspeakable: set[str] = field(default_factory=set)  # incidents that it refused even so: only a digest counts them
     again: set[str] = field(default_factory=set)  # incidents to be told again, since nobody has taken them up
+    silences: Silences = field(default_factory=Silences)
+    actions: dict[str, Action] = field(default_factory=dict)  # on incidents that are not known yet
     digest: Digest | None = None
     digest_message: str = ""
     digest_edited_at: datetime | None = None
     digest_dirty: bool = False  # its message may show something else
     digest_plain: bool = False  # Discord refused the one with names of places
-    seen: dict[int, None] = field(default_factory=dict)
+    seen: RecentIds = field(default_factory=RecentIds)
     posted_at: list[datetime] = field(default_factory=list)  # the last minute's new messages
 
     def fold(self, alert: Alert, source: Source) -> Incident | None:
@@ -54,17 +58,32 @@ class Book:
         if alert.clears:
             self._clear(alert)
             return None
-        if not self._is_new(alert.alert_id):
+        if not self.seen.add(alert.alert_id):
             return None
         current = self.incidents.get(self.by_key.get(alert.incident_key, ""))
         if current is None or not incidents.takes(current, alert, self.intervals):
             current = incidents.first(alert)
             self.incidents[current.incident_id] = current
             self.by_key[current.key] = current.incident_id
+            if current.incident_id in self.actions:
+                act(current, self.actions.pop(current.incident_id))
         incidents.grow(current, alert, self.intervals)
         waiting = Waiting(alert.alert_id, alert.severity, alert.received_at, alert.reported_at, source)
         self.waiting.setdefault(current.incident_id, []).append(waiting)
         return current
+
+    def act(self, action: Action) -> None:
+        """Takes an operator's action in."""
+        if action.action in ("silence", "unsilence"):
+            self.silences.enter(action)
+            return
+        one = self.incidents.get(action.target.incident_id)
+        if one is None:
+            self.actions[action.target.incident_id] = action
+            if len(self.actions) > REMEMBERED_ACTIONS:
+                del self.actions[next(iter(self.actions))]
+        elif act(one, action) and one.message_id in self.messages:
+            self.dirty.add(one.message_id)
 
     def told(self, call: Call, message_id: str, now: datetime) -> Delivery:
         """Enters a call that Discord took; gives the delivery."""
@@ -102,7 +121,7 @@ class Book:
             if newest is None or newest.since <= known.since:
                 self.by_key[known.key] = known.incident_id
         for alert_id in delivery.alert_ids:
-            self._is_new(alert_id)
+            self.seen.add(alert_id)
         if delivery.counted is not None:
             self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
             self.digest_dirty = True
@@ -123,6 +142,7 @@ class Book:
                 self._close(message)
         kept = {slot.incident_id for message in self.messages.values() for slot in message.slots}
         kept |= self.waiting.keys() | self.lost
+        self.silences.expire(now)
         self.again = {id_ for id_, one in self.incidents.items() if incidents.is_due_again(one, now, self.intervals)}
         for one in [one for one in self.incidents.values() if one.incident_id not in kept]:
             if incidents.state(one, now, self.intervals) == "resolved":
@@ -201,7 +221,7 @@ class Book:
     def known(self, delivery: Delivery) -> None:
         """Another channel's delivery: its alerts are told."""
         for alert_id in delivery.alert_ids:
-            self._is_new(alert_id)
+            self.seen.add(alert_id)
 
     def _enter(self, call: Call, message_id: str, now: datetime) -> None:
         for incident_id, told in call.telling.items():
@@ -245,15 +265,6 @@ class Book:
         """As it is without the alerts that still wait: those will be folded again by whoever replays."""
         one = self.incidents[incident_id]
         return msgspec.structs.replace(one, alerts=one.alerts - len(self.waiting.get(incident_id, ())))
-
-    def _is_new(self, alert_id: str) -> bool:
-        key = hash(alert_id)
-        if key in self.seen:
-            return False
-        self.seen[key] = None
-        if len(self.seen) > REMEMBERED_IDS:
-            del self.seen[next(iter(self.seen))]
-        return True
 
     def _is_settled(self, message: Message) -> bool:
         if message.message_id in self.dirty:

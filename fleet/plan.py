@@ -74,6 +74,7 @@ def next_call(book: Book, policy: Policy, now: datetime, allowance: Allowance) -
 
 def _post(book: Book, policy: Policy, now: datetime) -> Call | None:
     fresh = _fresh(book)
+    fresh = [one for one in fresh if not book.silences.covers(one, now)] if book.silences else fresh
     if not fresh or not _may_post(book, policy, now):
         return None
     fresh.sort(key=lambda one: _urgency(book, one, now), reverse=True)
@@ -132,9 +133,7 @@ def _digest(book: Book, policy: Policy, now: datetime) -> Call | None:
         return None
     chosen.sort(key=lambda one: _urgency(book, one, now), reverse=True)
     telling = _take(book, chosen[:CALL_INCIDENTS])
-    old = (
-        book.digest if book.digest is not None and (book.digest_dirty or _is_young(book.digest, policy, now)) else None
-    )
+    old = book.digest if _goes_on(book, chosen, policy, now) else None
     told = [(book.incidents[id_], one) for id_, waiting in telling.items() for one in waiting]
     digest = _count(old or Digest(alerts=0, since=now, last=now), told, now)
     if old is None or lost:
@@ -142,16 +141,20 @@ def _digest(book: Book, policy: Policy, now: datetime) -> Call | None:
     return Call("edit", book.digest_message, [], telling, digest)
 
 
-def _is_young(digest: Digest, policy: Policy, now: datetime) -> bool:
-    return now - digest.since < policy.digest_life
+def _goes_on(book: Book, chosen: list[Incident], policy: Policy, now: datetime) -> bool:
+    """Whether the present digest grows, or a new one is begun; nobody is disturbed by what was silenced."""
+    if book.digest is None:
+        return False
+    young = now - book.digest.since < policy.digest_life
+    return young or book.digest_dirty or all(_is_outcast(book, one.incident_id, now) for one in chosen)
 
 
 def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
     """The incidents that a digest must count: many wait, and some longer than they may; those near to it go too.
 
-    And those that Discord took in no form.
+    And those that Discord took in no form, or that an operator has silenced: they have no message of their own.
     """
-    outcast = book.unspeakable & book.waiting.keys()
+    outcast = {id_ for id_ in book.waiting if _is_outcast(book, id_, now)}
     if len(book.waiting) <= policy.crowd:
         return [book.incidents[id_] for id_ in outcast]
     ages = {id_: now - waiting[0].received_at for id_, waiting in book.waiting.items()}
@@ -159,6 +162,13 @@ def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
     if all(ages[id_] < patience[id_] for id_ in ages):
         return [book.incidents[id_] for id_ in outcast]
     return [book.incidents[id_] for id_ in ages if ages[id_] >= patience[id_] / 2 or id_ in outcast]
+
+
+def _is_outcast(book: Book, incident_id: str, now: datetime) -> bool:
+    if incident_id in book.unspeakable:
+        return True
+    one = book.incidents[incident_id]
+    return bool(book.silences) and not one.message_id and book.silences.covers(one, now)
 
 
 def _count(digest: Digest, told: Iterable[tuple[Incident, Waiting]], now: datetime) -> Digest:

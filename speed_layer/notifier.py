@@ -27,8 +27,8 @@ from kafka import KafkaConsumer, TopicPartition
 from msgspec import MsgspecError
 from structlog import get_logger
 
+from fleet import actions, topics
 from fleet import alert as wire
-from fleet import topics
 from fleet.alert import Alert
 from fleet.book import Book
 from fleet.incident import Intervals
@@ -57,6 +57,7 @@ class NotifierConfig:
     group: str = "peacewatch-notifier"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
+    actions: str = topics.OPERATOR_ACTIONS
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
@@ -121,7 +122,12 @@ class Session:
         partitions = self._partitions(self._config.deliveries)
         told = self._ledger.replay(self.book, {p.partition: self._lease.committed(p) for p in partitions})
         sources = self._partitions(self._config.alerts)
-        self._consumer.assign(sources)
+        asked = [
+            TopicPartition(self._config.actions, p)
+            for p in self._consumer.partitions_for_topic(self._config.actions) or ()
+        ]
+        self._consumer.assign([*asked, *sources])
+        self._consumer.seek_to_beginning(*asked)  # few, and each does the same again
         starts = self._consumer.beginning_offsets(sources)
         for source in sources:
             self._positions[source.partition] = max(starts[source], self._lease.committed(source) or 0)
@@ -134,19 +140,20 @@ class Session:
         if self.book.untold >= MOST_WAITING:
             time.sleep(BUSY_MS / 1000)
             return
-        for records in self._consumer.poll(timeout_ms=BUSY_MS if busy else IDLE_MS).values():
+        for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if busy else IDLE_MS).items():
             for record in records:
-                self._take(record)
-                self._positions[record.partition] = record.offset + 1
+                try:
+                    self._take(record)
+                except MsgspecError as error:
+                    log.warning("a message that cannot be read", place=f"{partition}, {record.offset}", reason=error)
+            if partition.topic == self._config.alerts:
+                self._positions[partition.partition] = records[-1].offset + 1
 
     def _take(self, record: Any) -> None:
-        try:
-            alert = wire.decode(record.value or b"")
-        except MsgspecError as error:
-            log.error(  # noqa: TRY400 - a reason, not a trace
-                "a message that is no alert", partition=record.partition, offset=record.offset, reason=error
-            )
+        if record.topic == self._config.actions:
+            self.book.act(actions.decode(record.value or b""))
             return
+        alert = wire.decode(record.value or b"")
         if alert.clears or self._config.takes(alert):
             self.book.fold(alert, (record.partition, record.offset))
 

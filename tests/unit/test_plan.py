@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fleet.incident import Intervals
+import msgspec
+
+from fleet.actions import Action, Target, decode, encode
+from fleet.incident import Intervals, first
 from fleet.plan import Policy
-from tests.world import World
+from tests.world import World, alert
 
 
 def test_the_first_alert_of_a_quiet_channel_is_posted_at_once() -> None:
@@ -150,3 +153,88 @@ def test_one_incident_with_very_many_alerts_is_told_in_parts_that_fit_a_delivery
     world.crash()
     assert not world.book.waiting
     assert [one.alerts for one in world.book.incidents.values()] == [20_000]
+
+
+def act(world: World, what: str, incident_id: str = "", **more: object) -> None:
+    target = Target(incident_id=incident_id, **more)  # type: ignore[arg-type]
+    action = Action("a1", what, target, "Mia", world.now, "on my way", world.now + timedelta(hours=1))  # type: ignore[arg-type]
+    world.book.act(decode(encode(action)))
+
+
+def test_an_acknowledgement_shows_and_the_incident_is_not_told_again() -> None:
+    world = World(intervals=Intervals(repeat=timedelta(minutes=10)))
+    world.raise_alert()
+    world.step()
+    act(world, "acknowledge", next(iter(world.book.incidents)))
+    world.wait(6)
+    assert world.step()
+    assert world.delivered()[-1].incidents[0].acknowledged_by == "Mia"
+    for _ in range(30):
+        world.raise_alert()
+        world.wait(30)
+        world.step()
+    assert world.posted == 1
+
+
+def test_a_resolved_incident_says_so_and_another_alert_opens_a_new_one() -> None:
+    world = World()
+    world.raise_alert()
+    world.step()
+    act(world, "resolve", next(iter(world.book.incidents)))
+    world.wait(6)
+    assert world.step()
+    assert world.delivered()[-1].incidents[0].state == "resolved"
+    world.raise_alert()
+    world.drain()
+    assert world.posted == 2
+
+
+def test_an_action_may_come_before_its_incident_is_known() -> None:
+    world = World()
+    act(world, "acknowledge", first(alert(0, world.now)).incident_id)
+    world.raise_alert()
+    world.step()
+    assert world.delivered()[-1].incidents[0].acknowledged_by == "Mia"
+
+
+def test_what_is_silenced_makes_no_message_and_is_counted() -> None:
+    world = World()
+    act(world, "silence", city="City 1", kind="unrest")
+    world.raise_alert(1)
+    world.raise_alert(2)
+    world.drain()
+    assert [done.digest for done in world.delivered()].count(True) == 1
+    posted = world.posted
+    for _ in range(20):
+        world.raise_alert(1)
+        world.wait(60)
+        while world.step():
+            pass
+    assert world.posted == posted
+    assert sum(world.shown.values()) == 22
+    world.wait(3600)
+    world.raise_alert(1)
+    world.drain()
+    assert world.posted == posted + 1
+
+
+def test_a_silence_can_be_ended() -> None:
+    world = World()
+    act(world, "silence", city="City 1")
+    act(world, "unsilence", city="City 1")
+    world.raise_alert(1)
+    world.drain()
+    assert [done.digest for done in world.delivered()] == [False]
+
+
+def test_a_clearing_resolves_the_incident_by_an_edit() -> None:
+    world = World()
+    world.raise_alert()
+    world.step()
+    cleared = alert(99, world.now + timedelta(seconds=1))
+    world.book.fold(msgspec.structs.replace(cleared, clears=True), (0, 99))
+    world.wait(6)
+    assert world.step()
+    assert not world.step()
+    assert world.delivered()[-1].incidents[0].state == "resolved"
+    assert sum(world.shown.values()) == 1
