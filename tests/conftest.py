@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -21,6 +22,10 @@ from stack import kafka as kafka_server
 from stack import mongo as mongo_server
 from stack import ports
 from stack.kafka_topics import TOPICS, TopicSettings
+
+# A loaded machine is slow, and that is no defect: nothing here is a measurement.
+settings.register_profile("peacewatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("peacewatch")
 
 
 @pytest.fixture(scope="session", autouse=True)
