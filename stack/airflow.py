@@ -120,7 +120,10 @@ class Airflow:
         from importlib.util import find_spec  # noqa: PLC0415 - only where Airflow runs
 
         found = find_spec("pyspark")
+        # A laptop's own name often resolves to an address of the last network.
+        local = {"SPARK_LOCAL_IP": "127.0.0.1"} if self.spark_master.startswith("local") else {}
         return {
+            **local,
             f"AIRFLOW_CONN_{SPARK_CONNECTION.upper()}": json.dumps({"conn_type": "spark", "host": self.spark_master}),
             "SPARK_HOME": str(Path(found.origin).parent) if found and found.origin else "",
             "PYSPARK_PYTHON": sys.executable,

@@ -1,24 +1,41 @@
-"""Whether a process without a port is at work: it is a member of its group of consumers."""
+"""Whether a process without a port is at work: it has joined its group of consumers."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from datetime import datetime
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 
-def joined(bootstrap: str, group: str, _since: datetime) -> bool:
-    """Whether `group` is settled and a member of it has partitions.
+class Joining:
+    """Of one new member of `group`. Call `before_start`, start the process, then ask `ready`.
 
-    For some seconds a member that was killed still counts: Kafka has not missed it yet.
+    Kafka misses a killed member only after some seconds, so those that were there before do not count.
     """
-    try:
-        with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=5000)) as admin:
-            told = admin.describe_groups([group])[group]
-    except KafkaError:
-        return False
-    # While the group settles, an assignment is an empty text.
-    assignments = [member["member_assignment"] for member in told["members"]]
-    return bool(told["group_state"] == "Stable" and any(one and one["assigned_partitions"] for one in assignments))
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._servers = bootstrap.split(",")
+        self._group = group
+        self._others: set[str] = set()
+
+    def before_start(self) -> None:
+        self._others = {member["member_id"] for member in self._described().get("members", ())}
+
+    def ready(self, _since: datetime) -> bool:
+        """Whether the group is settled, and a new member of it has partitions."""
+        told = self._described()
+        new = [member for member in told.get("members", ()) if member["member_id"] not in self._others]
+        # While the group settles, an assignment is an empty text.
+        assigned = [one["member_assignment"] for one in new if one["member_assignment"]]
+        return told.get("group_state") == "Stable" and any(one["assigned_partitions"] for one in assigned)
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            with closing(KafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=5000)) as admin:
+                found: dict[str, Any] = admin.describe_groups([self._group])[self._group]
+                return found
+        except KafkaError:
+            return {}

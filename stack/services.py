@@ -98,8 +98,8 @@ def _own_services(settings: Settings) -> list[Service]:
         port = Port(settings.discord_port, f"{PREFIX}DISCORD_PORT")
         found.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
     for name, (group, after) in _SPEED.items():
-        ready = partial(membership.joined, settings.bootstrap, group)
-        found.append(Service(name, _peacewatch(name), ready, after))
+        joining = membership.Joining(settings.bootstrap, group)
+        found.append(Service(name, _peacewatch(name, joining.before_start), joining.ready, after))
     port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
     web = _web("serve", "serve", port, f"http://{settings.host}:{port.number}", "/readyz")
     found.append(replace(web, after=(MONGO,)))
@@ -110,8 +110,12 @@ def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:
     return Service(name, _peacewatch(command), partial(_answers, url + probe), address=url, port=port)
 
 
-def _peacewatch(command: str) -> Callable[[], Sequence[str | Path]]:
-    return lambda: [sys.executable, "-P", "-m", "stack", command]
+def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Callable[[], Sequence[str | Path]]:
+    def prepared() -> Sequence[str | Path]:
+        before()
+        return [sys.executable, "-P", "-m", "stack", command]
+
+    return prepared
 
 
 def _lean(service: Service, there: set[str], environment: dict[str, str]) -> Service:

@@ -27,7 +27,7 @@ def show(settings: Settings, *, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     if found["running"]:
-        console.print(_processes(found["services"]), soft_wrap=not console.is_terminal)
+        console.print(_processes(found["services"]), soft_wrap=True)
         console.print(f"Memory {found['memory_mb']:.0f} MB. {_airflow(settings)}", soft_wrap=True)
     else:
         console.print(f"No stack runs in {found['home']}; `peacewatch up` starts one.", soft_wrap=True)
@@ -49,8 +49,15 @@ def read(settings: Settings) -> dict[str, Any]:
         "home": str(home),
         "services": rows,
         "memory_mb": round(memory.total(), 1),
-        **status_facts.read(settings),
+        **status_facts.read(_as_started(settings, rows)),
     }
+
+
+def _as_started(settings: Settings, rows: list[dict[str, Any]]) -> Settings:
+    """The settings with the ports that the stack has: it may have been started with others."""
+    ports = {row["name"]: row["address"].rpartition(":")[2] for row in rows if row["address"]}
+    names = {services.KAFKA: "kafka_port", services.MONGO: "mongo_port"}
+    return settings.model_copy(update={names[name]: int(port) for name, port in ports.items() if name in names})
 
 
 def _memory(home: Path) -> Counter[str]:
@@ -66,9 +73,10 @@ def _memory(home: Path) -> Counter[str]:
 
 def _processes(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
+    right = {"for", "pid", "restarts", "MB"}
     for title in ("service", "state", "for", "pid", "address", "restarts", "MB"):
-        table.add_column(title, justify="right" if title in {"for", "pid", "restarts", "MB"} else "left")
-    table.add_column("")
+        table.add_column(title, justify="right" if title in right else "left", no_wrap=True)
+    table.add_column("last end")
     for row in rows:
         style = _STYLES.get(row["state"], "dim")
         ago = _ago(row["since"])
