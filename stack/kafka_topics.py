@@ -51,8 +51,8 @@ TOPICS: Final[Mapping[str, TopicSettings]] = {
     ),
     topics.REJECTED: TopicSettings(1, {**_FOR_EVER, "max.message.bytes": str(REJECTED_BYTES)}),
     topics.ALERTS: TopicSettings(6, _FOR_EVER),
-    # A digest's delivery lists every alert that it counts.
     topics.OPERATOR_ACTIONS: TopicSettings(1, {"retention.ms": str(90 * _DAY_MS), "retention.bytes": "-1"}),
+    # A digest's delivery lists every alert that it counts.
     topics.DELIVERIES: TopicSettings(1, {**_FOR_EVER, "max.message.bytes": str(8 * _MIB)}),
     # The rules' state, by input partition. Small segments: only closed ones are compacted.
     topics.ALERT_STATE: TopicSettings(

@@ -15,6 +15,8 @@ from fleet import topics
 from fleet.alert import Alert
 from fleet.delivery import Delivery
 from fleet.report import REASONS, Citizen, Report
+from speed_layer.decoding import Reject
+from speed_layer.rejects import headers_of
 from stack.cli import app
 from stack.kafka_topics import TOPICS
 from stack.settings import PREFIX, Settings
@@ -102,6 +104,12 @@ def test_the_examples_are_what_they_say() -> None:
     alert = msgspec.json.decode(example(topics.ALERTS), type=Alert)
     assert report.citizens == [Citizen("Zoë Nuñez", 3)]
     assert (alert.report_id, alert.message, alert.reported_at) == (report.report_id, report.message, report.reported_at)
+
+
+def test_every_header_of_a_reject_is_in_the_contract() -> None:
+    reject = Reject("empty", "no value", 0, 0, 0, None, None)
+    missing = [name for name, _ in headers_of(reject, "reports", "id") if f"`{name}`" not in section(topics.REJECTED)]
+    assert missing == [], "add rows for these headers to the contract of reports.rejected"
 
 
 def test_every_reason_is_in_the_contract() -> None:
