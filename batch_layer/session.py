@@ -19,6 +19,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from fleet import landed
 
+_LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _FIRST_ROW: Final = {
     # Nobody looks at the UI of a job of seconds; its server costs half a second of the start.
     "spark.ui.enabled": "false",
@@ -68,6 +69,7 @@ def builder(config: SparkConfig) -> SparkSession.Builder:
     made = SparkSession.builder.appName("peacewatch")
     if not _submitted():
         made = made.master(config.master).config("spark.driver.memory", config.memory)
+        made = made.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}")
     for name, value in {**settings, **dict(config.extra)}.items():
         made = made.config(name, value)
     return made
@@ -81,7 +83,6 @@ def session(config: SparkConfig) -> Iterator[SparkSession]:
     if config.java is not None:
         os.environ["JAVA_HOME"] = str(config.java.resolve().parent.parent)
     spark = builder(config).getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")  # Spark's warnings speak to Spark's developers
     try:
         yield spark
     finally:

@@ -1,0 +1,112 @@
+"""Spark's cells are those of pyarrow and of DuckDB, and what is wrong with the lake is one sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from pymongo.database import Database
+
+from batch_layer import aggregate, session, snapshot
+from fleet.cube import HOURS
+from fleet.errors import ServiceUnavailable
+from stack.java import java
+from tests import lakes
+
+
+@pytest.fixture(scope="module")
+def spark_cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """batch_layer.aggregate.cells with a real Spark behind it."""
+    config = session.SparkConfig(java=java(), scratch=tmp_path_factory.mktemp("spark"))
+    with aggregate.engine(config) as cells_of:
+        yield cells_of
+
+
+def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
+    """HOURS written anew in SQL, from the columns of the report and not from the derived ones."""
+    return (
+        duckdb.sql(
+            """
+            SELECT (epoch(reported_at)::BIGINT // 3600)::INT AS event_hour, country,
+                   coalesce(list_min(list_transform(citizens, lambda c: c.peace_score)), 0) AS worst_score,
+                   count(*) AS reports, count(*) FILTER (alert) AS alerts,
+                   sum(round_even(battery * 1000, 0)::BIGINT)::BIGINT AS battery_sum,
+                   count(*) FILTER (battery < 20) AS low_battery, sum(len(citizens))::BIGINT AS citizens,
+                   sum(coalesce(list_sum(list_transform(citizens, lambda c: c.peace_score)), 0))::BIGINT
+                       AS peace_score_sum
+            FROM read_parquet($files, hive_partitioning = false) GROUP BY ALL ORDER BY ALL
+            """,
+            params={"files": files},
+        )
+        .arrow()
+        .read_all()
+        .to_pylist()
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_three_engines_agree(seed: int, tmp_path: Path, spark_cells: Any) -> None:
+    lake = tmp_path / "a lake"
+    lakes.make(lake)
+    for number in range(3):
+        lakes.land(lake, lakes.some_rows(200, seed=seed * 10 + number, hours=1 + seed, first=number * 200))
+    pinned = snapshot.pin(str(lake))
+    spark = spark_cells(HOURS, pinned, list(pinned.hours))
+    assert spark.equals(HOURS.fold(lakes.everything(lake)))
+    assert spark.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
+
+
+def test_no_files_are_no_cells(tmp_path: Path, spark_cells: Any) -> None:
+    lakes.make(tmp_path)
+    assert spark_cells(HOURS, snapshot.pin(str(tmp_path)), [5]).equals(HOURS.empty())
+
+
+@pytest.mark.parametrize("wrong", ["missing", "corrupt", "cut"])
+def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark_cells: Any) -> None:
+    lakes.make(tmp_path)
+    lakes.land(tmp_path, lakes.some_rows(20, hours=1))
+    pinned = snapshot.pin(str(tmp_path))
+    file = Path(pinned.uris(pinned.hours)[0])
+    if wrong == "missing":
+        file.unlink()
+    elif wrong == "corrupt":
+        file.write_bytes(os.urandom(5000))
+    else:
+        file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ServiceUnavailable, match=r"^[^\n]+$") as error:
+        spark_cells(HOURS, pinned, list(pinned.hours))
+    assert file.name in str(error.value)
+
+
+def test_the_command_computes_once_and_then_has_nothing_to_do(
+    tmp_path: Path, mongo_uri: str, mongo_database: Database[dict[str, Any]]
+) -> None:
+    lakes.make(tmp_path / "lake")
+    lakes.land(tmp_path / "lake", lakes.some_rows(50))
+    environment = {**os.environ, "PEACEWATCH_HOME": str(tmp_path), "PEACEWATCH_MONGO_URI": mongo_uri}
+
+    def command(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        said = [sys.executable, "-m", "stack", "aggregate", *arguments]
+        return subprocess.run(said, env=environment | changes, capture_output=True, text=True, check=False)
+
+    first = command()
+    assert (first.returncode, first.stdout) == (0, "3 hours computed at version 1 of the lake, 3 replaced\n"), (
+        first.stderr
+    )
+    assert mongo_database.hours.count_documents({}) == 3
+    again = command(PATH="", JAVA_HOME="/nowhere")
+    assert (again.returncode, again.stdout[:13]) == (0, "nothing to do"), again.stderr
+    without_java = command("--rebuild", PATH="", JAVA_HOME="/nowhere")
+    assert without_java.returncode == 2
+    assert "install Java 17" in without_java.stderr
+    assert "Traceback" not in without_java.stderr
+    nonsense = command("--from", "2026-11-25", "--to", "2026-11-24")
+    assert (nonsense.returncode, nonsense.stderr) == (2, "peacewatch: --to: 2026-11-24 lies before --from 2026-11-25\n")
+    no_lake = command(PEACEWATCH_LAKE=str(tmp_path / "nowhere"))
+    assert (no_lake.returncode, no_lake.stderr.count("\n")) == (2, 1), no_lake.stderr

@@ -1,0 +1,181 @@
+"""Served = batch ⊕ live is a full recomputation at the version that the answer names, at every instant.
+
+Random histories on a real MongoDB: commits and late reports, landers that die between commit and live document,
+repairs, compactions, batch runs that are whole, of a range, interrupted, or overtaken by others. After every step, and
+within runs before each hour document, what readers get is compared with a fold over the lake's rows at the version it
+names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batch_layer import hours, live, runs, snapshot
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from fleet.cube import HOURS
+from fleet.errors import ServiceUnavailable
+from serving.merge import Merge
+from serving.snapshot import ensure_indexes
+from tests import lakes
+
+FIRST_HOUR = int(lakes.START.timestamp()) // 3600
+HOURS_ASKED = range(FIRST_HOUR - 1, FIRST_HOUR + 5)
+
+reports = st.lists(st.integers(0, 3), min_size=1, max_size=4)
+"""The hour of each report of a commit."""
+
+simple = st.one_of(
+    st.tuples(st.just("land"), reports),
+    st.tuples(st.just("land and die"), reports),
+    st.tuples(st.just("repair"), st.just(0)),
+    st.tuples(st.just("compact"), st.just(0)),
+    st.tuples(st.just("look"), st.just(0)),
+)
+nested = st.lists(simple, max_size=2)
+run = st.tuples(
+    st.just("run"),
+    st.fixed_dictionaries(
+        {
+            "inside": st.lists(st.one_of(simple, st.tuples(st.just("run"), st.just({}))), max_size=3),
+            "dies_at": st.sampled_from([None, None, 0, 1]),
+            "range": st.sampled_from([None, None, None, (0, 0), (1, 3)]),
+            "rebuild": st.booleans(),
+            "forget": st.booleans(),
+        }
+    ),
+)
+histories = st.lists(st.one_of(simple, simple, run), min_size=1, max_size=9)
+
+
+class World:
+    """A lake, a database, readers: one that keeps its fold in memory, and at each look one that starts anew."""
+
+    def __init__(self, lake: Path, database: Documents) -> None:
+        self.lake = lake
+        self.database = database
+        for name in ("hours", "live", "runs"):
+            self.database[name].delete_many({})
+        ensure_indexes(self.database)
+        self.reader = Merge(self.database, max_age=0)
+        self.landed = 0
+        lakes.make(lake)
+        self._live(0)
+
+    def do(self, steps: Sequence[tuple[str, Any]]) -> None:
+        for step, argument in steps:
+            getattr(self, step.replace(" ", "_"))(argument)
+            self.look()
+
+    def land(self, hours_of_reports: list[int]) -> None:
+        self._live(self._commit(hours_of_reports))
+
+    def land_and_die(self, hours_of_reports: list[int]) -> None:
+        self._commit(hours_of_reports)
+
+    def repair(self, _: int = 0) -> None:
+        with contextlib.suppress(ServiceUnavailable):  # the files are gone: only a run over everything helps
+            live.write_missing(self.database, snapshot.pin(str(self.lake)), runs.base_version(self.database))
+
+    def compact(self, _: int = 0) -> None:
+        if lakes.compact(self.lake) not in {each["_id"] for each in self.database.live.find({}, {"_id": 1})}:
+            self._live(snapshot.pin(str(self.lake)).version)
+
+    def look(self, _: int = 0) -> None:
+        """Both readers' figures are those of a fold over the rows at the version they name."""
+        for reader in (self.reader, Merge(self.database, max_age=0)):
+            served = reader.served(HOURS_ASKED)
+            got = HOURS.merge([served.hours[hour] for hour in HOURS_ASKED if hour in served.hours])
+            assert got.to_pylist() == self._recomputed(served.version).to_pylist(), f"at version {served.version}"
+
+    def run(self, how: dict[str, Any]) -> None:
+        first, last = how.get("range") or (None, None)
+        wanted = None if first is None else range(FIRST_HOUR + first, FIRST_HOUR + last + 1)
+        grace = timedelta(0) if how.get("forget") else timedelta(hours=1)
+        job = Job(self.database, str(self.lake), lambda: self._engine(how), grace=grace, chunk=1)
+        with contextlib.suppress(ServiceUnavailable):
+            hours.run(job, wanted, rebuild=how.get("rebuild", False))
+
+    @contextmanager
+    def _engine(self, how: dict[str, Any]) -> Iterator[Any]:
+        inside = iter(how.get("inside", []))
+        done = 0
+
+        def cells(cube: Any, pinned: Any, wanted: Any) -> pa.Table:
+            nonlocal done
+            self.look()
+            self.do([step for step in [next(inside, None)] if step])
+            if done == how.get("dies_at"):
+                raise ServiceUnavailable("the run dies here")
+            done += 1
+            return compute(cube, pinned, wanted)
+
+        with lakes.arrow_engine() as compute:
+            yield cells
+
+    def _commit(self, hours_of_reports: list[int]) -> int:
+        rows = [
+            lakes.row(self.landed + number, lakes.START + timedelta(hours=hour, minutes=number))
+            for number, hour in enumerate(hours_of_reports)
+        ]
+        self.landed += len(rows)
+        return lakes.land(self.lake, rows)
+
+    def _live(self, version: int) -> None:
+        pinned = snapshot.pin(str(self.lake))
+        document = live.document(pinned, pinned.commit(version))
+        self.database.live.replace_one({"_id": version}, document, upsert=True)
+
+    def _recomputed(self, version: int) -> pa.Table:
+        if version < 0:
+            return HOURS.empty()
+        cells = HOURS.fold(lakes.everything(self.lake, version))
+        return cells.filter(pc.is_in(cells["event_hour"], pa.array(HOURS_ASKED, pa.int32())))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=histories)
+def test_what_is_served_is_a_full_recomputation_at_every_instant(history: list[Any], mongo_database: Documents) -> None:
+    check(history, mongo_database)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=histories)
+def test_many_histories(history: list[Any], mongo_database: Documents) -> None:
+    check(history, mongo_database)
+
+
+def check(history: list[Any], database: Documents) -> None:
+    lake = Path(tempfile.mkdtemp())
+    try:
+        world = World(lake, database)
+        world.do(history)
+        world.repair()
+        world.run({})
+        world.look()
+        assert runs.base_version(world.database) == snapshot.pin(str(lake)).version
+    finally:
+        shutil.rmtree(lake)
+
+
+def test_into_an_emptied_database_nobody_sees_half_of_the_figures(tmp_path: Path, mongo_database: Documents) -> None:
+    world = World(tmp_path / "lake", mongo_database)
+    world.do([("land", [0, 1]), ("land", [1, 2]), ("run", {}), ("land", [3])])
+    for name in ("hours", "live", "runs"):
+        world.database[name].delete_many({})
+    world.do([("run", {"inside": [("look", 0), ("land", [0]), ("look", 0)]}), ("repair", 0)])
+    assert Merge(world.database, max_age=0).served().version == 4
