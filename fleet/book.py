@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -24,6 +24,9 @@ from fleet.recent import RecentIds
 
 REMEMBERED_ACTIONS: Final = 1000
 """Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
+
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -51,7 +54,8 @@ class Book:
     digest_dirty: bool = False  # its message may show something else
     digest_plain: bool = False  # Discord refused the one with names of places
     seen: RecentIds = field(default_factory=RecentIds)
-    posted_at: list[datetime] = field(default_factory=list)  # the last minute's new messages
+    pace: timedelta = timedelta(seconds=10)
+    post_due: datetime = LONG_AGO  # when as many messages are due as were posted (a GCRA)
 
     def fold(self, alert: Alert, source: Source) -> Incident | None:
         """Takes an alert in; None when it is a copy of a known one, or clears an incident."""
@@ -129,7 +133,7 @@ class Book:
             self.messages[delivery.message_id] = Message(delivery.message_id, delivery.slots, delivery.delivered_at)
             self.dirty.add(delivery.message_id)
         if delivery.method == "post":
-            self.posted_at.append(delivery.delivered_at)
+            self.post_due = max(self.post_due, delivery.delivered_at) + self.pace
 
     def refresh(self, now: datetime) -> None:
         """Marks the messages whose incidents have changed by time alone, and drops what is over and told."""
@@ -231,7 +235,7 @@ class Book:
             else:
                 del self.waiting[incident_id]
         if call.method == "post":
-            self.posted_at = [at for at in self.posted_at if now - at < timedelta(minutes=1)] + [now]
+            self.post_due = max(self.post_due, now) + self.pace
         if call.digest is not None:
             self._enter_digest(call.digest, message_id, now)
             return

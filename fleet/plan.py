@@ -38,8 +38,7 @@ class Policy:
     """How much a person is asked to read, and how long an alert may wait for an embed before a digest counts it."""
 
     burst: int = 6
-    """New messages at once; then one every `pace`: 12 in any minute, what one person can follow."""
-    pace: timedelta = timedelta(seconds=10)
+    """New messages at once; then one every `Book.pace`, ten seconds: 12 in any minute, what one person can follow."""
     patience: dict[Severity, timedelta] = field(
         default_factory=lambda: {
             "critical": timedelta(seconds=6),
@@ -74,7 +73,7 @@ def next_call(book: Book, policy: Policy, now: datetime, allowance: Allowance) -
 
 def _post(book: Book, policy: Policy, now: datetime) -> Call | None:
     fresh = _fresh(book)
-    fresh = [one for one in fresh if not book.silences.covers(one, now)] if book.silences else fresh
+    fresh = [one for one in fresh if not _is_outcast(book, one.incident_id, now)]
     if not fresh or not _may_post(book, policy, now):
         return None
     fresh.sort(key=lambda one: _urgency(book, one, now), reverse=True)
@@ -152,7 +151,7 @@ def _goes_on(book: Book, chosen: list[Incident], policy: Policy, now: datetime) 
 def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
     """The incidents that a digest must count: many wait, and some longer than they may; those near to it go too.
 
-    And those that Discord took in no form, or that an operator has silenced: they have no message of their own.
+    And those that get no message of their own.
     """
     outcast = {id_ for id_ in book.waiting if _is_outcast(book, id_, now)}
     if len(book.waiting) <= policy.crowd:
@@ -165,10 +164,13 @@ def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
 
 
 def _is_outcast(book: Book, incident_id: str, now: datetime) -> bool:
+    """Whether it gets no message of its own: refused in every form, silenced, or over before anybody was told."""
+    one = book.incidents[incident_id]
     if incident_id in book.unspeakable:
         return True
-    one = book.incidents[incident_id]
-    return bool(book.silences) and not one.message_id and book.silences.covers(one, now)
+    if one.message_id:
+        return False
+    return one.cleared or (bool(book.silences) and book.silences.covers(one, now))
 
 
 def _count(digest: Digest, told: Iterable[tuple[Incident, Waiting]], now: datetime) -> Digest:
@@ -203,19 +205,14 @@ def _take(book: Book, chosen: Iterable[Incident]) -> dict[str, list[Waiting]]:
 
 def _fresh(book: Book) -> list[Incident]:
     """Incidents that need a new message: never told, their message deleted, or told long ago and still going on."""
-    new = [id_ for id_ in book.waiting if not book.incidents[id_].message_id and id_ not in book.unspeakable]
+    new = [id_ for id_ in book.waiting if not book.incidents[id_].message_id]
     new += [id_ for id_ in book.lost if id_ not in book.waiting]
     return [book.incidents[id_] for id_ in new or book.again]
 
 
 def _may_post(book: Book, policy: Policy, now: datetime) -> bool:
-    """A bucket of `burst`, refilled by one every `pace`."""
-    level, before = float(policy.burst), None
-    for at in sorted(book.posted_at):
-        if before is not None:
-            level = min(policy.burst, level + (at - before) / policy.pace)
-        level, before = level - 1, at
-    return before is None or min(policy.burst, level + (now - before) / policy.pace) >= 1
+    """A bucket of `burst`, refilled by one every `pace` of the book (the generic cell rate algorithm)."""
+    return book.post_due - now <= (policy.burst - 1) * book.pace
 
 
 def _urgency(book: Book, one: Incident, now: datetime) -> float:

@@ -1,4 +1,4 @@
-"""`alerts` and `deliveries` to MongoDB, for people to look at. Never on an alert's own way.
+"""`alerts`, `deliveries` and operators' actions to MongoDB, for people to look at. Never on an alert's own way.
 
 Every write is the same when it is made again, and in any order of the two topics: an alert's own fields come from
 `alerts`, where and when it was told from `deliveries`. Offsets are committed after the writes.
@@ -22,9 +22,11 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from structlog import get_logger
 
+from fleet import actions as operators
 from fleet import alert as wire
 from fleet import delivery as deliveries
 from fleet import topics
+from fleet.actions import Action
 from fleet.alert import Alert
 from fleet.delivery import Delivery
 from speed_layer import forever
@@ -42,6 +44,7 @@ class RecorderConfig:
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
+    actions: str = ""  # operators' actions, for the audit list; empty: they are not recorded
 
 
 def run(config: RecorderConfig, stop: Event) -> None:
@@ -60,7 +63,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
         with closing(consumer), client:
             database = client.get_default_database("peacewatch")
             create_indexes(database)
-            consumer.subscribe([config.alerts, config.deliveries])
+            consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             while not stop.is_set():
                 _record(config, consumer, database)
 
@@ -73,6 +76,7 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
     database["incidents"].create_index([("last", -1), ("_id", -1)])
+    database["actions"].create_index([("at", -1), ("_id", -1)])
 
 
 def alert_updates(alert: Alert, raised_at: datetime) -> list[UpdateOne]:
@@ -113,14 +117,24 @@ def incident_updates(delivery: Delivery) -> list[UpdateOne]:
     return updates
 
 
+def action_updates(action: Action) -> list[UpdateOne]:
+    """The audit list's row, as the API wrote it when MongoDB was there."""
+    fields = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until")}
+    target = msgspec.to_builtins(action.target)
+    return [UpdateOne({"_id": action.id}, {"$set": {**fields, "target": target}}, upsert=True)]
+
+
 def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[dict[str, Any]]) -> None:
     alerts: list[UpdateOne] = []
     incidents: list[UpdateOne] = []
+    actions: list[UpdateOne] = []
     for partition, records in consumer.poll(timeout_ms=500).items():
         for record in records:
             try:
                 if partition.topic == config.alerts:
                     alerts += alert_updates(wire.decode(record.value or b""), _time(record))
+                elif partition.topic == config.actions:
+                    actions += action_updates(operators.decode(record.value or b""))
                 else:
                     delivery = deliveries.decode(record.value or b"")
                     alerts += told_updates(delivery)
@@ -129,7 +143,8 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[
                 log.warning("a message that cannot be read", place=f"{partition}-{record.offset}", reason=error)
     _write(database, "alerts", alerts)
     _write(database, "incidents", incidents)
-    if alerts or incidents:
+    _write(database, "actions", actions)
+    if alerts or incidents or actions:
         try:
             consumer.commit()
         except (CommitFailedError, RebalanceInProgressError) as error:

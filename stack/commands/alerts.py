@@ -48,7 +48,8 @@ def record() -> None:
 
     from speed_layer import recorder
 
-    recorder.run(recorder.RecorderConfig(found.bootstrap, found.mongo), stop)
+    recording = recorder.RecorderConfig(found.bootstrap, found.mongo, actions=topics.OPERATOR_ACTIONS)
+    recorder.run(recording, stop)
 
 
 def _stop_on_signal() -> Event:

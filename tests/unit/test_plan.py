@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import msgspec
@@ -225,6 +226,28 @@ def test_a_silence_can_be_ended() -> None:
     world.raise_alert(1)
     world.drain()
     assert [done.digest for done in world.delivered()] == [False]
+
+
+def test_new_messages_are_paced() -> None:
+    world = World()
+    minutes: Counter[int] = Counter()
+    for second in range(600):
+        world.raise_alert(second)
+        world.wait(1)
+        before = world.posted
+        while world.step():
+            pass
+        minutes[second // 60] += world.posted - before
+    assert max(minutes.values()) <= 12
+    assert world.posted <= 6 + 60 + 1
+
+
+def test_what_is_over_before_anybody_was_told_is_only_counted() -> None:
+    world = World()
+    world.raise_alert()
+    world.book.fold(msgspec.structs.replace(alert(99, world.now), clears=True), (0, 99))
+    world.drain()
+    assert [done.digest for done in world.delivered()] == [True]
 
 
 def test_a_clearing_resolves_the_incident_by_an_edit() -> None:
