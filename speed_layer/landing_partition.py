@@ -1,0 +1,90 @@
+"""A partition of `reports` while this process lands it: what was read and is not committed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, Final
+
+from structlog import get_logger
+
+from fleet.rules import Nearest
+from speed_layer import landing_batch
+from speed_layer.decoding import Decoded
+from speed_layer.deduplication import WINDOW, Window
+from speed_layer.lake import Lake, Moved
+from speed_layer.landing_batch import CHUNK, Chunk, Source
+
+log = get_logger()
+
+_NAMES: Final = ["drone_id", "report_id", "kafka_offset"]
+
+
+class Partition:
+    """`next_offset` is the first that was not read."""
+
+    def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, nearest: Nearest) -> None:
+        """`entry`: the table's `txn` entry. Reads what landed lately before it, to know copies."""
+        self.source, self.next_offset = source, entry
+        self._worker, self._nearest = worker, nearest
+        self._chunks: list[Future[Chunk]] = []
+        self._decoded, self._first, self._through = Decoded(), entry, 0
+        self._closed_rows = self._closed_size = 0
+        self._window = Window()
+        lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _NAMES)
+        self._window.remember(zip(*(lately[name].to_pylist() for name in _NAMES), strict=True))
+
+    @property
+    def rows(self) -> int:
+        """Messages of the batch, good or not."""
+        return self._closed_rows + self.next_offset - self._first
+
+    @property
+    def size(self) -> int:
+        """Bytes of the messages."""
+        return self._closed_size + self._decoded.size
+
+    def begin(self, beginning: int, end: int) -> None:
+        """The partition holds offsets `beginning` to `end`: what is not there can't be landed, and is told of."""
+        there = min(max(self.next_offset, beginning), end)
+        if there > self.next_offset:
+            self._jump(there, lost=True)
+        elif there < self.next_offset:
+            log.error("the topic ends before what was landed: the broker lost messages", partition=self.source.key)
+            self._jump(there, lost=False)
+
+    def take(self, records: Sequence[Any]) -> None:
+        """Adds messages that were read, in the order of their offsets."""
+        if records[0].offset < self.next_offset:
+            raise Moved(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
+        self._decoded.take(records, self._window, self._nearest)
+        self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
+        if self.next_offset - self._first >= CHUNK:
+            self._close_chunk()
+
+    def skip_to(self, position: int) -> None:
+        """Offsets up to `position` hold no message: a transaction's marks."""
+        self.next_offset = max(self.next_offset, position)
+
+    def close_batch(self) -> list[Future[Chunk]]:
+        """What was read since the last batch, as chunks in the making."""
+        if self.next_offset > self._first:
+            self._close_chunk()
+        chunks, self._chunks = self._chunks, []
+        self._closed_rows = self._closed_size = 0
+        return chunks
+
+    def _close_chunk(self) -> None:
+        decoded, first = self._decoded, self._first
+        self._closed_rows += self.next_offset - first
+        self._closed_size += decoded.size
+        self._decoded, self._first = Decoded(), self.next_offset
+        self._chunks.append(
+            self._worker.submit(landing_batch.chunk, self.source, first, self.next_offset, self._through, decoded)
+        )
+
+    def _jump(self, offset: int, *, lost: bool) -> None:
+        gap: Future[Chunk] = Future()
+        gap.set_result(Chunk(self.source, self.next_offset, offset, lost=lost))
+        self._chunks.append(gap)
+        self.next_offset = self._first = offset
