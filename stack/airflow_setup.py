@@ -39,8 +39,14 @@ def main() -> int:
             connection.execute("PRAGMA journal_mode=WAL")
     code = subprocess.run([sys.executable, "-P", "-m", "airflow", "db", "migrate"], check=False).returncode
     if code == 0:
-        (home / _DONE).write_text(json.dumps(_wanted(database)), encoding="utf-8")
+        write_done(home, database)
     return code
+
+
+def write_done(home: Path, database: str | None) -> None:
+    """Says that `database` is set up now."""
+    (home / _DONE).touch(mode=0o600)
+    (home / _DONE).write_text(json.dumps(_wanted(database)), encoding="utf-8")
 
 
 def _wanted(database: str | None) -> dict[str, str]:

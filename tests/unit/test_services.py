@@ -1,0 +1,130 @@
+"""What runs is what the settings ask for, and what cannot work is said before anything starts."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import ServiceUnavailable
+from stack import airflow_setup, local, ports, services, settings
+from stack.settings import Settings
+
+SPEED = {"land", "alerting", "notify", "record"}
+AIRFLOW = {"airflow-setup", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
+
+
+def load(home: Path, **environ: str) -> Settings:
+    return settings.load({}, home=home, **environ)
+
+
+def names(found: Settings) -> set[str]:
+    return {service.name for service in services.of(found)}
+
+
+def test_everything_runs_on_a_laptop(tmp_path: Path) -> None:
+    assert names(load(tmp_path)) == {"kafka", "mongo", "discord", "serve", *SPEED, *AIRFLOW}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "not_started"),
+    [
+        ("kafka_bootstrap", "kafka:9092", "kafka"),
+        ("mongo_uri", "mongodb://mongo/peacewatch", "mongo"),
+        ("discord_webhook_url", "https://chat.example/api/webhooks/1/t", "discord"),
+    ],
+)
+def test_an_outside_service_replaces_the_local_one(tmp_path: Path, setting: str, value: str, not_started: str) -> None:
+    found = load(tmp_path, **{setting: value})
+    assert names(load(tmp_path)) - names(found) == {not_started}
+    assert all(not_started not in service.after for service in services.of(found))
+
+
+def test_each_needs_only_earlier_ones(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for service in services.of(load(tmp_path)):
+        assert set(service.after) <= seen
+        seen.add(service.name)
+
+
+def test_children_get_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load(tmp_path, mongo_uri="mongodb://me:geheim@db/x", web_port="4711")
+    environment = services.environment_of(found)
+    assert environment["PEACEWATCH_MONGO_URI"] == "mongodb://me:geheim@db/x"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert settings.load() == found.model_copy(update={"home": tmp_path.resolve()})
+
+
+def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
+    found = load(tmp_path, mongo_uri="mongodb://me:geheim@db/x", airflow_database="postgresql://me:geheim@db/x")
+    commands = [" ".join(map(str, one.command())) for one in services.of(found) if one.name.startswith("airflow")]
+    assert not any("geheim" in command for command in commands)
+    assert "geheim" not in repr(services.airflow_of(found))
+
+
+def test_airflow_keeps_its_keys_and_password(tmp_path: Path) -> None:
+    first = services.airflow_of(load(tmp_path))
+    again = services.airflow_of(load(tmp_path, airflow_port="4711"))
+    assert first.password == again.password
+    assert len(first.password) >= 16
+    assert {key: value for key, value in first.environment().items() if "SECRET" in key or "FERNET" in key} == {
+        key: value for key, value in again.environment().items() if "SECRET" in key or "FERNET" in key
+    }
+    for path in (tmp_path / "airflow").glob("*.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_airflow_runs_ours_alone_and_on_loopback(tmp_path: Path) -> None:
+    environment = services.airflow_of(load(tmp_path, spark_master="spark://spark:7077")).environment()
+    assert environment["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+    assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert Path(environment["AIRFLOW__CORE__DAGS_FOLDER"], "hourly_views.py").exists()
+    assert json.loads(environment["AIRFLOW_CONN_PEACEWATCH_SPARK"])["host"] == "spark://spark:7077"
+    assert environment["PYSPARK_PYTHON"] == sys.executable
+    assert environment["AIRFLOW_HOME"] == str(tmp_path / "airflow")
+
+
+def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
+    found = load(tmp_path, airflow_database="postgresql+psycopg2://me:geheim@db/airflow")
+    url = services.airflow_of(found).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert url == "postgresql+psycopg2://me:geheim@db/airflow"
+
+
+def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
+    (tmp_path / "airflow.db").touch()
+    assert airflow_setup.is_due(tmp_path, None)
+    airflow_setup.write_done(tmp_path, None)
+    assert not airflow_setup.is_due(tmp_path, None)
+    assert airflow_setup.is_due(tmp_path, "postgresql://me:geheim@db/airflow")
+    assert "geheim" not in (tmp_path / "setup.json").read_text()
+    (tmp_path / "airflow.db").unlink()
+    assert airflow_setup.is_due(tmp_path, None)
+
+
+def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = local.Stack(load(tmp_path, web_port=str(port)), only=["serve"])
+        with pytest.raises(ServiceUnavailable, match=rf"^serve cannot have port {port}.*set PEACEWATCH_WEB_PORT"):
+            stack.start()
+    assert not (tmp_path / "log").exists()
+
+
+def test_taken_ports_can_be_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mine = ports.free_port()
+        found = load(tmp_path, web_port=str(taken.getsockname()[1]), airflow_port=str(mine))
+        free = local.on_free_ports(found)
+        assert free.web_port != found.web_port
+        assert free.airflow_port == mine
+
+
+def test_an_outside_service_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    found = load(tmp_path, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}")
+    with pytest.raises(ServiceUnavailable, match=r"^no Kafka answers at 127.*PEACEWATCH_KAFKA_BOOTSTRAP"):
+        local.Stack(found, only=[]).start()
