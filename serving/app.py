@@ -10,7 +10,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from serving import headers, problems
-from serving.api import alerts, health, incidents, statistics, stream
+from serving.api import actions, alerts, health, incidents, silences, statistics, stream
 from serving.config import Config
 from serving.json import default
 from serving.pages import home
@@ -52,7 +52,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)
-    for resource in (statistics, alerts, incidents, stream, health):
+    for resource in (statistics, alerts, incidents, actions, silences, stream, health):
         app.register_api(resource.blueprint(services))
     app.register_blueprint(home.blueprint(services))
     return app

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from fleet import topics
+
 Role = Literal["viewer", "operator"]
 
 MONGO_TIMEOUT_MS: Final = 2000
@@ -18,6 +20,7 @@ class Config:
 
     mongo_uri: str = field(repr=False)
     kafka_bootstrap: str | None = None
+    actions_topic: str = topics.OPERATOR_ACTIONS
     tokens: Mapping[str, Role] = field(default_factory=dict, repr=False)
     max_age: float = 0.2  # seconds for which figures that were read are new enough
     rate_limit: str = "600 per second"  # for one address or token; an office shares an address

@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.merge import Merge
+from serving.operators import Desk
 from serving.stream import Hub
 
 
@@ -21,9 +22,11 @@ class Services:
     database: Database[dict[str, Any]]
     merge: Merge
     hub: Hub
+    desk: Desk
 
     def close(self) -> None:
         self.hub.close()
+        self.desk.close()
         self.database.client.close()
 
 
@@ -38,4 +41,10 @@ def connect(config: Config) -> Services:
         appname="peacewatch-serving",
     )
     database = client.get_default_database("peacewatch")
-    return Services(config, database, Merge(database, config.max_age), Hub(database, config.stream_clients))
+    return Services(
+        config,
+        database,
+        Merge(database, config.max_age),
+        Hub(database, config.stream_clients),
+        Desk(config.kafka_bootstrap, config.actions_topic),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
@@ -15,12 +16,15 @@ from serving.api.times import Moment, between
 from serving.paging import CURSOR, MAX_PAGE, page
 from serving.rows import AlertRow, Kind, Severity, alert_row
 from serving.services import Services
+from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 
 
 class Alerts(BaseModel):
     """A page of alerts."""
+
+    model_config = TABLE
 
     alerts: list[AlertRow]
     next: str | None = Field(description="cursor of the next page; null: this is the last")
@@ -44,6 +48,7 @@ class AlertsQuery(Query):
     until: Moment | None = Field(None, description="raised before")
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the page before")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -51,15 +56,12 @@ def blueprint(services: Services) -> APIBlueprint:
     api = APIBlueprint("alerts", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="alerts")])
 
     @api.get("/alerts", summary="Alerts, newest first", responses=answers(Alerts))
-    def alerts(query: AlertsQuery) -> Document:
+    def alerts(query: AlertsQuery) -> Response:
         found, following = page(services.database.alerts, _wanted(query), "raised_at", query.limit, query.cursor)
         served = services.merge.served()
-        return {
-            "alerts": [alert_row(document) for document in found],
-            "next": following,
-            "version": served.version,
-            "as_of": served.as_of,
-        }
+        rows = [alert_row(document) for document in found]
+        answer = {"alerts": rows, "next": following, "version": served.version, "as_of": served.as_of}
+        return table(answer, rows, query.format)
 
     return api
 

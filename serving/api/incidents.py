@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
@@ -16,6 +17,7 @@ from serving.api.times import Moment, between
 from serving.paging import CURSOR, MAX_PAGE, page
 from serving.rows import AlertRow, IncidentRow, Kind, Severity, State, alert_row, incident_row
 from serving.services import Services
+from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 SHOWN_ALERTS = 100
@@ -23,6 +25,8 @@ SHOWN_ALERTS = 100
 
 class Incidents(BaseModel):
     """A page of incidents."""
+
+    model_config = TABLE
 
     incidents: list[IncidentRow]
     next: str | None = Field(description="cursor of the next page; null: this is the last")
@@ -50,6 +54,7 @@ class IncidentsQuery(Query):
     until: Moment | None = Field(None, description="latest alert before")
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the page before")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 
 class IncidentPath(BaseModel):
@@ -61,11 +66,12 @@ def blueprint(services: Services) -> APIBlueprint:
     api = APIBlueprint("incidents", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="incidents")])
 
     @api.get("/incidents", summary="Incidents, latest first", responses=answers(Incidents))
-    def incidents(query: IncidentsQuery) -> Document:
+    def incidents(query: IncidentsQuery) -> Response:
         found, following = page(services.database.incidents, _wanted(query), "last", query.limit, query.cursor)
         served = services.merge.served()
         rows = [incident_row(document) for document in found]
-        return {"incidents": rows, "next": following, "version": served.version, "as_of": served.as_of}
+        answer = {"incidents": rows, "next": following, "version": served.version, "as_of": served.as_of}
+        return table(answer, rows, query.format)
 
     @api.get("/incidents/<incident_id>", summary="One incident", responses=answers(OneIncident, 404))
     def incident(path: IncidentPath) -> Document:

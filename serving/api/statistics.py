@@ -5,18 +5,22 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from fleet import statistics
 from fleet.errors import BadInput
+from serving import intervals
 from serving.api import PREFIX, answers
 from serving.api.models import Figures, RangeQuery, ZonedQuery
 from serving.days import Keep
+from serving.intervals import Group
 from serving.ranges import Range, parse, zone_of
 from serving.served import Served
 from serving.services import Services
+from serving.tables import TABLE, Format, table
 
 Answer = dict[str, Any]
 
@@ -46,6 +50,8 @@ class CountryRow(BaseModel):
 
 class Countries(Figures):
     """The countries with the most alerts."""
+
+    model_config = TABLE
 
     countries: list[CountryRow]
 
@@ -105,8 +111,32 @@ class Scores(Figures):
     scores: list[ScoreRow] = Field(min_length=10, max_length=10)
 
 
+class SeriesRow(BaseModel):
+    start: str = Field(description="first day of the interval, or its hour; a week starts on Monday")
+    reports: int
+    alerts: int
+    low_battery: int
+    battery: float | None
+    peace_score: float | None
+
+
+class Series(Figures):
+    """The figures by interval."""
+
+    model_config = TABLE
+
+    group: str
+    series: list[SeriesRow]
+
+
+class SeriesQuery(ZonedQuery):
+    group: Group = Field("day", description="length of an interval")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
 class CountriesQuery(ZonedQuery):
     limit: int = Field(5, ge=1, le=300, description="so many countries at most")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -123,9 +153,10 @@ def blueprint(services: Services) -> APIBlueprint:
         return {**answer, **statistics.alerts_by_part_of_day(cells, wanted.local)}
 
     @api.get("/alerts-by-country", summary="Countries with most alerts", responses=answers(Countries))
-    def alerts_by_country(query: CountriesQuery) -> Answer:
+    def alerts_by_country(query: CountriesQuery) -> Response:
         cells, _, answer = look(query, "country")
-        return {**answer, **statistics.alerts_by_country(cells, query.limit)}
+        answer |= statistics.alerts_by_country(cells, query.limit)
+        return table(answer, answer["countries"], query.format)
 
     @api.get("/averages", summary="Mean battery and peace score", responses=answers(Averages))
     def averages(query: ZonedQuery) -> Answer:
@@ -147,6 +178,14 @@ def blueprint(services: Services) -> APIBlueprint:
     def alerts_by_peace_score(query: ZonedQuery) -> Answer:
         cells, _, answer = look(query, "worst_score")
         return {**answer, **statistics.alerts_by_peace_score(cells)}
+
+    @api.get("/series", summary="Figures by hour, day, week or month", responses=answers(Series))
+    def series(query: SeriesQuery) -> Response:
+        cells, wanted, answer = look(query, "event_hour")
+        starts = intervals.starts(wanted, query.group)
+        found = statistics.series(cells, starts, wanted.local)
+        rows = [{"start": intervals.name(start, query.group), **row} for start, row in zip(starts, found, strict=True)]
+        return table({**answer, "group": query.group, "series": rows}, rows, query.format)
 
     return api
 

@@ -41,15 +41,14 @@ def notify() -> None:
 
 
 def record() -> None:
-    """Keeps MongoDB's alerts and incidents, until stopped."""
+    """Keeps MongoDB's alerts and incidents, and watches the alerts' own way, until stopped."""
     logs.configure("record")
     found = settings.load()
     stop = _stop_on_signal()
 
-    from speed_layer import recorder
+    from stack import alert_path
 
-    recording = recorder.RecorderConfig(found.bootstrap, found.mongo, actions=topics.OPERATOR_ACTIONS)
-    recorder.run(recording, stop)
+    alert_path.run_together(alert_path.recorders(found), stop)
 
 
 def _stop_on_signal() -> Event:

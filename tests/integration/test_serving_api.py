@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -256,3 +258,32 @@ def test_mongodb_away_is_503_and_comes_back_by_itself(tmp_path: Path) -> None:
     finally:
         server.kill()
         app.extensions["peacewatch"].close()
+
+
+def test_a_series_adds_up_to_the_whole(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, *((HOUR - 5 * number, "France", 3, number, 1) for number in range(1, 40)))
+    whole = client.get("/api/v1/statistics/averages").get_json()
+    for group in ("hour", "day", "week", "month"):
+        answer = client.get(f"/api/v1/statistics/series?group={group}&tz=Asia/Tokyo").get_json()
+        assert sum(row["reports"] for row in answer["series"]) == whole["reports"], group
+        assert sum(row["alerts"] for row in answer["series"]) == 39, group
+
+
+def test_tables_come_as_csv_and_no_cell_is_a_formula(client: FlaskClient, mongo_database: Documents) -> None:
+    put_alert(mongo_database, 1, NOON, city="=HYPERLINK(1)", message='a "quoted", text\nof two lines')
+    for answer in (
+        client.get("/api/v1/alerts?format=csv"),
+        client.get("/api/v1/alerts", headers={"Accept": "text/csv"}),
+    ):
+        assert answer.mimetype == "text/csv"
+        (row,) = csv.DictReader(io.StringIO(answer.get_data(as_text=True), newline=""))
+        assert row["city"] == "'=HYPERLINK(1)"
+        assert row["message"] == 'a "quoted", text\nof two lines'
+        assert row["raised_at"] == "2026-11-24T12:00:00Z"
+        assert answer.headers["X-Peacewatch-Version"] == "-1"
+
+
+@pytest.mark.parametrize("path", ["statistics/series", "statistics/alerts-by-country", "incidents", "alerts"])
+def test_an_empty_table_is_empty_csv(client: FlaskClient, path: str) -> None:
+    answer = client.get(f"/api/v1/{path}?format=csv")
+    assert (answer.status_code, answer.get_data()) == (200, b"")

@@ -1,0 +1,114 @@
+"""What operators do about incidents, and the list of all they did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.exceptions import NotFound
+
+from fleet.actions import Target
+from serving.access import require
+from serving.api import PREFIX, answers
+from serving.api.models import Query, Text
+from serving.audit import Says, act, row
+from serving.paging import CURSOR, MAX_PAGE, page
+from serving.services import Services
+
+Document = dict[str, Any]
+SECURITY: list[dict[str, list[Any]]] = [{"token": []}]
+
+
+class Body(BaseModel):
+    """A request's body; a field that is not named here is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field("operator", min_length=1, max_length=80, description="who acts, as others will read it")
+    note: str = Field("", max_length=500)
+
+
+class TargetRow(BaseModel):
+    """What an action is about."""
+
+    incident_id: str = ""
+    kind: str | None = None
+    country: str = ""
+    city: str = ""
+    drone_id: str = ""
+
+
+class ActionRow(BaseModel):
+    """An action. `note` and `by` are text of operators."""
+
+    id: str
+    action: str = Field(description="acknowledge, resolve, silence or unsilence")
+    target: TargetRow
+    by: str
+    at: datetime
+    note: str
+    until: datetime | None = Field(description="when a silence ends")
+
+
+class Done(BaseModel):
+    """The action is with the notifier."""
+
+    action: ActionRow
+
+
+class Actions(BaseModel):
+    """A page of the audit list."""
+
+    actions: list[ActionRow]
+    next: str | None
+
+
+class ActionsQuery(Query):
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    cursor: str | None = Field(None, pattern=CURSOR)
+
+
+class IncidentPath(BaseModel):
+    incident_id: Text
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/incidents/…/acknowledge`, `…/resolve` and `/api/v1/actions`."""
+    api = APIBlueprint("actions", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")], abp_security=SECURITY)
+    done = done_or_refused(404)
+
+    def incident(incident_id: str) -> Target:
+        require(services.config, "operator")
+        if services.database.incidents.find_one({"_id": incident_id}, {"_id": True}) is None:
+            raise NotFound("there is no such incident")
+        return Target(incident_id=incident_id)
+
+    @api.post("/incidents/<incident_id>/acknowledge", summary="Take an incident up", responses=done)
+    def acknowledge(path: IncidentPath, body: Body) -> tuple[Document, int]:
+        return told(act(services, "acknowledge", incident(path.incident_id), Says(body.by, body.note)))
+
+    @api.post("/incidents/<incident_id>/resolve", summary="Say that an incident is over", responses=done)
+    def resolve(path: IncidentPath, body: Body) -> tuple[Document, int]:
+        return told(act(services, "resolve", incident(path.incident_id), Says(body.by, body.note)))
+
+    @api.get("/actions", summary="The audit list, newest first", responses=answers(Actions, 401))
+    def actions(query: ActionsQuery) -> Document:
+        require(services.config, "viewer")
+        found, following = page(services.database.actions, {}, "at", query.limit, query.cursor)
+        return {"actions": [row(document) for document in found], "next": following}
+
+    return api
+
+
+def done_or_refused(*more: int) -> dict[str | int, Any]:
+    """The documented answers of an action."""
+    refused = answers(None, 401, 403, *more)
+    return {202: Done, **refused}
+
+
+def told(action: Document) -> tuple[Document, int]:
+    """202: the notifier has it and obeys within seconds."""
+    return {"action": action}, 202

@@ -1,0 +1,74 @@
+"""Silences: what people need not be told of for a while. It is still kept and counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field, model_validator
+from werkzeug.exceptions import NotFound
+
+from fleet.actions import Target
+from serving.access import require
+from serving.api import PREFIX, answers
+from serving.api.actions import SECURITY, ActionRow, Body, done_or_refused, told
+from serving.api.models import Text
+from serving.audit import MAX_SILENCE, Says, act, in_force
+from serving.rows import Kind
+from serving.services import Services
+
+Document = dict[str, Any]
+
+
+class Silence(Body):
+    """What to silence: whatever has all that is named."""
+
+    kind: Kind | None = None
+    country: Text | None = None
+    city: Text | None = None
+    drone: Text | None = Field(None, description="a drone's id")
+    minutes: int = Field(60, ge=1, le=MAX_SILENCE // timedelta(minutes=1))
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Silence:
+        if not (self.kind or self.country or self.city or self.drone):
+            raise ValueError("name a kind, a country, a city or a drone to silence")
+        return self
+
+
+class Silences(BaseModel):
+    """Silences in force."""
+
+    silences: list[ActionRow]
+
+
+class SilencePath(BaseModel):
+    silence_id: Text
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/silences`."""
+    api = APIBlueprint("silences", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")], abp_security=SECURITY)
+
+    @api.post("/silences", summary="Silence a kind, place or drone for a while", responses=done_or_refused())
+    def silence(body: Silence) -> tuple[Document, int]:
+        target = Target(kind=body.kind, country=body.country or "", city=body.city or "", drone_id=body.drone or "")
+        return told(act(services, "silence", target, Says(body.by, body.note), timedelta(minutes=body.minutes)))
+
+    @api.delete("/silences/<silence_id>", summary="End a silence early", responses=done_or_refused(404))
+    def unsilence(path: SilencePath) -> tuple[Document, int]:
+        require(services.config, "operator")
+        found = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
+        if found is None:
+            raise NotFound("there is no such silence")
+        return told(act(services, "unsilence", msgspec.convert(found["target"], Target), Says()))
+
+    @api.get("/silences", summary="Silences in force", responses=answers(Silences, 401))
+    def silences() -> Document:
+        require(services.config, "viewer")
+        return {"silences": in_force(services, datetime.now(UTC))}
+
+    return api

@@ -1,0 +1,120 @@
+"""Ranges of requests: days and hours of a zone, and the intervals of a series."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.errors import BadInput
+from serving.intervals import name, starts
+from serving.ranges import MAX_DAYS, Range, parse, zone_of
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def hour(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) // 3600
+
+
+NOVEMBER = (hour("2026-11-20T05:00"), hour("2026-11-24T08:00"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "known", "names"),
+    [
+        ("2026-11-24", "2026-11-24", None, ("2026-11-24", "2026-11-24")),
+        ("2026-11-24T08", "2026-11-24T08", None, ("2026-11-24T08", "2026-11-24T08")),
+        ("2026-11-24T00", "2026-11-24T23", None, ("2026-11-24", "2026-11-24")),
+        (None, None, NOVEMBER, ("2026-11-20", "2026-11-24")),
+        ("2026-11-23", None, NOVEMBER, ("2026-11-23", "2026-11-24")),
+        (None, "2026-11-21T03", NOVEMBER, ("2026-11-20", "2026-11-21T03")),
+        ("2026-12-01", None, NOVEMBER, (None, None)),
+        (None, "2026-11-01", NOVEMBER, (None, None)),
+        (None, None, None, (None, None)),
+        ("2026-11-23", None, None, (None, None)),
+        (None, "2026-11-23", None, (None, None)),
+    ],
+)
+def test_what_is_not_given_is_what_is_known(
+    start: str | None, end: str | None, known: tuple[int, int] | None, names: tuple[str | None, str | None]
+) -> None:
+    assert parse(start, end, UTC, known).names == names
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        ("2026-11-24", "2026-11-24", 24),
+        ("2026-10-25", "2026-10-25", 25),  # clocks go back
+        ("2026-03-29", "2026-03-29", 23),  # clocks go forward
+    ],
+)
+def test_a_day_has_the_hours_of_its_zone(start: str, end: str, hours: int) -> None:
+    found = parse(start, end, PARIS, None)
+    assert len(found.hours) == hours
+    assert found.dates == [date.fromisoformat(start)]
+    assert found.names == (start, end)
+
+
+def test_days_of_a_zone_start_at_its_midnight() -> None:
+    assert parse("2026-11-24", "2026-11-24", PARIS, None).first == hour("2026-11-23T23:00")
+
+
+def test_a_range_without_from_is_never_too_long() -> None:
+    found = parse(None, None, UTC, (hour("2001-01-01T00:00"), hour("2026-11-24T08:00")))
+    assert len(found.dates) == MAX_DAYS
+    assert found.names[1] == "2026-11-24"
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/Town", "../etc/passwd", "Europe", "\x00"])
+def test_a_zone_that_is_none_is_bad_input(name: str) -> None:
+    with pytest.raises(BadInput, match="tz: there is no time zone"):
+        zone_of(name)
+
+
+@pytest.mark.parametrize("name", ["Asia/Kolkata", "Asia/Kathmandu", "Australia/Adelaide", "America/St_Johns"])
+def test_a_zone_of_half_hours_is_bad_input(name: str) -> None:
+    with pytest.raises(BadInput, match="tz: figures are kept by whole hours"):
+        parse("2026-11-24", "2026-11-24", zone_of(name), None)
+
+
+MONTHS = Range(hour("2026-10-28T00:00"), hour("2026-12-02T00:00"))
+
+
+@pytest.mark.parametrize(
+    ("group", "count", "first", "last"),
+    [
+        ("day", 35, "2026-10-28", "2026-12-01"),
+        ("week", 6, "2026-10-26", "2026-11-30"),
+        ("month", 3, "2026-10-01", "2026-12-01"),
+    ],
+)
+def test_intervals_of_a_range(group: str, count: int, first: str, last: str) -> None:
+    found = starts(MONTHS, group)  # type: ignore[arg-type]
+    assert [name(start, group) for start in (found[0], found[-1])] == [first, last]  # type: ignore[arg-type]
+    assert len(found) == count
+
+
+def test_the_hour_that_comes_twice_is_one_interval() -> None:
+    found = starts(parse("2026-10-25", "2026-10-25", PARIS, None), "hour")
+    assert [name(start, "hour") for start in found[1:4]] == ["2026-10-25T01", "2026-10-25T02", "2026-10-25T03"]
+    assert len(found) == 24
+
+
+def test_hours_of_more_than_a_month_are_refused() -> None:
+    with pytest.raises(BadInput, match="group: a series by hour has at most 744 hours"):
+        starts(MONTHS, "hour")
+
+
+@given(
+    st.dates(date(1971, 1, 1), date(2098, 1, 1)), st.integers(0, MAX_DAYS - 2), st.sampled_from(["UTC", "Europe/Paris"])
+)
+def test_a_range_tells_itself_as_it_was_asked_for(first: date, days: int, zone: str) -> None:
+    last = first + timedelta(days=days)
+    found = parse(first.isoformat(), last.isoformat(), zone_of(zone), None)
+    assert found.names == (first.isoformat(), last.isoformat())
+    assert (found.dates[0], found.dates[-1], len(found.dates)) == (first, last, days + 1)
