@@ -67,11 +67,14 @@ def run(config: LandingConfig, stop: Event) -> None:
     waiting = Waiting()
 
     def session() -> None:
-        with closing(Session(config, waiting)) as active:
-            active.run(stop)
+        try:
+            with closing(Session(config, waiting)) as active:
+                active.run(stop)
+        except (Moved, TopicRemade) as error:
+            log.warning("landing begins again where the table is", reason=error)
 
     with closing(LiveThread(config.mongo_uri, config.lake, waiting, config.at_step)):
-        forever.run(session, stop, "landing", away=AWAY, yields=(Moved, TopicRemade))
+        forever.run(session, stop, "landing", away=AWAY)
 
 
 class Session:

@@ -24,6 +24,9 @@ CHUNK: Final = 5000
 """Messages that Arrow takes at once: fewer cost calls, more gain nothing and take memory."""
 
 
+CHUNK_BYTES: Final = 16 * 1024 * 1024
+"""Messages of a megabyte fill a chunk sooner; an Arrow column of texts ends at 2 GiB."""
+
 CLOCKS_APART_MS: Final = 10_000
 """What the clocks of this machine and the brokers may differ by, where only our own can be asked."""
 

@@ -13,7 +13,7 @@ from speed_layer import landing_batch
 from speed_layer.decoding import Decoded
 from speed_layer.deduplication import WINDOW, Window
 from speed_layer.lake import Lake, Moved
-from speed_layer.landing_batch import CHUNK, Chunk, Source
+from speed_layer.landing_batch import CHUNK, CHUNK_BYTES, Chunk, Source
 
 log = get_logger()
 
@@ -59,7 +59,7 @@ class Partition:
             raise Moved(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
         self._decoded.take(records, self._window, self._nearest)
         self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
-        if self.next_offset - self._first >= CHUNK:
+        if self.next_offset - self._first >= CHUNK or self._decoded.size >= CHUNK_BYTES:
             self._close_chunk()
 
     def skip_to(self, position: int) -> None:

@@ -1,0 +1,186 @@
+"""Rows of the lake against a slow reference that reads each message with Python's own json, one column at a time."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.landed import SCHEMA, last_state
+from speed_layer.decoding import LARGEST, Decoded, rows
+from speed_layer.deduplication import Window
+
+Record = namedtuple("Record", "partition offset timestamp key value")
+
+RECEIVED = datetime(2026, 11, 24, 8, 15, 0, 512_000, tzinfo=UTC)
+GOOD: dict[str, Any] = {
+    "report_id": "17",
+    "drone_id": "drone-42",
+    "reported_at": "2026-11-24T08:15:00Z",
+    "latitude": 48.8566,
+    "longitude": 2.3522,
+    "battery": 71.5,
+    "citizens": [{"name": "Zoë Nuñez", "peace_score": 3}],
+    "message": "they are shouting",
+    "alert": True,
+    "country": "France",
+    "city": "Paris",
+}
+
+
+def nearest(latitude: float, _longitude: float) -> tuple[str, str] | None:
+    return ("Northtown", "Northland") if latitude > 0 else None
+
+
+def decode(*values: bytes | None, received: datetime = RECEIVED) -> Decoded:
+    decoded = Decoded()
+    stamp = int(received.timestamp() * 1000)
+    records = [Record(3, 100 + n, stamp, b"k", value) for n, value in enumerate(values)]
+    decoded.take(records, Window(), nearest)
+    return decoded
+
+
+def message(**changes: Any) -> bytes:
+    return json.dumps({name: value for name, value in {**GOOD, **changes}.items() if value is not None}).encode()
+
+
+def reference(value: bytes, offset: int) -> dict[str, Any]:
+    """A landed row, by the definitions in fleet.landed and docs/contracts.md."""
+    sent = json.loads(value)
+    at = datetime.fromisoformat(sent["reported_at"]).astimezone(UTC)
+    scores = [citizen["peace_score"] for citizen in sent["citizens"]]
+    battery = float(sent["battery"])
+    known = sent.get("country"), sent.get("city")
+    guess = nearest(sent["latitude"], 0)
+    if None in known and guess and known[0] in (None, guess[1]):
+        known = guess[1], known[1] or guess[0]
+    return {
+        "date": at.date(),
+        "hour": at.hour,
+        **{name: sent[name] for name in ("report_id", "drone_id", "message", "alert")},
+        "reported_at": at,
+        **{name: float(sent[name]) for name in ("latitude", "longitude", "battery")},
+        "citizens": [{"name": one["name"], "peace_score": one["peace_score"]} for one in sent["citizens"]],
+        "country": known[0] or "unknown",
+        "city": known[1] or "unknown",
+        "received_at": RECEIVED,
+        "topic_id": "id",
+        "kafka_partition": 3,
+        "kafka_offset": offset,
+        "event_hour": int((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(hours=1)),
+        "alert_count": int(sent["alert"]),
+        "battery_millipercent": round(battery * 1000),
+        "low_battery_count": int(battery < 20),
+        "citizen_count": len(scores),
+        "peace_score_sum": sum(scores),
+        "worst_score": min(scores, default=0),
+        "last_state": last_state(
+            (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1), round(battery * 1000)
+        ),
+    }
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+times = st.datetimes(
+    datetime(1970, 1, 2),
+    datetime(2026, 11, 24, 8),
+    timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+).filter(lambda at: at <= RECEIVED)
+reports = st.fixed_dictionaries(
+    {
+        "report_id": ids,
+        "drone_id": ids,
+        "reported_at": times.map(lambda at: at.isoformat()),
+        "latitude": st.floats(-90, 90),
+        "longitude": st.floats(-180, 180) | st.integers(-180, 180),
+        "battery": st.floats(0, 100) | st.integers(0, 100),
+        "citizens": st.lists(st.fixed_dictionaries({"name": texts, "peace_score": st.integers(1, 10)}), max_size=4),
+        "message": texts,
+        "alert": st.booleans(),
+    },
+    optional={"country": ids, "city": ids, "newer": st.none() | st.lists(texts), "firmware": texts},
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(reports, min_size=1, max_size=8, unique_by=lambda one: (one["drone_id"], one["report_id"])), st.booleans()
+)
+def test_rows_are_what_the_reference_says(sent: list[dict[str, Any]], ascii_only: bool) -> None:
+    values = [json.dumps(one, ensure_ascii=ascii_only).encode() for one in sent]
+    table = rows(decode(*values), "id", 3)
+    assert table.schema == SCHEMA
+    assert table.to_pylist() == [reference(value, 100 + n) for n, value in enumerate(values)]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.binary(max_size=40) | st.none() | reports.map(lambda one: json.dumps(one).encode()), max_size=8))
+def test_whatever_comes_is_a_row_a_reject_or_a_copy(values: list[bytes | None]) -> None:
+    decoded = decode(*values)
+    assert len(decoded.reports) + len(decoded.rejects) + decoded.copies == len(values)
+    assert rows(decoded, "id", 3).num_rows == len(decoded.reports)
+
+
+NESTED = b'{"x":' * 10_000 + b"1" + b"}" * 10_000
+
+FATES: list[tuple[str, bytes | None, str]] = [
+    ("no value", None, "empty"),
+    ("empty value", b"", "empty"),
+    ("wrong UTF-8", message().replace(b"shouting", b"\xff\xfe"), "not utf-8"),
+    ("half a surrogate pair", message().replace(b"shouting", b"\\ud800"), "not json"),
+    ("nested 10,000 deep", NESTED, "not json"),
+    ("a nest in an unknown field", message()[:-1] + b',"newer":' + NESTED + b"}", "not json"),
+    ("two objects", message() + message(), "not json"),
+    ("an array", b"[" + message() + b"]", "not a report"),
+    ("a field missing", message(battery=None), "not a report"),
+    ("no zone", message(reported_at="2026-11-24T08:15:00"), "not a report"),
+    ("a battery beyond its range", message(battery=100.1), "not a report"),
+    ("a latitude beyond its range", message(latitude=-90.5), "not a report"),
+    ("a number beyond all ranges", message().replace(b"71.5", b"1e999"), "not a report"),
+    ("a number that is none", message().replace(b"71.5", b"NaN"), "not json"),
+    ("a peace score of 11", message(citizens=[{"name": "A", "peace_score": 11}]), "not a report"),
+    ("a name of a thousand and one", message(citizens=[{"name": "A" * 1001, "peace_score": 1}]), "not a report"),
+    ("an empty id", message(drone_id=""), "not a report"),
+    ("an hour ahead", message(reported_at="2026-11-24T09:15:00Z"), "ahead of time"),
+    ("year 9999", message(reported_at="9999-12-31T23:59:59-14:00"), "ahead of time"),
+    ("ancient", message(reported_at="1969-12-31T23:59:59Z"), "too old"),
+    ("year 1", message(reported_at="0001-01-01T00:00:00+14:00"), "too old"),
+    ("larger than landing takes", message(message="x" * LARGEST), "too large"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), [case[1:] for case in FATES], ids=[case[0] for case in FATES])
+def test_odd_messages_are_rejected_and_cost_neighbours_nothing(value: bytes | None, reason: str) -> None:
+    decoded = decode(message(report_id="before"), value, message(report_id="after"))
+    assert [(reject.reason, reject.offset) for reject in decoded.rejects] == [(reason, 101)]
+    assert decoded.rejects[0].detail
+    assert decoded.rejects[0].value == (value if value is None else value[:LARGEST])
+    assert rows(decoded, "id", 3)["report_id"].to_pylist() == ["before", "after"]
+
+
+ACCEPTED = {
+    "a million characters": message(message="x" * 1_000_000),
+    "ten thousand citizens": message(citizens=[{"name": f"c{n}", "peace_score": 10} for n in range(10_000)]),
+    "at the broker's limit": message(message="x" * (LARGEST - len(message(message="")))),
+    "fifty years old": message(reported_at="1976-11-24T08:15:00Z"),
+    "ten minutes ahead": message(reported_at="2026-11-24T08:25:00Z"),
+    "newer firmware": message(newer={"deep": [[[[]]]]}),
+    "white space and a line's end": json.dumps(GOOD, indent=2).encode(),
+    "a NUL and line separators": message(message="a\x00b\u2028c\r\n"),
+}
+
+
+@pytest.mark.parametrize("value", list(ACCEPTED.values()), ids=list(ACCEPTED))
+def test_odd_reports_land_whole(value: bytes) -> None:
+    assert rows(decode(value), "id", 3).to_pylist() == [reference(value, 100)]
+
+
+def test_copies_are_dropped_and_counted() -> None:
+    decoded = decode(message(), message(battery=3), message(report_id="18"), message(drone_id="other"))
+    assert (decoded.copies, decoded.offsets) == (1, [100, 102, 103])

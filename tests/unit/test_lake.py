@@ -1,0 +1,111 @@
+"""The steps of a commit against a real Delta table in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from fleet.errors import ServiceUnavailable
+from fleet.landed import SCHEMA
+from speed_layer.lake import Lake, Landed, Moved
+from speed_layer.lake_files import by_hour
+from tests.lakes import some_rows, table
+
+
+def nothing() -> None:
+    return None
+
+
+def files(lake: Path) -> set[str]:
+    return {str(path.relative_to(lake / "reports")) for path in (lake / "reports").rglob("*.parquet")}
+
+
+def test_a_commit_holds_rows_entries_and_facts(tmp_path: Path) -> None:
+    rows = table(some_rows(500))
+    lake = Lake(str(tmp_path))
+    done = lake.commit(
+        rows, [Landed("t/0", 0, 400), Landed("t/0", 400, 500)], nothing, landed_through={"t/0": 7}, lost={}
+    )
+    assert (done.version, lake.entry("t/0"), lake.entry("t/1")) == (1, 500, 0)
+    assert done.info["peacewatch.landed_through"] == '{"t/0": 7}'
+    assert "peacewatch.lost" not in done.info
+    assert len(done.added) == 3
+    assert (
+        DeltaTable(tmp_path / "reports").to_pyarrow_table().sort_by("kafka_offset").equals(rows.sort_by("kafka_offset"))
+    )
+    assert lake.rows_added(done, ["report_id"]).num_rows == 500
+
+
+@pytest.mark.parametrize("first", [0, 99, 101, 1000])
+def test_a_batch_that_does_not_start_at_the_entry_is_refused(tmp_path: Path, first: int) -> None:
+    Lake(str(tmp_path)).commit(SCHEMA.empty_table(), [Landed("t/0", 0, 100)], nothing)
+    sent: list[int] = []
+    with pytest.raises(Moved):
+        Lake(str(tmp_path)).commit(table(some_rows(5)), [Landed("t/0", first, 2000)], lambda: sent.append(1))
+    assert sent == [], "rejects of a batch that is not landed are not ours to send"
+    assert files(tmp_path) == set(), "its files are gone"
+    assert DeltaTable(tmp_path / "reports").version() == 1
+
+
+def test_somebody_who_is_faster_between_check_and_commit_wins(tmp_path: Path) -> None:
+    slow, fast = Lake(str(tmp_path)), Lake(str(tmp_path))
+    part = [Landed("t/0", 0, 10)]
+    with pytest.raises(Moved):
+        slow.commit(SCHEMA.empty_table(), part, lambda: fast.commit(SCHEMA.empty_table(), part, nothing) and None)
+    slow.refresh()
+    assert (slow.version, slow.entry("t/0")) == (1, 10)
+
+
+def test_others_partitions_do_not_disturb(tmp_path: Path) -> None:
+    one, other = Lake(str(tmp_path)), Lake(str(tmp_path))
+    rows = table(some_rows(10))
+
+    def meanwhile() -> None:
+        for first in (0, 5):
+            other.commit(rows, [Landed("t/1", first, first + 5)], nothing)
+
+    done = one.commit(rows, [Landed("t/0", 0, 10)], meanwhile)
+    assert done.version == 3
+    assert (one.version, one.entry("t/0"), one.entry("t/1")) == (3, 10, 10)
+    assert len(one.rows_between("topic", 0, 0, 99, ["kafka_offset"])) == 3 * 5
+    one.commit(rows, [Landed("t/1", 10, 20)], nothing)
+
+
+def test_rows_between_are_those_of_the_partition(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.commit(table(some_rows(100)), [Landed("t/0", 0, 1)], nothing)
+    lake.commit(table(some_rows(100, first=100)), [Landed("t/0", 1, 2)], nothing)
+    DeltaTable(tmp_path / "reports").optimize.compact()
+    lake.refresh()
+    found = lake.rows_between("topic", 1, 80, 121, ["kafka_offset"])["kafka_offset"].to_pylist()
+    assert sorted(found) == list(range(81, 121, 2))
+    assert lake.rows_between("other topic", 1, 80, 121, ["kafka_offset"]).num_rows == 0
+
+
+def test_a_failed_send_leaves_no_file_and_no_version(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise TimeoutError("no answer")
+
+    lake = Lake(str(tmp_path))
+    with pytest.raises(ServiceUnavailable):
+        lake.commit(table(some_rows(10)), [Landed("t/0", 0, 10)], fail)
+    assert (files(tmp_path), lake.refresh()) == (set(), 0)
+
+
+def test_two_create_the_same_table(tmp_path: Path) -> None:
+    makers: list[Callable[[], Lake]] = [lambda: Lake(str(tmp_path)), lambda: Lake(str(tmp_path))]
+    assert [make().version for make in makers] == [0, 0]
+    assert DeltaTable(tmp_path / "reports").schema().to_arrow() is not None
+
+
+def test_rows_by_hour_keep_all_and_their_order() -> None:
+    rows = table(some_rows(200, hours=30))
+    parts = by_hour(rows)
+    assert [hour for hour, _ in parts] == sorted(set(rows["event_hour"].to_pylist()))
+    for hour, part in parts:
+        wanted = [row for row in rows.to_pylist() if row["event_hour"] == hour]
+        assert part.to_pylist() == wanted
+    assert by_hour(SCHEMA.empty_table()) == []
