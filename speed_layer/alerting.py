@@ -13,6 +13,8 @@ judged again with the same memory, and raises the same alerts with the same ids,
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Collection, Iterable
 from contextlib import closing
@@ -30,10 +32,12 @@ from fleet import report as reports
 from fleet import topics
 from fleet.alert import Alert
 from fleet.errors import RejectedReport
+from fleet.health import Health
 from fleet.rules import Nearest, Rules, Sighting, Unrest, judge
 from fleet.salvage import says_alert, unverified
 from speed_layer import forever
 from speed_layer.alert_state import AlertState, Partition
+from speed_layer.health import Pulse
 
 log = get_logger()
 
@@ -80,6 +84,7 @@ class Session:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             session_timeout_ms=10_000,
         )
+        self._pulse = Pulse(config.bootstrap, config.state)
         self._partitions: dict[TopicPartition, Partition] = {}
         self._new: set[TopicPartition] = set()
         self._saved_at = self._swept_at = time.monotonic()
@@ -93,6 +98,7 @@ class Session:
             if self._new:
                 self._take_over()
             self._sweep()
+            self._pulse.beat(self._health)
             if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
                 self.checkpoint()
         self.checkpoint()
@@ -100,6 +106,7 @@ class Session:
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=3000)
         self._producer.close(timeout=5)
+        self._pulse.close()
 
     def checkpoint(self) -> None:
         """Steps 2 to 4. Raises KafkaError; the session then ends, and nothing is lost."""
@@ -150,6 +157,9 @@ class Session:
         for alert in alerts:
             future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
             self._sent.append(future)
+
+    def _health(self) -> Health:
+        return Health("alerting", f"{socket.gethostname()}-{os.getpid()}", datetime.now(UTC))
 
     def _sweep(self) -> None:
         """Looks for silent drones. Where reports wait to be judged, their own time counts, not the clock's."""

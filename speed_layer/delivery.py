@@ -25,6 +25,9 @@ LONGEST_PAUSE: Final = 30.0
 DEAD_PAUSE: Final = 300.0
 """A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
+LOOK_EVERY: Final = 2.0
+"""Seconds between looks at the file that may hold a new URL."""
+
 
 @dataclass
 class Sender:
@@ -39,6 +42,7 @@ class Sender:
     dead: str = ""  # why the webhook takes nothing more; empty: it does
     _used: str = ""
     _webhook: Webhook | None = None
+    _looked_at: float = float("-inf")
 
     def allowance(self) -> Allowance:
         """What may go now."""
@@ -108,6 +112,9 @@ class Sender:
         return self._webhook
 
     def _look_for_a_new_url(self) -> None:
+        if self.clock() - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = self.clock()
         if self.url() != self._used:
             log.info("the webhook's URL was replaced")
             self.close()

@@ -27,22 +27,20 @@ def run(
     stop: Event,
     name: str,
     away: tuple[type[Exception], ...] = (NotYet, KafkaError, OSError),
-    yields: tuple[type[Exception], ...] = (),
+    failed: Callable[[Exception], None] = lambda _error: None,
 ) -> None:
     """Runs sessions until `stop` is set. One that ends in an `away` error is followed by another after a pause.
 
-    One that ends in a `yields` error is followed by another at once: it gave way to somebody.
+    One that returns is followed by another at once. `failed` is told of each `away` error.
     """
     pause = FIRST_PAUSE
     while not stop.is_set():
         began = time.monotonic()
         try:
             session()
-        except yields as error:
-            log.warning(f"{name} gives way", reason=error)
-            pause = FIRST_PAUSE
         except away as error:
             if time.monotonic() - began > HEALTHY_SECONDS:
                 pause = FIRST_PAUSE
+            failed(error)
             log.warning(f"{name} waits for a service", reason=error, seconds=pause)
             pause = min(2 * pause, LONGEST_PAUSE) if not stop.wait(pause) else pause

@@ -31,10 +31,12 @@ from fleet import actions, topics
 from fleet import alert as wire
 from fleet.alert import Alert
 from fleet.book import Book
-from fleet.incident import Intervals
+from fleet.health import Health
+from fleet.incident import RANK, Intervals
 from fleet.plan import Policy, next_call
 from speed_layer import forever
 from speed_layer.delivery import Sender
+from speed_layer.health import Pulse
 from speed_layer.lease import Lease, Lost
 from speed_layer.ledger import Ledger
 
@@ -58,6 +60,7 @@ class NotifierConfig:
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
     actions: str = topics.OPERATOR_ACTIONS
+    state: str = topics.ALERT_STATE
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
@@ -71,9 +74,16 @@ def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -
         with closing(lease):
             if _become_active(lease, stop):
                 with closing(new_sender()) as sender, closing(Session(config, lease, sender, stop)) as active:
-                    active.run()
+                    _run(active)
 
-    forever.run(session, stop, "notifier", yields=(Lost,))
+    forever.run(session, stop, "notifier")
+
+
+def _run(active: Session) -> None:
+    try:
+        active.run()
+    except Lost as error:
+        log.warning("the notifier gives way", reason=error)
 
 
 def _become_active(lease: Lease, stop: Event) -> bool:
@@ -94,6 +104,7 @@ class Session:
         self._config, self._lease, self._sender, self._stop = config, lease, sender, stop
         self.book = Book(config.webhook, config.intervals)
         self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
+        self._pulse = Pulse(config.bootstrap, config.state)
         self._consumer = KafkaConsumer(
             bootstrap_servers=config.bootstrap.split(","),
             enable_auto_commit=False,
@@ -110,13 +121,14 @@ class Session:
             self._renew()
             self._take_in()
             while self._call_once():
-                pass
+                self._renew()
             self._refresh()
         self._renew(now=True)
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
         self._ledger.close()
+        self._pulse.close()
 
     def _recover(self) -> dict[int, int]:
         partitions = self._partitions(self._config.deliveries)
@@ -182,7 +194,19 @@ class Session:
         if time.monotonic() - self._refreshed_at >= 1.0:
             self._refreshed_at = time.monotonic()
             self.book.refresh(datetime.now(UTC))
+            self._pulse.beat(self._health)
             self._needed = self._ledger.needed_from(self.book)
+
+    def _health(self) -> Health:
+        return Health(
+            "notifier",
+            self._config.webhook,
+            datetime.now(UTC),
+            dead=self._sender.dead,
+            untold=self.book.untold,
+            oldest=self.book.oldest(RANK),
+            refused=len(self.book.unspeakable),
+        )
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         found = self._consumer.partitions_for_topic(topic)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from threading import Event
 
+import prometheus_client
 from pydantic import SecretStr
 
 from fleet.alert import Alert
@@ -19,7 +21,7 @@ from fleet.errors import BadSettings
 from fleet.incident import Intervals
 from fleet.rulebook import parse, parse_stations
 from fleet.rules import Place, Rules
-from speed_layer import notifier
+from speed_layer import health, notifier, recorder
 from speed_layer.delivery import Sender
 from speed_layer.places import places
 from stack import settings
@@ -51,6 +53,16 @@ def channels(found: Settings) -> list[Runner]:
     ]
 
 
+def recorders(found: Settings) -> list[Runner]:
+    """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
+    if found.alert_metrics_port is not None:
+        prometheus_client.start_http_server(found.alert_metrics_port, found.host)
+    operators = url_now(found, "operators_webhook_url") if found.operators_webhook_url else lambda: None
+    watch = health.WatchConfig(found.bootstrap, operators)
+    recording = recorder.RecorderConfig(found.bootstrap, found.mongo)
+    return [partial(recorder.run, recording), partial(health.watch, watch)]
+
+
 def run_together(runners: list[Runner], stop: Event) -> None:
     """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
     with ThreadPoolExecutor(len(runners)) as pool:
@@ -66,7 +78,7 @@ def url_now(found: Settings, setting: str) -> Callable[[], str]:
     """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
 
     def of(present: Settings) -> str:
-        value = getattr(present, setting)
+        value = getattr(present, setting) or getattr(found, setting)
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
     def now() -> str:

@@ -58,6 +58,13 @@ class Settings(BaseSettings):
     incident_resolve_seconds: float = Field(1800, gt=0, description="quiet for this long, an incident is resolved")
     incident_repeat_seconds: float = Field(14400, gt=0, description="what nobody takes up is told again after this")
 
+    alert_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port of the alerts' metrics, for Prometheus, in `peacewatch record`; unset: none",
+    )
+
     home: Path = Field(Path("var"), description="where local data and logs lie")
     host: str = Field("127.0.0.1", description="address that local services bind to")
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")

@@ -67,7 +67,7 @@ def _lags(bootstrap: str, table: DeltaTable | None) -> dict[str, int]:
         for group in _GROUPS:
             told = admin.list_group_offsets(group)[group]
             passed = {at: offset.offset for at, offset in told.items()}
-            found[group] = _behind(ends, passed, {at.topic for at in passed} or _WHOLE[group])
+            found[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
         return found
 
 

@@ -103,6 +103,7 @@ def names(topic: Callable[..., str]) -> dict[str, str]:
         "alerts": topic(topics.ALERTS),
         "state": topic(topics.ALERT_STATE),
         "deliveries": topic(topics.DELIVERIES, 1),
+        "actions": topic(topics.OPERATOR_ACTIONS, 1),
     }
 
 
@@ -112,7 +113,14 @@ def configs(kafka: str, names: dict[str, str]) -> tuple[alerting.AlertingConfig,
         alerting.AlertingConfig(
             kafka, group=f"a-{group}", reports=names["reports"], alerts=names["alerts"], state=names["state"]
         ),
-        notifier.NotifierConfig(kafka, group=f"n-{group}", alerts=names["alerts"], deliveries=names["deliveries"]),
+        notifier.NotifierConfig(
+            kafka,
+            group=f"n-{group}",
+            alerts=names["alerts"],
+            deliveries=names["deliveries"],
+            actions=names["actions"],
+            state=names["state"],
+        ),
     )
 
 

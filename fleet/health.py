@@ -1,0 +1,98 @@
+"""How the alerts' way itself is: what its processes say of themselves, and what is wrong by that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+Part = Literal["alerting", "notifier"]
+
+
+class Health(msgspec.Struct, omit_defaults=True):
+    """What a process says every few seconds. `name` tells those of one part apart: a webhook, a process."""
+
+    part: Part
+    name: str
+    at: datetime
+    dead: str = ""  # why the webhook takes nothing more
+    untold: int = 0
+    oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was told of
+    refused: int = 0  # alerts that Discord took in no form but a digest's
+
+
+_decoder = msgspec.json.Decoder(Health)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(health: Health) -> bytes:
+    return _encoder.encode(health)
+
+
+def decode(value: bytes) -> Health:
+    """Raises msgspec.MsgspecError."""
+    return _decoder.decode(value)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long something may be so before the operators are told."""
+
+    silent: timedelta = timedelta(seconds=30)
+    dead: timedelta = timedelta(minutes=1)
+    untold: timedelta = timedelta(minutes=2)
+    stuck: timedelta = timedelta(minutes=1)
+
+
+PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
+
+
+def troubles(said: Iterable[Health], now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
+    """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts."""
+    by_part: dict[str, list[Health]] = {part: [] for part in PARTS}
+    for one in said:
+        by_part[one.part].append(one)
+    for part in PARTS:
+        newest = max((one.at for one in by_part[part]), default=None)
+        if newest is None or now - newest > patience.silent:
+            since = f"since {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "yet"
+            yield f"{part} stopped", f"No {part} process has given a sign {since}: alerts are not told."
+    for one in by_part["notifier"]:
+        yield from _of_notifier(one, now, patience)
+
+
+def _of_notifier(one: Health, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
+    if now - one.at > patience.silent:
+        yield f"notifier {one.name} stopped", f"The notifier of the webhook {one.name} is silent."
+    if one.dead:
+        says = f"takes nothing more ({one.dead}): {one.untold} alerts wait until its URL is replaced."
+        yield f"webhook {one.name} dead", f"The webhook {one.name} {says}"
+    elif one.oldest is not None and now - one.oldest > patience.untold:
+        yield (
+            f"webhook {one.name} late",
+            f"{one.untold} alerts wait for the webhook {one.name}, the oldest {now - one.oldest}.",
+        )
+
+
+class Stuck:
+    """Finds a consumer that has something to read and does not move."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, tuple[int, datetime]] = {}
+
+    def look(
+        self, passed: Mapping[str, tuple[int, int]], now: datetime, patience: Patience
+    ) -> Iterator[tuple[str, str]]:
+        """`passed`: by group, the sum of its offsets and its lag."""
+        for group, (offset, lag) in passed.items():
+            before, since = self._moved.get(group, (-1, now))
+            if offset != before or lag == 0:
+                self._moved[group] = (offset, now)
+            elif now - since > patience.stuck:
+                yield (
+                    f"{group} stuck",
+                    f"{group} has {lag} messages to read and has not moved since {since:%H:%M:%S} UTC.",
+                )

@@ -1,0 +1,67 @@
+"""When the operators are told that the alerts' own way is in trouble, and when that it is over."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from fleet.health import Health, Patience, Stuck, troubles
+from speed_layer.discord import Webhook
+from speed_layer.health import Switch, WatchConfig
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+WELL = [Health("alerting", "a", NOW), Health("notifier", "alerts", NOW)]
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+@pytest.mark.parametrize(
+    ("said", "keys"),
+    [
+        (WELL, []),
+        ([], ["alerting stopped", "notifier stopped"]),
+        ([Health("alerting", "a", NOW - seconds(31)), WELL[1]], ["alerting stopped"]),
+        ([Health("alerting", "old", NOW - seconds(9000)), *WELL], []),
+        ([*WELL, Health("notifier", "severe", NOW - seconds(31))], ["notifier severe stopped"]),
+        ([WELL[0], Health("notifier", "alerts", NOW, dead="404", untold=3)], ["webhook alerts dead"]),
+        ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(60))], []),
+        ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(121))], ["webhook alerts late"]),
+    ],
+)
+def test_what_is_trouble(said: list[Health], keys: list[str]) -> None:
+    assert [key for key, _ in troubles(said, NOW, Patience())] == keys
+
+
+def test_a_consumer_that_has_work_and_does_not_move_is_stuck() -> None:
+    stuck = Stuck()
+    looks = [(0, (10, 5)), (50, (10, 5)), (70, (10, 9)), (71, (11, 8)), (120, (11, 0)), (300, (11, 0)), (330, (11, 1))]
+    seen = [[key for key, _ in stuck.look({"g": passed}, NOW + seconds(at), Patience())] for at, passed in looks]
+    assert seen == [[], [], ["g stuck"], [], [], [], []]
+
+
+def test_operators_are_told_once_when_it_begins_and_once_when_it_is_over() -> None:
+    told: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        [embed] = json.loads(request.content)["embeds"]
+        told.append(f"{embed['title']}: {embed['description']}")
+        return httpx.Response(200 if len(told) != 1 else 500, json={"id": "1"})
+
+    client = httpx.Client(transport=httpx.MockTransport(handle))
+    connect = lambda url: Webhook(url, httpx.Client(transport=httpx.MockTransport(handle)))  # noqa: E731
+    switch = Switch(WatchConfig("kafka", lambda: "http://d/api/webhooks/1/x", connect=connect))
+    client.close()
+    for at in (0, 5, 10):  # the first call fails, the second is through, the third has nothing new
+        switch.look({}, NOW + seconds(at))
+    assert len(told) == 2
+    assert told[1].startswith("Trouble on the alerts' way: No alerting process has given a sign")
+    switch.said = {"a": WELL[0], "n": WELL[1]}
+    switch.look({}, NOW + seconds(15))
+    switch.look({}, NOW + seconds(20))
+    assert len(told) == 3
+    assert told[2] == "The alerts' way is well again: Over: alerting stopped.\nOver: notifier stopped."
