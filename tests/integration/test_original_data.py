@@ -107,7 +107,7 @@ def test_duckdb_reads_the_same_from_the_parquet_files(stack, variant):
     database = duckdb.connect()
     database.execute("SET TimeZone = 'UTC'")
     database.execute(
-        "CREATE TABLE reports AS SELECT *, reported_at AT TIME ZONE 'UTC' AS at,"
+        "CREATE TABLE reports AS SELECT *, reported_at AT TIME ZONE 'UTC' AS moment,"
         " list_min(list_transform(citizens, lambda c: c.peace_score)) AS score"
         " FROM read_parquet(?) WHERE CAST(reported_at AT TIME ZONE 'UTC' AS DATE) BETWEEN ? AND ?",
         [files, first, last],
@@ -116,7 +116,7 @@ def test_duckdb_reads_the_same_from_the_parquet_files(stack, variant):
     def ask(sql):
         return database.execute(sql).fetchall()
 
-    hours = dict(ask("SELECT hour(at), count(*) FROM reports WHERE alert GROUP BY 1"))
+    hours = dict(ask("SELECT hour(moment), count(*) FROM reports WHERE alert GROUP BY 1"))
     assert [hours.get(hour, 0) for hour in range(24)] == expected["alerts-by-part-of-day"]["hours"]
     countries = ask(
         "SELECT country, count(*) FILTER (alert) AS alerts, count(*) FROM reports GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5"
@@ -127,7 +127,7 @@ def test_duckdb_reads_the_same_from_the_parquet_files(stack, variant):
         " FROM reports"
     )
     assert same({"reports": reports, "battery": battery, "peace_score": peace_score}, expected["averages"])
-    weekdays = dict(ask("SELECT isodow(at), count(*) FROM reports WHERE alert GROUP BY 1"))
+    weekdays = dict(ask("SELECT isodow(moment), count(*) FROM reports WHERE alert GROUP BY 1"))
     assert [weekdays.get(day, 0) for day in range(1, 8)] == [
         row["alerts"] for row in expected["alerts-by-weekday"]["weekdays"]
     ]
