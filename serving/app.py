@@ -9,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from serving import headers, problems
+from serving import caching, headers, limits, problems
 from serving.api import actions, alerts, health, incidents, silences, statistics, stream
 from serving.config import Config
 from serving.json import default
@@ -52,6 +52,8 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)
+    limits.register(app, config)
+    caching.register(app)
     for resource in (statistics, alerts, incidents, actions, silences, stream, health):
         app.register_api(resource.blueprint(services))
     app.register_blueprint(home.blueprint(services))
