@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable
-
-PEACEWATCH = Path(__file__).resolve().parents[1] / "stack" / "submit" / "peacewatch.py"
+from house import DEFAULTS, LAKE, VIEWS, late_after, spark
 
 DOC = """\
 ### Hourly views
@@ -32,22 +29,8 @@ with DAG(
     catchup=False,  # one run computes all that is not computed yet
     max_active_runs=1,  # two would compute the same hours twice
     dagrun_timeout=timedelta(hours=3),
+    deadline=late_after(timedelta(minutes=45)),
     tags=["peacewatch", "batch"],
-    default_args={
-        "owner": "peacewatch",
-        "retries": 4,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(minutes=50),  # shorter than the schedule's hour
-    },
+    default_args=DEFAULTS,
 ) as dag:
-    SparkSubmitOperator(
-        task_id="aggregate",
-        doc_md="`peacewatch aggregate`, through spark-submit",
-        application=str(PEACEWATCH),
-        application_args=["aggregate"],
-        conn_id="peacewatch_spark",
-        name="peacewatch-hourly-views",
-        driver_memory="1g",
-    )
+    spark("aggregate", ["aggregate"], inlets=[LAKE], outlets=[VIEWS])

@@ -136,8 +136,8 @@ class Airflow:
 _LEAN: Final = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__EXECUTOR": "LocalExecutor",
-    # A Spark job takes both cores of a laptop; the second place is for whatever waits or is short.
-    "CORE__PARALLELISM": "2",
+    # A Spark job takes both cores of a laptop (pool `spark`); the other places are for what waits or is short.
+    "CORE__PARALLELISM": "3",
     "CORE__MP_START_METHOD": "fork",  # on every Python: workers share the scheduler's memory
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "CORE__TEST_CONNECTION": "Disabled",

@@ -1,4 +1,4 @@
-"""Airflow's database made or brought up to date: `python -m stack.airflow_setup AIRFLOW_HOME`, a child of the stack.
+"""Airflow's database and pool, made or brought up to date: `python -m stack.airflow_setup AIRFLOW_HOME`.
 
 It takes a quarter of a minute, so what was set up is written down, and done again only when that has changed.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 _DONE: Final = "setup.json"
+_POOL: Final = ("spark", "1", "Spark jobs, one at a time: each takes the whole machine")
 
 
 def is_due(home: Path, database: str | None) -> bool:
@@ -51,7 +52,8 @@ def write_done(home: Path, database: str | None) -> None:
 
 def _wanted(database: str | None) -> dict[str, str]:
     # A hash: the URL may hold a password.
-    return {"airflow": version("apache-airflow"), "database": hashlib.sha256((database or "").encode()).hexdigest()}
+    hashed = hashlib.sha256((database or "").encode()).hexdigest()
+    return {"airflow": version("apache-airflow"), "database": hashed, "pool": " ".join(_POOL)}
 
 
 if __name__ == "__main__":

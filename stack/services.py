@@ -67,7 +67,9 @@ def airflow_of(settings: Settings) -> Airflow:
 def environment_of(settings: Settings) -> dict[str, str]:
     """`settings` as variables for children. A secret that comes from a file is left to the file, which may change."""
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
-    values["home"] = settings.home.resolve()
+    # A child may run in another folder: Airflow's tasks do.
+    values.update({name: value.resolve() for name, value in values.items() if isinstance(value, Path)})
+    values["lake"] = settings.lake_location
     return {
         f"{PREFIX}{name.upper()}": str(value.get_secret_value() if isinstance(value, SecretStr) else value)
         for name, value in values.items()

@@ -115,6 +115,15 @@ class Settings(BaseSettings):
             return self.webhook
         return f"http://{self.host}:{self.discord_port}/api/webhooks/4/reports"
 
+    @property
+    def operators_webhook(self) -> str | None:
+        """Where operators read of trouble; None where alerts go to a real Discord and no channel is set. A secret."""
+        if self.operators_webhook_url is not None:
+            return self.operators_webhook_url.get_secret_value()
+        if self.discord_webhook_url is not None:
+            return None
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/3/operators"
+
 
 def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
     """The settings of the environment. Raises BadSettings that names the variable and the reason, never a value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ def show(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     if found["running"]:
         console.print(_processes(found["services"]), soft_wrap=True)
         console.print(f"Memory {found['memory_mb']:.0f} MB. {_airflow(settings)}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ _STYLES = {State.RUNNING: "green", State.DONE: "green", State.PAUSING: "red", St
 
 def run(settings: Settings) -> None:
     """Returns when the stack has been stopped. Raises what `Stack.start` raises."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
     def told(event: Event) -> None:
         console.print(f"[{_STYLES.get(event.state, 'default')}]{event.service:<22}[/] {event.text}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands: up, down, status."""
+"""Commands: up, down, status, tell-operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command("tell-operators")(tell_operators)
 
 
 def up() -> None:
@@ -34,3 +35,21 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
     from stack.status import show
 
     show(settings.load(), as_json=json)
+
+
+def tell_operators(
+    title: Annotated[str, typer.Option(help="what has happened, in a few words")],
+    text: Annotated[str, typer.Option(help="what there is to know")] = "",
+    link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
+) -> None:
+    """Post a message to the operators' webhook; without one, say so."""
+    from datetime import UTC, datetime
+
+    from stack import operators, settings
+
+    webhook = settings.load().operators_webhook
+    if webhook is None:
+        typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was told")
+        return
+    operators.tell(webhook, title, text, link, datetime.now(UTC))
+    typer.echo("the operators are told")

@@ -52,19 +52,28 @@ def test_each_needs_only_earlier_ones(tmp_path: Path) -> None:
 
 
 def test_children_get_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = load(tmp_path, mongo_uri="mongodb://me:geheim@db/x", web_port="4711")
+    found = load(tmp_path, mongo_uri="mongodb://me:hunter2@db/x", web_port="4711")
     environment = services.environment_of(found)
-    assert environment["PEACEWATCH_MONGO_URI"] == "mongodb://me:geheim@db/x"
+    assert environment["PEACEWATCH_MONGO_URI"] == "mongodb://me:hunter2@db/x"
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert settings.load() == found.model_copy(update={"home": tmp_path.resolve()})
+    same = {"home": tmp_path.resolve(), "lake": found.lake_location}
+    assert settings.load() == found.model_copy(update=same)
+
+
+def test_children_find_what_a_relative_path_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = services.environment_of(settings.load({}, home="here", rules="rules.toml", lake="s3://bucket/lake"))
+    assert environment["PEACEWATCH_HOME"] == str(tmp_path / "here")
+    assert environment["PEACEWATCH_RULES"] == str(tmp_path / "rules.toml")
+    assert environment["PEACEWATCH_LAKE"] == "s3://bucket/lake"
 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
-    found = load(tmp_path, mongo_uri="mongodb://me:geheim@db/x", airflow_database="postgresql://me:geheim@db/x")
+    found = load(tmp_path, mongo_uri="mongodb://me:hunter2@db/x", airflow_database="postgresql://me:hunter2@db/x")
     commands = [" ".join(map(str, one.command())) for one in services.of(found) if one.name.startswith("airflow")]
-    assert not any("geheim" in command for command in commands)
-    assert "geheim" not in repr(services.airflow_of(found))
+    assert not any("hunter2" in command for command in commands)
+    assert "hunter2" not in repr(services.airflow_of(found))
 
 
 def test_airflow_keeps_its_keys_and_password(tmp_path: Path) -> None:
@@ -90,9 +99,9 @@ def test_airflow_runs_ours_alone_and_on_loopback(tmp_path: Path) -> None:
 
 
 def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
-    found = load(tmp_path, airflow_database="postgresql+psycopg2://me:geheim@db/airflow")
+    found = load(tmp_path, airflow_database="postgresql+psycopg2://me:hunter2@db/airflow")
     url = services.airflow_of(found).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    assert url == "postgresql+psycopg2://me:geheim@db/airflow"
+    assert url == "postgresql+psycopg2://me:hunter2@db/airflow"
 
 
 def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
@@ -100,8 +109,8 @@ def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
     assert airflow_setup.is_due(tmp_path, None)
     airflow_setup.write_done(tmp_path, None)
     assert not airflow_setup.is_due(tmp_path, None)
-    assert airflow_setup.is_due(tmp_path, "postgresql://me:geheim@db/airflow")
-    assert "geheim" not in (tmp_path / "setup.json").read_text()
+    assert airflow_setup.is_due(tmp_path, "postgresql://me:hunter2@db/airflow")
+    assert "hunter2" not in (tmp_path / "setup.json").read_text()
     (tmp_path / "airflow.db").unlink()
     assert airflow_setup.is_due(tmp_path, None)
 

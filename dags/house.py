@@ -1,0 +1,90 @@
+"""What all DAGs share. No DAG: it is imported by them, and runs where they run.
+
+Everything a task does is a `peacewatch` command, started as a process: people can run it, too, and no code of
+Peacewatch is loaded into Airflow. Settings, secrets among them, come from the environment that Airflow runs in.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Asset, DeadlineAlert, DeadlineReference, SyncCallback
+
+LAKE = Asset("lake", uri="peacewatch://lake/reports", group="peacewatch")
+VIEWS = Asset("hour_documents", uri="peacewatch://mongodb/hours", group="peacewatch")
+REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
+
+SPARK_POOL = "spark"  # one place: two Spark jobs would fight for the machine
+
+APPLICATION = Path(__file__).resolve().parents[1] / "stack" / "submit" / "peacewatch.py"
+
+TELL_SECONDS = 120
+
+
+def spark(task_id: str, arguments: list[str], **more: Any) -> SparkSubmitOperator:
+    """A task that gives a `peacewatch` command to Spark."""
+    return SparkSubmitOperator(
+        task_id=task_id,
+        doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
+        application=str(APPLICATION),
+        application_args=arguments,
+        conn_id="peacewatch_spark",
+        name=f"peacewatch-{task_id}",
+        driver_memory="1g",
+        pool=SPARK_POOL,
+        **more,
+    )
+
+
+def peacewatch(task_id: str, arguments: str, **more: Any) -> BashOperator:
+    """A task that runs a `peacewatch` command; `arguments` is a template, and what is in it a shell's word."""
+    return BashOperator(
+        task_id=task_id,
+        doc_md=f"`peacewatch {arguments.partition('{')[0].strip()}`",
+        bash_command=f"exec peacewatch {arguments}",  # exec: a kill reaches the command, not a shell around it
+        skip_on_exit_code=None,
+        **more,
+    )
+
+
+def tell_failed(context: Mapping[str, Any]) -> None:
+    """The operators hear of a task that has failed for good, with the way to its log."""
+    task = context["ti"]
+    error = context.get("exception")
+    _tell(f"{task.dag_id}: {task.task_id} failed", str(error or "no reason given"), getattr(task, "log_url", ""))
+
+
+def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
+    """The operators hear of a run that has not ended in time."""
+    run = context["dag_run"]
+    dag_id, run_id = run["dag_id"], run.get("dag_run_id") or run.get("run_id")
+    _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", "")
+
+
+def _tell(title: str, text: str, link: str) -> None:
+    command = ["peacewatch", "tell-operators", "--title", title, "--text", text[:1000], "--link", link]
+    subprocess.run(command, check=True, timeout=TELL_SECONDS)  # noqa: S603 - the PATH is the stack's
+
+
+def late_after(interval: timedelta) -> DeadlineAlert:
+    """Operators are told when a run has not ended so long after it was queued."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=SyncCallback(tell_late)
+    )
+
+
+DEFAULTS = {
+    "owner": "peacewatch",
+    "retries": 4,
+    "retry_delay": timedelta(seconds=15),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(minutes=50),  # shorter than the hour to the next run
+    "on_failure_callback": tell_failed,
+}

@@ -1,0 +1,44 @@
+"""By hand: the hour documents of a range of days, computed again from the lake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+from house import DEFAULTS, LAKE, VIEWS, late_after, spark
+
+DOC = """\
+### Rebuild views
+
+Computes all hour documents of a range of days again, needed or not: after a correction of the code, or when figures are
+doubted. The result is the same whenever it runs; readers keep the old figures of an hour until its new ones are there.
+
+- **By hand**: press *Trigger* and choose the first and the last day (UTC, both included).
+  `peacewatch aggregate --rebuild --from 2026-11-01 --to 2026-11-30` in a terminal does the same.
+- **When it fails**: start it again with the same days. Hours that were done are only done again.
+"""
+
+with DAG(
+    dag_id="rebuild_views",
+    description="Hour documents of chosen days, all computed again",
+    doc_md=DOC,
+    schedule=None,  # by hand only
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,  # it has no schedule to catch up with
+    max_active_runs=1,  # ranges may overlap
+    dagrun_timeout=timedelta(hours=24),
+    deadline=late_after(timedelta(hours=12)),
+    tags=["peacewatch", "batch", "by hand"],
+    default_args={**DEFAULTS, "execution_timeout": timedelta(hours=12)},
+    params={
+        # No default: a default of today would make a new version of the DAG every day.
+        "first": Param(type="string", format="date", title="First day", description="UTC"),
+        "last": Param(type="string", format="date", title="Last day", description="UTC, included"),
+    },
+) as dag:
+    spark(
+        "aggregate",
+        ["aggregate", "--rebuild", "--from", "{{ params.first }}", "--to", "{{ params.last }}"],
+        inlets=[LAKE],
+        outlets=[VIEWS],
+    )
