@@ -1,9 +1,11 @@
-"""A cube's cells out of whole hours, in Spark: one pass over the flat columns that the cube names."""
+"""Cells and drone days out of whole hours, in Spark: one pass over the flat columns that are needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 from py4j.protocol import Py4JError
@@ -11,41 +13,52 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer import session
-from batch_layer.hours import CellsOf
+from batch_layer import drone_days, session
+from batch_layer.ranges import hours_of_day
 from batch_layer.session import SparkConfig
 from batch_layer.snapshot import Snapshot
 from fleet.cube import Cube, Measure
 from fleet.errors import ServiceUnavailable
 
 
-def fold(cube: Cube, rows: DataFrame) -> DataFrame:
-    """The cells of landed `rows`, unsorted; measures are longs, exact in any order."""
-    return rows.groupBy(*cube.key_names).agg(*(_measure(measure) for measure in cube.measures))
+@dataclass(frozen=True)
+class SparkEngine:
+    """batch_layer.engine.Engine over a running session."""
 
+    spark: SparkSession
 
-def cells(spark: SparkSession, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
-    """The cells of all reports of `hours` at the snapshot, sorted by keys.
+    def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        files = snapshot.uris(hours)
+        if not files:
+            return cube.empty()
+        with _errors(snapshot):
+            found = fold(cube, session.read(self.spark, files, cube.columns)).toArrow()
+        return cube.merge([found.cast(cube.schema)])
 
-    Raises ServiceUnavailable that names what is wrong with the lake's files.
-    """
-    files = snapshot.uris(hours)
-    if not files:
-        return cube.empty()
-    try:
-        found = fold(cube, session.read(spark, files, cube.columns)).toArrow()
-    except (PySparkException, Py4JError) as error:
-        raise ServiceUnavailable(
-            f"Spark cannot read the lake at version {snapshot.version}: {_reason(error)}"
-        ) from None
-    return cube.merge([found.cast(cube.schema)])
+    def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
+        hours = hours_of_day(day)
+        files = snapshot.uris(hours)
+        if not files:
+            return drone_days.SCHEMA.empty_table()
+        with _errors(snapshot):
+            rows = session.read(self.spark, files, drone_days.COLUMNS)
+            places = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
+            where = {hashed: (country, city) for hashed, country, city in places.collect()}
+            measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours.start)]
+            folded = rows.groupBy("drone_id").agg(*measures).toArrow()
+        return drone_days.table(day, folded, where)
 
 
 @contextmanager
-def engine(config: SparkConfig) -> Iterator[CellsOf]:
-    """Spark, started; see batch_layer.hours.Engine."""
+def start(config: SparkConfig) -> Iterator[SparkEngine]:
+    """Spark, started."""
     with session.session(config) as spark:
-        yield lambda cube, snapshot, hours: cells(spark, cube, snapshot, hours)
+        yield SparkEngine(spark)
+
+
+def fold(cube: Cube, rows: DataFrame) -> DataFrame:
+    """The cells of landed `rows`, unsorted; measures are longs, exact in any order."""
+    return rows.groupBy(*cube.key_names).agg(*(_measure(measure) for measure in cube.measures))
 
 
 def _measure(measure: Measure) -> Column:
@@ -54,6 +67,15 @@ def _measure(measure: Measure) -> Column:
     else:
         column = {"sum": F.sum, "min": F.min, "max": F.max}[measure.fold](measure.column)
     return column.cast("long").alias(measure.name)
+
+
+@contextmanager
+def _errors(snapshot: Snapshot) -> Iterator[None]:
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        reason = _reason(error)
+        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -13,22 +13,21 @@ makes every answer exact at every instant.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import pyarrow as pa
 import structlog
 
 from batch_layer import live, publish, runs, sealed
 from batch_layer.database import Documents, errors
+from batch_layer.engine import StartEngine
 from batch_layer.plan import Plan
 from batch_layer.plan import make as make_plan
 from batch_layer.runs import NO_BASE, Run
-from batch_layer.snapshot import LogGone, Snapshot, pin
-from fleet.cube import HOURS, Cube
+from batch_layer.snapshot import LogGone, pin
+from fleet.cube import HOURS
 from fleet.errors import PeacewatchError, ServiceUnavailable
 
 CHUNK: Final = 24
@@ -39,19 +38,16 @@ GRACE: Final = timedelta(minutes=10)
 
 _log = structlog.get_logger()
 
-CellsOf = Callable[[Cube, Snapshot, Sequence[int]], pa.Table]
-Engine = Callable[[], AbstractContextManager[CellsOf]]
-"""Starts what computes cells (batch_layer.aggregate.engine: Spark); entered only when there is something to do."""
 Progress = Callable[[int, int], None]
 """Told (hours done, hours in all)."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: `hours` recomputed at `version`, `written` of their documents replaced."""
+    """What a run did: `computed` hours or days at `version`, `written` documents replaced."""
 
     version: int
-    hours: int
+    computed: int
     written: int
     kind: str
 
@@ -62,7 +58,7 @@ class Job:
 
     database: Documents
     lake: str
-    engine: Engine
+    engine: StartEngine
     progress: Progress = lambda _done, _total: None
     grace: timedelta = GRACE
     chunk: int = CHUNK
@@ -120,10 +116,10 @@ def _begin(job: Job, plan: Plan) -> Run:
 
 def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
     written = 0
-    with job.engine() as cells_of:
+    with job.engine() as engine:
         for begin in range(0, len(plan.hours), job.chunk):
             chunk = plan.hours[begin : begin + job.chunk]
-            cells = cells_of(HOURS, plan.snapshot, chunk)
+            cells = engine.cells(HOURS, plan.snapshot, chunk)
             written += publish.replace(job.database, "hours", list(publish.hour_documents(HOURS, cells, chunk, this)))
             job.progress(begin + len(chunk), len(plan.hours))
     return written

@@ -10,7 +10,7 @@ from typing import Literal
 from batch_layer import ranges, runs, sealed
 from batch_layer.database import Documents
 from batch_layer.snapshot import LogGone, Snapshot
-from fleet.errors import BadInput, PeacewatchError
+from fleet.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *
     Raises BadInput for a sealed day in `wanted`, PeacewatchError when the database is of another lake.
     """
     anew = rebuild and wanted is None
-    base, generation, known = runs.base_version(database), runs.generation(database), runs.lake_id(database)
-    another = known not in {None, snapshot.lake_id}
-    if another and not anew:
-        raise PeacewatchError("the database's figures are of another lake; peacewatch aggregate --rebuild starts over")
+    base, generation = runs.base_version(database), runs.generation(database)
+    another = runs.lake_id(database) not in {None, snapshot.lake_id}
+    if not anew:
+        runs.require_lake(database, snapshot.lake_id)
     closed = sealed.days(database)
     touched = {hour: at for hour, at in last_touched(snapshot, base).items() if ranges.day_of(hour) not in closed}
     current = set() if anew else up_to_date(database, touched)

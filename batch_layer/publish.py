@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pymongo import ReplaceOne
+from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from batch_layer.database import Documents
@@ -47,6 +48,27 @@ def replace(database: Documents, view: str, documents: Sequence[dict[str, Any]])
             raise
         return len(writes) - len(refused)
     return done.matched_count + done.upserted_count
+
+
+def replace_view(database: Documents, view: str, documents: Sequence[dict[str, Any]], version: int) -> bool:
+    """Replaces all of a view at once, for readers see all of it or nothing; False where a newer version is there.
+
+    Only documents whose content changed are written, and the newest day's, which carries the view's version.
+    """
+
+    def commit(session: ClientSession) -> bool:
+        collection = database[view]
+        stored = {document["_id"]: document for document in collection.find({}, session=session)}
+        if any(document["version"] > version for document in stored.values()):
+            return False
+        for document in documents:
+            old = stored.get(document["_id"], {})
+            if {**old, "version": version} != document or document is documents[-1]:
+                collection.replace_one({"_id": document["_id"]}, document, upsert=True, session=session)
+        return True
+
+    with database.client.start_session() as session:
+        return session.with_transaction(commit)
 
 
 def _not_newer(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A run of kind `hours` covered every hour touched since the base before it, so its version is a new base when it is
 complete. A run of kind `range` covered some hours only: its documents are right (each names its version), but live
-documents before its version still count for other hours, so it is never a base.
+documents before its version still count for other hours, so it is never a base. A run of kind `drones` is over drone
+days, and has a base of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from pymongo.client_session import ClientSession
 
 from batch_layer.database import Documents
 from fleet.errors import PeacewatchError
+from fleet.landed import hour_name
 
 _GENERATION: Final = "generation"
 NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""
+
+
+Kind = Literal["hours", "range", "drones"]
 
 
 @dataclass(frozen=True)
@@ -27,19 +32,19 @@ class Run:
     """A run at the pinned `version`. `id` sorts by start."""
 
     id: str
-    kind: Literal["hours", "range"]
+    kind: Kind
     version: int
     started_at: datetime
     hours: int
     lake_id: str
 
 
-def base_version(database: Documents, finished_before: datetime | None = None) -> int:
-    """The highest version that a complete run of kind `hours` has covered, else NO_BASE.
+def base_version(database: Documents, finished_before: datetime | None = None, kind: Kind = "hours") -> int:
+    """The highest version that a complete run of `kind` has covered, else NO_BASE.
 
     With `finished_before`: the base as it was then.
     """
-    wanted: dict[str, Any] = {"kind": "hours", "state": "complete"}
+    wanted: dict[str, Any] = {"kind": kind, "state": "complete"}
     if finished_before is not None:
         wanted["finished_at"] = {"$lt": finished_before}
     newest = database.runs.find_one(wanted, {"version": 1}, sort=[("version", DESCENDING)])
@@ -48,8 +53,14 @@ def base_version(database: Documents, finished_before: datetime | None = None) -
 
 def lake_id(database: Documents) -> str | None:
     """The id of the table that the complete runs are of; None before the first."""
-    known = database.runs.find_one({"kind": {"$in": ["hours", "range"]}, "state": "complete"}, {"lake_id": 1})
+    known = database.runs.find_one({"kind": {"$exists": True}, "state": "complete"}, {"lake_id": 1})
     return str(known["lake_id"]) if known else None
+
+
+def require_lake(database: Documents, lake: str) -> None:
+    """Raises PeacewatchError when the database's figures are of another table than the one with the id `lake`."""
+    if lake_id(database) not in {None, lake}:
+        raise PeacewatchError("the database's figures are of another lake; peacewatch aggregate --rebuild starts over")
 
 
 def generation(database: Documents) -> int:
@@ -93,6 +104,9 @@ def start_over(database: Documents, kept: list[int], through: int, created_at: d
         database.runs.update_one({"_id": _GENERATION}, {"$inc": {"number": 1}}, session=session)
         database.runs.delete_many({"state": "complete"}, session=session)
         database.hours.delete_many({"event_hour": {"$nin": kept}}, session=session)
+        days = sorted({hour_name(hour)[:10] for hour in kept})
+        database.drone_days.delete_many({"day": {"$nin": days}}, session=session)
+        database.drones_by_day.delete_many({}, session=session)
         gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
         database.live.delete_many({"$or": gone}, session=session)
 

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
+from fleet import landed
 from fleet.errors import PeacewatchError, ServiceUnavailable
 
 TABLE: Final = "reports"
@@ -68,7 +69,7 @@ class Snapshot:
 
     def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
         """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
-        parts = []
+        parts = [pa.schema([landed.SCHEMA.field(name) for name in columns]).empty_table()]
         for path in files:
             try:
                 parts.append(
@@ -76,7 +77,7 @@ class Snapshot:
                 )
             except (OSError, pa.ArrowInvalid) as error:
                 raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {_sentence(error)}") from None
-        return pa.concat_tables(parts)
+        return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
 
     def commits(self, after: int) -> Iterator[Commit]:
         """The commits after version `after` up to this one, in order. Raises LogGone."""

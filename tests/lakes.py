@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from batch_layer import drone_days
+from batch_layer.ranges import hours_of_day
 from fleet.landed import PARTITION_BY, SCHEMA, last_state
 
 START = datetime(2026, 11, 24, 6, tzinfo=UTC)
@@ -100,12 +103,50 @@ def everything(lake: Path, version: int | None = None) -> pa.Table:
     return DeltaTable(lake / "reports", version=version).to_pyarrow_table()
 
 
+class ArrowEngine:
+    """Computes by pyarrow and plain Python, in place of Spark: what a run publishes and when does not depend on it."""
+
+    def cells(self, cube: Any, pinned: Any, hours: Sequence[int]) -> pa.Table:
+        files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
+        return cube.fold(pinned.rows(files, cube.columns))
+
+    def drone_days(self, pinned: Any, day: date) -> pa.Table:
+        hours = hours_of_day(day)
+        files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
+        rows = pinned.rows(files, list(drone_days.COLUMNS)).to_pylist()
+        drones = sorted({each["drone_id"] for each in rows})
+        return pa.Table.from_pylist(
+            [_drone_day([each for each in rows if each["drone_id"] == drone]) for drone in drones],
+            schema=drone_days.SCHEMA,
+        )
+
+
+def _drone_day(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = sorted(rows, key=lambda each: (each["last_state"], each["kafka_offset"]))
+    minutes = sorted({(each["last_state"] >> 17) // 60_000 for each in rows})
+    return {
+        "drone_id": rows[0]["drone_id"],
+        "reports": len(rows),
+        "minutes": len(minutes),
+        "expected": minutes[-1] - minutes[0] + 1,
+        "gaps": sum(later - earlier > 1 for earlier, later in pairwise(minutes)),
+        "alerts": sum(each["alert_count"] for each in rows),
+        "lowest_battery": min(each["battery_millipercent"] for each in rows),
+        "last_battery": rows[-1]["battery_millipercent"],
+        "first_at": rows[0]["last_state"] >> 17,
+        "last_at": rows[-1]["last_state"] >> 17,
+        "first_latitude": rows[0]["latitude"],
+        "first_longitude": rows[0]["longitude"],
+        "last_latitude": rows[-1]["latitude"],
+        "last_longitude": rows[-1]["longitude"],
+        "country": rows[-1]["country"],
+        "city": rows[-1]["city"],
+    }
+
+
 @contextmanager
-def arrow_engine() -> Iterator[Any]:
-    """Computes a cube's cells by pyarrow, in place of Spark: what a run publishes and when does not depend on it."""
-    yield lambda cube, snapshot, hours: cube.fold(
-        snapshot.rows([file.path for hour in hours for file in snapshot.hours.get(hour, ())], cube.columns)
-    )
+def arrow_engine() -> Iterator[ArrowEngine]:
+    yield ArrowEngine()
 
 
 def compact(lake: Path) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from batch_layer.hours import CellsOf, Outcome, Progress
+    from batch_layer.engine import Engine
+    from batch_layer.hours import Outcome, Progress
     from stack.settings import Settings
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour: 2026-11-24T08")]
@@ -18,39 +20,55 @@ To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last 
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="compute everything again, needed or not")]
 
 
+class View(StrEnum):
+    """What `aggregate` computes: hour documents, drone days with the counts of drones, or both."""
+
+    ALL = "all"
+    HOURS = "hours"
+    DRONES = "drones"
+
+
+Views = Annotated[View, typer.Option("--views", help="drones reads whole days, so a large fleet's runs once a day")]
+
+
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command()(aggregate)
 
 
-def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False) -> None:
-    """Compute the hours again that reports landed since the last run have touched, or all hours of a range."""
-    from batch_layer import database, hours, ranges
+def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
+    """Compute again what reports landed since the last run have touched, or all of a range."""
+    from batch_layer import database, drones, engine, hours, ranges
     from stack import logs, settings
 
     wanted = ranges.hours(first, last)
     logs.configure("aggregate")
     loaded = settings.load()
-    with database.connect(loaded.mongo) as documents, _progress("hours") as progress:
-        job = hours.Job(documents, loaded.lake_location, lambda: _spark(loaded), progress)
-        done = hours.run(job, wanted, rebuild=rebuild)
-    typer.echo(_told(done))
+    with database.connect(loaded.mongo) as documents, engine.kept(lambda: _spark(loaded)) as start:
+        if views in (View.ALL, View.HOURS):
+            with _progress("hours") as progress:
+                job = hours.Job(documents, loaded.lake_location, start, progress)
+                typer.echo(_told("hours", hours.run(job, wanted, rebuild=rebuild)))
+        if views in (View.ALL, View.DRONES):
+            with _progress("drone days") as progress:
+                job = hours.Job(documents, loaded.lake_location, start, progress)
+                typer.echo(_told("drone days", drones.run(job, wanted, rebuild=rebuild)))
 
 
-def _spark(loaded: Settings) -> AbstractContextManager[CellsOf]:
+def _spark(loaded: Settings) -> AbstractContextManager[Engine]:
     from batch_layer import aggregate, session
     from stack.java import java
 
-    return aggregate.engine(
+    return aggregate.start(
         session.SparkConfig(loaded.spark_master, java=java(), scratch=loaded.home.resolve() / "spark")
     )
 
 
-def _told(done: Outcome) -> str:
-    if not done.hours:
-        return f"nothing to do: the figures are those of version {done.version} of the lake"
-    left = "" if done.kind == "hours" else "; hours outside the range still wait for a run without one"
-    return f"{done.hours} hours computed at version {done.version} of the lake, {done.written} replaced{left}"
+def _told(what: str, done: Outcome) -> str:
+    if not done.computed:
+        return f"{what}: nothing to do, the figures are those of version {done.version} of the lake"
+    left = "; hours outside the range still wait for a run without one" if done.kind == "range" else ""
+    return f"{what}: {done.computed} computed at version {done.version} of the lake{left}"
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,13 @@ def cells_of(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return HOURS.merge([HOURS.from_document(document["cells"]) for document in documents]).to_pylist()
 
 
+@dataclass(frozen=True)
+class Computing:
+    """An engine that computes cells by `cells`."""
+
+    cells: Any
+
+
 @contextmanager
 def never() -> Iterator[Any]:
     pytest.fail("nothing is to be computed")
@@ -61,7 +68,7 @@ def never() -> Iterator[Any]:
 def test_the_documents_are_a_full_recomputation(lake: Path, job: Job) -> None:
     done = hours.run(job)
     documents = stored(job.database)
-    assert (done.version, done.hours, done.written, done.kind) == (3, 3, 3, "hours")
+    assert (done.version, done.computed, done.written, done.kind) == (3, 3, 3, "hours")
     assert [document["_id"] for document in documents] == [hour_name(FIRST_HOUR + n) for n in range(3)]
     assert {document["version"] for document in documents} == {3}
     assert cells_of(documents) == whole(lake)
@@ -80,13 +87,13 @@ def test_nothing_to_do_starts_nothing_and_writes_nothing(job: Job) -> None:
     hours.run(job)
     before = list(job.database.runs.find({"kind": {"$exists": True}}))
     done = hours.run(replace(job, engine=never))
-    assert (done.hours, list(job.database.runs.find({"kind": {"$exists": True}}))) == (0, before)
+    assert (done.computed, list(job.database.runs.find({"kind": {"$exists": True}}))) == (0, before)
 
 
 def test_a_compaction_moves_the_base_and_computes_nothing(lake: Path, job: Job) -> None:
     hours.run(job)
     version = lakes.compact(lake)
-    assert hours.run(replace(job, engine=never)).hours == 0
+    assert hours.run(replace(job, engine=never)).computed == 0
     assert runs.base_version(job.database) == version
 
 
@@ -94,15 +101,15 @@ def test_a_late_report_has_its_hour_computed_again_and_no_other(lake: Path, job:
     hours.run(job)
     late = lakes.land(lake, [lakes.row(999, lakes.START + timedelta(hours=1, minutes=5))])
     done = hours.run(job)
-    assert done.hours == 1
+    assert done.computed == 1
     assert [document["version"] for document in stored(job.database)] == [3, late, 3]
     assert cells_of(stored(job.database)) == whole(lake)
 
 
 def test_a_range_computes_its_hours_and_is_no_base_for_others(lake: Path, job: Job) -> None:
     done = hours.run(job, range(FIRST_HOUR, FIRST_HOUR + 2))
-    assert (done.hours, done.kind, runs.base_version(job.database)) == (2, "range", runs.NO_BASE)
-    assert hours.run(job).hours == 1, "the hours of the range are up to date already"
+    assert (done.computed, done.kind, runs.base_version(job.database)) == (2, "range", runs.NO_BASE)
+    assert hours.run(job).computed == 1, "the hours of the range are up to date already"
     assert (cells_of(stored(job.database)), runs.base_version(job.database)) == (whole(lake), 3)
 
 
@@ -118,8 +125,8 @@ def test_an_interrupted_run_leaves_hours_old_or_new_and_the_next_goes_on(lake: P
 
     @contextmanager
     def dying() -> Iterator[Any]:
-        with lakes.arrow_engine() as cells_of:
-            yield lambda cube, pinned, wanted: _or_die(cells_of(cube, pinned, wanted), wanted)
+        with lakes.arrow_engine() as engine:
+            yield Computing(lambda *asked: _or_die(engine.cells(*asked), asked[2]))
 
     def _or_die(cells: Any, wanted: Any) -> Any:
         if FIRST_HOUR + 1 in wanted:
@@ -132,22 +139,22 @@ def test_an_interrupted_run_leaves_hours_old_or_new_and_the_next_goes_on(lake: P
     assert ([each["version"] for each in now], now[1:]) == ([4, 3, 3], before[1:])
     assert runs.base_version(job.database) == 3
     assert job.database.runs.find_one({"state": "failed"})["reason"] == "a file of the lake cannot be read"
-    assert hours.run(job).hours == 2
+    assert hours.run(job).computed == 2
     assert (cells_of(stored(job.database)), runs.base_version(job.database)) == (whole(lake), 4)
 
 
 def test_a_slow_run_that_ends_after_a_fast_one_changes_nothing(lake: Path, job: Job) -> None:
     @contextmanager
     def slow() -> Iterator[Any]:
-        with lakes.arrow_engine() as cells_of:
+        with lakes.arrow_engine() as engine:
 
             def compute(*asked: Any) -> Any:
-                cells = cells_of(*asked)
+                cells = engine.cells(*asked)
                 lakes.land(lake, lakes.some_rows(40, seed=5, first=500))
                 assert hours.run(job).version == 4
                 return cells
 
-            yield compute
+            yield Computing(compute)
 
     done = hours.run(replace(job, engine=slow))
     assert (done.version, done.written) == (3, 0)
@@ -164,8 +171,8 @@ def test_a_gap_of_live_documents_is_closed_before_a_document_is_replaced(lake: P
     @contextmanager
     def looking() -> Iterator[Any]:
         seen.append(sorted(document["_id"] for document in job.database.live.find()))
-        with lakes.arrow_engine() as cells_of:
-            yield cells_of
+        with lakes.arrow_engine() as engine:
+            yield engine
 
     hours.run(replace(job, engine=looking, grace=timedelta(hours=1)))
     assert seen == [[4, 5]]
@@ -185,7 +192,7 @@ def test_rebuild_computes_everything_again(lake: Path, job: Job) -> None:
     hours.run(job)
     before = stored(job.database)
     job.database.hours.update_many({}, {"$set": {"cells.alerts": []}})
-    assert hours.run(job, rebuild=True).hours == 3
+    assert hours.run(job, rebuild=True).computed == 3
     assert stored(job.database) == before
 
 
@@ -222,8 +229,8 @@ def test_a_run_of_before_the_start_over_cannot_complete(lake: Path, job: Job) ->
     @contextmanager
     def meanwhile() -> Iterator[Any]:
         runs.start_over(job.database, [], 0, lakes.START)
-        with lakes.arrow_engine() as cells_of:
-            yield cells_of
+        with lakes.arrow_engine() as engine:
+            yield engine
 
     with pytest.raises(PeacewatchError, match="started over"):
         hours.run(replace(job, engine=meanwhile))
@@ -237,12 +244,12 @@ def test_a_sealed_day_is_refused_and_never_computed_again(lake: Path, job: Job) 
     with pytest.raises(BadInput, match="2026-11-24 is sealed"):
         hours.run(job, range(FIRST_HOUR, FIRST_HOUR + 1), rebuild=True)
     lakes.land(lake, lakes.some_rows(10, seed=7, first=700))
-    assert hours.run(replace(job, engine=never)).hours == 0
-    assert hours.run(replace(job, engine=never), rebuild=True).hours == 0
+    assert hours.run(replace(job, engine=never)).computed == 0
+    assert hours.run(replace(job, engine=never), rebuild=True).computed == 0
     assert stored(job.database) == before
 
 
 def test_an_empty_lake_is_complete_at_once(tmp_path: Path, mongo_database: Documents) -> None:
     lakes.make(tmp_path / "empty")
     job = Job(mongo_database, str(tmp_path / "empty"), never)
-    assert (hours.run(job).hours, runs.base_version(mongo_database)) == (0, 0)
+    assert (hours.run(job).computed, runs.base_version(mongo_database)) == (0, 0)

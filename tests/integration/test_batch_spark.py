@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from fleet.errors import ServiceUnavailable
 from stack.java import java
 from tests import lakes
 
+DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at version 1 of the lake\n"
+
 
 @pytest.fixture(scope="module")
-def spark_cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """batch_layer.aggregate.cells with a real Spark behind it."""
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Cells by a real Spark."""
     config = session.SparkConfig(java=java(), scratch=tmp_path_factory.mktemp("spark"))
-    with aggregate.engine(config) as cells_of:
-        yield cells_of
+    with aggregate.start(config) as engine:
+        yield engine
 
 
 def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
@@ -51,24 +54,37 @@ def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_three_engines_agree(seed: int, tmp_path: Path, spark_cells: Any) -> None:
+def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
     lake = tmp_path / "a lake"
     lakes.make(lake)
     for number in range(3):
         lakes.land(lake, lakes.some_rows(200, seed=seed * 10 + number, hours=1 + seed, first=number * 200))
     pinned = snapshot.pin(str(lake))
-    spark = spark_cells(HOURS, pinned, list(pinned.hours))
-    assert spark.equals(HOURS.fold(lakes.everything(lake)))
-    assert spark.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
+    cells = spark.cells(HOURS, pinned, list(pinned.hours))
+    assert cells.equals(HOURS.fold(lakes.everything(lake)))
+    assert cells.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
 
 
-def test_no_files_are_no_cells(tmp_path: Path, spark_cells: Any) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_a_drones_day_is_that_of_a_plain_loop(seed: int, tmp_path: Path, spark: Any) -> None:
     lakes.make(tmp_path)
-    assert spark_cells(HOURS, snapshot.pin(str(tmp_path)), [5]).equals(HOURS.empty())
+    start = datetime(2026, 11, 24, tzinfo=UTC)
+    lakes.land(tmp_path, lakes.some_rows(300, seed=seed, hours=26, start=start))
+    lakes.land(tmp_path, [lakes.row(900 + n, start + timedelta(minutes=59 + n), drone_id="steady") for n in range(3)])
+    twin = {"drone_id": "twin", "battery": 50.0}  # two reports in one millisecond with one battery
+    lakes.land(tmp_path, [lakes.row(1000 + n, start, country=name, **twin) for n, name in enumerate(("Chad", "Mali"))])
+    pinned = snapshot.pin(str(tmp_path))
+    for day in (start.date(), start.date() + timedelta(days=1), start.date() + timedelta(days=2)):
+        assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
+
+
+def test_no_files_are_no_cells(tmp_path: Path, spark: Any) -> None:
+    lakes.make(tmp_path)
+    assert spark.cells(HOURS, snapshot.pin(str(tmp_path)), [5]).equals(HOURS.empty())
 
 
 @pytest.mark.parametrize("wrong", ["missing", "corrupt", "cut"])
-def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark_cells: Any) -> None:
+def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark: Any) -> None:
     lakes.make(tmp_path)
     lakes.land(tmp_path, lakes.some_rows(20, hours=1))
     pinned = snapshot.pin(str(tmp_path))
@@ -80,7 +96,7 @@ def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark_c
     else:
         file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ServiceUnavailable, match=r"^[^\n]+$") as error:
-        spark_cells(HOURS, pinned, list(pinned.hours))
+        spark.cells(HOURS, pinned, list(pinned.hours))
     assert file.name in str(error.value)
 
 
@@ -96,12 +112,11 @@ def test_the_command_computes_once_and_then_has_nothing_to_do(
         return subprocess.run(said, env=environment | changes, capture_output=True, text=True, check=False)
 
     first = command()
-    assert (first.returncode, first.stdout) == (0, "3 hours computed at version 1 of the lake, 3 replaced\n"), (
-        first.stderr
-    )
+    assert (first.returncode, first.stdout) == (0, DONE), first.stderr
     assert mongo_database.hours.count_documents({}) == 3
+    assert mongo_database.drones_by_day.count_documents({}) == 1
     again = command(PATH="", JAVA_HOME="/nowhere")
-    assert (again.returncode, again.stdout[:13]) == (0, "nothing to do"), again.stderr
+    assert (again.returncode, again.stdout.count("nothing to do")) == (0, 2), again.stderr
     without_java = command("--rebuild", PATH="", JAVA_HOME="/nowhere")
     assert without_java.returncode == 2
     assert "install Java 17" in without_java.stderr

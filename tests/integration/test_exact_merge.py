@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -121,10 +122,10 @@ class World:
             if done == how.get("dies_at"):
                 raise ServiceUnavailable("the run dies here")
             done += 1
-            return compute(cube, pinned, wanted)
+            return engine.cells(cube, pinned, wanted)
 
-        with lakes.arrow_engine() as compute:
-            yield cells
+        with lakes.arrow_engine() as engine:
+            yield SimpleNamespace(cells=cells)
 
     def _commit(self, hours_of_reports: list[int]) -> int:
         rows = [

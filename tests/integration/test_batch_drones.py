@@ -1,0 +1,153 @@
+"""Drone days in blocks, and the counts of drones by day, on a real MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_layer import drones, hours, runs
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.statistics import drones_of_range
+from tests import lakes
+
+START = datetime(2026, 11, 20, 3, tzinfo=UTC)
+DAYS = [START.date() + timedelta(days=n) for n in range(5)]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Twenty drones over five days, with days on which some are not seen."""
+    lakes.make(tmp_path)
+    for number in range(3):
+        lakes.land(tmp_path, lakes.some_rows(25, seed=number, hours=100, start=START, first=number * 25))
+    return tmp_path
+
+
+@pytest.fixture
+def job(lake: Path, mongo_database: Documents) -> Job:
+    return Job(mongo_database, str(lake), lakes.arrow_engine)
+
+
+@contextmanager
+def never() -> Iterator[Any]:
+    pytest.fail("nothing is to be computed")
+    yield
+
+
+def by_hand(lake: Path, first: date, last: date, country: str | None = None) -> tuple[int, int]:
+    """(low, total) drones of a range, by looking at every report of it."""
+    ends: dict[str, dict[str, Any]] = {}
+    rows = lakes.everything(lake).to_pylist()
+    for row in sorted(rows, key=lambda each: (each["last_state"], each["kafka_offset"])):
+        if first <= row["date"] <= last:
+            ends[row["drone_id"]] = row
+    counted = [row for row in ends.values() if country in (None, row["country"])]
+    return sum(row["battery"] < 20 for row in counted), len(counted)
+
+
+def check(lake: Path, database: Documents) -> None:
+    documents = list(database.drones_by_day.find().sort("_id"))
+    for at, first in enumerate(DAYS):
+        for last in DAYS[at:]:
+            for country in (None, "Chad"):
+                assert drones_of_range(documents, first, last, country) == by_hand(lake, first, last, country)
+
+
+def test_any_range_is_counted_without_a_scan_of_drones(lake: Path, job: Job) -> None:
+    done = drones.run(job)
+    assert (done.computed, done.written) == (5, 5 * drones.BLOCKS)
+    check(lake, job.database)
+
+
+def test_late_reports_move_counts_of_days_before(lake: Path, job: Job) -> None:
+    drones.run(job)
+    late = lakes.some_rows(6, seed=8, hours=1, start=START + timedelta(days=2), first=500)
+    version = lakes.land(lake, late)
+    assert drones.run(job).computed == 1
+    check(lake, job.database)
+    assert max(document["version"] for document in job.database.drones_by_day.find()) == version
+    assert drones.run(replace(job, engine=never)).computed == 0
+
+
+def test_a_drones_days_are_found_in_its_block(lake: Path, job: Job) -> None:
+    drones.run(job)
+    rows = [row for row in lakes.everything(lake).to_pylist() if row["drone_id"] == "drone-3"]
+    found = list(job.database.drone_days.find({"block": drones.block_of("drone-3")}).sort("_id"))
+    days = {}
+    for document in found:
+        names = drones.unpack(document["last"])["drone_id"].to_pylist()
+        if "drone-3" in names:
+            days[document["day"]] = drones.unpack(document["rest"]).to_pylist()[names.index("drone-3")]
+    assert {day: more["reports"] for day, more in days.items()} == {
+        str(day): sum(row["date"] == day for row in rows) for day in {row["date"] for row in rows}
+    }
+
+
+def test_into_an_emptied_database_the_same_bytes(job: Job) -> None:
+    def everything() -> list[Any]:
+        return [list(job.database[view].find().sort("_id")) for view in ("drone_days", "drones_by_day")]
+
+    drones.run(job)
+    before = everything()
+    job.database.client.drop_database(job.database.name)
+    drones.run(job)
+    assert everything() == before
+
+
+def test_an_interrupted_run_publishes_no_counts(lake: Path, job: Job) -> None:
+    drones.run(job)
+    before = list(job.database.drones_by_day.find().sort("_id"))
+    lakes.land(lake, lakes.some_rows(20, seed=11, hours=100, start=START, first=700))
+
+    class Dying(lakes.ArrowEngine):
+        def drone_days(self, pinned: Any, day: date) -> Any:
+            if day == DAYS[2]:
+                raise ServiceUnavailable("a file of the lake cannot be read")
+            return super().drone_days(pinned, day)
+
+    @contextmanager
+    def dying() -> Iterator[Any]:
+        yield Dying()
+
+    with pytest.raises(ServiceUnavailable):
+        drones.run(replace(job, engine=dying))
+    assert list(job.database.drones_by_day.find().sort("_id")) == before
+    assert runs.base_version(job.database, kind="drones") == 3
+    drones.run(job)
+    check(lake, job.database)
+
+
+def test_a_slow_run_does_not_count_over_a_fast_one(lake: Path, job: Job) -> None:
+    class Slow(lakes.ArrowEngine):
+        def drone_days(self, pinned: Any, day: date) -> Any:
+            found = super().drone_days(pinned, day)
+            if day == DAYS[-1]:
+                lakes.land(lake, lakes.some_rows(9, seed=12, hours=100, start=START, first=800))
+                drones.run(job)
+            return found
+
+    @contextmanager
+    def slow() -> Iterator[Any]:
+        yield Slow()
+
+    drones.run(replace(job, engine=slow))
+    check(lake, job.database)
+    assert max(document["version"] for document in job.database.drones_by_day.find()) == 4
+
+
+def test_hours_and_drones_have_bases_of_their_own(lake: Path, job: Job, tmp_path: Path) -> None:
+    hours.run(job)
+    assert runs.base_version(job.database, kind="drones") == runs.NO_BASE
+    drones.run(job)
+    other = tmp_path / "other"
+    lakes.make(other)
+    with pytest.raises(PeacewatchError, match="another lake"):
+        drones.run(replace(job, lake=str(other)))
