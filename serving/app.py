@@ -9,11 +9,10 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from serving import caching, headers, limits, problems
-from serving.api import actions, alerts, health, incidents, silences, statistics, stream
+from serving import caching, headers, limits, pages, problems
+from serving.api import actions, alerts, drones, health, incidents, silences, statistics, stream
 from serving.config import Config
 from serving.json import default
-from serving.pages import home
 from serving.services import Services, connect
 
 MAX_BODY: Final = 64 * 1024
@@ -54,7 +53,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     headers.register(app)
     limits.register(app, config)
     caching.register(app)
-    for resource in (statistics, alerts, incidents, actions, silences, stream, health):
+    for resource in (statistics, alerts, incidents, drones, actions, silences, stream, health):
         app.register_api(resource.blueprint(services))
-    app.register_blueprint(home.blueprint(services))
+    pages.register(app, services)
     return app

@@ -1,1 +1,14 @@
-"""The pages that people read."""
+"""The pages that people read. Each is a file; they ask the REST API for what moves."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from serving.pages import home, vendor
+from serving.services import Services
+
+
+def register(app: Flask, services: Services) -> None:
+    """Adds every page to `app`, and the scripts of others that they use."""
+    app.register_blueprint(home.blueprint(services))
+    app.register_blueprint(vendor.blueprint())

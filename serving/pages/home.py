@@ -1,4 +1,4 @@
-"""The page at `/`. It asks the REST API for everything it shows."""
+"""The duty room at `/`. It asks the REST API for everything it shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving.services import Services
 
 def blueprint(services: Services) -> Blueprint:  # noqa: ARG001 - every page is made so
     """`/`."""
-    pages = Blueprint("pages", __name__)
+    pages = Blueprint("home", __name__)
 
     @pages.get("/")
     def home() -> str:

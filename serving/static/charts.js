@@ -1,77 +1,99 @@
-/* Small charts as inline SVG. Every text is set as text, so what a drone sent is never markup. */
+/* Small charts as SVG, each as wide as its place so that its text is as large on a phone as anywhere. Every text is set as
+   text, so what a drone sent is never markup. Who cannot see a chart is read its rows: each has them as a hidden table. */
+
+import { el, whole } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-export const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
-const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+export const TEXT = 12;
 
-function make(name, attributes = {}, text = "") {
+export function make(name, attributes = {}, text = "") {
   const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, typeof value === "number" ? Math.round(value * 100) / 100 : value);
   if (text !== "") element.textContent = text;
   return element;
 }
 
-/* As wide as its place, so that a text is as large on a phone as anywhere. */
-function widthOf(place) {
-  return Math.max(document.getElementById(place).clientWidth, 200);
+export const drawing = (width, height) => make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
+export const widthOf = (place) => Math.max(place.clientWidth, 160);
+
+/* Puts a chart in its place with its rows, [[name, value], …], for who cannot see it. */
+export function put(place, svg, says, rows) {
+  const table = el("table", { class: "hidden" }, el("caption", {}, says), el("tbody", {}, ...rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value)))));
+  place.replaceChildren(svg, table);
 }
 
-function drawing(height, says, width) {
-  return make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": says });
+export function nothing(place, text = "No reports in this range.") {
+  place.replaceChildren(el("p", { class: "none" }, text));
 }
 
-function replace(place, ...found) {
-  document.getElementById(place).replaceChildren(...found);
+/* A round number at or above `value`, for the top of an axis. */
+export function top(value) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value);
 }
 
-function nothing(place) {
-  const note = document.createElement("p");
-  note.className = "none";
-  note.textContent = "No reports in this range";
-  replace(place, note);
+export function axis(svg, { width, left, floor, height, most, show = whole.format.bind(whole) }) {
+  for (const part of [0, 0.5, 1]) {
+    const y = floor - part * height;
+    svg.append(make("line", { x1: left, x2: width, y1: y, y2: y, class: part ? "grid" : "axis" }));
+    svg.append(make("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, show(part * most)));
+  }
 }
 
-/* rows: [{name, value, title, alarm, hideName}] as columns. */
-export function columns(place, rows, { says, height = 190, values = true }) {
-  const width = widthOf(place);
+/* rows: [{name, value, title, kind, label}] as columns; `kind` is a class: alarm, calm, soft. */
+export function columns(place, rows, { says, tall = 150, values = true }) {
   const most = Math.max(...rows.map((row) => row.value));
   if (!(most > 0)) return nothing(place);
-  const svg = drawing(height, says, width);
-  const step = width / rows.length;
-  const floor = height - 22;
+  const width = widthOf(place);
+  const [over, under] = [values ? 20 : 8, 22];
+  const left = values ? 0 : 8 + 7 * whole.format(top(most)).length;
+  const floor = over + tall;
+  const scale = tall / (values ? most : top(most));
+  const svg = drawing(width, floor + under);
+  if (values) svg.append(make("line", { x1: 0, x2: width, y1: floor, y2: floor, class: "axis" }));
+  else axis(svg, { width, left, floor, height: tall, most: top(most) });
+  const step = (width - left) / rows.length;
+  const wide = Math.min(Math.max(step - 2, step * 0.78), 64);
   rows.forEach((row, index) => {
-    const tall = Math.max((row.value / most) * (floor - 22), row.value ? 1.5 : 0);
-    const middle = index * step + step / 2;
-    const wide = Math.min(step * 0.68, 46);
-    const bar = make("rect", { x: middle - wide / 2, y: floor - tall, width: wide, height: tall, rx: 3, class: row.alarm ? "bar alarm" : "bar" });
-    bar.append(make("title", {}, row.title));
+    const high = row.value ? Math.max(row.value * scale, 1.5) : 0;
+    const middle = left + (index + 0.5) * step;
+    const bar = make("rect", { x: middle - wide / 2, y: floor - high, width: wide, height: high, class: `bar ${row.kind ?? ""}` });
+    bar.append(make("title", {}, row.title ?? `${row.name}: ${whole.format(row.value)}`));
     svg.append(bar);
-    if (values) svg.append(make("text", { x: middle, y: floor - tall - 6, "text-anchor": "middle", class: "value" }, whole.format(row.value)));
-    if (row.name) svg.append(make("text", { x: middle, y: height - 5, "text-anchor": "middle" }, row.name));
+    if (values) svg.append(make("text", { x: middle, y: floor - high - 6, "text-anchor": "middle", class: "value" }, whole.format(row.value)));
+    if (row.label ?? row.name) svg.append(make("text", { x: middle, y: floor + 16, "text-anchor": "middle" }, row.label ?? row.name));
   });
-  svg.append(make("line", { x1: 0, x2: width, y1: floor + 0.5, y2: floor + 0.5, class: "axis" }));
-  replace(place, svg);
+  put(place, svg, says, rows.map((row) => [row.name, whole.format(row.value)]));
 }
 
-/* rows: [{name, value, note}] as lines of bars. */
-export function lines(place, rows, { says, most = Math.max(...rows.map((row) => row.value)), show = (row) => whole.format(row.value) }) {
-  if (!rows.length) return nothing(place);
-  const step = 40;
+/* rows: [{name, value, shown, title, kind}] as bars below each other; `most` is the value of a full bar. */
+export function bars(place, rows, { says, most = Math.max(...rows.map((row) => row.value)), empty }) {
+  if (!rows.length || !(most > 0)) return nothing(place, empty);
   const width = widthOf(place);
-  const svg = drawing(rows.length * step, says, width);
+  const step = 37;
+  const svg = drawing(width, rows.length * step);
+  const room = Math.floor((width - 90) / 7);
   rows.forEach((row, index) => {
     const y = index * step;
-    svg.append(make("text", { x: 0, y: y + 14 }, row.name.length > 42 ? `${row.name.slice(0, 41)}…` : row.name));
-    svg.append(make("text", { x: width, y: y + 14, "text-anchor": "end", class: "value" }, show(row)));
-    svg.append(make("rect", { x: 0, y: y + 20, width: width, height: 8, rx: 4, class: "track" }));
-    const bar = make("rect", { x: 0, y: y + 20, width: most > 0 ? (row.value / most) * width : 0, height: 8, rx: 4, class: row.alarm ? "bar alarm" : "bar" });
-    bar.append(make("title", {}, row.note ?? row.name));
+    svg.append(make("text", { x: 0, y: y + 15, class: "name" }, row.name.length > room ? `${row.name.slice(0, room - 1)}…` : row.name));
+    svg.append(make("text", { x: width, y: y + 15, "text-anchor": "end", class: "value" }, row.shown ?? whole.format(row.value)));
+    svg.append(make("rect", { x: 0, y: y + 21, width, height: 7, class: "track" }));
+    const bar = make("rect", { x: 0, y: y + 21, width: Math.max((row.value / most) * width, row.value ? 1.5 : 0), height: 7, class: `bar ${row.kind ?? ""}` });
+    bar.append(make("title", {}, row.title ?? row.name));
     svg.append(bar);
   });
-  replace(place, svg);
+  put(place, svg, says, rows.map((row) => [row.name, row.shown ?? whole.format(row.value)]));
 }
 
-export function share(value) {
-  return value === null ? "–" : percent.format(value);
+/* points: [{x, y}] in the order of x, in numbers; null y is a gap. */
+export function path(points, at) {
+  let text = "";
+  let drawn = false;
+  for (const point of points) {
+    if (point.y === null) { drawn = false; continue; }
+    const [x, y] = at(point);
+    text += `${drawn ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    drawn = true;
+  }
+  return text;
 }

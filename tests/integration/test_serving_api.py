@@ -233,7 +233,7 @@ def test_headers_let_a_page_run_only_what_is_ours(client: FlaskClient) -> None:
 
 
 def test_no_page_loads_from_elsewhere(client: FlaskClient) -> None:
-    for path in ("/", "/openapi/swagger", "/static/home.css", "/static/home.js", "/static/charts.js"):
+    for path in ("/", "/openapi/swagger", "/static/base.css", "/static/home.js", "/static/charts.js"):
         with client.get(path) as answer:
             text = answer.get_data(as_text=True).replace("http://www.w3.org/2000/svg", "")
         assert "://" not in text, path

@@ -1,0 +1,20 @@
+"""Scripts of others, served from the wheels they came in: nothing is loaded from elsewhere, nothing is copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Response, send_from_directory
+from xstatic.pkg import leaflet
+
+
+def blueprint() -> Blueprint:
+    """`/static/leaflet/…`: Leaflet as its wheel has it."""
+    pages = Blueprint("vendor", __name__)
+    folder = Path(leaflet.BASE_DIR)
+
+    @pages.get("/static/leaflet/<path:name>")
+    def leaflet_file(name: str) -> Response:
+        return send_from_directory(folder, name)
+
+    return pages

@@ -1,0 +1,44 @@
+/* The REST API: asks, acts, and holds the token of this tab. */
+
+const TOKEN = "peacewatch-token";
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN) ?? "",
+  set: (value) => (value ? sessionStorage.setItem(TOKEN, value) : sessionStorage.removeItem(TOKEN)),
+};
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function call(path, options = {}) {
+  const headers = { Accept: "application/json", ...options.headers };
+  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, "the server does not answer");
+  }
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, body.detail ?? answer.statusText);
+  return body;
+}
+
+/* ask("alerts", { country: "France" }): what is empty is left out. */
+export function ask(path, query = {}, options = {}) {
+  return call(address(path, query), options);
+}
+
+export function address(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const text = new URLSearchParams(given).toString();
+  return `/api/v1/${path}${text ? `?${text}` : ""}`;
+}
+
+export function act(path, body = {}, method = "POST") {
+  return call(`/api/v1/${path}`, { method, headers: { "Content-Type": "application/json" }, ...(method === "POST" ? { body: JSON.stringify(body) } : {}) });
+}

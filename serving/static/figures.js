@@ -1,0 +1,114 @@
+/* The statistics over the chosen range, and what the original's notebook drew. */
+
+import { ask } from "./api.js";
+import { bars, columns } from "./charts.js";
+import { $, dayOf, el, fine, momentOf, number, share, whole } from "./dom.js";
+import { line } from "./charts_line.js";
+import { state } from "./state.js";
+
+const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const PARTS = { night: "0–5", morning: "6–11", afternoon: "12–17", evening: "18–23" };
+const MOST_COUNTRIES = 300;
+let loads = 0;
+let last = null;
+
+/* Asks for all and draws; what an earlier call brings late is dropped. */
+export async function figures() {
+  const load = ++loads;
+  const { from, to, country, tz } = state();
+  const range = { from, to, country };
+  const zoned = { ...range, tz };
+  const days = (text) => text?.slice(0, 10);
+  const [parts, countries, means, week, low, scores] = await Promise.all([
+    ask("statistics/alerts-by-part-of-day", zoned),
+    ask("statistics/alerts-by-country", { from, to, tz, limit: MOST_COUNTRIES }),
+    ask("statistics/averages", zoned),
+    ask("statistics/alerts-by-weekday", zoned),
+    ask("statistics/low-battery", { from: days(from), to: days(to), country }),
+    ask("statistics/alerts-by-peace-score", zoned),
+  ]);
+  const series = await ask("statistics/series", { ...zoned, group: groupOf(means) });
+  if (load !== loads) return;
+  last = { parts, countries: countries.countries, means, week, low, scores, series };
+  draw();
+}
+
+/* Anew from what is known, for another width or threshold. */
+export function draw() {
+  if (!last) return;
+  note(last.means);
+  partsOfDay(last.parts);
+  bars($("countries-five"), countryRows(last.countries.filter((row) => row.alerts).slice(0, 5)), { says: "Alerts by country", empty: "No alerts in this range." });
+  overRange(last.series);
+  meansOf(last.means, last.parts);
+  weekdays(last.week);
+  peace(last.scores);
+  battery(last.low);
+  above(last.countries);
+}
+
+function groupOf({ from, to }) {
+  if (!from || !to) return "day";
+  const days = (Date.parse(to.slice(0, 10)) - Date.parse(from.slice(0, 10))) / 86_400_000 + 1;
+  if (days <= 3) return "hour";
+  return days <= 120 ? "day" : "week";
+}
+
+function note(means) {
+  const range = means.from ? (means.from === means.to ? dayOf(means.from) : `${dayOf(means.from)} to ${dayOf(means.to)}`) : "nothing has landed yet";
+  $("figures-note").textContent = `${means.country ? `${means.country}, ` : ""}${range} (${means.tz}) · version ${means.version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
+}
+
+function partsOfDay(found) {
+  const kind = (hour) => (hour < 6 || hour >= 18 ? "alarm" : "alarm soft");
+  columns($("parts"), found.hours.map((value, hour) => ({ name: `${hour}:00`, label: hour % 3 ? "" : `${String(hour).padStart(2, "0")}`, value, kind: kind(hour), title: `${hour}:00 to ${hour}:59: ${whole.format(value)} alerts` })),
+    { says: "Alerts in each hour of the day", values: false });
+  $("parts-note").textContent = Object.entries(found.parts).map(([name, alerts]) => `${name} (${PARTS[name]} h) ${whole.format(alerts)}`).join(" · ");
+}
+
+function countryRows(rows) {
+  return rows.map((row) => ({ name: row.country, value: row.alerts, kind: "alarm", shown: `${whole.format(row.alerts)} · ${share(row.reports ? row.alerts / row.reports : null)}`, title: `${row.country}: ${whole.format(row.alerts)} alerts in ${whole.format(row.reports)} reports` }));
+}
+
+function overRange(found) {
+  $("series-note").textContent = `alerts by ${found.group}`;
+  line($("series"), found.series.map((row) => ({ name: row.start, y: row.alerts, title: `${row.start}: ${whole.format(row.alerts)} alerts, ${whole.format(row.reports)} reports` })), { says: `Alerts by ${found.group}` });
+}
+
+function meansOf(means, parts) {
+  const fact = (name, value, small) => [el("dt", {}, name), el("dd", {}, value, small ? el("small", {}, ` ${small}`) : "")];
+  $("means").replaceChildren(el("dl", { class: "facts" },
+    ...fact("Reports", whole.format(means.reports)),
+    ...fact("Alerts", whole.format(parts.total), means.reports ? `${share(parts.total / means.reports)} of reports` : ""),
+    ...fact("Mean battery", means.battery === null ? "–" : `${fine.format(means.battery)} %`),
+    ...fact("Mean peace score", number(means.peace_score, fine), "1 unrest, 10 peace")));
+}
+
+function weekdays(found) {
+  columns($("weekdays"), found.weekdays.map((row) => ({ name: DAYS[row.weekday - 1], value: row.alerts, kind: row.weekday > 5 ? "alarm" : "alarm soft", title: `${DAYS[row.weekday - 1]}: ${whole.format(row.alerts)} alerts on ${row.days} days` })), { says: "Alerts by day of the week" });
+  const daily = (part) => number(part.alerts_per_day, fine);
+  $("week-note").textContent = `a working day ${daily(found.working_days)} · a day of the weekend ${daily(found.weekend)}`;
+}
+
+function peace(found) {
+  columns($("scores"), found.scores.map((row) => ({ name: String(row.peace_score), value: row.alerts, kind: row.peace_score < 4 ? "alarm" : "alarm soft", title: `Score ${row.peace_score}: ${whole.format(row.alerts)} alerts, ${whole.format(row.reports)} reports` })), { says: "Alerts by peace score" });
+}
+
+function battery(found) {
+  const rows = [["Drones", found.drones], ["Reports", found.reports]].map(([name, part]) => ({ name: `${name}: ${whole.format(part.low)} of ${whole.format(part.total)}`, value: part.share ?? 0, shown: share(part.share), kind: "moderate" }));
+  bars($("low"), rows, { says: "Share with low battery", most: 1 });
+  $("low-note").textContent = `below ${found.threshold} %; drones by their last report${found.batch_version === null ? "" : `, at version ${found.batch_version}`}`;
+}
+
+function above(countries) {
+  const least = Number(state().above || 1);
+  const rows = countries.filter((row) => row.alerts >= least && row.alerts > 0);
+  const most = Math.max(...countries.map((row) => row.alerts), 0);
+  const place = $("countries-above");
+  if (!rows.length) return place.replaceChildren(el("p", { class: "none" }, `No country has ${whole.format(least)} alerts or more.`));
+  place.replaceChildren(el("ol", { class: "ranked" }, ...rows.map((row) => {
+    const bar = el("progress", { max: most, value: row.alerts, "aria-hidden": "true" });
+    const query = new URLSearchParams({ ...state(), country: row.country });
+    return el("li", {}, el("a", { href: `?${query}` }, row.country), el("span", { class: "n" }, whole.format(row.alerts)), bar);
+  })));
+}

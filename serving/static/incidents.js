@@ -1,0 +1,171 @@
+/* The list of incidents. It moves as they do: rows are kept by id, and a newer form of one takes its place. */
+
+import { ask } from "./api.js";
+import { $, capital, placeOf, whole, words } from "./dom.js";
+import { Item } from "./incident_item.js";
+import { keep, state } from "./state.js";
+
+const PAGE = 200;
+const MOST_SHOWN = 150;
+const RANK = { critical: 3, high: 2, moderate: 1 };
+const SLIDE = { duration: 260, easing: "cubic-bezier(.2,.7,.2,1)" };
+
+export class Incidents {
+  #rows = new Map();
+  #items = new Map();
+  #touched = null; // ids that events brought while a load is under way: they are newer than what it brings
+  #next = null;
+  #waiting = false;
+  #loads = 0;
+
+  /* `changed(rows)` after each drawing; `picked(row)` when somebody opens one. */
+  constructor({ changed, picked }) {
+    this.list = $("incidents");
+    this.changed = changed;
+    this.picked = picked;
+    $("incidents-more").addEventListener("click", () => this.more());
+  }
+
+  /* All anew. Events go on meanwhile and win. */
+  async load() {
+    const load = ++this.#loads;
+    this.#touched = new Set();
+    const found = await ask("incidents", this.#query());
+    if (load !== this.#loads) return;
+    for (const id of [...this.#rows.keys()]) if (!this.#touched.has(id)) this.#rows.delete(id);
+    this.#take(found);
+    this.#touched = null;
+    const wanted = state().incident;
+    if (wanted && !this.#rows.has(wanted)) await this.#fetchOne(wanted);
+  }
+
+  async more() {
+    this.#touched = new Set();
+    this.#take(await ask("incidents", { ...this.#query(), cursor: this.#next }));
+    this.#touched = null;
+  }
+
+  /* The newest form of one, from the event stream. */
+  put(row) {
+    this.#touched?.add(row.incident_id);
+    if (!this.#rows.has(row.incident_id)) this.#announce(row);
+    this.#rows.set(row.incident_id, row);
+    this.draw();
+  }
+
+  open(id) {
+    this.#items.get(id)?.open();
+  }
+
+  /* Soon, and once for however many changes. */
+  draw() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const run = () => { this.#waiting = false; this.#draw(); };
+    if (document.hidden) setTimeout(run, 500);
+    else requestAnimationFrame(run);
+  }
+
+  #query() {
+    const { kind, severity, state: wanted, country } = state();
+    const known = ["open", "growing", "quiet", "resolved"].includes(wanted) ? wanted : "";
+    return { kind, severity, state: known, country, limit: PAGE };
+  }
+
+  #take(found) {
+    for (const row of found.incidents) if (!this.#touched.has(row.incident_id)) this.#rows.set(row.incident_id, row);
+    this.#next = found.next;
+    this.draw();
+  }
+
+  async #fetchOne(id) {
+    try {
+      this.put(await ask(`incidents/${encodeURIComponent(id)}`));
+      this.draw();
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
+  }
+
+  #isWanted(row) {
+    const wanted = state();
+    if (row.incident_id === wanted.incident) return true;
+    if (!wanted.state && row.state === "resolved") return false;
+    if (wanted.state && wanted.state !== "all" && row.state !== wanted.state) return false;
+    return ["kind", "severity", "country"].every((name) => !wanted[name] || row[name] === wanted[name]);
+  }
+
+  #draw() {
+    const worst = state().order !== "latest";
+    const order = (a, b) => (worst ? weight(b) - weight(a) : 0) || Date.parse(b.last) - Date.parse(a.last) || (a.incident_id < b.incident_id ? -1 : 1);
+    const rows = [...this.#rows.values()].filter((row) => this.#isWanted(row)).sort(order);
+    const shown = rows.slice(0, MOST_SHOWN);
+    const places = this.#places();
+    this.#forget(new Set(shown.map((row) => row.incident_id)));
+    this.#arrange(shown.map((row) => this.#item(row).node));
+    this.#slide(places);
+    $("incidents-count").textContent = whole.format(rows.length) + (this.#next ? "+" : "");
+    $("incidents-none").hidden = rows.length > 0;
+    $("incidents-none").textContent = this.#rows.size ? "None that the filters let through." : "All is quiet: no incident is known.";
+    $("incidents-more").hidden = !this.#next;
+    this.changed(shown);
+  }
+
+  #item(row) {
+    let item = this.#items.get(row.incident_id);
+    if (!item) {
+      item = new Item(row.incident_id, (isOpen) => this.#opened(row.incident_id, isOpen));
+      this.#items.set(row.incident_id, item);
+      if (state().incident === row.incident_id) queueMicrotask(() => item.open());
+    }
+    item.show(row);
+    return item;
+  }
+
+  #opened(id, isOpen) {
+    for (const [other, item] of this.#items) if (isOpen && other !== id) item.close();
+    if (isOpen || state().incident === id) keep({ incident: isOpen ? id : "" });
+    if (isOpen) this.picked(this.#rows.get(id));
+  }
+
+  #forget(wanted) {
+    for (const [id, item] of this.#items) if (!wanted.has(id)) { item.node.remove(); this.#items.delete(id); }
+  }
+
+  /* Moves the others around the one that somebody is in: a node that is moved loses the focus. */
+  #arrange(nodes) {
+    const held = document.activeElement?.closest?.("#incidents > li");
+    const pinned = nodes.includes(held) ? held : null;
+    if (pinned) {
+      const at = nodes.indexOf(pinned);
+      nodes.slice(0, at).forEach((node, index) => { if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] === pinned ? pinned : this.list.children[index]); });
+      nodes.slice(at + 1).forEach((node) => this.list.append(node));
+      return;
+    }
+    nodes.forEach((node, index) => { if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] ?? null); });
+  }
+
+  #places() {
+    return new Map([...this.list.children].map((node) => [node, node.offsetTop]));
+  }
+
+  #slide(places) {
+    if (document.hidden || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    for (const node of this.list.children) {
+      const before = places.get(node);
+      if (before === undefined && places.size) node.animate({ opacity: [0, 1] }, SLIDE);
+      else if (before !== undefined && before !== node.offsetTop) node.animate({ transform: [`translateY(${before - node.offsetTop}px)`, "none"] }, SLIDE);
+    }
+  }
+
+  #announce(row) {
+    if (this.#touched || row.severity === "moderate" || !this.#isWanted(row)) return;
+    $("announce").textContent = `New incident: ${capital(String(row.severity))} ${words(row.kind)}, ${placeOf(row)}`;
+  }
+}
+
+/* Worst first; what is over comes last, what somebody has taken up after what nobody has. */
+function weight(row) {
+  const over = row.state === "resolved" ? -100 : row.state === "quiet" ? -10 : 0;
+  return over + 2 * (RANK[row.severity] ?? 0) - (row.acknowledged_by ? 1 : 0);
+}

@@ -1,0 +1,63 @@
+/* Drones on the map. The server groups them for the view, so 100,000 of them are a few hundred circles. */
+
+import { ask } from "./api.js";
+import { colour, onTheme } from "./colours.js";
+import { droneLink, fine, throttled, whole } from "./dom.js";
+
+const L = window.L;
+
+/* {refresh}: asks for the drones of the view anew, at most every three seconds. `tell` with {count, low}. */
+export function showDrones(map, tell) {
+  map.createPane("drones").style.zIndex = 420;
+  const renderer = L.canvas({ pane: "drones", padding: 0.3, tolerance: 4 });
+  const layer = L.layerGroup().addTo(map);
+  let asked = null;
+  let shown = [];
+
+  async function load() {
+    asked?.abort();
+    asked = new AbortController();
+    try {
+      const found = await ask("drones/map", { bbox: box(map), zoom: Math.round(map.getZoom()) }, { signal: asked.signal });
+      draw(found.features);
+    } catch (error) {
+      if (error.name !== "AbortError") tell(null);
+    }
+  }
+
+  function draw(features) {
+    shown = features;
+    layer.clearLayers();
+    const [calm, low, ground] = ["--calm", "--moderate", "--ground"].map(colour);
+    for (const { geometry: { coordinates: [west, north] }, properties: found } of features) {
+      const one = found.count === 1;
+      const mark = L.circleMarker([north, west], {
+        renderer, pane: "drones", radius: one ? 2.6 : Math.min(3 + Math.sqrt(found.count) * 0.55, 17), weight: one ? 0 : 1,
+        color: ground, opacity: 0.7, fillColor: one && found.low ? low : calm, fillOpacity: one ? 0.95 : 0.5, bubblingMouseEvents: false,
+      });
+      mark.bindTooltip(() => says(found), { direction: "top", opacity: 1 });
+      mark.on("click", () => (one ? location.assign(droneLink(found.drone_id)) : map.setView([north, west], Math.min(map.getZoom() + 2, 14))));
+      layer.addLayer(mark);
+    }
+    tell(features.reduce((sum, { properties: { count, low: few } }) => ({ count: sum.count + count, low: sum.low + few }), { count: 0, low: 0 }));
+  }
+
+  const refresh = throttled(load, 3000);
+  map.on("moveend", load);
+  onTheme(() => draw(shown));
+  return { refresh, load };
+}
+
+function box(map) {
+  const bounds = map.getBounds().pad(0.1);
+  const within = (value, most) => Math.max(-most, Math.min(most, value)).toFixed(4);
+  return [within(bounds.getWest(), 180), within(bounds.getSouth(), 90), within(bounds.getEast(), 180), within(bounds.getNorth(), 90)].join(",");
+}
+
+/* A node, not a text: Leaflet would take a text for markup. */
+function says(found) {
+  const text = found.count === 1
+    ? `${found.drone_id} · battery ${found.battery === null || found.battery === undefined ? "unknown" : `${fine.format(found.battery)} %`}`
+    : `${whole.format(found.count)} drones · ${whole.format(found.low)} with low battery`;
+  return Object.assign(document.createElement("span"), { textContent: text });
+}

@@ -1,0 +1,59 @@
+/* Incidents on the map: a dot by severity, larger with more alerts, with a pulse while it grows. An alert is a ring that fades. */
+
+import { capital, placeOf, whole, words } from "./dom.js";
+
+const L = window.L;
+const RANK = { critical: 3, high: 2, moderate: 1 };
+
+/* {show(rows), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
+export function showIncidents(map, chosen) {
+  const marks = new Map();
+
+  function show(rows) {
+    const wanted = new Map(rows.filter(isPlaced).map((row) => [row.incident_id, row]));
+    for (const [id, mark] of marks) if (!wanted.has(id)) { mark.remove(); marks.delete(id); }
+    for (const [id, row] of wanted) {
+      const mark = marks.get(id) ?? add(id, row);
+      mark.setLatLng([row.latitude, row.longitude]);
+      mark.setZIndexOffset((RANK[row.severity] ?? 0) * 1000);
+      dress(mark.getElement(), row);
+      mark.setTooltipContent(Object.assign(document.createElement("span"), { textContent: says(row) }));
+    }
+  }
+
+  function add(id, row) {
+    const icon = L.divIcon({ className: "incident-mark", html: document.createElement("i"), iconSize: [28, 28] });
+    const mark = L.marker([row.latitude, row.longitude], { icon, keyboard: true, riseOnHover: true }).addTo(map);
+    mark.bindTooltip("", { direction: "top", offset: [0, -8], opacity: 1 });
+    mark.on("click", () => chosen(id));
+    marks.set(id, mark);
+    return mark;
+  }
+
+  function ring(alert) {
+    if (!isPlaced(alert) || document.hidden) return;
+    const icon = L.divIcon({ className: `alert-ring ${RANK[alert.severity] ? alert.severity : ""}`, html: document.createElement("i"), iconSize: [10, 10] });
+    const mark = L.marker([alert.latitude, alert.longitude], { icon, interactive: false, keyboard: false }).addTo(map);
+    setTimeout(() => mark.remove(), 2400);
+  }
+
+  function flyTo(row) {
+    if (!isPlaced(row) || map.getBounds().pad(-0.15).contains([row.latitude, row.longitude])) return;
+    map.panTo([row.latitude, row.longitude]);
+  }
+
+  return { show, ring, flyTo };
+}
+
+const isPlaced = (row) => typeof row.latitude === "number" && typeof row.longitude === "number";
+
+function dress(element, row) {
+  element.className = element.className.replace(/ (critical|high|moderate|growing|open|quiet|resolved|small|medium|large)\b/g, "");
+  const size = row.alerts >= 50 ? "large" : row.alerts >= 8 ? "medium" : "small";
+  element.classList.add(...[row.severity, row.state].filter((name) => /^[a-z]+$/.test(name)), size);
+  element.setAttribute("aria-label", says(row));
+}
+
+function says(row) {
+  return `${capital(String(row.severity))} ${words(row.kind)}, ${placeOf(row)}: ${whole.format(row.alerts)} ${row.alerts === 1 ? "alert" : "alerts"}, ${row.state}`;
+}

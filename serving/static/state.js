@@ -1,0 +1,48 @@
+/* The page's state is the address: a link shows what its sender saw. */
+
+const FORMS = ["filters", "range"];
+
+/* Every field of the page's forms, as the address has it. */
+export function state() {
+  return Object.fromEntries(new URLSearchParams(location.search));
+}
+
+/* Changes parts of the address; what is empty leaves it. */
+export function keep(changes) {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === "" || value === null || value === undefined) query.delete(name);
+    else query.set(name, value);
+  }
+  const text = query.toString();
+  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+}
+
+const fields = (form) => [...form.elements].filter((field) => field.name);
+
+/* Fills the forms from the address. */
+export function fill() {
+  const kept = state();
+  for (const form of FORMS.map((id) => document.forms[id])) {
+    for (const field of fields(form)) {
+      const wanted = kept[field.name] ?? "";
+      if (field instanceof HTMLSelectElement && wanted && ![...field.options].some((option) => option.value === wanted)) continue;
+      field.value = wanted;
+    }
+  }
+}
+
+/* Calls `changed` whenever the form says something else than the address. */
+export function bind(id, changed) {
+  const form = document.forms[id];
+  const take = () => {
+    keep(Object.fromEntries(fields(form).map((field) => [field.name, field.value.trim()])));
+    changed();
+  };
+  form.addEventListener("submit", (event) => { event.preventDefault(); take(); });
+  form.addEventListener("change", () => form.checkValidity() && take());
+  form.addEventListener("reset", () => setTimeout(() => {
+    for (const field of fields(form)) field.value = "";
+    take();
+  }));
+}

@@ -1,0 +1,42 @@
+/* The event stream, resumed without a gap or a double: the browser goes on after the last id by itself, and where the
+   server refused the stream (503, restarted behind a proxy) it is opened anew after the last id that was seen. */
+
+const LONGEST_PAUSE = 10_000;
+
+/* `handlers` by event name; `load` when everything must be read anew; `tell` with live, waiting. */
+export function listen(handlers, { load, tell }) {
+  const names = Object.keys(handlers);
+  let last = "";
+  let pause = 1000;
+  let source;
+
+  function open() {
+    const after = last ? `&after=${encodeURIComponent(last)}` : "";
+    source = new EventSource(`/api/v1/stream?events=${names.join(",")}${after}`);
+    source.onopen = () => {
+      pause = 1000;
+      tell("live");
+      if (!last) load(); // nothing to go on after: what happened meanwhile is in the lists
+    };
+    source.onerror = () => {
+      tell("waiting");
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(open, pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+    };
+    for (const name of names) {
+      source.addEventListener(name, (event) => {
+        last = event.lastEventId || last;
+        handlers[name](JSON.parse(event.data));
+      });
+    }
+    source.addEventListener("reset", (event) => {
+      last = event.lastEventId || last;
+      load();
+    });
+  }
+
+  open();
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+}
