@@ -108,7 +108,8 @@ class Airflow:
             "API__SECRET_KEY": keys["api"],
             "API_AUTH__JWT_SECRET": keys["jwt"],
             "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
-            "DATABASE__SQL_ALCHEMY_CONN": self.database or sqlite_url(self.home),
+            "DATABASE__SQL_ALCHEMY_CONN": sqlite_url(self.home),
+            **(_postgresql(self.database) if self.database else {}),
         }
         return {
             **{f"AIRFLOW__{name}": str(value) for name, value in values.items()},
@@ -156,6 +157,12 @@ _LEAN: Final = {
 def sqlite_url(home: Path) -> str:
     """SQLite waits so many seconds for a lock before it says "database is locked"."""
     return f"sqlite:///{home / 'airflow.db'}?timeout=60"
+
+
+def _postgresql(url: str) -> dict[str, str]:
+    """One driver for both of Airflow's ways to ask, with threads and with asyncio; its own default is two drivers."""
+    url = f"postgresql+psycopg://{url.partition('://')[2]}"
+    return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
 
 
 def _airflow_setup(airflow: Airflow) -> list[Service]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,12 +39,12 @@ class AirflowApi:
         """Whether the DAG processor has found the DAG by now."""
         return self._call("GET", f"/api/v2/dags/{dag_id}").status_code == httpx.codes.OK
 
-    def trigger(self, dag_id: str) -> str:
-        """Unpauses the DAG and asks for a run now; the run's id."""
+    def trigger(self, dag_id: str, params: Mapping[str, Any] | None = None) -> str:
+        """Unpauses the DAG and asks for a run now, with these params; the run's id."""
         _checked(self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}))
         # An id of our own: where the answer to the first try is lost, the second finds the run there (409).
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
-        body = {"dag_run_id": run_id, "logical_date": None}
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params or {})}
         answer = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
         if answer.status_code != httpx.codes.CONFLICT:
             _checked(answer)
@@ -53,6 +53,11 @@ class AirflowApi:
     def state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
         return str(_checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"))["state"])
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """The log of a task, as the UI shows it: a line an event."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        return "\n".join(str(line.get("event", "")) for line in _checked(self._call("GET", path))["content"])
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         """The answer, unless it is still 5xx or none at all after TRIES."""

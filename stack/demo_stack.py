@@ -15,9 +15,9 @@ from stack import airflow, services
 from stack.airflow_api import AirflowApi
 from stack.demo_steps import Steps
 from stack.demo_watch import Places
+from stack.local import Stack
 from stack.service import Event, State
 from stack.settings import Settings
-from stack.supervisor import Supervisor
 
 DOCS: Final = "/openapi/swagger"
 
@@ -62,12 +62,12 @@ def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo
         steps.say(f"{event.service} {event.text}")
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    supervisor = Supervisor(services.of(settings), settings.home, told)
+    stack = Stack(settings, told=told)
     try:
         with steps.step("start", "Starting the stack"):
-            supervisor.start()
+            stack.start()
         yield Demo(settings)
     finally:
         with console.status("Stopping the stack") if console.is_terminal else nullcontext():
-            supervisor.stop()
+            stack.stop()
         signal.signal(signal.SIGTERM, before)

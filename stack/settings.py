@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
     airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
     airflow_database: SecretStr | None = Field(
-        None, description="database of Airflow, postgresql+psycopg2://…; unset: SQLite in the home"
+        None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in the home"
     )
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
     timezone: str = Field("UTC", description="the officers' time zone, whole hours from UTC: days of nightly reports")

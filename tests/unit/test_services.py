@@ -99,9 +99,12 @@ def test_airflow_runs_ours_alone_and_on_loopback(tmp_path: Path) -> None:
 
 
 def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
-    found = load(tmp_path, airflow_database="postgresql+psycopg2://me:hunter2@db/airflow")
-    url = services.airflow_of(found).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    assert url == "postgresql+psycopg2://me:hunter2@db/airflow"
+    for scheme in ("postgresql", "postgres", "postgresql+psycopg2"):
+        found = load(tmp_path, airflow_database=f"{scheme}://me:hunter2@db/airflow?sslmode=require")
+        environment = services.airflow_of(found).environment()
+        url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        assert url == "postgresql+psycopg://me:hunter2@db/airflow?sslmode=require"
+        assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == url
 
 
 def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
