@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -15,9 +16,13 @@ TRIES: Final = 5
 FIRST_PAUSE: Final = 1.0
 
 
-def tell(url: str, title: str, text: str, link: str, now: datetime) -> None:
+def message(title: str, text: str, link: str, now: datetime) -> Embed:
+    """What they read. The texts are shown as they are, and mention nobody."""
+    return Embed(title=plain(title, TITLE), description=plain(text, DESCRIPTION), colour=COLOUR, at=now, url=link)
+
+
+def tell(url: str, embed: Embed, sleep: Callable[[float], None] = time.sleep) -> None:
     """Posts the message; tries again while that may help. Raises DiscordError, which never names the URL."""
-    embed = Embed(title=plain(title, TITLE), description=plain(text, DESCRIPTION), colour=COLOUR, at=now, url=link)
     webhook = Webhook(url)
     try:
         for attempt in range(TRIES):
@@ -26,7 +31,7 @@ def tell(url: str, title: str, text: str, link: str, now: datetime) -> None:
             except DiscordError as error:
                 if not error.recoverable or attempt == TRIES - 1:
                     raise
-                time.sleep(error.retry_after or FIRST_PAUSE * 2**attempt)
+                sleep(error.retry_after or FIRST_PAUSE * 2**attempt)
             else:
                 return
     finally:

@@ -51,5 +51,5 @@ def tell_operators(
     if webhook is None:
         typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was told")
         return
-    operators.tell(webhook, title, text, link, datetime.now(UTC))
+    operators.tell(webhook, operators.message(title, text, link, datetime.now(UTC)))
     typer.echo("the operators are told")
