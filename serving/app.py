@@ -10,7 +10,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from serving import caching, headers, limits, pages, problems
-from serving.api import actions, alerts, drones, health, incidents, silences, statistics, stream
+from serving.api import actions, alerts, days, drones, health, incidents, reports, silences, statistics, stream
 from serving.config import Config
 from serving.json import default
 from serving.services import Services, connect
@@ -53,7 +53,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     headers.register(app)
     limits.register(app, config)
     caching.register(app)
-    for resource in (statistics, alerts, incidents, drones, actions, silences, stream, health):
+    for resource in (statistics, alerts, incidents, drones, reports, days, actions, silences, stream, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     return app

@@ -20,6 +20,7 @@ class Config:
 
     mongo_uri: str = field(repr=False)
     kafka_bootstrap: str | None = None
+    lake: str | None = None  # where single reports are read from
     actions_topic: str = topics.OPERATOR_ACTIONS
     tokens: Mapping[str, Role] = field(default_factory=dict, repr=False)
     max_age: float = 0.2  # seconds for which figures that were read are new enough

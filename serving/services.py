@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from serving.config import MONGO_TIMEOUT_MS, Config
+from serving.drones import Drones
 from serving.merge import Merge
 from serving.operators import Desk
 from serving.stream import Hub
@@ -21,6 +22,7 @@ class Services:
     config: Config
     database: Database[dict[str, Any]]
     merge: Merge
+    drones: Drones
     hub: Hub
     desk: Desk
 
@@ -45,6 +47,7 @@ def connect(config: Config) -> Services:
         config,
         database,
         Merge(database, config.max_age),
+        Drones(database),
         Hub(database, config.stream_clients),
         Desk(config.kafka_bootstrap, config.actions_topic),
     )

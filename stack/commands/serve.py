@@ -23,6 +23,10 @@ def register(app: typer.Typer) -> None:
         except ValueError as error:
             raise BadSettings(f"PEACEWATCH_API_TOKENS: {error}") from None
         config = Config(
-            mongo_uri=wanted.mongo, kafka_bootstrap=wanted.bootstrap, tokens=tokens, public_url=wanted.web_url
+            mongo_uri=wanted.mongo,
+            kafka_bootstrap=wanted.bootstrap,
+            lake=wanted.lake_location,
+            tokens=tokens,
+            public_url=wanted.web_url,
         )
         serve_web(config, wanted.host, wanted.web_port)

@@ -1,0 +1,156 @@
+"""Drones: their last state, as a list and for the map."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import pyarrow.compute as pc
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field, StringConstraints
+from werkzeug.exceptions import NotFound
+
+from fleet.errors import BadInput
+from serving import clusters
+from serving.api import PREFIX, answers
+from serving.api.models import Query, Text
+from serving.clusters import Box
+from serving.drones import Fleet, shown
+from serving.paging import MAX_PAGE
+from serving.services import Services
+from serving.tables import TABLE, Format, table
+
+Document = dict[str, Any]
+_NUMBER = r"-?\d{1,3}(\.\d{1,10})?"
+BoxText = Annotated[str, StringConstraints(pattern=rf"^{_NUMBER}(,{_NUMBER}){{3}}$")]
+
+
+class DroneRow(BaseModel):
+    """A drone's last report. `country` and `city` are text of anybody."""
+
+    drone_id: str
+    reported_at: datetime
+    latitude: float
+    longitude: float
+    battery: float = Field(description="percent")
+    low: bool
+    country: str
+    city: str
+    worst_score: int | None = Field(description="lowest peace score it saw; null: nobody was seen")
+    alert: bool
+
+
+class DroneList(BaseModel):
+    """A page of drones, by id."""
+
+    model_config = TABLE
+
+    drones: list[DroneRow]
+    next: str | None = Field(description="`after` of the next page; null: this is the last")
+    total: int = Field(description="drones that the filters let through")
+    low: int = Field(description="of those, low on battery")
+    version: int
+    as_of: datetime | None = Field(description="time of the fleet's newest report")
+
+
+class Feature(BaseModel):
+    """A GeoJSON feature."""
+
+    type: str
+    geometry: dict[str, Any]
+    properties: dict[str, Any]
+
+
+class Features(BaseModel):
+    """GeoJSON (RFC 7946)."""
+
+    type: str
+    features: list[Feature]
+    as_of: datetime | None
+
+
+class DronesQuery(Query):
+    """Which drones."""
+
+    q: Text | None = Field(None, description="ids that start so")
+    country: Text | None = None
+    city: Text | None = None
+    low: bool | None = Field(None, description="whether the battery is below the threshold")
+    silent: int | None = Field(None, ge=1, le=100_000, description="minutes without a report, by the fleet's newest")
+    bbox: BoxText | None = Field(None, description="west,south,east,north in degrees")
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    after: Text | None = Field(None, description="`next` of the page before")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
+class MapQuery(Query):
+    """A view of the map."""
+
+    bbox: BoxText = Field("-180,-90,180,90", description="west,south,east,north in degrees")
+    zoom: int = Field(2, ge=0, le=20)
+    country: Text | None = None
+    low: bool | None = None
+
+
+class DronePath(BaseModel):
+    drone_id: Text
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/drones`."""
+    api = APIBlueprint("drones", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")])
+
+    @api.get("/drones", summary="Drones by id", responses=answers(DroneList))
+    def drones(query: DronesQuery) -> Response:
+        found = _filtered(services.drones.fleet(), query)
+        total, low = found.rows.num_rows, int(found.low.sum())
+        if query.after:
+            found = found.where(pc.greater(found.rows["drone_id"], query.after))
+        rows = shown(found.rows.slice(0, query.limit))
+        following = rows[-1]["drone_id"] if found.rows.num_rows > query.limit else None
+        answer = {"drones": rows, "next": following, "total": total, "low": low}
+        answer |= {"version": services.merge.served().version, "as_of": found.as_of}
+        return table(answer, rows, query.format)
+
+    @api.get("/drones/map", summary="Drones of a view of the map, as GeoJSON", responses=answers(Features))
+    def drones_map(query: MapQuery) -> Document:
+        fleet = clusters.inside(services.drones.fleet(), box(query.bbox))
+        if query.country:
+            fleet = fleet.where(pc.equal(fleet.rows["country"], query.country))
+        if query.low is not None:
+            fleet = fleet.where(fleet.low == query.low)
+        return {"type": "FeatureCollection", "features": clusters.features(fleet, query.zoom), "as_of": fleet.as_of}
+
+    @api.get("/drones/<path:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
+    def drone(path: DronePath) -> Document:
+        found = services.drones.fleet().one(path.drone_id)
+        if found is None:
+            raise NotFound("there is no such drone")
+        return found
+
+    return api
+
+
+def box(text: str) -> Box:
+    """West, south, east, north. Raises BadInput for a box that is none."""
+    west, south, east, north = (float(part) for part in text.split(","))
+    if not -90 <= south <= north <= 90:
+        raise BadInput("bbox", "south and north are degrees from -90 to 90, south first")
+    if not (-540 <= west <= 540 and -540 <= east <= 540):
+        raise BadInput("bbox", "west and east are degrees from -540 to 540")
+    return west, south, east, north
+
+
+def _filtered(fleet: Fleet, query: DronesQuery) -> Fleet:
+    if query.q:
+        fleet = fleet.where(pc.starts_with(fleet.rows["drone_id"], query.q))
+    for name in ("country", "city"):
+        if getattr(query, name):
+            fleet = fleet.where(pc.equal(fleet.rows[name], getattr(query, name)))
+    if query.low is not None:
+        fleet = fleet.where(fleet.low == query.low)
+    if query.silent and fleet.as_of:
+        fleet = fleet.where(fleet.times <= fleet.as_of.timestamp() * 1000 - query.silent * 60_000)
+    return clusters.inside(fleet, box(query.bbox)) if query.bbox else fleet

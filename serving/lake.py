@@ -1,0 +1,60 @@
+"""Single reports of a day, straight from the lake: for looking at one drone or one place, never for figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from fleet.errors import ServiceUnavailable
+
+COLUMNS: Final = (
+    *("report_id", "drone_id", "reported_at", "latitude", "longitude", "battery"),
+    *("country", "city", "worst_score", "alert", "message"),
+)
+
+TABLE: Final = "reports"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows of COLUMNS in order of time, and the version of the table they were read at; -1: there is no table yet."""
+
+    rows: list[dict[str, Any]]
+    version: int
+
+
+def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> Found:
+    """At most `most` reports of the UTC day with the values of `wanted` (column to text), the latest ones.
+
+    Reads the files of the day only; of files that compaction sorted by drone only the part of a drone.
+    Raises ServiceUnavailable when the lake cannot be read.
+    """
+    if lake is None:
+        raise ServiceUnavailable("this server was started without a lake to read single reports from")
+    try:
+        table = DeltaTable(f"{lake}/{TABLE}")
+        files = table.file_uris(file_pruning_predicate=[("date", "=", day.isoformat())])
+        if not files:
+            return Found([], table.version())
+        rows = ds.dataset(files, format="parquet").to_table(columns=list(COLUMNS), filter=_filter(wanted))
+        rows = rows.sort_by([("reported_at", "ascending"), ("report_id", "ascending")])
+        return Found(rows.slice(max(0, rows.num_rows - most)).to_pylist(), table.version())
+    except TableNotFoundError:
+        return Found([], -1)
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from error
+
+
+def _filter(wanted: dict[str, str]) -> Any:
+    conditions = [pc.field(column) == text for column, text in wanted.items()]
+    whole = conditions[0]
+    for condition in conditions[1:]:
+        whole = whole & condition
+    return whole
