@@ -100,6 +100,8 @@ class Round:
 
             def fresh() -> bool:
                 answer = client.get("averages")
+                if answer.is_client_error:  # waiting does not help
+                    raise ServiceUnavailable(f"it answers {answer.status_code}: {answer.text[:300]}")
                 return answer.is_success and int(answer.json()["version"]) >= version
 
             steps.until(fresh, ANSWER_SECONDS)
