@@ -168,10 +168,11 @@ def _postgresql(url: str) -> dict[str, str]:
 def _airflow_setup(airflow: Airflow) -> list[Service]:
     from stack.airflow_setup import is_due  # noqa: PLC0415
 
-    if not is_due(airflow.home, airflow.database):
+    environment = airflow.environment()
+    if not is_due(airflow.home, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
         return []
     program = [sys.executable, "-P", "-m", "stack.airflow_setup", str(airflow.home)]
-    return [Service("airflow-setup", lambda: program, env=airflow.environment(), once=True, seconds=START_SECONDS)]
+    return [Service("airflow-setup", lambda: program, env=environment, once=True, seconds=START_SECONDS)]
 
 
 def _command(*arguments: str) -> list[str]:

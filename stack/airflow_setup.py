@@ -20,39 +20,42 @@ _DONE: Final = "setup.json"
 _POOL: Final = ("spark", "1", "Spark jobs, one at a time: each takes the whole machine")
 
 
-def is_due(home: Path, database: str | None) -> bool:
-    """Whether the database in `home`, or the outside one, was not yet set up by this version of Airflow."""
+def is_due(home: Path, url: str) -> bool:
+    """Whether the database at `url` was not yet set up by this version of Airflow."""
     try:
         done = json.loads((home / _DONE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return True
-    return bool(done != _wanted(database)) or (database is None and not (home / "airflow.db").exists())
+    return bool(done != _wanted(url)) or (url.startswith("sqlite:") and not (home / "airflow.db").exists())
 
 
 def main() -> int:
     home = Path(sys.argv[1])
     home.mkdir(parents=True, exist_ok=True)
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    database = None if url.startswith("sqlite:") else url
-    if database is None:
+    if url.startswith("sqlite:"):
         # Readers and the one writer do not block each other; the file remembers.
         with closing(sqlite3.connect(home / "airflow.db")) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-    code = subprocess.run([sys.executable, "-P", "-m", "airflow", "db", "migrate"], check=False).returncode
+    code = _airflow("db", "migrate") or _airflow("pools", "set", *_POOL)
     if code == 0:
-        write_done(home, database)
+        write_done(home, url)
     return code
 
 
-def write_done(home: Path, database: str | None) -> None:
-    """Says that `database` is set up now."""
+def _airflow(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-P", "-m", "airflow", *arguments], check=False).returncode  # noqa: S603
+
+
+def write_done(home: Path, url: str) -> None:
+    """Says that the database at `url` is set up now."""
     (home / _DONE).touch(mode=0o600)
-    (home / _DONE).write_text(json.dumps(_wanted(database)), encoding="utf-8")
+    (home / _DONE).write_text(json.dumps(_wanted(url)), encoding="utf-8")
 
 
-def _wanted(database: str | None) -> dict[str, str]:
+def _wanted(url: str) -> dict[str, str]:
     # A hash: the URL may hold a password.
-    hashed = hashlib.sha256((database or "").encode()).hexdigest()
+    hashed = hashlib.sha256(url.encode()).hexdigest()
     return {"airflow": version("apache-airflow"), "database": hashed, "pool": " ".join(_POOL)}
 
 

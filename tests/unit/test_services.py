@@ -108,14 +108,17 @@ def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
 
 
 def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
+    sqlite, postgresql = "sqlite:///airflow.db", "postgresql+psycopg://me:hunter2@db/airflow"
     (tmp_path / "airflow.db").touch()
-    assert airflow_setup.is_due(tmp_path, None)
-    airflow_setup.write_done(tmp_path, None)
-    assert not airflow_setup.is_due(tmp_path, None)
-    assert airflow_setup.is_due(tmp_path, "postgresql://me:hunter2@db/airflow")
-    assert "hunter2" not in (tmp_path / "setup.json").read_text()
+    assert airflow_setup.is_due(tmp_path, sqlite)
+    airflow_setup.write_done(tmp_path, sqlite)
+    assert not airflow_setup.is_due(tmp_path, sqlite)
+    assert airflow_setup.is_due(tmp_path, postgresql)
     (tmp_path / "airflow.db").unlink()
-    assert airflow_setup.is_due(tmp_path, None)
+    assert airflow_setup.is_due(tmp_path, sqlite)
+    airflow_setup.write_done(tmp_path, postgresql)
+    assert not airflow_setup.is_due(tmp_path, postgresql)
+    assert "hunter2" not in (tmp_path / "setup.json").read_text()
 
 
 def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
