@@ -76,7 +76,7 @@ class Snapshot:
                     pyarrow.parquet.read_table(path, columns=columns, filesystem=self.store, partitioning=None)
                 )
             except (OSError, pa.ArrowInvalid) as error:
-                raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {_sentence(error)}") from None
+                raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
         return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
 
     def commits(self, after: int) -> Iterator[Commit]:
@@ -95,17 +95,18 @@ class Snapshot:
 
 
 def pin(lake: str, version: int | None = None) -> Snapshot:
-    """The table of reports below `lake`, at its newest version or at `version`.
+    """The table of reports below `lake`, at its newest version or at `version`; raises as `open_table` does."""
+    return of_table(open_table(lake, version))
 
-    Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read.
-    """
+
+def open_table(lake: str, version: int | None = None) -> DeltaTable:
+    """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read."""
     try:
-        table = DeltaTable(f"{lake}/{TABLE}", version=version)
+        return DeltaTable(f"{lake}/{TABLE}", version=version)
     except TableNotFoundError:
         raise NothingLanded(f"there is no lake at {lake}: nothing has landed yet") from None
     except (DeltaError, OSError) as error:
-        raise ServiceUnavailable(f"the lake at {lake} cannot be read: {_sentence(error)}") from None
-    return of_table(table)
+        raise ServiceUnavailable(f"the lake at {lake} cannot be read: {sentence(error)}") from None
 
 
 def of_table(table: DeltaTable) -> Snapshot:
@@ -156,5 +157,6 @@ def _hour_of(values: Mapping[str, str]) -> int:
     return event_hour(date.fromisoformat(values["date"]), int(values["hour"]))
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """The error's text as one line of at most 300 characters."""
     return " ".join(str(error).split())[:300]

@@ -1,4 +1,4 @@
-"""Commands: aggregate, compact."""
+"""Commands: aggregate, compact, vacuum."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ import typer
 if TYPE_CHECKING:
     from batch_layer.engine import Engine
     from batch_layer.hours import Outcome, Progress
+    from batch_layer.snapshot import Snapshot
     from stack.settings import Settings
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour: 2026-11-24T08")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last UTC date or hour, inclusive")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="compute everything again, needed or not")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+Retention = Annotated[int, typer.Option("--hours", min=1, help="keep what any version of these last hours needs")]
 
 
 class View(StrEnum):
@@ -34,6 +38,8 @@ Views = Annotated[View, typer.Option("--views", help="drones reads whole days, s
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command()(aggregate)
+    app.command()(compact)
+    app.command()(vacuum)
 
 
 def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
@@ -53,6 +59,55 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
             with _progress("drone days") as progress:
                 job = hours.Job(documents, loaded.lake_location, start, progress)
                 typer.echo(_told("drone days", drones.run(job, wanted, rebuild=rebuild)))
+
+
+def compact(dry_run: DryRun = False) -> None:
+    """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
+    from time import time
+
+    from batch_layer import compact as compaction
+    from batch_layer import snapshot
+    from stack import logs, settings
+
+    logs.configure("compact")
+    lake = settings.load().lake_location
+    pinned = snapshot.pin(lake)
+    planned = compaction.groups(pinned, int(time()) // 3600)
+    typer.echo(f"{_lake_size(pinned)}; {sum(len(group.files) for group in planned)} files to join in {len(planned)}")
+    if dry_run or not planned:
+        return
+    with _progress("files") as progress:
+        finished = 0
+
+        def step(done: compaction.Done) -> None:
+            nonlocal finished
+            finished += 1
+            progress(finished, len(planned))
+            if done.reason:
+                typer.echo(f"left alone, {done.reason}", err=True)
+
+        compaction.run(lake, planned, step)
+    typer.echo(_lake_size(snapshot.pin(lake)))
+
+
+def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
+    """Delete files that no reader needs any more; never those of the published version or later ones."""
+    from datetime import timedelta
+
+    from batch_layer import database
+    from batch_layer import vacuum as cleaning
+    from stack import logs, settings
+
+    logs.configure("vacuum")
+    loaded = settings.load()
+    with database.connect(loaded.mongo) as documents:
+        gone = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    typer.echo(f"{len(gone)} files {'would be deleted' if dry_run else 'deleted'}")
+
+
+def _lake_size(pinned: Snapshot) -> str:
+    files = [file for each in pinned.hours.values() for file in each]
+    return f"version {pinned.version}: {len(files)} files, {sum(file.size for file in files) / 1e6:,.1f} MB"
 
 
 def _spark(loaded: Settings) -> AbstractContextManager[Engine]:

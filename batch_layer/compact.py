@@ -1,0 +1,165 @@
+"""Fewer and larger files, safe beside landers and readers: a compaction changes no row, so it touches no hour.
+
+Open hours (reports still arrive) have their small files joined as they are, often and cheaply: a commit's cost and a
+reader's start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and
+time: a drone's rows lie together, and compress better.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction, RemoveAction
+
+from batch_layer.ranges import day_of
+from batch_layer.snapshot import File, Snapshot, of_table, open_table, sentence
+from fleet.errors import ServiceUnavailable
+from fleet.landed import PARTITION_BY, SCHEMA
+
+TARGET: Final = 256 * 1024 * 1024
+OPEN_FILES: Final = 8
+"""An open hour with so many files below SMALL has them joined: at a commit in 5 s, every 40 s of reports."""
+SMALL: Final = 32 * 1024 * 1024
+CLOSED_AFTER_HOURS: Final = 2
+"""An hour that ended so long ago is closed; a report that is later still makes a small file, which is joined again."""
+SORTED: Final = "sorted-"
+"""The names of files that are sorted by drone and time begin so."""
+
+_COLUMNS: Final = [name for name in SCHEMA.names if name not in PARTITION_BY]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one event hour that become one; sorted by drone and time when the hour is closed."""
+
+    event_hour: int
+    files: tuple[File, ...]
+    closed: bool
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a group: `size` bytes of the new file in `version`, or the `reason` why it was left alone."""
+
+    group: Group
+    size: int = 0
+    version: int = -1
+    reason: str = ""
+
+
+def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Group]:
+    """What there is to do at a snapshot when it is event hour `this_hour`; hours in order, oldest first."""
+    found = []
+    for hour, files in snapshot.hours.items():
+        closed = hour < this_hour - CLOSED_AFTER_HOURS
+        chosen = [file for file in files if (_unfinished(file, target) if closed else file.size < SMALL)]
+        if not closed and len(chosen) < OPEN_FILES:
+            continue
+        for bin_ in _bins(chosen, target):
+            if len(bin_) > 1 or (closed and not _is_sorted(bin_[0])):
+                found.append(Group(hour, tuple(bin_), closed))
+    return found
+
+
+def run(lake: str, planned: Sequence[Group], on_done: Callable[[Done], None] = lambda _done: None) -> list[Done]:
+    """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
+
+    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done.
+    """
+    table = open_table(lake)
+    done = []
+    for group in planned:
+        done.append(_compact(table, of_table(table), group))
+        on_done(done[-1])
+    return done
+
+
+def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
+    there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
+    if not there.issuperset(file.path for file in group.files):
+        return Done(group, reason="its files are gone: somebody else has compacted them")
+    rows = snapshot.rows([file.path for file in group.files], _COLUMNS)
+    if group.closed:
+        rows = rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka_offset", "ascending")])
+    try:
+        added = _write(table, group, rows)
+        table.create_write_transaction([added, *_removals(group)], "append", table.schema(), list(PARTITION_BY))
+    except CommitFailedError as error:
+        return Done(group, reason=f"somebody else has changed it: {sentence(error)}")
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+    table.update_incremental()
+    return Done(group, added.size, table.version())
+
+
+def _write(table: DeltaTable, group: Group, rows: pa.Table) -> AddAction:
+    day, hour = day_of(group.event_hour).isoformat(), group.event_hour % 24
+    name = f"{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
+    path = f"date={day}/hour={hour}/{name}"
+    # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 6 if group.closed else 1}
+    sink = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(rows, sink, **options, row_group_size=1 << 20)
+    content = sink.getvalue()
+    handler: Any = DeltaStorageHandler(table.table_uri)._handler  # pyarrow's stream over it hands it no bytes
+    out = handler.open_output_stream(path, None)
+    out.write(content.to_pybytes())
+    out.close()
+    values = {"date": day, "hour": str(hour)}
+    return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=_stats(rows))
+
+
+def _stats(rows: pa.Table) -> str:
+    ranges = {name: pc.min_max(rows[name]).as_py() for name in ("kafka_partition", "kafka_offset")}
+    return json.dumps(
+        {
+            "numRecords": rows.num_rows,
+            "minValues": {name: found["min"] for name, found in ranges.items()},
+            "maxValues": {name: found["max"] for name, found in ranges.items()},
+            "nullCount": dict.fromkeys(ranges, 0),
+        }
+    )
+
+
+def _removals(group: Group) -> Iterator[RemoveAction]:
+    values: dict[str, str | None] = {"date": day_of(group.event_hour).isoformat(), "hour": str(group.event_hour % 24)}
+    now = int(time.time() * 1000)
+    for file in group.files:
+        yield RemoveAction(file.path, False, now, file.size, values)
+
+
+def _unfinished(file: File, target: int) -> bool:
+    return not _is_sorted(file) or file.size < target // 2
+
+
+def _is_sorted(file: File) -> bool:
+    return file.path.rpartition("/")[2].startswith(SORTED)
+
+
+def _bins(files: Sequence[File], target: int) -> Iterator[list[File]]:
+    """The files in order, in bins of at most `target` bytes; a larger file is alone."""
+    bin_: list[File] = []
+    size = 0
+    for file in files:
+        if bin_ and size + file.size > target:
+            yield bin_
+            bin_, size = [], 0
+        bin_.append(file)
+        size += file.size
+    if bin_:
+        yield bin_

@@ -1,0 +1,41 @@
+"""Files that no reader needs any more are deleted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final
+
+from deltalake.exceptions import DeltaError
+
+from batch_layer import runs
+from batch_layer.database import Documents
+from batch_layer.snapshot import LogGone, of_table, open_table, sentence
+from fleet.errors import ServiceUnavailable
+
+RETENTION: Final = timedelta(hours=24)
+"""Longer than the longest reader: a rebuild of a month takes hours, a lander's file waits seconds for its commit."""
+
+
+def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
+    """The paths of files deleted, or to delete: those that no version needs since `retention` ago.
+
+    Never past the published version: what the base version and any later one name stays, so that live documents can be
+    made again from their commits' own files. Nothing goes while nothing is published. Raises ServiceUnavailable.
+    """
+    base = runs.base_version(database)
+    table = open_table(lake)
+    if base == runs.NO_BASE or base > table.version():
+        return []
+    try:
+        published_at = of_table(table).commit(base).committed_at
+    except LogGone:
+        return []  # so old a base that its time is not known: nothing is surely older
+    keep = max(retention, datetime.now(UTC) - published_at)
+    try:
+        # Whole hours, rounded up; what was removed in the base's own hour stays for the next time.
+        return sorted(
+            table.vacuum(ceil(keep / timedelta(hours=1)), dry_run, enforce_retention_duration=False, full=True)
+        )
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be cleaned: {sentence(error)}") from None

@@ -1,0 +1,101 @@
+"""Compaction and vacuum of a real Delta table: no row changes, and nothing that a reader needs goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from deltalake import DeltaTable
+
+from batch_layer import compact, hours, live, runs, snapshot, vacuum
+from batch_layer.database import Documents
+from tests import lakes
+
+FIRST_HOUR = int(lakes.START.timestamp()) // 3600
+LONG_AFTER = FIRST_HOUR + 100
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Two hours in ten commits."""
+    lakes.make(tmp_path)
+    for number in range(10):
+        lakes.land(tmp_path, lakes.some_rows(30, seed=number, hours=2, first=number * 30))
+    return tmp_path
+
+
+def rows_of(lake: Path, version: int | None = None) -> pa.Table:
+    return lakes.everything(lake, version).sort_by("report_id")
+
+
+def run(lake: Path, this_hour: int) -> list[compact.Done]:
+    return compact.run(str(lake), compact.groups(snapshot.pin(str(lake)), this_hour))
+
+
+def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None:
+    before = rows_of(lake)
+    done = run(lake, LONG_AFTER)
+    pinned = snapshot.pin(str(lake))
+    assert [(len(each.group.files), each.reason) for each in done] == [(10, ""), (10, "")]
+    assert [len(files) for files in pinned.hours.values()] == [1, 1]
+    assert rows_of(lake).equals(before)
+    for uri in pinned.uris(pinned.hours):
+        rows = pyarrow.parquet.read_table(uri, partitioning=None)
+        assert rows.equals(rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending")]))
+    assert run(lake, LONG_AFTER) == [], "nothing is left to do"
+
+
+def test_a_compaction_touches_no_hour_and_its_live_document_is_empty(lake: Path) -> None:
+    newest = DeltaTable(lake / "reports").version()
+    run(lake, LONG_AFTER)
+    pinned = snapshot.pin(str(lake))
+    commits = list(pinned.commits(newest))
+    assert [(set(commit.touched), commit.added) for commit in commits] == [(set(), ()), (set(), ())]
+    assert live.document(pinned, commits[0])["cells"]["country"] == []
+
+
+def test_open_hours_are_joined_only_when_they_have_many_files(lake: Path) -> None:
+    before = rows_of(lake)
+    assert [len(each.group.files) for each in run(lake, FIRST_HOUR)] == [10, 10]
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
+    assert run(lake, FIRST_HOUR) == [], "two files each are few"
+    assert rows_of(lake).num_rows == before.num_rows + 5
+    assert [len(each.group.files) for each in run(lake, LONG_AFTER)] == [2, 2], "closed by now, so sorted"
+
+
+def test_files_are_joined_up_to_the_target(lake: Path) -> None:
+    pinned = snapshot.pin(str(lake))
+    target = sum(file.size for file in pinned.hours[FIRST_HOUR]) // 2
+    assert all(group.size <= target for group in compact.groups(pinned, LONG_AFTER, target))
+    assert sum(len(group.files) for group in compact.groups(pinned, LONG_AFTER, target)) == 20
+
+
+def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> None:
+    planned = compact.groups(snapshot.pin(str(lake)), LONG_AFTER)
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
+    before = rows_of(lake)
+    assert [done.reason for done in compact.run(str(lake), planned)] == ["", ""]
+    assert ["gone" in done.reason for done in compact.run(str(lake), planned)] == [True, True]
+    assert rows_of(lake).equals(before)
+
+
+def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: Documents) -> None:
+    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    run(lake, LONG_AFTER)
+    assert vacuum.run(mongo_database, str(lake), timedelta(0), dry_run=False) == [], "nothing is published yet"
+    hours.run(job)
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
+    run(lake, LONG_AFTER)
+    gone = vacuum.run(mongo_database, str(lake), timedelta(0), dry_run=True)
+    assert len(list((lake / "reports").rglob("*.parquet"))) > 4
+    assert vacuum.run(mongo_database, str(lake), timedelta(0), dry_run=False) == gone
+    base = runs.base_version(mongo_database)
+    pinned = snapshot.pin(str(lake))
+    for commit in pinned.commits(base):
+        live.document(pinned, commit)  # what commits after the base added can be read still
+    rows_of(lake, base)
+    assert hours.run(replace(job, grace=timedelta(0))).computed == 2
