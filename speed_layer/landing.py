@@ -45,6 +45,7 @@ class TopicRemade(PeacewatchError):
 class LandingConfig:
     """`lake`: a folder or `s3://…`. A batch is committed when it has `most_rows` or `most_bytes`, when its first
     message waits for `seconds`, or nothing came for `idle_seconds`; where nothing comes at all, each `quiet_seconds`.
+    Partitions of a process that is silent for `session_seconds` move.
     """
 
     bootstrap: str
@@ -57,6 +58,7 @@ class LandingConfig:
     seconds: float = 5.0
     idle_seconds: float = 1.0
     quiet_seconds: float = 60.0
+    session_seconds: float = 10.0
     most_rows: int = 200_000
     most_bytes: int = 64 * 1024 * 1024
     at_step: Step = lambda _step: None
@@ -90,7 +92,7 @@ class Session:
         self._last_at = self._committed_at = time.monotonic()
         self._lake = Lake(config.lake, config.at_step)
         with ExitStack() as opened:
-            self._admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","))
+            self._admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
             self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
@@ -220,7 +222,7 @@ def _consumer(config: LandingConfig) -> KafkaConsumer:
         isolation_level="read_committed",
         max_poll_records=landing_batch.CHUNK,
         max_partition_fetch_bytes=4 * 1024 * 1024,
-        session_timeout_ms=10_000,
+        session_timeout_ms=int(config.session_seconds * 1000),
     )
 
 

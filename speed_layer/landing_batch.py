@@ -15,6 +15,7 @@ from fleet.landed import SCHEMA
 from speed_layer import live_views
 from speed_layer.decoding import Decoded, Reject, rows
 from speed_layer.lake import Commit, Lake, Landed
+from speed_layer.last_states import States, newest
 from speed_layer.live_views import MOST_CELLS, Position, Waiting
 from speed_layer.rejects import Rejects
 
@@ -106,9 +107,12 @@ def _commit(
         lambda: rejects.send(bad),
         landed_through=dict(through),
         lost=lost,
+        rejected=dict(Counter(reject.reason for reject in bad)),
+        copies=sum(one.copies for one in group),
     )
     cells = HOURS.merge(one.cells for one in group)
-    waiting.put(live_views.document(done, cells), _positions(group, through, lost))  # step 5, by its own thread
+    # step 5, by its own thread
+    waiting.put(live_views.document(done, cells), _positions(group, through, lost), list(_states(group)))
     _report(done, group, bad, lost)
     return done
 
@@ -124,6 +128,15 @@ def _positions(
         one.source.key: Position(one.next_offset, _time(through.get(one.source.key)), lost.get(one.source.key))
         for one in group
     }
+
+
+def _states(group: Sequence[Chunk]) -> Iterator[States]:
+    by_source: dict[Source, list[Chunk]] = {}
+    for one in group:
+        by_source.setdefault(one.source, []).append(one)
+    for source, chunks in by_source.items():
+        table = newest(one.rows for one in chunks)
+        yield States(source.topic_id, source.partition, chunks[0].first, chunks[-1].next_offset, table)
 
 
 def _time(ms: int | None) -> datetime | None:

@@ -14,6 +14,7 @@ from structlog import get_logger
 from fleet.errors import ServiceUnavailable
 from speed_layer import forever
 from speed_layer.lake import Lake, Step
+from speed_layer.last_states import BLOCK_SECONDS, LastStates
 from speed_layer.live_views import LiveViews, Waiting
 
 log = get_logger()
@@ -48,13 +49,34 @@ class LiveThread:
             appname="peacewatch-landing",
         )
         with closing(client):
-            views = LiveViews(client.get_default_database("peacewatch"), Lake(self._location))
-            repaired_at = 0.0
+            database, lake = client.get_default_database("peacewatch"), Lake(self._location)
+            views, states = LiveViews(database, lake), LastStates(database, lake)
+            repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
             while not self._stop.is_set():
                 self._waiting.wait(REPAIR_SECONDS)
                 if views.write(self._waiting):
                     self._at_step("5")
-                if time.monotonic() - repaired_at >= REPAIR_SECONDS:
+                for more in self._waiting.take_states():
+                    states.add(more)
+                if repair.due():
                     views.repair()
-                    repaired_at = time.monotonic()
+                if blocks.due():
+                    states.write()
             views.write(self._waiting)
+            for more in self._waiting.take_states():
+                states.add(more)
+            states.write()
+
+
+class Every:
+    """Due at first, and then `seconds` after it was due."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._at = seconds, 0.0
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._at:
+            return False
+        self._at = now + self._seconds
+        return True

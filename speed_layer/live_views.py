@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from structlog import get_logger
 
 from fleet.cube import HOURS
 from speed_layer.lake import Commit, Lake
+from speed_layer.last_states import States
 
 log = get_logger()
 
@@ -53,11 +54,14 @@ class Waiting:
         self._something = threading.Event()
         self._documents: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
         self._positions: dict[str, Position] = {}
+        self._states: list[States] = []
 
-    def put(self, live: dict[str, Any], positions: Mapping[str, Position]) -> None:
+    def put(self, live: dict[str, Any], positions: Mapping[str, Position], states: Iterable[States] = ()) -> None:
         with self._lock:
             self._documents.append(live)
             self._positions.update(positions)
+            self._states += states
+            del self._states[:-MOST_WAITING]
         self._something.set()
 
     def wait(self, seconds: float) -> None:
@@ -75,6 +79,12 @@ class Waiting:
             self._documents.clear()
             self._positions = {}
             return documents, positions
+
+    def take_states(self) -> list[States]:
+        """The drones' states, in order. Those that are lost on the way are read from the lake again."""
+        with self._lock:
+            states, self._states = self._states, []
+            return states
 
 
 def document(commit: Commit, cells: pa.Table) -> dict[str, Any]:

@@ -112,12 +112,12 @@ def topic_id(bootstrap: str, topic: str) -> str:
         return str(admin.describe_topics([topic])[0]["topic_id"])
 
 
-def landed(lake: Path, columns: str = "*") -> list[tuple[Any, ...]]:
+def landed(lake: Path, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
     """Rows of the newest version, by DuckDB over exactly its files."""
     files = DeltaTable(lake / "reports").file_uris()
     if not files:
         return []
-    return duckdb.sql(f"select {columns} from read_parquet({files!r}, hive_partitioning = true)").fetchall()
+    return duckdb.sql(f"select {columns} from read_parquet({files!r}, hive_partitioning = true) {rest}").fetchall()
 
 
 def unlanded(bootstrap: str, topic: str, lake: Path) -> int:

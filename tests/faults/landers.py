@@ -37,7 +37,9 @@ class Landers:
         config = self.folder / f"lander-{len(self.children)}.json"
         named = {"bootstrap": self.bootstrap, "lake": str(self.lake), "mongo_uri": self.mongo_uri}
         topics = {"reports": self.reports, "rejected": self.rejected, "group": f"land-{self.reports}"}
-        config.write_text(json.dumps({**named, **topics, "seconds": 0.3, "idle_seconds": 0.1, **self.settings}))
+        config.write_text(
+            json.dumps({**named, **topics, "seconds": 0.3, "idle_seconds": 0.1, "session_seconds": 6, **self.settings})
+        )
         command = [sys.executable, "-m", "tests.faults.lander", str(config), *map(str, crash_at)]
         if shell:
             command = ["sh", "-c", f'{shell}; exec "$@"', "sh", *command]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from pymongo.database import Database
 
 from fleet import topics
 from fleet.cube import HOURS
+from speed_layer import rejects, rejects_file
+from speed_layer.last_states import unpack
 from tests.landing import (
     check_exactly_once,
     config,
@@ -20,6 +24,7 @@ from tests.landing import (
     report,
     running,
     send,
+    topic_id,
     unlanded,
     wait_for,
 )
@@ -56,3 +61,112 @@ def test_every_report_lands_once_and_is_seen_live(
     assert [one["_id"] for one in live] == list(range(table.version() + 1))
     told = HOURS.merge(HOURS.from_document(one["cells"]) for one in live)
     assert told.equals(HOURS.fold(table.to_pyarrow_table()))
+
+
+def test_two_processes_share_the_partitions(
+    kafka: str, topic: Topic, rejected: str, mongo_uri: str, mongo_database: Database[Any], tmp_path: Path
+) -> None:
+    reports = topic(partitions=4)
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, session_seconds=6.0)
+    with running(landing):
+        send(kafka, reports, (report(n) for n in range(1000)))
+        with running(landing):  # joins while the first is at work
+            for start in range(1000, 4000, 500):
+                send(kafka, reports, [*(report(n) for n in range(start, start + 500)), b"bad"])
+            wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+        send(kafka, reports, (report(n) for n in range(3900, 4500)))  # and has left
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+    check_exactly_once(kafka, reports, rejected, tmp_path)
+    assert len(landed(tmp_path, "report_id")) == 4500
+    states = [row for one in mongo_database["drone_blocks"].find() for row in unpack(one["block"]).to_pylist()]
+    wanted = landed(tmp_path, "drone_id, max(last_state)", "group by drone_id")
+    assert sorted((row["drone_id"], row["last_state"]) for row in states) == sorted(wanted)
+
+
+def test_a_partition_without_reports_is_known_to_be_landed(
+    kafka: str, topic: Topic, rejected: str, mongo_uri: str, tmp_path: Path
+) -> None:
+    reports = topic(partitions=2)
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, quiet_seconds=0.5)
+    before = time.time()
+    with running(landing):
+        send(kafka, reports, (report(n) for n in range(10)), partition=0)
+        keys = {f"{topic_id(kafka, reports)}/{partition}" for partition in (0, 1)}
+        wait_for(lambda: landed_through(tmp_path).keys() == keys, what="a word on both partitions")
+        first = landed_through(tmp_path)
+        wait_for(lambda: all(at > first[key] for key, at in landed_through(tmp_path).items()), what="time going on")
+    assert all(before - 3600 < at / 1000 < time.time() for at in landed_through(tmp_path).values())
+    assert len(landed(tmp_path, "report_id")) == 10
+
+
+def landed_through(lake: Path) -> dict[str, int]:
+    """The newest word of the commits on each partition."""
+    if not (lake / "reports" / "_delta_log").exists():
+        return {}
+    words = [commit.get("peacewatch.landed_through") for commit in DeltaTable(lake / "reports").history()]
+    found: dict[str, int] = {}
+    for word in reversed([json.loads(word) for word in words if word]):
+        found |= word
+    return found
+
+
+def test_rejects_are_listed_mended_and_replayed(
+    kafka: str, topic: Topic, rejected: str, mongo_uri: str, tmp_path: Path
+) -> None:
+    reports = topic(partitions=1)
+    landing = config(kafka, reports, rejected, tmp_path / "lake", mongo_uri)
+    broken = report(7, battery=101)
+    with running(landing):
+        send(kafka, reports, [broken, b"\xff\xfe", None])
+        wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
+    found = list(rejects.read(kafka, rejected))
+    assert [(one.headers["reason"], one.value) for one in found] == [
+        ("not a report", json.dumps(broken, ensure_ascii=False).encode()),
+        ("not json", b"\xff\xfe"),
+        ("empty", None),
+    ]
+    assert found[0].key == b"drone-7"
+    assert (
+        found[0].headers.items()
+        >= {
+            "topic": reports,
+            "topic_id": topic_id(kafka, reports),
+            "partition": "0",
+            "offset": "0",
+        }.items()
+    )
+    file = tmp_path / "mended.jsonl"
+    file.write_text("\n".join(rejects_file.line(one).replace("101", "99") for one in found), encoding="utf-8")
+    again = list(rejects_file.read(file))
+    assert [one.value for one in again[1:]] == [b"\xff\xfe", None], "what is no text comes through as it was"
+    assert rejects.replay(kafka, again[:1], reports) == 1
+    with running(landing):
+        wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
+    assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
+
+
+def test_odd_messages_cost_their_neighbours_nothing(
+    kafka: str, topic: Topic, rejected: str, mongo_uri: str, tmp_path: Path
+) -> None:
+    reports = topic(partitions=1)
+    limit = 1024 * 1024 - 200  # the broker counts the batch's own bytes, too
+    odd = [
+        b'{"x":' * 10_000 + b"1" + b"}" * 10_000,
+        report(1, message="x" * 1_000_000),
+        report(2, citizens=[{"name": f"c{n}", "peace_score": 10} for n in range(10_000)]),
+        b"x" * limit,
+        report(3, reported_at="2999-01-01T00:00:00Z"),
+        report(4, reported_at="1970-01-01T00:00:00Z"),
+        report(5, country=None, city=None),
+    ]
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, nearest=lambda _lat, _lon: ("Bonn", "Germany"))
+    with running(landing):
+        for number, one in enumerate(odd):
+            send(kafka, reports, [report(100 + number), one])
+        send(kafka, reports, [report(99)])
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+    check_exactly_once(kafka, reports, rejected, tmp_path)
+    assert sorted(landed(tmp_path, "report_id")) == sorted((f"r{n}",) for n in [1, 2, 4, 5, 99, *range(100, 107)])
+    assert landed(tmp_path, "city, country").count(("Bonn", "Germany")) == 1
+    reasons = [dict(record.headers)["reason"].decode() for record in messages(kafka, rejected)]
+    assert reasons == ["not json", "not json", "ahead of time"]

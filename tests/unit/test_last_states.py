@@ -1,0 +1,60 @@
+"""Newest wins, in any order and any grouping; blocks hold what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speed_layer.last_states import BUCKETS, STATE, bucket_of, newest, pack, unpack
+
+drones = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "drone_id": st.sampled_from("abc") | drones,
+            "last_state": st.integers(0, 2**62),
+            "latitude": st.floats(-90, 90),
+            "longitude": st.floats(-180, 180),
+            "country": drones,
+            "city": drones,
+            "alert": st.booleans(),
+            "worst_score": st.integers(0, 10),
+        }
+    ),
+    unique_by=lambda row: row["last_state"],
+    max_size=30,
+)
+
+
+def table(found: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(found, schema=STATE)
+
+
+def by_drone(found: pa.Table) -> dict[str, Any]:
+    listed = found.to_pylist()
+    assert len({row["drone_id"] for row in listed}) == len(listed)
+    return {row["drone_id"]: row for row in listed}
+
+
+@given(rows, st.integers(0, 30))
+def test_the_newest_of_each_drone_stays(found: list[dict[str, Any]], cut: int) -> None:
+    wanted: dict[str, Any] = {}
+    for row in sorted(found, key=lambda row: row["last_state"]):
+        wanted[row["drone_id"]] = row
+    assert by_drone(newest([table(found)])) == wanted
+    assert by_drone(newest([table(found[:cut]), newest([table(found[cut:])])])) == wanted
+
+
+@given(rows)
+def test_a_block_holds_its_table(found: list[dict[str, Any]]) -> None:
+    assert unpack(pack(table(found))).equals(table(found))
+
+
+@given(rows, st.integers(0, 5))
+def test_a_drone_stays_in_its_bucket(found: list[dict[str, Any]], start: int) -> None:
+    part = table(found).slice(start)
+    wanted = [row["drone_id"].encode()[-1] % BUCKETS for row in found[start:]]
+    assert bucket_of(part["drone_id"]).tolist() == wanted
