@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from house import DEFAULTS, LAKE, VIEWS, late_after, spark
+from house import DEFAULTS, LAKE, VIEWS, late_after, peacewatch, spark
 
 DOC = """\
 ### Hourly views
@@ -13,6 +13,8 @@ DOC = """\
 Computes the hour documents again for every hour that reports have landed in since the last complete run, however old
 the hour: late reports are a normal thing. That is why a run is given no range, and why a missed run needs no catching
 up.
+
+Then the lake's small files are joined: a commit every few seconds makes many, and few large ones are faster to read.
 
 - **By hand**: press *Trigger*; nothing has to be chosen. `peacewatch aggregate` in a terminal does the same.
 - **When it fails**: the end of the task's log says why, in one sentence. Readers keep the figures they have; the next
@@ -33,4 +35,6 @@ with DAG(
     tags=["peacewatch", "batch"],
     default_args=DEFAULTS,
 ) as dag:
-    spark("aggregate", ["aggregate"], inlets=[LAKE], outlets=[VIEWS])
+    aggregate = spark("aggregate", ["aggregate"], inlets=[LAKE], outlets=[VIEWS])
+    compact = peacewatch("compact", "compact", inlets=[LAKE])
+    aggregate >> compact
