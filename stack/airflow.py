@@ -41,13 +41,14 @@ _PROCESSES: Final = {
 @dataclass(frozen=True)
 class Airflow:
     """`home` is Airflow's own folder. `database` is None for SQLite; it may hold a password. `spark_master` as Spark
-    names it."""
+    names it. `paused`: new DAGs wait until somebody unpauses them."""
 
     home: Path
     host: str
     port: int
     spark_master: str
     database: str | None = field(default=None, repr=False)
+    paused: bool = False
 
     @property
     def url(self) -> str:
@@ -98,6 +99,7 @@ class Airflow:
         values = {
             **_LEAN,
             "CORE__DAGS_FOLDER": DAGS,
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": self.paused,
             "CORE__FERNET_KEY": keys["fernet"],
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": self.home / _PASSWORDS,
@@ -140,7 +142,6 @@ _LEAN: Final = {
     # A Spark job takes both cores of a laptop (pool `spark`); the other places are for what waits or is short.
     "CORE__PARALLELISM": "3",
     "CORE__MP_START_METHOD": "fork",  # on every Python: workers share the scheduler's memory
-    "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "CORE__TEST_CONNECTION": "Disabled",
     "API__WORKERS": "1",
     "API__INSTANCE_NAME": "Peacewatch",

@@ -54,6 +54,12 @@ class AirflowApi:
         """queued, running, success or failed."""
         return str(_checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"))["state"])
 
+    def succeeded(self, dag_id: str, since: datetime) -> bool:
+        """Whether a run that began at `since` or later has succeeded, whoever asked for it."""
+        runs = _checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-start_date&limit=20"))["dag_runs"]
+        begun = [run for run in runs if run["state"] == "success" and run["start_date"]]
+        return any(datetime.fromisoformat(run["start_date"]) >= since for run in begun)
+
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """The log of a task, as the UI shows it: a line an event."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"

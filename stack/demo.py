@@ -25,7 +25,9 @@ from stack.feeding import Recording, stopping
 def one_round(recording: Recording | None, seed: int, summary_file: Path | None) -> None:
     """One round on the file, or on a simulated fleet. Raises ServiceUnavailable, naming a failed step and its log."""
     console, now = Console(), datetime.now(UTC)
-    with of_file(recording) if recording else of_round(seed, now) as source, demo_settings(now) as settings:
+    # Paused, the other DAGs leave the machine to the one that the round asks for.
+    own = demo_settings(now, airflow_paused=True)
+    with of_file(recording) if recording else of_round(seed, now) as source, own as settings:
         steps = Steps(console, settings.home / "log")
         with running(settings, steps, console) as demo, closing(demo.airflow_api()) as airflow:
             summary = Round(demo.places, settings.web_url, airflow).run(source, steps)

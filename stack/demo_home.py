@@ -8,22 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
-from fleet.errors import BadInput, ServiceUnavailable
-from stack import ports
+from fleet.errors import BadInput
+from stack.local import on_free_ports
 from stack.settings import Settings, load
 
 KEPT: Final = 2
 """Folders of earlier demos that stay, for their logs; each may hold some hundred megabytes."""
 
-PORTS: Final = ("kafka_port", "mongo_port", "web_port", "airflow_port", "discord_port")
 _LOCK: Final = "running"
 
 
 @contextmanager
-def demo_settings(now: datetime) -> Iterator[Settings]:
-    """Settings with a new home below the usual one, and free ports where the usual ones are taken.
+def demo_settings(now: datetime, **changes: Any) -> Iterator[Settings]:
+    """Settings with a new home below the usual one, free ports where the usual ones are taken, and `changes`.
 
     The folder stays when the demo ends; older ones go, but for the newest KEPT and those in use.
     """
@@ -38,24 +37,7 @@ def demo_settings(now: datetime) -> Iterator[Settings]:
         raise BadInput("PEACEWATCH_HOME", f"{home} cannot be made: {error.strerror}") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield load(None, home=home, **_free_ports(usual))
-
-
-def _free_ports(usual: Settings) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in PORTS:
-        port = getattr(usual, name)
-        taken = port in found.values() or not _is_free(port, usual.host)
-        found[name] = ports.free_port(usual.host) if taken else port
-    return found
-
-
-def _is_free(port: int, host: str) -> bool:
-    try:
-        ports.require_free("a demo", port, host)
-    except ServiceUnavailable:
-        return False
-    return True
+        yield on_free_ports(load(None, home=home, **changes))
 
 
 def _delete_old(demos: Path) -> None:

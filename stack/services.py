@@ -60,7 +60,12 @@ def airflow_of(settings: Settings) -> Airflow:
     """The Airflow of these settings."""
     database = settings.airflow_database.get_secret_value() if settings.airflow_database else None
     return Airflow(
-        settings.home.resolve() / "airflow", settings.host, settings.airflow_port, settings.spark_master, database
+        settings.home.resolve() / "airflow",
+        settings.host,
+        settings.airflow_port,
+        settings.spark_master,
+        database,
+        settings.airflow_paused,
     )
 
 

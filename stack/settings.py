@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     api_tokens: SecretStr | None = Field(
         None, description="tokens of the API: token:role[,token:role], viewer or operator"
     )
+    api_rate_limit: str = Field(
+        "600 per second",
+        pattern=r"^[1-9]\d* per (second|minute|hour)$",
+        description="requests that the API answers one token or address",
+    )
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
@@ -74,8 +79,12 @@ class Settings(BaseSettings):
     airflow_database: SecretStr | None = Field(
         None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in the home"
     )
+    airflow_paused: bool = Field(False, description="true: new DAGs wait until somebody unpauses them")
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
     timezone: str = Field("UTC", description="the officers' time zone, whole hours from UTC: days of nightly reports")
+    landing_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="port where `peacewatch land` answers Prometheus; unset: none"
+    )
     public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -45,7 +46,7 @@ def test_a_run_is_asked_for_with_the_dag_unpaused():
     ]
     assert {token for _, _, token, _ in fake.asked[1:]} == {"Bearer t0ken"}
     assert json.loads(fake.asked[1][3]) == {"is_paused": False}
-    assert json.loads(fake.asked[2][3]) == {"dag_run_id": run, "logical_date": None}
+    assert json.loads(fake.asked[2][3]) == {"dag_run_id": run, "logical_date": None, "conf": {}}
 
 
 def test_a_locked_database_or_a_lost_connection_is_asked_again():
@@ -79,3 +80,17 @@ def test_what_airflow_refuses_is_one_sentence(answers, says):
         client.state("hourly_views", "r")
     assert "secret" not in str(caught.value)
     assert len(fake.asked) <= TRIES + 1
+
+
+@pytest.mark.parametrize(
+    ("state", "began", "expected"),
+    [
+        ("success", "2026-11-24T11:00:01Z", True),
+        ("success", "2026-11-24T10:59:59+00:00", False),
+        ("failed", "2026-11-24T11:00:01Z", False),
+        ("queued", None, False),
+    ],
+)
+def test_any_run_that_began_since_counts_once_it_succeeded(state, began, expected):
+    client, _ = api(**{f"{DAG}/dagRuns": [(200, {"dag_runs": [{"state": state, "start_date": began}]})]})
+    assert client.succeeded("hourly_views", datetime(2026, 11, 24, 11, tzinfo=UTC)) is expected
