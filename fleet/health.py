@@ -50,22 +50,27 @@ class Patience:
 PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
 
 
-def troubles(said: Iterable[Health], now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
-    """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts."""
+def troubles(
+    said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime
+) -> Iterator[tuple[str, str]]:
+    """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts.
+
+    Nobody is missed who had no time to speak since `watched_since`.
+    """
     by_part: dict[str, list[Health]] = {part: [] for part in PARTS}
     for one in said:
         by_part[one.part].append(one)
     for part in PARTS:
-        newest = max((one.at for one in by_part[part]), default=None)
-        if newest is None or now - newest > patience.silent:
-            since = f"since {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "yet"
-            yield f"{part} stopped", f"No {part} process has given a sign {since}: alerts are not told."
+        newest = max([watched_since, *(one.at for one in by_part[part])])
+        if now - newest > patience.silent:
+            since = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
+            yield f"{part} stopped", f"No {part} process has given a sign since {since}: alerts are not told."
     for one in by_part["notifier"]:
-        yield from _of_notifier(one, now, patience)
+        yield from _of_notifier(one, now, patience, watched_since)
 
 
-def _of_notifier(one: Health, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
-    if now - one.at > patience.silent:
+def _of_notifier(one: Health, now: datetime, patience: Patience, watched_since: datetime) -> Iterator[tuple[str, str]]:
+    if now - max(one.at, watched_since) > patience.silent:
         yield f"notifier {one.name} stopped", f"The notifier of the webhook {one.name} is silent."
     if one.dead:
         says = f"takes nothing more ({one.dead}): {one.untold} alerts wait until its URL is replaced."

@@ -84,15 +84,15 @@ class WatchConfig:
 class Switch:
     """What is wrong now, and who was told of it."""
 
-    def __init__(self, config: WatchConfig) -> None:
-        self._config = config
+    def __init__(self, config: WatchConfig, since: datetime) -> None:
+        self._config, self._since = config, since
         self._told: dict[str, str] = {}
         self._stuck = Stuck()
         self.said: dict[str, Health] = {}
 
     def look(self, passed: dict[str, tuple[int, int]], now: datetime) -> None:
         """Compares with what was so before, and tells the difference."""
-        found = dict(signs.troubles(self.said.values(), now, self._config.patience))
+        found = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
         found |= dict(self._stuck.look(passed, now, self._config.patience))
         self._measure(found, passed, now)
         begun = {key: text for key, text in found.items() if key not in self._told}
@@ -134,7 +134,7 @@ class Switch:
 
 def watch(config: WatchConfig, stop: Event) -> None:
     """The dead-man's switch, until `stop` is set. Kafka away is a trouble, too: nobody gives a sign then."""
-    switch = Switch(config)
+    switch = Switch(config, datetime.now(UTC))
 
     def session() -> None:
         consumer = KafkaConsumer(bootstrap_servers=config.bootstrap.split(","), enable_auto_commit=False)

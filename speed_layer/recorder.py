@@ -6,10 +6,11 @@ Every write is the same when it is made again, and in any order of the two topic
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from speed_layer import forever
 log = get_logger()
 
 UNTOLD: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
+RESOLVE_SECONDS: Final = 60.0
 AWAY: Final = (forever.NotYet, KafkaError, PyMongoError, OSError)
 
 
@@ -44,6 +46,7 @@ class RecorderConfig:
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
+    over_after: timedelta = timedelta(minutes=35)  # quiet and resolve of fleet.incident.Intervals
     actions: str = ""  # operators' actions, for the audit list; empty: they are not recorded
 
 
@@ -64,8 +67,12 @@ def run(config: RecorderConfig, stop: Event) -> None:
             database = client.get_default_database("peacewatch")
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
+            resolved_at = float("-inf")
             while not stop.is_set():
                 _record(config, consumer, database)
+                if time.monotonic() - resolved_at > RESOLVE_SECONDS:
+                    resolved_at = time.monotonic()
+                    resolve(database, datetime.now(UTC) - config.over_after)
 
     forever.run(session, stop, "recorder", away=AWAY)
 
@@ -77,6 +84,12 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
     database["incidents"].create_index([("last", -1), ("_id", -1)])
     database["actions"].create_index([("at", -1), ("_id", -1)])
+
+
+def resolve(database: Database[dict[str, Any]], before: datetime) -> None:
+    """Incidents that only a digest counted get no last edit, so no delivery says that they are over."""
+    over = {"message_id": "", "state": {"$ne": "resolved"}, "last": {"$lt": before}}
+    database["incidents"].update_many(over, {"$set": {"state": "resolved"}})
 
 
 def alert_updates(alert: Alert, raised_at: datetime) -> list[UpdateOne]:

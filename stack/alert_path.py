@@ -57,9 +57,9 @@ def recorders(found: Settings) -> list[Runner]:
     """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
     if found.alert_metrics_port is not None:
         prometheus_client.start_http_server(found.alert_metrics_port, found.host)
-    operators = url_now(found, "operators_webhook_url") if found.operators_webhook_url else lambda: None
-    watch = health.WatchConfig(found.bootstrap, operators)
-    recording = recorder.RecorderConfig(found.bootstrap, found.mongo)
+    watch = health.WatchConfig(found.bootstrap, url_now(found, "operators_webhook"))
+    lives = _intervals(found)
+    recording = recorder.RecorderConfig(found.bootstrap, found.mongo, over_after=lives.quiet + lives.resolve)
     return [partial(recorder.run, recording), partial(health.watch, watch)]
 
 
@@ -74,14 +74,14 @@ def run_together(runners: list[Runner], stop: Event) -> None:
         one.result()
 
 
-def url_now(found: Settings, setting: str) -> Callable[[], str]:
+def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
     """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
 
-    def of(present: Settings) -> str:
-        value = getattr(present, setting) or getattr(found, setting)
-        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    def of(present: Settings) -> str | None:
+        value = getattr(present, setting)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
 
-    def now() -> str:
+    def now() -> str | None:
         try:
             return of(settings.load())
         except BadSettings:
@@ -94,7 +94,8 @@ def _channel(found: Settings, name: str, setting: str, takes: Callable[[Alert], 
     config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes)
 
     def sender() -> Sender:
-        return Sender(url_now(found, setting), found.web_url, time.monotonic)
+        url = url_now(found, setting)
+        return Sender(lambda: url() or "", found.web_url, time.monotonic)
 
     return lambda stop: notifier.run(config, sender, stop)
 

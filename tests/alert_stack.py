@@ -29,7 +29,8 @@ class AlertStack:
 
     def __init__(self, home: Path, **environ: str) -> None:
         self.home = home
-        self.broker = kafka.start(home, ports.free_port())
+        self.broker_port = ports.free_port()
+        self.broker = kafka.start(home, self.broker_port)
         kafka.create_topics(self.broker.address)
         self.discord_port = ports.free_port()
         self.url = f"http://127.0.0.1:{self.discord_port}"
@@ -43,7 +44,6 @@ class AlertStack:
         self.control = httpx.Client(base_url=self.url, timeout=10)
         self.producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=0)
         self.sent = 0
-        self.start("discord-standin").wait_ready(self._stand_in_answers, 30)
 
     def start(self, command: str, name: str | None = None) -> processes.Child:
         log = self.home / "log" / f"{name or command}.log"
@@ -54,6 +54,11 @@ class AlertStack:
 
     def kill(self, name: str) -> None:
         self.running.pop(name).kill()
+
+    def restart_broker(self) -> None:
+        """As after a crash of its machine."""
+        self.broker.kill()
+        self.broker = kafka.start(self.home, self.broker_port)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         os.kill(self.running[name].pid, number)
@@ -120,7 +125,7 @@ class AlertStack:
         logs = sorted((self.home / "log").glob("*.log"))
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
-    def _stand_in_answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             return self.control.get("/control/state").is_success
         except httpx.HTTPError:
@@ -153,6 +158,7 @@ def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dic
 def alert_stack(home: Path, **environ: str) -> Iterator[AlertStack]:
     stack = AlertStack(home, **environ)
     try:
+        stack.start("discord-standin").wait_ready(stack.answers, 30)
         yield stack
     finally:
         stack.close()

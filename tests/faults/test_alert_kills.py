@@ -94,6 +94,17 @@ def test_a_frozen_notifier_wakes_and_sends_nothing(stack: AlertStack) -> None:
     assert first.count("event=active") == 1
 
 
+def test_the_broker_is_killed_and_comes_back(stack: AlertStack) -> None:
+    stack.start("alerting")
+    stack.start("notify")
+    stack.alarm(20)
+    stack.wait(lambda: stack.told == 20)
+    stack.restart_broker()
+    stack.alarm(20)
+    stack.wait(lambda: stack.told >= 40, seconds=150)
+    check(stack, repeats=True)
+
+
 @pytest.mark.parametrize("kills", [6, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_killed_at_random(stack: AlertStack, kills: int) -> None:
     seed = random.randrange(2**32)

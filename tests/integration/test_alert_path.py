@@ -172,6 +172,9 @@ def test_every_alert_is_told_once(
     assert {alert["alert_id"] for alert in read(kafka, names["alerts"])} == set(told)
     assert mongo_database["alerts"].count_documents({"verified": False}) == 1
     assert mongo_database["incidents"].count_documents({}) == 22
+    mongo_database["incidents"].update_many({}, {"$set": {"message_id": ""}})
+    recorder.resolve(mongo_database, datetime.now(UTC))
+    assert mongo_database["incidents"].count_documents({"state": "resolved"}) == 22
 
 
 def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[str, str]) -> None:

@@ -34,7 +34,12 @@ def seconds(number: float) -> timedelta:
     ],
 )
 def test_what_is_trouble(said: list[Health], keys: list[str]) -> None:
-    assert [key for key, _ in troubles(said, NOW, Patience())] == keys
+    assert [key for key, _ in troubles(said, NOW, Patience(), NOW - timedelta(hours=1))] == keys
+
+
+def test_nobody_is_missed_who_had_no_time_to_speak() -> None:
+    assert not list(troubles([], NOW, Patience(), NOW - seconds(29)))
+    assert not list(troubles([Health("notifier", "severe", NOW - timedelta(days=1))], NOW, Patience(), NOW))
 
 
 def test_a_consumer_that_has_work_and_does_not_move_is_stuck() -> None:
@@ -54,7 +59,7 @@ def test_operators_are_told_once_when_it_begins_and_once_when_it_is_over() -> No
 
     client = httpx.Client(transport=httpx.MockTransport(handle))
     connect = lambda url: Webhook(url, httpx.Client(transport=httpx.MockTransport(handle)))  # noqa: E731
-    switch = Switch(WatchConfig("kafka", lambda: "http://d/api/webhooks/1/x", connect=connect))
+    switch = Switch(WatchConfig("kafka", lambda: "http://d/api/webhooks/1/x", connect=connect), NOW - seconds(31))
     client.close()
     for at in (0, 5, 10):  # the first call fails, the second is through, the third has nothing new
         switch.look({}, NOW + seconds(at))

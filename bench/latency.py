@@ -1,0 +1,116 @@
+"""From a report's sending to its message in the Discord stand-in, at the mission's rate, with landing running too.
+
+    python -m bench.latency [--minutes 5] [--rate 9000]
+
+Six new incidents a minute, one each ten seconds; every other alert (1 % of all reports) folds into open ones. Measured
+is the first message of each new incident. Prints a table; the stages come from the brokers' times of report and alert.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from tests.alert_stack import AlertStack, alert_stack, report
+
+OPEN_PLACES = 20
+EVERY_SECONDS = 10
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--minutes", type=float, default=5)
+    options.add_argument("--rate", type=int, default=9000)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as home, alert_stack(Path(home)) as stack:
+        for command in ("alerting", "notify", "land"):
+            stack.start(command)
+        stack.alarm(OPEN_PLACES, OPEN_PLACES)
+        stack.wait(lambda: stack.told == OPEN_PLACES)
+        before = {name: cpu(child.pid) for name, child in stack.running.items()}
+        own = time.process_time()
+        sent, seconds, count = feed(stack, asked.rate, asked.minutes * 60)
+        spent = {name: (cpu(child.pid) - before[name]) / seconds for name, child in stack.running.items()}
+        spent["load generator"] = (time.process_time() - own) / seconds
+        stack.wait(lambda: all(any(city in str(m) for m in stack.messages()) for city in sent))
+        print(f"\n{count / seconds:.0f} reports/s for {seconds:.0f} s, {len(sent)} new incidents")
+        table(stack, sent)
+        print("| CPU | " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in spent.items()) + " |")
+
+
+def cpu(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def feed(stack: AlertStack, rate: int, duration: float) -> tuple[dict[str, datetime], float, int]:
+    """When the first alert of each new place was sent, the seconds it took, and the reports sent."""
+    sent: dict[str, datetime] = {}
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address, linger_ms=5, batch_size=262144)) as bulk:
+        began, tick, count = time.monotonic(), 0.05, 0
+        quiet = json.dumps(report(0, alert=False))
+        for step in range(int(duration / tick)):
+            time.sleep(max(0.0, began + step * tick - time.monotonic()))
+            for n in range(count, count + round(rate * tick)):
+                if n % 100:
+                    value = quiet.replace('"r0"', f'"q{n}"').replace('"d0"', f'"d{n % 5000}"')
+                else:
+                    value = json.dumps(report(n, OPEN_PLACES, report_id=f"q{n}"))
+                bulk.send("reports", value.encode(), key=f"d{n % 5000}".encode())
+            count += round(rate * tick)
+            if step % round(EVERY_SECONDS / tick) == round(5 / tick):
+                city = f"New place {len(sent)}."
+                sent[city.replace(".", "")] = datetime.now(UTC)
+                stack.send([report(count, city=city.replace(".", ""), report_id=f"new{len(sent)}", score=1)])
+        return sent, time.monotonic() - began, count
+
+
+def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
+    taken, stages = [], {"report on the broker": [], "alert on the broker": [], "message in the channel": []}
+    appended = {**times(stack, "reports"), **times(stack, "alerts")}
+    for city, began in sent.items():
+        posted = min(datetime.fromisoformat(m["timestamp"]) for m in stack.messages() if f"{city}," in str(m))
+        taken.append(ms(posted - began))
+        report_at, alert_at = appended["reports", city], appended["alerts", city]
+        stages["report on the broker"].append(ms(report_at - began))
+        stages["alert on the broker"].append(ms(alert_at - report_at))
+        stages["message in the channel"].append(ms(posted - alert_at))
+    print("| | p50 | p99 | p99.9 |")
+    print("|---|---|---|---|")
+    for name, values in {"report sent to message": taken, **stages}.items():
+        values.sort()
+        row = " | ".join(f"{values[min(len(values) - 1, int(len(values) * q))]:.1f} ms" for q in (0.5, 0.99, 0.999))
+        print(f"| {name} | {row} |")
+
+
+def ms(duration: object) -> float:
+    return duration.total_seconds() * 1000  # type: ignore[attr-defined, no-any-return]
+
+
+def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:
+    """The broker's time of the first message of each new place."""
+    found: dict[tuple[str, str], datetime] = {}
+    consumer = KafkaConsumer(bootstrap_servers=stack.broker.address, enable_auto_commit=False, max_poll_records=5000)
+    with closing(consumer):
+        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        consumer.seek_to_beginning(*partitions)
+        while any(consumer.position(p) < ends[p] for p in partitions):
+            for record in (r for records in consumer.poll(500).values() for r in records):
+                if b"New place" in record.value:
+                    at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                    found.setdefault((topic, json.loads(record.value)["city"]), at)
+    return found
+
+
+if __name__ == "__main__":
+    main()

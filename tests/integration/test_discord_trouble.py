@@ -1,0 +1,100 @@
+"""The notifier, as shipped, against a channel that fails in every way that Discord does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.alert_stack import UNLIMITED, AlertStack, alert_stack, report
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
+    home = tmp_path_factory.mktemp("trouble")
+    url = home / "url"
+    url.write_text("http://127.0.0.1:1/api/webhooks/1/none")
+    environ = {"PEACEWATCH_DISCORD_WEBHOOK_URL_FILE": str(url), "PEACEWATCH_INCIDENT_UPDATE_SECONDS": "0.2"}
+    with alert_stack(home, **environ) as stack:
+        url.write_text(f"{stack.url}/api/webhooks/1/alerts")
+        stack.limits(**UNLIMITED)
+        stack.start("alerting")
+        stack.start("notify")
+        stack.alarm(1)
+        stack.wait(lambda: stack.told == 1)
+        yield stack
+
+
+@pytest.fixture
+def stack(running: AlertStack) -> Iterator[AlertStack]:
+    """After each test every alert so far is in exactly one delivery, and the counts in the channel add up."""
+    yield running
+    running.control.post("/control/reset")
+    running.limits(**UNLIMITED)
+    running.wait(lambda: len(set(running.delivered_ids())) == running.sent)
+    assert len(running.delivered_ids()) == running.sent
+
+
+@pytest.mark.parametrize("mode", ["429", "500", "502", "html-200", "reset-before", "503"])
+def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
+    before, told = len(stack.log()), stack.told
+    stack.fail(mode, 2, seconds=0.3) if mode == "429" else stack.fail(mode, 2)
+    stack.alarm(3)
+    stack.wait(lambda: stack.told == told + 3)
+    assert len(stack.log()) > before
+
+
+def test_a_deleted_message_is_posted_anew(stack: AlertStack) -> None:
+    stack.send([report(stack.sent, 1, city="Deleted")])
+    stack.sent += 1
+    stack.wait(lambda: any("Deleted" in str(m) for m in stack.messages()))
+    old = next(m["id"] for m in stack.messages() if "Deleted" in str(m))
+    stack.control.delete(f"/api/webhooks/1/alerts/messages/{old}").raise_for_status()
+    stack.send([report(stack.sent, 1, city="Deleted")])
+    stack.sent += 1
+    stack.wait(lambda: any("Deleted" in str(m) and m["id"] != old for m in stack.messages()))
+    stack.wait(lambda: len(set(stack.delivered_ids())) == stack.sent)
+
+
+def test_a_refused_alert_holds_nobody_up(stack: AlertStack) -> None:
+    stack.fail("400", -1, match="Forbidden Words")
+    stack.send(
+        [report(stack.sent, 1, city="Refused", message="Forbidden Words"), report(stack.sent + 1, 1, city="Fine")]
+    )
+    stack.sent += 2
+    stack.wait(lambda: len(set(stack.delivered_ids())) == stack.sent)
+    assert any("Fine" in str(message) for message in stack.messages())
+    assert not any("Forbidden Words" in str(message) for message in stack.messages())
+    assert "Discord refuses a message" in (stack.home / "log" / "notify.log").read_text()
+
+
+def test_hostile_text_shows_as_text(stack: AlertStack) -> None:
+    hostile = "@everyone <@&1> **bold** https://evil.example [x](https://evil.example) \u202eabc"
+    stack.send([report(stack.sent, 1, city="Calm", message=hostile, citizens=[{"name": hostile, "peace_score": 1}])])
+    stack.sent += 1
+    stack.wait(lambda: any("Calm" in str(message) for message in stack.messages()))
+    message = next(message for message in stack.messages() if "Calm" in str(message))
+    assert not message.get("mention_everyone")
+    assert not message.get("mention_roles")
+    shown = str(message["embeds"])
+    assert "\\\\@everyone" in shown
+    assert "(https://evil" not in shown
+    assert "\u202e" not in shown
+
+
+def test_a_dead_webhook_stops_sending_and_a_new_url_goes_on(stack: AlertStack) -> None:
+    """The last test: a reset of the stand-in forgets the new webhook."""
+    before = len(stack.log())
+    stack.control.post("/control/webhook", json={"webhook": "1", "token": None}).raise_for_status()
+    stack.alarm(5)
+    log = stack.home / "log" / "notify.log"
+    stack.wait(lambda: "the webhook is dead" in log.read_text())
+    stack.control.post("/control/webhook", json={"webhook": "2", "token": "fresh"}).raise_for_status()
+    asked = len(stack.log()) - before
+    (stack.home / "url").write_text(f"{stack.url}/api/webhooks/2/fresh")
+    stack.wait(lambda: len(set(stack.delivered_ids())) == stack.sent)
+    assert asked < 5
+    assert "fresh" not in log.read_text()
+    assert "webhooks/1/alerts" not in log.read_text()
+    assert Counter(entry.get("status") for entry in stack.log())[404] < 40
