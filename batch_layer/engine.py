@@ -22,6 +22,9 @@ class Engine(Protocol):
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         """Rows of batch_layer.drone_days.SCHEMA."""
 
+    def copies(self, snapshot: Snapshot, day: date) -> int:
+        """Reports of the day that are there more than once by drone and report_id, each copy counted."""
+
 
 StartEngine = Callable[[], AbstractContextManager[Engine]]
 

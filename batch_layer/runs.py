@@ -8,6 +8,7 @@ days, and has a base of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -24,7 +25,7 @@ NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""
 
 
-Kind = Literal["hours", "range", "drones"]
+Kind = Literal["hours", "range", "drones", "completeness"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def base_version(database: Documents, finished_before: datetime | None = None, k
 
 def lake_id(database: Documents) -> str | None:
     """The id of the table that the complete runs are of; None before the first."""
-    known = database.runs.find_one({"kind": {"$exists": True}, "state": "complete"}, {"lake_id": 1})
+    known = database.runs.find_one({"kind": {"$in": ["hours", "range", "drones"]}, "state": "complete"}, {"lake_id": 1})
     return str(known["lake_id"]) if known else None
 
 
@@ -93,6 +94,24 @@ def complete(database: Documents, run: Run, finished_at: datetime, generation: i
         session.with_transaction(commit)
 
 
+def complete_with(
+    database: Documents, run: Run, finished_at: datetime, view: str, changes: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Applies `changes` (by _id) to `view` and makes the run complete, both or neither, and only on its own base."""
+    done = {**_document(run), "_id": run.kind, "state": "complete", "finished_at": finished_at}
+
+    def commit(session: ClientSession) -> None:
+        other = database.runs.find_one({"_id": run.kind, "version": {"$gte": run.version}}, session=session)
+        if other is not None:
+            raise PeacewatchError("another run has added up the same commits; run it again")
+        for _id, change in changes.items():
+            database[view].update_one({"_id": _id}, dict(change), upsert=True, session=session)
+        database.runs.replace_one({"_id": run.kind}, done, upsert=True, session=session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(commit)
+
+
 def start_over(database: Documents, kept: list[int], through: int, created_at: datetime) -> int:
     """Back to no base: readers have no figures, rather than wrong ones, until a run is complete. The new generation.
 
@@ -102,7 +121,8 @@ def start_over(database: Documents, kept: list[int], through: int, created_at: d
 
     def commit(session: ClientSession) -> None:
         database.runs.update_one({"_id": _GENERATION}, {"$inc": {"number": 1}}, session=session)
-        database.runs.delete_many({"state": "complete"}, session=session)
+        views = {"$in": ["hours", "range", "drones"]}
+        database.runs.delete_many({"state": "complete", "kind": views}, session=session)
         database.hours.delete_many({"event_hour": {"$nin": kept}}, session=session)
         days = sorted({hour_name(hour)[:10] for hour in kept})
         database.drone_days.delete_many({"day": {"$nin": days}}, session=session)

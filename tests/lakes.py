@@ -120,6 +120,11 @@ class ArrowEngine:
             schema=drone_days.SCHEMA,
         )
 
+    def copies(self, pinned: Any, day: date) -> int:
+        files = [file.path for hour in hours_of_day(day) for file in pinned.hours.get(hour, ())]
+        rows = pinned.rows(files, ["drone_id", "report_id"]).to_pylist()
+        return len(rows) - len({(each["drone_id"], each["report_id"]) for each in rows})
+
 
 def _drone_day(rows: list[dict[str, Any]]) -> dict[str, Any]:
     rows = sorted(rows, key=lambda each: (each["last_state"], each["kafka_offset"]))

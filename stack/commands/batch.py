@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
     """Compute again what reports landed since the last run have touched, or all of a range."""
-    from batch_layer import database, drones, engine, hours, ranges
+    from batch_layer import completeness, database, drones, engine, hours, ranges
     from stack import logs, settings
 
     wanted = ranges.hours(first, last)
@@ -59,6 +59,8 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
             with _progress("drone days") as progress:
                 job = hours.Job(documents, loaded.lake_location, start, progress)
                 typer.echo(_told("drone days", drones.run(job, wanted, rebuild=rebuild)))
+        days = completeness.run(hours.Job(documents, loaded.lake_location, start))
+        typer.echo(f"completeness: {days} days looked at")
 
 
 def compact(dry_run: DryRun = False) -> None:

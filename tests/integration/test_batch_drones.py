@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from batch_layer import drones, hours, runs
+from batch_layer import blocks, drones, hours, runs
 from batch_layer.database import Documents
 from batch_layer.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
@@ -63,7 +63,7 @@ def check(lake: Path, database: Documents) -> None:
 
 def test_any_range_is_counted_without_a_scan_of_drones(lake: Path, job: Job) -> None:
     done = drones.run(job)
-    assert (done.computed, done.written) == (5, 5 * drones.BLOCKS)
+    assert (done.computed, done.written) == (5, 5 * blocks.BLOCKS)
     check(lake, job.database)
 
 
@@ -80,12 +80,12 @@ def test_late_reports_move_counts_of_days_before(lake: Path, job: Job) -> None:
 def test_a_drones_days_are_found_in_its_block(lake: Path, job: Job) -> None:
     drones.run(job)
     rows = [row for row in lakes.everything(lake).to_pylist() if row["drone_id"] == "drone-3"]
-    found = list(job.database.drone_days.find({"block": drones.block_of("drone-3")}).sort("_id"))
+    found = list(job.database.drone_days.find({"block": blocks.block_of("drone-3")}).sort("_id"))
     days = {}
     for document in found:
-        names = drones.unpack(document["last"])["drone_id"].to_pylist()
+        names = blocks.unpack(document["last"])["drone_id"].to_pylist()
         if "drone-3" in names:
-            days[document["day"]] = drones.unpack(document["rest"]).to_pylist()[names.index("drone-3")]
+            days[document["day"]] = blocks.unpack(document["rest"]).to_pylist()[names.index("drone-3")]
     assert {day: more["reports"] for day, more in days.items()} == {
         str(day): sum(row["date"] == day for row in rows) for day in {row["date"] for row in rows}
     }

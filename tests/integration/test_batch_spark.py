@@ -21,6 +21,7 @@ from stack.java import java
 from tests import lakes
 
 DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at version 1 of the lake\n"
+DONE += "completeness: 1 days looked at\n"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,12 @@ def test_a_drones_day_is_that_of_a_plain_loop(seed: int, tmp_path: Path, spark: 
     pinned = snapshot.pin(str(tmp_path))
     for day in (start.date(), start.date() + timedelta(days=1), start.date() + timedelta(days=2)):
         assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
+    lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=26, start=start))  # again
+    pinned = snapshot.pin(str(tmp_path))
+    assert [spark.copies(pinned, day) for day in (start.date(), start.date() + timedelta(days=2))] == [
+        lakes.ArrowEngine().copies(pinned, start.date()),
+        0,
+    ]
 
 
 def test_no_files_are_no_cells(tmp_path: Path, spark: Any) -> None:

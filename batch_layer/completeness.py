@@ -1,0 +1,149 @@
+"""Whether a day is complete, and what its data are worth: a document a UTC day, for the nightly report and the API.
+
+A day is complete when every partition is known to be landed past its end by GRACE, and the views have been computed
+since. Landing says in each commit up to which broker time each partition is landed, also an idle one, and what it
+dropped and rejected; the sums are kept by day of commit, each commit counted once (a run's end and its sums are one
+transaction).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from batch_layer import drone_quality, plan, ranges, runs
+from batch_layer.database import Documents, errors
+from batch_layer.hours import Job
+from batch_layer.runs import Run
+from batch_layer.snapshot import Commit, LogGone, Snapshot, pin
+
+GRACE: Final = timedelta(minutes=10)
+"""A drone's report of 23:59 may come so much later over a bad link; what is later still is counted as late."""
+
+THROUGH: Final = "peacewatch.landed_through"
+REJECTED: Final = "peacewatch.rejected"
+COPIES: Final = "peacewatch.copies"
+"""Facts of a commit, each a JSON text: {partition: ms}, {reason: number}, number."""
+
+
+def run(job: Job) -> int:
+    """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only."""
+    with errors():
+        pinned = pin(job.lake)
+        _forget_another_lake(job.database, pinned)
+        base = runs.base_version(job.database, kind="completeness")
+        commits = _commits(pinned, base)
+        days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)}
+        days |= {date.fromisoformat(each["_id"]) for each in job.database.completeness.find({"complete": False})}
+        if commits:
+            _add_up(job, pinned, commits)
+        for day in sorted(days):
+            document = describe(job.database, pinned, day, job.now())
+            job.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
+        return len(days)
+
+
+def describe(database: Documents, pinned: Snapshot, day: date, now: datetime) -> dict[str, Any]:
+    """The document of `day`."""
+    name = day.isoformat()
+    old = database.completeness.find_one({"_id": name}) or {}
+    received = _received(database, day)
+    missing = _not_landed(database, day) + _not_computed(database, pinned, day)
+    first = old.get("first_complete") or (None if missing else {"at": now, "received": received})
+    facts = database.landing_facts.find_one({"_id": name}) or {}
+    far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
+    return {
+        "_id": name,
+        "version": pinned.version,
+        "complete": not missing,
+        "missing": missing,
+        "received": received,
+        "late": received - first["received"] if first else 0,
+        "copies": facts.get("copies", 0) + far_copies,
+        "rejected": dict(sorted(facts.get("rejected", {}).items())),
+        "first_complete": first,
+        **drone_quality.of_day(database, day),
+    }
+
+
+def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
+    mine = database.runs.find_one({"_id": "completeness"}, {"lake_id": 1})
+    if mine is not None and mine["lake_id"] != pinned.lake_id:
+        database.landing_facts.delete_many({})
+        database.completeness.delete_many({})
+        database.runs.delete_one({"_id": "completeness"})
+
+
+def _received(database: Documents, day: date) -> int:
+    hours = ranges.hours_of_day(day)
+    found = database.hours.find({"event_hour": {"$gte": hours.start, "$lt": hours.stop}}, {"cells.reports": 1})
+    return sum(sum(document["cells"]["reports"]) for document in found)
+
+
+def _not_landed(database: Documents, day: date) -> list[str]:
+    until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + GRACE
+    through = (database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
+    if not through:
+        return ["nothing is known of how far reports are landed"]
+    late = {key: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in through.items()}
+    return [
+        f"partition {key.rpartition('/')[2]} is landed up to {time:%Y-%m-%d %H:%M} UTC only"
+        for key, time in sorted(late.items())
+        if time < until
+    ]
+
+
+def _not_computed(database: Documents, pinned: Snapshot, day: date) -> list[str]:
+    missing = []
+    hours = set(ranges.hours_of_day(day))
+    kinds: tuple[runs.Kind, ...] = ("hours", "drones")
+    for kind in kinds:
+        base = runs.base_version(database, kind=kind)
+        if hours & plan.last_touched(pinned, base).keys():
+            missing.append(f"the {kind} of the day wait for a batch run")
+    return missing
+
+
+def _commits(pinned: Snapshot, base: int) -> list[Commit]:
+    """The commits to add up; what the log no longer holds is not counted."""
+    found = []
+    for version in range(min(base, pinned.version) + 1, pinned.version + 1):
+        try:
+            found.append(pinned.commit(version))
+        except LogGone:
+            continue
+    return found
+
+
+def _add_up(job: Job, pinned: Snapshot, commits: Iterable[Commit]) -> None:
+    through: dict[str, int] = {}
+    copies: Counter[str] = Counter()
+    rejected: dict[str, Counter[str]] = defaultdict(Counter)
+    for commit in commits:
+        day = commit.committed_at.date().isoformat()
+        for key, ms in _fact(commit, THROUGH, {}).items():
+            through[key] = max(through.get(key, 0), ms)
+        copies[day] += _fact(commit, COPIES, 0)
+        rejected[day].update(_fact(commit, REJECTED, {}))
+    this = Run(uuid.uuid4().hex, "completeness", pinned.version, job.now(), 0, pinned.lake_id)
+    changes: dict[str, Mapping[str, Any]] = {
+        day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
+        for day, reasons in rejected.items()
+    }
+    if through:
+        # A partition's broker time never goes back, and a topic made anew has another id: the newest topic counts.
+        newest = max(through, key=lambda key: through[key]).rpartition("/")[0]
+        changes["through"] = {
+            "$max": {f"partitions.{key}": ms for key, ms in through.items() if key.rpartition("/")[0] == newest}
+        }
+    runs.complete_with(job.database, this, job.now(), "landing_facts", changes)
+
+
+def _fact(commit: Commit, name: str, default: Any) -> Any:
+    value = commit.metadata.get(name)
+    return default if value is None else msgspec.json.decode(value) if isinstance(value, str) else value

@@ -1,0 +1,120 @@
+"""Completeness documents on a real MongoDB."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_layer import completeness, drones, hours
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from tests import lakes
+
+DAY = datetime(2026, 11, 24, tzinfo=UTC)
+NEXT_DAY = DAY + timedelta(days=1)
+
+
+def through(*times: datetime) -> str:
+    return json.dumps({f"topic/{number}": int(time.timestamp() * 1000) for number, time in enumerate(times)})
+
+
+@pytest.fixture
+def job(tmp_path: Path, mongo_database: Documents) -> Job:
+    lakes.make(tmp_path)
+    return Job(mongo_database, str(tmp_path), lakes.arrow_engine)
+
+
+def land(job: Job, rows: list[dict[str, Any]], **facts: Any) -> None:
+    lakes.land(Path(job.lake), rows, {f"peacewatch.{name}": value for name, value in facts.items()})
+
+
+def document(job: Job, day: str = "2026-11-24") -> dict[str, Any]:
+    completeness.run(job)
+    found = job.database.completeness.find_one({"_id": day})
+    assert found is not None
+    return found
+
+
+def compute(job: Job) -> None:
+    hours.run(job)
+    drones.run(job)
+
+
+def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_computed(job: Job) -> None:
+    rows = [lakes.row(number, DAY + timedelta(minutes=number), drone_id="a") for number in range(3)]
+    land(job, rows, landed_through=through(NEXT_DAY + timedelta(hours=1), DAY + timedelta(hours=5)))
+    assert document(job)["missing"] == [
+        "partition 1 is landed up to 2026-11-24 05:00 UTC only",
+        "the hours of the day wait for a batch run",
+        "the drones of the day wait for a batch run",
+    ]
+    compute(job)
+    assert document(job)["missing"] == ["partition 1 is landed up to 2026-11-24 05:00 UTC only"]
+    land(job, [], landed_through=through(NEXT_DAY, NEXT_DAY + completeness.GRACE))  # an idle partition is told, too
+    compute(job)
+    found = document(job)
+    assert (found["complete"], found["missing"], found["received"], found["late"]) == (True, [], 3, 0)
+
+
+def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(NEXT_DAY + timedelta(hours=1)))
+    compute(job)
+    first = document(job)
+    land(job, [lakes.row(2, DAY), lakes.row(3, DAY)])
+    assert document(job)["complete"] is False
+    compute(job)
+    found = document(job)
+    assert (found["complete"], found["received"], found["late"]) == (True, 3, 2)
+    assert found["first_complete"] == first["first_complete"]
+
+
+def test_without_facts_of_landing_nothing_is_complete(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)])
+    compute(job)
+    assert document(job)["missing"] == ["nothing is known of how far reports are landed"]
+
+
+def test_facts_of_commits_are_added_up_once(job: Job) -> None:
+    long_ago = datetime(2026, 3, 1, tzinfo=UTC)
+    for _ in range(2):
+        land(job, [lakes.row(1, long_ago)], copies="3", rejected='{"not json": 2, "empty": 1}')
+        completeness.run(job)
+        completeness.run(job)
+    compute(job)
+    today = datetime.now(UTC).date().isoformat()  # of the commit: a reject has no time of its own
+    facts = job.database.landing_facts.find_one({"_id": today})
+    assert (facts["copies"], facts["rejected"]) == (6, {"not json": 4, "empty": 2})
+    assert document(job, "2026-03-01")["copies"] == 1, "the report that is in the lake twice"
+
+
+def test_received_against_expected_by_drone(job: Job) -> None:
+    yesterday = [lakes.row(n, DAY - timedelta(days=1), drone_id=name) for n, name in enumerate(("old", "silent"))]
+    long_ago = [lakes.row(9, DAY - timedelta(days=8), drone_id="gone")]
+    old = [lakes.row(10 + n, DAY + timedelta(minutes=5 * n), drone_id="old", battery=30.0) for n in range(2)]
+    new = [lakes.row(20 + n, DAY + timedelta(hours=23, minutes=n), drone_id="new", battery=7.5) for n in range(60)]
+    land(job, yesterday + long_ago + old + new)
+    compute(job)
+    found = document(job)
+    assert (found["received"], found["expected"]) == (62, 1440 + 1440 + 60)
+    assert (found["silent"], found["with_gaps"]) == (1, 1)
+    assert [(each["drone_id"], each["battery"], each["gap_minutes"]) for each in found["worst_batteries"]] == [
+        ("new", 7.5, 0),
+        ("old", 30.0, 1438),
+    ]
+    assert found["longest_gaps"][0]["drone_id"] == "old"
+    assert found["longest_gaps"][0]["last"] == DAY + timedelta(minutes=5)
+
+
+def test_a_lake_made_anew_starts_anew(job: Job, tmp_path: Path) -> None:
+    land(job, [lakes.row(1, DAY)], copies="3")
+    document(job)
+    other = tmp_path / "other"
+    lakes.make(other)
+    lakes.land(other, [lakes.row(1, DAY)], {"peacewatch.copies": "1"})
+    completeness.run(replace(job, lake=str(other)))
+    assert [each["copies"] for each in job.database.landing_facts.find({"copies": {"$exists": True}})] == [1]
