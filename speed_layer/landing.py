@@ -23,11 +23,12 @@ from structlog import get_logger
 from fleet import topics
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.rules import Nearest
-from speed_layer import forever, landing_batch
+from speed_layer import forever, landing_batch, landing_watch
 from speed_layer.lake import Commit, Lake, Moved, Step
 from speed_layer.landing_batch import Chunk, Source
-from speed_layer.landing_live import LiveThread
+from speed_layer.landing_live import Every, LiveThread
 from speed_layer.landing_partition import Partition
+from speed_layer.landing_watch import Backlog
 from speed_layer.live_views import Waiting
 from speed_layer.rejects import Rejects
 
@@ -90,11 +91,13 @@ class Session:
         self._offsets: dict[TopicPartition, int] = {}
         self._first_at: float | None = None
         self._last_at = self._committed_at = time.monotonic()
+        self._watch = Every(landing_watch.WATCH_SECONDS)
         self._lake = Lake(config.lake, config.at_step)
         with ExitStack() as opened:
             self._admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
+            self._retention_ms = landing_watch.retention_ms(self._admin, config.reports)
             self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
             opened.callback(self._rejects.close)
             self._consumer = _consumer(config)
@@ -112,6 +115,8 @@ class Session:
                 self._finish()
             if self._due():
                 self._flush()
+            if self._watch.due():
+                self._warn()
         if self._first_at is not None:
             self._flush()
         self._finish()
@@ -186,6 +191,15 @@ class Session:
             if state.next_offset >= ends[at]:
                 found[state.source.key] = asked_at - landing_batch.CLOCKS_APART_MS
         return found
+
+    def _warn(self) -> None:
+        states = dict(self._partitions)
+        beginnings, ends = self._consumer.beginning_offsets(list(states)), self._consumer.end_offsets(list(states))
+        backlogs = {
+            state.source.key: Backlog(beginnings[at], state.next_offset, ends[at], state.through)
+            for at, state in states.items()
+        }
+        landing_watch.warn(backlogs, self._retention_ms)
 
     def _make_commit(self, futures: list[Future[Chunk]], through: dict[str, int]) -> list[Commit]:
         chunks = [future.result() for future in futures]

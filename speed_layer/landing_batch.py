@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from structlog import get_logger
 
 from fleet.cube import HOURS
 from fleet.landed import SCHEMA
-from speed_layer import live_views
+from speed_layer import landing_metrics, live_views
 from speed_layer.decoding import Decoded, Reject, rows
 from speed_layer.lake import Commit, Lake, Landed
 from speed_layer.last_states import States, newest
@@ -101,6 +103,7 @@ def _commit(
 ) -> Commit:
     bad = [reject for one in group for reject in one.rejects]
     lost = {one.source.key: (one.first, one.next_offset) for one in group if one.lost}
+    began = time.perf_counter()
     done = lake.commit(
         pa.concat_tables([SCHEMA.empty_table(), *(one.rows for one in group)]),
         [Landed(one.source.key, one.first, one.next_offset) for one in group],
@@ -113,6 +116,7 @@ def _commit(
     cells = HOURS.merge(one.cells for one in group)
     # step 5, by its own thread
     waiting.put(live_views.document(done, cells), _positions(group, through, lost), list(_states(group)))
+    landing_metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
     _report(done, group, bad, lost)
     return done
 
@@ -147,6 +151,12 @@ def _report(done: Commit, group: Sequence[Chunk], bad: list[Reject], lost: Mappi
     for key, (first, end) in lost.items():
         log.error("reports are lost: they expired before they were landed", partition=key, first=first, end=end)
     reports, copies = sum(one.rows.num_rows for one in group), sum(one.copies for one in group)
+    landing_metrics.VERSION.set(done.version)
+    landing_metrics.LANDED.inc(reports)
+    landing_metrics.COPIES.inc(copies)
+    landing_metrics.LOST.inc(sum(end - first for first, end in lost.values()))
+    for reject in bad:
+        landing_metrics.REJECTED.labels(reject.reason).inc()
     log.info(
         "committed", version=done.version, reports=reports, rejected=len(bad), copies=copies, files=len(done.added)
     )

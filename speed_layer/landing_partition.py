@@ -44,6 +44,11 @@ class Partition:
         """Bytes of the messages."""
         return self._closed_size + self._decoded.size
 
+    @property
+    def through(self) -> int:
+        """The broker's time in ms of the last message that was read; 0 where none was."""
+        return self._through
+
     def begin(self, beginning: int, end: int) -> None:
         """The partition holds offsets `beginning` to `end`: what is not there can't be landed, and is told of."""
         there = min(max(self.next_offset, beginning), end)

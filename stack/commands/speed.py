@@ -29,8 +29,10 @@ def land() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    from speed_layer import landing
+    from speed_layer import landing, landing_metrics
 
+    if found.landing_metrics_port is not None:
+        landing_metrics.serve(found.landing_metrics_port, found.host)
     landing.run(landing.LandingConfig(found.bootstrap, found.lake_location, found.mongo, nearest=_nearest), stop)
 
 

@@ -1,0 +1,25 @@
+"""What landing tells Prometheus. Counts are of this process; the table is the truth (`docs/landing.md`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
+REJECTED: Final = Counter("peacewatch_landing_rejects", "messages that are no report, by reason", ["reason"])
+COPIES: Final = Counter("peacewatch_landing_copies", "messages dropped as copies of a report")
+LOST: Final = Counter("peacewatch_landing_lost", "offsets that expired before they were landed")
+COMMIT_SECONDS: Final = Histogram(
+    "peacewatch_landing_commit_seconds",
+    "time of a commit, files included",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+VERSION: Final = Gauge("peacewatch_landing_version", "the table's version after the last commit")
+UNLANDED: Final = Gauge("peacewatch_landing_unlanded", "messages that wait in the partitions of this process")
+EXPIRING: Final = Gauge("peacewatch_landing_expiring", "partitions whose unlanded reports are near their expiry")
+
+
+def serve(port: int, host: str) -> None:
+    """Answers on http://`host`:`port`/metrics, in a thread of its own."""
+    start_http_server(port, addr=host)
