@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
             kafka_bootstrap=wanted.bootstrap,
             lake=wanted.lake_location,
             tokens=tokens,
+            rate_limit=wanted.api_rate_limit,
             public_url=wanted.web_url,
         )
         serve_web(config, wanted.host, wanted.web_port)
