@@ -77,15 +77,16 @@ class Airflow:
                 environment,
                 START_SECONDS,
             ),
-            *(self._process(part, arguments, after, environment) for part, arguments in _PROCESSES.items()),
+            # Tasks speak to the api-server: one that starts before it has failed its first try.
+            self._process("scheduler", (*after, "airflow-api-server"), environment),
+            self._process("dag_processor", after, environment),
+            self._process("triggerer", after, environment),
         ]
 
-    def _process(
-        self, part: str, arguments: tuple[str, ...], after: tuple[str, ...], environment: Mapping[str, str]
-    ) -> Service:
+    def _process(self, part: str, after: tuple[str, ...], environment: Mapping[str, str]) -> Service:
         return Service(
             f"airflow-{part.replace('_', '-')}",
-            lambda: _command(*arguments),
+            lambda: _command(*_PROCESSES[part]),
             partial(_healthy, self.url, part),
             after,
             env=environment,
