@@ -10,7 +10,20 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from serving import caching, headers, limits, pages, problems
-from serving.api import actions, alerts, days, drones, health, incidents, reports, silences, statistics, stream
+from serving.api import (
+    actions,
+    alerts,
+    days,
+    drones,
+    health,
+    incidents,
+    nightly,
+    reports,
+    silences,
+    statistics,
+    status,
+    stream,
+)
 from serving.config import Config
 from serving.json import default
 from serving.services import Services, connect
@@ -53,7 +66,8 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     headers.register(app)
     limits.register(app, config)
     caching.register(app)
-    for resource in (statistics, alerts, incidents, drones, reports, days, actions, silences, stream, health):
+    views = (statistics, alerts, incidents, drones, reports, days, nightly)
+    for resource in (*views, actions, silences, stream, status, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     return app

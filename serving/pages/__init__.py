@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from serving.pages import home, vendor
+from serving.pages import drone, health, home, nightly, vendor
 from serving.services import Services
 
 
 def register(app: Flask, services: Services) -> None:
     """Adds every page to `app`, and the scripts of others that they use."""
-    app.register_blueprint(home.blueprint(services))
+    for page in (home, drone, nightly, health):
+        app.register_blueprint(page.blueprint(services))
     app.register_blueprint(vendor.blueprint())

@@ -9,7 +9,7 @@ const PLACE = /^(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$/;
 /* A Leaflet map in the element `id`; with `remember` the address keeps its view. */
 export function makeMap(id, { remember = false } = {}) {
   const map = L.map(id, {
-    zoomSnap: 0.25, minZoom: 1, maxZoom: 14, zoomControl: false, attributionControl: false, keyboard: true,
+    zoomSnap: 0.05, zoomDelta: 1, minZoom: 1, maxZoom: 14, zoomControl: false, attributionControl: false, keyboard: true,
     maxBounds: [[-85, -210], [85, 210]], maxBoundsViscosity: 0.8, worldCopyJump: false, preferCanvas: true,
     fadeAnimation: false, zoomAnimation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
   });
@@ -30,7 +30,7 @@ export function makeMap(id, { remember = false } = {}) {
 
 export function showWorld(map) {
   const { x, y } = map.getSize();
-  // 256 px of the world at zoom 0; the height to show is that from Cape Horn to the north of Norway.
+  // The world is 256 px wide at zoom 0, and 135 px of its height lie between Cape Horn and the north of Norway.
   const zoom = Math.max(1, Math.min(Math.log2(x / 256), Math.log2(y / 135)));
-  map.setView([24, 8], Math.floor(zoom * 4) / 4);
+  map.setView([y > x * 0.62 ? 32 : 22, 8], Math.ceil(zoom * 20) / 20);
 }

@@ -28,12 +28,12 @@ export function showDrones(map, tell) {
   function draw(features) {
     shown = features;
     layer.clearLayers();
-    const [calm, low, ground] = ["--calm", "--moderate", "--ground"].map(colour);
+    const [calm, low] = ["--calm", "--moderate"].map(colour);
     for (const { geometry: { coordinates: [west, north] }, properties: found } of features) {
       const one = found.count === 1;
       const mark = L.circleMarker([north, west], {
-        renderer, pane: "drones", radius: one ? 2.6 : Math.min(3 + Math.sqrt(found.count) * 0.55, 17), weight: one ? 0 : 1,
-        color: ground, opacity: 0.7, fillColor: one && found.low ? low : calm, fillOpacity: one ? 0.95 : 0.5, bubblingMouseEvents: false,
+        renderer, pane: "drones", radius: one ? 2.6 : Math.min(2.6 + 1.05 * Math.log2(found.count), 16), weight: one ? 0 : 1,
+        color: calm, opacity: 0.75, fillColor: one && found.low ? low : calm, fillOpacity: one ? 0.9 : 0.22, bubblingMouseEvents: false,
       });
       mark.bindTooltip(() => says(found), { direction: "top", opacity: 1 });
       mark.on("click", () => (one ? location.assign(droneLink(found.drone_id)) : map.setView([north, west], Math.min(map.getZoom() + 2, 14))));

@@ -48,9 +48,9 @@ export function showIncidents(map, chosen) {
 const isPlaced = (row) => typeof row.latitude === "number" && typeof row.longitude === "number";
 
 function dress(element, row) {
-  element.className = element.className.replace(/ (critical|high|moderate|growing|open|quiet|resolved|small|medium|large)\b/g, "");
+  element.className = element.className.replace(/ (critical|high|moderate|growing|open|quiet|resolved|small|medium|large|taken)\b/g, "");
   const size = row.alerts >= 50 ? "large" : row.alerts >= 8 ? "medium" : "small";
-  element.classList.add(...[row.severity, row.state].filter((name) => /^[a-z]+$/.test(name)), size);
+  element.classList.add(...[row.severity, row.state, row.acknowledged_by ? "taken" : "", size].filter((name) => /^[a-z]+$/.test(name)));
   element.setAttribute("aria-label", says(row));
 }
 

@@ -11,7 +11,8 @@ export async function outlines(map) {
   const gridStyle = () => ({ renderer, pane: "world", interactive: false, weight: 1, color: colour("--grid") });
   const grid = L.layerGroup(degrees().map((line) => L.polyline(line, gridStyle()))).addTo(map);
   const answer = await fetch("/static/world/countries.json", { credentials: "same-origin" });
-  const world = L.geoJSON(await answer.json(), { style, interactive: false }).addTo(map);
+  const countries = (await answer.json()).features.filter((country) => country.properties.name !== "Antarctica"); // no drone flies there
+  const world = L.geoJSON(countries, { style, interactive: false }).addTo(map);
   onTheme(() => {
     world.setStyle(style());
     grid.eachLayer((line) => line.setStyle(gridStyle()));

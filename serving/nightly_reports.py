@@ -1,0 +1,84 @@
+"""Reading nightly reports for people. A revision never changes, so what was read of it is kept."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final
+
+from flask import Response, request
+from pyarrow import ArrowException
+
+from fleet.errors import ServiceUnavailable
+from serving.report.facts import DayReport, Figure
+from serving.report.store import Made, ReportStore
+
+KEPT: Final = 400
+"""Headlines of a year and more; each is a few hundred bytes."""
+
+
+class Shelf:
+    """The reports beside one lake; none without a lake."""
+
+    def __init__(self, lake: str | None) -> None:
+        self._store = ReportStore(lake) if lake else None
+        self._row = lru_cache(KEPT)(self._read_row)
+
+    def page(self, before: date | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
+        """(rows, `before` of the next page or None). Raises ServiceUnavailable when the reports cannot be read."""
+        try:
+            days = [made for made in (self._store.days() if self._store else []) if before is None or made.day < before]
+            following = days[limit - 1].day.isoformat() if len(days) > limit else None
+            return [self._row(made) for made in days[:limit]], following
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def find(self, day: date, revision: int | None = None) -> Made | None:
+        """The newest report of `day`, or that revision of it."""
+        try:
+            newest = self._store.newest(day) if self._store else None
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+        if newest is None or revision is None:
+            return newest
+        return Made(day, revision) if revision <= newest.revision else None
+
+    def read(self, made: Made, form: str) -> bytes:
+        """The bytes of a form that `find` has found."""
+        assert self._store is not None  # noqa: S101 - `find` finds nothing without it
+        try:
+            return self._store.read(made, form)
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+
+    def _read_row(self, made: Made) -> dict[str, Any]:
+        assert self._store is not None  # noqa: S101 - `page` has rows only with it
+        return row(made, self._store.facts(made))
+
+
+def row(made: Made, report: DayReport) -> dict[str, Any]:
+    """What a list says of a report."""
+    names = ("reports", "alerts", "peace_score", "battery", "low_drones")
+    headline = {name: _figure(getattr(report.headline, name)) for name in names}
+    return {
+        "day": made.day.isoformat(),
+        "revision": made.revision,
+        "state": report.state,
+        **headline,
+        "incidents": report.incidents_total,
+    }
+
+
+def cached(response: Response, made: Made, form: str) -> Response:
+    """`response` with an ETag, 304 to who has it."""
+    response.set_etag(f"{made.day}-{made.revision}-{form}", weak=True)
+    response.headers["Cache-Control"] = "private, no-cache"  # a newer revision may have come
+    return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def _figure(figure: Figure) -> dict[str, float | None]:
+    return {"value": figure.value, "day_before": figure.day_before}
+
+
+def _away(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"the nightly reports cannot be read now: {type(error).__name__}")

@@ -1,0 +1,95 @@
+/* One drone: its last report, and the track, battery and reports of a day; its newest alerts. */
+
+import { row as alertRow } from "./alerts.js";
+import { ask } from "./api.js";
+import { line } from "./charts_line.js";
+import { $, el, fine, number, placeOf, retell, since, throttled, timeOf, whole } from "./dom.js";
+import { makeMap } from "./map.js";
+import { showTrack } from "./map_track.js";
+import { keep, state } from "./state.js";
+
+const SHOWN = 60;
+const DAY_MS = 86_400_000;
+const id = $("drone").dataset.id;
+const path = `drones/${encodeURIComponent(id)}`;
+const day = document.forms.range.elements.date;
+const track = showTrack(makeMap("map"));
+let rows = [];
+
+async function last() {
+  try {
+    const found = await ask(path);
+    $("last").replaceChildren(`${placeOf(found)}, battery ${fine.format(found.battery)} %${found.low ? ", low" : ""}. Last report `, since(found.reported_at), ` (${timeOf(found.reported_at)}).`);
+    return found.reported_at.slice(0, 10);
+  } catch (error) {
+    $("last").textContent = error.status === 404 ? "No drone of this name has reported." : `It cannot be shown: ${error.message}.`;
+    return new Date().toISOString().slice(0, 10);
+  }
+}
+
+async function show() {
+  $("track-note").textContent = "Loading the day…";
+  const wanted = day.value;
+  try {
+    const found = await ask("reports", { date: wanted, drone: id, limit: 1440 });
+    if (wanted !== day.value) return;
+    rows = found.reports;
+    $("track-note").textContent = rows.length ? `${whole.format(rows.length)} reports, ${whole.format(rows.filter((row) => row.alert).length)} with an alert` : "No reports on this day";
+  } catch (error) {
+    rows = [];
+    $("track-note").textContent = `The day cannot be shown: ${error.message}`;
+  }
+  track(rows);
+  charts();
+  table(SHOWN);
+}
+
+function charts() {
+  const minute = (row) => `${row.reported_at.slice(0, 10)}T${row.reported_at.slice(11, 13)}:${row.reported_at.slice(14, 16)}`;
+  const points = (value, says) => rows.map((row) => ({ name: minute(row), y: value(row), title: `${timeOf(row.reported_at)}: ${says(row)}` }));
+  line($("battery"), points((row) => row.battery, (row) => `${fine.format(row.battery)} %`), { says: "Battery by report", most: 100, show: (value) => `${Math.round(value)} %`, kind: "calm" });
+  line($("peace"), points((row) => row.worst_score, (row) => number(row.worst_score)), { says: "Lowest peace score by report", most: 10 });
+}
+
+function table(most) {
+  const shown = rows.slice(-most).reverse();
+  $("reports").tBodies[0].replaceChildren(...shown.map((row) => el("tr", { class: row.alert ? "alarm" : "" },
+    el("td", { class: "nowrap" }, timeOf(row.reported_at)), el("td", {}, placeOf(row)), el("td", { class: "n" }, `${fine.format(row.battery)} %`),
+    el("td", { class: "n" }, number(row.worst_score)), el("td", { class: "heard" }, row.message))));
+  if (!rows.length) $("reports").tBodies[0].append(el("tr", {}, el("td", { class: "none", colspan: "5" }, "No reports on this day.")));
+  $("reports-more").hidden = rows.length <= shown.length;
+}
+
+async function alerts() {
+  const body = $("alerts").tBodies[0];
+  try {
+    const found = (await ask("alerts", { drone: id, limit: 10 })).alerts;
+    body.replaceChildren(...(found.length ? found.map((alert) => alertRow(alert, { withDrone: false })) : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "It has raised none."))]));
+  } catch (error) {
+    body.replaceChildren(el("tr", {}, el("td", { class: "none", colspan: "7" }, `They cannot be shown: ${error.message}.`)));
+  }
+}
+
+function move(days) {
+  day.value = new Date(Date.parse(`${day.value}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+  changed();
+}
+
+function changed() {
+  if (!day.value) return;
+  keep({ date: day.value });
+  show();
+}
+
+$("earlier").addEventListener("click", () => move(-1));
+$("later").addEventListener("click", () => move(1));
+$("reports-more").addEventListener("click", () => table(Infinity));
+document.forms.range.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+day.addEventListener("change", changed);
+addEventListener("resize", throttled(charts, 200));
+setInterval(retell, 1000);
+
+const known = last();
+alerts();
+day.value = /^\d{4}-\d\d-\d\d$/.test(state().date ?? "") ? state().date : await known;
+show();

@@ -1,0 +1,71 @@
+"""How far each layer is, by what it wrote to MongoDB itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.database import Database
+
+Document = dict[str, Any]
+
+TOLD: Final = 1000
+"""The latest alerts whose way to Discord is measured."""
+
+
+def landing(database: Database[Document], now: datetime) -> Document:
+    """The last commit, and up to which broker time every partition is landed; null where nobody knows."""
+    last = database.live.find_one({}, {"committed_at": True}, sort=[("_id", DESCENDING)])
+    partitions = sorted((_partition(document) for document in database.landing.find({})), key=lambda one: one["name"])
+    known = [one["landed_through"] for one in partitions if one["landed_through"] is not None]
+    through = min(known) if known and len(known) == len(partitions) else None
+    return {
+        "version": last["_id"] if last else None,
+        "committed_at": last["committed_at"] if last else None,
+        "landed_through": through,
+        "lag_seconds": max(0.0, round((now - through).total_seconds(), 1)) if through else None,
+        "lost": sum(one["lost"] for one in partitions),
+        "partitions": partitions,
+    }
+
+
+def batch(database: Database[Document], version: int) -> Document:
+    """The last complete run, and how many versions of the lake came after the one it computed."""
+    run = database.runs.find_one(
+        {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING), ("finished_at", DESCENDING)]
+    )
+    found = {name: (run or {}).get(name) for name in ("version", "started_at", "finished_at", "hours")}
+    behind = max(0, version - found["version"]) if found["version"] is not None else None
+    return {**found, "versions_behind": behind}
+
+
+def alerts(database: Database[Document]) -> Document:
+    """Alerts that Discord has not taken, and how long the latest ones took that it has."""
+    waiting = {"delivered_at": None, "raised_at": {"$type": "date"}}
+    oldest = database.alerts.find_one(waiting, {"raised_at": True}, sort=[("raised_at", ASCENDING)])
+    told = {"delivered_at": {"$type": "date"}, "raised_at": {"$type": "date"}}
+    latest = database.alerts.find(told, {"latency_ms": True}).sort("raised_at", DESCENDING).limit(TOLD)
+    taken = sorted(document["latency_ms"] for document in latest if document.get("latency_ms") is not None)
+    return {
+        "undelivered": database.alerts.count_documents(waiting),
+        "oldest_undelivered": oldest["raised_at"] if oldest else None,
+        "latency_ms": {"of": len(taken), "p50": rank(taken, 0.5), "p99": rank(taken, 0.99)},
+    }
+
+
+def rank(ascending: Sequence[int], part: float) -> int | None:
+    """The nearest-rank percentile: the least value that `part` of all are not above."""
+    return ascending[max(0, math.ceil(part * len(ascending)) - 1)] if ascending else None
+
+
+def _partition(document: Document) -> Document:
+    """The name's end is the partition's number; before it stands the id that the broker gave the topic."""
+    return {
+        "name": document["_id"].rpartition("/")[2],
+        "next_offset": document["next_offset"],
+        "landed_through": document.get("landed_through"),
+        "lost": sum(end - first for first, end in document.get("lost", [])),
+    }
