@@ -22,7 +22,9 @@ REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
 
 SPARK_POOL = "spark"  # one place: two Spark jobs would fight for the machine
 
-APPLICATION = Path(__file__).resolve().parents[1] / "stack" / "submit" / "peacewatch.py"
+ROOT = Path(__file__).resolve().parents[1]
+APPLICATION = ROOT / "stack" / "submit" / "peacewatch.py"
+SPARK_LOG = (ROOT / "batch_layer" / "log4j2.properties").as_uri()  # the job's words, not Spark's hundreds of lines
 
 TELL_SECONDS = 120
 
@@ -37,6 +39,7 @@ def spark(task_id: str, arguments: list[str], **more: Any) -> SparkSubmitOperato
         conn_id="peacewatch_spark",
         name=f"peacewatch-{task_id}",
         driver_memory="1g",
+        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG}"},
         pool=SPARK_POOL,
         **more,
     )
