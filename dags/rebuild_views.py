@@ -29,7 +29,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=24),
     deadline=late_after(timedelta(hours=12)),
     tags=["peacewatch", "batch", "by hand"],
-    default_args={**DEFAULTS, "execution_timeout": timedelta(hours=12)},
+    default_args={**DEFAULTS, "execution_timeout": timedelta(hours=12), "retries": 1},  # somebody waits for it
     params={
         # No default: a default of today would make a new version of the DAG every day.
         "first": Param(type="string", format="date", title="First day", description="UTC"),
