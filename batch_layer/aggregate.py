@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer import drone_days, session
+from batch_layer import day_views, drone_days, session
 from batch_layer.ranges import hours_of_day
 from batch_layer.session import SparkConfig
 from batch_layer.snapshot import Snapshot
@@ -32,7 +32,8 @@ class SparkEngine:
         if not files:
             return cube.empty()
         with _errors(snapshot):
-            found = fold(cube, session.read(self.spark, files, cube.columns)).toArrow()
+            rows = session.read(self.spark, files, day_views.landed_columns(cube))
+            found = fold(cube, rows.selectExpr(*day_views.expressions(cube))).toArrow()
         return cube.merge([found.cast(cube.schema)])
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:

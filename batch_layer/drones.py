@@ -1,4 +1,5 @@
-"""A run over drone days: the days that commits touched, in blocks, and from all blocks the counts of drones by day.
+"""A run over days: the drones of the days that commits touched, in blocks; from all blocks the counts of drones by day;
+and the days' other batch-only views (batch_layer.day_views).
 
 Batch-only: a live document would need a row a drone. Its runs have a base of their own, of kind `drones`, so that the
 hours may run every hour and this, which reads whole days, once a day.
@@ -19,12 +20,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_layer import blocks, drone_counts, plan, publish, ranges, runs, sealed
+from batch_layer import blocks, day_views, drone_counts, plan, publish, ranges, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.engine import Engine
 from batch_layer.hours import Job, Outcome
 from batch_layer.runs import Run
 from batch_layer.snapshot import Snapshot, pin
+from fleet.cube import Cube
 from fleet.errors import PeacewatchError
 
 
@@ -65,10 +67,17 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
             drones = engine.drone_days(pinned, day)
             for document in blocks.documents(day, this.version, drones):
                 written += publish.replace(job.database, "drone_days", [document])
+            for cube in day_views.VIEWS:
+                cells = engine.cells(cube, pinned, ranges.hours_of_day(day))
+                publish.replace(job.database, cube.name, [_cells(cube, day, this.version, cells)])
             publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
             job.progress(done, len(days))
     _count(job.database, this)
     return written
+
+
+def _cells(cube: Cube, day: date, version: int, cells: pa.Table) -> dict[str, Any]:
+    return {"_id": day.isoformat(), "version": version, "cells": cube.to_document(cells)}
 
 
 def _copies(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> dict[str, Any]:

@@ -126,7 +126,8 @@ def start_over(database: Documents, kept: list[int], through: int, created_at: d
         database.hours.delete_many({"event_hour": {"$nin": kept}}, session=session)
         days = sorted({hour_name(hour)[:10] for hour in kept})
         database.drone_days.delete_many({"day": {"$nin": days}}, session=session)
-        database.drones_by_day.delete_many({}, session=session)
+        for view in ("drones_by_day", "city_days", "place_days", "delay_days"):
+            database[view].delete_many({"_id": {"$nin": days}}, session=session)
         gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
         database.live.delete_many({"$or": gone}, session=session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from batch_layer import drone_days
+from batch_layer import day_views, drone_days
 from batch_layer.ranges import hours_of_day
 from fleet.landed import PARTITION_BY, SCHEMA, last_state
 
@@ -103,12 +104,28 @@ def everything(lake: Path, version: int | None = None) -> pa.Table:
     return DeltaTable(lake / "reports", version=version).to_pyarrow_table()
 
 
+def derived(rows: pa.Table) -> pa.Table:
+    """`rows` with the columns that batch-only views derive, worked out in plain Python."""
+    if "received_at" in rows.column_names:
+        delays = [
+            (received - reported).total_seconds()
+            for received, reported in zip(rows["received_at"].to_pylist(), rows["reported_at"].to_pylist(), strict=True)
+        ]
+        buckets = [sum(delay >= end for end in day_views.DELAY_BUCKETS) for delay in delays]
+        rows = rows.append_column("delay_bucket", pa.array(buckets, pa.int32()))
+    for name in ("latitude", "longitude"):
+        if name in rows.column_names:
+            cells = [math.floor(value * 2) for value in rows[name].to_pylist()]
+            rows = rows.append_column(f"{name}_cell", pa.array(cells, pa.int32()))
+    return rows
+
+
 class ArrowEngine:
     """Computes by pyarrow and plain Python, in place of Spark: what a run publishes and when does not depend on it."""
 
     def cells(self, cube: Any, pinned: Any, hours: Sequence[int]) -> pa.Table:
         files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
-        return cube.fold(pinned.rows(files, cube.columns))
+        return cube.fold(derived(pinned.rows(files, day_views.landed_columns(cube))))
 
     def drone_days(self, pinned: Any, day: date) -> pa.Table:
         hours = hours_of_day(day)

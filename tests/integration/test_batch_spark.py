@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
-from batch_layer import aggregate, session, snapshot
+from batch_layer import aggregate, day_views, session, snapshot
 from fleet.cube import HOURS
 from fleet.errors import ServiceUnavailable
 from stack.java import java
@@ -64,6 +64,9 @@ def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
     cells = spark.cells(HOURS, pinned, list(pinned.hours))
     assert cells.equals(HOURS.fold(lakes.everything(lake)))
     assert cells.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
+    for cube in day_views.VIEWS:
+        mine = spark.cells(cube, pinned, list(pinned.hours))
+        assert mine.equals(lakes.ArrowEngine().cells(cube, pinned, list(pinned.hours))), cube.name
 
 
 @pytest.mark.parametrize("seed", range(2))
