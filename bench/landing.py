@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,8 +110,9 @@ def watched(command: list[str], env: dict[str, str], log: Path) -> Iterator[tupl
     try:
         yield child, peak
     finally:
-        for process in [*child.children(recursive=True), child]:
-            process.kill()
+        with suppress(psutil.NoSuchProcess):
+            for process in [*child.children(recursive=True), child]:
+                process.kill()
         child.wait()
 
 

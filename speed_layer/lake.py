@@ -174,16 +174,18 @@ class Lake:
             if "Concurrent" not in str(error):
                 raise
             raise Moved(f"somebody else landed the same partitions: {sentence(error)}") from None
-        # The table in hand does not know this version yet, or has skipped what others committed in between.
-        self._table.update_incremental()
         return self._made(commit_id, before)
 
     def _made(self, commit_id: str, before: int) -> Commit:
-        for version in range(before + 1, self.version + 1):
-            commit = self.read_commit(version)
-            if commit.info.get(COMMIT_ID) == commit_id:
-                return commit
-        raise AssertionError(f"no version after {before} is the commit that was made")
+        """Mostly the version after `before`; others may have committed in between.
+
+        Until it is refreshed the table in hand does not know the version, or has skipped what others wrote. The next
+        check refreshes it; to do it here, too, costs 44 ms at 20,000 active files.
+        """
+        version = before + 1
+        while (commit := self.read_commit(version)).info.get(COMMIT_ID) != commit_id:
+            version += 1
+        return commit
 
 
 def _open_or_create(url: str) -> DeltaTable:

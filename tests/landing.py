@@ -86,7 +86,7 @@ def running(*configs: landing.LandingConfig) -> Iterator[None]:
         assert not any(thread.is_alive() for thread in threads)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0, what: str = "it") -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0, what: str = "it") -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in time"

@@ -29,7 +29,7 @@ def test_a_commit_holds_rows_entries_and_facts(tmp_path: Path) -> None:
     done = lake.commit(
         rows, [Landed("t/0", 0, 400), Landed("t/0", 400, 500)], nothing, landed_through={"t/0": 7}, lost={}
     )
-    assert (done.version, lake.entry("t/0"), lake.entry("t/1")) == (1, 500, 0)
+    assert (done.version, lake.refresh(), lake.entry("t/0"), lake.entry("t/1")) == (1, 1, 500, 0)
     assert done.info["peacewatch.landed_through"] == '{"t/0": 7}'
     assert "peacewatch.lost" not in done.info
     assert len(done.added) == 3
@@ -69,7 +69,7 @@ def test_others_partitions_do_not_disturb(tmp_path: Path) -> None:
 
     done = one.commit(rows, [Landed("t/0", 0, 10)], meanwhile)
     assert done.version == 3
-    assert (one.version, one.entry("t/0"), one.entry("t/1")) == (3, 10, 10)
+    assert (one.refresh(), one.entry("t/0"), one.entry("t/1")) == (3, 10, 10)
     assert len(one.rows_between("topic", 0, 0, 99, ["kafka_offset"])) == 3 * 5
     one.commit(rows, [Landed("t/1", 10, 20)], nothing)
 
