@@ -127,7 +127,8 @@ def ready(address: str) -> bool:
 
 def _format(jvm: list[str], properties: Path, log: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*jvm, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties)]
+    # With "=", for an id may start with "-", which would be taken for an option.
+    command = [*jvm, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         told = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)  # noqa: S603
