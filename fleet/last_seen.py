@@ -1,7 +1,7 @@
 """The last state of each drone: one row a drone, the same from any order and grouping of its reports.
 
-Kept in MongoDB's `drone_blocks`, since 540,000 documents of their own are too many to rewrite: {_id, written_at, cells:
-`pack`ed rows}. Where two blocks hold one drone, the larger `last_state` is true.
+Landing keeps it in MongoDB's `drone_blocks` (speed_layer/last_states.py). Where two blocks hold one drone, as after a
+topic was remade, the larger `last_state` is true.
 """
 
 from __future__ import annotations
@@ -27,14 +27,9 @@ SCHEMA: Final = pa.schema(
 """Sorted by drone_id, each once."""
 
 
-def of_rows(landed: pa.Table) -> pa.Table:
-    """The last states of landed reports (`fleet.landed.SCHEMA`)."""
-    return merge([landed.select(SCHEMA.names)])
-
-
 def merge(parts: Iterable[pa.Table]) -> pa.Table:
-    """The last states of all drones of `parts`, whose rows are in SCHEMA."""
-    rows = pa.concat_tables([SCHEMA.empty_table(), *(part.cast(SCHEMA) for part in parts)])
+    """The last states of all drones of `parts`, which have the columns of SCHEMA in any order."""
+    rows = pa.concat_tables([SCHEMA.empty_table(), *(part.select(SCHEMA.names).cast(SCHEMA) for part in parts)])
     if not rows.num_rows:
         return rows
     rows = rows.sort_by([("drone_id", "ascending"), ("last_state", "ascending")]).combine_chunks()
@@ -43,16 +38,8 @@ def merge(parts: Iterable[pa.Table]) -> pa.Table:
     return rows.filter(pa.array(is_last)).combine_chunks()
 
 
-def pack(rows: pa.Table) -> bytes:
-    """Rows as an Arrow stream, zstd."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-        stream.write_table(rows.cast(SCHEMA))
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
 def unpack(packed: bytes) -> pa.Table:
+    """The rows of a block, an Arrow stream."""
     with pa.ipc.open_stream(packed) as stream:
         found: Any = stream.read_all()
     return found

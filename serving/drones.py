@@ -47,7 +47,8 @@ class Fleet:
         return self.rows["last_state"].to_numpy() & ((1 << BATTERY_BITS) - 1) < LOW_MILLIPERCENT
 
     def where(self, mask: Any) -> Fleet:
-        return Fleet(self.rows.filter(pa.array(mask)), self.as_of)
+        """Those of which `mask` (numpy or Arrow, a bool a row) is true."""
+        return Fleet(self.rows.filter(pa.array(np.asarray(mask, dtype=bool))), self.as_of)
 
     def one(self, drone_id: str) -> dict[str, Any] | None:
         """The row of a drone as people see it."""
@@ -102,7 +103,7 @@ class Drones:
         known = self._database.drone_blocks.find({}, {"written_at": True})
         changed = self._changed((f"block {each['_id']}", each["_id"], each.get("written_at")) for each in known)
         found = self._database.drone_blocks.find({"_id": {"$in": changed}}) if changed else ()
-        return [last_seen.unpack(document["cells"]) for document in found]
+        return [last_seen.unpack(document["block"]) for document in found]
 
     def _days(self) -> list[pa.Table]:
         days = sorted(self._database.drone_days.distinct("day"))[-DAYS_OF_BATCH:]

@@ -41,6 +41,11 @@ class Range:
         return dates_between(local_date(local(self.first)), local_date(local(self.end - 1)))
 
     @property
+    def utc_dates(self) -> list[date]:
+        """The UTC dates that the range touches."""
+        return Range(self.first, self.end).dates
+
+    @property
     def names(self) -> tuple[str | None, str | None]:
         """`from` and `to` as a request would give them; hours where the range does not start or end with a day."""
         if self.end <= self.first:

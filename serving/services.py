@@ -8,6 +8,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from serving.completeness import Completeness
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.drones import Drones
 from serving.merge import Merge
@@ -22,6 +23,7 @@ class Services:
     config: Config
     database: Database[dict[str, Any]]
     merge: Merge
+    completeness: Completeness
     drones: Drones
     hub: Hub
     desk: Desk
@@ -47,6 +49,7 @@ def connect(config: Config) -> Services:
         config,
         database,
         Merge(database, config.max_age),
+        Completeness(database),
         Drones(database),
         Hub(database, config.stream_clients),
         Desk(config.kafka_bootstrap, config.actions_topic),

@@ -75,3 +75,5 @@ class Figures(BaseModel):
     end: str | None = Field(alias="to", description="last day or hour that is counted")
     tz: str = Field(description="time zone of days and hours")
     country: str | None = Field(description="the country counted; null: all")
+    complete: bool = Field(description="whether every report of every day in the range is known to have landed")
+    incomplete_days: list[str] = Field(description="UTC days of the range of which that is not known")

@@ -9,6 +9,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
+from pymongo.client_session import ClientSession
 
 from fleet import statistics
 from fleet.errors import BadInput
@@ -145,7 +146,11 @@ def blueprint(services: Services) -> APIBlueprint:
 
     def look(query: RangeQuery, keep: Keep) -> tuple[Any, Range, Answer]:
         served, wanted = _figures(services, query)
-        return served.cells(wanted.first, wanted.end, keep, query.country), wanted, _envelope(served, wanted, query)
+        return (
+            served.cells(wanted.first, wanted.end, keep, query.country),
+            wanted,
+            _envelope(services, served, wanted, query),
+        )
 
     @api.get("/alerts-by-part-of-day", summary="Alerts by part of the day", responses=answers(PartsOfDay))
     def alerts_by_part_of_day(query: ZonedQuery) -> Answer:
@@ -199,8 +204,9 @@ def _figures(services: Services, query: RangeQuery) -> tuple[Served, Range]:
     return services.merge.served(wanted.hours), wanted
 
 
-def _envelope(served: Served, wanted: Range, query: RangeQuery) -> Answer:
+def _envelope(services: Services, served: Served, wanted: Range, query: RangeQuery) -> Answer:
     first, last = wanted.names
+    incomplete = services.completeness.incomplete(wanted.utc_dates)
     return {
         "version": served.version,
         "as_of": served.as_of,
@@ -208,6 +214,8 @@ def _envelope(served: Served, wanted: Range, query: RangeQuery) -> Answer:
         "to": last,
         "tz": str(wanted.zone),
         "country": query.country,
+        "complete": not incomplete,
+        "incomplete_days": incomplete,
     }
 
 
@@ -219,11 +227,18 @@ def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int
         return 0, 0, None
     first, last = wanted.dates[0], wanted.dates[-1]
     with services.database.client.start_session(snapshot=True) as session:
-        newest = services.database.drones_by_day.find_one(
-            {}, {"version": True}, sort=[("version", -1)], session=session
-        )
         days = services.database.drones_by_day.find(
             {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}, session=session
         )
         low, total = statistics.drones_of_range(days, first, last, country)
-    return low, total, newest["version"] if newest else None
+        version = _drones_version(services, session)
+    return low, total, version
+
+
+def _drones_version(services: Services, session: ClientSession) -> int | None:
+    """The version that `drones_by_day` is true at: of a run that found nothing new, or of the newest document."""
+    newest = [("version", -1)]
+    run = services.database.runs.find_one({"kind": "drones", "state": "complete"}, sort=newest, session=session)
+    document = services.database.drones_by_day.find_one({}, {"version": True}, sort=newest, session=session)
+    versions = [found["version"] for found in (run, document) if found]
+    return max(versions, default=None)

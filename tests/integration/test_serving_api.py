@@ -110,6 +110,18 @@ def test_nothing_landed_is_an_answer_and_no_error(client: FlaskClient) -> None:
         assert (answer.get_json()["version"], answer.get_json()["from"]) == (-1, None), name
 
 
+def test_every_statistic_says_which_days_are_not_complete(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    mongo_database.completeness.insert_many(
+        [{"_id": "2026-11-23", "complete": True}, {"_id": "2026-11-24", "complete": False}]
+    )
+    answer = client.get("/api/v1/statistics/averages?from=2026-11-23&to=2026-11-24").get_json()
+    assert (answer["complete"], answer["incomplete_days"]) == (False, ["2026-11-24"])
+    assert client.get("/api/v1/statistics/averages?from=2026-11-23&to=2026-11-23").get_json()["complete"]
+    abroad = client.get("/api/v1/statistics/averages?from=2026-11-23&to=2026-11-23&tz=Asia/Tokyo").get_json()
+    assert abroad["incomplete_days"] == ["2026-11-22"]
+
+
 def test_drones_are_true_at_the_batch_version(client: FlaskClient, mongo_database: Documents) -> None:
     put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
     cells = {"next_day": [""], "country": ["France"], "drones": [8], "low": [2]}

@@ -18,6 +18,7 @@ from fleet.landed import last_state
 from serving import drones
 from serving.app import create_app
 from serving.config import Config
+from speed_layer import last_states
 
 Documents = Database[dict[str, Any]]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -36,7 +37,10 @@ def rows(*found: tuple[str, int, int, float, float]) -> pa.Table:
 
 
 def put_block(database: Documents, name: str, written: int, *found: tuple[str, int, int, float, float]) -> None:
-    document = {"written_at": NOON + timedelta(seconds=written), "cells": last_seen.pack(rows(*found))}
+    document = {
+        "written_at": NOON + timedelta(seconds=written),
+        "block": last_states.pack(rows(*found).select(last_states.STATE.names)),
+    }
     database.drone_blocks.replace_one({"_id": name}, document, upsert=True)
 
 
@@ -66,7 +70,7 @@ def test_the_last_state_is_the_same_from_any_parts(found: list[Any], cut: int) -
     whole = last_seen.merge([rows(*found)])
     parts = [last_seen.merge([rows(*found[cut:])]), last_seen.merge([rows(*found[:cut])])]
     assert last_seen.merge(parts) == whole
-    assert last_seen.unpack(last_seen.pack(whole)) == whole
+    assert last_seen.unpack(packed(whole)) == whole
     newest = {drone: max(row[1:3] for row in found if row[0] == drone) for drone, *_ in found}
     assert whole["drone_id"].to_pylist() == sorted(newest)
 

@@ -1,0 +1,33 @@
+"""Which days are complete, by the batch layer's documents: kept for a few seconds, for every answer tells it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final
+
+from pymongo.database import Database
+
+MAX_AGE: Final = 5.0
+"""Seconds; the batch layer looks at days when it runs, so once an hour or so."""
+
+
+class Completeness:
+    """Many threads ask; one reads."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self._database = database
+        self._complete: frozenset[str] = frozenset()
+        self._read_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def incomplete(self, days: Iterable[date]) -> list[str]:
+        """Those of the UTC `days` of which nobody knows that every report has landed."""
+        with self._lock:
+            if time.monotonic() - self._read_at >= MAX_AGE:
+                found = self._database.completeness.find({"complete": True}, {"_id": True})
+                self._complete = frozenset(document["_id"] for document in found)
+                self._read_at = time.monotonic()
+        return [name for day in days if (name := day.isoformat()) not in self._complete]
