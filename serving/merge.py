@@ -19,11 +19,13 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from serving.served import Served
-from serving.snapshot import Snapshot
+from serving.session import at_one_instant
+from serving.snapshot import Snapshot, ensure_indexes
 
 Document = dict[str, Any]
 
@@ -45,6 +47,7 @@ class Merge:
         self._read_at = float("-inf")
         self._failure: PyMongoError | None = None
         self._failed_at = float("-inf")
+        self._indexed = False
         self._lock = threading.Lock()
 
     def served(self, hours: Iterable[int] = ()) -> Served:
@@ -82,9 +85,14 @@ class Merge:
         return self._read_at > since and not self._served.missing(wanted)
 
     def _read(self, wanted: frozenset[int]) -> Served:
-        with self._database.client.start_session(snapshot=True) as session:
-            snapshot = Snapshot(self._database, session)
-            served = snapshot.after(self._served)
-            if len(served.hours) > MAX_HELD_HOURS:
-                served = served.without(served.hours.keys() - wanted)
-            return snapshot.with_hours(served, served.missing(wanted))
+        if not self._indexed:
+            ensure_indexes(self._database)
+            self._indexed = True
+        return at_one_instant(self._database, lambda session: self._read_in(session, wanted))
+
+    def _read_in(self, session: ClientSession, wanted: frozenset[int]) -> Served:
+        snapshot = Snapshot(self._database, session)
+        served = snapshot.after(self._served)
+        if len(served.hours) > MAX_HELD_HOURS:
+            served = served.without(served.hours.keys() - wanted)
+        return snapshot.with_hours(served, served.missing(wanted))

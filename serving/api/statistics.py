@@ -21,6 +21,7 @@ from serving.intervals import Group
 from serving.ranges import Range, parse, zone_of
 from serving.served import Served
 from serving.services import Services
+from serving.session import at_one_instant
 from serving.tables import TABLE, Format, table
 
 Answer = dict[str, Any]
@@ -226,13 +227,13 @@ def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int
     if not wanted.dates:
         return 0, 0, None
     first, last = wanted.dates[0], wanted.dates[-1]
-    with services.database.client.start_session(snapshot=True) as session:
-        days = services.database.drones_by_day.find(
-            {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}, session=session
-        )
-        low, total = statistics.drones_of_range(days, first, last, country)
-        version = _drones_version(services, session)
-    return low, total, version
+    range_of_days = {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
+
+    def read(session: ClientSession) -> tuple[int, int, int | None]:
+        days = services.database.drones_by_day.find(range_of_days, session=session)
+        return *statistics.drones_of_range(days, first, last, country), _drones_version(services, session)
+
+    return at_one_instant(services.database, read)
 
 
 def _drones_version(services: Services, session: ClientSession) -> int | None:

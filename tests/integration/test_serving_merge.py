@@ -277,3 +277,14 @@ def test_a_server_that_slept_longer_than_the_grace_starts_anew(lake: Lake) -> No
     lake.start_run().complete()
     lake.database.live.delete_many({})
     assert check(merge, lake) == 2
+
+
+def test_a_collection_or_an_index_that_is_being_made_costs_no_answer(lake: Lake) -> None:
+    """MongoDB refuses snapshots of before that; one is there a moment later."""
+    lake.commit([ROW])
+    for number in range(30):
+        lake.database.hours.create_index([(f"field{number}", 1)])
+        lake.database[f"other{number}"].insert_one({})
+        lake.database.runs.drop() if number % 10 == 0 else None
+        lake.database.runs.insert_one({"kind": "other"})
+        assert Merge(lake.database, 0).served([FIRST]).version == 0
