@@ -63,7 +63,12 @@ class Snapshot:
             {"event_hour": {"$gte": min(missing), "$lte": max(missing)}}, session=self._session
         )
         wanted = set(missing)
-        documents = {document["event_hour"]: document for document in found if document["event_hour"] in wanted}
+        # A document may be newer than T only while there is no base, and a gap of live documents cannot be closed.
+        documents = {
+            document["event_hour"]: document
+            for document in found
+            if document["event_hour"] in wanted and document["version"] <= served.version
+        }
         tails = {hour: self._tail(served, hour, documents.get(hour)) for hour in missing}
         self._load(version for tail in tails.values() for version in tail)
         changed = {}

@@ -180,3 +180,36 @@ def test_into_an_emptied_database_nobody_sees_half_of_the_figures(tmp_path: Path
         world.database[name].delete_many({})
     world.do([("run", {"inside": [("look", 0), ("land", [0]), ("look", 0)]}), ("repair", 0)])
     assert Merge(world.database, max_age=0).served().version == 4
+
+
+def test_beyond_a_gap_that_nobody_can_close_readers_take_no_newer_document(
+    tmp_path: Path, mongo_database: Documents
+) -> None:
+    world = World(tmp_path / "lake", mongo_database)
+    world.do([("land", [0, 1]), ("land and die", [0, 1]), ("land", [2])])
+    lost = snapshot.pin(str(world.lake)).commit(2).added
+    world.compact()
+    for path in lost:
+        (world.lake / "reports" / path).unlink()
+    everything = snapshot.pin(str(world.lake)).version
+    with pytest.raises(ServiceUnavailable):
+        live.write_missing(world.database, snapshot.pin(str(world.lake)), -1)
+    first = HOURS.from_document(
+        live.document(snapshot.pin(str(world.lake)), snapshot.pin(str(world.lake)).commit(1))["cells"]
+    )
+    seen = []
+
+    @contextmanager
+    def looking() -> Iterator[Any]:
+        def cells(*asked: Any) -> pa.Table:
+            served = Merge(world.database, max_age=0).served(HOURS_ASKED)
+            got = HOURS.merge([served.hours[hour] for hour in HOURS_ASKED if hour in served.hours])
+            seen.append((served.version, got.equals(first)))
+            return engine.cells(*asked)
+
+        with lakes.arrow_engine() as engine:
+            yield SimpleNamespace(cells=cells)
+
+    hours.run(Job(world.database, str(world.lake), looking, chunk=1))
+    assert seen == [(1, True)] * 3
+    assert Merge(world.database, max_age=0).served().version == everything
