@@ -139,13 +139,17 @@ def _duckdb_drones(files: list[str]) -> Any:
         f"ELSE 0 END)"
         for hour in range(24)
     )
-    return duckdb.sql(
-        f"""SELECT drone_id, count(*), sum(alert_count), min(battery_millipercent), max(last_state), min(last_state),
+    return (
+        duckdb.sql(
+            f"""SELECT drone_id, count(*), sum(alert_count), min(battery_millipercent), max(last_state), min(last_state),
         arg_min(latitude, last_state), arg_min(longitude, last_state), arg_max(latitude, last_state),
         arg_max(longitude, last_state), arg_max(hash(country, city), last_state), {spoke}
         FROM read_parquet($files, hive_partitioning = false) GROUP BY drone_id""",
-        params={"files": files},
-    ).fetch_arrow_table()
+            params={"files": files},
+        )
+        .arrow()
+        .read_all()
+    )
 
 
 if __name__ == "__main__":

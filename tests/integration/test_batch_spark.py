@@ -20,6 +20,8 @@ from fleet.errors import ServiceUnavailable
 from stack.java import java
 from tests import lakes
 
+pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else
+
 DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at version 1 of the lake\n"
 DONE += "completeness: 1 days looked at\n"
 
