@@ -141,7 +141,8 @@ def _duckdb_drones(files: list[str]) -> Any:
     )
     return (
         duckdb.sql(
-            f"""SELECT drone_id, count(*), sum(alert_count), min(battery_millipercent), max(last_state), min(last_state),
+            f"""SELECT drone_id, count(*), sum(alert_count), min(battery_millipercent),
+        max(last_state), min(last_state),
         arg_min(latitude, last_state), arg_min(longitude, last_state), arg_max(latitude, last_state),
         arg_max(longitude, last_state), arg_max(hash(country, city), last_state), {spoke}
         FROM read_parquet($files, hive_partitioning = false) GROUP BY drone_id""",
