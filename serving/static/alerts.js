@@ -1,6 +1,6 @@
 /* The newest alerts as a table: the records of the country that the filters name. */
 
-import { ask } from "./api.js";
+import { address, ask } from "./api.js";
 import { $, capital, droneLink, el, number, placeOf, since, words } from "./dom.js";
 import { state } from "./state.js";
 
@@ -55,6 +55,7 @@ export class Alerts {
     $("alerts-more").hidden = !found.next;
     if (!this.#body.rows.length) this.#body.append(el("tr", {}, el("td", { class: "none", colspan: "8" }, "No alerts here.")));
     const { country } = state();
+    $("alerts-csv").href = address("alerts", { ...this.#query(), limit: 500, format: "csv" });
     $("records-title").textContent = country ? `Alerts of ${country}` : "Newest alerts";
   }
 }

@@ -12,7 +12,7 @@ const MOST_COUNTRIES = 300;
 let loads = 0;
 let last = null;
 
-/* Asks for all and draws; what an earlier call brings late is dropped. */
+/* Asks for all and draws; what an earlier call brings late is dropped. The last day of the range, null when there is none. */
 export async function figures() {
   const load = ++loads;
   const { from, to, country, tz } = state();
@@ -31,6 +31,7 @@ export async function figures() {
   if (load !== loads) return;
   last = { parts, countries: countries.countries, means, week, low, scores, series };
   draw();
+  return means.to;
 }
 
 /* Anew from what is known, for another width or threshold. */
@@ -60,7 +61,8 @@ function note(means) {
 }
 
 function partsOfDay(found) {
-  const kind = (hour) => (hour < 6 || hour >= 18 ? "alarm" : "alarm soft");
+  const most = Math.max(...found.hours);
+  const kind = (hour) => (found.hours[hour] === most ? "alarm" : "alarm soft");
   columns($("parts"), found.hours.map((value, hour) => ({ name: `${hour}:00`, label: hour % 3 ? "" : `${String(hour).padStart(2, "0")}`, value, kind: kind(hour), title: `${hour}:00 to ${hour}:59: ${whole.format(value)} alerts` })),
     { says: "Alerts in each hour of the day", values: false });
   $("parts-note").textContent = Object.entries(found.parts).map(([name, alerts]) => `${name} (${PARTS[name]} h) ${whole.format(alerts)}`).join(" · ");
@@ -70,9 +72,20 @@ function countryRows(rows) {
   return rows.map((row) => ({ name: row.country, value: row.alerts, kind: "alarm", shown: `${whole.format(row.alerts)} · ${share(row.reports ? row.alerts / row.reports : null)}`, title: `${row.country}: ${whole.format(row.alerts)} alerts in ${whole.format(row.reports)} reports` }));
 }
 
+const MEASURES = {
+  alerts: ["alerts", whole, "alarm"],
+  reports: ["reports", whole, "calm"],
+  peace_score: ["mean peace score", fine, "calm", 10],
+  battery: ["mean battery, percent", fine, "calm", 100],
+  low_battery: ["reports with low battery", whole, "moderate"],
+};
+
 function overRange(found) {
-  $("series-note").textContent = `alerts by ${found.group}`;
-  line($("series"), found.series.map((row) => ({ name: row.start, y: row.alerts, title: `${row.start}: ${whole.format(row.alerts)} alerts, ${whole.format(row.reports)} reports` })), { says: `Alerts by ${found.group}` });
+  const measure = state().measure in MEASURES ? state().measure : "alerts";
+  const [name, form, kind, most] = MEASURES[measure];
+  $("series-note").textContent = `by ${found.group}; the first and the last may be parts`;
+  const points = found.series.map((row) => ({ name: row.start, y: row[measure], title: `${row.start.replace("T", " ")}: ${number(row[measure], form)} ${name}` }));
+  line($("series"), points, { says: `${name} by ${found.group}`, kind, most });
 }
 
 function meansOf(means, parts) {

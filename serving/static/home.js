@@ -9,6 +9,7 @@ import { makeMap } from "./map.js";
 import { showDrones } from "./map_drones.js";
 import { showIncidents } from "./map_incidents.js";
 import { silences } from "./operator.js";
+import { records } from "./records.js";
 import { bind, fill, state } from "./state.js";
 import { listen } from "./stream.js";
 import { tiles } from "./tiles.js";
@@ -24,9 +25,10 @@ fill();
 const map = makeMap("map", { remember: true });
 const drones = showDrones(map, tellDrones);
 const marks = showIncidents(map, (id) => incidents.open(id));
-const incidents = new Incidents({ changed: (rows) => marks.show(rows), picked: (row) => row && marks.flyTo(row) });
+const incidents = new Incidents({ changed: (rows) => marks.show(rows, state().incident), picked: (row) => row && marks.flyTo(row) });
 const alerts = new Alerts();
 const failures = new Map();
+let recordsOf = ""; // single reports are read again only for another day or country
 
 function tellDrones(found) {
   $("map-note").textContent = found ? `${whole.format(found.count)} ${found.count === 1 ? "drone" : "drones"} here, ${number(found.low)} with low battery` : "Drones cannot be shown now";
@@ -48,7 +50,13 @@ async function part(name, run) {
 const loadIncidents = () => part("Incidents", () => incidents.load());
 const loadAlerts = () => part("Alerts", () => alerts.load());
 const loadTiles = () => part("The day's figures", () => tiles(state().country ?? ""));
-const loadFigures = () => part("Figures", figures);
+const loadFigures = () => part("Figures", async () => {
+  const day = await figures();
+  if (day !== undefined && `${day} ${state().country}` !== recordsOf) {
+    recordsOf = `${day} ${state().country}`;
+    await part("Reports", () => records(day));
+  }
+});
 const loadAll = () => Promise.all([loadIncidents(), drones.load(), loadTiles(), loadFigures(), loadAlerts()]);
 const refreshFigures = throttled(() => document.hidden || (loadTiles(), loadFigures()), FIGURES_MS);
 
@@ -66,7 +74,7 @@ function tellLive(how) {
 }
 
 bind("filters", () => { loadIncidents(); loadAlerts(); });
-bind("range", () => { draw(); loadFigures(); loadTiles(); loadIncidents(); loadAlerts(); });
+bind("range", () => { draw(); drones.load(); loadFigures(); loadTiles(); loadIncidents(); loadAlerts(); });
 silences();
 
 document.forms.find.addEventListener("submit", (event) => {

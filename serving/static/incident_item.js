@@ -70,7 +70,7 @@ export class Item {
 function line(alert) {
   const heard = alert.message ? el("span", { class: "what" }, `“${alert.message}”`) : null;
   return el("li", {}, since(alert.raised_at), " ", el("a", { href: droneLink(alert.drone_id) }, alert.drone_id),
-    alert.worst_score === null ? "" : ` · peace ${alert.worst_score}`, heard, alert.delivered_at ? "" : el("em", {}, " not yet told"));
+    alert.worst_score === null ? "" : ` · peace ${alert.worst_score}`, alert.delivered_at ? "" : " · not yet told", heard);
 }
 
 function facts(row) {

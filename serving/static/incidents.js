@@ -126,6 +126,7 @@ export class Incidents {
     for (const [other, item] of this.#items) if (isOpen && other !== id) item.close();
     if (isOpen || state().incident === id) keep({ incident: isOpen ? id : "" });
     if (isOpen) this.picked(this.#rows.get(id));
+    this.draw();
   }
 
   #forget(wanted) {

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { colour, onTheme } from "./colours.js";
 import { droneLink, fine, throttled, whole } from "./dom.js";
+import { state } from "./state.js";
 
 const L = window.L;
 
@@ -18,7 +19,7 @@ export function showDrones(map, tell) {
     asked?.abort();
     asked = new AbortController();
     try {
-      const found = await ask("drones/map", { bbox: box(map), zoom: Math.round(map.getZoom()) }, { signal: asked.signal });
+      const found = await ask("drones/map", { bbox: box(map), zoom: Math.round(map.getZoom()), country: state().country }, { signal: asked.signal });
       draw(found.features);
     } catch (error) {
       if (error.name !== "AbortError") tell(null);

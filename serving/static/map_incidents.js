@@ -5,11 +5,11 @@ import { capital, placeOf, whole, words } from "./dom.js";
 const L = window.L;
 const RANK = { critical: 3, high: 2, moderate: 1 };
 
-/* {show(rows), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
+/* {show(rows, chosen id), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
 export function showIncidents(map, chosen) {
   const marks = new Map();
 
-  function show(rows) {
+  function show(rows, open) {
     const wanted = new Map(rows.filter(isPlaced).map((row) => [row.incident_id, row]));
     for (const [id, mark] of marks) if (!wanted.has(id)) { mark.remove(); marks.delete(id); }
     for (const [id, row] of wanted) {
@@ -17,6 +17,7 @@ export function showIncidents(map, chosen) {
       mark.setLatLng([row.latitude, row.longitude]);
       mark.setZIndexOffset((RANK[row.severity] ?? 0) * 1000);
       dress(mark.getElement(), row);
+      mark.getElement().classList.toggle("chosen", id === open);
       mark.setTooltipContent(Object.assign(document.createElement("span"), { textContent: says(row) }));
     }
   }

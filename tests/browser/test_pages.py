@@ -1,0 +1,49 @@
+"""Every page for everybody: axe-core finds nothing serious, in both colours, on a big screen and on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from alert_stack import report
+from axe_playwright_python.sync_playwright import Axe
+from live_stack import LiveStack
+from playwright.sync_api import Page, expect
+
+PAGES = {"/": "#incidents > li", "/reports": "h1", "/health": "#landing .value", "/drones/d1": "h1"}
+SEVERE = ("serious", "critical")
+
+
+def violations(page: Page) -> list[tuple[str, list[str]]]:
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found if each["impact"] in SEVERE]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _something_to_see(live: LiveStack) -> None:
+    live.send(report(910_000 + number, city=f"Axe {number}") for number in range(3))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_serious(live: LiveStack, page: Page, path: str) -> None:
+    page.goto(path)
+    expect(page.locator(PAGES[path]).first).to_be_visible()
+    if path == "/":
+        page.locator("#incidents button.head").first.click()
+        expect(page.locator(".recent li").first).to_be_visible()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == [], scheme
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert violations(page) == [], "phone"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "a phone must not scroll sideways"
+
+
+def test_the_choice_of_colours_is_kept(page: Page) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto("/health")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    page.get_by_role("button", name="Dark colours").click()
+    after = page.evaluate(ground)
+    page.goto("/reports")
+    assert (page.evaluate(ground), before != after) == (after, True)
+    expect(page.get_by_role("button", name="Dark colours")).to_have_attribute("aria-pressed", "true")
