@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Final
 
 from flask import Flask, Response, request
 from flask_compress import Compress
 from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
+from limits.storage import MemoryStorage
 
 from serving import problems
 from serving.access import fingerprint
@@ -18,7 +20,22 @@ COMPRESSED_STATIC: Final = ["text/css", "text/javascript", "image/svg+xml"]
 SMALLEST: Final = 1000
 """Bytes; what fits one packet anyway is not worth the time."""
 
+FORGET_SECONDS: Final = 5.0
+"""A count is looked at with its time, so one that is kept too long costs memory only."""
+
 UNLIMITED: Final = ("/healthz", "/readyz", "/static/")
+
+
+class CalmStorage(MemoryStorage):
+    """Counts in memory. Forgets old counts every few seconds; limits' own starts a thread for that at every request."""
+
+    STORAGE_SCHEME = ["calm-memory"]  # noqa: RUF012 - declared so where it is overridden
+
+    def _MemoryStorage__schedule_expiry(self) -> None:
+        if not self.timer.is_alive():
+            self.timer = threading.Timer(FORGET_SECONDS, self._MemoryStorage__expire_events)  # type: ignore[attr-defined]
+            self.timer.daemon = True
+            self.timer.start()
 
 
 def register(app: Flask, config: Config) -> None:
@@ -33,7 +50,7 @@ def register(app: Flask, config: Config) -> None:
         _client,
         app=app,
         application_limits=[config.rate_limit],
-        storage_uri="memory://",
+        storage_uri="calm-memory://",
         on_breach=_too_many,
         headers_enabled=True,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -19,6 +20,12 @@ class Query(BaseModel):
     """A request's parameters; one that is not named here is refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
+
+    @classmethod
+    @cache
+    def model_json_schema(cls, *args: Any, **more: Any) -> dict[str, Any]:  # type: ignore[override]
+        """flask-openapi3 asks for it at every request; making it takes longer than most answers."""
+        return super().model_json_schema(*args, **more)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
