@@ -46,7 +46,7 @@ class Rejects:
                 compression_type="lz4",
                 linger_ms=20,
                 max_request_size=2 * LARGEST,
-                max_block_ms=30_000,
+                max_block_ms=10_000,
             )
         headers = headers_of(reject, self._source, self._source_id)
         return self._producer.send(self._topic, reject.value, key=reject.key, headers=headers)

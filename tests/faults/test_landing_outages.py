@@ -35,7 +35,7 @@ def test_the_broker_is_killed_and_comes_back(tmp_path: Path, mongo_uri: str) -> 
     broker = kafka_server.start(tmp_path, port)
     try:
         kafka_server.create_topics(broker.address)
-        with landers(broker.address, topics.REPORTS, topics.REJECTED, mongo_uri, tmp_path) as lab:
+        with landers(broker.address, topics.REPORTS, topics.REJECTED, mongo_uri, tmp_path, quiet_seconds=1) as lab:
             lander = lab.start()
             send(lab.bootstrap, lab.reports, [*(report(n) for n in range(200)), b"bad"])
             broker.kill()
