@@ -8,7 +8,7 @@ import { Incidents } from "./incidents.js";
 import { makeMap } from "./map.js";
 import { showDrones } from "./map_drones.js";
 import { showIncidents } from "./map_incidents.js";
-import { silences } from "./operator.js";
+import { makeSilences } from "./operator.js";
 import { records } from "./records.js";
 import { bind, fill, state } from "./state.js";
 import { listen } from "./stream.js";
@@ -27,6 +27,7 @@ const drones = showDrones(map, tellDrones);
 const marks = showIncidents(map, (id) => incidents.open(id));
 const incidents = new Incidents({ changed: (rows) => marks.show(rows, state().incident), picked: (row) => row && marks.flyTo(row) });
 const alerts = new Alerts();
+const silences = makeSilences();
 const failures = new Map();
 let recordsOf = ""; // single reports are read again only for another day or country
 
@@ -57,7 +58,16 @@ const loadFigures = () => part("Figures", async () => {
     await part("Reports", () => records(day));
   }
 });
-const loadAll = () => Promise.all([loadIncidents(), drones.load(), loadTiles(), loadFigures(), loadAlerts()]);
+
+/* Once the stream is open, so that nothing falls between. What is seen first comes first: a browser asks for six things
+   at once. The day's figures and the drones, which no event is added to, need not wait for the stream. */
+let first = Promise.all([loadTiles(), drones.load()]);
+async function loadAll() {
+  await Promise.all([loadIncidents(), first ?? Promise.all([loadTiles(), drones.load()])]);
+  first = null;
+  await Promise.all([loadFigures(), loadAlerts(), silences()]);
+}
+
 const refreshFigures = throttled(() => document.hidden || (loadTiles(), loadFigures()), FIGURES_MS);
 
 listen({
@@ -75,7 +85,6 @@ function tellLive(how) {
 
 bind("filters", () => { loadIncidents(); loadAlerts(); });
 bind("range", () => { draw(); drones.load(); loadFigures(); loadTiles(); loadIncidents(); loadAlerts(); });
-silences();
 
 document.forms.find.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -96,5 +105,5 @@ range.elements.country.addEventListener("focus", async () => {
 
 let width = innerWidth;
 addEventListener("resize", throttled(() => { if (innerWidth !== width) { width = innerWidth; draw(); } }, 200));
-addEventListener("visibilitychange", () => { if (!document.hidden) { refreshFigures(); drones.refresh(); } });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) { refreshFigures(); drones.refresh(); } });
 setInterval(retell, 1000);

@@ -1,13 +1,17 @@
 /* Incidents on the map: a dot by severity, larger with more alerts, with a pulse while it grows. An alert is a ring that fades. */
 
-import { capital, placeOf, whole, words } from "./dom.js";
+import { capital, el, placeOf, whole, words } from "./dom.js";
 
 const L = window.L;
+const NEAR = 4.5; // from here on there is room for every place's name
 const RANK = { critical: 3, high: 2, moderate: 1 };
 
 /* {show(rows, chosen id), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
 export function showIncidents(map, chosen) {
   const marks = new Map();
+  const near = () => map.getContainer().classList.toggle("near", map.getZoom() >= NEAR);
+  map.on("zoomend", near);
+  near();
 
   function show(rows, open) {
     const wanted = new Map(rows.filter(isPlaced).map((row) => [row.incident_id, row]));
@@ -23,7 +27,7 @@ export function showIncidents(map, chosen) {
   }
 
   function add(id, row) {
-    const icon = L.divIcon({ className: "incident-mark", html: document.createElement("i"), iconSize: [28, 28] });
+    const icon = L.divIcon({ className: "incident-mark", html: el("span", {}, el("i"), el("b")), iconSize: [28, 28] });
     const mark = L.marker([row.latitude, row.longitude], { icon, keyboard: true, riseOnHover: true }).addTo(map);
     mark.bindTooltip("", { direction: "top", offset: [0, -8], opacity: 1 });
     mark.on("click", () => chosen(id));
@@ -53,6 +57,7 @@ function dress(element, row) {
   const size = row.alerts >= 50 ? "large" : row.alerts >= 8 ? "medium" : "small";
   element.classList.add(...[row.severity, row.state, row.acknowledged_by ? "taken" : "", size].filter((name) => /^[a-z]+$/.test(name)));
   element.setAttribute("aria-label", says(row));
+  element.querySelector("b").textContent = (row.city === "unknown" ? row.country : row.city).slice(0, 24); // shown where it is critical
 }
 
 function says(row) {

@@ -104,8 +104,8 @@ async function once(button, said, run) {
   }
 }
 
-/* The silences in force, each with a button that ends it. */
-export function silences() {
+/* The silences in force, each with a button that ends it. A function that reads them anew. */
+export function makeSilences() {
   const [button, place] = [$("silences"), $("silence-list")];
   async function load() {
     try {
@@ -124,7 +124,7 @@ export function silences() {
     if (!place.hidden) load();
   });
   addEventListener("silenced", load);
-  load();
+  return load;
 }
 
 function targetOf({ kind, country, city, drone_id: drone }) {

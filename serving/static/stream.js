@@ -2,6 +2,7 @@
    server refused the stream (503, restarted behind a proxy) it is opened anew after the last id that was seen. */
 
 const LONGEST_PAUSE = 10_000;
+const HIDDEN_MS = 30_000;
 
 /* `handlers` by event name; `load` when everything must be read anew; `tell` with live, waiting. */
 export function listen(handlers, { load, tell }) {
@@ -21,7 +22,7 @@ export function listen(handlers, { load, tell }) {
     source.onerror = () => {
       tell("waiting");
       if (source.readyState !== EventSource.CLOSED) return;
-      setTimeout(open, pause);
+      setTimeout(() => source.readyState === EventSource.CLOSED && open(), pause);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     };
     for (const name of names) {
@@ -36,7 +37,15 @@ export function listen(handlers, { load, tell }) {
     });
   }
 
+  /* A browser opens six connections to a server, for all its tabs: one that nobody looks at gives its own back. */
+  let hiding = null;
+  const close = () => { source.close(); tell("waiting"); };
+  const reopen = () => { clearTimeout(hiding); if (source.readyState === EventSource.CLOSED) open(); };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) hiding = setTimeout(close, HIDDEN_MS);
+    else reopen();
+  });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted) reopen(); });
   open();
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 }
