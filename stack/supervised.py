@@ -55,7 +55,7 @@ class Supervised:
     @property
     def alive(self) -> bool:
         """Whether a process is there; one that was asked to stop is killed when its grace is over."""
-        if self.child is None or self.state is State.DONE:
+        if self.child is None or self.state in {State.DONE, State.STOPPED}:
             return False
         if self.child.alive:
             if self._kill_at is not None and time.monotonic() > self._kill_at:
