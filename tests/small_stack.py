@@ -35,7 +35,7 @@ class SmallStack:
             log = self.home / "log" / f"{command}.log"
             arguments = [sys.executable, "-m", "stack", command]
             self.running.append(processes.start(command, arguments, log, env=self.environ))
-        self.running[-1].wait_ready(self._serves, 60)
+        self.running[-1].wait_ready(self._serves, 180)
         return self
 
     def stop(self):
@@ -50,7 +50,7 @@ class SmallStack:
         assert told.returncode == 0, told.stderr
         return told.stdout
 
-    def wait_landed(self, seconds=90):
+    def wait_landed(self, seconds=240):
         """Until all reports are in the lake, judged, and served; the number of rows in the lake."""
         watch = Watch(self.places)
         deadline = time.monotonic() + seconds

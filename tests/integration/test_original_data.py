@@ -27,6 +27,7 @@ VARIANTS = {
     "drone": (ROWS, oracle.start_of(2022), "drone"),
     "shuffled": (SHUFFLED, oracle.start_of(2023), "fleet"),
 }
+pytestmark = pytest.mark.timeout(900)  # the first test's includes the stack: two starts, 40,000 reports, a Spark job
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
