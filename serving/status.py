@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,9 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
 Document = dict[str, Any]
+
+DAYS: Final = 7
+"""The days whose rejects are told together."""
 
 TOLD: Final = 1000
 """The latest alerts whose way to Discord is measured."""
@@ -54,6 +58,16 @@ def alerts(database: Database[Document]) -> Document:
         "oldest_undelivered": oldest["raised_at"] if oldest else None,
         "latency_ms": {"of": len(taken), "p50": rank(taken, 0.5), "p99": rank(taken, 0.99)},
     }
+
+
+def rejected(database: Database[Document]) -> Document:
+    """Messages that were no reports, by reason, on the last days that the batch layer has counted."""
+    days = list(database.completeness.find({}, {"rejected": True}).sort("_id", DESCENDING).limit(DAYS))
+    reasons: Counter[str] = Counter()
+    for document in days:
+        reasons.update(document.get("rejected") or {})
+    counted = [{"reason": reason, "messages": many} for reason, many in sorted(reasons.items())]
+    return {"days": len(days), "messages": sum(reasons.values()), "reasons": counted}
 
 
 def rank(ascending: Sequence[int], part: float) -> int | None:

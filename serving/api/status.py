@@ -51,6 +51,17 @@ class AlertsTold(BaseModel):
     latency_ms: Latency = Field(description="from the broker's time of the report to Discord's answer")
 
 
+class Reason(BaseModel):
+    reason: str
+    messages: int
+
+
+class Rejected(BaseModel):
+    days: int = Field(description="the last days that the batch layer has counted")
+    messages: int
+    reasons: list[Reason]
+
+
 class Status(BaseModel):
     """Each layer by its own records."""
 
@@ -60,6 +71,7 @@ class Status(BaseModel):
     landing: Landing
     batch: Batch
     alerts: AlertsTold
+    rejected: Rejected
     streams: int = Field(description="open event streams")
 
 
@@ -78,6 +90,7 @@ def blueprint(services: Services) -> APIBlueprint:
             "landing": status.landing(services.database, now),
             "batch": status.batch(services.database, served.version),
             "alerts": status.alerts(services.database),
+            "rejected": status.rejected(services.database),
             "streams": services.hub.listeners,
         }
 

@@ -34,6 +34,9 @@ function show(found) {
   layer("told", alerts.undelivered ? `${whole.format(alerts.undelivered)} waiting` : "All told", alerts.undelivered ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(found.now))}` : "Discord has taken every alert",
     [["Half within", seconds(alerts.latency_ms.p50)], ["99 of 100 within", seconds(alerts.latency_ms.p99)], ["Measured", whole.format(alerts.latency_ms.of)]],
     alerts.undelivered && age(alerts.oldest_undelivered) > LATE.told ? "alerts wait for Discord" : "");
+  const { rejected } = found;
+  layer("rejected", whole.format(rejected.messages), rejected.days ? `no reports, in ${rejected.days} days` : "no day is counted yet",
+    rejected.reasons.map((each) => [each.reason, whole.format(each.messages)]), "");
   layer("serving", `Version ${whole.format(found.version)}`, found.as_of ? `true at ${timeOf(found.as_of)}` : "nothing has landed", [["Open streams", whole.format(found.streams)]], "");
   $("verdict").textContent = late.size ? `Look at it: ${[...late.values()].join("; ")}.` : "All layers are where they should be.";
   $("partitions").tBodies[0].replaceChildren(...rows(landing.partitions, 4, (one) => [[one.name], [whole.format(one.next_offset), "n"], [one.landed_through ? since(one.landed_through) : "–"], [whole.format(one.lost), "n"]]));

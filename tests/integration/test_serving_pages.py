@@ -145,7 +145,15 @@ def test_status_of_each_layer(client: FlaskClient, mongo_database: Documents) ->
         told = {"delivered_at": NOW, "latency_ms": 100 * number} if number else {"delivered_at": None}
         raised = NOW + timedelta(seconds=number)
         mongo_database.alerts.insert_one({"_id": str(number), "raised_at": raised, **told})
+    for day, reasons in (
+        ("2026-11-23", {"not json": 3}),
+        ("2026-11-24", {"not json": 1, "too large": 2}),
+        ("2026-11-22", {}),
+    ):
+        mongo_database.completeness.insert_one({"_id": day, "rejected": reasons})
     found = client.get("/api/v1/status").get_json()
+    assert (found["rejected"]["days"], found["rejected"]["messages"]) == (3, 6)
+    assert found["rejected"]["reasons"][0] == {"reason": "not json", "messages": 4}
     assert (found["version"], found["batch"]["versions_behind"], found["batch"]["hours"]) == (2, 2, 3)
     assert (found["landing"]["lag_seconds"] >= 90, found["landing"]["lost"]) == (True, 2)
     assert found["alerts"]["undelivered"] == 1
