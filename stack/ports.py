@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from contextlib import suppress
+from typing import Final
 
 from fleet.errors import ServiceUnavailable
 
 
+_FREE: Final = range(20_000, 32_000)
+"""Below the ports that the kernel gives to outgoing connections (from 32768): one of those may be taken again by any
+client before the server that it is meant for is up."""
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(_FREE)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
 
 
 def require_free(name: str, port: int, host: str = "127.0.0.1", setting: str | None = None) -> None:
