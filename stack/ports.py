@@ -9,7 +9,6 @@ from typing import Final
 
 from fleet.errors import ServiceUnavailable
 
-
 _FREE: Final = range(20_000, 32_000)
 """Below the ports that the kernel gives to outgoing connections (from 32768): one of those may be taken again by any
 client before the server that it is meant for is up."""
