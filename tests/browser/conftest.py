@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from live_stack import LiveStack
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
@@ -16,6 +16,8 @@ FLAGS = (
 )
 WAIT_MS = 60_000
 """How long a page may take to show something before a test fails; the machine may be busy."""
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,11 @@ from alert_stack import report
 from live_stack import LiveStack
 from playwright.sync_api import Locator, Page, expect
 
-LIVE = 60_000
-
 
 def watch(page: Page, path: str = "/") -> None:
     """Opens the page and waits until its stream is open."""
     page.goto(path)
-    expect(page.locator("#live")).to_have_text("Live", timeout=LIVE)
+    expect(page.locator("#live")).to_have_text("Live")
     page.evaluate("window.neverReloaded = true")
 
 
@@ -31,11 +29,11 @@ def raise_alert(live: LiveStack, city: str, **changes: Any) -> None:
 def test_an_alert_is_on_the_map_and_in_the_list_without_a_reload(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Bremen", message="they are at the gate")
-    expect(incident(page, "Bremen")).to_contain_text("they are at the gate", timeout=LIVE)
+    expect(incident(page, "Bremen")).to_contain_text("they are at the gate")
     expect(page.locator(".incident-mark[aria-label*='Bremen, Germany']")).to_be_visible()
     expect(page.locator("#alerts tbody tr", has_text="they are at the gate")).to_have_count(1)
     raise_alert(live, "Bremen", message="now they are inside")
-    expect(incident(page, "Bremen").locator(".count")).to_have_text("2 alerts", timeout=LIVE)
+    expect(incident(page, "Bremen").locator(".count")).to_have_text("2 alerts")
     expect(page.locator(".incident-mark[aria-label*='Bremen, Germany: 2 alerts, growing']")).to_be_visible()
     assert page.evaluate("window.neverReloaded")
 
@@ -43,57 +41,57 @@ def test_an_alert_is_on_the_map_and_in_the_list_without_a_reload(live: LiveStack
 def test_after_a_restart_of_the_server_nothing_is_missing_and_nothing_twice(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Kiel", message="before the restart")
-    expect(page.locator("#alerts tbody tr", has_text="before the restart")).to_have_count(1, timeout=LIVE)
+    expect(page.locator("#alerts tbody tr", has_text="before the restart")).to_have_count(1)
     live.kill("serve")
     expect(page.locator("#live")).to_have_text("Reconnecting")
     for number in range(3):
         raise_alert(live, "Kiel", message=f"while it was away {number}")
     live.serve()
-    expect(page.locator("#live")).to_have_text("Live", timeout=LIVE)
+    expect(page.locator("#live")).to_have_text("Live")
     raise_alert(live, "Kiel", message="after the restart")
-    expect(page.locator("#alerts tbody tr", has_text="after the restart")).to_have_count(1, timeout=LIVE)
+    expect(page.locator("#alerts tbody tr", has_text="after the restart")).to_have_count(1)
     expect(page.locator("#alerts tbody tr", has_text="while it was away")).to_have_count(3)
     expect(incident(page, "Kiel")).to_have_count(1)
-    expect(incident(page, "Kiel").locator(".count")).to_have_text("5 alerts", timeout=LIVE)
+    expect(incident(page, "Kiel").locator(".count")).to_have_text("5 alerts")
     assert page.evaluate("window.neverReloaded")
 
 
 def test_acknowledging_changes_the_message_in_discord(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Emden")
-    incident(page, "Emden").locator("button.head").click(timeout=LIVE)
+    incident(page, "Emden").locator("button.head").click()
     incident(page, "Emden").get_by_label("Note").fill("patrol 7 is on its way")
     incident(page, "Emden").get_by_role("button", name="Acknowledge").click()
     page.get_by_label("Your name").fill("Mara Lind")
     page.get_by_role("button", name="Go on").click()
-    expect(incident(page, "Emden").locator(".meta")).to_contain_text("taken up by Mara Lind", timeout=LIVE)
+    expect(incident(page, "Emden").locator(".meta")).to_contain_text("taken up by Mara Lind")
     (told,) = [message for message in live.messages() if "Emden" in json.dumps(message)]
     assert "Mara Lind" in json.dumps(told)
     assert "patrol 7 is on its way" in json.dumps(told)
     incident(page, "Emden").get_by_role("button", name="Resolve").click()
-    expect(incident(page, "Emden").locator(".meta")).to_contain_text("resolved by Mara Lind", timeout=LIVE)
+    expect(incident(page, "Emden").locator(".meta")).to_contain_text("resolved by Mara Lind")
 
 
 def test_a_silence_is_made_and_ended_in_place(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Goslar")
-    incident(page, "Goslar").locator("button.head").click(timeout=LIVE)
+    incident(page, "Goslar").locator("button.head").click()
     incident(page, "Goslar").get_by_role("button", name="Silence…").click()
     incident(page, "Goslar").get_by_role("button", name="Silence", exact=True).click()
     page.get_by_label("Your name").fill("Mara")
     page.get_by_role("button", name="Go on").click()
-    page.get_by_role("button", name="Silences (1)").click(timeout=LIVE)
+    page.get_by_role("button", name="Silences (1)").click()
     expect(page.locator("#silence-list li")).to_contain_text("unrest in Goslar, Germany until")
     page.locator("#silence-list").get_by_role("button", name="End").click()
-    expect(page.locator("#silence-list")).to_contain_text("Nothing is silenced", timeout=LIVE)
+    expect(page.locator("#silence-list")).to_contain_text("Nothing is silenced")
 
 
 def test_a_link_keeps_its_filters(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Jena", citizens=[{"name": "Ada", "peace_score": 1}])
     raise_alert(live, "Gera", citizens=[{"name": "Ada", "peace_score": 9}])
-    expect(incident(page, "Jena")).to_be_visible(timeout=LIVE)
-    expect(incident(page, "Gera")).to_be_visible(timeout=LIVE)
+    expect(incident(page, "Jena")).to_be_visible()
+    expect(incident(page, "Gera")).to_be_visible()
     page.get_by_label("Severity").select_option("critical")
     expect(incident(page, "Gera")).to_have_count(0)
     page.locator("#range").get_by_label("Country").fill("Germany")
@@ -106,14 +104,14 @@ def test_a_link_keeps_its_filters(live: LiveStack, page: Page) -> None:
     expect(page.get_by_label("Severity")).to_have_value("critical")
     raise_alert(live, "Jena", country="Atlantis", message="from elsewhere")
     raise_alert(live, "Jena", message="from here", citizens=[{"name": "Ada", "peace_score": 1}])
-    expect(page.locator("#alerts tbody tr", has_text="from here")).to_have_count(1, timeout=LIVE)
+    expect(page.locator("#alerts tbody tr", has_text="from here")).to_have_count(1)
     expect(page.locator("#alerts tbody tr", has_text="from elsewhere")).to_have_count(0)
 
 
 def test_the_list_is_used_by_keyboard_and_keeps_its_place(live: LiveStack, page: Page) -> None:
     watch(page)
     raise_alert(live, "Plauen")
-    expect(incident(page, "Plauen")).to_be_visible(timeout=LIVE)
+    expect(incident(page, "Plauen")).to_be_visible()
     head = incident(page, "Plauen").locator("button.head")
     head.focus()
     page.keyboard.press("Enter")
@@ -124,7 +122,7 @@ def test_the_list_is_used_by_keyboard_and_keeps_its_place(live: LiveStack, page:
     note.focus()
     page.keyboard.type("half a no")
     raise_alert(live, "Zwickau", citizens=[{"name": "Ada", "peace_score": 1}])
-    expect(incident(page, "Zwickau")).to_be_visible(timeout=LIVE)  # worse: it moves above
+    expect(incident(page, "Zwickau")).to_be_visible()  # worse: it moves above
     expect(note).to_be_focused()
     page.keyboard.type("te")
     expect(note).to_have_value("half a note")
