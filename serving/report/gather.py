@@ -56,6 +56,8 @@ def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 
     drones = trust.drones_by_last_report(database, asked.day)
     quality = trust.quality(database, asked.day, today.reports)
     state, missing = trust.state(database, asked.day, today.reports)
+    if trust.before_all_reports(served, asked.hours):
+        state, missing = "empty", []
     incidents = told.incidents(database, asked.hours)
     run = trust.run_behind(database)
     return facts.DayReport(

@@ -13,7 +13,9 @@ from pymongo import DESCENDING
 from pymongo.database import Database
 
 from fleet.statistics import drones_of_range
+from serving.ranges import Range
 from serving.report import facts
+from serving.served import Served
 
 Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
@@ -38,6 +40,11 @@ def run_behind(database: Documents) -> RunBehind:
     started, finished = run.get("started_at"), run.get("finished_at")
     seconds = (finished - started).total_seconds() if started and finished else None
     return RunBehind(str(run["_id"]), run["version"], seconds)
+
+
+def before_all_reports(served: Served, hours: Range) -> bool:
+    """Whether nothing has ever landed of the day `hours` or of any day before it."""
+    return served.first_hour is None or hours.end <= served.first_hour
 
 
 def state(database: Documents, day: date, reports: int) -> tuple[State, list[str]]:

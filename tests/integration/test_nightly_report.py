@@ -142,6 +142,16 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
 
 
 def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services):
+    land(views, 0, cells(HOUR, 10, 1))
     assert not nightly_report.wait(desk, Asked(DAY), timedelta(0))
     completeness(views)
     assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool):
+    if landed:
+        land(views, 0, cells(HOUR + 24, 10, 1))
+    assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    made, _ = nightly_report.build(desk, Asked(DAY))
+    assert desk.store.facts(made).state == "empty"
