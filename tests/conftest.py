@@ -28,6 +28,14 @@ settings.register_profile("peacewatch", deadline=None, suppress_health_check=[He
 settings.load_profile("peacewatch")
 
 
+LONGEST = ("test_stack", "test_demo", "test_original_data", "test_batch_spark", "test_landing_outages")
+"""Files that take minutes go first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> None:
     """No setting of the machine reaches a test."""
