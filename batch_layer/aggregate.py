@@ -87,7 +87,9 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError) as error:
         reason = _reason(error)
-        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}") from None
+        named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file
+        where = "".join(f" ({path})" for path in named)
+        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{where}") from None
 
 
 def _reason(error: Exception) -> str:

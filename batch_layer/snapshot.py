@@ -67,6 +67,16 @@ class Snapshot:
         """Where Spark and others find the files of `hours`."""
         return [f"{self.root}/{file.path}" for hour in hours for file in self.hours.get(hour, ())]
 
+    def unreadable(self) -> list[str]:
+        """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
+        bad = []
+        for path in sorted({file.path for files in self.hours.values() for file in files}):
+            try:
+                pyarrow.parquet.read_metadata(path, filesystem=self.store)
+            except (OSError, pa.ArrowInvalid):
+                bad.append(path)
+        return bad
+
     def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
         """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
         parts = [pa.schema([landed.SCHEMA.field(name) for name in columns]).empty_table()]

@@ -78,6 +78,9 @@ def test_an_unreadable_file_is_bad_input(tmp_path, path):
 
 
 def test_the_first_signal_asks_and_the_second_stops():
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a parent that ignores it, as nohup does, leaves it ignored
     with stopping() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
