@@ -36,8 +36,8 @@ log = get_logger()
 
 POLL_MS: Final = 200
 JOIN_MS: Final = 5000
-"""While nothing is assigned, polls grow to this: kafka-python looks for the group's coordinator anew in each poll, and on
-a starved machine 200 ms are too few to find it, for ever."""
+"""While nothing is assigned, polls grow to this: kafka-python looks for the group's coordinator anew in each, and
+on a starved machine 200 ms are too few to find it, for ever."""
 
 AWAY: Final = (forever.NotYet, KafkaError, ServiceUnavailable, OSError)
 
