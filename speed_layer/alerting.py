@@ -37,6 +37,7 @@ from fleet.rules import Nearest, Rules, Sighting, Unrest, judge
 from fleet.salvage import says_alert, unverified
 from speed_layer import forever
 from speed_layer.alert_state import AlertState, Partition
+from speed_layer.group import GroupWatch
 from speed_layer.health import Pulse
 
 log = get_logger()
@@ -84,6 +85,7 @@ class Session:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             session_timeout_ms=10_000,
         )
+        self._membership = GroupWatch(self._consumer)
         self._pulse = Pulse(config.bootstrap, config.state)
         self._partitions: dict[TopicPartition, Partition] = {}
         self._new: set[TopicPartition] = set()
@@ -95,6 +97,7 @@ class Session:
         while not stop.is_set():
             for partition, records in self._consumer.poll(timeout_ms=500).items():
                 self._judge(partition, records)
+            self._membership.check()
             if self._new:
                 self._take_over()
             self._sweep()

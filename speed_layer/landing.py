@@ -24,6 +24,7 @@ from fleet import topics
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.rules import Nearest
 from speed_layer import forever, landing_batch, landing_watch
+from speed_layer.group import GroupWatch
 from speed_layer.lake import Commit, Lake, Moved, Step
 from speed_layer.landing_batch import Chunk, Source
 from speed_layer.landing_live import Every, LiveThread
@@ -106,6 +107,7 @@ class Session:
             self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
             opened.callback(self._rejects.close)
             self._consumer = _consumer(config)
+            self._membership = GroupWatch(self._consumer)
             opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
             self._worker = ThreadPoolExecutor(1, "worker")
             opened.callback(self._worker.shutdown, wait=True, cancel_futures=True)
@@ -116,6 +118,7 @@ class Session:
         while not stop.is_set():
             self._take(self._consumer.poll(timeout_ms=self._patience_ms))
             self._rebalance()
+            self._membership.check()
             self._patience_ms = POLL_MS if self._partitions else min(2 * self._patience_ms, JOIN_MS)
             if self._commit is not None and self._commit.done():
                 self._finish()

@@ -31,6 +31,7 @@ from fleet.actions import Action
 from fleet.alert import Alert
 from fleet.delivery import Delivery
 from speed_layer import forever
+from speed_layer.group import GroupWatch
 
 log = get_logger()
 
@@ -68,8 +69,10 @@ def run(config: RecorderConfig, stop: Event) -> None:
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")
+            watch = GroupWatch(consumer)
             while not stop.is_set():
                 _record(config, consumer, database)
+                watch.check()
                 if time.monotonic() - resolved_at > RESOLVE_SECONDS:
                     resolved_at = time.monotonic()
                     resolve(database, datetime.now(UTC) - config.over_after)
