@@ -1,7 +1,7 @@
 """A watch over a consumer's membership in its group, for a defect of kafka-python 3.0.12.
 
 On a starved machine its search for the group's coordinator may not end: polls then return nothing and say nothing. Only
-another consumer helps, so the session ends. A poll that never returns is not noticed here (docs/design.md, decision 26).
+a new consumer helps, so the session ends. A poll that never returns is not noticed here (design decision 26).
 """
 
 from __future__ import annotations
