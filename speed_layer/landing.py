@@ -36,10 +36,6 @@ from speed_layer.rejects import Rejects
 log = get_logger()
 
 POLL_MS: Final = 200
-JOIN_MS: Final = 5000
-"""While nothing is assigned, polls grow to this: kafka-python looks for the group's coordinator anew in each, and
-on a starved machine 200 ms are too few to find it, for ever."""
-
 AWAY: Final = (forever.NotYet, KafkaError, ServiceUnavailable, OSError)
 
 
@@ -95,7 +91,6 @@ class Session:
         self._commit: Future[list[Commit]] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._first_at: float | None = None
-        self._patience_ms = POLL_MS
         self._last_at = self._committed_at = time.monotonic()
         self._watch = Every(landing_watch.WATCH_SECONDS)
         self._lake = Lake(config.lake, config.at_step)
@@ -116,10 +111,9 @@ class Session:
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
-            self._take(self._consumer.poll(timeout_ms=self._patience_ms))
+            self._take(self._consumer.poll(timeout_ms=POLL_MS))
             self._rebalance()
             self._membership.check()
-            self._patience_ms = POLL_MS if self._partitions else min(2 * self._patience_ms, JOIN_MS)
             if self._commit is not None and self._commit.done():
                 self._finish()
             if self._due():
