@@ -1,0 +1,34 @@
+"""Sealed days: their raw reports leave the lake, their figures stay, and a later report of such a day is rejected.
+
+The word is the lake's own: a property of the table `reports`, SEALED_THROUGH_KEY. Setting it is a change
+of the table's metadata, so Delta refuses any commit that was begun before it ("Metadata changed since last commit"): a
+lander that has decoded reports of such a day with an older table in hand cannot land them. It reads them again and
+rejects them; it needs nothing but the lake for it. The property never goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+SEALED_THROUGH_KEY: Final = "peacewatch.sealed_through"
+"""In the table's configuration (`DeltaTable.metadata().configuration`): the last sealed UTC day, 2026-11-24."""
+
+
+def sealed_through(configuration: Mapping[str, str | None]) -> date | None:
+    """The last sealed UTC day: it and all days before it are. None where nothing is sealed."""
+    day = configuration.get(SEALED_THROUGH_KEY)
+    return date.fromisoformat(day) if day else None
+
+
+def opens_at(through: date | None) -> datetime:
+    """The first moment that is of no sealed day: a report of before is to be rejected."""
+    if through is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return datetime(through.year, through.month, through.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def last_to_seal(now: datetime, keep_days: int) -> date:
+    """The last UTC day whose reports may go where those of today and of `keep_days` whole days before it are kept."""
+    return now.astimezone(UTC).date() - timedelta(days=keep_days + 1)
