@@ -55,9 +55,10 @@ class Decoded:
     copies: int = 0
     size: int = 0  # bytes of the messages
 
-    def take(self, records: Sequence[Any], window: Window, nearest: Nearest) -> None:
-        """Adds Kafka's `records`. Raises nothing, whatever is in them."""
+    def take(self, records: Sequence[Any], window: Window, nearest: Nearest, opens_at: datetime = EARLIEST) -> None:
+        """Adds Kafka's `records`; reports of before `opens_at` are too old. Raises nothing, whatever is in them."""
         timestamp, received_at, latest = -1, EARLIEST, EARLIEST
+        earliest = max(EARLIEST, opens_at)
         for record in records:
             if record.timestamp != timestamp:
                 timestamp = record.timestamp
@@ -66,11 +67,11 @@ class Decoded:
             value = record.value
             try:
                 report = _decoder.decode(value)
-                believed = EARLIEST <= report.reported_at <= latest and len(value) <= LARGEST
+                believed = earliest <= report.reported_at <= latest and len(value) <= LARGEST
             except Exception:  # noqa: BLE001 - garbage makes a parser raise anything; the slow way says what it is
                 believed = False
             if not believed:
-                rejected = _rejected(record, received_at)
+                rejected = _rejected(record, received_at, earliest)
                 self.rejects.append(rejected)
                 self.size += len(rejected.value or b"")
                 continue
@@ -138,14 +139,17 @@ def _of_citizens(offsets: Any, scores: Any) -> dict[str, Any]:
     }
 
 
-def _rejected(record: Any, received_at: datetime) -> Reject:
-    """Why the message is no report, by the definition that everybody shares."""
+def _rejected(record: Any, received_at: datetime, opens_at: datetime) -> Reject:
+    """Why the message is no report, by the definition that everybody shares, or comes too late."""
     value, reason, detail = record.value, "", ""
     if value is not None and len(value) > LARGEST:
         reason, detail = "too large", f"{len(value)} bytes; landing takes {LARGEST}, and keeps the first of them here"
     else:
         try:
-            reports.decode(value, received_at)
+            report = reports.decode(value, received_at)
+            if report.reported_at < opens_at:
+                reason = "too old"
+                detail = f"reported_at {report.reported_at.isoformat()} is of a sealed day; {opens_at:%F} is open"
         except RejectedReport as error:
             reason, detail = error.reason, error.detail
     if not reason:

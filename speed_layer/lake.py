@@ -4,9 +4,11 @@ The steps of a commit. Their order is what makes it exactly once; `LandingConfig
 
 1. Write one Parquet file an event hour.
 2. Check, in the newest version, that the `txn` entry of each partition EQUALS the offset at which its part of the
-   batch starts. (Smaller is not enough: a frozen process that wakes would pass, and the table takes any entry.)
+   batch starts. (Smaller is not enough: a frozen process that wakes would pass, and the table takes any entry.) Check
+   also that no row is of a day that was sealed since it was decoded (`fleet.sealed`).
 3. Send the rejects of the batch and wait until the broker has them.
-4. Commit files and new `txn` entries in one version. Delta refuses it if somebody else changed an entry since step 2.
+4. Commit files and new `txn` entries in one version. Delta refuses it if somebody else changed an entry, or sealed a
+   day, since step 2.
 5. Write the version's live document (`speed_layer.live_views`).
 6. Commit the group's offset, a hint for lag only (`speed_layer.landing`).
 
@@ -33,6 +35,7 @@ from deltalake.transaction import AddAction
 
 from fleet.errors import PeacewatchError
 from fleet.landed import PARTITION_BY, SCHEMA
+from fleet.sealed import opens_at, sealed_through
 from speed_layer.lake_files import STATISTICS, LakeFiles, errors, sentence
 
 TABLE: Final = "reports"
@@ -43,11 +46,15 @@ CONFIGURATION: Final = {
     "delta.dataSkippingStatsColumns": ",".join(STATISTICS),  # for those who compact
 }
 
+_CHANGED: Final = ("Concurrent", "Metadata changed")
+"""In Delta's words: of an entry that another lander changed, and of a day that was sealed."""
+
 Step = Callable[[str], None]
 
 
 class Moved(PeacewatchError):
-    """Somebody else landed a partition further since we read it: the batch is dropped, nothing is lost."""
+    """Since the batch was read somebody else landed a partition further, or sealed a day that it has reports of: it is
+    dropped and read again, nothing is lost."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,12 @@ class Lake:
         with errors():
             self._table = _open_or_create(self._url)
             self._files = LakeFiles(self._table.table_uri)
+            self._look_what_is_sealed()
+
+    @property
+    def opens_at(self) -> datetime:
+        """Reports of before are of sealed days, as of the last refresh or commit; any thread may ask."""
+        return self._opens_at
 
     @property
     def version(self) -> int:
@@ -89,7 +102,7 @@ class Lake:
     def refresh(self) -> int:
         """Looks for newer versions; the newest."""
         with errors():
-            self._table.update_incremental()
+            self._update()
         return self.version
 
     def entry(self, key: str) -> int:
@@ -106,7 +119,7 @@ class Lake:
             files = self._files.write(rows)  # 1
             self._at_step("1")
             try:
-                self._check(parts)  # 2
+                self._check(parts, rows)  # 2
                 self._at_step("2")
                 send_rejects()  # 3
                 self._at_step("3")
@@ -149,14 +162,24 @@ class Lake:
             if o_max is None or (p_min <= partition <= p_max and first <= o_max and o_min < end)
         ]
 
-    def _check(self, parts: list[Landed]) -> None:
+    def _update(self) -> None:
         self._table.update_incremental()
+        self._look_what_is_sealed()
+
+    def _look_what_is_sealed(self) -> None:
+        self._opens_at = opens_at(sealed_through(self._table.metadata().configuration))
+
+    def _check(self, parts: list[Landed], rows: pa.Table) -> None:
+        self._update()
         firsts: dict[str, int] = {}
         for part in parts:
             firsts.setdefault(part.key, part.first)
         for key, first in firsts.items():
             if self.entry(key) != first:
                 raise Moved(f"{key} is landed up to {self.entry(key)}, the batch starts at {first}")
+        oldest = pc.min(rows["reported_at"]).as_py()
+        if oldest is not None and oldest < self._opens_at:
+            raise Moved(f"the batch has reports of {oldest.date()}, which was sealed since they were read")
 
     def _commit(self, files: list[AddAction], parts: list[Landed], facts: Mapping[str, Any]) -> Commit:
         before, commit_id = self.version, str(uuid.uuid4())
@@ -171,9 +194,9 @@ class Lake:
                 [*files], "append", self._table.schema(), list(PARTITION_BY), commit_properties=properties
             )
         except CommitFailedError as error:
-            if "Concurrent" not in str(error):
+            if not any(sign in str(error) for sign in _CHANGED):
                 raise
-            raise Moved(f"somebody else landed the same partitions: {sentence(error)}") from None
+            raise Moved(f"somebody else changed the table: {sentence(error)}") from None
         return self._made(commit_id, before)
 
     def _made(self, commit_id: str, before: int) -> Commit:

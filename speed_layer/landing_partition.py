@@ -26,7 +26,7 @@ class Partition:
     def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, nearest: Nearest) -> None:
         """`entry`: the table's `txn` entry. Reads what landed lately before it, to know copies."""
         self.source, self.next_offset = source, entry
-        self._worker, self._nearest = worker, nearest
+        self._lake, self._worker, self._nearest = lake, worker, nearest
         self._chunks: list[Future[Chunk]] = []
         self._decoded, self._first, self._through = Decoded(), entry, 0
         self._closed_rows = self._closed_size = 0
@@ -62,7 +62,7 @@ class Partition:
         """Adds messages that were read, in the order of their offsets."""
         if records[0].offset < self.next_offset:
             raise Moved(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
-        self._decoded.take(records, self._window, self._nearest)
+        self._decoded.take(records, self._window, self._nearest, self._lake.opens_at)
         self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
         if self.next_offset - self._first >= CHUNK or self._decoded.size >= CHUNK_BYTES:
             self._close_chunk()

@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from fleet import topics
 from fleet.cube import HOURS
+from fleet.sealed import SEALED_THROUGH_KEY
 from speed_layer import rejects, rejects_file
 from speed_layer.last_states import unpack
 from tests.landing import (
@@ -143,6 +144,27 @@ def test_rejects_are_listed_mended_and_replayed(
     with running(landing):
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
     assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
+
+
+def test_a_report_of_a_sealed_day_is_rejected_and_its_neighbours_land(
+    kafka: str, topic: Topic, rejected: str, tmp_path: Path
+) -> None:
+    """Sealed while landing runs; the lake alone says so, MongoDB is away."""
+    reports = topic(partitions=1)
+    nowhere = "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500"
+    with running(config(kafka, reports, rejected, tmp_path, nowhere)):
+        send(kafka, reports, [report(1, reported_at="2025-03-01T12:00:00Z")])
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+        table = DeltaTable(tmp_path / "reports")
+        table.alter.set_table_properties({SEALED_THROUGH_KEY: "2025-03-01"}, raise_if_not_exists=False)
+        late = [report(n, reported_at=f"2025-03-0{n}T23:59:59Z") for n in (1, 2)]
+        send(kafka, reports, [{**one, "report_id": f"late {n}"} for n, one in enumerate(late, 1)])
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+    check_exactly_once(kafka, reports, rejected, tmp_path)
+    assert sorted(landed(tmp_path, "report_id")) == [("late 2",), ("r1",)]
+    [reject] = messages(kafka, rejected)
+    assert dict(reject.headers)["reason"] == b"too old"
+    assert b"is of a sealed day; 2025-03-02 is open" in dict(reject.headers)["detail"]
 
 
 def test_odd_messages_cost_their_neighbours_nothing(

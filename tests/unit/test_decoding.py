@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.landed import SCHEMA, last_state
+from fleet.report import EARLIEST
 from speed_layer.decoding import LARGEST, Decoded, rows
 from speed_layer.deduplication import Window
 
@@ -37,11 +38,11 @@ def nearest(latitude: float, _longitude: float) -> tuple[str, str] | None:
     return ("Northtown", "Northland") if latitude > 0 else None
 
 
-def decode(*values: bytes | None, received: datetime = RECEIVED) -> Decoded:
+def decode(*values: bytes | None, received: datetime = RECEIVED, opens_at: datetime = EARLIEST) -> Decoded:
     decoded = Decoded()
     stamp = int(received.timestamp() * 1000)
     records = [Record(3, 100 + n, stamp, b"k", value) for n, value in enumerate(values)]
-    decoded.take(records, Window(), nearest)
+    decoded.take(records, Window(), nearest, opens_at)
     return decoded
 
 
@@ -153,6 +154,15 @@ FATES: list[tuple[str, bytes | None, str]] = [
     ("year 1", message(reported_at="0001-01-01T00:00:00+14:00"), "too old"),
     ("larger than landing takes", message(message="x" * LARGEST), "too large"),
 ]
+
+
+def test_a_report_of_a_sealed_day_is_too_old_and_the_next_moments_is_not() -> None:
+    times = ("2026-11-22T23:59:59.999Z", "2026-11-23T00:00:00Z", "2026-11-23T00:30:00+01:00")
+    sent = [message(report_id=at, reported_at=at) for at in times]
+    decoded = decode(*sent, opens_at=datetime(2026, 11, 23, tzinfo=UTC))
+    assert decoded.offsets == [101]
+    assert [(reject.offset, reject.reason) for reject in decoded.rejects] == [(100, "too old"), (102, "too old")]
+    assert decoded.rejects[0].detail.endswith("is of a sealed day; 2026-11-23 is open")
 
 
 @pytest.mark.parametrize(("value", "reason"), [case[1:] for case in FATES], ids=[case[0] for case in FATES])

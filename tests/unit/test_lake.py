@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
 from fleet.errors import ServiceUnavailable
 from fleet.landed import SCHEMA
+from fleet.sealed import SEALED_THROUGH_KEY
 from speed_layer.lake import Lake, Landed, Moved
 from speed_layer.lake_files import by_hour
 from tests.lakes import some_rows, table
@@ -109,3 +112,25 @@ def test_rows_by_hour_keep_all_and_their_order() -> None:
         wanted = [row for row in rows.to_pylist() if row["event_hour"] == hour]
         assert part.to_pylist() == wanted
     assert by_hour(SCHEMA.empty_table()) == []
+
+
+def seal(lake: Path, day: str) -> None:
+    DeltaTable(lake / "reports").alter.set_table_properties({SEALED_THROUGH_KEY: day}, raise_if_not_exists=False)
+
+
+def test_a_day_that_was_sealed_since_the_batch_was_read_refuses_it(tmp_path: Path) -> None:
+    """Sealed before step 2, and between it and step 4. Rows of an open day land, whatever was sealed."""
+    rows, part = table(some_rows(5)), [Landed("t/0", 0, 2000)]
+    first, last = (function(rows["date"]).as_py() for function in (pc.min, pc.max))
+    lake = Lake(str(tmp_path))
+    assert lake.opens_at < datetime(1970, 1, 1, tzinfo=UTC)
+    with pytest.raises(Moved):
+        lake.commit(rows, part, lambda: seal(tmp_path, str(first - timedelta(days=2))))
+    assert lake.commit(SCHEMA.empty_table(), part, nothing).version == 2
+    seal(tmp_path, str(last))
+    with pytest.raises(Moved, match=f"has reports of {first}, which was sealed"):
+        lake.commit(rows, [Landed("t/0", 2000, 3000)], nothing)
+    assert lake.opens_at == datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
+    assert Lake(str(tmp_path)).opens_at == lake.opens_at
+    seal(tmp_path, str(first - timedelta(days=1)))
+    assert lake.commit(rows, [Landed("t/0", 2000, 3000)], nothing).info["peacewatch.commit"]
