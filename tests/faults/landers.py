@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deltalake import DeltaTable
+
 from stack import processes
 from stack.processes import Child
-from tests.landing import check_exactly_once, unlanded, wait_for
+from tests.landing import check_exactly_once, topic_id, unlanded, wait_for
 
 
 @dataclass
@@ -52,6 +54,13 @@ class Landers:
             wait_for(lambda: unlanded(self.bootstrap, self.reports, self.lake) == 0, seconds, "landing")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def landed_offsets(self) -> int:
+        """How many offsets the table's entries cover, all partitions together."""
+        if not (self.lake / "reports" / "_delta_log").exists():
+            return 0
+        table, key = DeltaTable(self.lake / "reports"), topic_id(self.bootstrap, self.reports)
+        return sum(table.transaction_version(f"{key}/{partition}") or 0 for partition in (0, 1))
 
     def check(self) -> None:
         check_exactly_once(self.bootstrap, self.reports, self.rejected, self.lake)

@@ -6,6 +6,8 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ from tests.faults.landers import Landers, freeze, landers, wake
 from tests.landing import landed, report, send, wait_for
 
 BAD = [b"no json", b'{"report_id": 1}']
+
+SEED = int(os.environ.get("PEACEWATCH_TEST_SEED") or time.time())
+"""Read when the file is, for no setting reaches a test."""
 
 
 @pytest.fixture
@@ -57,34 +62,62 @@ def test_a_frozen_process_wakes_after_its_partitions_moved(lab: Landers) -> None
 
 
 def test_kills_at_random(lab: Landers) -> None:
-    kills_at_random(lab, kills=6)
+    kills_at_random(lab, kills=4, chance=seeded())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_two_hundred_kills_at_random(lab: Landers) -> None:
-    kills_at_random(lab, kills=200)
+def test_two_hundred_kills_at_random(
+    kafka: str, topic: Callable[..., str], mongo_server_uri: str, tmp_path: Path
+) -> None:
+    """Four groups of landers, each with a lake of its own: a kill mostly waits for its session's time-out."""
+    chance = seeded()
+    with ExitStack() as opened, ThreadPoolExecutor(4) as pool:
+        labs = []
+        for number in range(4):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            uri = mongo_server_uri.replace("/peacewatch?", f"/kills_{number}?")
+            made = landers(kafka, topic(), topic(topics.REJECTED, 1), uri, folder)
+            labs.append(opened.enter_context(made))
+        running = [pool.submit(kills_at_random, one, 50, random.Random(chance.random())) for one in labs]
+        for one in running:
+            one.result()
 
 
-def kills_at_random(lab: Landers, kills: int) -> None:
-    """Two landers share the partitions; one is killed after a random pause, or frozen first, and another comes."""
-    seed = int(os.environ.get("PEACEWATCH_TEST_SEED") or time.time())
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    number = 0
+def seeded() -> random.Random:
+    print(f"seed {SEED}")
+    return random.Random(SEED)
+
+
+def kills_at_random(lab: Landers, kills: int, chance: random.Random) -> None:
+    """Two landers share the partitions. Once more was landed since the last kill, and a moment later, one is killed,
+    or frozen first, and another comes."""
+    number = entries = 0
     running = [lab.start(), lab.start()]
+
+    def feed() -> None:
+        nonlocal number
+        old = [report(chance.randrange(number)) for _ in range(5)] if number else []
+        send(lab.bootstrap, lab.reports, [*(report(n) for n in range(number, number + 100)), *old, BAD[number % 2]])
+        number += 100
+
     for _ in range(kills):
-        stop_at = time.monotonic() + chance.uniform(0.2, 4.0)
+        deadline = time.monotonic() + 120
+        while lab.landed_offsets() <= entries:
+            assert time.monotonic() < deadline, lab.logs()
+            feed()
+            time.sleep(0.1)
+        stop_at = time.monotonic() + chance.uniform(0, 1.5)
         while time.monotonic() < stop_at:
-            old = [report(chance.randrange(number)) for _ in range(5)] if number else []
-            send(lab.bootstrap, lab.reports, [*(report(n) for n in range(number, number + 100)), *old, BAD[number % 2]])
-            number += 100
+            feed()
         victim = running.pop(chance.randrange(2))
         if chance.random() < 0.2:
             freeze(victim)
             time.sleep(chance.uniform(0, 1))
             wake(victim)
         victim.kill()
+        entries = lab.landed_offsets()
         running.append(lab.start())
     lab.wait_landed(180)
     lab.check()
