@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Part = Literal["alerting", "notifier"]
+Part = Literal["alerting", "notifier", "watch"]
 
 
 class Health(msgspec.Struct, omit_defaults=True):
@@ -22,6 +22,7 @@ class Health(msgspec.Struct, omit_defaults=True):
     untold: int = 0
     oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was told of
     refused: int = 0  # alerts that Discord took in no form but a digest's
+    troubles: dict[str, str] = {}  # what the watch, the dead-man's switch, has found: a sentence by its key
 
 
 _decoder = msgspec.json.Decoder(Health)
@@ -42,7 +43,6 @@ class Patience:
     """How long something may be so before the operators are told."""
 
     silent: timedelta = timedelta(seconds=30)
-    dead: timedelta = timedelta(minutes=1)
     untold: timedelta = timedelta(minutes=2)
     stuck: timedelta = timedelta(minutes=1)
 
@@ -57,16 +57,35 @@ def troubles(
 
     Nobody is missed who had no time to speak since `watched_since`.
     """
-    by_part: dict[str, list[Health]] = {part: [] for part in PARTS}
-    for one in said:
-        by_part[one.part].append(one)
+    signs = list(said)
     for part in PARTS:
-        newest = max([watched_since, *(one.at for one in by_part[part])])
+        newest = _newest(signs, part, watched_since)
         if now - newest > patience.silent:
-            since = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
-            yield f"{part} stopped", f"No {part} process has given a sign since {since}: alerts are not told."
-    for one in by_part["notifier"]:
-        yield from _of_notifier(one, now, patience, watched_since)
+            yield f"{part} stopped", f"No {part} process has given a sign since {_at(newest)}: alerts are not told."
+    for one in signs:
+        if one.part == "notifier":
+            yield from _of_notifier(one, now, patience, watched_since)
+
+
+def known(said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
+    """What is wrong by one look at all signs: what the watch found, and that it is gone, which it cannot say itself."""
+    signs = list(said)
+    found = dict(troubles(signs, now, patience, watched_since))
+    newest = _newest(signs, "watch", watched_since)
+    if now - newest > patience.silent:
+        found["watch stopped"] = f"No watch (peacewatch record) has given a sign since {_at(newest)}: nobody is warned."
+    for one in signs:
+        if one.part == "watch" and now - one.at <= patience.silent:
+            found |= one.troubles
+    return found
+
+
+def _newest(signs: Iterable[Health], part: Part, watched_since: datetime) -> datetime:
+    return max([watched_since, *(one.at for one in signs if one.part == part)])
+
+
+def _at(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _of_notifier(one: Health, now: datetime, patience: Patience, watched_since: datetime) -> Iterator[tuple[str, str]]:

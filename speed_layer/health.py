@@ -6,11 +6,13 @@ and the metrics; none of it is on an alert's own way.
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Final
 
@@ -30,6 +32,9 @@ from speed_layer.discord import DiscordError, Webhook
 log = get_logger()
 
 EVERY_SECONDS: Final = 5.0
+LOOK_BACK: Final = timedelta(minutes=2)
+"""How far a single look reads back. The rules' memory is in the same topic: 50 MB in that time at 540,000 drones."""
+
 PREFIX: Final = b"health/"
 
 TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alerts' way", ["trouble"])
@@ -37,6 +42,11 @@ UNTOLD = Gauge("peacewatch_alerts_untold", "Alerts that nobody was told of yet",
 OLDEST = Gauge("peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert not told", ["webhook"])
 DEAD = Gauge("peacewatch_webhook_dead", "1 while Discord takes nothing from a webhook", ["webhook"])
 LAG = Gauge("peacewatch_consumer_lag", "Messages that a group has not passed", ["group"])
+
+
+def process_name() -> str:
+    """Tells the processes of one part apart."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class Pulse:
@@ -89,11 +99,13 @@ class Switch:
         self._told: dict[str, str] = {}
         self._stuck = Stuck()
         self.said: dict[str, Health] = {}
+        self.troubles: dict[str, str] = {}
 
     def look(self, passed: dict[str, tuple[int, int]], now: datetime) -> None:
         """Compares with what was so before, and tells the difference."""
         found = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
         found |= dict(self._stuck.look(passed, now, self._config.patience))
+        self.troubles = found
         self._measure(found, passed, now)
         begun = {key: text for key, text in found.items() if key not in self._told}
         ended = {key: text for key, text in self._told.items() if key not in found}
@@ -137,15 +149,14 @@ def watch(config: WatchConfig, stop: Event) -> None:
     switch = Switch(config, datetime.now(UTC))
 
     def session() -> None:
-        consumer = KafkaConsumer(bootstrap_servers=config.bootstrap.split(","), enable_auto_commit=False)
-        with closing(consumer), closing(KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","))) as admin:
-            consumer.assign(
-                [TopicPartition(config.state, p) for p in consumer.partitions_for_topic(config.state) or ()]
-            )
+        pulse = Pulse(config.bootstrap, config.state)
+        admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","))
+        with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
             consumer.seek_to_beginning()
             while not stop.is_set():
                 switch.said |= dict(_read(consumer))
                 switch.look(_passed(config, consumer, admin), datetime.now(UTC))
+                pulse.beat(lambda: Health("watch", process_name(), datetime.now(UTC), troubles=switch.troubles))
                 stop.wait(EVERY_SECONDS)
 
     def away(error: Exception) -> None:
@@ -153,6 +164,29 @@ def watch(config: WatchConfig, stop: Event) -> None:
         switch.look({}, datetime.now(UTC))
 
     forever.run(session, stop, "the dead-man's switch", failed=away)
+
+
+def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
+    """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK."""
+    since = datetime.now(UTC) - LOOK_BACK
+    with closing(_consumer(bootstrap, state)) as consumer:
+        asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
+        for partition, found in consumer.offsets_for_times(asked).items():
+            if found:
+                consumer.seek(partition, found.offset)
+            else:
+                consumer.seek_to_end(partition)
+        ends = consumer.end_offsets(list(asked))
+        said: dict[str, Health] = {}
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            said |= dict(_read(consumer))
+    return signs.known(said.values(), datetime.now(UTC), patience or Patience(), since)
+
+
+def _consumer(bootstrap: str, topic: str) -> KafkaConsumer:
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
+    consumer.assign([TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()])
+    return consumer
 
 
 def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, Health]]:

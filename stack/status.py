@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stack import airflow, leftovers, running, services, status_facts
@@ -36,7 +37,7 @@ def show(settings: Settings, *, as_json: bool) -> None:
 
 
 def read(settings: Settings) -> dict[str, Any]:
-    """`{running, pid, home, services: [...], memory_mb, lag, lake, batch, alerts, away}`. Nothing secret."""
+    """`{running, pid, home, services: [...], memory_mb, lag, troubles, lake, batch, alerts, away}`. Nothing secret."""
     home = settings.home.resolve()
     stack = running.read(home)
     alive = stack is not None and stack.alive
@@ -96,6 +97,8 @@ def _facts(found: dict[str, Any]) -> Table:
         done = f"version {batch['version']}, {_ago(batch['finished_at'])} ago" if batch else "none yet"
         table.add_row("last batch run", done)
         table.add_row("alerts", f"{alerts['undelivered']:,} of {alerts['recorded']:,} not delivered yet")
+    for trouble, sentence in (found["troubles"] or {}).items():
+        table.add_row(trouble, f"[red]{escape(sentence)}[/]")
     for part, reason in found["away"].items():
         table.add_row(part, f"[red]does not answer[/] ({reason})")
     return table

@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pymongo import DESCENDING, MongoClient
 
 from fleet import topics
+from speed_layer import health
 from stack import kafka
 from stack.settings import Settings
 
@@ -23,11 +24,13 @@ _WAIT_MS: Final = 3000
 
 
 def read(settings: Settings) -> dict[str, Any]:
-    """JSON: `lag` (messages by group), `lake`, `batch`, `alerts`, and `away`: {part: reason}."""
+    """JSON: `lag` (messages by group), `troubles` of the alerts' way (a sentence by its key; null when nobody knows),
+    `lake`, `batch`, `alerts`, and `away`: {part: reason}."""
     away: dict[str, str] = {}
     table = _try("lake", lambda: _table(settings.lake_location), away)
     found: dict[str, Any] = {
         "lag": _try("kafka", lambda: _lags(settings.bootstrap, table), away) or {},
+        "troubles": _try("kafka", lambda: _troubles(settings.bootstrap), away),
         "lake": _try("lake", lambda: _last_commit(table), away),
     }
     return {**found, **(_try("mongo", lambda: _documents(settings.mongo), away) or {}), "away": away}
@@ -69,6 +72,12 @@ def _lags(bootstrap: str, table: DeltaTable | None) -> dict[str, int]:
             passed = {at: offset.offset for at, offset in told.items()}
             found[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
         return found
+
+
+def _troubles(bootstrap: str) -> dict[str, str]:
+    if not kafka.ready(bootstrap):
+        raise ConnectionError
+    return health.known(bootstrap)
 
 
 _WHOLE: Final[Mapping[str, set[str]]] = {

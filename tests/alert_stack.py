@@ -27,12 +27,12 @@ UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
 class AlertStack:
     """Services and commands in `home`. `start(name)` and `kill(name)` as often as wanted."""
 
-    def __init__(self, home: Path, **environ: str) -> None:
+    def __init__(self, home: Path, discord_port: int | None = None, **environ: str) -> None:
         self.home = home
         self.broker_port = ports.free_port()
         self.broker = kafka.start(home, self.broker_port)
         kafka.create_topics(self.broker.address)
-        self.discord_port = ports.free_port()
+        self.discord_port = discord_port or ports.free_port()
         self.url = f"http://127.0.0.1:{self.discord_port}"
         self.environ = {
             "PEACEWATCH_HOME": str(home),
@@ -155,8 +155,8 @@ def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dic
 
 
 @contextlib.contextmanager
-def alert_stack(home: Path, **environ: str) -> Iterator[AlertStack]:
-    stack = AlertStack(home, **environ)
+def alert_stack(home: Path, discord_port: int | None = None, **environ: str) -> Iterator[AlertStack]:
+    stack = AlertStack(home, discord_port, **environ)
     try:
         stack.start("discord-standin").wait_ready(stack.answers, 30)
         yield stack

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from fleet.health import Health, Patience, Stuck, troubles
+from fleet.health import Health, Patience, Stuck, known, troubles
 from speed_layer.discord import Webhook
 from speed_layer.health import Switch, WatchConfig
 
@@ -40,6 +40,19 @@ def test_what_is_trouble(said: list[Health], keys: list[str]) -> None:
 def test_nobody_is_missed_who_had_no_time_to_speak() -> None:
     assert not list(troubles([], NOW, Patience(), NOW - seconds(29)))
     assert not list(troubles([Health("notifier", "severe", NOW - timedelta(days=1))], NOW, Patience(), NOW))
+
+
+@pytest.mark.parametrize(
+    ("watch", "keys"),
+    [
+        ([], ["watch stopped"]),
+        ([Health("watch", "w", NOW)], []),
+        ([Health("watch", "w", NOW, troubles={"g stuck": "g stands still."})], ["g stuck"]),
+        ([Health("watch", "w", NOW - seconds(31), troubles={"g stuck": "g stands still."})], ["watch stopped"]),
+    ],
+)
+def test_one_look_knows_what_the_watch_found_and_misses_the_watch(watch: list[Health], keys: list[str]) -> None:
+    assert list(known([*WELL, *watch], NOW, Patience(), NOW - seconds(120))) == keys
 
 
 def test_a_consumer_that_has_work_and_does_not_move_is_stuck() -> None:
