@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from flask.json.provider import DefaultJSONProvider
@@ -18,6 +19,8 @@ from serving.api import (
     health,
     incidents,
     nightly,
+    places,
+    rejects,
     reports,
     silences,
     statistics,
@@ -26,6 +29,8 @@ from serving.api import (
 )
 from serving.config import Config
 from serving.json import default
+from serving.limits import Limited
+from serving.ready import Ready
 from serving.services import Services, connect
 
 MAX_BODY: Final = 64 * 1024
@@ -64,10 +69,18 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)
-    limits.register(app, config)
+    limits.compress(app)
     caching.register(app)
-    views = (statistics, alerts, incidents, drones, reports, days, nightly)
-    for resource in (*views, actions, silences, stream, status, health):
+    views = (statistics, alerts, incidents, drones, reports, days, places, nightly)
+    for resource in (*views, actions, silences, stream, status, rejects, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
+    ready = Ready(app.wsgi_app, partial(_stamp, services))
+    app.wsgi_app = Limited(ready, config.rate_limit, config.tokens)  # type: ignore[method-assign]
     return app
+
+
+def _stamp(services: Services) -> tuple[object, ...] | None:
+    """What the newest figures are true at; None where nobody has looked for a while."""
+    held = services.merge.held()
+    return (held.version, held.as_of, held.base) if held else None

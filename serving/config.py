@@ -22,6 +22,7 @@ class Config:
     kafka_bootstrap: str | None = None
     lake: str | None = None  # where single reports are read from
     actions_topic: str = topics.OPERATOR_ACTIONS
+    rejected_topic: str = topics.REJECTED
     tokens: Mapping[str, Role] = field(default_factory=dict, repr=False)
     max_age: float = 0.2  # seconds for which figures that were read are new enough
     rate_limit: str = "600 per second"  # for one address or token; an office shares an address

@@ -25,6 +25,9 @@ from fleet.report import LOW_BATTERY
 MAX_AGE: Final = 2.0
 """Seconds; landing writes blocks less often."""
 
+BUSY_SECONDS: Final = 5.0
+"""While another request reads, one is served what was known so much longer: a large fleet takes a second to merge."""
+
 DAYS_OF_BATCH: Final = 2
 LOW_MILLIPERCENT: Final = LOW_BATTERY * 1000
 
@@ -81,11 +84,15 @@ class Drones:
 
     def fleet(self) -> Fleet:
         """Raises pymongo.errors.PyMongoError when MongoDB does not answer."""
-        with self._lock:
+        if not self._lock.acquire(blocking=time.monotonic() - self._read_at > MAX_AGE + BUSY_SECONDS):
+            return self._fleet
+        try:
             if time.monotonic() - self._read_at >= MAX_AGE:
                 self._refresh()
                 self._read_at = time.monotonic()
             return self._fleet
+        finally:
+            self._lock.release()
 
     def _refresh(self) -> None:
         parts = self._blocks() or ([] if self._has_blocks() else self._days())

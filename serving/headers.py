@@ -22,13 +22,19 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def add(response: Response) -> Response:
-        is_docs = request.path.startswith("/openapi")
-        response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers.setdefault("X-Frame-Options", "DENY")  # a nightly report may be framed by our own page
-        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+        secure(response, request.path)
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def secure(response: Response, path: str) -> Response:
+    """`response` to a request for `path`, with what it lets a browser do."""
+    is_docs = path.startswith("/openapi")
+    response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("X-Frame-Options", "DENY")  # a nightly report may be framed by our own page
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    return response

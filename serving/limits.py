@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING, Final
 
-from flask import Flask, Response, request
+from flask import Flask
 from flask_compress import Compress
-from flask_limiter import Limiter, RequestLimit
-from flask_limiter.util import get_remote_address
+from limits import parse
 from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.datastructures import Authorization
 
-from serving import problems
+from serving import headers, problems
 from serving.access import fingerprint
-from serving.config import Config
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 COMPRESSED: Final = ["application/json", "application/problem+json", "application/geo+json", "text/csv", "text/html"]
 COMPRESSED_STATIC: Final = ["text/css", "text/javascript", "image/svg+xml"]
@@ -38,29 +42,38 @@ class CalmStorage(MemoryStorage):
             self.timer.start()
 
 
-def register(app: Flask, config: Config) -> None:
-    """Limits and compresses what `app` answers. Event streams are not compressed: each event must go at once."""
+class Limited:
+    """A WSGI application before `app` that refuses who asks for more than `most` ("600 per second").
+
+    A client is a known token, or an address: tokens that nobody gave out are no way to more.
+    """
+
+    def __init__(self, app: WSGIApplication, most: str, tokens: Container[str]) -> None:
+        self._app = app
+        self._most = parse(most)
+        self._tokens = tokens
+        self._counts = FixedWindowRateLimiter(CalmStorage())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_free = environ.get("PATH_INFO", "").startswith(UNLIMITED)
+        if is_free or self._counts.hit(self._most, self._client(environ)):
+            return self._app(environ, start_response)
+        said = f"more than {self._most} from one client"
+        refusal = problems.answer(429, "Too Many Requests", said, retry_after=self._most.get_expiry())
+        return headers.secure(refusal, environ["PATH_INFO"])(environ, start_response)
+
+    def _client(self, environ: WSGIEnvironment) -> str:
+        given = Authorization.from_header(environ.get("HTTP_AUTHORIZATION"))
+        if given and given.token and given.token in self._tokens:
+            return f"token {fingerprint(given.token)}"
+        return f"address {environ.get('REMOTE_ADDR')}"
+
+
+def compress(app: Flask) -> None:
+    """Compresses what `app` answers. Event streams are not compressed: each event must go at once."""
     app.config["COMPRESS_MIMETYPES"] = [*COMPRESSED, *COMPRESSED_STATIC]
     app.config["COMPRESS_ALGORITHM"] = ["zstd", "br", "gzip"]
     app.config["COMPRESS_MIN_SIZE"] = SMALLEST
     app.config["COMPRESS_BR_LEVEL"] = 4
     app.config["COMPRESS_STREAMS"] = False
     Compress(app)
-    limiter = Limiter(
-        _client,
-        app=app,
-        application_limits=[config.rate_limit],
-        storage_uri="calm-memory://",
-        on_breach=_too_many,
-        headers_enabled=True,
-    )
-    limiter.request_filter(lambda: request.path.startswith(UNLIMITED))
-
-
-def _client() -> str:
-    token: Any = request.authorization.token if request.authorization else None
-    return f"token {fingerprint(token)}" if token else f"address {get_remote_address()}"
-
-
-def _too_many(breached: RequestLimit) -> Response:
-    return problems.answer(429, "Too Many Requests", f"more than {breached.limit} from one client", retry_after=1)

@@ -57,18 +57,22 @@ class Merge:
         """
         wanted = frozenset(hours)
         asked_at = time.monotonic()
-        if self._holds(wanted, asked_at - self._max_age):
-            return self._served
-        if not self._lock.acquire(blocking=False):
-            if self._max_age and self._holds(wanted, asked_at - BUSY_SECONDS):
-                return self._served
-            self._lock.acquire()
+        if held := self.held(wanted):
+            return held
+        self._lock.acquire()
         try:
             if not self._holds(wanted, asked_at):
                 self._refresh(wanted, asked_at)
             return self._served
         finally:
             self._lock.release()
+
+    def held(self, wanted: frozenset[int] = frozenset()) -> Served | None:
+        """What is held, where it may be served without reading."""
+        now = time.monotonic()
+        is_read = bool(self._max_age) and self._lock.locked()
+        new_enough = self._holds(wanted, now - self._max_age) or (is_read and self._holds(wanted, now - BUSY_SECONDS))
+        return self._served if new_enough else None
 
     def _refresh(self, wanted: frozenset[int], asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:

@@ -13,7 +13,17 @@ from fleet.incident import State
 
 Document = Mapping[str, Any]
 
-__all__ = ["AlertRow", "IncidentRow", "Kind", "Severity", "State", "alert_row", "incident_row"]
+__all__ = [
+    "AlertRow",
+    "DeliveryRow",
+    "IncidentRow",
+    "Kind",
+    "Severity",
+    "State",
+    "alert_row",
+    "delivery_row",
+    "incident_row",
+]
 
 
 class Citizen(BaseModel):
@@ -74,6 +84,19 @@ class IncidentRow(BaseModel):
     updated_at: datetime | None = Field(description="when Discord took this form")
 
 
+class DeliveryRow(BaseModel):
+    """A call that Discord answered with 2xx, and how the incident stood in it."""
+
+    delivery_id: str
+    delivered_at: datetime
+    method: str = Field(description="post: a new message; edit: one that was there")
+    message_id: str
+    digest: bool = Field(description="whether the incident was counted in a digest")
+    alerts: int = Field(description="alerts that the incident stood for then")
+    state: str
+    severity: str
+
+
 def alert_row(document: Document) -> dict[str, Any]:
     """An alert of the collection `alerts`."""
     citizens = document.get("citizens") or []
@@ -95,3 +118,11 @@ def incident_row(document: Document) -> dict[str, Any]:
     places = {name: document.get(name) for name in ("latitude", "longitude")}
     counted = {"alerts": document.get("alerts", 0), "verified": document.get("verified", True)}
     return {**shown, **texts, **lists, **places, **counted, "incident_id": document["_id"]}
+
+
+def delivery_row(document: Document, incident_id: str) -> dict[str, Any]:
+    """A call of the collection `deliveries`, for one of its incidents."""
+    shown = next(one for one in document["incidents"] if one["incident_id"] == incident_id)
+    names = ("delivered_at", "method", "message_id", "digest")
+    known = {name: shown[name] for name in ("alerts", "state", "severity")}
+    return {"delivery_id": document["_id"], **known, **{name: document[name] for name in names}}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet.cube import HOURS
-from serving.days import Day, Keep
+from serving.days import Day, Hour, Keep
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Served:
     last_hour: int | None = None
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
-    days: dict[int, Day] = field(default_factory=dict)  # by days since 1970; a cache that readers fill
+    rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
+    days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
 
     def missing(self, wanted: Iterable[int]) -> list[int]:
         """Those of the event hours `wanted` that may have reports and are not held."""
@@ -44,7 +45,8 @@ class Served:
                 parts.append(self._day(hour).cells(keep, with_country=country is not None))
                 hour += 24
             else:
-                parts.append(self.hours.get(hour, parts[0]))
+                if hour in self.hours:
+                    parts.append(self._hour(hour).cells(keep, with_country=country is not None))
                 hour += 1
         cells = pa.concat_tables(parts)
         return cells if country is None else cells.filter(pc.equal(cells["country"], country))
@@ -57,16 +59,24 @@ class Served:
         """The same with the hours `changed` as given, and `dropped` no longer held."""
         gone = set(dropped)
         kept = {hour: cells for hour, cells in self.hours.items() if hour not in gone}
-        days = {hour // 24 for hour in (*changed, *gone)}
+        stale = {*changed, *gone}
+        days = {hour // 24 for hour in stale}
         return replace(
             self,
             hours={**kept, **changed},
+            rolled={hour: held for hour, held in self.rolled.copy().items() if hour not in stale},
             days={day: held for day, held in self.days.copy().items() if day not in days},
         )
+
+    def _hour(self, hour: int) -> Hour:
+        rolled = self.rolled.get(hour)
+        if rolled is None:
+            rolled = self.rolled[hour] = Hour(self.hours[hour])
+        return rolled
 
     def _day(self, hour: int) -> Day:
         day = self.days.get(hour // 24)
         if day is None:
-            day = Day([self.hours[h] for h in range(hour, hour + 24) if h in self.hours])
+            day = Day([self._hour(each) for each in range(hour, hour + 24) if each in self.hours])
             self.days[hour // 24] = day
         return day

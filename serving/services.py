@@ -13,6 +13,7 @@ from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.drones import Drones
 from serving.merge import Merge
 from serving.operators import Desk
+from serving.rejects import Rejects
 from serving.stream import Hub
 
 
@@ -27,6 +28,7 @@ class Services:
     drones: Drones
     hub: Hub
     desk: Desk
+    rejects: Rejects
 
     def close(self) -> None:
         self.hub.close()
@@ -53,4 +55,5 @@ def connect(config: Config) -> Services:
         Drones(database),
         Hub(database, config.stream_clients),
         Desk(config.kafka_bootstrap, config.actions_topic),
+        Rejects(config.kafka_bootstrap, config.rejected_topic),
     )

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,12 @@ from serving.served import Served
 Document = dict[str, Any]
 Parts = dict[int, pa.Table]
 """Cells by event hour."""
+
+Stored = tuple[int, pa.Table]
+"""The version of an hour document, and its cells."""
+
+READ_AT_ONCE: Final = 24
+"""Hour documents of 200 countries are some 300 KB each."""
 
 
 def ensure_indexes(database: Database[Document]) -> None:
@@ -59,27 +65,32 @@ class Snapshot:
         """`served` with the event hours `missing` held, too. It must be of this snapshot."""
         if not missing:
             return served
-        found = self._database.hours.find(
-            {"event_hour": {"$gte": min(missing), "$lte": max(missing)}}, session=self._session
-        )
-        wanted = set(missing)
-        # A document may be newer than T only while there is no base, and a gap of live documents cannot be closed.
-        documents = {
-            document["event_hour"]: document
-            for document in found
-            if document["event_hour"] in wanted and document["version"] <= served.version
-        }
+        documents = self._hours_of(set(missing), served.version)
         tails = {hour: self._tail(served, hour, documents.get(hour)) for hour in missing}
         self._load(version for tail in tails.values() for version in tail)
         changed = {}
         for hour in missing:
-            stored = [HOURS.from_document(documents[hour]["cells"])] if hour in documents else []
-            changed[hour] = HOURS.merge([*stored, *(self._parts[version][hour] for version in tails[hour])])
+            parts = [documents[hour][1]] if hour in documents else []
+            parts += [self._parts[version][hour] for version in tails[hour]]
+            changed[hour] = parts[0] if len(parts) == 1 else HOURS.merge(parts)
         return served.with_changed(changed)
 
+    def _hours_of(self, wanted: set[int], newest: int) -> dict[int, Stored]:
+        """The hour documents of `wanted`, a few at a time: as Python's own numbers a month of them is hundreds of MB.
+
+        One may be newer than T only while there is no base, and a gap of live documents cannot be closed: left out.
+        """
+        between = {"event_hour": {"$gte": min(wanted), "$lte": max(wanted)}}
+        found = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
+        return {
+            document["event_hour"]: (document["version"], HOURS.from_document(document["cells"]))
+            for document in found
+            if document["event_hour"] in wanted and document["version"] <= newest
+        }
+
     @staticmethod
-    def _tail(served: Served, hour: int, document: Document | None) -> list[int]:
-        after = document["version"] if document else -1
+    def _tail(served: Served, hour: int, stored: Stored | None) -> list[int]:
+        after = stored[0] if stored else -1
         return [version for version in served.touched.get(hour, ()) if version > after]
 
     def _afresh(self) -> Served:

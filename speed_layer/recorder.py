@@ -86,6 +86,7 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
     database["incidents"].create_index([("last", -1), ("_id", -1)])
+    database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
     database["actions"].create_index([("at", -1), ("_id", -1)])
 
 
@@ -133,6 +134,15 @@ def incident_updates(delivery: Delivery) -> list[UpdateOne]:
     return updates
 
 
+def call_updates(delivery: Delivery) -> list[UpdateOne]:
+    """The call itself, and how each of its incidents stood in it."""
+    names = ("webhook", "method", "message_id", "delivered_at", "digest")
+    fields: dict[str, Any] = {name: getattr(delivery, name) for name in names}
+    shown = ("incident_id", "alerts", "state", "severity")
+    fields["incidents"] = [{name: getattr(one, name) for name in shown} for one in delivery.incidents]
+    return [UpdateOne({"_id": delivery.delivery_id}, {"$set": fields}, upsert=True)]
+
+
 def action_updates(action: Action) -> list[UpdateOne]:
     """The audit list's row, as the API wrote it when MongoDB was there."""
     fields = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until")}
@@ -143,6 +153,7 @@ def action_updates(action: Action) -> list[UpdateOne]:
 def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[dict[str, Any]]) -> None:
     alerts: list[UpdateOne] = []
     incidents: list[UpdateOne] = []
+    calls: list[UpdateOne] = []
     actions: list[UpdateOne] = []
     for partition, records in consumer.poll(timeout_ms=500).items():
         for record in records:
@@ -155,12 +166,14 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[
                     delivery = deliveries.decode(record.value or b"")
                     alerts += told_updates(delivery)
                     incidents += incident_updates(delivery)
+                    calls += call_updates(delivery)
             except MsgspecError as error:
                 log.warning("a message that cannot be read", place=f"{partition}-{record.offset}", reason=error)
     _write(database, "alerts", alerts)
     _write(database, "incidents", incidents)
+    _write(database, "deliveries", calls)
     _write(database, "actions", actions)
-    if alerts or incidents or actions:
+    if alerts or calls or actions:
         try:
             consumer.commit()
         except (CommitFailedError, RebalanceInProgressError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any
 
@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from serving.ranges import DAY_OR_HOUR
+from fleet.errors import BadInput
+from fleet.statistics import dates_between
+from serving.ranges import DAY_OR_HOUR, MAX_DAYS
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Zone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+\-/]+$")]
@@ -69,6 +71,24 @@ class ZonedQuery(RangeQuery):
         description="IANA time zone, whole hours from UTC, of days and hours",
         json_schema_extra={"example": "Europe/Paris"},
     )
+
+
+class DaysQuery(Query):
+    """Which UTC days; without them the last seven."""
+
+    start: date | None = Field(None, alias="from", description="first UTC day")
+    end: date | None = Field(None, alias="to", description="last UTC day; it is in the range")
+
+
+def days_of(query: DaysQuery, today: date) -> list[date]:
+    """The days of a request, at least one. Raises BadInput for a range that is none or too long."""
+    last = query.end or max(today, query.start or today)
+    first = query.start or date.fromordinal(max(1, last.toordinal() - 6))
+    if last < first:
+        raise BadInput("to", "the range ends before it starts")
+    if (last - first).days >= MAX_DAYS:
+        raise BadInput("from", f"the range is longer than {MAX_DAYS} days")
+    return dates_between(first, last)
 
 
 class Figures(BaseModel):

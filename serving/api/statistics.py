@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from fleet import statistics
 from fleet.errors import BadInput
-from serving import intervals
+from serving import batch_views, intervals
 from serving.api import PREFIX, answers
 from serving.api.models import Figures, RangeQuery, ZonedQuery
 from serving.days import Keep
@@ -227,19 +227,10 @@ def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int
     if not wanted.dates:
         return 0, 0, None
     first, last = wanted.dates[0], wanted.dates[-1]
-    range_of_days = {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
 
     def read(session: ClientSession) -> tuple[int, int, int | None]:
-        days = services.database.drones_by_day.find(range_of_days, session=session)
-        return *statistics.drones_of_range(days, first, last, country), _drones_version(services, session)
+        days = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
+        version = batch_views.version(services.database, "drones_by_day", session)
+        return *statistics.drones_of_range(days, first, last, country), version
 
     return at_one_instant(services.database, read)
-
-
-def _drones_version(services: Services, session: ClientSession) -> int | None:
-    """The version that `drones_by_day` is true at: of a run that found nothing new, or of the newest document."""
-    newest = [("version", -1)]
-    run = services.database.runs.find_one({"kind": "drones", "state": "complete"}, sort=newest, session=session)
-    document = services.database.drones_by_day.find_one({}, {"version": True}, sort=newest, session=session)
-    versions = [found["version"] for found in (run, document) if found]
-    return max(versions, default=None)

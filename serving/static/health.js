@@ -1,7 +1,7 @@
 /* How far each layer is, asked every five seconds. What is late says so in words, not by colour alone. */
 
 import { ask } from "./api.js";
-import { $, ago, dayOf, el, number, retell, since, timeOf, whole } from "./dom.js";
+import { $, ago, dayOf, el, number, retell, since, timeOf, whole, words } from "./dom.js";
 
 const EVERY_MS = 5000;
 // Landing commits every 5 s; a batch run comes every hour; an alert is told in seconds unless Discord is away.
@@ -34,12 +34,18 @@ function show(found) {
   layer("told", alerts.undelivered ? `${whole.format(alerts.undelivered)} waiting` : "All told", alerts.undelivered ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(found.now))}` : "Discord has taken every alert",
     [["Half within", seconds(alerts.latency_ms.p50)], ["99 of 100 within", seconds(alerts.latency_ms.p99)], ["Measured", whole.format(alerts.latency_ms.of)]],
     alerts.undelivered && age(alerts.oldest_undelivered) > LATE.told ? "alerts wait for Discord" : "");
-  const { rejected } = found;
-  layer("rejected", whole.format(rejected.messages), rejected.days ? `no reports, in ${rejected.days} days` : "no day is counted yet",
-    rejected.reasons.map((each) => [each.reason, whole.format(each.messages)]), "");
   layer("serving", `Version ${whole.format(found.version)}`, found.as_of ? `true at ${timeOf(found.as_of)}` : "nothing has landed", [["Open streams", whole.format(found.streams)]], "");
   $("verdict").textContent = late.size ? `Look at it: ${[...late.values()].join("; ")}.` : "All layers are where they should be.";
   $("partitions").tBodies[0].replaceChildren(...rows(landing.partitions, 4, (one) => [[one.name], [whole.format(one.next_offset), "n"], [one.landed_through ? since(one.landed_through) : "–"], [whole.format(one.lost), "n"]]));
+}
+
+/* Of the last hour and day from Kafka, now; by reason from the batch layer, whose days are complete. */
+function rejects(now, { rejected }) {
+  const known = now.newest !== null;
+  layer("rejected", known ? whole.format(now.last_hour) : "–", known ? "in the last hour" : now.why,
+    [["Last 24 hours", known ? whole.format(now.last_day) : "–"], ...(rejected.days ? [[rejected.days === 1 ? "On the last counted day" : `On ${rejected.days} counted days`, whole.format(rejected.messages)]] : []),
+      ...rejected.reasons.map((each) => [words(each.reason), whole.format(each.messages)])], known ? "" : "rejects cannot be read");
+  $("rejects").tBodies[0].replaceChildren(...rows(now.newest ?? [], 4, (one) => [[since(one.rejected_at), "nowrap"], [el("span", {}, words(one.reason), el("small", {}, one.detail)), "why"], [whole.format(one.bytes), "n"], [one.excerpt, "heard"]]));
 }
 
 function rows(found, width, cells) {
@@ -55,7 +61,9 @@ function days(found) {
 
 async function refresh() {
   try {
-    const [status, completeness] = await Promise.all([ask("status"), ask("completeness")]);
+    const unknown = (error) => ({ newest: null, why: error.message });
+    const [status, completeness, rejected] = await Promise.all([ask("status"), ask("completeness"), ask("rejects").catch(unknown)]);
+    rejects(rejected, status);
     show(status);
     days(completeness);
   } catch (error) {

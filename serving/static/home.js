@@ -7,6 +7,7 @@ import { draw, figures } from "./figures.js";
 import { Incidents } from "./incidents.js";
 import { makeMap } from "./map.js";
 import { showDrones } from "./map_drones.js";
+import { showHeat } from "./map_heat.js";
 import { showIncidents } from "./map_incidents.js";
 import { makeSilences } from "./operator.js";
 import { records } from "./records.js";
@@ -24,6 +25,7 @@ fill();
 
 const map = makeMap("map", { remember: true });
 const drones = showDrones(map, tellDrones);
+const heat = showHeat(map);
 const marks = showIncidents(map, (id) => incidents.open(id));
 const incidents = new Incidents({ changed: (rows) => marks.show(rows, state().incident), picked: (row) => row && marks.flyTo(row) });
 const alerts = new Alerts();
@@ -51,6 +53,7 @@ async function part(name, run) {
 const loadIncidents = () => part("Incidents", () => incidents.load());
 const loadAlerts = () => part("Alerts", () => alerts.load());
 const loadTiles = () => part("The day's figures", () => tiles(state().country ?? ""));
+const loadHeat = () => part("Alerts by place", () => heat.load());
 const loadFigures = () => part("Figures", async () => {
   const day = await figures();
   if (day !== undefined && `${day} ${state().country}` !== recordsOf) {
@@ -65,7 +68,7 @@ let first = Promise.all([loadTiles(), drones.load()]);
 async function loadAll() {
   await Promise.all([loadIncidents(), first ?? Promise.all([loadTiles(), drones.load()])]);
   first = null;
-  await Promise.all([loadFigures(), loadAlerts(), silences()]);
+  await Promise.all([loadFigures(), loadAlerts(), loadHeat(), silences()]);
 }
 
 const refreshFigures = throttled(() => document.hidden || (loadTiles(), loadFigures()), FIGURES_MS);
@@ -84,7 +87,8 @@ function tellLive(how) {
 }
 
 bind("filters", () => { loadIncidents(); loadAlerts(); });
-bind("range", () => { draw(); drones.load(); loadFigures(); loadTiles(); loadIncidents(); loadAlerts(); });
+bind("range", () => { draw(); drones.load(); loadFigures(); loadTiles(); loadHeat(); loadIncidents(); loadAlerts(); });
+addEventListener("heat", loadHeat);
 
 document.forms.find.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,8 +1,10 @@
 /* One incident in the list: a line that opens to all that is known and to what an operator can do. */
 
 import { ask } from "./api.js";
-import { capital, droneLink, el, number, placeOf, since, timeOf, whole, words } from "./dom.js";
+import { capital, droneLink, el, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
 import { deeds } from "./operator.js";
+
+const MORE_MS = 3000; // an incident in a storm changes with every edit
 
 export class Item {
   #row = null;
@@ -17,6 +19,9 @@ export class Item {
     this.head = el("button", { type: "button", class: "head", "aria-expanded": "false", "aria-controls": about, onclick: () => (this.isOpen ? this.close() : this.open()) },
       el("i", { "aria-hidden": "true" }), ...Object.values(this.parts));
     this.about = about;
+    this.recent = el("ol", { class: "recent" });
+    this.calls = el("details", { class: "told", hidden: true });
+    this.reload = throttled(() => this.#load(), MORE_MS);
     this.node = el("li", {}, this.head);
   }
 
@@ -35,18 +40,19 @@ export class Item {
     if (row.acknowledged_by) meta.append(` · ${row.state === "resolved" ? "resolved" : "taken up"} by ${row.acknowledged_by}`);
     heard.textContent = row.heard ? `“${row.heard}”` : row.note;
     heard.hidden = !heard.textContent;
-    if (this.isOpen) this.#facts.replaceChildren(...facts(row));
+    if (!this.isOpen) return;
+    this.#facts.replaceChildren(...facts(row));
+    this.reload();
   }
 
   open() {
     if (this.isOpen) return;
     this.#facts = el("dl", {}, ...facts(this.#row));
-    const recent = el("ol", { class: "recent" });
-    this.#body = el("div", { class: "body", id: this.about }, this.#facts, deeds(this.#row), recent);
+    this.#body = el("div", { class: "body", id: this.about }, this.#facts, deeds(this.#row), this.calls, this.recent);
     this.node.append(this.#body);
     this.head.setAttribute("aria-expanded", "true");
     this.opened(true);
-    this.#loadRecent(recent);
+    this.reload();
   }
 
   close() {
@@ -57,14 +63,29 @@ export class Item {
     this.opened(false);
   }
 
-  async #loadRecent(list) {
+  /* Its newest alerts, and how Discord was told of it. */
+  async #load() {
+    if (!this.isOpen) return;
     try {
       const found = await ask(`incidents/${encodeURIComponent(this.id)}`);
-      list.replaceChildren(...found.recent_alerts.slice(0, 8).map(line));
+      this.recent.replaceChildren(...found.recent_alerts.slice(0, 8).map(line));
+      this.calls.hidden = found.deliveries.length === 0;
+      this.calls.replaceChildren(el("summary", {}, toldIn(found.deliveries)), el("ol", {}, ...found.deliveries.slice(0, 30).map(call)));
     } catch (error) {
-      list.replaceChildren(el("li", { class: "quiet" }, `Its alerts cannot be shown: ${error.message}`));
+      this.recent.replaceChildren(el("li", { class: "quiet" }, `Its alerts cannot be shown: ${error.message}`));
     }
   }
+}
+
+function toldIn(calls) {
+  const count = (method) => calls.filter((one) => one.method === method).length;
+  const edits = count("edit") ? `, ${whole.format(count("edit"))} edited` : "";
+  return `Told in ${whole.format(calls.length)} ${calls.length === 1 ? "call" : "calls"} to Discord: ${whole.format(count("post"))} posted${edits}`;
+}
+
+function call(one) {
+  const how = one.digest ? "counted in a digest" : one.method === "post" ? "posted" : "edited";
+  return el("li", {}, `${timeOf(one.delivered_at)} · ${how} · ${whole.format(one.alerts)} ${one.alerts === 1 ? "alert" : "alerts"}, ${one.state}`);
 }
 
 function line(alert) {

@@ -6,7 +6,7 @@ import { Item } from "./incident_item.js";
 import { keep, state } from "./state.js";
 
 const PAGE = 200;
-const MOST_SHOWN = 150;
+const STEP = 150; // rows drawn at first, and more with each wish for more
 const RANK = { critical: 3, high: 2, moderate: 1 };
 const SLIDE = { duration: 260, easing: "cubic-bezier(.2,.7,.2,1)" };
 
@@ -15,6 +15,7 @@ export class Incidents {
   #items = new Map();
   #touched = null; // ids that events brought while a load is under way: they are newer than what it brings
   #next = null;
+  #most = STEP;
   #waiting = false;
   #loads = 0;
 
@@ -34,15 +35,28 @@ export class Incidents {
     if (load !== this.#loads) return;
     for (const id of [...this.#rows.keys()]) if (!this.#touched.has(id)) this.#rows.delete(id);
     this.#take(found);
+    while (this.#next && this.#rows.size < this.#most && await this.#following(load)); // as many as were there before
+    if (load !== this.#loads) return;
     this.#touched = null;
     const wanted = state().incident;
     if (wanted && !this.#rows.has(wanted)) await this.#fetchOne(wanted);
   }
 
+  /* STEP more; from the server where those that are known do not suffice. */
   async more() {
-    this.#touched = new Set();
-    this.#take(await ask("incidents", { ...this.#query(), cursor: this.#next }));
-    this.#touched = null;
+    this.#most += STEP;
+    if (this.#next && this.#wanted().length < this.#most) {
+      this.#touched ??= new Set();
+      if (await this.#following(this.#loads)) this.#touched = null;
+    }
+    this.draw();
+  }
+
+  /* Takes the next page, if meanwhile nothing was loaded anew: whether it did. */
+  async #following(load) {
+    const found = await ask("incidents", { ...this.#query(), cursor: this.#next });
+    if (load === this.#loads) this.#take(found);
+    return load === this.#loads;
   }
 
   /* The newest form of one, from the event stream. */
@@ -95,11 +109,15 @@ export class Incidents {
     return ["kind", "severity", "country"].every((name) => !wanted[name] || row[name] === wanted[name]);
   }
 
+  #wanted() {
+    return [...this.#rows.values()].filter((row) => this.#isWanted(row));
+  }
+
   #draw() {
     const worst = state().order !== "latest";
     const order = (a, b) => (worst ? weight(b) - weight(a) : 0) || Date.parse(b.last) - Date.parse(a.last) || (a.incident_id < b.incident_id ? -1 : 1);
-    const rows = [...this.#rows.values()].filter((row) => this.#isWanted(row)).sort(order);
-    const shown = rows.slice(0, MOST_SHOWN);
+    const rows = this.#wanted().sort(order);
+    const shown = rows.slice(0, this.#most);
     const places = this.#places();
     this.#forget(new Set(shown.map((row) => row.incident_id)));
     this.#arrange(shown.map((row) => this.#item(row).node));
@@ -107,7 +125,9 @@ export class Incidents {
     $("incidents-count").textContent = whole.format(rows.length) + (this.#next ? "+" : "");
     $("incidents-none").hidden = rows.length > 0;
     $("incidents-none").textContent = this.#rows.size ? "None that the filters let through." : "All is quiet: no incident is known.";
-    $("incidents-more").hidden = !this.#next;
+    const isAll = shown.length === rows.length && !this.#next;
+    $("incidents-more").hidden = $("incidents-rest").hidden = isAll;
+    $("incidents-rest").textContent = isAll ? "" : `The ${worst ? "worst" : "latest"} ${whole.format(shown.length)} of ${whole.format(rows.length)}${this.#next ? ", and there are older ones" : ""}.`;
     this.changed(shown);
   }
 

@@ -61,14 +61,15 @@ def test_large_answers_are_compressed(client: FlaskClient, mongo_database: Docum
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(mongo_uri: str) -> None:
-    app = create_app(Config(mongo_uri=mongo_uri, rate_limit="3 per minute"))
+    app = create_app(Config(mongo_uri=mongo_uri, rate_limit="3 per minute", tokens={"known": "viewer"}))
     client = app.test_client()
     answers = [client.get("/api/v1/alerts") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[-1].mimetype == "application/problem+json"
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert client.get("/healthz").status_code == 200
-    assert client.get("/api/v1/alerts", headers={"Authorization": "Bearer another"}).status_code == 200
+    for token, status in (("known", 200), ("unknown", 429)):
+        assert client.get("/api/v1/alerts", headers={"Authorization": f"Bearer {token}"}).status_code == status
     app.extensions["peacewatch"].close()
 
 

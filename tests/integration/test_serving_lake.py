@@ -12,6 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from batch_layer import day_views
+from serving.api import places
 from serving.app import create_app
 from serving.config import Config
 
@@ -77,7 +79,7 @@ def test_a_lake_that_cannot_be_read_is_503(client: FlaskClient, tmp_path: Path) 
         ("reports?date=2026-02-30&drone=d", "date"),
         ("completeness?from=2026-11-24&to=2026-11-23", "to"),
         ("completeness?from=2020-11-24&to=2026-11-23", "from"),
-        ("places?since=2026-11-24", "since"),
+        ("places?from=2026-11-24T08", "from"),
     ],
 )
 def test_a_bad_request_names_the_field(client: FlaskClient, path: str, field: str) -> None:
@@ -94,15 +96,21 @@ def test_a_day_that_nobody_worked_out_is_not_called_complete(client: FlaskClient
     assert len(client.get("/api/v1/completeness").get_json()["days"]) == 7
 
 
-def test_places_count_the_alerts_of_a_while(client: FlaskClient, mongo_database: Documents) -> None:
-    for number in range(5):
-        place = {"country": "France", "city": ["Lyon", "Nice"][number % 2], "latitude": 45.0 + number, "longitude": 5.0}
-        citizens = [{"name": "Zoë", "peace_score": number + 1}]
-        raised_at = NOON + timedelta(minutes=number)
-        mongo_database.alerts.insert_one({"_id": str(number), "raised_at": raised_at, "citizens": citizens, **place})
-    found = client.get("/api/v1/places?since=2026-11-24T12:01:00Z&until=2026-11-24T12:04:00Z").get_json()["features"]
-    assert [feature["properties"] for feature in found] == [
-        {"country": "France", "city": "Nice", "alerts": 2, "worst": 2},
-        {"country": "France", "city": "Lyon", "alerts": 1, "worst": 3},
-    ]
-    assert found[0]["geometry"]["coordinates"] == [5.0, 47.0]
+def test_places_add_up_the_days_of_the_batch_view(client: FlaskClient, mongo_database: Documents) -> None:
+    days = {"2026-11-22": [(7, 7, 9, 9)], "2026-11-23": [(90, 9, 100, 2), (91, -9, 50, 0)]}
+    days["2026-11-24"] = [(90, 9, 60, 3)]
+    names = ("latitude_cell", "longitude_cell", "reports", "alerts")
+    for day, cells in days.items():
+        columns = {name: list(column) for name, column in zip(names, zip(*cells, strict=True), strict=True)}
+        mongo_database.place_days.insert_one({"_id": day, "version": 4, "cells": columns})
+    mongo_database.runs.insert_one({"kind": "drones", "state": "complete", "version": 6})
+    found = client.get("/api/v1/places?from=2026-11-23&to=2026-11-24").get_json()
+    (place,) = found["features"]  # a cell without alerts is none
+    assert place["properties"] == {"alerts": 5, "reports": 160}
+    assert place["geometry"]["coordinates"] == [4.75, 45.25]
+    assert (found["batch_version"], found["cells"], found["incomplete_days"]) == (6, 1, ["2026-11-23", "2026-11-24"])
+    assert client.get("/api/v1/places?from=2020-01-01&to=2020-01-02").get_json()["features"] == []
+
+
+def test_a_cell_is_as_large_here_as_where_it_is_made() -> None:
+    assert places.CELL_DEGREES == day_views.CELL_DEGREES

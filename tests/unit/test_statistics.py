@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fleet import statistics
 from fleet.cube import HOURS
-from serving.days import Day, roll_up
+from serving.days import Day, Hour, roll_up
 
 DAY = 20_000 * 24  # 2024-10-04T00, a Friday
 EMPTY = HOURS.empty()
@@ -165,7 +165,7 @@ def test_the_answers_are_those_of_plain_counting(found: list[tuple[int, str, int
 @given(rows)
 def test_rolled_up_cells_answer_as_all_cells_do(found: list[tuple[int, str, int, int, int]]) -> None:
     table = HOURS.merge([cells(row) for row in found])
-    day = Day([table])
+    day = Day([Hour(table)])
     for with_country in (True, False):
         by_hour, by_score = (day.cells(keep, with_country=with_country) for keep in ("event_hour", "worst_score"))  # type: ignore[arg-type]
         assert statistics.alerts_by_part_of_day(by_hour) == statistics.alerts_by_part_of_day(table)

@@ -1,0 +1,62 @@
+"""Lists that go on for ever, newest first: what alerts and incidents have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from serving.api.models import Query
+from serving.api.times import Moment, between
+from serving.paging import CURSOR, MAX_PAGE, page
+from serving.services import Services
+from serving.tables import TABLE, Format, table
+
+Document = dict[str, Any]
+
+
+class Listing(BaseModel):
+    """A page of a list."""
+
+    model_config = TABLE
+
+    next: str | None = Field(description="cursor of the next page; null: this is the last")
+    version: int = Field(description="version of the lake at this moment; the list does not wait for it")
+    as_of: datetime | None
+
+
+class ListingQuery(Query):
+    """Which part of a list."""
+
+    since: Moment | None = Field(
+        None, description="its time is at or after", json_schema_extra={"example": "2026-11-24T00:00:00Z"}
+    )
+    until: Moment | None = Field(None, description="its time is before")
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the page before")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a list is kept: newest first by the time `by`; `fields` are the stored names of the query's filters."""
+
+    collection: str
+    by: str
+    fields: Mapping[str, str]
+    row: Callable[[Document], Document]
+
+
+def list_of(services: Services, kept: Kept, query: ListingQuery, also: Mapping[str, Any] | None = None) -> Response:
+    """The page that `query` asks for, of documents that fulfil `also`, too."""
+    filters = {to: value for name, to in kept.fields.items() if (value := getattr(query, name)) is not None}
+    wanted = filters | dict(also or {}) | between(kept.by, query.since, query.until)
+    found, following = page(services.database[kept.collection], wanted, kept.by, query.limit, query.cursor)
+    served = services.merge.served()
+    rows = [kept.row(document) for document in found]
+    answer = {kept.collection: rows, "next": following, "version": served.version, "as_of": served.as_of}
+    return table(answer, rows, query.format)

@@ -1,0 +1,81 @@
+"""Where alerts were raised, for a heat map: the batch view `place_days`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+from pymongo.client_session import ClientSession
+
+from serving import batch_views
+from serving.api import PREFIX, answers
+from serving.api.drones import Feature
+from serving.api.models import DaysQuery, days_of
+from serving.services import Services
+from serving.session import at_one_instant
+
+CELL_DEGREES: Final = 0.5
+"""Side of a cell of `place_days`; a cell's number is its lower edge in these (docs/batch.md)."""
+
+MAX_PLACES: Final = 3000
+"""Points that a browser draws without trouble; those with most alerts."""
+
+KEYS: Final = ("longitude_cell", "latitude_cell")
+Row = tuple[int, ...]
+
+
+class Places(BaseModel):
+    """GeoJSON points {alerts, reports}: the middles of cells of half a degree with alerts, most alerts first."""
+
+    type: str
+    features: list[Feature]
+    start: str = Field(alias="from", description="first UTC day that is counted")
+    end: str = Field(alias="to", description="last UTC day that is counted")
+    cells: int = Field(description=f"cells with alerts; at most {MAX_PLACES} of them are told")
+    complete: bool
+    incomplete_days: list[str]
+    batch_version: int | None = Field(description="version of the lake that places are true at; null: no batch run yet")
+    version: int = Field(description="version of the lake at this moment")
+    as_of: datetime | None
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/places`."""
+    api = APIBlueprint("places", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="days and places")])
+
+    @api.get("/places", summary="Where alerts were raised, as GeoJSON", responses=answers(Places))
+    def places(query: DaysQuery) -> dict[str, Any]:
+        days = days_of(query, datetime.now(UTC).date())
+        rows, version = _read(services, days[0], days[-1])
+        incomplete = services.completeness.incomplete(days)
+        served = services.merge.served()
+        return {
+            "type": "FeatureCollection",
+            "features": [_feature(row) for row in sorted(rows, key=lambda row: (-row[2], row))[:MAX_PLACES]],
+            **{"from": days[0].isoformat(), "to": days[-1].isoformat(), "cells": len(rows)},
+            **{"complete": not incomplete, "incomplete_days": incomplete},
+            **{"batch_version": version, "version": served.version, "as_of": served.as_of},
+        }
+
+    return api
+
+
+def _read(services: Services, first: date, last: date) -> tuple[list[Row], int | None]:
+    """(longitude cell, latitude cell, alerts, reports) of cells with alerts, and the version that they are true at."""
+
+    def read(session: ClientSession) -> tuple[list[Row], int | None]:
+        days = services.database.place_days.find(batch_views.of_days(first, last), session=session)
+        rows = batch_views.summed(days, KEYS, ("alerts", "reports"))
+        return [row for row in rows if row[2]], batch_views.version(services.database, "place_days", session)
+
+    return at_one_instant(services.database, read)
+
+
+def _feature(row: Row) -> dict[str, Any]:
+    longitude, latitude, alerts, reports = row
+    middle = [(longitude + 0.5) * CELL_DEGREES, (latitude + 0.5) * CELL_DEGREES]
+    properties = {"alerts": alerts, "reports": reports}
+    return {"type": "Feature", "geometry": {"type": "Point", "coordinates": middle}, "properties": properties}

@@ -1,0 +1,47 @@
+"""Messages that were no reports: how many came of late, and the newest ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from serving.api import PREFIX, answers
+from serving.api.models import Query
+from serving.rejects import EXCERPT, NEWEST
+from serving.services import Services
+
+
+class RejectRow(BaseModel):
+    """A message as it came. `excerpt` and `detail` are bytes of anybody as text: escape them."""
+
+    rejected_at: datetime = Field(description="by the broker's clock")
+    partition: int = Field(description="of the topic reports.rejected")
+    offset: int
+    reason: str
+    detail: str
+    received_at: datetime | None = Field(description="when the broker took the message as a report")
+    bytes: int
+    excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are no UTF-8 are replaced")
+
+
+class Rejects(BaseModel):
+    """Rejects as the broker has them now. After a crash of landing one may be there twice."""
+
+    last_hour: int
+    last_day: int
+    newest: list[RejectRow] = Field(description=f"the newest {NEWEST}, newest first")
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/rejects`."""
+    api = APIBlueprint("rejects", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")])
+
+    @api.get("/rejects", summary="Messages that were no reports, now", responses=answers(Rejects))
+    def rejects(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
+        return services.rejects.now()
+
+    return api

@@ -1,0 +1,97 @@
+"""Ready answers: figures that were worked out at a version are sent again as they are, before the web framework.
+
+Dozens of pages ask for the same figures whenever a version is new. The first one's answer is kept, by path, query and
+the headers that choose its form, and goes to the others as long as that version is the newest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cachetools import TTLCache
+from werkzeug.http import parse_etags
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+FIGURES: Final = "/api/v1/statistics/"
+
+KEPT_SECONDS: Final = 2.0
+"""What an answer tells beside figures (which days are complete, drones by day) has no version and is no older."""
+
+KEPT_BYTES: Final = 32 * 2**20
+"""Some thousand answers, whatever is asked for."""
+
+_CHOOSING: Final = ("PATH_INFO", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")
+_OF_A_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
+
+Key = tuple[str, ...]
+Stamp = Hashable
+"""What figures are true at: the same stamp, the same figures."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it is sent."""
+
+    stamp: Stamp
+    headers: list[tuple[str, str]]
+    body: bytes
+    etag: str
+
+
+class Ready:
+    """A WSGI application before `app`. `stamp` is that of the newest figures; None: somebody must look first."""
+
+    def __init__(
+        self, app: WSGIApplication, stamp: Callable[[], Stamp | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._stamp = stamp
+        self._answers: TTLCache[Key, Answer] = TTLCache(KEPT_BYTES, KEPT_SECONDS, clock, _size)
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_figures = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO", "").startswith(FIGURES)
+        stamp = self._stamp() if is_figures else None
+        if stamp is None:
+            return self._app(environ, start_response)
+        key = tuple(environ.get(name, "") for name in _CHOOSING)
+        with self._lock:
+            answer = self._answers.get(key)
+        if answer is None or answer.stamp != stamp:
+            held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
+            response = Response.from_app(self._app, environ, buffered=True)
+            if response.status_code != 200:
+                return response(environ, start_response)
+            answer = self._keep(key, stamp, response)
+        else:
+            held = environ.get("HTTP_IF_NONE_MATCH", "")
+        return _send(answer, held, start_response)
+
+    def _keep(self, key: Key, stamp: Stamp, response: Response) -> Answer:
+        tag, _ = response.get_etag()
+        answer = Answer(stamp, list(response.headers.items()), response.get_data(), tag or "")
+        if _size(answer) <= KEPT_BYTES:
+            with self._lock:
+                self._answers[key] = answer
+        return answer
+
+
+def _send(answer: Answer, held: str, start_response: StartResponse) -> Iterable[bytes]:
+    if held and parse_etags(held).contains_weak(answer.etag):
+        headers = [(name, value) for name, value in answer.headers if name.lower() not in _OF_A_BODY]
+        start_response("304 NOT MODIFIED", headers)
+        return []
+    start_response("200 OK", answer.headers)
+    return [answer.body]
+
+
+def _size(answer: Answer) -> int:
+    """Bytes, about: the key is no longer than a request's line, and the headers are our own."""
+    return len(answer.body) + 4096

@@ -1,0 +1,48 @@
+/* Where alerts were raised, over the chosen days: a batch view by cells of half a degree, drawn where somebody wants it. */
+
+import { ask } from "./api.js";
+import { colour, onTheme } from "./colours.js";
+import { $, dayOf, whole } from "./dom.js";
+import { keep, state } from "./state.js";
+
+const L = window.L;
+
+/* {load}: asks anew for the range of the address; nothing while the button is not pressed. */
+export function showHeat(map) {
+  map.createPane("heat").style.zIndex = 410;
+  const renderer = L.canvas({ pane: "heat", padding: 0.3 });
+  const layer = L.layerGroup().addTo(map);
+  const button = $("heat");
+  let shown = [];
+
+  async function load() {
+    const isOn = state().heat === "1";
+    button.setAttribute("aria-pressed", String(isOn));
+    button.title = "";
+    if (!isOn) return draw([]);
+    const { from, to } = state();
+    const found = await ask("places", { from: from?.slice(0, 10), to: to?.slice(0, 10) });
+    button.title = `${dayOf(found.from)} to ${dayOf(found.to)}, by the batch layer${found.batch_version === null ? ": no run yet" : `, version ${found.batch_version}`}`;
+    draw(found.features);
+  }
+
+  function draw(features) {
+    shown = features;
+    layer.clearLayers();
+    const most = Math.max(...features.map(({ properties }) => properties.alerts), 1);
+    const fillColor = colour("--alert");
+    for (const { geometry: { coordinates: [west, north] }, properties: { alerts, reports } } of features) {
+      const part = Math.sqrt(alerts / most); // by area, as people compare circles
+      const mark = L.circleMarker([north, west], { renderer, pane: "heat", radius: 4 + 20 * part, stroke: false, fillColor, fillOpacity: 0.12 + 0.3 * part, bubblingMouseEvents: false });
+      mark.bindTooltip(() => Object.assign(document.createElement("span"), { textContent: `${whole.format(alerts)} alerts in ${whole.format(reports)} reports` }), { direction: "top", opacity: 1 });
+      layer.addLayer(mark);
+    }
+  }
+
+  button.addEventListener("click", () => {
+    keep({ heat: state().heat === "1" ? "" : "1" });
+    dispatchEvent(new Event("heat"));
+  });
+  onTheme(() => draw(shown));
+  return { load };
+}

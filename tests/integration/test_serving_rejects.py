@@ -1,0 +1,51 @@
+"""Rejects as the API shows them: what lies on the topic now, read from a real Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from kafka import KafkaProducer
+
+from serving.app import create_app
+from serving.config import Config
+from serving.rejects import EXCERPT, NEWEST
+from stack import ports
+
+NOWHERE = "mongodb://127.0.0.1:1/nothing?connect=false"
+
+
+def test_the_newest_rejects_and_how_many_came(kafka: str, topic: Callable[..., str]) -> None:
+    name = topic("reports.rejected", partitions=3)
+    app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=kafka, rejected_topic=name))
+    client = app.test_client()
+    assert client.get("/api/v1/rejects").get_json() == {"last_hour": 0, "last_day": 0, "newest": []}
+    app.extensions["peacewatch"].close()
+    values = [f"message {number}".encode() for number in range(NEWEST + 5)] + [b"<script>\xff" + b"x" * 4000]
+    producer = KafkaProducer(bootstrap_servers=kafka)
+    for number, value in enumerate(values):
+        headers = [("reason", b"no_json"), ("detail", b"at 3"), ("received_at", b"2026-11-24T12:00:00.000Z")]
+        producer.send(name, value, headers=headers, partition=number % 3).get(30)
+    producer.send(name, None, key=b"d1", partition=0).get(30)
+    producer.close()
+    app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=kafka, rejected_topic=name))
+    found = app.test_client().get("/api/v1/rejects").get_json()
+    app.extensions["peacewatch"].close()
+    assert (found["last_hour"], found["last_day"], len(found["newest"])) == (NEWEST + 7, NEWEST + 7, NEWEST)
+    by_text = {row["excerpt"]: row for row in found["newest"]}
+    assert by_text.keys() >= {f"message {number}" for number in range(NEWEST, NEWEST + 5)}
+    bare, long = by_text[""], by_text["<script>�" + "x" * (EXCERPT - 9)]
+    assert (bare["bytes"], bare["reason"], bare["received_at"]) == (0, "", None)
+    assert (long["bytes"], long["reason"], long["detail"]) == (4009, "no_json", "at 3")
+    assert long["received_at"] == "2026-11-24T12:00:00Z"
+    times = [row["rejected_at"] for row in found["newest"]]
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("bootstrap", [None, f"127.0.0.1:{ports.free_port()}"])
+def test_without_kafka_rejects_are_503(bootstrap: str | None) -> None:
+    app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=bootstrap))
+    answer = app.test_client().get("/api/v1/rejects")
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    assert int(answer.headers["Retry-After"]) > 0
+    app.extensions["peacewatch"].close()

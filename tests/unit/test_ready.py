@@ -1,0 +1,115 @@
+"""Answers that are ready: given again while their version stays, and only to who asks for the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from werkzeug.test import Client, EnvironBuilder
+from werkzeug.wrappers import Request, Response
+
+from serving.ready import FIGURES, KEPT_BYTES, KEPT_SECONDS, Ready
+
+PATH = f"{FIGURES}averages"
+
+
+class Figures:
+    """An application that counts how often it is asked, and a version and a clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.stamp: Any = 1
+        self.asked = 0
+        self.now = 0.0
+        self.status = 200
+        self.size = 0
+        self.client = Client(Ready(self, lambda: self.stamp, lambda: self.now))
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        self.asked += 1
+        request = Request(environ)
+        response = Response(
+            f"{self.stamp} {request.full_path} {request.accept_mimetypes}".ljust(self.size), self.status
+        )
+        response.set_etag(str(self.stamp), weak=True)
+        response = response.make_conditional(request)
+        return response(environ, start_response)
+
+
+@pytest.fixture
+def figures() -> Figures:
+    return Figures()
+
+
+def test_the_same_question_at_the_same_version_is_worked_out_once(figures: Figures) -> None:
+    answers = [figures.client.get(PATH) for _ in range(3)]
+    assert figures.asked == 1
+    assert len({(answer.get_data(), str(answer.headers)) for answer in answers}) == 1
+    figures.stamp = 2
+    assert figures.client.get(PATH).get_data().startswith(b"2 ")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"query_string": "country=Fiji"},
+        {"path": f"{FIGURES}series"},
+        {"headers": {"Accept": "text/csv"}},
+        {"headers": {"Accept-Encoding": "br"}},
+    ],
+)
+def test_another_question_has_its_own_answer(figures: Figures, other: dict[str, Any]) -> None:
+    for _ in range(2):
+        for question in ({}, other):
+            figures.client.open(EnvironBuilder(**{"path": PATH, **question}))
+    assert figures.asked == 2
+
+
+def test_where_nobody_knows_the_version_it_is_worked_out(figures: Figures) -> None:
+    figures.stamp = None
+    for _ in range(2):
+        figures.client.get(PATH)
+    assert figures.asked == 2
+
+
+def test_what_a_version_does_not_tell_is_soon_looked_at_again(figures: Figures) -> None:
+    figures.client.get(PATH)
+    figures.now = KEPT_SECONDS + 0.1
+    figures.client.get(PATH)
+    assert figures.asked == 2
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_who_has_it_is_sent_nothing(figures: Figures, is_ready: bool) -> None:
+    if is_ready:
+        figures.client.get(PATH)
+    for held in ('W/"1"', '"0", W/"1"', "*"):
+        answer = figures.client.get(PATH, headers={"If-None-Match": held})
+        assert (answer.status_code, answer.get_data()) == (304, b"")
+        assert answer.headers["ETag"] == 'W/"1"'
+        assert "Content-Type" not in answer.headers
+    assert figures.client.get(PATH, headers={"If-None-Match": 'W/"0"'}).get_data().startswith(b"1 ")
+    assert figures.asked == 1
+
+
+@pytest.mark.parametrize("status", [422, 503])
+def test_an_error_is_not_kept(figures: Figures, status: int) -> None:
+    figures.status = status
+    assert [figures.client.get(PATH).status_code for _ in range(2)] == [status] * 2
+    assert figures.asked == 2
+
+
+def test_what_is_no_question_for_figures_passes(figures: Figures) -> None:
+    for _ in range(2):
+        figures.client.post(PATH)
+        figures.client.get("/api/v1/alerts")
+    assert figures.asked == 4
+
+
+def test_what_is_kept_has_an_end(figures: Figures) -> None:
+    figures.size = KEPT_BYTES // 10
+    for country in range(12):
+        figures.client.get(PATH, query_string={"country": country})
+    figures.client.get(PATH, query_string={"country": 0})
+    assert figures.asked == 13
+    figures.size = KEPT_BYTES + 1
+    assert figures.client.get(PATH, query_string={"country": 99}).status_code == 200
