@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batch_layer import drone_quality, plan, ranges, runs
+from batch_layer import drone_quality, plan, ranges, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.runs import Run
@@ -75,7 +75,8 @@ def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
     mine = database.runs.find_one({"_id": "completeness"}, {"lake_id": 1})
     if mine is not None and mine["lake_id"] != pinned.lake_id:
         database.landing_facts.delete_many({})
-        database.completeness.delete_many({})
+        kept = [day.isoformat() for day in sealed.marked(database)]  # a run that started over has put them back
+        database.completeness.delete_many({"_id": {"$nin": kept}})
         database.runs.delete_one({"_id": "completeness"})
 
 

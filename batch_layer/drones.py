@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_layer import blocks, day_views, drone_counts, plan, publish, ranges, runs, sealed
+from batch_layer import archive, blocks, day_views, drone_counts, plan, publish, ranges, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.engine import Engine
 from batch_layer.hours import Job, Outcome
@@ -36,7 +36,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         pinned = pin(job.lake)
         runs.require_lake(job.database, pinned.lake_id)
         base = runs.base_version(job.database, kind="drones")
-        days = sorted(_days(job, pinned, base, wanted, everything=rebuild and wanted is None))
+        days = sorted(_days(pinned, base, wanted, everything=rebuild and wanted is None))
         if not days and pinned.version == base:
             return Outcome(pinned.version, 0, 0, "drones")
         started = job.now()
@@ -45,7 +45,10 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         generation = runs.generation(job.database)
         runs.start(job.database, this)
         try:
+            archive.restore(job.database, pinned)
             written = _publish(job, pinned, days, this) if days else 0
+            if days or base == runs.NO_BASE:
+                _count(job.database, this)
             runs.complete(job.database, this, job.now(), generation)
         except PeacewatchError as error:
             runs.fail(job.database, this, job.now(), str(error))
@@ -53,11 +56,12 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         return Outcome(pinned.version, len(days), written, "drones")
 
 
-def _days(job: Job, pinned: Snapshot, base: int, wanted: range | None, *, everything: bool) -> set[date]:
-    closed = sealed.days(job.database)
+def _days(pinned: Snapshot, base: int, wanted: range | None, *, everything: bool) -> set[date]:
+    if wanted is not None:
+        sealed.refuse(pinned, wanted)
     touched = set(pinned.hours) if everything else set(plan.last_touched(pinned, base))
     asked = {hour for hour in pinned.hours if wanted is not None and hour in wanted}
-    return {ranges.day_of(hour) for hour in touched | asked} - closed
+    return {ranges.day_of(hour) for hour in touched | asked}
 
 
 def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
@@ -72,7 +76,6 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
                 publish.replace(job.database, cube.name, [_cells(cube, day, this.version, cells)])
             publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
             job.progress(done, len(days))
-    _count(job.database, this)
     return written
 
 

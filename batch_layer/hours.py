@@ -20,7 +20,7 @@ from typing import Final
 
 import structlog
 
-from batch_layer import live, publish, runs, sealed
+from batch_layer import archive, live, publish, runs
 from batch_layer.database import Documents, errors
 from batch_layer.engine import StartEngine
 from batch_layer.plan import Plan
@@ -97,7 +97,8 @@ def _publish(job: Job, plan: Plan) -> int:
     """Steps 2 to 4; the number of documents replaced."""
     this = _begin(job, plan)
     try:
-        generation = close_gap(job.database, plan) if plan.hours else plan.generation
+        generation = close_gap(job.database, plan) if plan.hours or plan.anew else plan.generation
+        archive.restore(job.database, plan.snapshot)
         written = _replace_hours(job, plan, this) if plan.hours else 0
         runs.complete(job.database, this, job.now(), generation)
     except PeacewatchError as error:
@@ -127,4 +128,4 @@ def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
 
 def _start_over(database: Documents, plan: Plan, reason: str) -> int:
     _log.warning("the database's figures are dropped and made anew", reason=reason)
-    return runs.start_over(database, sealed.hours(database), plan.snapshot.version, plan.snapshot.created_at)
+    return runs.start_over(database, plan.snapshot.version, plan.snapshot.created_at)

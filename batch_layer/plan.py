@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
-from batch_layer import ranges, runs, sealed
+from batch_layer import runs, sealed
 from batch_layer.database import Documents
 from batch_layer.snapshot import LogGone, Snapshot
-from fleet.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,9 @@ def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *
     another = runs.lake_id(database) not in {None, snapshot.lake_id}
     if not anew:
         runs.require_lake(database, snapshot.lake_id)
-    closed = sealed.days(database)
-    touched = {hour: at for hour, at in last_touched(snapshot, base).items() if ranges.day_of(hour) not in closed}
+    touched = last_touched(snapshot, base)
     current = set() if anew else up_to_date(database, touched)
-    hours = _asked(snapshot, wanted, closed) if wanted is not None or anew else touched.keys() - current
+    hours = _asked(snapshot, wanted) if wanted is not None or anew else touched.keys() - current
     covers_all = touched.keys() - current <= set(hours)
     kind: Literal["hours", "range"] = "hours" if covers_all else "range"
     return Plan(snapshot, base, tuple(sorted(hours)), kind, generation, anew, another)
@@ -66,12 +63,8 @@ def up_to_date(database: Documents, touched: Mapping[int, int]) -> set[int]:
     return {document["event_hour"] for document in stored if document["version"] >= touched[document["event_hour"]]}
 
 
-def _asked(snapshot: Snapshot, wanted: range | None, closed: Collection[date]) -> set[int]:
+def _asked(snapshot: Snapshot, wanted: range | None) -> set[int]:
     if wanted is None:
-        return {hour for hour in snapshot.hours if ranges.day_of(hour) not in closed}
-    refused = sorted({ranges.day_of(hour) for hour in (wanted.start, wanted.stop - 1)} & set(closed)) or sorted(
-        day for day in closed if ranges.hours_of_day(day).start in wanted
-    )
-    if refused:
-        raise BadInput("--from/--to", f"{refused[0]} is sealed: its reports have left the lake, its figures stay")
+        return set(snapshot.hours)
+    sealed.refuse(snapshot, wanted)
     return {hour for hour in snapshot.hours if hour in wanted}

@@ -18,9 +18,10 @@ from pymongo.client_session import ClientSession
 
 from batch_layer.database import Documents
 from fleet.errors import PeacewatchError
-from fleet.landed import hour_name
 
 _GENERATION: Final = "generation"
+VIEWS: Final = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies", "sealed")
+"""What starting over drops, and makes anew."""
 NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""
 
@@ -40,7 +41,12 @@ class Run:
     lake_id: str
 
 
-def base_version(database: Documents, finished_before: datetime | None = None, kind: Kind = "hours") -> int:
+def base_version(
+    database: Documents,
+    finished_before: datetime | None = None,
+    kind: Kind = "hours",
+    session: ClientSession | None = None,
+) -> int:
     """The highest version that a complete run of `kind` has covered, else NO_BASE.
 
     With `finished_before`: the base as it was then.
@@ -48,7 +54,7 @@ def base_version(database: Documents, finished_before: datetime | None = None, k
     wanted: dict[str, Any] = {"kind": kind, "state": "complete"}
     if finished_before is not None:
         wanted["finished_at"] = {"$lt": finished_before}
-    newest = database.runs.find_one(wanted, {"version": 1}, sort=[("version", DESCENDING)])
+    newest = database.runs.find_one(wanted, {"version": 1}, sort=[("version", DESCENDING)], session=session)
     return int(newest["version"]) if newest else NO_BASE
 
 
@@ -112,22 +118,19 @@ def complete_with(
         session.with_transaction(commit)
 
 
-def start_over(database: Documents, kept: list[int], through: int, created_at: datetime) -> int:
+def start_over(database: Documents, through: int, created_at: datetime) -> int:
     """Back to no base: readers have no figures, rather than wrong ones, until a run is complete. The new generation.
 
-    `kept`: hours of sealed days, whose documents stay. Live documents stay that are above version `through` and of
-    commits since `created_at`.
+    Live documents stay that are above version `through` and of commits since `created_at`. Sealed days' documents go,
+    too: the lake has them (batch_layer.archive).
     """
 
     def commit(session: ClientSession) -> None:
         database.runs.update_one({"_id": _GENERATION}, {"$inc": {"number": 1}}, session=session)
         views = {"$in": ["hours", "range", "drones"]}
         database.runs.delete_many({"state": "complete", "kind": views}, session=session)
-        database.hours.delete_many({"event_hour": {"$nin": kept}}, session=session)
-        days = sorted({hour_name(hour)[:10] for hour in kept})
-        database.drone_days.delete_many({"day": {"$nin": days}}, session=session)
-        for view in ("drones_by_day", "city_days", "place_days", "delay_days"):
-            database[view].delete_many({"_id": {"$nin": days}}, session=session)
+        for view in VIEWS:
+            database[view].delete_many({}, session=session)
         gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
         database.live.delete_many({"$or": gone}, session=session)
 

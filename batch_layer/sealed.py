@@ -1,18 +1,37 @@
-"""Sealed days: their reports have left the lake, their documents stay as they are."""
+"""Sealed days as runs see them: their reports have left the lake, their documents stay as they are.
+
+Which days are sealed the lake alone says: those up to `Snapshot.sealed_through` that have no files any more. A run
+therefore computes nothing of them, and where the database has lost them, `batch_layer.archive` puts them back.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from batch_layer.database import Documents
-from batch_layer.ranges import hours_of_day
+from batch_layer.ranges import day_of, hours_of_day
+from batch_layer.snapshot import Snapshot
+from fleet.errors import BadInput
 
 
-def days(database: Documents) -> set[date]:
-    """The sealed days."""
+def marked(database: Documents) -> set[date]:
+    """The sealed days whose documents the database has."""
     return {date.fromisoformat(document["_id"]) for document in database.sealed.find({}, {"_id": 1})}
 
 
-def hours(database: Documents) -> list[int]:
-    """The event hours of the sealed days."""
-    return [hour for day in sorted(days(database)) for hour in hours_of_day(day)]
+def with_files(snapshot: Snapshot, through: date) -> list[date]:
+    """The days up to `through` that have reports in the lake, in order."""
+    return sorted({day for hour in snapshot.hours if (day := day_of(hour)) <= through})
+
+
+def refuse(snapshot: Snapshot, wanted: range) -> None:
+    """Raises BadInput that names the first sealed day in the event hours `wanted`."""
+    through = snapshot.sealed_through
+    if through is None or not wanted:
+        return
+    there = set(with_files(snapshot, through))
+    day = day_of(wanted.start)
+    while day <= through and hours_of_day(day).start < wanted.stop:
+        if day not in there:
+            raise BadInput("--from/--to", f"{day} is sealed: its reports have left the lake, its figures stay")
+        day += timedelta(days=1)

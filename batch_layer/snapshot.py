@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
-from fleet import landed
+from fleet import landed, sealed
 from fleet.errors import PeacewatchError, ServiceUnavailable
 
 TABLE: Final = "reports"
@@ -54,7 +54,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The table pinned at `version`. `hours`: its files by event hour, hours in order."""
+    """The table pinned at `version`. `hours`: its files by event hour, in order. `sealed_through`: see fleet.sealed."""
 
     root: str
     version: int
@@ -62,6 +62,7 @@ class Snapshot:
     created_at: datetime
     hours: Mapping[int, tuple[File, ...]]
     store: pyarrow.fs.FileSystem
+    sealed_through: date | None = None
 
     def uris(self, hours: Iterable[int]) -> list[str]:
         """Where Spark and others find the files of `hours`."""
@@ -122,6 +123,7 @@ def open_table(lake: str, version: int | None = None) -> DeltaTable:
 def of_table(table: DeltaTable) -> Snapshot:
     """The snapshot of a table that is open already."""
     hours: dict[int, list[File]] = {}
+    metadata = table.metadata()
     for file in _files(table):
         hours.setdefault(file.event_hour, []).append(file)
     # Sorted, so that the same version is read in the same order by whoever asks.
@@ -129,10 +131,11 @@ def of_table(table: DeltaTable) -> Snapshot:
     return Snapshot(
         root=unquote(table.table_uri).removeprefix("file://").rstrip("/"),
         version=table.version(),
-        lake_id=str(table.metadata().id),
-        created_at=datetime.fromtimestamp((table.metadata().created_time or 0) / 1000, UTC),
+        lake_id=str(metadata.id),
+        created_at=datetime.fromtimestamp((metadata.created_time or 0) / 1000, UTC),
         hours=ordered,
         store=pyarrow.fs.PyFileSystem(DeltaStorageHandler.from_table(table._table)),
+        sealed_through=sealed.sealed_through(metadata.configuration),
     )
 
 

@@ -1,26 +1,27 @@
-"""Every night: the lake's files that no reader needs any more are deleted."""
+"""Every night: old days are sealed, and what no reader needs any more of the lake's files and log is deleted."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from house import DEFAULTS, LAKE, late_after, peacewatch
+from house import DEFAULTS, LAKE, SPARK_POOL, late_after, peacewatch
 
 DOC = """\
 ### Lake maintenance
 
-Joins what is left of small files, then deletes files that were joined or replaced and that no reader needs any more.
-No report is lost by it: what a version that is still served stands on is never deleted.
+Joins what is left of small files. Seals the days that are older than `PEACEWATCH_RETENTION_DAYS`, where that is set:
+their raw reports leave the lake, their figures stay. Then deletes files and log that no reader needs any more: what a
+version that is still served stands on is never deleted.
 
-- **By hand**: press *Trigger*. In a terminal: `peacewatch compact`, then `peacewatch vacuum`; with `--dry-run` both
-  only say what they would do.
+- **By hand**: press *Trigger*. In a terminal: `peacewatch compact`, `seal`, `vacuum` and `trim-log`; with `--dry-run`
+  each only says what it would do.
 - **When it fails**: nothing is broken, the lake only takes more room. The next night makes up for it.
 """
 
 with DAG(
     dag_id="lake_maintenance",
-    description="Small files joined, files that nobody needs deleted",
+    description="Small files joined, old days sealed, files that nobody needs deleted",
     doc_md=DOC,
     schedule=CronDataIntervalTimetable("20 3 * * *", timezone="UTC"),  # beside the hour's own run, in quiet hours
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -32,5 +33,7 @@ with DAG(
     default_args={**DEFAULTS, "execution_timeout": timedelta(hours=2)},
 ) as dag:
     compact = peacewatch("compact", "compact", inlets=[LAKE])
+    seal = peacewatch("seal", "seal", inlets=[LAKE], pool=SPARK_POOL)  # it may have late reports to compute first
     vacuum = peacewatch("vacuum", "vacuum", inlets=[LAKE])
-    compact >> vacuum
+    trim_log = peacewatch("trim_log", "trim-log", inlets=[LAKE])
+    compact >> seal >> vacuum >> trim_log

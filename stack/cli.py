@@ -9,10 +9,10 @@ import typer
 from typer.exceptions import TyperException
 
 from fleet.errors import PeacewatchError
-from stack.commands import alerts, batch, demo, discord, feed, report, serve, services, speed
+from stack.commands import alerts, batch, demo, discord, feed, lake, report, serve, services, speed
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (services, feed, speed, alerts, batch, serve, report, demo, discord):
+for group in (services, feed, speed, alerts, batch, lake, serve, report, demo, discord):
     group.register(app)
 
 

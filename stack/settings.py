@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         description="requests that the API answers one token or address",
     )
 
+    retention_days: int | None = Field(
+        None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
+    )
+
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
     incident_update_seconds: float = Field(5, gt=0, description="a message is edited no more often than this")

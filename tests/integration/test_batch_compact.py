@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from deltalake import DeltaTable
 
-from batch_layer import compact, hours, live, runs, snapshot, vacuum
+from batch_layer import compact, completeness, drones, hours, live, log, runs, snapshot, vacuum
 from batch_layer.database import Documents
 from tests import lakes
 
@@ -99,3 +99,48 @@ def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: D
         live.document(pinned, commit)  # what commits after the base added can be read still
     rows_of(lake, base)
     assert hours.run(replace(job, grace=timedelta(0))).computed == 2
+
+
+def log_of(lake: Path) -> list[str]:
+    return sorted(path.name for path in (lake / "reports" / "_delta_log").glob("0*"))
+
+
+def published(job: hours.Job) -> None:
+    hours.run(job)
+    drones.run(job)
+    completeness.run(job)
+
+
+def test_the_log_is_trimmed_before_a_checkpoint_that_nobody_reads_beyond(lake: Path, mongo_database: Documents) -> None:
+    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    now = timedelta(0)
+    assert log.run(mongo_database, str(lake), now, dry_run=False) == [], "nothing is published, nothing goes"
+    published(job)
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
+    before = log_of(lake)
+    gone = log.run(mongo_database, str(lake), now, dry_run=True)
+    assert log_of(lake) == before
+    assert log.run(mongo_database, str(lake), now, dry_run=False) == gone
+    checkpoint = next(name for name in log_of(lake) if name.endswith(".checkpoint.parquet"))
+    assert gone == [f"_delta_log/{version:020}.json" for version in range(int(checkpoint.partition(".")[0]))]
+    base = runs.base_version(mongo_database)
+    assert len(list(snapshot.pin(str(lake)).commits(base))) == snapshot.pin(str(lake)).version - base
+    assert rows_of(lake).num_rows == 305
+    assert log.run(mongo_database, str(lake), now, dry_run=False) == [], "its own checkpoint is newer than the base"
+    assert log.run(mongo_database, str(lake), dry_run=False) == [], "no version is a week old"
+    published(job)
+    assert log.run(mongo_database, str(lake), now, dry_run=False), "the next night takes the rest"
+
+
+def test_what_one_kind_of_run_has_still_to_read_keeps_the_log(lake: Path, mongo_database: Documents) -> None:
+    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    published(job)
+    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    drones_at = runs.base_version(mongo_database, kind="drones")
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
+    hours.run(job)
+    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    lakes.land(lake, lakes.some_rows(5, seed=98, hours=2, first=950))
+    hours.run(job)
+    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    assert list(snapshot.pin(str(lake)).commits(drones_at))

@@ -15,7 +15,7 @@ from batch_layer import hours, runs, snapshot
 from batch_layer.database import Documents
 from batch_layer.hours import Job
 from fleet.cube import HOURS
-from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.landed import hour_name
 from tests import lakes
 
@@ -228,25 +228,13 @@ def test_a_run_of_before_the_start_over_cannot_complete(lake: Path, job: Job) ->
 
     @contextmanager
     def meanwhile() -> Iterator[Any]:
-        runs.start_over(job.database, [], 0, lakes.START)
+        runs.start_over(job.database, 0, lakes.START)
         with lakes.arrow_engine() as engine:
             yield engine
 
     with pytest.raises(PeacewatchError, match="started over"):
         hours.run(replace(job, engine=meanwhile))
     assert runs.base_version(job.database) == runs.NO_BASE
-
-
-def test_a_sealed_day_is_refused_and_never_computed_again(lake: Path, job: Job) -> None:
-    hours.run(job)
-    before = stored(job.database)
-    job.database.sealed.insert_one({"_id": "2026-11-24"})
-    with pytest.raises(BadInput, match="2026-11-24 is sealed"):
-        hours.run(job, range(FIRST_HOUR, FIRST_HOUR + 1), rebuild=True)
-    lakes.land(lake, lakes.some_rows(10, seed=7, first=700))
-    assert hours.run(replace(job, engine=never)).computed == 0
-    assert hours.run(replace(job, engine=never), rebuild=True).computed == 0
-    assert stored(job.database) == before
 
 
 def test_an_empty_lake_is_complete_at_once(tmp_path: Path, mongo_database: Documents) -> None:

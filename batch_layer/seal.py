@@ -1,0 +1,157 @@
+"""Raw reports of old days leave the lake; their figures stay. The order of the steps is what keeps every answer exact.
+
+1. Close: the table's property `peacewatch.sealed_through` is set. A lander that looks at the table rejects reports of
+   these days from now on; one that does not know yet is refused by Delta, for the table's metadata changed under it. So
+   no later version holds a new report of these days.
+2. Compute what commits before it have touched and no run has computed: hours, drones, completeness.
+3. Archive the days' documents in the lake, read in one transaction that sees that no run has started over since.
+4. Remove: one commit takes all files of these days out of the table. (Vacuum deletes them later.)
+5. Mark the days as sealed in the database, as every later run would where it is not done.
+
+Died after any step, the same command goes on; until 4 the days can be computed as ever. A compaction at work meanwhile
+either loses (Delta refuses it) or wins, and then 4 takes its files out instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import structlog
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import RemoveAction
+from pymongo.client_session import ClientSession
+
+from batch_layer import archive, completeness, drones, hours, plan, runs, sealed
+from batch_layer.database import Documents, errors
+from batch_layer.hours import Job
+from batch_layer.ranges import day_of, hours_of_day
+from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin, sentence
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.landed import PARTITION_BY
+from fleet.sealed import SEALED_THROUGH_KEY
+
+TRIES: Final = 20
+"""Compactions beside us end within seconds; each lost race is one of theirs."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`days` with reports in the lake that can be sealed, their `files`, why the next one `waits` ("": none does)."""
+
+    days: tuple[date, ...]
+    files: tuple[File, ...]
+    waits: str
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+def make_plan(database: Documents, snapshot: Snapshot, last: date) -> Plan:
+    """The days up to `last` that are complete; the first one that is not holds up those after it: seals have no gap."""
+    days: list[date] = []
+    waits = ""
+    with errors():
+        for day in sealed.with_files(snapshot, last):
+            waits = "" if _closed(snapshot, day) else _why_not(database, day)
+            if waits:
+                break
+            days.append(day)
+    files = tuple(file for hour in _hours(days) for file in snapshot.hours.get(hour, ()))
+    return Plan(tuple(days), files, waits)
+
+
+def run(job: Job, through: date, at_step: Callable[[str], None] = lambda _step: None) -> list[date]:
+    """Seals all days up to `through`; those whose reports were removed. Raises PeacewatchErrors only."""
+    with errors():
+        runs.require_lake(job.database, pin(job.lake).lake_id)
+        _close(job.lake, through)  # 1
+        at_step("closed")
+        pinned = pin(job.lake)
+        days = sealed.with_files(pinned, through)
+        if waiting(job.database, pinned, days):  # 2
+            hours.run(job)
+            drones.run(job)
+            completeness.run(job)
+        at_step("computed")
+        for day in days:  # 3
+            archive.write(pinned, day, _documents(job.database, pinned, day))
+        at_step("archived")
+        _remove(job.lake, days)  # 4
+        at_step("removed")
+        archive.restore(job.database, pin(job.lake))  # 5
+        return days
+
+
+def waiting(database: Documents, snapshot: Snapshot, days: list[date], session: ClientSession | None = None) -> bool:
+    """Whether an hour or a drone of the days was touched by a commit that no complete run has covered."""
+    for kind in ("hours", "drones"):
+        base = runs.base_version(database, kind=kind, session=session)
+        if base == runs.NO_BASE or plan.last_touched(snapshot, base).keys() & set(_hours(days)):
+            return True
+    return False
+
+
+def _closed(snapshot: Snapshot, day: date) -> bool:
+    return snapshot.sealed_through is not None and day <= snapshot.sealed_through
+
+
+def _why_not(database: Documents, day: date) -> str:
+    document = database.completeness.find_one({"_id": day.isoformat()})
+    if document is None:
+        return f"{day} has not been looked at; peacewatch aggregate does"
+    return "" if document["complete"] else f"{day} is not complete: {document['missing'][0]}"
+
+
+def _close(lake: str, through: date) -> None:
+    table = open_table(lake)
+    already = of_table(table).sealed_through
+    if already is not None and already >= through:
+        return
+    try:
+        table.alter.set_table_properties({SEALED_THROUGH_KEY: through.isoformat()}, raise_if_not_exists=False)
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be sealed now: {sentence(error)}") from None
+
+
+def _documents(database: Documents, pinned: Snapshot, day: date) -> list[dict[str, Any]]:
+    def read(session: ClientSession) -> list[dict[str, Any]]:
+        if waiting(database, pinned, [day], session):
+            raise PeacewatchError("another run is making the figures anew; nothing is sealed, run it again")
+        return archive.collect(database, day, session)
+
+    with database.client.start_session() as session:
+        return session.with_transaction(read)
+
+
+def _remove(lake: str, days: list[date]) -> None:
+    for _ in range(TRIES):
+        table = open_table(lake)
+        removals = list(_removals(of_table(table), days))
+        if not removals:
+            return
+        try:
+            table.create_write_transaction(removals, "append", table.schema(), list(PARTITION_BY))
+        except CommitFailedError as error:
+            _log.info("somebody else has changed the same files", reason=sentence(error))
+        except (DeltaError, OSError) as error:
+            raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+    raise ServiceUnavailable("others change the files of these days all the time; the days are closed, run it again")
+
+
+def _removals(snapshot: Snapshot, days: list[date]) -> Iterator[Any]:
+    now = int(time.time() * 1000)
+    for hour in _hours(days):
+        values: dict[str, str | None] = {"date": day_of(hour).isoformat(), "hour": str(hour % 24)}
+        for file in snapshot.hours.get(hour, ()):
+            yield RemoveAction(file.path, True, now, file.size, values)
+
+
+def _hours(days: list[date]) -> list[int]:
+    return [hour for day in days for hour in hours_of_day(day)]

@@ -1,0 +1,41 @@
+"""What the commands of the batch layer share: Spark as the settings have it, and progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from stack.java import java
+
+if TYPE_CHECKING:
+    from batch_layer.engine import Engine
+    from batch_layer.hours import Progress
+    from stack.settings import Settings
+
+
+@contextmanager
+def spark(loaded: Settings) -> Iterator[Engine]:
+    """Spark, started. Raises MissingPart without Java."""
+    from batch_layer import aggregate, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
+
+    config = session.SparkConfig(loaded.spark_master, java=java(), scratch=loaded.home.resolve() / "spark")
+    with aggregate.start(config) as engine:
+        yield engine
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere a line in the log."""
+    if not sys.stderr.isatty():
+        log = structlog.get_logger()
+        yield lambda done, total: log.info("computed", what=what, done=done, total=total)
+        return
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

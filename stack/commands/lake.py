@@ -1,0 +1,117 @@
+"""Commands: compact, seal, vacuum, trim-log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from batch_layer.compact import Done
+    from batch_layer.snapshot import Snapshot
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+Retention = Annotated[int, typer.Option("--hours", min=1, help="keep what any version of these last hours needs")]
+KeptDays = Annotated[
+    int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
+]
+LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of versions of these last days")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(compact)
+    app.command()(seal)
+    app.command()(vacuum)
+    app.command()(trim_log)
+
+
+def compact(dry_run: DryRun = False) -> None:
+    """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
+    from time import time
+
+    from batch_layer import compact as compaction
+    from batch_layer import snapshot
+    from stack import batch, logs, settings
+
+    logs.configure("compact")
+    lake = settings.load().lake_location
+    pinned = snapshot.pin(lake)
+    planned = compaction.groups(pinned, int(time()) // 3600)
+    typer.echo(f"{_lake_size(pinned)}; {sum(len(group.files) for group in planned)} files to join in {len(planned)}")
+    if dry_run or not planned:
+        return
+    with batch.progress("files") as show:
+        finished = 0
+
+        def step(done: Done) -> None:
+            nonlocal finished
+            finished += 1
+            show(finished, len(planned))
+            if done.reason:
+                typer.echo(f"left alone, {done.reason}", err=True)
+
+        compaction.run(lake, planned, step)
+    typer.echo(_lake_size(snapshot.pin(lake)))
+
+
+def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
+    """Take the raw reports of old days out of the lake. Their figures stay; a later report of these is rejected."""
+    from datetime import UTC, datetime
+
+    from batch_layer import database, engine, snapshot
+    from batch_layer import seal as sealing
+    from batch_layer.hours import Job
+    from fleet.sealed import last_to_seal
+    from stack import batch, logs, settings
+
+    logs.configure("seal")
+    loaded = settings.load()
+    kept = keep_days or loaded.retention_days
+    if kept is None:
+        typer.echo("all days are kept: PEACEWATCH_RETENTION_DAYS is not set")
+        return
+    with database.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+        pinned = snapshot.pin(loaded.lake_location)
+        plan = sealing.make_plan(documents, pinned, last_to_seal(datetime.now(UTC), kept))
+        days = f"{plan.days[0]} to {plan.days[-1]}, " if plan.days else ""
+        typer.echo(f"{days}{len(plan.days)} days to seal: {len(plan.files)} files, {plan.size / 1e6:,.1f} MB")
+        if plan.waits:
+            typer.echo(plan.waits)
+        if plan.days and not dry_run:
+            done = sealing.run(Job(documents, loaded.lake_location, start), plan.days[-1])
+            typer.echo(f"{len(done)} days sealed; {_lake_size(snapshot.pin(loaded.lake_location))}")
+
+
+def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
+    """Delete files that no reader needs any more; never those of the published version or later ones."""
+    from datetime import timedelta
+
+    from batch_layer import database
+    from batch_layer import vacuum as cleaning
+    from stack import logs, settings
+
+    logs.configure("vacuum")
+    loaded = settings.load()
+    with database.connect(loaded.mongo) as documents:
+        gone = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    typer.echo(f"{len(gone)} files {'would be deleted' if dry_run else 'deleted'}")
+
+
+def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
+    """Write a checkpoint of the lake's log, and delete the log of versions that nobody can need any more."""
+    from datetime import timedelta
+
+    from batch_layer import database, log
+    from stack import logs, settings
+
+    logs.configure("trim-log")
+    loaded = settings.load()
+    with database.connect(loaded.mongo) as documents:
+        gone = log.run(documents, loaded.lake_location, timedelta(days=days), dry_run=dry_run)
+    typer.echo(f"{len(gone)} files of the log {'would be deleted' if dry_run else 'deleted'}")
+
+
+def _lake_size(pinned: Snapshot) -> str:
+    files = [file for each in pinned.hours.values() for file in each]
+    return f"version {pinned.version}: {len(files)} files, {sum(file.size for file in files) / 1e6:,.1f} MB"

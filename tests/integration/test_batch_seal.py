@@ -1,0 +1,222 @@
+"""Sealing on a real Delta table and a real MongoDB: reports of old days go, their figures stay, whatever happens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from batch_layer import compact, completeness, drones, hours, runs, seal, snapshot
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
+from fleet.sealed import SEALED_THROUGH_KEY
+from tests import lakes
+
+START = datetime(2026, 11, 20, 3, tzinfo=UTC)
+DAYS = [START.date() + timedelta(days=n) for n in range(4)]
+FIRST_HOUR = int(START.timestamp()) // 3600
+SEALED = DAYS[:2]
+VIEWS = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Four days in three commits."""
+    lakes.make(tmp_path)
+    for number in range(3):
+        rows = lakes.some_rows(25, seed=number, hours=90, start=START, first=number * 25)
+        lakes.land(tmp_path, rows, {"peacewatch.landed_through": '{"topic/0": 1795600000000}'})
+    return tmp_path
+
+
+@pytest.fixture
+def job(lake: Path, mongo_database: Documents) -> Job:
+    """With all views computed."""
+    job = Job(mongo_database, str(lake), lakes.arrow_engine)
+    compute(job)
+    return job
+
+
+def compute(job: Job) -> None:
+    hours.run(job)
+    drones.run(job)
+    completeness.run(job)
+
+
+@contextmanager
+def never() -> Iterator[Any]:
+    pytest.fail("nothing is to be computed")
+    yield
+
+
+def figures(database: Documents) -> dict[str, list[Any]]:
+    """All that a reader can see, without what tells of the run."""
+    return {
+        view: [
+            {name: value for name, value in document.items() if name not in ("version", "run")}
+            for document in database[view].find().sort("_id")
+        ]
+        for view in VIEWS
+    }
+
+
+def days_in_the_lake(lake: Path) -> set[date]:
+    return set(lakes.everything(lake)["date"].to_pylist())
+
+
+def test_the_reports_go_and_every_figure_stays(lake: Path, job: Job) -> None:
+    before = figures(job.database)
+    told = job.database.completeness.find_one({"_id": str(DAYS[0])})
+    assert seal.run(replace(job, engine=never), SEALED[-1]) == SEALED
+    assert days_in_the_lake(lake) == set(DAYS[2:])
+    assert DeltaTable(lake / "reports").metadata().configuration[SEALED_THROUGH_KEY] == str(SEALED[-1])
+    assert figures(job.database) == before
+    compute(replace(job, engine=never))
+    assert figures(job.database) == before
+    assert {each["_id"] for each in job.database.sealed.find()} == {str(day) for day in SEALED}
+    assert job.database.completeness.find_one({"_id": str(DAYS[0])}) == told
+    assert seal.run(replace(job, engine=never), SEALED[-1]) == [], "once is enough"
+
+
+def test_a_range_over_a_sealed_day_is_refused_in_one_sentence(job: Job) -> None:
+    seal.run(job, SEALED[-1])
+    for wanted in (range(FIRST_HOUR, FIRST_HOUR + 1), range(FIRST_HOUR + 30, FIRST_HOUR + 80)):
+        for run in (hours.run, drones.run):
+            with pytest.raises(BadInput, match=r"2026-11-2[01] is sealed: its reports have left the lake"):
+                run(job, wanted, rebuild=True)
+    assert hours.run(job, range(FIRST_HOUR + 60, FIRST_HOUR + 80), rebuild=True).computed > 0
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_rebuild_has_the_figures_of_sealed_days_also_in_an_emptied_database(job: Job, emptied: bool) -> None:
+    seal.run(job, SEALED[-1])
+    before = figures(job.database)
+    told = list(job.database.completeness.find().sort("_id"))
+    if emptied:
+        job.database.client.drop_database(job.database.name)
+    hours.run(job, rebuild=True)
+    drones.run(job, rebuild=True)
+    completeness.run(job)
+    assert figures(job.database) == before
+    found = list(job.database.completeness.find().sort("_id"))
+    assert [each for each in found if each["_id"] <= str(SEALED[-1])] == told[:2]
+
+
+def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Job) -> None:
+    lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
+    seal.run(job, SEALED[-1])
+    counted = sum(sum(each["cells"]["reports"]) for each in job.database.hours.find())
+    assert counted == 25 * 3 + 9
+
+
+def test_who_lands_with_an_older_table_in_hand_is_refused(lake: Path, job: Job) -> None:
+    handle = DeltaTable(lake / "reports")
+
+    def lands(step: str) -> None:
+        if step == "closed":
+            with pytest.raises(CommitFailedError, match="Metadata changed"):
+                write_deltalake(handle, lakes.table(lakes.some_rows(3, start=START, first=700)), mode="append")
+
+    seal.run(job, SEALED[-1], lands)
+    handle.update_incremental()  # of another day, and with the property in sight
+    write_deltalake(handle, lakes.table(lakes.some_rows(3, start=START + timedelta(days=3), first=700)), mode="append")
+
+
+@pytest.mark.parametrize("step", ["closed", "computed", "archived", "removed"])
+def test_died_after_any_step_the_same_command_goes_on(step: str, lake: Path, job: Job) -> None:
+    before = figures(job.database)
+
+    def dies(at: str) -> None:
+        if at == step:
+            raise ServiceUnavailable("it dies here")
+
+    with pytest.raises(ServiceUnavailable):
+        seal.run(job, SEALED[-1], dies)
+    compute(job)
+    assert figures(job.database) == before
+    assert days_in_the_lake(lake) == set(DAYS[2:] if step == "removed" else DAYS)
+    seal.run(job, SEALED[-1])
+    compute(job)
+    assert (figures(job.database), days_in_the_lake(lake)) == (before, set(DAYS[2:]))
+    assert job.database.sealed.count_documents({}) == 2
+
+
+def test_a_run_that_starts_over_meanwhile_loses_no_sealed_day(lake: Path, job: Job) -> None:
+    before = figures(job.database)
+
+    def starts_over(step: str) -> None:
+        if step == "computed":
+            runs.start_over(job.database, 0, START)
+
+    with pytest.raises(PeacewatchError, match="making the figures anew"):
+        seal.run(job, SEALED[-1], starts_over)
+    assert days_in_the_lake(lake) == set(DAYS), "nothing is removed of which there are no figures"
+    seal.run(job, SEALED[-1], lambda step: starts_over("computed") if step == "archived" else None)
+    compute(job)
+    assert figures(job.database) == before
+
+
+def test_a_compaction_beside_it_brings_nothing_back(lake: Path, job: Job) -> None:
+    this_hour = FIRST_HOUR + 200
+    planned = compact.groups(snapshot.pin(str(lake)), this_hour)
+
+    def compacts(step: str) -> None:
+        if step == "archived":
+            compact.run(str(lake), planned[:3])
+
+    seal.run(job, SEALED[-1], compacts)
+    late = compact.run(str(lake), planned)
+    assert {"gone" in done.reason for done in late[:3]} == {True}
+    assert days_in_the_lake(lake) == set(DAYS[2:])
+
+
+def test_vacuum_leaves_the_archive(lake: Path, job: Job) -> None:
+    seal.run(job, SEALED[-1])
+    DeltaTable(lake / "reports").vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    assert len(list((lake / "reports" / "_sealed").iterdir())) == 2
+    assert not list((lake / "reports").glob(f"date={DAYS[0]}/*/*.parquet"))
+
+
+def test_only_complete_days_are_planned_and_without_a_gap(lake: Path, job: Job) -> None:
+    pinned = snapshot.pin(str(lake))
+    planned = seal.make_plan(job.database, pinned, DAYS[-1])
+    assert (planned.days, planned.waits) == (tuple(DAYS), "")
+    assert (len(planned.files), planned.size > 0) == (sum(map(len, pinned.hours.values())), True)
+    job.database.completeness.update_one(
+        {"_id": str(DAYS[1])}, {"$set": {"complete": False, "missing": ["partition 3 is landed up to 20:00 UTC only"]}}
+    )
+    planned = seal.make_plan(job.database, pinned, DAYS[-1])
+    assert planned.days == (DAYS[0],)
+    assert planned.waits == "2026-11-21 is not complete: partition 3 is landed up to 20:00 UTC only"
+    job.database.completeness.delete_many({})
+    assert "peacewatch aggregate" in seal.make_plan(job.database, pinned, DAYS[-1]).waits
+
+
+def test_the_command_says_what_it_would_do_and_then_does_it(lake: Path, job: Job, mongo_uri: str) -> None:
+    environment = {"PEACEWATCH_LAKE": str(lake), "PEACEWATCH_MONGO_URI": mongo_uri, "PEACEWATCH_HOME": str(lake)}
+
+    def command(*arguments: str) -> tuple[int, str]:
+        said = [sys.executable, "-m", "stack", "seal", *arguments]
+        done = subprocess.run(said, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert command() == (0, "all days are kept: PEACEWATCH_RETENTION_DAYS is not set\n")
+    kept = str((datetime.now(UTC).date() - SEALED[-1]).days - 1)
+    code, planned = command("--keep-days", kept, "--dry-run")
+    assert (code, planned.split(":")[0]) == (0, "2026-11-20 to 2026-11-21, 2 days to seal")
+    assert days_in_the_lake(lake) == set(DAYS)
+    environment["PEACEWATCH_RETENTION_DAYS"] = kept
+    code, told = command()
+    assert (code, told.startswith(planned), "2 days sealed" in told) == (0, True, True), told
+    assert days_in_the_lake(lake) == set(DAYS[2:])
+    assert command()[1] == "0 days to seal: 0 files, 0.0 MB\n"
