@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from structlog import get_logger
 
 from fleet.rules import Memory
 from fleet.silence import BUCKETS, Silence
+from speed_layer import kafka_clients
 from speed_layer.forever import NotYet
 
 log = get_logger()
@@ -97,7 +98,7 @@ class AlertState:
 
     def _read(self) -> list[tuple[bytes, bytes | None]]:
         records: list[tuple[bytes, bytes | None]] = []
-        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
+        consumer = kafka_clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
         with closing(consumer):
             found = consumer.partitions_for_topic(self._topic)
             if not found:
@@ -113,7 +114,7 @@ class AlertState:
 
 
 def _topic_id(bootstrap: str, topic: str) -> str:
-    with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","))) as admin:
+    with closing(kafka_clients.admin(bootstrap_servers=bootstrap.split(","))) as admin:
         for found in admin.describe_topics([topic]):
             if found["error_code"] == 0:
                 return str(found["topic_id"])

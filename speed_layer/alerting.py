@@ -1,6 +1,6 @@
 """`reports` to `alerts`: every report is judged, whatever else happens to it. Depends on Kafka alone.
 
-The order that swallows no alert, for each batch of a partition:
+The order that swallows no alert, for each batch of a partition (`AlertingConfig.at_step` names the steps to tests):
 
 1. Judge each report; send its alerts.
 2. Wait until the broker has all of them.
@@ -13,17 +13,15 @@ judged again with the same memory, and raises the same alerts with the same ids,
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 from structlog import get_logger
 
@@ -35,10 +33,9 @@ from fleet.errors import RejectedReport
 from fleet.health import Health
 from fleet.rules import Nearest, Rules, Sighting, Unrest, judge
 from fleet.salvage import says_alert, unverified
-from speed_layer import forever
+from speed_layer import forever, kafka_clients
 from speed_layer.alert_state import AlertState, Partition
-from speed_layer.group import GroupWatch
-from speed_layer.health import Pulse
+from speed_layer.health import Pulse, process_name
 
 log = get_logger()
 
@@ -55,6 +52,7 @@ class AlertingConfig:
     reports: str = topics.REPORTS
     alerts: str = topics.ALERTS
     state: str = topics.ALERT_STATE
+    at_step: Callable[[str], None] = lambda _step: None
 
 
 def run(config: AlertingConfig, stop: Event) -> None:
@@ -75,7 +73,7 @@ class Session:
         servers = config.bootstrap.split(",")
         self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0, acks="all", compression_type="lz4")
         self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
-        self._consumer = KafkaConsumer(
+        self._consumer = kafka_clients.consumer(
             bootstrap_servers=servers,
             group_id=config.group,
             enable_auto_commit=False,
@@ -85,7 +83,6 @@ class Session:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             session_timeout_ms=10_000,
         )
-        self._membership = GroupWatch(self._consumer)
         self._pulse = Pulse(config.bootstrap, config.state)
         self._partitions: dict[TopicPartition, Partition] = {}
         self._new: set[TopicPartition] = set()
@@ -97,7 +94,6 @@ class Session:
         while not stop.is_set():
             for partition, records in self._consumer.poll(timeout_ms=500).items():
                 self._judge(partition, records)
-            self._membership.check()
             if self._new:
                 self._take_over()
             self._sweep()
@@ -114,17 +110,23 @@ class Session:
     def checkpoint(self) -> None:
         """Steps 2 to 4. Raises KafkaError; the session then ends, and nothing is lost."""
         self._saved_at = time.monotonic()
+        changed = {p: state for p, state in self._partitions.items() if state.is_changed}
+        if not changed and not self._sent:
+            return
+        self._config.at_step("1")
         for sent in self._sent:
             sent.get(timeout=60)
         self._sent.clear()
-        changed = {p: state for p, state in self._partitions.items() if state.is_changed}
+        self._config.at_step("2")
         self._state.save({p.partition: state for p, state in changed.items()})
+        self._config.at_step("3")
         try:
             self._consumer.commit(
                 {p: OffsetAndMetadata(state.offset, "", -1) for p, state in changed.items()}, timeout_ms=5000
             )
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("the group's offset is not committed, a hint only", reason=error)
+        self._config.at_step("4")
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """Called amid a rebalance, where nothing may block: their memory is read before the next batch."""
@@ -162,7 +164,7 @@ class Session:
             self._sent.append(future)
 
     def _health(self) -> Health:
-        return Health("alerting", f"{socket.gethostname()}-{os.getpid()}", datetime.now(UTC))
+        return Health("alerting", process_name(), datetime.now(UTC))
 
     def _sweep(self) -> None:
         """Looks for silent drones. Where reports wait to be judged, their own time counts, not the clock's."""

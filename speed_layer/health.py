@@ -26,7 +26,7 @@ from fleet import health as signs
 from fleet import topics
 from fleet.health import Health, Patience, Stuck
 from fleet.message import Embed
-from speed_layer import forever
+from speed_layer import forever, kafka_clients
 from speed_layer.discord import DiscordError, Webhook
 
 log = get_logger()
@@ -150,7 +150,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
 
     def session() -> None:
         pulse = Pulse(config.bootstrap, config.state)
-        admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","))
+        admin = kafka_clients.admin(bootstrap_servers=config.bootstrap.split(","))
         with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
             consumer.seek_to_beginning()
             while not stop.is_set():
@@ -184,7 +184,7 @@ def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | 
 
 
 def _consumer(bootstrap: str, topic: str) -> KafkaConsumer:
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
+    consumer = kafka_clients.consumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
     consumer.assign([TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()])
     return consumer
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any, Final
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from structlog import get_logger
 
 from fleet import topics
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.rules import Nearest
-from speed_layer import forever, landing_batch, landing_watch
-from speed_layer.group import GroupWatch
+from speed_layer import forever, kafka_clients, landing_batch, landing_watch
 from speed_layer.lake import Commit, Lake, Moved, Step
 from speed_layer.landing_batch import Chunk, Source
 from speed_layer.landing_live import Every, LiveThread
@@ -95,14 +94,13 @@ class Session:
         self._watch = Every(landing_watch.WATCH_SECONDS)
         self._lake = Lake(config.lake, config.at_step)
         with ExitStack() as opened:
-            self._admin = KafkaAdminClient(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
+            self._admin = kafka_clients.admin(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
             self._retention_ms = landing_watch.retention_ms(self._admin, config.reports)
             self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
             opened.callback(self._rejects.close)
             self._consumer = _consumer(config)
-            self._membership = GroupWatch(self._consumer)
             opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
             self._worker = ThreadPoolExecutor(1, "worker")
             opened.callback(self._worker.shutdown, wait=True, cancel_futures=True)
@@ -113,7 +111,6 @@ class Session:
         while not stop.is_set():
             self._take(self._consumer.poll(timeout_ms=POLL_MS))
             self._rebalance()
-            self._membership.check()
             if self._commit is not None and self._commit.done():
                 self._finish()
             if self._due():
@@ -231,7 +228,7 @@ class Session:
 
 
 def _consumer(config: LandingConfig) -> KafkaConsumer:
-    return KafkaConsumer(
+    return kafka_clients.consumer(
         bootstrap_servers=config.bootstrap.split(","),
         group_id=config.group,
         enable_auto_commit=False,

@@ -11,9 +11,11 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+
+from speed_layer import kafka_clients
 
 SESSION_MS: Final = 6000
 """The least that a broker allows by default (group.min.session.timeout.ms). So long a killed notifier is waited for."""
@@ -35,7 +37,7 @@ class Lease:
         self._partition = TopicPartition(topic, 0)
         self._proved_at = float("-inf")
         self._put_out = False
-        self._consumer = KafkaConsumer(
+        self._consumer = kafka_clients.consumer(
             bootstrap_servers=bootstrap.split(","),
             group_id=group,
             session_timeout_ms=SESSION_MS,
@@ -52,12 +54,16 @@ class Lease:
         self._put_out = False
         return self._holds()
 
-    def renew(self, offsets: Mapping[TopicPartition, int], now: bool = False) -> None:
-        """Proves that this is still the active one, when the last proof is a second old or `now`. Raises Lost."""
+    def renew(self, offsets: Mapping[TopicPartition, int], now: bool = False) -> bool:
+        """Proves that this is still the active one, when the last proof is a second old or `now`; whether it did.
+
+        Raises Lost.
+        """
         if not now and time.monotonic() - self._proved_at < RENEW_SECONDS:
-            return
+            return False
         self._consumer.poll(timeout_ms=0)  # keeps the membership; its partition is paused
         self._prove(offsets)
+        return True
 
     def check(self) -> None:
         """Call before each send. Raises Lost when the last proof is too old."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from threading import Event
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from msgspec import MsgspecError
 from structlog import get_logger
@@ -15,6 +15,7 @@ from structlog import get_logger
 from fleet import delivery as deliveries
 from fleet.book import Book
 from fleet.delivery import Delivery
+from speed_layer import kafka_clients
 
 log = get_logger()
 
@@ -82,7 +83,7 @@ class Ledger:
         self._last[delivery.message_id] = (partition, offset)
 
     def _read(self, committed: dict[int, int | None]) -> Iterator[tuple[int, int, Delivery]]:
-        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
+        consumer = kafka_clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
         try:
             partitions = [TopicPartition(self._topic, partition) for partition in committed]
             consumer.assign(partitions)

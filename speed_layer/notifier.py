@@ -1,6 +1,6 @@
 """`alerts` to Discord: tells every alert, in messages that people can read. Depends on Kafka alone.
 
-A session, and the order that loses nothing:
+A session, and the order that loses nothing (`NotifierConfig.at_step` names `a` to `4` to tests):
 
 1. Become the active notifier of this webhook (`lease`).
 2. Make the book again: what was told, from `deliveries`; then what was not, from `alerts`.
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from msgspec import MsgspecError
 from structlog import get_logger
 
@@ -34,7 +34,7 @@ from fleet.book import Book
 from fleet.health import Health
 from fleet.incident import RANK, Intervals
 from fleet.plan import Policy, next_call
-from speed_layer import forever
+from speed_layer import forever, kafka_clients
 from speed_layer.delivery import Sender
 from speed_layer.health import Pulse
 from speed_layer.lease import Lease, Lost
@@ -64,6 +64,7 @@ class NotifierConfig:
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
+    at_step: Callable[[str], None] = lambda _step: None
 
 
 def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -> None:
@@ -105,7 +106,7 @@ class Session:
         self.book = Book(config.webhook, config.intervals)
         self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
         self._pulse = Pulse(config.bootstrap, config.state)
-        self._consumer = KafkaConsumer(
+        self._consumer = kafka_clients.consumer(
             bootstrap_servers=config.bootstrap.split(","),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -176,10 +177,13 @@ class Session:
         if call is None:
             return False
         self._lease.check()
+        self._config.at_step("a")
         message_id = self._sender.send(call, self.book)
         if message_id is None:
             return False
+        self._config.at_step("b")
         self._ledger.write(self.book.told(call, message_id, datetime.now(UTC)), self._stop)
+        self._config.at_step("c")
         return True
 
     def _renew(self, now: bool = False) -> None:
@@ -188,7 +192,8 @@ class Session:
             for partition, offset in self.book.done_through(self._positions).items()
         }
         offsets |= {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
-        self._lease.renew(offsets, now)
+        if self._lease.renew(offsets, now):
+            self._config.at_step("4")
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed_at >= 1.0:

@@ -30,8 +30,7 @@ from fleet import topics
 from fleet.actions import Action
 from fleet.alert import Alert
 from fleet.delivery import Delivery
-from speed_layer import forever
-from speed_layer.group import GroupWatch
+from speed_layer import forever, kafka_clients
 
 log = get_logger()
 
@@ -55,7 +54,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
     """Until `stop` is set. Kafka and MongoDB may come and go."""
 
     def session() -> None:
-        consumer = KafkaConsumer(
+        consumer = kafka_clients.consumer(
             bootstrap_servers=config.bootstrap.split(","),
             group_id=config.group,
             enable_auto_commit=False,
@@ -69,10 +68,8 @@ def run(config: RecorderConfig, stop: Event) -> None:
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")
-            watch = GroupWatch(consumer)
             while not stop.is_set():
                 _record(config, consumer, database)
-                watch.check()
                 if time.monotonic() - resolved_at > RESOLVE_SECONDS:
                     resolved_at = time.monotonic()
                     resolve(database, datetime.now(UTC) - config.over_after)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
+from speed_layer import kafka_clients
 from speed_layer.decoding import LARGEST, Reject
 
 log = get_logger()
@@ -104,7 +105,7 @@ def replay(bootstrap: str, rejects: Iterable[Rejected], topic: str) -> int:
 
 
 def _records(bootstrap: str, topic: str) -> Iterator[Any]:
-    consumer = KafkaConsumer(
+    consumer = kafka_clients.consumer(
         bootstrap_servers=bootstrap.split(","),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
