@@ -13,6 +13,7 @@ from pymongo import DESCENDING, MongoClient
 
 from fleet import topics
 from fleet.alert import decode
+from speed_layer import rejects
 from stack.standin_api import Channel, channel
 
 ALERTING_GROUP: Final = "peacewatch-alerting"
@@ -47,6 +48,7 @@ class Watch:
         self._reports_id = str(self._admin.describe_topics([topics.REPORTS])[0]["topic_id"])
         self._kinds: dict[str, str] = {}
         self._table: DeltaTable | None = None
+        self._rejects, self._rejects_read = 0, Offsets()
 
     def close(self) -> None:
         self._consumer.close()
@@ -72,8 +74,12 @@ class Watch:
         return _behind(ends, landed)
 
     def rejected(self) -> int:
-        """Rejects never expire, so offsets count them."""
-        return sum(self._ends(topics.REJECTED).values())
+        """Each message that was rejected once, also where a crash wrote it down again."""
+        ends = self._ends(topics.REJECTED)
+        if ends != self._rejects_read:
+            self._rejects = sum(1 for _ in rejects.read(self._places.bootstrap, topics.REJECTED))
+            self._rejects_read = ends
+        return self._rejects
 
     def unjudged(self) -> int:
         """Messages of `reports` that alerting has not passed yet."""

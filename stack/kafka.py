@@ -63,23 +63,10 @@ log.cleaner.backoff.ms=5000
 
 
 @dataclass(frozen=True)
-class Broker:
+class Broker(processes.Server):
     """A running broker. `address` is what clients call bootstrap."""
 
     address: str
-    child: processes.Child
-
-    @property
-    def pid(self) -> int:
-        return self.child.pid
-
-    def stop(self) -> None:
-        """Ends the broker; its data stays."""
-        self.child.stop()
-
-    def kill(self) -> None:
-        """Ends the broker as a crash would (SIGKILL)."""
-        self.child.kill()
 
 
 def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Broker:
@@ -91,7 +78,7 @@ def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = 
     ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
     log = (log or home / "log" / "kafka.log").resolve()
     command = prepare(home, port, host, log)
-    broker = Broker(f"{host}:{port}", processes.start("Kafka", command, log))
+    broker = Broker(processes.start("Kafka", command, log), f"{host}:{port}")
     broker.child.wait_ready(lambda: ready(broker.address), START_SECONDS)
     return broker
 

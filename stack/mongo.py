@@ -25,23 +25,10 @@ _ALREADY_INITIALIZED: Final = 23  # MongoDB's error code for replSetInitiate on 
 
 
 @dataclass(frozen=True)
-class Mongo:
+class Mongo(processes.Server):
     """A running server. `uri` is for clients and names the default database."""
 
     uri: str
-    child: processes.Child
-
-    @property
-    def pid(self) -> int:
-        return self.child.pid
-
-    def stop(self) -> None:
-        """Ends the server; its data stays."""
-        self.child.stop()
-
-    def kill(self) -> None:
-        """Ends the server as a crash would (SIGKILL)."""
-        self.child.kill()
 
 
 def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Mongo:
@@ -54,7 +41,7 @@ def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = 
     log = (log or home / "log" / "mongo.log").resolve()
     child = processes.start("MongoDB", prepare(home, port, host), log)
     child.wait_ready(lambda: ready(port, host), START_SECONDS)
-    return Mongo(f"mongodb://{host}:{port}/{DATABASE}?replicaSet={REPLICA_SET}", child)
+    return Mongo(child, f"mongodb://{host}:{port}/{DATABASE}?replicaSet={REPLICA_SET}")
 
 
 def prepare(home: Path, port: int, host: str) -> list[str]:

@@ -74,6 +74,25 @@ class Child:
             os.killpg(self.pid, number)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A child that answers on a port; a kind of server adds where."""
+
+    child: Child
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def stop(self) -> None:
+        """Ends it; its data stays."""
+        self.child.stop()
+
+    def kill(self) -> None:
+        """Ends it as a crash would (SIGKILL)."""
+        self.child.kill()
+
+
 def start(
     name: str,
     command: Sequence[str | Path],
