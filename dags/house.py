@@ -6,11 +6,13 @@ Peacewatch is loaded into Airflow. Settings, secrets among them, come from the e
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
@@ -20,7 +22,9 @@ LAKE = Asset("lake", uri="peacewatch://lake/reports", group="peacewatch")
 VIEWS = Asset("hour_documents", uri="peacewatch://mongodb/hours", group="peacewatch")
 REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
 
-SPARK_POOL = "spark"  # one place: two Spark jobs would fight for the machine
+# Pools of one place each (stack/airflow_setup.py makes them).
+SPARK_POOL = "spark"  # two Spark jobs would fight for the machine
+REPORTS_POOL = "reports"  # two tasks would make the same revision of a report
 
 ROOT = Path(__file__).resolve().parents[1]
 APPLICATION = ROOT / "stack" / "submit" / "peacewatch.py"
@@ -66,8 +70,11 @@ def tell_failed(context: Mapping[str, Any]) -> None:
 def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
     """The operators hear of a run that has not ended in time."""
     run = context["dag_run"]
-    dag_id, run_id = run["dag_id"], run.get("dag_run_id") or run.get("run_id")
-    _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", "")
+    dag_id, run_id = run["dag_id"], run["dag_run_id"]
+    page = (
+        f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"  # its tasks and their logs
+    )
+    _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", page)
 
 
 def _tell(title: str, text: str, link: str) -> None:

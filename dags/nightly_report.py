@@ -6,18 +6,20 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from house import DEFAULTS, REPORT, VIEWS, late_after, peacewatch
+from house import DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
 
 DOC = """\
 ### Nightly report
 
 Waits until the day's reports are all landed and counted (two hours at most), makes its report beside the lake (HTML,
-PDF, JSON), and posts its summary to Discord. The day is the officers' day, by `PEACEWATCH_TIMEZONE`.
+PDF, JSON), and posts its summary to Discord. The day is the officers' day, by `PEACEWATCH_TIMEZONE`. Then the reports
+of the last 31 days are looked through: those that late reports have changed are made again.
 
 - **By hand**: press *Trigger*, and choose a day, or none for yesterday. In a terminal: `peacewatch report wait`,
-  `build` and `publish`, each with `--day 2026-11-24`.
-- **An incomplete day** says so in its report's first line. Run it again when the rest has landed: the new revision says
-  what has changed; where nothing has, nothing is made.
+  `build` and `publish`, each with `--day 2026-11-24`, and `peacewatch report revise --late`.
+- **An incomplete day** says so in its report's first line. `hourly_views` makes it again when the rest has landed. A
+  revision says what has changed; where nothing has, nothing is made.
+- **Days of an outage**: choose *Backfill* in the trigger's form, or `airflow backfill create` in a terminal.
 - **When it fails**: the end of the task's log says why. The report that was there stays.
 """
 
@@ -51,7 +53,8 @@ with DAG(
     },
 ) as dag:
     wait = peacewatch("wait", f"report wait {DAY}", inlets=[VIEWS], execution_timeout=timedelta(hours=2, minutes=30))
-    build = peacewatch("build", f"report build {DAY}", outlets=[REPORT])
+    build = peacewatch("build", f"report build {DAY}", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
     # A message that is posted twice is read twice: the command is tried again, but not for an hour.
-    publish = peacewatch("publish", f"report publish {DAY}", inlets=[REPORT], retries=2)
-    wait >> build >> publish
+    publish = peacewatch("publish", f"report publish {DAY}", inlets=[REPORT], retries=2, pool=REPORTS_POOL)
+    revise = peacewatch("revise", "report revise --late", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
+    wait >> build >> publish >> revise

@@ -1,18 +1,18 @@
-"""The nightly report of a day, step by step: wait until the day is complete, build, publish.
+"""The nightly report of a day, step by step: wait until the day is complete, build, publish; and revise earlier days.
 
 A day made again is a new revision that says what changed; a day that would say the same again is not made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from serving.report import facts, gather, post, render, revision, trust
+from serving.report import by_day, facts, gather, post, render, revision, trust
 from serving.report.gather import Asked
 from serving.report.store import Made, ReportStore
 from serving.services import Services
@@ -31,12 +31,7 @@ class Desk:
 
 
 def wait(desk: Desk, asked: Asked, deadline: timedelta) -> bool:
-    """Until the day is complete, at most `deadline`. Whether it is: the report is made in any case, and says so.
-
-    A day before the first report of all has nothing to wait for: a new installation, say.
-    """
-    if trust.before_all_reports(desk.services.merge.served(), asked.hours):
-        return True
+    """Until the day is complete, at most `deadline`. Whether it is: the report is made in any case, and says so."""
     looking = Retrying(
         retry=retry_if_result(lambda complete: not complete),
         stop=stop_after_delay(deadline.total_seconds()),
@@ -65,19 +60,54 @@ def build(desk: Desk, asked: Asked) -> tuple[Made, bool]:
 
 def publish(desk: Desk, made: Made, webhook: str) -> str:
     """Posts the summary of a revision to Discord, once; the id of the message."""
-    told = desk.services.database.reports_told
-    name = f"{made.day}/{made.revision}"
-    before = told.find_one({"_id": name})
+    before = _told(desk, made)
     if before is not None:
-        return str(before["message_id"])
+        return before
     message = post.post(webhook, desk.store.facts(made))
-    told.replace_one({"_id": name}, {"_id": name, "message_id": message, "told_at": desk.now()}, upsert=True)
+    document = {"_id": _name(made), "message_id": message, "told_at": desk.now()}
+    desk.services.database.reports_told.replace_one({"_id": document["_id"]}, document, upsert=True)
     return message
 
 
+def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> Iterator[Made]:
+    """Makes and publishes again what has changed since, of the days of the last `window`; yields each revision.
+
+    A day that was incomplete is due as soon as it is complete; with `late` also one that late reports came for. A
+    revision that was made and not published (a killed run, say) is published.
+    """
+    since = (desk.now() - window).date()
+    for made in [one for one in desk.store.days() if one.day >= since]:
+        earlier, newest, new = desk.store.facts(made), made, False
+        if _is_due(desk, earlier, late=late):
+            newest, new = build(desk, Asked(made.day, earlier.timezone))
+        if new or (newest.revision and _told(desk, newest) is None):
+            publish(desk, newest, webhook)
+            yield newest
+
+
+def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
+    asked, database = Asked(earlier.day, earlier.timezone), desk.services.database
+    if earlier.state == "incomplete":
+        return _complete(desk, asked)
+    if not earlier.utc_day_complete:
+        return trust.is_complete(database, by_day.utc_day(asked.hours))
+    documents = [trust.completeness(database, day) for day in asked.hours.utc_dates] if late else []
+    return any(document and document["version"] > earlier.making.version for document in documents)
+
+
+def _told(desk: Desk, made: Made) -> str | None:
+    """The id of the message that told of a revision."""
+    found = desk.services.database.reports_told.find_one({"_id": _name(made)})
+    return str(found["message_id"]) if found else None
+
+
+def _name(made: Made) -> str:
+    return f"{made.day}/{made.revision}"
+
+
 def _complete(desk: Desk, asked: Asked) -> bool:
-    document = trust.completeness(desk.services.database, asked.day)
-    return bool(document and document["complete"])
+    served = desk.services.merge.served(asked.hours.hours)
+    return trust.state(desk.services.database, served, asked.hours)[0] != "incomplete"
 
 
 def _link(desk: Desk, asked: Asked) -> str:

@@ -1,4 +1,4 @@
-"""Airflow's database and pool, made or brought up to date: `python -m stack.airflow_setup AIRFLOW_HOME`.
+"""Airflow's database and pools, made or brought up to date: `python -m stack.airflow_setup AIRFLOW_HOME`.
 
 It takes a quarter of a minute, so what was set up is written down, and done again only when that has changed.
 """
@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Final
 
 _DONE: Final = "setup.json"
-_POOL: Final = ("spark", "1", "Spark jobs, one at a time: each takes the whole machine")
+_POOLS_FILE: Final = "pools.json"
+_POOLS: Final = {
+    "spark": {"slots": 1, "description": "Spark jobs, one at a time: each takes the whole machine"},
+    "reports": {"slots": 1, "description": "Nightly reports, one task at a time: two would make the same revision"},
+}
 
 
 def is_due(home: Path, url: str) -> bool:
@@ -37,7 +41,8 @@ def main() -> int:
         # Readers and the one writer do not block each other; the file remembers.
         with closing(sqlite3.connect(home / "airflow.db")) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-    code = _airflow("db", "migrate") or _airflow("pools", "set", *_POOL)
+    (home / _POOLS_FILE).write_text(json.dumps(_POOLS), encoding="utf-8")
+    code = _airflow("db", "migrate") or _airflow("pools", "import", str(home / _POOLS_FILE))
     if code == 0:
         write_done(home, url)
     return code
@@ -56,7 +61,7 @@ def write_done(home: Path, url: str) -> None:
 def _wanted(url: str) -> dict[str, str]:
     # A hash: the URL may hold a password.
     hashed = hashlib.sha256(url.encode()).hexdigest()
-    return {"airflow": version("apache-airflow"), "database": hashed, "pool": " ".join(_POOL)}
+    return {"airflow": version("apache-airflow"), "database": hashed, "pools": json.dumps(_POOLS)}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ REPORTS: Final = "#a9c4d6"
 
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",  # text stays text: readers select it, screen readers read it
-    "svg.hashsalt": "peacewatch",  # ids that do not change from run to run
     "font.family": ["DejaVu Sans"],  # in matplotlib's wheel: the layout does not depend on the machine
     "font.size": 8,
     "axes.spines.top": False,
@@ -91,10 +90,10 @@ def scores(counts: list[ScoreCount]) -> Figure:
 def to_svg(figure: Figure, label: str) -> str:
     """An inline `<svg>` that says what it shows, no XML head, no date."""
     target = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):  # ids: the same every run, other ones in each chart
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     svg = target.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])  # names of parts, the same in each chart
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 

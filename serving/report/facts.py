@@ -79,7 +79,7 @@ class ScoreCount(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """The five statistics of the day. Hours are the officers' hours, 24 counts."""
+    """The five statistics of the day. Hours are the officers' hours, 24 counts. `cities` are the first of so many."""
 
     alerts_by_hour: list[int]
     usual_by_hour: list[float]
@@ -87,6 +87,7 @@ class Statistics(msgspec.Struct, frozen=True):
     cities: list[PlaceCount]
     weekdays: list[WeekdayCount]
     scores: list[ScoreCount]
+    cities_total: int = 0
 
 
 class Drone(msgspec.Struct, frozen=True):
@@ -152,7 +153,11 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class DayReport(msgspec.Struct, frozen=True):
-    """Everything the report of `day` says. `timezone` is the officers' (whole hours from UTC)."""
+    """Everything the report of `day` says. `timezone` is the officers' (whole hours from UTC).
+
+    `utc_day` is the UTC day that cities, drones and quality are of, where that is not the officers' own;
+    `utc_day_complete`: whether every report of it was landed.
+    """
 
     day: date
     timezone: str
@@ -169,6 +174,8 @@ class DayReport(msgspec.Struct, frozen=True):
     quality: Quality
     making: Making
     link: str = ""
+    utc_day: date | None = None
+    utc_day_complete: bool = True
 
 
 def to_json(report: DayReport) -> bytes:

@@ -20,7 +20,6 @@ class DayFigures:
     battery: float | None
     by_hour: list[int]
     countries: list[facts.PlaceCount]
-    cities: list[facts.PlaceCount]
     scores: list[facts.ScoreCount]
 
     @classmethod
@@ -38,6 +37,5 @@ class DayFigures:
             battery=means["battery"],
             by_hour=parts["hours"],
             countries=[facts.PlaceCount(row["country"], row["reports"], row["alerts"]) for row in countries],
-            cities=[],
             scores=[facts.ScoreCount(**row) for row in scores] if means["reports"] else [],
         )

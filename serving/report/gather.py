@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from serving import ranges
 from serving.ranges import Range
-from serving.report import facts, told, trust
+from serving.report import by_day, facts, told, trust
 from serving.report.figures_of_day import DayFigures
 from serving.served import Served
 from serving.services import Services
@@ -53,12 +53,9 @@ def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 
     database = services.database
     days = {day: DayFigures.of(served, asked.on(day)) for day in (asked.day, asked.day_before, *asked.same_weekdays)}
     today = days[asked.day]
-    drones = trust.drones_by_last_report(database, asked.day)
-    quality = trust.quality(database, asked.day, today.reports)
-    state, missing = trust.state(database, asked.day, today.reports)
-    if trust.before_all_reports(served, asked.hours):
-        state, missing = "empty", []
-    incidents = told.incidents(database, asked.hours)
+    utc_day = by_day.utc_day(asked.hours)
+    state, missing = trust.state(database, served, asked.hours)
+    incidents, incidents_total = told.incidents(database, asked.hours)
     run = trust.run_behind(database)
     return facts.DayReport(
         day=asked.day,
@@ -68,17 +65,19 @@ def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 
         revision=revision,
         changes=[],
         headline=_headline(services, asked, days),
-        incidents=told.that_mattered(incidents),
-        incidents_total=len(incidents),
-        statistics=_statistics(served, asked, today, [days[day] for day in asked.same_weekdays]),
-        drones=drones,
+        incidents=incidents,
+        incidents_total=incidents_total,
+        statistics=_statistics(services, served, asked, days),
+        drones=by_day.drones(database, utc_day),
         delivery=told.delivery(database, asked.hours),
-        quality=quality,
+        quality=by_day.quality(database, utc_day, today.reports if asked.hours.whole_days else None),
         making=facts.Making(
             version=served.version, batch_version=run.version, as_of=served.as_of, made_at=made_at,
             batch_run=run.id, batch_seconds=run.seconds,
         ),
         link=link,
+        utc_day=None if asked.hours.whole_days else utc_day,
+        utc_day_complete=asked.hours.whole_days or trust.is_complete(database, utc_day),
     )  # fmt: skip
 
 
@@ -89,7 +88,7 @@ def _hours_needed(asked: Asked) -> set[int]:
 
 def _headline(services: Services, asked: Asked, days: dict[date, DayFigures]) -> facts.Headline:
     usual_days = [days[day] for day in asked.same_weekdays if days[day].reports]
-    low = {day: trust.drones_low(services.database, day) for day in days}
+    low = {day: by_day.drones_low(services.database, by_day.utc_day(asked.on(day))) for day in days}
 
     def figure(name: str) -> facts.Figure:
         values = [value for day in usual_days if (value := getattr(day, name)) is not None]
@@ -119,8 +118,9 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _statistics(served: Served, asked: Asked, today: DayFigures, usual: list[DayFigures]) -> facts.Statistics:
-    usual = [day for day in usual if day.reports]
+def _statistics(services: Services, served: Served, asked: Asked, days: dict[date, DayFigures]) -> facts.Statistics:
+    today, usual = days[asked.day], [days[day] for day in asked.same_weekdays if days[day].reports]
+    cities, cities_total = by_day.cities(services.database, by_day.utc_day(asked.hours))
     hours = [sum(day.by_hour[hour] for day in usual) / len(usual) if usual else 0.0 for hour in range(24)]
     weeks = [DayFigures.of(served, asked.on(day)) for day in asked.last_weeks]
     weekdays = [
@@ -135,9 +135,10 @@ def _statistics(served: Served, asked: Asked, today: DayFigures, usual: list[Day
         alerts_by_hour=today.by_hour,
         usual_by_hour=hours,
         countries=today.countries,
-        cities=today.cities,
+        cities=cities,
         weekdays=sorted(weekdays, key=lambda count: count.weekday),
         scores=today.scores,
+        cities_total=cities_total,
     )
 
 

@@ -43,7 +43,7 @@ def payload(report: facts.DayReport) -> dict[str, Any]:
     colour = {"complete": "2c7a4b", "incomplete": "d55e00", "empty": "8a97a3"}[report.state]
     embed = DiscordEmbed(
         title=_title(report)[:256],
-        description=f"{plain(render.lead(report), 1000)}\n{plain(words.verdict(report.state, report.missing), 1000)}",
+        description="\n".join(plain(line, 1000) for line in _lines(report)),
         color=colour,
         url=report.link or None,
     )
@@ -59,6 +59,11 @@ def payload(report: facts.DayReport) -> dict[str, Any]:
 def _title(report: facts.DayReport) -> str:
     revised = f" (revision {report.revision})" if report.revision else ""
     return f"Nightly report, {figures.long_day(report.day)}{revised}"
+
+
+def _lines(report: facts.DayReport) -> list[str]:
+    revised = [f"Revised: {words.revised(report.changes)}"] if report.revision else []
+    return [render.lead(report), words.verdict(report.state, report.missing), *revised]
 
 
 def _send(client: httpx.Client, webhook: str, report: facts.DayReport) -> str:

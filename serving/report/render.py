@@ -6,6 +6,7 @@ The PDF is made by WeasyPrint from the same HTML; it needs libpango (script/boot
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from datetime import UTC
 from typing import Any, Final, NoReturn
@@ -41,6 +42,8 @@ def to_pdf(report: facts.DayReport) -> bytes:
         from weasyprint import HTML  # noqa: PLC0415 - loads Pango, which a machine that only reads HTML may lack
     except OSError as error:
         raise MissingPart(f"the PDF needs Pango; install libpango-1.0-0 and libpangoft2-1.0-0 ({error})") from None
+    # It warns of each property of the charts that only browsers' style sheets know: hundreds of lines in a task's log.
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)
     # WeasyPrint takes the time of making from here; the report's own time keeps the bytes the same.
     os.environ["SOURCE_DATE_EPOCH"] = str(int(report.making.made_at.timestamp()))
     page = to_html(report)

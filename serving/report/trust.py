@@ -1,26 +1,29 @@
-"""Can the day be believed: completeness, drones and the run behind the figures, from the batch layer's views.
+"""Is the officers' day complete, and which run is behind its figures: from the batch layer's views (docs/batch.md).
 
-These are batch views: by UTC day, true at the batch version that the report names (docs/batch.md).
+Those know UTC days. Officers whose day is another are told of their own: it is complete when the UTC days that end
+within it are, and when the rest of it is landed to its own end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
 
 from pymongo import DESCENDING
 from pymongo.database import Database
 
-from fleet.statistics import drones_of_range
+from fleet.statistics import totals
 from serving.ranges import Range
-from serving.report import facts
 from serving.served import Served
 
 Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
 
-NOT_WORKED_OUT = "nobody has worked out yet whether every report of it has been landed"
+NOT_WORKED_OUT: Final = "nobody has worked out yet whether every report of it has been landed"
+
+GRACE: Final = timedelta(minutes=10)
+"""A day is landed when so much more is: a report of 23:59 may come late over a bad link (batch_layer.completeness)."""
 
 
 @dataclass(frozen=True)
@@ -42,61 +45,53 @@ def run_behind(database: Documents) -> RunBehind:
     return RunBehind(str(run["_id"]), run["version"], seconds)
 
 
-def before_all_reports(served: Served, hours: Range) -> bool:
-    """Whether nothing has ever landed of the day `hours` or of any day before it."""
-    return served.first_hour is None or hours.end <= served.first_hour
+def state(database: Documents, served: Served, hours: Range) -> tuple[State, list[str]]:
+    """Whether the officers' day is complete, and if not, what is missing. `served` must hold `hours`.
 
-
-def state(database: Documents, day: date, reports: int) -> tuple[State, list[str]]:
-    """Whether the day is complete, and if not, what is missing."""
-    document = completeness(database, day)
-    if document is None:
-        return "incomplete", [NOT_WORKED_OUT]
-    if not document["complete"]:
-        return "incomplete", [str(what) for what in document.get("missing", [])]
-    return ("complete" if reports else "empty"), []
+    A day before the first report of all has nothing to wait for: a new installation, say.
+    """
+    if served.first_hour is None or hours.end <= served.first_hour:
+        return "empty", []
+    missing = [what for day in hours.utc_dates for what in _missing(database, served, day, hours)]
+    if missing:
+        return "incomplete", list(dict.fromkeys(missing))
+    return ("complete" if _reports(served, hours) else "empty"), []
 
 
 def completeness(database: Documents, day: date) -> dict[str, Any] | None:
-    """The batch layer's completeness document of a UTC day."""
+    """The batch layer's completeness document of a UTC day; None: no commit has touched the day yet."""
     return database.completeness.find_one({"_id": day.isoformat()})
 
 
-def quality(database: Documents, day: date, received: int) -> facts.Quality:
-    """Received against expected, late, rejected, copies; `received` is the cube's own count."""
-    document = completeness(database, day) or {}
-    return facts.Quality(
-        received=received,
-        expected=document.get("expected"),
-        late=document.get("late"),
-        copies=document.get("copies"),
-        rejected={str(reason): int(number) for reason, number in sorted(document.get("rejected", {}).items())},
-    )
+def is_complete(database: Documents, day: date) -> bool:
+    """Whether the batch layer has said so of a UTC day."""
+    document = completeness(database, day)
+    return bool(document and document["complete"])
 
 
-def drones_low(database: Documents, day: date) -> int:
-    """Drones whose last report of the UTC day was below the threshold."""
-    return _drones(database, day)[0]
+def _missing(database: Documents, served: Served, day: date, hours: Range) -> list[str]:
+    """What is missing of the UTC day, as far as it lies within the officers' day."""
+    document = completeness(database, day)
+    end = min(_first_hour(day) + 24, hours.end)
+    if document is not None and end == _first_hour(day) + 24:
+        return [] if document["complete"] else [str(what) for what in document["missing"]] or [NOT_WORKED_OUT]
+    if document is None and _reports(served, Range(max(_first_hour(day), hours.first), end)):
+        return [NOT_WORKED_OUT]
+    return _not_landed(database, datetime.fromtimestamp(end * 3600, UTC) + GRACE)
 
 
-def drones_by_last_report(database: Documents, day: date) -> facts.Drones:
-    """Drones of the day, and the ones to look at first."""
-    low, seen = _drones(database, day)
-    document = completeness(database, day) or {}
-    return facts.Drones(
-        seen=seen,
-        low=low,
-        silent=document.get("silent"),
-        with_gaps=document.get("with_gaps"),
-        worst_batteries=[_drone(row) for row in document.get("worst_batteries", [])],
-        longest_gaps=[_drone(row) for row in document.get("longest_gaps", [])],
-    )
+def _not_landed(database: Documents, until: datetime) -> list[str]:
+    through = (database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
+    times = {key.rpartition("/")[2]: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in sorted(through.items())}
+    late = [
+        f"partition {name} is landed up to {at:%Y-%m-%d %H:%M} UTC only" for name, at in times.items() if at < until
+    ]
+    return late if times else [NOT_WORKED_OUT]
 
 
-def _drones(database: Documents, day: date) -> tuple[int, int]:
-    return drones_of_range(database.drones_by_day.find({"_id": day.isoformat()}), day, day)
+def _reports(served: Served, hours: Range) -> int:
+    return totals(served.cells(hours.first, hours.end), "reports")[0]
 
 
-def _drone(row: dict[str, Any]) -> facts.Drone:
-    last: datetime = row["last"]
-    return facts.Drone(row["drone_id"], row["country"], row["battery"], row["reports"], row["gap_minutes"], last)
+def _first_hour(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 24

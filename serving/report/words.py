@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from serving.report import figures
+from serving.report import facts, figures
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -35,6 +35,17 @@ EMPTY_DAY: Final = "No drone reported on this day: the figures are zero because 
 def several(number: int, one: str, many: str | None = None) -> str:
     """The word for so many: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
     return one if number == 1 else many or f"{one}s"
+
+
+def revised(changes: list[facts.Change]) -> str:
+    """What a revision changed, in a line."""
+    if not changes:
+        return "None of the main figures has changed."
+    return "; ".join(f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes) + "."
+
+
+def _number(value: float | None) -> str:
+    return figures.count(value) if value is None or value == int(value) else figures.decimal(value, 2)
 
 
 def verdict(state: str, missing: list[str]) -> str:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
 ]
+Late = Annotated[bool, typer.Option("--late", help="also complete days that late reports have changed")]
+Window = Annotated[int, typer.Option("--days", min=1, help="look at the reports of so many days back")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     report = typer.Typer(help="The nightly report of a day.", no_args_is_help=True)
-    for command in (wait, build, publish, show):
+    for command in (wait, build, publish, revise, show):
         report.command(name="list" if command is show else command.__name__)(command)
     app.add_typer(report, name="report")
 
@@ -60,6 +62,20 @@ def publish(day: Day = None) -> None:
             raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
         message = nightly_report.publish(desk, made, settings.load().reports_webhook)
     typer.echo(f"{made.day}: told on Discord, message {message}")
+
+
+def revise(late: Late = False, days: Window = 31) -> None:
+    """Make reports again, and tell, whose day was incomplete and is complete now. Says what changed."""
+    from serving import nightly_report
+    from stack import settings
+
+    with _desk() as (desk, _zone):
+        revised = 0
+        for made in nightly_report.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late):
+            typer.echo(f"{made.day}: revision {made.revision} made and told on Discord")
+            revised += 1
+        if not revised:
+            typer.echo("no report is to be revised")
 
 
 def show() -> None:

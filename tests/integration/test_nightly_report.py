@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pyarrow as pa
 import pytest
-from pypdf import PdfReader
 
-from fleet.cube import HOURS
+from batch_layer import completeness as batch
 from serving import nightly_report
 from serving.app import create_app
 from serving.config import Config
 from serving.nightly_report import Desk
-from serving.report import figures
+from serving.report import facts, figures, trust
 from serving.report.gather import Asked
 from serving.report.store import ReportStore
 from serving.services import Services, connect
+from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
 from tests.standin import serving as standin_serving
 
-DAY = date(2026, 11, 23)
-HOUR = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp()) // 3600
-NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+PARIS = Asked(DAY, "Europe/Paris")
 
 
 @pytest.fixture
@@ -39,26 +34,6 @@ def views(mongo_uri: str) -> Iterator[Services]:
 @pytest.fixture
 def desk(views: Services, tmp_path: Path) -> Desk:
     return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
-
-
-def cells(hour: int, reports: int, alerts: int, country: str = "日本") -> pa.Table:
-    """One cell: so many reports of battery 50 % that saw one citizen each, of score 3."""
-    row = (hour, country, 3, reports, alerts, 50_000 * reports, 0, reports, 3 * reports)
-    return pa.table({name: [value] for name, value in zip(HOURS.schema.names, row, strict=True)}, schema=HOURS.schema)
-
-
-def land(views: Services, version: int, *parts: pa.Table) -> None:
-    document = HOURS.to_document(HOURS.merge(parts))
-    views.database.live.insert_one({"_id": version, "committed_at": NOW, "cells": document})
-
-
-def completeness(views: Services, **fields: Any) -> None:
-    document = {"_id": DAY.isoformat(), "complete": True, "missing": [], **fields}
-    views.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
-
-
-def pdf_text(pdf: bytes) -> str:
-    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
 def test_figures_are_those_of_the_api(desk: Desk, views: Services):
@@ -155,3 +130,73 @@ def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views
     assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
     made, _ = nightly_report.build(desk, Asked(DAY))
     assert desk.store.facts(made).state == "empty"
+
+
+def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk, views: Services):
+    """The batch layer has no document of a day that no commit has touched."""
+    land(views, 0, cells(HOUR - 24, 10, 1))
+    assert report_of(desk).missing == [trust.NOT_WORKED_OUT]
+    landed_through(views, datetime(2026, 11, 24, 0, 9, tzinfo=UTC))
+    assert report_of(desk).missing == ["partition 3 is landed up to 2026-11-24 00:09 UTC only"]
+    landed_through(views, datetime(2026, 11, 24, 0, 10, tzinfo=UTC))
+    assert report_of(desk).state == "empty"
+
+
+def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, views: Services):
+    """In Paris the day ends at 23:00 UTC; the UTC day that its drones and cities are of has not ended then."""
+    land(views, 0, cells(HOUR - 24, 10, 1), cells(HOUR + 22, 100, 2))
+    completeness(views, DAY - timedelta(days=1))
+    completeness(views, complete=False, missing=["the hours of the day wait for a batch run"])
+    landed_through(views, datetime(2026, 11, 23, 23, 10, tzinfo=UTC))
+    report = report_of(desk, PARIS)
+    assert (report.state, report.utc_day, report.utc_day_complete) == ("complete", DAY, False)
+    completeness(views, DAY - timedelta(days=1), complete=False, missing=["a partition"])
+    assert report_of(desk, PARIS).missing == ["a partition"]
+
+
+def test_the_grace_is_the_batch_layers():
+    assert trust.GRACE == batch.GRACE
+
+
+def test_cities_and_times_to_acknowledge(desk: Desk, views: Services):
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views)
+    measured = {"country": ["日本"] * 2, "city": ["大阪", "東京"], "reports": [9000, 7000], "alerts": [1, 2]}
+    views.database.city_days.insert_one({"_id": DAY.isoformat(), "version": 0, "cells": measured})
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    for number, severity in enumerate(("moderate", "critical", "high")):
+        incident = {"kind": "unrest", "severity": severity, "state": "quiet", "country": "日本", "city": "東京"}
+        incident |= {"alerts": 1, "since": noon, "last": noon + timedelta(minutes=5), "worst_score": 1}
+        views.database.incidents.insert_one({"_id": str(number), **incident})
+    for minutes in (9, 4):
+        action = {"action": "acknowledge", "target": {"incident_id": "2"}, "at": noon + timedelta(minutes=minutes)}
+        views.database.actions.insert_one(action)
+    report = report_of(desk)
+    assert [(place.city, place.alerts) for place in report.statistics.cities] == [("東京", 2), ("大阪", 1)]
+    assert report.incidents_total == 3
+    assert [(one.severity, one.acknowledged_after) for one in report.incidents] == [
+        ("critical", None),
+        ("high", 240.0),
+        ("moderate", None),
+    ]
+    made = desk.store.newest(DAY)
+    assert made
+    text = pdf_text(desk.store.read(made, "pdf"))
+    assert "大阪" in text
+    assert "4\u202fmin" in text
+
+
+def test_alerts_told_and_how_fast(desk: Desk, views: Services):
+    land(views, 0, cells(HOUR, 10, 1))
+    for number in range(100):
+        raised = {"raised_at": NOW - timedelta(hours=2, seconds=number), "message_id": str(number // 10)}
+        told = {"delivered_at": NOW, "latency_ms": 70_000 if number == 99 else number + 1}
+        views.database.alerts.insert_one({"_id": number, **raised, **told})
+    waiting = {"raised_at": NOW - timedelta(hours=1), "delivered_at": None, "message_id": None, "latency_ms": None}
+    views.database.alerts.insert_one({"_id": "waiting", **waiting})
+    expected = facts.Delivery(raised=101, told=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1)
+    assert report_of(desk).delivery == expected
+
+
+def report_of(desk: Desk, asked: Asked = Asked(DAY)) -> facts.DayReport:
+    return desk.store.facts(nightly_report.build(desk, asked)[0])

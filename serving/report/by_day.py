@@ -1,0 +1,77 @@
+"""What the batch layer keeps by UTC day: drones, cities, and what a day's data are worth (docs/batch.md).
+
+Officers whose day is another read of the UTC day that most of theirs lies in, and the report names it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from heapq import nsmallest
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from fleet.statistics import drones_of_range
+from serving.ranges import Range
+from serving.report import facts, trust
+
+Documents = Database[dict[str, Any]]
+
+MOST_CITIES: Final = 200
+"""So many with the most alerts are kept in the facts; a fleet flies over tens of thousands."""
+
+
+def utc_day(hours: Range) -> date:
+    """The UTC day that most of the officers' day lies in; of two halves the earlier, which ends first."""
+    return datetime.fromtimestamp((hours.first + hours.end - 1) // 2 * 3600, UTC).date()
+
+
+def quality(database: Documents, day: date, received: int | None) -> facts.Quality:
+    """Received against expected, late, rejected, copies. `received` is the cube's own count; None: the view's."""
+    document = trust.completeness(database, day) or {}
+    return facts.Quality(
+        received=document.get("received", 0) if received is None else received,
+        expected=document.get("expected"),
+        late=document.get("late"),
+        copies=document.get("copies"),
+        rejected={str(reason): int(number) for reason, number in sorted(document.get("rejected", {}).items())},
+    )
+
+
+def cities(database: Documents, day: date) -> tuple[list[facts.PlaceCount], int]:
+    """Reports and alerts by city, most alerts first, at most MOST_CITIES; and how many cities there are."""
+    document = database.city_days.find_one({"_id": day.isoformat()})
+    if document is None:
+        return [], 0
+    cells = document["cells"]
+    rows = list(zip(cells["country"], cells["reports"], cells["alerts"], cells["city"], strict=True))
+    first = nsmallest(MOST_CITIES, rows, key=lambda row: (-row[2], row[0], row[3]))
+    return [facts.PlaceCount(*row) for row in first], len(rows)
+
+
+def drones_low(database: Documents, day: date) -> int:
+    """Drones whose last report of the day was below the threshold."""
+    return _drones(database, day)[0]
+
+
+def drones(database: Documents, day: date) -> facts.Drones:
+    """Drones of the day, and the ones to look at first."""
+    low, seen = _drones(database, day)
+    document = trust.completeness(database, day) or {}
+    return facts.Drones(
+        seen=seen,
+        low=low,
+        silent=document.get("silent"),
+        with_gaps=document.get("with_gaps"),
+        worst_batteries=[_drone(row) for row in document.get("worst_batteries", [])],
+        longest_gaps=[_drone(row) for row in document.get("longest_gaps", [])],
+    )
+
+
+def _drones(database: Documents, day: date) -> tuple[int, int]:
+    return drones_of_range(database.drones_by_day.find({"_id": day.isoformat()}), day, day)
+
+
+def _drone(row: dict[str, Any]) -> facts.Drone:
+    last: datetime = row["last"]
+    return facts.Drone(row["drone_id"], row["country"], row["battery"], row["reports"], row["gap_minutes"], last)

@@ -1,0 +1,104 @@
+"""Earlier reports are made again: when their day completes, and when late reports changed it. Discord hears of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from serving import nightly_report
+from serving.config import Config
+from serving.nightly_report import Desk
+from serving.report import trust
+from serving.report.gather import Asked
+from serving.report.store import Made, ReportStore
+from serving.services import Services, connect
+from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through
+from tests.standin import serving as standin_serving
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with standin_serving(tmp_path_factory.mktemp("standin")) as server:
+        yield server
+
+
+@pytest.fixture
+def views(mongo_uri: str) -> Iterator[Services]:
+    with closing(connect(Config(mongo_uri=mongo_uri, max_age=0))) as connected:
+        yield connected
+
+
+@pytest.fixture
+def desk(views: Services, tmp_path: Path) -> Desk:
+    return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+
+
+@pytest.fixture
+def webhook(server: Any) -> str:
+    return f"{server.url}/api/webhooks/4/reports"
+
+
+def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Made]:
+    return list(nightly_report.revise(desk, webhook, window, late=late))
+
+
+def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, server: Any, webhook: str):
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views, complete=False, missing=["partition 3"])
+    first, _ = nightly_report.build(desk, Asked(DAY))
+    land(views, 1, cells(HOUR + 1, 5, 2))
+    assert revised(desk, webhook) == []  # still incomplete: it would be made again tomorrow
+
+    completeness(views, version=1)
+    assert revised(desk, webhook) == [Made(DAY, first.revision + 1)]
+    assert revised(desk, webhook) == []
+    told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert "revision 1" in told[-1]["embeds"][0]["title"]
+    assert "reports received 10 → 15; alerts raised 1 → 3" in told[-1]["embeds"][0]["description"]
+
+
+def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str):
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views)
+    nightly_report.build(desk, Asked(DAY))
+    land(views, 1, cells(HOUR + 1, 5, 2))
+    completeness(views, version=1, late=5)
+    assert revised(desk, webhook) == []
+    assert revised(desk, webhook, late=True, window=timedelta(0)) == []
+    assert revised(desk, webhook, late=True) == [Made(DAY, 1)]
+    assert revised(desk, webhook, late=True) == []
+    assert desk.store.facts(Made(DAY, 1)).quality.late == 5
+
+
+def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webhook: str):
+    """As after a kill between the two."""
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views)
+    nightly_report.build(desk, Asked(DAY))
+    land(views, 1, cells(HOUR + 1, 5, 2))
+    nightly_report.build(desk, Asked(DAY))
+    assert revised(desk, webhook) == [Made(DAY, 1)]
+    assert revised(desk, webhook) == []
+
+
+def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views: Services, webhook: str):
+    """In Paris the report is made before the UTC day of its drones has ended."""
+    paris = Asked(DAY, "Europe/Paris")
+    land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))
+    completeness(views, DAY - timedelta(days=1))
+    completeness(views, complete=False, missing=[trust.NOT_WORKED_OUT])
+    landed_through(views, datetime(2026, 11, 23, 23, 10, tzinfo=UTC))
+    nightly_report.build(desk, paris)
+    assert revised(desk, webhook) == []
+    completeness(views, expected=144_000, received=100)
+    assert revised(desk, webhook) == [Made(DAY, 1)]
+    report = desk.store.facts(Made(DAY, 1))
+    assert (report.utc_day_complete, report.timezone, report.quality.expected) == (True, "Europe/Paris", 144_000)
