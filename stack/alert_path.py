@@ -43,13 +43,13 @@ def nearest(latitude: float, longitude: float) -> Place | None:
     return (city.name, city.country) if city else None
 
 
-def channels(found: Settings) -> list[Runner]:
+def channels(found: Settings, at_step: Callable[[str], None] = lambda _step: None) -> list[Runner]:
     """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
     if found.severe_webhook_url is None:
-        return [_channel(found, "alerts", "webhook", lambda _alert: True)]
+        return [_channel(found, "alerts", "webhook", lambda _alert: True, at_step)]
     return [
-        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical"),
-        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical"),
+        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", at_step),
+        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical", at_step),
     ]
 
 
@@ -90,8 +90,10 @@ def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
     return now
 
 
-def _channel(found: Settings, name: str, setting: str, takes: Callable[[Alert], bool]) -> Runner:
-    config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes)
+def _channel(
+    found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], at_step: Callable[[str], None]
+) -> Runner:
+    config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes, at_step=at_step)
 
     def sender() -> Sender:
         url = url_now(found, setting)

@@ -44,13 +44,19 @@ class AlertStack:
         self.control = httpx.Client(base_url=self.url, timeout=10)
         self.producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=0)
         self.sent = 0
+        self.repeated = 0  # alerts that the channel shows once more, of messages that were repeated
 
     def start(self, command: str, name: str | None = None) -> processes.Child:
-        log = self.home / "log" / f"{name or command}.log"
-        arguments = [sys.executable, "-m", "stack", command]
-        child = processes.start(command, arguments, log, env=self.environ)
-        self.running[name or command] = child
-        return child
+        return self._start(name or command, "stack", command)
+
+    def start_doomed(self, command: str, steps: str) -> processes.Child:
+        """The command, which kills itself after these steps (tests/faults/alerter.py)."""
+        return self._start(command, "tests.faults.alerter", command, steps)
+
+    def _start(self, name: str, *module: str) -> processes.Child:
+        log = self.home / "log" / f"{name}.log"
+        self.running[name] = processes.start(name, [sys.executable, "-m", *module], log, env=self.environ)
+        return self.running[name]
 
     def kill(self, name: str) -> None:
         self.running.pop(name).kill()
