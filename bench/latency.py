@@ -1,6 +1,6 @@
 """From a report's sending to its message in the Discord stand-in, at the mission's rate, with landing running too.
 
-    python -m bench.latency [--minutes 5] [--rate 9000]
+    python -m bench.latency [--seconds 90] [--rate 9000]
 
 Six new incidents a minute, one each ten seconds; every other alert (1 % of all reports) folds into open ones. Measured
 is the first message of each new incident. Prints a table; the stages come from the brokers' times of report and alert.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -17,31 +19,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
+from bench.feed import PLACES
+from bench.machine import machine
 from tests.alert_stack import AlertStack, alert_stack, report
 
-OPEN_PLACES = 20
 EVERY_SECONDS = 10
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--minutes", type=float, default=5)
+    options.add_argument("--seconds", type=float, default=90)
     options.add_argument("--rate", type=int, default=9000)
     asked = options.parse_args()
+    print(machine())
     with tempfile.TemporaryDirectory() as home, alert_stack(Path(home)) as stack:
         for command in ("alerting", "notify", "land"):
             stack.start(command)
-        stack.alarm(OPEN_PLACES, OPEN_PLACES)
-        stack.wait(lambda: stack.told == OPEN_PLACES)
-        before = {name: cpu(child.pid) for name, child in stack.running.items()}
-        own = time.process_time()
-        sent, seconds, count = feed(stack, asked.rate, asked.minutes * 60)
-        spent = {name: (cpu(child.pid) - before[name]) / seconds for name, child in stack.running.items()}
-        spent["load generator"] = (time.process_time() - own) / seconds
-        stack.wait(lambda: all(any(city in str(m) for m in stack.messages()) for city in sent))
-        print(f"\n{count / seconds:.0f} reports/s for {seconds:.0f} s, {len(sent)} new incidents")
+        stack.alarm(PLACES, PLACES)
+        stack.wait(lambda: stack.told == PLACES)
+        pids = {"broker": stack.broker.pid, **{name: child.pid for name, child in stack.running.items()}}
+        before = {name: cpu(pid) for name, pid in pids.items()}
+        command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(asked.rate), str(asked.seconds)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as feed:
+            sent = probe(stack, feed)
+            assert feed.stdout is not None
+            fed = json.loads(feed.stdout.read())
+        spent = {name: (cpu(pid) - before[name]) / fed["seconds"] for name, pid in pids.items()}
+        spent["load generator"] = fed["cpu"]
+        stack.wait(lambda: all(any(f"{city}," in str(m) for m in stack.messages()) for city in sent))
+        print(f"\n{fed['sent'] / fed['seconds']:.0f} reports/s for {fed['seconds']:.0f} s, {len(sent)} new incidents")
         table(stack, sent)
         print("| CPU | " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in spent.items()) + " |")
 
@@ -51,28 +59,20 @@ def cpu(pid: int) -> float:
     return times.user + times.system
 
 
-def feed(stack: AlertStack, rate: int, duration: float) -> tuple[dict[str, datetime], float, int]:
-    """When the first alert of each new place was sent, the seconds it took, and the reports sent."""
+def probe(stack: AlertStack, feed: subprocess.Popen[bytes]) -> dict[str, datetime]:
+    """When the first alert of each new place was sent, until the feed ends."""
     sent: dict[str, datetime] = {}
-    with closing(KafkaProducer(bootstrap_servers=stack.broker.address, linger_ms=5, batch_size=262144)) as bulk:
-        began, tick, count = time.monotonic(), 0.05, 0
-        quiet = json.dumps(report(0, alert=False))
-        for step in range(int(duration / tick)):
-            if time.monotonic() - began > duration:
-                break  # this machine cannot send so fast; the rate that is printed is what it did send
-            time.sleep(max(0.0, began + step * tick - time.monotonic()))
-            for n in range(count, count + round(rate * tick)):
-                if n % 100:
-                    value = quiet.replace('"r0"', f'"q{n}"').replace('"d0"', f'"d{n % 5000}"')
-                else:
-                    value = json.dumps(report(n, OPEN_PLACES, report_id=f"q{n}"))
-                bulk.send("reports", value.encode(), key=f"d{n % 5000}".encode())
-            count += round(rate * tick)
-            if time.monotonic() - began > EVERY_SECONDS * (len(sent) + 0.5):
-                city = f"New place {len(sent)}."
-                sent[city.replace(".", "")] = datetime.now(UTC)
-                stack.send([report(count, city=city.replace(".", ""), report_id=f"new{len(sent)}", score=1)])
-        return sent, time.monotonic() - began, count
+    began = time.monotonic()
+    while feed.poll() is None:
+        due = began + EVERY_SECONDS * (len(sent) + 0.5)
+        if time.monotonic() < due:
+            time.sleep(min(0.1, due - time.monotonic()))
+            continue
+        city = f"New place {len(sent)}"
+        one = report(len(sent), city=city, report_id=f"new{len(sent)}", score=1)
+        sent[city] = datetime.now(UTC)
+        stack.send([one])
+    return sent
 
 
 def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
