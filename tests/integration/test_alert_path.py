@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet import report as reports
 from fleet import topics
 from fleet.report import Citizen, Report
+from fleet.rules import LowBattery, Rules
 from speed_layer import alerting, notifier, recorder
 from speed_layer.delivery import Sender
 from speed_layer.discord import Webhook
+from stack import mongo
 
 
 class Channel:
@@ -80,14 +85,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def report(number: int, alert: bool = True, city: str = "Hamburg") -> Report:
+def report(number: int, alert: bool = True, city: str = "Hamburg", battery: float = 60.0) -> Report:
     return Report(
         report_id=f"r{number}",
         drone_id=f"d{number % 7}",
         reported_at=datetime.now(UTC),
         latitude=53.55,
         longitude=9.99,
-        battery=60.0,
+        battery=battery,
         citizens=[Citizen("Ada *Lovelace* @everyone", 2)],
         message="https://evil.example shouting",
         alert=alert,
@@ -172,9 +177,18 @@ def test_every_alert_is_told_once(
     assert {alert["alert_id"] for alert in read(kafka, names["alerts"])} == set(told)
     assert mongo_database["alerts"].count_documents({"verified": False}) == 1
     assert mongo_database["incidents"].count_documents({}) == 22
+    first = documents(mongo_database)
+    mongo_database["alerts"].delete_one({"_id": told[0]})
+    with running(recorder.run, dataclasses.replace(recording, group=f"again-{names['alerts']}")):
+        wait_for(lambda: documents(mongo_database) == first)
+    assert documents(mongo_database) == first, "both topics from their beginning once more make the same documents"
     mongo_database["incidents"].update_many({}, {"$set": {"message_id": ""}})
     recorder.resolve(mongo_database, datetime.now(UTC))
     assert mongo_database["incidents"].count_documents({"state": "resolved"}) == 22
+
+
+def documents(database: Database[Any]) -> dict[str, list[dict[str, Any]]]:
+    return {name: list(database[name].find(sort=[("_id", 1)])) for name in ("alerts", "incidents")}
 
 
 def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[str, str]) -> None:
@@ -193,3 +207,64 @@ def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[st
         "unrest/d2/r2",
         "unrest/d3/r3",
     ]
+
+
+def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:
+    """A battery that is low raises once, whoever judges it; charged, and low again, it raises again."""
+    judging = dataclasses.replace(configs(kafka, names)[0], rules=Rules(low_battery=LowBattery()))
+    low, charged = [[report(n, alert=False, battery=percent) for n in range(7)] for percent in (10.0, 35.0)]
+
+    def raised() -> int:
+        return sum(not alert.get("clears", False) for alert in read(kafka, names["alerts"]))
+
+    with running(alerting.run, judging):
+        send(kafka, names["reports"], *low)
+        wait_for(lambda: raised() == 7)
+    with running(alerting.run, judging):
+        send(kafka, names["reports"], *low)
+        with running(alerting.run, judging):  # joins, and takes one of the two partitions over
+            wait_for(lambda: shares(kafka, judging.group) == [1, 1])
+            send(kafka, names["reports"], *low, *charged)
+            wait_for(lambda: len(read(kafka, names["alerts"])) == 14)
+            assert raised() == 7
+        send(kafka, names["reports"], *low)
+        wait_for(lambda: raised() == 14)
+    assert len(read(kafka, names["alerts"])) == 21
+
+
+def shares(kafka: str, group: str) -> list[int]:
+    """How many partitions each member of a group has, in order; of a group that settles, none."""
+    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        members = admin.describe_groups([group])[group]["members"]
+    assigned = [one["member_assignment"]["assigned_partitions"] for one in members if one["member_assignment"]]
+    return sorted(sum(len(one["partitions"]) for one in each) for each in assigned)
+
+
+def test_mongodb_away_and_back_tells_what_is_undelivered(
+    kafka: str, names: dict[str, str], tmp_path: Path, free_port: int
+) -> None:
+    channel, server = Channel(), mongo.start(tmp_path, free_port)
+    judging, telling = configs(kafka, names)
+    recording = recorder.RecorderConfig(
+        kafka, server.uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
+    )
+
+    def counts() -> tuple[int, int]:
+        with MongoClient[dict[str, Any]](server.uri) as client:
+            alerts = client.get_default_database()["alerts"]
+            return alerts.count_documents({}), alerts.count_documents({"delivered_at": None})
+
+    with running(alerting.run, judging), running(recorder.run, recording):
+        send(kafka, names["reports"], *(report(n) for n in range(3)))
+        wait_for(lambda: counts() == (3, 3))
+        server.kill()
+        with running(notifier.run, telling, channel.sender):
+            send(kafka, names["reports"], *(report(n) for n in range(3, 8)))
+            wait_for(lambda: channel.told == 8)
+        send(kafka, names["reports"], *(report(n) for n in range(8, 10)))
+        wait_for(lambda: len(read(kafka, names["alerts"])) == 10)
+        server = mongo.start(tmp_path, free_port)
+        try:
+            wait_for(lambda: counts() == (10, 2))
+        finally:
+            server.kill()

@@ -146,6 +146,19 @@ def test_rejects_are_listed_mended_and_replayed(
     assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
 
 
+@pytest.mark.parametrize("most", [{"most_rows": 50}, {"most_bytes": 5000}])
+def test_a_batch_is_committed_when_it_is_large_whatever_the_time(
+    kafka: str, topic: Topic, rejected: str, tmp_path: Path, most: dict[str, int]
+) -> None:
+    reports, nowhere = topic(partitions=1), "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500"
+    patient = config(kafka, reports, rejected, tmp_path, nowhere, seconds=3600, idle_seconds=3600, **most)
+    with running(patient):
+        send(kafka, reports, (report(n) for n in range(49)))
+        send(kafka, reports, [report(n, message="x" * 200) for n in range(49, 60)])
+        wait_for(lambda: len(landed(tmp_path, "report_id") if (tmp_path / "reports").exists() else []) >= 50)
+    assert len(landed(tmp_path, "report_id")) == 60, "what waits is landed at the end"
+
+
 def test_a_report_of_a_sealed_day_is_rejected_and_its_neighbours_land(
     kafka: str, topic: Topic, rejected: str, tmp_path: Path
 ) -> None:
