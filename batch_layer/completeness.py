@@ -43,18 +43,18 @@ def run(job: Job) -> int:
         if commits:
             _add_up(job, pinned, commits)
         for day in sorted(days):
-            document = describe(job.database, pinned, day, job.now())
+            document = describe(job, pinned, day)
             job.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
         return len(days)
 
 
-def describe(database: Documents, pinned: Snapshot, day: date, now: datetime) -> dict[str, Any]:
+def describe(job: Job, pinned: Snapshot, day: date) -> dict[str, Any]:
     """The document of `day`."""
-    name = day.isoformat()
+    database, name = job.database, day.isoformat()
     old = database.completeness.find_one({"_id": name}) or {}
     received = _received(database, day)
     missing = _not_landed(database, day) + _not_computed(database, pinned, day)
-    first = old.get("first_complete") or (None if missing else {"at": now, "received": received})
+    first = old.get("first_complete") or (None if missing else {"at": job.now(), "received": received})
     facts = database.landing_facts.find_one({"_id": name}) or {}
     far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
     return {
@@ -67,7 +67,7 @@ def describe(database: Documents, pinned: Snapshot, day: date, now: datetime) ->
         "copies": facts.get("copies", 0) + far_copies,
         "rejected": dict(sorted(facts.get("rejected", {}).items())),
         "first_complete": first,
-        **drone_quality.of_day(database, day),
+        **drone_quality.of_day(database, day, job.register),
     }
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from batch_layer.blocks import unpack
 from batch_layer.database import Documents
+from batch_layer.register import Register
 
 MINUTES_OF_DAY: Final = 1440
 SEEN_WITHIN: Final = timedelta(days=7)
@@ -17,24 +18,32 @@ SEEN_WITHIN: Final = timedelta(days=7)
 LISTED: Final = 10
 
 
-def of_day(database: Documents, day: date) -> dict[str, Any]:
-    """expected, silent, with_gaps (numbers); worst_batteries and longest_gaps (at most LISTED drones each)."""
+def of_day(database: Documents, day: date, register: Register | None = None) -> dict[str, Any]:
+    """expected, silent, with_gaps, unregistered (numbers); worst_batteries, longest_gaps (at most LISTED drones each).
+
+    With a register its drones of the day are expected, and no others: those are counted as unregistered.
+    """
     today = _drones(database, day, day, everything=True)
-    before = _drones(database, day - SEEN_WITHIN, day - timedelta(days=1), everything=False)
-    known = pc.unique(before["drone_id"])
+    known = register.expected(day) if register else _seen_lately(database, day)
     is_known = pc.is_in(today["drone_id"], known)
     end = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) + MINUTES_OF_DAY * 60_000
     since_first = pc.divide(pc.subtract(end - 1, today["first_at"]), 60_000)
-    due = pc.if_else(is_known, MINUTES_OF_DAY, pc.add(since_first, 1))
+    due = pc.if_else(is_known, MINUTES_OF_DAY, 0 if register else pc.add(since_first, 1))
     silent = len(known) - (pc.sum(is_known).as_py() or 0)
     today = today.append_column("gap_minutes", pc.max_element_wise(pc.subtract(due, today["minutes"]), 0))
     return {
         "expected": (pc.sum(due).as_py() or 0) + silent * MINUTES_OF_DAY,
         "silent": silent,
+        "unregistered": pc.sum(pc.invert(is_known)).as_py() or 0 if register else 0,
         "with_gaps": pc.sum(pc.greater(today["gaps"], 0)).as_py() or 0,
         "worst_batteries": _listed(today, ("last_battery", "ascending")),
         "longest_gaps": _listed(today, ("gap_minutes", "descending")),
     }
+
+
+def _seen_lately(database: Documents, day: date) -> pa.Array:
+    before = _drones(database, day - SEEN_WITHIN, day - timedelta(days=1), everything=False)
+    return pc.unique(before["drone_id"])
 
 
 def _listed(drones: pa.Table, order: tuple[str, str]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from batch_layer.database import Documents, errors
 from batch_layer.engine import StartEngine
 from batch_layer.plan import Plan
 from batch_layer.plan import make as make_plan
+from batch_layer.register import Register
 from batch_layer.runs import NO_BASE, Run
 from batch_layer.snapshot import LogGone, pin
 from fleet.cube import HOURS
@@ -54,7 +55,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """What a run works with: MongoDB's database, the lake's place, what computes, whom to tell, the clock."""
+    """What a run works with: MongoDB's database, the lake's place, what computes, whom to tell, the clock.
+
+    `register`: the drones expected; None: those seen lately.
+    """
 
     database: Documents
     lake: str
@@ -63,6 +67,7 @@ class Job:
     grace: timedelta = GRACE
     chunk: int = CHUNK
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    register: Register | None = None
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:

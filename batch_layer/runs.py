@@ -26,7 +26,7 @@ NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""
 
 
-Kind = Literal["hours", "range", "drones", "completeness"]
+Kind = Literal["hours", "range", "drones", "completeness", "alerts"]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Snapshot:
     hours: Mapping[int, tuple[File, ...]]
     store: pyarrow.fs.FileSystem
     sealed_through: date | None = None
+    schema: pa.Schema = landed.SCHEMA
 
     def uris(self, hours: Iterable[int]) -> list[str]:
         """Where Spark and others find the files of `hours`."""
@@ -80,7 +81,7 @@ class Snapshot:
 
     def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
         """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
-        parts = [pa.schema([landed.SCHEMA.field(name) for name in columns]).empty_table()]
+        parts = [pa.schema([self.schema.field(name) for name in columns]).empty_table()]
         for path in files:
             try:
                 parts.append(
@@ -105,22 +106,25 @@ class Snapshot:
         return _commit(version, actions)
 
 
-def pin(lake: str, version: int | None = None) -> Snapshot:
-    """The table of reports below `lake`, at its newest version or at `version`; raises as `open_table` does."""
-    return of_table(open_table(lake, version))
+def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
+    """A table below `lake`, at its newest version or at `version`; raises as `open_table` does.
+
+    A table with a partition a day and none an hour has a day's files under the first event hour of it.
+    """
+    return of_table(open_table(lake, version, table), schema)
 
 
-def open_table(lake: str, version: int | None = None) -> DeltaTable:
+def open_table(lake: str, version: int | None = None, table: str = TABLE) -> DeltaTable:
     """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read."""
     try:
-        return DeltaTable(f"{lake}/{TABLE}", version=version)
+        return DeltaTable(f"{lake}/{table}", version=version)
     except TableNotFoundError:
         raise NothingLanded(f"there is no lake at {lake}: nothing has landed yet") from None
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake at {lake} cannot be read: {sentence(error)}") from None
 
 
-def of_table(table: DeltaTable) -> Snapshot:
+def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
     """The snapshot of a table that is open already."""
     hours: dict[int, list[File]] = {}
     metadata = table.metadata()
@@ -136,6 +140,7 @@ def of_table(table: DeltaTable) -> Snapshot:
         hours=ordered,
         store=pyarrow.fs.PyFileSystem(DeltaStorageHandler.from_table(table._table)),
         sealed_through=sealed.sealed_through(metadata.configuration),
+        schema=schema,
     )
 
 
@@ -145,11 +150,12 @@ def event_hour(day: date, hour: int) -> int:
 
 
 def _files(table: DeltaTable) -> Iterator[File]:
-    wanted = ["path", "partition.date", "partition.hour", "size_bytes", "num_records"]
+    wanted = ["path", "partition.date", "size_bytes", "num_records"]
     adds = pa.table(table.get_add_actions(flatten=True))
     if not adds.num_rows:
         return
-    for path, day, hour, size, rows in zip(*(adds[name].to_pylist() for name in wanted), strict=True):
+    hours = adds["partition.hour"].to_pylist() if "partition.hour" in adds.column_names else [0] * adds.num_rows
+    for hour, path, day, size, rows in zip(hours, *(adds[name].to_pylist() for name in wanted), strict=True):
         yield File(unquote(path), event_hour(day, hour), size, rows)
 
 
@@ -167,7 +173,7 @@ def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
 
 
 def _hour_of(values: Mapping[str, str]) -> int:
-    return event_hour(date.fromisoformat(values["date"]), int(values["hour"]))
+    return event_hour(date.fromisoformat(values["date"]), int(values.get("hour", 0)))
 
 
 def sentence(error: Exception) -> str:

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
     )
+    drone_register: Path | None = Field(
+        None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
+    )
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")

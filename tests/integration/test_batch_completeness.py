@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, drones, hours
+from batch_layer import completeness, drones, hours, register
 from batch_layer.database import Documents
 from batch_layer.hours import Job
+from fleet.errors import BadInput, BadSettings
 from tests import lakes
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -108,6 +109,35 @@ def test_received_against_expected_by_drone(job: Job) -> None:
     ]
     assert found["longest_gaps"][0]["drone_id"] == "old"
     assert found["longest_gaps"][0]["last"] == DAY + timedelta(minutes=5)
+
+
+def test_a_register_says_who_is_expected(job: Job, tmp_path: Path) -> None:
+    file = tmp_path / "register.csv"
+    file.write_text("drone_id,from,until\nnew,,\nsilent,2026-11-24,\ngone,,2026-11-23\nnot yet,2026-11-25,\n")
+    seen = [lakes.row(n, DAY + timedelta(hours=23, minutes=n), drone_id="new") for n in range(60)]
+    land(job, [*seen, lakes.row(99, DAY, drone_id="unknown"), lakes.row(98, DAY - timedelta(days=1), drone_id="gone")])
+    compute(job)
+    found = document(replace(job, register=register.load(file)))
+    assert (found["received"], found["expected"]) == (61, 2 * 1440)
+    assert (found["silent"], found["unregistered"]) == (1, 1)
+    assert [each["gap_minutes"] for each in found["longest_gaps"]] == [1380, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("drone_id\na\n", "Column 'from'"),
+        ("drone_id,from,until\na,yesterday,\n", "'yesterday'"),
+        ("drone_id,from,until\na,,\n,,\n", "line 3 has no drone_id"),
+        ("", "Empty CSV file"),
+    ],
+)
+def test_a_wrong_register_is_named(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "register.csv").write_text(text)
+    with pytest.raises(BadInput, match=rf"^[^\n]*{why}[^\n]*$"):
+        register.load(tmp_path / "register.csv")
+    with pytest.raises(BadSettings, match="PEACEWATCH_DRONE_REGISTER: No such file"):
+        register.load(tmp_path / "nowhere.csv")
 
 
 def test_a_lake_made_anew_starts_anew(job: Job, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
-from batch_layer import aggregate, day_views, session, snapshot
+from batch_layer import aggregate, day_views, drones, hours, runs, session, snapshot
 from fleet.cube import HOURS
 from fleet.errors import ServiceUnavailable
 from stack.java import java
@@ -23,7 +24,7 @@ from tests import lakes
 pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else
 
 DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at version 1 of the lake\n"
-DONE += "completeness: 1 days looked at\n"
+DONE += "completeness: 1 days looked at\ndays of alerts: there are none\n"
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +113,40 @@ def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark: 
     assert file.name in str(error.value)
 
 
+@pytest.mark.parametrize("wrong", ["missing", "corrupt"])
+def test_a_run_over_a_bad_file_publishes_nothing_and_the_next_one_succeeds(
+    wrong: str, tmp_path: Path, mongo_database: Database[dict[str, Any]], spark: Any
+) -> None:
+    lakes.make(tmp_path)
+    lakes.land(tmp_path, lakes.some_rows(20, hours=1))
+    job = hours.Job(mongo_database, str(tmp_path), lambda: nullcontext(spark))
+    for run in (hours.run, drones.run):
+        run(job)
+    before = [list(mongo_database[view].find().sort("_id")) for view in runs.VIEWS]
+    lakes.land(tmp_path, lakes.some_rows(20, hours=1, first=100))
+    pinned = snapshot.pin(str(tmp_path))
+    file = Path(pinned.uris(pinned.hours)[0])
+    content = file.read_bytes()
+    file.unlink() if wrong == "missing" else file.write_bytes(b"PAR1 and no more")
+    for run in (hours.run, drones.run):
+        with pytest.raises(ServiceUnavailable, match=rf"^Spark cannot read the lake at version 2[^\n]*{file.name}"):
+            run(job)
+    assert [list(mongo_database[view].find().sort("_id")) for view in runs.VIEWS] == before
+    assert [each["state"] for each in mongo_database.runs.find({"version": 2})] == ["failed", "failed"]
+    file.write_bytes(content)
+    for run in (hours.run, drones.run):
+        run(job)
+    cells = [HOURS.from_document(each["cells"]) for each in mongo_database.hours.find()]
+    assert HOURS.merge(cells).equals(HOURS.fold(lakes.everything(tmp_path)))
+
+
 def test_the_command_computes_once_and_then_has_nothing_to_do(
     tmp_path: Path, mongo_uri: str, mongo_database: Database[dict[str, Any]]
 ) -> None:
     lakes.make(tmp_path / "lake")
     lakes.land(tmp_path / "lake", lakes.some_rows(50))
     environment = {**os.environ, "PEACEWATCH_HOME": str(tmp_path), "PEACEWATCH_MONGO_URI": mongo_uri}
+    environment["PEACEWATCH_KAFKA_BOOTSTRAP"] = "127.0.0.1:9"  # away: alerts wait, and nothing else does
 
     def command(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         said = [sys.executable, "-m", "stack", "aggregate", *arguments]
@@ -125,6 +154,7 @@ def test_the_command_computes_once_and_then_has_nothing_to_do(
 
     first = command()
     assert (first.returncode, first.stdout) == (0, DONE), first.stderr
+    assert "Kafka does not answer, so the newest alerts wait" in first.stderr
     assert mongo_database.hours.count_documents({}) == 3
     assert mongo_database.drones_by_day.count_documents({}) == 1
     again = command(PATH="", JAVA_HOME="/nowhere")

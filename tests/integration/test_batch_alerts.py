@@ -1,0 +1,113 @@
+"""Alerts from a real topic to the lake's second table, each once, and from there to documents of days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from deltalake import DeltaTable
+from kafka import KafkaProducer
+
+from batch_layer import alert_days, alert_landing
+from batch_layer.alert_landing import AlertTopic
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from fleet import alert as wire
+from fleet import topics
+from fleet.alert import Alert
+from fleet.errors import ServiceUnavailable
+from tests import lakes
+
+DAY = datetime(2026, 11, 24, 23, 50, tzinfo=UTC)
+
+
+@pytest.fixture
+def source(kafka: str, topic: Callable[..., str], tmp_path: Path) -> AlertTopic:
+    return AlertTopic(kafka, str(tmp_path), topic(topics.ALERTS))
+
+
+@pytest.fixture
+def job(tmp_path: Path, mongo_database: Documents) -> Job:
+    return Job(mongo_database, str(tmp_path), lakes.arrow_engine)
+
+
+def alert(number: int, minutes: int = 0, **changes: Any) -> Alert:
+    at = DAY + timedelta(minutes=minutes)
+    country = changes.pop("country", "Mali")
+    kind = changes.get("kind", "unrest")
+    one = Alert(f"{kind}/d/{number}", kind, "high", f"{kind}/{country}", f"r{number}", "d", at, at, country, "a city")
+    return msgspec.structs.replace(one, **changes)
+
+
+def send(source: AlertTopic, *alerts: Alert | bytes) -> None:
+    producer = KafkaProducer(bootstrap_servers=source.bootstrap)
+    for each in alerts:
+        value, key = (each, b"") if isinstance(each, bytes) else (wire.encode(each), each.incident_key.encode())
+        producer.send(source.name, value, key=key)
+    producer.close()
+
+
+def landed(source: AlertTopic) -> list[str]:
+    rows = DeltaTable(f"{source.lake}/alerts").to_pyarrow_table()
+    return sorted(row["alert_id"] for row in rows.to_pylist() if row["alert_count"])
+
+
+def test_each_alert_lands_once_whoever_lands_it(source: AlertTopic) -> None:
+    send(source, *(alert(number) for number in range(5)), b"no alert")
+    assert alert_landing.land(source) == 5
+    assert alert_landing.land(source) == 0
+    send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a copy, and others
+    assert alert_landing.land(source) == 4
+    assert landed(source) == [f"unrest/d/{number}" for number in range(8)]
+
+
+def test_of_two_at_once_one_lands(source: AlertTopic, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(source, alert(1))
+    commit = alert_landing._commit
+
+    def overtaken(*asked: Any) -> bool:
+        monkeypatch.setattr(alert_landing, "_commit", commit)
+        assert alert_landing.land(source) == 1
+        return commit(*asked)
+
+    monkeypatch.setattr(alert_landing, "_commit", overtaken)
+    assert alert_landing.land(source) == 0
+    assert landed(source) == ["unrest/d/1"]
+
+
+def test_days_have_alerts_by_kind_and_the_incidents_that_began(source: AlertTopic, job: Job) -> None:
+    assert alert_days.run(job).computed == 0, "there is no table yet"
+    send(source, alert(1), alert(2, 5), alert(3, 20), alert(3, 20), alert(4, kind="silent", verified=False))
+    alert_landing.land(source)
+    assert alert_days.run(job).computed == 2
+    assert alert_days.run(job).computed == 0
+    send(source, alert(5, 20 + 35))
+    alert_landing.land(source)
+    assert alert_days.run(job).computed == 1, "the day that was touched"
+    found = {document["_id"]: document["cells"] for document in job.database.alert_days.find()}
+    assert found["2026-11-24"] == {
+        "kind": ["silent", "unrest"],
+        "severity": ["high", "high"],
+        "country": ["Mali", "Mali"],
+        "alerts": [1, 2],
+        "unverified": [1, 0],
+        "incidents": [1, 1],
+    }
+    assert (found["2026-11-25"]["alerts"], found["2026-11-25"]["incidents"]) == ([2], [1])
+    before = list(job.database.alert_days.find({}, {"version": 0}).sort("_id"))
+    job.database.client.drop_database(job.database.name)
+    alert_days.run(job, rebuild=True)
+    assert list(job.database.alert_days.find({}, {"version": 0}).sort("_id")) == before
+
+
+def test_kafka_away_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=r"^Kafka does not answer[^\n]*$"):
+        alert_landing.land(AlertTopic("127.0.0.1:9", str(tmp_path)))
+
+
+def test_without_a_topic_nothing_lands(kafka: str, tmp_path: Path) -> None:
+    assert alert_landing.land(AlertTopic(kafka, str(tmp_path), "no-such-topic")) == 0
