@@ -66,6 +66,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     )
     app.json = Json(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["SWAGGER_HTML_STRING"] = '{% extends "api_docs.html" %}'
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from serving.drones import Fleet, shown
 
@@ -15,46 +16,53 @@ CELL_PIXELS: Final = 56
 """Side of a cluster's cell on the screen."""
 
 TILE_PIXELS: Final = 256
-LATITUDE_LIMIT: Final = 85.05
-"""Web Mercator ends here."""
+MAX_CELLS: Final = 4096
+"""Cells of a view: those of the largest screens. Who asks for more of the world than fits one, is told it coarsely."""
 
 Box = tuple[float, float, float, float]
 
 
-def inside(fleet: Fleet, box: Box) -> Fleet:
-    """The drones within west, south, east, north; where west is east of east, across the antimeridian."""
+def inside(fleet: Fleet, box: Box) -> Any:
+    """A mask of the drones within west, south, east, north; where west is east of east, across the antimeridian."""
     west, south, east, north = box
-    latitude, longitude = fleet.rows["latitude"].to_numpy(), fleet.rows["longitude"].to_numpy()
+    longitude, latitude = fleet.places
+    within = (latitude >= south) & (latitude <= north)
     if east - west >= 360:
-        across = np.ones(len(longitude), bool)
-    else:
-        west, east = (west + 180) % 360 - 180, (east + 180) % 360 - 180
-        across = (longitude >= west) & (longitude <= east)
-        if west > east:
-            across = (longitude >= west) | (longitude <= east)
-    return fleet.where(across & (latitude >= south) & (latitude <= north))
+        return within
+    west, east = (west + 180) % 360 - 180, (east + 180) % 360 - 180
+    if west > east:
+        return within & ((longitude >= west) | (longitude <= east))
+    return within & (longitude >= west) & (longitude <= east)
 
 
-def features(fleet: Fleet, zoom: int) -> list[dict[str, Any]]:
-    """GeoJSON points: {count, low} and, of a single drone, what is known of it."""
-    if fleet.rows.num_rows <= MAX_SINGLE:
-        return [_single(row) for row in shown(fleet.rows)]
-    latitude, longitude, low = fleet.rows["latitude"].to_numpy(), fleet.rows["longitude"].to_numpy(), fleet.low
-    cells = _cells(latitude, longitude, zoom)
-    _, group, count = np.unique(cells, return_inverse=True, return_counts=True)
-    sums = [np.bincount(group, weights=values) for values in (longitude, latitude, low)]
-    return [
-        _point(x / n, y / n, {"count": int(n), "low": int(down)}) for x, y, down, n in zip(*sums, count, strict=True)
-    ]
+def features(fleet: Fleet, mask: Any, zoom: int) -> list[dict[str, Any]]:
+    """GeoJSON points of the drones of `mask`: {count, low} and, of a single drone, what is known of it."""
+    found = np.flatnonzero(mask)
+    if len(found) <= MAX_SINGLE:
+        return [_single(row) for row in shown(fleet.rows.take(pa.array(found)))]
+    part = slice(None) if len(found) == len(mask) else found  # the whole world needs no copy
+    group, groups = _groups(fleet.mercator[:, part], zoom)
+    weights = (*fleet.places[:, part], fleet.low[part])
+    sums = [np.bincount(group, weights=values, minlength=groups) for values in weights]
+    counts = np.bincount(group, minlength=groups)
+    filled = np.flatnonzero(counts)
+    rows = zip(*(column[filled].tolist() for column in (*sums, counts)), strict=True)
+    return [_point(x / n, y / n, {"count": n, "low": int(low)}) for x, y, low, n in rows]
 
 
-def _cells(latitude: Any, longitude: Any, zoom: int) -> Any:
-    """The number of the cell of each point, in Web Mercator at `zoom`."""
-    side = CELL_PIXELS / (TILE_PIXELS * 2**zoom)
-    bounded = np.radians(np.clip(latitude, -LATITUDE_LIMIT, LATITUDE_LIMIT))
-    across = ((longitude + 180) / 360 / side).astype(np.int64)
-    down = ((1 - np.arcsinh(np.tan(bounded)) / np.pi) / 2 / side).astype(np.int64)
-    return across << 32 | down
+def _groups(places: Any, zoom: int) -> tuple[Any, int]:
+    """The number of the cell of each place at `zoom`, from 0, and how many numbers there are; at most MAX_CELLS."""
+    low = places.min(axis=1, keepdims=True)
+    most = places.max(axis=1) - low[:, 0]
+    while True:
+        side = CELL_PIXELS / (TILE_PIXELS * 2**zoom)
+        across, down = (int(span / side) + 2 for span in most)
+        if across * down <= MAX_CELLS:
+            break
+        zoom -= 1
+    edges = np.floor(low / side)  # of the map's own cells, which stay where they are while it is dragged
+    cells = (places / side - edges).astype(np.int32)
+    return cells[0] * down + cells[1], across * down
 
 
 def _single(row: dict[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Day:
 
     @cached_property
     def _countries_and_hours(self) -> pa.Table:
-        return self._joined("event_hour", with_country=True)
+        return self._joined("event_hour", with_country=True).combine_chunks()  # many small parts are slow to filter
 
     @cached_property
     def _countries_and_scores(self) -> pa.Table:

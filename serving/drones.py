@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,9 @@ BUSY_SECONDS: Final = 5.0
 """While another request reads, one is served what was known so much longer: a large fleet takes a second to merge."""
 
 DAYS_OF_BATCH: Final = 2
+MERCATOR_LIMIT: Final = 85.05
+"""Degrees of latitude; the square of Web Mercator ends here."""
+
 LOW_MILLIPERCENT: Final = LOW_BATTERY * 1000
 
 
@@ -39,15 +43,27 @@ class Fleet:
     rows: pa.Table
     as_of: datetime | None
 
-    @property
+    @cached_property
     def times(self) -> Any:
         """When each last reported, ms since 1970."""
         return self.rows["last_state"].to_numpy() >> BATTERY_BITS
 
-    @property
+    @cached_property
     def low(self) -> Any:
         """Whether each is below the threshold."""
         return self.rows["last_state"].to_numpy() & ((1 << BATTERY_BITS) - 1) < LOW_MILLIPERCENT
+
+    @cached_property
+    def places(self) -> Any:
+        """Longitude and latitude in degrees: two rows, a column a drone."""
+        return np.stack([self.rows["longitude"].to_numpy(), self.rows["latitude"].to_numpy()])
+
+    @cached_property
+    def mercator(self) -> Any:
+        """Across and down in Web Mercator, both 0 to 1 over the whole map: two rows, a column a drone."""
+        longitude, latitude = self.places
+        bounded = np.radians(np.clip(latitude, -MERCATOR_LIMIT, MERCATOR_LIMIT))
+        return np.stack([(longitude + 180) / 360, (1 - np.arcsinh(np.tan(bounded)) / np.pi) / 2])
 
     def where(self, mask: Any) -> Fleet:
         """Those of which `mask` (numpy or Arrow, a bool a row) is true."""

@@ -11,10 +11,8 @@ POLICY: Final = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-DOCS_POLICY: Final = POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
-    "style-src 'self'", "style-src 'self' 'unsafe-inline'"
-)
-"""Swagger UI of the wheel starts by an inline script; no text of a drone is shown there."""
+DOCS_POLICY: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+"""Swagger UI sets styles of its own; no text of a drone is shown there."""
 
 
 def register(app: Flask) -> None:

@@ -43,6 +43,15 @@ class Shelf:
             return newest
         return Made(day, revision) if revision <= newest.revision else None
 
+    def around(self, day: date) -> tuple[date | None, date | None]:
+        """The days with a report right before and right after `day`."""
+        try:
+            days = [made.day for made in (self._store.days() if self._store else [])]
+        except (OSError, ArrowException) as error:
+            raise _away(error) from error
+        earlier, later = ([each for each in days if each < day], [each for each in days if each > day])
+        return max(earlier, default=None), min(later, default=None)
+
     def read(self, made: Made, form: str) -> bytes:
         """The bytes of a form that `find` has found."""
         assert self._store is not None  # noqa: S101 - `find` finds nothing without it

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from fleet import actions, topics
 from fleet.actions import Action
 from fleet.errors import ServiceUnavailable
+from serving.kafka_clients import made
 
 ACKNOWLEDGED_SECONDS: Final = 5.0
 """An operator waits no longer to learn that Kafka is away."""
@@ -47,7 +48,8 @@ class Desk:
             if self._producer is None:
                 if self._bootstrap is None:
                     raise ServiceUnavailable("this server was started without a Kafka to send actions to")
-                self._producer = KafkaProducer(
+                self._producer = made(
+                    KafkaProducer,
                     bootstrap_servers=self._bootstrap.split(","),
                     acks="all",
                     linger_ms=0,

@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from serving.kafka_clients import made
 
 MAX_AGE: Final = 5.0
 """Seconds; however many look, Kafka is asked no more often."""
@@ -60,8 +61,9 @@ class Rejects:
             raise ServiceUnavailable("Kafka does not answer now") from error
 
 
-def _consumer(bootstrap: str) -> KafkaConsumer:
-    return KafkaConsumer(
+def _consumer(bootstrap: str) -> Any:
+    return made(
+        KafkaConsumer,
         bootstrap_servers=bootstrap.split(","),
         enable_auto_commit=False,
         bootstrap_timeout_ms=int(WAIT_SECONDS * 1000),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from alert_stack import UNLIMITED, AlertStack
+from pymongo import MongoClient
+from pymongo.database import Database
 
 from stack import mongo, ports
 
@@ -33,6 +38,21 @@ class LiveStack(AlertStack):
     def serve(self) -> None:
         """Starts the web server and waits until it answers."""
         self.start("serve").wait_ready(lambda: answers(f"{self.page}/readyz"), READY_SECONDS)
+
+    def guard(self, tokens: str) -> str:
+        """The address of a second web server, over the same stack, that knows `tokens`."""
+        port, as_it_is = ports.free_port(), self.environ
+        self.environ = self.environ | {"PEACEWATCH_WEB_PORT": str(port), "PEACEWATCH_API_TOKENS": tokens}
+        address = f"http://127.0.0.1:{port}"
+        self.start("serve", "guarded").wait_ready(lambda: answers(f"{address}/readyz"), READY_SECONDS)
+        self.environ = as_it_is
+        return address
+
+    @contextmanager
+    def documents(self) -> Iterator[Database[dict[str, Any]]]:
+        """The stack's MongoDB, for what no command of it writes."""
+        with MongoClient[dict[str, Any]](self.database.uri, tz_aware=True) as client:
+            yield client.get_default_database()
 
     def close(self) -> None:
         super().close()

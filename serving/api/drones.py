@@ -116,12 +116,14 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/drones/map", summary="Drones of a view of the map, as GeoJSON", responses=answers(Features))
     def drones_map(query: MapQuery) -> Document:
-        fleet = clusters.inside(services.drones.fleet(), box(query.bbox))
+        fleet = services.drones.fleet()
+        mask = clusters.inside(fleet, box(query.bbox))
         if query.country:
-            fleet = fleet.where(pc.equal(fleet.rows["country"], query.country))
+            mask &= pc.equal(fleet.rows["country"], query.country).to_numpy()
         if query.low is not None:
-            fleet = fleet.where(fleet.low == query.low)
-        return {"type": "FeatureCollection", "features": clusters.features(fleet, query.zoom), "as_of": fleet.as_of}
+            mask &= fleet.low == query.low
+        features = clusters.features(fleet, mask, query.zoom)
+        return {"type": "FeatureCollection", "features": features, "as_of": fleet.as_of}
 
     @api.get("/drones/<path:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
     def drone(path: DronePath) -> Document:
@@ -153,4 +155,4 @@ def _filtered(fleet: Fleet, query: DronesQuery) -> Fleet:
         fleet = fleet.where(fleet.low == query.low)
     if query.silent and fleet.as_of:
         fleet = fleet.where(fleet.times <= fleet.as_of.timestamp() * 1000 - query.silent * 60_000)
-    return clusters.inside(fleet, box(query.bbox)) if query.bbox else fleet
+    return fleet.where(clusters.inside(fleet, box(query.bbox))) if query.bbox else fleet

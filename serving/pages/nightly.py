@@ -35,7 +35,8 @@ def blueprint(services: Services) -> Blueprint:
         made = shelf.find(wanted) if wanted else None
         if made is None:
             raise NotFound("there is no report of this day")
-        response = make_response(render_template("report_day.html", made=made))
+        earlier, later = shelf.around(made.day)
+        response = make_response(render_template("report_day.html", made=made, earlier=earlier, later=later))
         response.headers["Content-Security-Policy"] = f"{headers.POLICY}; frame-src 'self'"
         return response
 

@@ -55,8 +55,9 @@ function rows(found, width, cells) {
 
 function days(found) {
   const known = found.days.filter((day) => day.received !== null || day.complete !== null).reverse();
-  $("days").tBodies[0].replaceChildren(...rows(known, 7, (day) => [[dayOf(day.date)], [number(day.received), "n"], [number(day.expected), "n"], [number(day.late), "n"], [number(day.copies), "n"], [number(day.rejected), "n"],
-    [day.complete === null ? "not worked out" : day.complete ? "yes" : `no${day.missing.length ? `: ${day.missing.join(", ")}` : ""}`]]));
+  $("days").tBodies[0].replaceChildren(...rows(known, 7, (day) => [[dayOf(day.date)],
+    [day.complete === null ? "not worked out" : day.complete ? "yes" : `no${day.missing.length ? `: ${day.missing.join(", ")}` : ""}`, day.complete === false ? "lacking" : ""],
+    [number(day.received), "n"], [number(day.expected), "n"], [number(day.late), "n"], [number(day.copies), "n"], [number(day.rejected), "n"]]));
 }
 
 async function refresh() {

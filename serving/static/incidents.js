@@ -127,7 +127,7 @@ export class Incidents {
     $("incidents-none").textContent = this.#rows.size ? "None that the filters let through." : "All is quiet: no incident is known.";
     const isAll = shown.length === rows.length && !this.#next;
     $("incidents-more").hidden = $("incidents-rest").hidden = isAll;
-    $("incidents-rest").textContent = isAll ? "" : `The ${worst ? "worst" : "latest"} ${whole.format(shown.length)} of ${whole.format(rows.length)}${this.#next ? ", and there are older ones" : ""}.`;
+    $("incidents-rest").textContent = isAll ? "" : `The ${worst ? "worst" : "latest"} ${whole.format(shown.length)} of ${whole.format(rows.length)}${this.#next ? " and older ones" : ""}`;
     this.changed(shown);
   }
 

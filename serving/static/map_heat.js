@@ -19,6 +19,7 @@ export function showHeat(map) {
     const isOn = state().heat === "1";
     button.setAttribute("aria-pressed", String(isOn));
     button.title = "";
+    map.getContainer().classList.toggle("heated", isOn);
     if (!isOn) return draw([]);
     const { from, to } = state();
     const found = await ask("places", { from: from?.slice(0, 10), to: to?.slice(0, 10) });
@@ -31,9 +32,10 @@ export function showHeat(map) {
     layer.clearLayers();
     const most = Math.max(...features.map(({ properties }) => properties.alerts), 1);
     const fillColor = colour("--alert");
+    const small = map.getSize().x < 600 ? 8 : 13;
     for (const { geometry: { coordinates: [west, north] }, properties: { alerts, reports } } of features) {
       const part = Math.sqrt(alerts / most); // by area, as people compare circles
-      const mark = L.circleMarker([north, west], { renderer, pane: "heat", radius: 4 + 20 * part, stroke: false, fillColor, fillOpacity: 0.12 + 0.3 * part, bubblingMouseEvents: false });
+      const mark = L.circleMarker([north, west], { renderer, pane: "heat", radius: 2.5 + small * part, stroke: false, fillColor, fillOpacity: 0.1 + 0.25 * part, bubblingMouseEvents: false });
       mark.bindTooltip(() => Object.assign(document.createElement("span"), { textContent: `${whole.format(alerts)} alerts in ${whole.format(reports)} reports` }), { direction: "top", opacity: 1 });
       layer.addLayer(mark);
     }

@@ -68,6 +68,9 @@ def test_acknowledging_changes_the_message_in_discord(live: LiveStack, page: Pag
     (told,) = [message for message in live.messages() if "Emden" in json.dumps(message)]
     assert "Mara Lind" in json.dumps(told)
     assert "patrol 7 is on its way" in json.dumps(told)
+    expect(incident(page, "Emden").locator(".told summary")).to_contain_text("1 posted, 1 edited")
+    incident(page, "Emden").locator(".told summary").click()
+    expect(incident(page, "Emden").locator(".told li").first).to_contain_text("edited · 1 alert")
     incident(page, "Emden").get_by_role("button", name="Resolve").click()
     expect(incident(page, "Emden").locator(".meta")).to_contain_text("resolved by Mara Lind")
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import reports
 from alert_stack import report
 from axe_playwright_python.sync_playwright import Axe
 from live_stack import LiveStack
 from playwright.sync_api import Page, expect
 
-PAGES = {"/": "#incidents > li", "/reports": "h1", "/health": "#landing .value", "/drones/d1": "h1"}
+from serving.report import facts, render
+from serving.report.store import Made, ReportStore
+
+PAGES = {
+    **{"/": "#incidents > li", "/health": "#landing .value", "/drones/d1": "h1"},
+    **{"/reports": ".nightly tbody th", f"/reports/{reports.DAY}": "iframe"},
+}
 SEVERE = ("serious", "critical")
 
 
@@ -20,6 +27,9 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
 @pytest.fixture(scope="module", autouse=True)
 def _something_to_see(live: LiveStack) -> None:
     live.send(report(910_000 + number, city=f"Axe {number}") for number in range(3))
+    made = reports.busy(countries=12)
+    forms = {"html": render.to_html(made).encode(), "json": facts.to_json(made), "pdf": b"", "png": b""}
+    ReportStore(str(live.home / "lake")).write(Made(reports.DAY, 0), forms)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -134,6 +134,9 @@ def test_few_drones_are_points_and_many_are_clusters_that_add_up(
     assert len(world) < 200
     assert sum(feature["properties"]["count"] for feature in world) == 5000
     assert sum(feature["properties"]["low"] for feature in world) == 1000
+    fine = client.get("/api/v1/drones/map?zoom=20").get_json()["features"]  # more cells than any screen has
+    assert len(world) < len(fine) < 4096
+    assert sum(feature["properties"]["count"] for feature in fine) == 5000
     near = client.get("/api/v1/drones/map?zoom=6&bbox=0,0,20,20").get_json()["features"]
     assert all(feature["properties"]["count"] == 1 for feature in near)
     assert {"drone_id", "battery"} <= near[0]["properties"].keys()

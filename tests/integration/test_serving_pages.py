@@ -98,6 +98,15 @@ def test_a_nightly_report_in_each_form(client: FlaskClient, tmp_path: Path) -> N
     assert "frame-src 'self'" in page.headers["Content-Security-Policy"]
 
 
+def test_a_report_leads_to_those_beside_it(client: FlaskClient, tmp_path: Path) -> None:
+    newest, middle, oldest = [put_report(tmp_path, ago) for ago in (0, 2, 5)]
+    beside = {
+        day: re.findall(r'href="/reports/([^"]+)"', client.get(f"/reports/{day}").get_data(as_text=True))
+        for day in (newest, middle, oldest)
+    }
+    assert beside == {newest: [middle], middle: [oldest, newest], oldest: [middle]}
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -45,7 +46,9 @@ def test_the_newest_rejects_and_how_many_came(kafka: str, topic: Callable[..., s
 @pytest.mark.parametrize("bootstrap", [None, f"127.0.0.1:{ports.free_port()}"])
 def test_without_kafka_rejects_are_503(bootstrap: str | None) -> None:
     app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=bootstrap))
+    before = threading.active_count()
     answer = app.test_client().get("/api/v1/rejects")
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert int(answer.headers["Retry-After"]) > 0
+    assert threading.active_count() <= before, "somebody asks every five seconds"
     app.extensions["peacewatch"].close()
