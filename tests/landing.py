@@ -117,7 +117,9 @@ def landed(lake: Path, columns: str = "*", rest: str = "") -> list[tuple[Any, ..
     files = DeltaTable(lake / "reports").file_uris()
     if not files:
         return []
-    return duckdb.sql(f"select {columns} from read_parquet({files!r}, hive_partitioning = true) {rest}").fetchall()
+    query = f"select {columns} from read_parquet({files!r}, hive_partitioning = true) {rest}"
+    with duckdb.connect() as database:  # its own: the common one serves a single thread
+        return database.sql(query).fetchall()
 
 
 def unlanded(bootstrap: str, topic: str, lake: Path) -> int:
