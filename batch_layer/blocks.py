@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bson import Binary
 
-BLOCKS: Final = 64
-"""A day of 540,000 drones is 64 documents of 8,400 drones, some 400 KB each; one drone's days are one block a day."""
+from fleet.drone_blocks import BLOCKS, block_of
+
+__all__ = ["BLOCKS", "block_of", "documents", "pack", "unpack"]
 
 _LAST: Final = ["drone_id", "last_at", "last_battery", "country"]
 """What counting reads; it lies in a field of its own, so that counting 30 days reads no more."""
@@ -31,14 +32,6 @@ def documents(day: date, version: int, drones: pa.Table) -> Iterator[dict[str, A
             "last": pack(part.select(_LAST)),
             "rest": pack(part.select([name for name in part.schema.names if name not in _LAST])),
         }
-
-
-def block_of(drone_id: str) -> int:
-    """The block that a drone lies in: FNV-1a of its id, the same in every process and language."""
-    value = 0x811C9DC5
-    for byte in drone_id.encode():
-        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
-    return value % BLOCKS
 
 
 def pack(cells: pa.Table) -> Binary:

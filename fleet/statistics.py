@@ -6,7 +6,7 @@ Ties are ordered by name. A range without reports has zeros, and null where ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -96,6 +96,38 @@ def alerts_by_peace_score(cells: pa.Table) -> Answer:
     return {"scores": [{"peace_score": score, "reports": reports, "alerts": alerts} for score, reports, alerts in rows]}
 
 
+def alerts_by_kind(days: Mapping[str, pa.Table], dates: Sequence[date], country: str | None = None) -> Answer:
+    """Alerts, those unverified and incidents that began, by kind, by severity and by day.
+
+    `days` are cells of `fleet.landed_alert.ALERTS` by date; `dates` are all days of the range.
+    """
+    measures = ("alerts", "unverified", "incidents")
+    known = {day: cells if country is None else _of(cells, country) for day, cells in days.items()}
+    whole = pa.concat_tables(known.values()) if known else None
+
+    def by(key: str) -> list[Answer]:
+        rows = sorted(_sums(whole, key, *measures), key=lambda row: (-row[1], row[0])) if whole else []
+        return [dict(zip((key, *measures), row, strict=True)) for row in rows]
+
+    by_day = {day: totals(cells, *measures) for day, cells in known.items()}
+    rows = [(name, *by_day.get(name, [0] * len(measures))) for name in (each.isoformat() for each in dates)]
+    return {
+        "kinds": by("kind"),
+        "severities": by("severity"),
+        "days": [dict(zip(("date", *measures), row, strict=True)) for row in rows],
+    }
+
+
+def by_place(cells: pa.Table) -> list[Answer]:
+    """The figures of each row of cells by country and city, most alerts first."""
+    names = ("reports", "alerts", "battery_sum", "low_battery", "citizens", "peace_score_sum")
+    rows = [
+        {"country": row["country"], "city": row["city"], **_interval([row[name] for name in names])}
+        for row in cells.to_pylist()
+    ]
+    return sorted(rows, key=lambda row: (-row["alerts"], row["country"], row["city"]))
+
+
 def series(cells: pa.Table, starts: Sequence[int], local: LocalHour = utc) -> list[Answer]:
     """One row an interval: its figures. `starts` are the local hours where intervals start, ascending.
 
@@ -139,6 +171,10 @@ def dates_between(first: date, last: date) -> list[date]:
 def totals(cells: pa.Table, *measures: str) -> list[int]:
     """The sums of `measures` over all cells."""
     return [pc.sum(cells[name]).as_py() or 0 for name in measures]
+
+
+def _of(cells: pa.Table, country: str) -> pa.Table:
+    return cells.filter(pc.equal(cells["country"], country))
 
 
 def _sums(cells: pa.Table, key: str, *measures: str) -> Iterable[tuple[Any, ...]]:

@@ -13,8 +13,11 @@ from flask_openapi3.openapi import OpenAPI
 from serving import caching, headers, limits, pages, problems
 from serving.api import (
     actions,
+    alert_kinds,
     alerts,
+    cities,
     days,
+    drone_days,
     drones,
     health,
     incidents,
@@ -72,7 +75,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     headers.register(app)
     limits.compress(app)
     caching.register(app)
-    views = (statistics, alerts, incidents, drones, reports, days, places, nightly)
+    views = (statistics, alert_kinds, cities, alerts, incidents, drone_days, drones, reports, days, places, nightly)
     for resource in (*views, actions, silences, stream, status, rejects, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)

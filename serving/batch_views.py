@@ -19,10 +19,13 @@ def of_days(first: date, last: date) -> dict[str, Any]:
     return {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
 
 
-def version(database: Documents, view: str, session: ClientSession) -> int | None:
-    """The version that `view` is true at, of a run that found nothing new or of the newest document; None: no run."""
+def version(database: Documents, view: str, session: ClientSession, kind: str = "drones") -> int | None:
+    """The version that `view` is true at, of a run of `kind` that found nothing new or of the newest document.
+
+    None: there was no run yet.
+    """
     newest = [("version", -1)]
-    run = database.runs.find_one({"kind": "drones", "state": "complete"}, sort=newest, session=session)
+    run = database.runs.find_one({"kind": kind, "state": "complete"}, sort=newest, session=session)
     document = database[view].find_one({}, {"version": True}, sort=newest, session=session)
     return max((found["version"] for found in (run, document) if found), default=None)
 

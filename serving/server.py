@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Final
 
 from flask_openapi3.openapi import OpenAPI
@@ -9,6 +10,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from serving.app import create_app
 from serving.config import Config
+from serving.services import connect
 
 THREADS: Final = 256
 """An open event stream holds a thread; 200 of them and requests beside."""
@@ -40,7 +42,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> OpenAPI:
-        return create_app(self._config)
+        services = connect(self._config)
+        threading.Thread(target=services.warm, name="warm", daemon=True).start()
+        return create_app(self._config, services)
 
 
 def serve(config: Config, host: str, port: int) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from serving.completeness import Completeness
 from serving.config import MONGO_TIMEOUT_MS, Config
@@ -15,6 +17,11 @@ from serving.merge import Merge
 from serving.operators import Desk
 from serving.rejects import Rejects
 from serving.stream import Hub
+
+WARM_DAYS: Final = 31
+"""The newest days, which a server reads when it starts."""
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,18 @@ class Services:
     hub: Hub
     desk: Desk
     rejects: Rejects
+
+    def warm(self) -> None:
+        """Reads what the first visitors ask for, a day at a time, so that who comes meanwhile waits for no more."""
+        try:
+            known = self.merge.served()
+            if known.first_hour is not None and known.last_hour is not None:
+                end = (known.last_hour // 24 + 1) * 24
+                for start in range(end - 24, max(known.first_hour - 24, end - WARM_DAYS * 24 - 24), -24):
+                    self.merge.served(range(start, start + 24))
+            self.drones.fleet()
+        except PyMongoError as error:
+            _log.info("nothing is read in advance", reason=error)
 
     def close(self) -> None:
         self.hub.close()

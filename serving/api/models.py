@@ -41,8 +41,8 @@ class Query(BaseModel):
         return schema
 
 
-class RangeQuery(Query):
-    """Which reports to count."""
+class SpanQuery(Query):
+    """Reports of which time to count."""
 
     start: str | None = Field(
         None,
@@ -58,6 +58,11 @@ class RangeQuery(Query):
         description="last day, or hour; it is in the range",
         json_schema_extra={"example": "2026-11-24"},
     )
+
+
+class RangeQuery(SpanQuery):
+    """Which reports to count."""
+
     country: Text | None = Field(
         None, description="only reports from this country", json_schema_extra={"example": "France"}
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from flask import Response
@@ -12,14 +11,13 @@ from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
 from fleet import statistics
-from fleet.errors import BadInput
 from serving import batch_views, intervals
 from serving.api import PREFIX, answers
+from serving.api.figures import envelope, look_up, whole_days
 from serving.api.models import Figures, RangeQuery, ZonedQuery
 from serving.days import Keep
 from serving.intervals import Group
-from serving.ranges import Range, parse, zone_of
-from serving.served import Served
+from serving.ranges import Range
 from serving.services import Services
 from serving.session import at_one_instant
 from serving.tables import TABLE, Format, table
@@ -146,11 +144,11 @@ def blueprint(services: Services) -> APIBlueprint:
     api = APIBlueprint("statistics", __name__, url_prefix=f"{PREFIX}/statistics", abp_tags=[Tag(name="statistics")])
 
     def look(query: RangeQuery, keep: Keep) -> tuple[Any, Range, Answer]:
-        served, wanted = _figures(services, query)
+        served, wanted = look_up(services, query)
         return (
             served.cells(wanted.first, wanted.end, keep, query.country),
             wanted,
-            _envelope(services, served, wanted, query),
+            envelope(services, served, wanted, query),
         )
 
     @api.get("/alerts-by-part-of-day", summary="Alerts by part of the day", responses=answers(PartsOfDay))
@@ -196,41 +194,16 @@ def blueprint(services: Services) -> APIBlueprint:
     return api
 
 
-def _figures(services: Services, query: RangeQuery) -> tuple[Served, Range]:
-    """The figures with the hours of the range held."""
-    zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
-    served = services.merge.served()
-    known = None if served.first_hour is None or served.last_hour is None else (served.first_hour, served.last_hour)
-    wanted = parse(query.start, query.end, zone, known)
-    return services.merge.served(wanted.hours), wanted
-
-
-def _envelope(services: Services, served: Served, wanted: Range, query: RangeQuery) -> Answer:
-    first, last = wanted.names
-    incomplete = services.completeness.incomplete(wanted.utc_dates)
-    return {
-        "version": served.version,
-        "as_of": served.as_of,
-        "from": first,
-        "to": last,
-        "tz": str(wanted.zone),
-        "country": query.country,
-        "complete": not incomplete,
-        "incomplete_days": incomplete,
-    }
-
-
 def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int, int, int | None]:
     """(low, total, batch version) of `drones_by_day`, which is kept by whole UTC days."""
-    if not wanted.whole_days:
-        raise BadInput("from", "drones are counted by whole days; give dates, not hours")
-    if not wanted.dates:
+    days = whole_days(wanted)
+    if not days:
         return 0, 0, None
-    first, last = wanted.dates[0], wanted.dates[-1]
+    first, last = days[0], days[-1]
 
     def read(session: ClientSession) -> tuple[int, int, int | None]:
-        days = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
+        documents = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
         version = batch_views.version(services.database, "drones_by_day", session)
-        return *statistics.drones_of_range(days, first, last, country), version
+        return *statistics.drones_of_range(documents, first, last, country), version
 
     return at_one_instant(services.database, read)

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { bars, columns } from "./charts.js";
-import { $, dayOf, el, fine, momentOf, number, share, whole } from "./dom.js";
+import { $, capital, dayOf, el, fine, momentOf, number, share, whole, words } from "./dom.js";
 import { line } from "./charts_line.js";
 import { state } from "./state.js";
 
@@ -19,17 +19,18 @@ export async function figures() {
   const range = { from, to, country };
   const zoned = { ...range, tz };
   const days = (text) => text?.slice(0, 10);
-  const [parts, countries, means, week, low, scores] = await Promise.all([
+  const [parts, countries, means, week, low, scores, kinds] = await Promise.all([
     ask("statistics/alerts-by-part-of-day", zoned),
     ask("statistics/alerts-by-country", { from, to, tz, limit: MOST_COUNTRIES }),
     ask("statistics/averages", zoned),
     ask("statistics/alerts-by-weekday", zoned),
     ask("statistics/low-battery", { from: days(from), to: days(to), country }),
     ask("statistics/alerts-by-peace-score", zoned),
+    ask("statistics/alerts-by-kind", { from: days(from), to: days(to), country }),
   ]);
   const series = await ask("statistics/series", { ...zoned, group: groupOf(means) });
   if (load !== loads) return;
-  last = { parts, countries: countries.countries, means, week, low, scores, series };
+  last = { parts, countries: countries.countries, means, week, low, scores, kinds, series };
   draw();
   return means.to;
 }
@@ -45,6 +46,7 @@ export function draw() {
   weekdays(last.week);
   peace(last.scores);
   battery(last.low);
+  byKind(last.kinds);
   above(last.countries);
 }
 
@@ -111,6 +113,12 @@ function battery(found) {
   const rows = [["Drones", found.drones], ["Reports", found.reports]].map(([name, part]) => ({ name: `${name}: ${whole.format(part.low)} of ${whole.format(part.total)}`, value: part.share ?? 0, shown: share(part.share), kind: "moderate" }));
   bars($("low"), rows, { says: "Share with low battery", most: 1 });
   $("low-note").textContent = `below ${found.threshold} %; drones by their last report${found.batch_version === null ? "" : `, at version ${found.batch_version}`}`;
+}
+
+function byKind(found) {
+  const rows = found.kinds.map((row) => ({ name: capital(words(row.kind)), value: row.alerts, kind: "alarm", shown: `${whole.format(row.alerts)} in ${whole.format(row.incidents)}`, title: `${words(row.kind)}: ${whole.format(row.alerts)} alerts, ${whole.format(row.incidents)} incidents began` }));
+  bars($("kinds"), rows, { says: "Alerts by kind, and the incidents that began with them", empty: "The batch layer has counted no alerts in this range." });
+  $("kinds-note").textContent = `alerts in incidents${found.batch_version === null ? "" : `, at version ${found.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from fleet.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
+from serving.services import WARM_DAYS, connect
 from stack import mongo, ports
 
 Documents = Database[dict[str, Any]]
@@ -32,6 +33,7 @@ STATISTICS = (
     "alerts-by-weekday",
     "low-battery",
     "alerts-by-peace-score",
+    "alerts-by-kind",
 )
 
 
@@ -232,6 +234,41 @@ def test_an_answer_that_was_ready_is_of_the_newest_version(
         answers += [often.get(address), client.get(address)]
         assert len({answer.get_data() for answer in answers}) == 1
     app.extensions["peacewatch"].close()
+
+
+def test_alerts_by_kind_are_of_the_batch_view(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, (HOUR - 48, "France", 3, 8, 2), (HOUR, "France", 3, 8, 2))
+    names = ("kind", "severity", "country", "alerts", "unverified", "incidents")
+    days = {
+        "2026-11-22": [("unrest", "high", "Fiji", 9, 1, 2), ("silent", "moderate", "France", 1, 0, 1)],
+        "2026-11-24": [("unrest", "critical", "France", 4, 0, 1), ("unrest", "high", "France", 7, 2, 0)],
+        "2026-11-25": [("unrest", "high", "France", 100, 0, 1)],
+    }
+    for day, rows in days.items():
+        cells = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
+        mongo_database.alert_days.insert_one({"_id": day, "version": 3, "cells": cells})
+    mongo_database.runs.insert_one({"kind": "alerts", "state": "complete", "version": 5})
+    found = client.get("/api/v1/statistics/alerts-by-kind?from=2026-11-22&to=2026-11-24").get_json()
+    assert [tuple(row.values()) for row in found["kinds"]] == [("unrest", 20, 3, 3), ("silent", 1, 0, 1)]
+    severities = [("high", 16, 3, 2), ("critical", 4, 0, 1), ("moderate", 1, 0, 1)]
+    assert [tuple(row.values()) for row in found["severities"]] == severities
+    by_day = [("2026-11-22", 10, 1, 3), ("2026-11-23", 0, 0, 0), ("2026-11-24", 11, 2, 1)]
+    assert [tuple(row.values()) for row in found["days"]] == by_day
+    assert found["batch_version"] == 5
+    france = client.get("/api/v1/statistics/alerts-by-kind?country=France").get_json()["kinds"]
+    assert [tuple(row.values()) for row in france] == [("unrest", 11, 2, 1), ("silent", 1, 0, 1)]
+    refused = client.get("/api/v1/statistics/alerts-by-kind?from=2026-11-24T08")
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (422, "from")
+
+
+def test_a_server_reads_the_newest_month_before_it_is_asked(mongo_uri: str, mongo_database: Documents) -> None:
+    days = range(40)
+    put_live(mongo_database, 0, *((HOUR - 24 * day, "France", 3, 8, 2) for day in days))
+    services = connect(Config(mongo_uri=mongo_uri, max_age=0))
+    services.warm()
+    served = services.merge.served()
+    assert served.missing(HOUR - 24 * day for day in days) == [HOUR - 24 * day for day in days if day >= WARM_DAYS]
+    services.close()
 
 
 def test_a_series_adds_up_to_the_whole(client: FlaskClient, mongo_database: Documents) -> None:

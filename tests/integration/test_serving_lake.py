@@ -12,8 +12,6 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from batch_layer import day_views
-from serving.api import places
 from serving.app import create_app
 from serving.config import Config
 
@@ -110,7 +108,3 @@ def test_places_add_up_the_days_of_the_batch_view(client: FlaskClient, mongo_dat
     assert place["geometry"]["coordinates"] == [4.75, 45.25]
     assert (found["batch_version"], found["cells"], found["incomplete_days"]) == (6, 1, ["2026-11-23", "2026-11-24"])
     assert client.get("/api/v1/places?from=2020-01-01&to=2020-01-02").get_json()["features"] == []
-
-
-def test_a_cell_is_as_large_here_as_where_it_is_made() -> None:
-    assert places.CELL_DEGREES == day_views.CELL_DEGREES

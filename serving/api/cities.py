@@ -1,0 +1,125 @@
+"""Figures by city, and how late reports came: the batch views `city_days` and `delay_days`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+from pymongo.client_session import ClientSession
+
+from fleet import statistics
+from fleet.cube import HOURS, Cube, Measure
+from serving import batch_views
+from serving.api import PREFIX, answers
+from serving.api.figures import Answer, envelope, look_up, whole_days
+from serving.api.models import Figures, RangeQuery, SpanQuery, Text
+from serving.services import Services
+from serving.session import at_one_instant
+from serving.tables import TABLE, Format, table
+
+CITIES: Final = Cube("city_days", (("country", pa.string()), ("city", pa.string())), HOURS.measures)
+DELAYS: Final = Cube(
+    "delay_days",
+    (("delay_bucket", pa.int32()),),
+    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
+)
+BELOW: Final = (1, 5, 15, 60, 300, 900, 3600, 86_400, None)
+"""Seconds that a delay of each bucket lies below (docs/batch.md); None: longer."""
+
+VERSION: Final = "version of the lake that this is true at; null: no batch run yet"
+
+
+class CityRow(BaseModel):
+    """`country` and `city` are text of anybody."""
+
+    country: str
+    city: str
+    reports: int
+    alerts: int
+    low_battery: int
+    battery: float | None = Field(description="mean, percent")
+    peace_score: float | None = Field(description="mean over the citizens seen")
+
+
+class Cities(Figures):
+    """Cities, most alerts first."""
+
+    model_config = TABLE
+
+    cities: list[CityRow]
+    batch_version: int | None = Field(description=VERSION)
+
+
+class DelayRow(BaseModel):
+    below: int | None = Field(description="seconds, by the drone's clock and the broker's; null: longer")
+    reports: int
+    alerts: int
+
+
+class Delays(Figures):
+    """How late reports came, by the drones' clocks."""
+
+    model_config = TABLE
+
+    delays: list[DelayRow] = Field(min_length=len(BELOW), max_length=len(BELOW))
+    batch_version: int | None = Field(description=VERSION)
+
+
+class CitiesQuery(RangeQuery):
+    city: Text | None = Field(None, description="only this city")
+    limit: int = Field(50, ge=1, le=500, description="so many cities at most")
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
+class DelaysQuery(SpanQuery):
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/statistics/cities` and `/delays`."""
+    api = APIBlueprint("cities", __name__, url_prefix=f"{PREFIX}/statistics", abp_tags=[Tag(name="statistics")])
+
+    def look(query: SpanQuery, cube: Cube) -> tuple[pa.Table, Answer]:
+        served, wanted = look_up(services, query)
+        cells, version = _read(services, cube, whole_days(wanted))
+        return cells, envelope(services, served, wanted, query) | {"batch_version": version}
+
+    @api.get("/cities", summary="Figures by city", responses=answers(Cities))
+    def cities(query: CitiesQuery) -> Response:
+        cells, answer = look(query, CITIES)
+        for name in ("country", "city"):
+            if (only := getattr(query, name)) is not None:
+                cells = cells.filter(pc.equal(cells[name], only))
+        rows = statistics.by_place(cells)[: query.limit]
+        return table({**answer, "cities": rows}, rows, query.format)
+
+    @api.get("/delays", summary="How late reports came", responses=answers(Delays))
+    def delays(query: DelaysQuery) -> Response:
+        cells, answer = look(query, DELAYS)
+        known = {row["delay_bucket"]: row for row in cells.to_pylist()}
+        none = {"reports": 0, "alerts": 0}
+        rows = [{"below": below, **none, **_without_key(known.get(at, {}))} for at, below in enumerate(BELOW)]
+        return table({**answer, "delays": rows}, rows, query.format)
+
+    return api
+
+
+def _without_key(row: Answer) -> Answer:
+    return {name: value for name, value in row.items() if name != "delay_bucket"}
+
+
+def _read(services: Services, cube: Cube, days: list[date]) -> tuple[pa.Table, int | None]:
+    """The cells of all `days` together, and the version that they are true at."""
+
+    def read(session: ClientSession) -> tuple[pa.Table, int | None]:
+        found = services.database[cube.name].find(batch_views.of_days(days[0], days[-1]), session=session)
+        cells = cube.merge(cube.from_document(document["cells"]) for document in found)
+        return cells, batch_views.version(services.database, cube.name, session)
+
+    return at_one_instant(services.database, read) if days else (cube.empty(), None)

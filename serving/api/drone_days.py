@@ -1,0 +1,91 @@
+"""A drone's days, one row each: the batch view `drone_days`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import pyarrow.compute as pc
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from fleet import last_seen
+from fleet.drone_blocks import block_of
+from fleet.errors import BadInput
+from serving.api import PREFIX, answers
+from serving.api.drones import DronePath
+from serving.api.models import DaysQuery, days_of
+from serving.services import Services
+from serving.tables import TABLE, Format, table
+
+MOST_DAYS: Final = 31
+"""A day of a large fleet is a block of some 400 KB."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+COUNTED: Final = ("reports", "minutes", "expected", "gaps", "alerts")
+
+
+class DroneDay(BaseModel):
+    """What a drone did on a UTC day. `country` and `city` are text of anybody."""
+
+    date: str
+    reports: int
+    minutes: int = Field(description="different minutes with a report")
+    expected: int = Field(description="minutes from its first report to its last: one report each is due")
+    gaps: int = Field(description="silences in between")
+    alerts: int
+    lowest_battery: float = Field(description="percent")
+    last_battery: float
+    first_at: datetime
+    last_at: datetime
+    country: str
+    city: str
+    version: int = Field(description="version of the lake that the day was computed at")
+
+
+class DroneDays(BaseModel):
+    """Days on which the drone reported."""
+
+    model_config = TABLE
+
+    days: list[DroneDay]
+
+
+class DroneDaysQuery(DaysQuery):
+    format: Format | None = Field(None, description="`csv` for a spreadsheet")
+
+
+def blueprint(services: Services) -> APIBlueprint:
+    """`/api/v1/drones/…/days`."""
+    api = APIBlueprint("drone_days", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")])
+
+    @api.get("/drones/<path:drone_id>/days", summary="A drone's days", responses=answers(DroneDays))
+    def drone_days(path: DronePath, query: DroneDaysQuery) -> Response:
+        days = days_of(query, datetime.now(UTC).date())
+        if len(days) > MOST_DAYS:
+            raise BadInput("from", f"the range is longer than {MOST_DAYS} days")
+        found = [row for day in days if (row := _day(services, day, path.drone_id))]
+        return table({"days": found}, found, query.format)
+
+    return api
+
+
+def _day(services: Services, day: date, drone_id: str) -> dict[str, Any] | None:
+    document = services.database.drone_days.find_one({"_id": f"{day.isoformat()}/{block_of(drone_id):02}"})
+    if document is None:
+        return None
+    last = last_seen.unpack(document["last"])
+    at = pc.index(last["drone_id"], drone_id).as_py()
+    if at < 0:
+        return None
+    row = last.slice(at, 1).to_pylist()[0] | last_seen.unpack(document["rest"]).slice(at, 1).to_pylist()[0]
+    return {
+        "date": day.isoformat(),
+        **{name: row[name] for name in COUNTED},
+        **{name: row[name] / 1000 for name in ("lowest_battery", "last_battery")},
+        **{name: _EPOCH + timedelta(milliseconds=row[name]) for name in ("first_at", "last_at")},
+        **{name: row[name] for name in ("country", "city")},
+        "version": document["version"],
+    }

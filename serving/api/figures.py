@@ -1,0 +1,45 @@
+"""What every statistic needs: the figures of the range that a request names, and what an answer says of itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, date
+from typing import Any
+
+from fleet.errors import BadInput
+from serving.api.models import SpanQuery, ZonedQuery
+from serving.ranges import Range, parse, zone_of
+from serving.served import Served
+from serving.services import Services
+
+Answer = dict[str, Any]
+
+
+def look_up(services: Services, query: SpanQuery) -> tuple[Served, Range]:
+    """The figures with the hours of the range held."""
+    zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
+    served = services.merge.served()
+    known = None if served.first_hour is None or served.last_hour is None else (served.first_hour, served.last_hour)
+    wanted = parse(query.start, query.end, zone, known)
+    return services.merge.served(wanted.hours), wanted
+
+
+def envelope(services: Services, served: Served, wanted: Range, query: SpanQuery) -> Answer:
+    first, last = wanted.names
+    incomplete = services.completeness.incomplete(wanted.utc_dates)
+    return {
+        "version": served.version,
+        "as_of": served.as_of,
+        "from": first,
+        "to": last,
+        "tz": str(wanted.zone),
+        "country": getattr(query, "country", None),
+        "complete": not incomplete,
+        "incomplete_days": incomplete,
+    }
+
+
+def whole_days(wanted: Range) -> list[date]:
+    """The days of a range of a batch view. Raises BadInput for hours."""
+    if not wanted.whole_days:
+        raise BadInput("from", "this is counted by whole days; give dates, not hours")
+    return wanted.dates
