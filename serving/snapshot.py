@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +28,14 @@ Stored = tuple[int, pa.Table]
 """The version of an hour document, and its cells."""
 
 READ_AT_ONCE: Final = 24
-"""Hour documents of 200 countries are some 300 KB each."""
+"""Documents of 200 countries are some 300 KB each, and three times that in Python."""
+
+
+class Commit(NamedTuple):
+    """A version of the lake that a live document tells of."""
+
+    version: int
+    as_of: datetime
 
 
 def ensure_indexes(database: Database[Document]) -> None:
@@ -53,13 +60,13 @@ class Snapshot:
 
     def after(self, held: Served) -> Served:
         """`held` brought to this snapshot: the same hours at the newest T. Starts anew where T cannot be continued."""
-        documents = self._live_after(held.version)
-        reached = documents[-1]["_id"] if documents else held.version
+        commits = self._live_after(held.version)
+        reached = commits[-1].version if commits else held.version
         if reached < self._base or self._base < held.base or not self._has(held):
             return self._afresh()
         if self._base > held.base:
             held = self._at_new_base(held)
-        return self._grown(held, documents)
+        return self._grown(held, commits)
 
     def with_hours(self, served: Served, missing: Sequence[int]) -> Served:
         """`served` with the event hours `missing` held, too. It must be of this snapshot."""
@@ -110,19 +117,18 @@ class Snapshot:
         held = replace(held, base=self._base, touched=touched, **self._bounds())
         return held.without(document["event_hour"] for document in computed)
 
-    def _grown(self, served: Served, documents: Sequence[Document]) -> Served:
-        """`served` and the live `documents` right after it."""
-        if not documents:
+    def _grown(self, served: Served, commits: Sequence[Commit]) -> Served:
+        """`served` and the `commits` right after it."""
+        if not commits:
             return served
         new: dict[int, list[pa.Table]] = defaultdict(list)
         touched: dict[int, tuple[int, ...]] = dict(served.touched)
-        for document in documents:
-            for hour, cells in self._split(document).items():
+        for version, _ in commits:
+            for hour, cells in self._parts[version].items():
                 new[hour].append(cells)
-                if document["_id"] > self._base:  # what the base holds may be deleted before somebody loads the hour
-                    touched[hour] = (*touched.get(hour, ()), document["_id"])
-        last = documents[-1]
-        served = replace(served, version=last["_id"], as_of=last["committed_at"], touched=touched)
+                if version > self._base:  # what the base holds may be deleted before somebody loads the hour
+                    touched[hour] = (*touched.get(hour, ()), version)
+        served = replace(served, **commits[-1]._asdict(), touched=touched)
         hours = [hour for hour in (served.first_hour, served.last_hour, *new) if hour is not None]
         if hours:
             served = replace(served, first_hour=min(hours), last_hour=max(hours))
@@ -130,19 +136,23 @@ class Snapshot:
             {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
         )
 
-    def _live_after(self, version: int) -> list[Document]:
-        """The unbroken run of live documents right after `version`."""
-        documents: list[Document] = []
-        for document in self._database.live.find({"_id": {"$gt": version}}, session=self._session).sort("_id"):
-            if document["_id"] != version + len(documents) + 1:
+    def _live_after(self, version: int) -> list[Commit]:
+        """The unbroken run of live documents right after `version`; their cells are in `_parts`."""
+        commits: list[Commit] = []
+        for document in self._live({"$gt": version}):
+            if document["_id"] != version + len(commits) + 1:
                 break
-            documents.append(document)
-        return documents
+            self._split(document)
+            commits.append(Commit(document["_id"], document["committed_at"]))
+        return commits
 
     def _load(self, versions: Iterable[int]) -> None:
         wanted = sorted(set(versions) - self._parts.keys())
-        for document in self._database.live.find({"_id": {"$in": wanted}}, session=self._session) if wanted else ():
+        for document in self._live({"$in": wanted}) if wanted else ():
             self._split(document)
+
+    def _live(self, versions: Mapping[str, Any]) -> Iterable[Document]:
+        return self._database.live.find({"_id": versions}, session=self._session, batch_size=READ_AT_ONCE).sort("_id")
 
     def _split(self, document: Document) -> Parts:
         """The cells of a live document by event hour."""

@@ -179,11 +179,13 @@ class Hub:
     def _tell(self, found: Event | None, place: str = "") -> None:
         """`place`: every change up to it has been told."""
         with self._changed:
+            is_first = not self._place
             self._place = place or self._place
             if found:
                 self._ring.append((self._next, found))
                 self._next += 1
-            self._changed.notify_all()
+            if found or is_first:  # 200 threads that wake for nothing, once a second, cost the requests
+                self._changed.notify_all()
 
     def _watch(self, after: str) -> Changes:
         return self._database.watch(
