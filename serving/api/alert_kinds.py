@@ -37,7 +37,7 @@ class SeverityRow(Counted):
     severity: str = Field(description="of an incident, that of its first alert")
 
 
-class DayRow(Counted):
+class AlertDay(Counted):
     date: str
 
 
@@ -48,7 +48,7 @@ class Kinds(Figures):
 
     kinds: list[KindRow]
     severities: list[SeverityRow]
-    days: list[DayRow] = Field(description="every day of the range")
+    days: list[AlertDay] = Field(description="every day of the range")
     batch_version: int | None = Field(description="version of the lake's table `alerts` that this is true at")
 
 
