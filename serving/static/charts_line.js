@@ -3,6 +3,8 @@
 import { axis, drawing, make, nothing, path, put, top, widthOf } from "./charts.js";
 import { whole } from "./dom.js";
 
+const TICK = 72; // pixels between names of days and hours
+
 /* points: [{name, y, title}], one interval each; `name` starts with a day. */
 export function line(place, points, { says, tall = 150, most, show = whole.format.bind(whole), kind = "alarm" }) {
   const known = points.filter((point) => point.y !== null);
@@ -26,7 +28,8 @@ export function line(place, points, { says, tall = 150, most, show = whole.forma
 }
 
 function ticks(svg, points, at, floor) {
-  const every = Math.max(1, Math.ceil(points.length / 7));
+  const wide = at({ x: points.length - 1, y: 0 })[0] - at({ x: 0, y: 0 })[0];
+  const every = Math.max(1, Math.ceil(points.length / Math.min(Math.max(Math.floor(wide / TICK), 2), 7)));
   points.forEach((point, x) => {
     if (x % every) return;
     const anchor = x === 0 ? "start" : "middle";

@@ -3,7 +3,7 @@
 import { row as alertRow } from "./alerts.js";
 import { ask } from "./api.js";
 import { line } from "./charts_line.js";
-import { $, el, fine, number, placeOf, retell, since, throttled, timeOf, whole } from "./dom.js";
+import { $, dayOf, el, fine, number, placeOf, retell, since, throttled, timeOf, whole } from "./dom.js";
 import { makeMap } from "./map.js";
 import { showTrack } from "./map_track.js";
 import { keep, state } from "./state.js";
@@ -60,6 +60,17 @@ function table(most) {
   $("reports-more").hidden = rows.length <= shown.length;
 }
 
+/* The week up to the chosen day, by the batch layer; what it has not counted is not there. */
+async function days() {
+  const until = Date.parse(`${day.value}T00:00:00Z`);
+  const from = new Date(until - 6 * DAY_MS).toISOString().slice(0, 10);
+  const found = (await ask(`${path}/days`, { from, to: day.value }).catch(() => ({ days: [] }))).days;
+  $("its-days").hidden = !found.length;
+  $("days").tBodies[0].replaceChildren(...found.reverse().map((one) => el("tr", {},
+    el("td", { class: "nowrap" }, el("a", { href: `?date=${one.date}` }, dayOf(one.date))), el("td", { class: "n" }, whole.format(one.reports)), el("td", { class: "n" }, whole.format(one.expected - one.minutes)),
+    el("td", { class: "n" }, whole.format(one.gaps)), el("td", { class: "n" }, whole.format(one.alerts)), el("td", { class: "n" }, `${fine.format(one.lowest_battery)} %`), el("td", {}, `${placeOf(one)}, ${timeOf(one.last_at)}`))));
+}
+
 async function alerts() {
   const body = $("alerts").tBodies[0];
   try {
@@ -79,6 +90,7 @@ function changed() {
   if (!day.value) return;
   keep({ date: day.value });
   show();
+  days();
 }
 
 $("earlier").addEventListener("click", () => move(-1));
@@ -93,3 +105,4 @@ const known = last();
 alerts();
 day.value = /^\d{4}-\d\d-\d\d$/.test(state().date ?? "") ? state().date : await known;
 show();
+days();
