@@ -89,7 +89,7 @@ def blueprint(services: Services) -> APIBlueprint:
         rows = [{**row, "worst_score": row["worst_score"] or None} for row in found.rows]
         return table({"reports": rows, "version": found.version}, rows, query.format)
 
-    @api.get("/drones/<path:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track))
+    @api.get("/drones/<path:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track, 404))
     def track(path: TrackPath, query: TrackQuery) -> Document:
         found = lake.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
         return {"type": "FeatureCollection", "features": features(found.rows), "version": found.version}
