@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -9,6 +11,9 @@ from pydantic import BaseModel
 from serving.problems import MIME, Problem
 
 PREFIX: Final = "/api/v1"
+
+EXAMPLES: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
+"""An answer as it is sent, by the name of its model; long lists are cut."""
 
 _WHAT: Final = {
     400: "The request is malformed.",
@@ -28,4 +33,11 @@ def answers(model: type[BaseModel] | None, *statuses: int) -> dict[str | int, An
     errors: dict[str | int, Any] = {
         status: {"description": _WHAT[status], "content": content} for status in (*statuses, 422, 429, 503)
     }
-    return {**({200: model} if model else {}), **errors}
+    return {**({200: with_example(model)} if model else {}), **errors}
+
+
+def with_example(model: type[BaseModel]) -> type[BaseModel]:
+    """`model`, which the schema then shows with its example. flask-openapi3 looks for it in the configuration."""
+    config: dict[str, Any] = model.model_config  # type: ignore[assignment]
+    config["openapi_extra"] = {**config.get("openapi_extra", {}), "example": EXAMPLES[model.__name__]}
+    return model

@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotFound
 
 from fleet.actions import Target
 from serving.access import require
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, answers, with_example
 from serving.api.models import Query, Text
 from serving.audit import Says, act, row
 from serving.paging import CURSOR, MAX_PAGE, page
@@ -106,7 +106,7 @@ def blueprint(services: Services) -> APIBlueprint:
 def done_or_refused(*more: int) -> dict[str | int, Any]:
     """The documented answers of an action."""
     refused = answers(None, 401, 403, *more)
-    return {202: Done, **refused}
+    return {202: with_example(Done), **refused}
 
 
 def told(action: Document) -> tuple[Document, int]:

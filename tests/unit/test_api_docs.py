@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from serving.app import create_app
@@ -65,3 +66,20 @@ def test_every_operation_tells_its_errors(operations: dict[tuple[str, str], Any]
     for (method, path), operation in operations.items():
         assert {"422", "429", "503"} <= operation["responses"].keys(), f"{method} {path}"
         assert operation["summary"], f"{method} {path}"
+
+
+def test_every_answer_has_an_example_that_fits_it() -> None:
+    app = create_app(Config(mongo_uri="mongodb://127.0.0.1:1/nothing?connect=false"))
+    told = app.api_doc
+    app.extensions["peacewatch"].close()
+    shown = set()
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            for status in ("200", "202"):
+                content = operation["responses"].get(status, {}).get("content", {}).get("application/json")
+                if not content or path == "/healthz":  # a report has a form of its own
+                    continue
+                schema = {**content["schema"], "components": told["components"]}
+                jsonschema.Draft202012Validator(schema).validate(content["example"])
+                shown.add(f"{method} {path}")
+    assert len(shown) >= 30
