@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from datetime import date
 
 import pyarrow as pa
@@ -21,18 +20,25 @@ from fleet.cube import Cube, Measure
 from fleet.errors import ServiceUnavailable
 
 
-@dataclass(frozen=True)
 class SparkEngine:
-    """batch_layer.engine.Engine over a running session."""
+    """batch_layer.engine.Engine. Spark starts with the first question that needs it, for as much as that one reads."""
 
-    spark: SparkSession
+    def __init__(self, config: SparkConfig, running: ExitStack) -> None:
+        """What is started ends with `running`."""
+        self._config, self._running = config, running
+        self._spark: SparkSession | None = None
+
+    def spark(self, bytes_to_read: int) -> SparkSession:
+        if self._spark is None:
+            self._spark = self._running.enter_context(session.session(self._config, bytes_to_read))
+        return self._spark
 
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         files = snapshot.uris(hours)
         if not files:
             return cube.empty()
         with _errors(snapshot):
-            rows = session.read(self.spark, files, day_views.landed_columns(cube))
+            rows = session.read(self.spark(snapshot.size(hours)), files, day_views.landed_columns(cube))
             found = fold(cube, rows.selectExpr(*day_views.expressions(cube))).toArrow()
         return cube.merge([found.cast(cube.schema)])
 
@@ -42,7 +48,7 @@ class SparkEngine:
         if not files:
             return drone_days.SCHEMA.empty_table()
         with _errors(snapshot):
-            rows = session.read(self.spark, files, drone_days.COLUMNS)
+            rows = session.read(self.spark(snapshot.size(hours)), files, drone_days.COLUMNS)
             places = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
             where = {hashed: (country, city) for hashed, country, city in places.collect()}
             measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours.start)]
@@ -50,12 +56,13 @@ class SparkEngine:
         return drone_days.table(day, folded, where)
 
     def copies(self, snapshot: Snapshot, day: date) -> int:
-        files = snapshot.uris(hours_of_day(day))
+        hours = hours_of_day(day)
+        files = snapshot.uris(hours)
         if not files:
             return 0
         with _errors(snapshot):
             # By a 64-bit hash: of a day's 777 million reports one is taken for a copy by chance in two months.
-            rows = session.read(self.spark, files, ["drone_id", "report_id"])
+            rows = session.read(self.spark(snapshot.size(hours)), files, ["drone_id", "report_id"])
             ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
             many = ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1)").first()
         return int(many[0] or 0) if many else 0
@@ -63,9 +70,9 @@ class SparkEngine:
 
 @contextmanager
 def start(config: SparkConfig) -> Iterator[SparkEngine]:
-    """Spark, started."""
-    with session.session(config) as spark:
-        yield SparkEngine(spark)
+    """Spark, not started before it is needed, and stopped at the end."""
+    with ExitStack() as running:
+        yield SparkEngine(config, running)
 
 
 def fold(cube: Cube, rows: DataFrame) -> DataFrame:

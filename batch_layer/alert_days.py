@@ -11,11 +11,11 @@ from datetime import date
 from typing import Any
 
 from batch_layer import plan, publish, runs
-from batch_layer.alert_landing import TABLE
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job, Outcome
 from batch_layer.ranges import day_of
 from batch_layer.runs import Run
+from batch_layer.snapshot import ALERTS as TABLE
 from batch_layer.snapshot import NothingLanded, Snapshot, pin
 from fleet.errors import PeacewatchError
 from fleet.landed_alert import ALERTS, SCHEMA

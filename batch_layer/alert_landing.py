@@ -23,13 +23,13 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from batch_layer.snapshot import ALERTS as TABLE
 from batch_layer.snapshot import sentence
 from fleet import alert as wire
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from fleet.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
 
-TABLE: Final = "alerts"
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""
 WAIT_SECONDS: Final = 30

@@ -3,6 +3,10 @@
 Open hours (reports still arrive) have their small files joined as they are, often and cheaply: a commit's cost and a
 reader's start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and
 time: a drone's rows lie together, and compress better.
+
+Delta as deltalake has it does not see that two commits that change no data (`dataChange` false) remove the same files:
+both would stand, and every row would be there twice. So each such commit sets one `txn` entry, REARRANGED, and of two
+that began from the same version one is refused (`tests/integration/test_batch_compact.py`).
 """
 
 from __future__ import annotations
@@ -10,22 +14,22 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_layer.ranges import day_of
-from batch_layer.snapshot import File, Snapshot, of_table, open_table, sentence
+from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table, sentence
 from fleet.errors import ServiceUnavailable
-from fleet.landed import PARTITION_BY, SCHEMA
+from fleet.landed import SCHEMA
 
 TARGET: Final = 256 * 1024 * 1024
 OPEN_FILES: Final = 8
@@ -36,7 +40,8 @@ CLOSED_AFTER_HOURS: Final = 2
 SORTED: Final = "sorted-"
 """The names of files that are sorted by drone and time begin so."""
 
-_COLUMNS: Final = [name for name in SCHEMA.names if name not in PARTITION_BY]
+REARRANGED: Final = "peacewatch.rearranged"
+"""Whoever takes files out of the table sets this entry of it, and is alone in that."""
 
 
 @dataclass(frozen=True)
@@ -76,30 +81,45 @@ def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Gro
     return found
 
 
-def run(lake: str, planned: Sequence[Group], on_done: Callable[[Done], None] = lambda _done: None) -> list[Done]:
+def run(
+    lake: str,
+    planned: Sequence[Group],
+    on_done: Callable[[Done], None] = lambda _done: None,
+    table: str = TABLE,
+    schema: pa.Schema = SCHEMA,
+) -> list[Done]:
     """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
 
     Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done.
     """
-    table = open_table(lake)
+    opened = open_table(lake, table=table)
     done = []
     for group in planned:
-        done.append(_compact(table, of_table(table), group))
+        done.append(_compact(opened, of_table(opened, schema), group))
         on_done(done[-1])
     return done
+
+
+def alone(table: DeltaTable) -> CommitProperties:
+    """What a commit has that takes files out of the table: of two from one version Delta refuses the second."""
+    return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
 
 
 def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
     there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
     if not there.issuperset(file.path for file in group.files):
         return Done(group, reason="its files are gone: somebody else has compacted them")
-    rows = snapshot.rows([file.path for file in group.files], _COLUMNS)
+    partition_by = table.metadata().partition_columns
+    columns = [name for name in snapshot.schema.names if name not in partition_by]
+    rows = snapshot.rows([file.path for file in group.files], columns)
     if group.closed:
         rows = rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka_offset", "ascending")])
     try:
-        added = _write(table, group, rows)
-        table.create_write_transaction([added, *_removals(group)], "append", table.schema(), list(PARTITION_BY))
+        added = _write(table, group, rows, partition_by)
+        changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
+        table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
     except CommitFailedError as error:
+        table.update_incremental()
         return Done(group, reason=f"somebody else has changed it: {sentence(error)}")
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
@@ -107,10 +127,10 @@ def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
     return Done(group, added.size, table.version())
 
 
-def _write(table: DeltaTable, group: Group, rows: pa.Table) -> AddAction:
-    day, hour = day_of(group.event_hour).isoformat(), group.event_hour % 24
-    name = f"{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
-    path = f"date={day}/hour={hour}/{name}"
+def _write(table: DeltaTable, group: Group, rows: pa.Table, partition_by: Sequence[str]) -> AddAction:
+    values = partition(group.event_hour, partition_by)
+    folder = "/".join(f"{name}={value}" for name, value in values.items())
+    path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
     # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 6 if group.closed else 1}
     sink = pa.BufferOutputStream()
@@ -120,7 +140,6 @@ def _write(table: DeltaTable, group: Group, rows: pa.Table) -> AddAction:
     out = handler.open_output_stream(path, None)
     out.write(content.to_pybytes())
     out.close()
-    values = {"date": day, "hour": str(hour)}
     return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=_stats(rows))
 
 
@@ -136,11 +155,17 @@ def _stats(rows: pa.Table) -> str:
     )
 
 
-def _removals(group: Group) -> Iterator[RemoveAction]:
-    values: dict[str, str | None] = {"date": day_of(group.event_hour).isoformat(), "hour": str(group.event_hour % 24)}
+def removals(files: Iterable[File], partition_by: Sequence[str], *, data_change: bool) -> Iterator[RemoveAction]:
+    """What takes the files out of the table."""
     now = int(time.time() * 1000)
-    for file in group.files:
-        yield RemoveAction(file.path, False, now, file.size, values)
+    for file in files:
+        yield RemoveAction(file.path, data_change, now, file.size, dict(partition(file.event_hour, partition_by)))
+
+
+def partition(event_hour: int, partition_by: Sequence[str]) -> dict[str, str | None]:
+    """The partition's values, by date and hour or by date alone."""
+    values = {"date": day_of(event_hour).isoformat(), "hour": str(event_hour % 24)}
+    return {name: values[name] for name in partition_by}
 
 
 def _unfinished(file: File, target: int) -> bool:

@@ -37,9 +37,9 @@ def load(path: Path) -> Register:
     """Raises BadSettings when the file cannot be read, BadInput that says what is wrong with it."""
     try:
         options = pyarrow.csv.ConvertOptions(column_types=_TYPES, include_columns=COLUMNS, strings_can_be_null=True)
-        drones = pyarrow.csv.read_csv(path, convert_options=options)
+        drones = pyarrow.csv.read_csv(pa.BufferReader(path.read_bytes()), convert_options=options)
     except OSError as error:
-        raise BadSettings(f"PEACEWATCH_DRONE_REGISTER: {error.strerror or error}: {path}") from None
+        raise BadSettings(f"PEACEWATCH_DRONE_REGISTER: {error.strerror}: {path}") from None
     except (pa.ArrowInvalid, KeyError) as error:
         raise BadInput(str(path), " ".join(str(error).split())[:300]) from None
     nobody = pc.or_kleene(pc.is_null(drones["drone_id"]), pc.equal(drones["drone_id"], ""))

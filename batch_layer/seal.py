@@ -9,30 +9,29 @@
 5. Mark the days as sealed in the database, as every later run would where it is not done.
 
 Died after any step, the same command goes on; until 4 the days can be computed as ever. A compaction at work meanwhile
-either loses (Delta refuses it) or wins, and then 4 takes its files out instead.
+either loses (it and 4 set the same `txn` entry) or wins, and then 4 takes its files out instead.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import structlog
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import RemoveAction
 from pymongo.client_session import ClientSession
 
-from batch_layer import archive, completeness, drones, hours, plan, runs, sealed
+from batch_layer import archive, compact, completeness, drones, hours, plan, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
-from batch_layer.ranges import day_of, hours_of_day
+from batch_layer.ranges import hours_of_day
 from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin, sentence
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.landed import PARTITION_BY
-from fleet.sealed import SEALED_THROUGH_KEY
+from fleet.sealed import SEALED_THROUGH_KEY, sealed_through
 
 TRIES: Final = 20
 """Compactions beside us end within seconds; each lost race is one of theirs."""
@@ -110,14 +109,12 @@ def _why_not(database: Documents, day: date) -> str:
 
 
 def _close(lake: str, through: date) -> None:
-    table = open_table(lake)
-    already = of_table(table).sealed_through
-    if already is not None and already >= through:
-        return
-    try:
-        table.alter.set_table_properties({SEALED_THROUGH_KEY: through.isoformat()}, raise_if_not_exists=False)
-    except (DeltaError, OSError) as error:
-        raise ServiceUnavailable(f"the lake cannot be sealed now: {sentence(error)}") from None
+    def change(table: DeltaTable) -> None:
+        already = sealed_through(table.metadata().configuration)
+        if already is None or already < through:
+            table.alter.set_table_properties({SEALED_THROUGH_KEY: through.isoformat()}, raise_if_not_exists=False)
+
+    _change(lake, change)
 
 
 def _documents(database: Documents, pinned: Snapshot, day: date) -> list[dict[str, Any]]:
@@ -131,26 +128,31 @@ def _documents(database: Documents, pinned: Snapshot, day: date) -> list[dict[st
 
 
 def _remove(lake: str, days: list[date]) -> None:
+    def change(table: DeltaTable) -> None:
+        there = of_table(table).hours
+        files = [file for hour in _hours(days) for file in there.get(hour, ())]
+        gone = [*compact.removals(files, PARTITION_BY, data_change=True)]
+        if gone:
+            properties = compact.alone(table)
+            table.create_write_transaction(
+                [*gone], "append", table.schema(), list(PARTITION_BY), commit_properties=properties
+            )
+
+    _change(lake, change)
+
+
+def _change(lake: str, change: Callable[[DeltaTable], None]) -> None:
+    """Does `change` on the newest version, again where somebody else was faster. Raises ServiceUnavailable."""
     for _ in range(TRIES):
-        table = open_table(lake)
-        removals = list(_removals(of_table(table), days))
-        if not removals:
-            return
         try:
-            table.create_write_transaction(removals, "append", table.schema(), list(PARTITION_BY))
+            change(open_table(lake))
         except CommitFailedError as error:
-            _log.info("somebody else has changed the same files", reason=sentence(error))
+            _log.info("somebody else has changed the same", reason=sentence(error))
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
-    raise ServiceUnavailable("others change the files of these days all the time; the days are closed, run it again")
-
-
-def _removals(snapshot: Snapshot, days: list[date]) -> Iterator[Any]:
-    now = int(time.time() * 1000)
-    for hour in _hours(days):
-        values: dict[str, str | None] = {"date": day_of(hour).isoformat(), "hour": str(hour % 24)}
-        for file in snapshot.hours.get(hour, ()):
-            yield RemoveAction(file.path, True, now, file.size, values)
+        else:
+            return
+    raise ServiceUnavailable("others change the lake all the time; run it again, it goes on where it is")
 
 
 def _hours(days: list[date]) -> list[int]:

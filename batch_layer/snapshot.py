@@ -20,6 +20,7 @@ from fleet import landed, sealed
 from fleet.errors import PeacewatchError, ServiceUnavailable
 
 TABLE: Final = "reports"
+ALERTS: Final = "alerts"
 _EPOCH_DAY: Final = date(1970, 1, 1)
 
 
@@ -68,6 +69,10 @@ class Snapshot:
     def uris(self, hours: Iterable[int]) -> list[str]:
         """Where Spark and others find the files of `hours`."""
         return [f"{self.root}/{file.path}" for hour in hours for file in self.hours.get(hour, ())]
+
+    def size(self, hours: Iterable[int]) -> int:
+        """Bytes of the files of `hours`."""
+        return sum(file.size for hour in hours for file in self.hours.get(hour, ()))
 
     def unreadable(self) -> list[str]:
         """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""

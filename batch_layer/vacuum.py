@@ -10,7 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from batch_layer import runs
 from batch_layer.database import Documents
-from batch_layer.snapshot import LogGone, of_table, open_table, sentence
+from batch_layer.snapshot import ALERTS, LogGone, NothingLanded, of_table, open_table, sentence
 from fleet.errors import ServiceUnavailable
 
 RETENTION: Final = timedelta(hours=24)
@@ -37,5 +37,16 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
         return sorted(
             table.vacuum(ceil(keep / timedelta(hours=1)), dry_run, enforce_retention_duration=False, full=True)
         )
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be cleaned: {sentence(error)}") from None
+
+
+def alerts(lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
+    """The same of the table of alerts, which runs read for seconds only. Raises ServiceUnavailable."""
+    try:
+        table = open_table(lake, table=ALERTS)
+        return table.vacuum(ceil(retention / timedelta(hours=1)), dry_run, enforce_retention_duration=False, full=True)
+    except NothingLanded:
+        return []
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake cannot be cleaned: {sentence(error)}") from None

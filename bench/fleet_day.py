@@ -28,15 +28,16 @@ def make(lake: Path, drones: int, minutes: int, start: datetime, every: int = 1)
     made = 0
     for first in range(0, minutes, 60):
         files = []
-        for rows in _hour(drones, start + timedelta(minutes=first), min(60, minutes - first), every):
-            files.append(_write(lake / "reports", start + timedelta(minutes=first), rows, len(files)))
+        for rows in hour(drones, start + timedelta(minutes=first), min(60, minutes - first), every):
+            files.append(write(lake / "reports", start + timedelta(minutes=first), rows, len(files)))
             made += rows.num_rows
         table.create_write_transaction([*files], "append", table.schema(), list(PARTITION_BY))
         table.update_incremental()
     return made
 
 
-def _hour(drones: int, start: datetime, minutes: int, every: int) -> Iterator[pa.Table]:
+def hour(drones: int, start: datetime, minutes: int, every: int) -> Iterator[pa.Table]:
+    """The reports of `minutes` from `start`, ROWS_A_FILE or so a table; each drone reports every `every` minutes."""
     base = int(start.timestamp() * 1000)
     for begin in range(0, minutes * drones, ROWS_A_FILE * every):
         slots = np.arange(begin, min(begin + ROWS_A_FILE * every, minutes * drones), dtype=np.int64)
@@ -92,7 +93,8 @@ def _citizens(score: np.ndarray, place: np.ndarray) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(np.arange(len(score) + 1, dtype=np.int32)), each)
 
 
-def _write(root: Path, hour: datetime, rows: pa.Table, number: int) -> AddAction:
+def write(root: Path, hour: datetime, rows: pa.Table, number: int) -> AddAction:
+    """The file `number` of an hour, below the table's `root`."""
     day = hour.astimezone(UTC).date().isoformat()
     path = f"date={day}/hour={hour.hour}/part-{number:05}.zstd.parquet"
     (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from pyarrow import Schema
+
     from batch_layer.compact import Done
     from batch_layer.snapshot import Snapshot
 
@@ -28,17 +30,30 @@ def register(app: typer.Typer) -> None:
 
 def compact(dry_run: DryRun = False) -> None:
     """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
+    from batch_layer import snapshot
+    from fleet import landed, landed_alert
+    from stack import logs, settings
+
+    logs.configure("compact")
+    lake = settings.load().lake_location
+    _compact(lake, snapshot.TABLE, landed.SCHEMA, dry_run=dry_run)
+    try:
+        _compact(lake, snapshot.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
+    except snapshot.NothingLanded:
+        typer.echo("alerts: there are none")
+
+
+def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
     from time import time
 
     from batch_layer import compact as compaction
     from batch_layer import snapshot
-    from stack import batch, logs, settings
+    from stack import batch
 
-    logs.configure("compact")
-    lake = settings.load().lake_location
-    pinned = snapshot.pin(lake)
+    pinned = snapshot.pin(lake, table=table, schema=schema)
     planned = compaction.groups(pinned, int(time()) // 3600)
-    typer.echo(f"{_lake_size(pinned)}; {sum(len(group.files) for group in planned)} files to join in {len(planned)}")
+    many = sum(len(group.files) for group in planned)
+    typer.echo(f"{table}: {_lake_size(pinned)}; {many} files to join in {len(planned)}")
     if dry_run or not planned:
         return
     with batch.progress("files") as show:
@@ -51,8 +66,8 @@ def compact(dry_run: DryRun = False) -> None:
             if done.reason:
                 typer.echo(f"left alone, {done.reason}", err=True)
 
-        compaction.run(lake, planned, step)
-    typer.echo(_lake_size(snapshot.pin(lake)))
+        compaction.run(lake, planned, step, table, schema)
+    typer.echo(f"{table}: {_lake_size(snapshot.pin(lake, table=table, schema=schema))}")
 
 
 def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
@@ -95,6 +110,7 @@ def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
     loaded = settings.load()
     with database.connect(loaded.mongo) as documents:
         gone = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    gone += cleaning.alerts(loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
     typer.echo(f"{len(gone)} files {'would be deleted' if dry_run else 'deleted'}")
 
 

@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable
 from kafka import KafkaProducer
 
-from batch_layer import alert_days, alert_landing
+from batch_layer import alert_days, alert_landing, compact, snapshot, vacuum
 from batch_layer.alert_landing import AlertTopic
 from batch_layer.database import Documents
 from batch_layer.hours import Job
@@ -20,6 +20,7 @@ from fleet import alert as wire
 from fleet import topics
 from fleet.alert import Alert
 from fleet.errors import ServiceUnavailable
+from fleet.landed_alert import SCHEMA
 from tests import lakes
 
 DAY = datetime(2026, 11, 24, 23, 50, tzinfo=UTC)
@@ -104,7 +105,22 @@ def test_days_have_alerts_by_kind_and_the_incidents_that_began(source: AlertTopi
     assert list(job.database.alert_days.find({}, {"version": 0}).sort("_id")) == before
 
 
-def test_kafka_away_is_one_sentence(tmp_path: Path) -> None:
+def test_the_tables_small_files_are_joined_and_then_deleted(source: AlertTopic) -> None:
+    assert vacuum.alerts(source.lake, dry_run=False) == [], "there is no table yet"
+    for number in range(3):
+        send(source, alert(number))
+        alert_landing.land(source)
+    pinned = snapshot.pin(source.lake, table=snapshot.ALERTS, schema=SCHEMA)
+    planned = compact.groups(pinned, int(DAY.timestamp()) // 3600 + 24)
+    done = compact.run(source.lake, planned, table=snapshot.ALERTS, schema=SCHEMA)
+    assert [(len(each.group.files), each.reason) for each in done] == [(3, "")]
+    assert (landed(source), alert_landing.land(source)) == ([f"unrest/d/{number}" for number in range(3)], 0)
+    assert vacuum.alerts(source.lake, dry_run=True) == [], "they are younger than a day"
+    assert len(vacuum.alerts(source.lake, timedelta(0), dry_run=False)) == 3
+
+
+def test_kafka_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert_landing, "BOOTSTRAP_MS", 500)
     with pytest.raises(ServiceUnavailable, match=r"^Kafka does not answer[^\n]*$"):
         alert_landing.land(AlertTopic("127.0.0.1:9", str(tmp_path)))
 

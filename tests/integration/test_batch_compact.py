@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -80,6 +81,25 @@ def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> No
     before = rows_of(lake)
     assert [done.reason for done in compact.run(str(lake), planned)] == ["", ""]
     assert ["gone" in done.reason for done in compact.run(str(lake), planned)] == [True, True]
+    assert rows_of(lake).equals(before)
+
+
+def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delta does not see it by itself: every row would be there twice."""
+    before, write, others = rows_of(lake), compact._write, []
+
+    def overtaken(*asked: Any) -> Any:
+        added = write(*asked)
+        if not others:
+            others.append("at work")
+            others.extend(run(lake, LONG_AFTER))
+        return added
+
+    monkeypatch.setattr(compact, "_write", overtaken)
+    done = run(lake, LONG_AFTER)
+    assert [each.reason for each in others[1:]] == ["", ""]
+    assert "Concurrent transaction" in done[0].reason
+    assert "gone" in done[1].reason
     assert rows_of(lake).equals(before)
 
 

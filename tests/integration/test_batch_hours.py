@@ -196,6 +196,12 @@ def test_rebuild_computes_everything_again(lake: Path, job: Job) -> None:
     assert stored(job.database) == before
 
 
+def test_progress_is_told_after_each_part(job: Job) -> None:
+    told: list[tuple[int, int]] = []
+    hours.run(replace(job, chunk=2, progress=lambda done, total: told.append((done, total))))
+    assert told == [(2, 3), (3, 3)]
+
+
 def test_rebuild_starts_over_when_what_was_between_is_lost(lake: Path, job: Job) -> None:
     hours.run(job)
     job.database.live.insert_one({"_id": 99, "committed_at": lakes.START + timedelta(days=999), "cells": {}})

@@ -112,6 +112,36 @@ def test_a_rebuild_has_the_figures_of_sealed_days_also_in_an_emptied_database(jo
     assert [each for each in found if each["_id"] <= str(SEALED[-1])] == told[:2]
 
 
+def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: Path, job: Job) -> None:
+    seal.run(job, SEALED[-1])
+    file = lake / "reports" / "_sealed" / f"{SEALED[0]}.bson.zst"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    job.database.client.drop_database(job.database.name)
+    with pytest.raises(ServiceUnavailable, match=rf"^a sealed day's file cannot be read: _sealed/{file.name}[^\n]*$"):
+        hours.run(job)
+    assert runs.base_version(job.database) == runs.NO_BASE
+    file.write_bytes(content)
+    hours.run(job)
+    assert job.database.hours.count_documents({"_id": {"$lt": str(DAYS[2])}}) > 0
+
+
+def test_who_changes_the_lake_at_the_same_moment_only_delays_it(
+    lake: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removals, late = compact.removals, iter([1, 2])
+
+    def overtaken(*asked: Any, data_change: bool) -> Any:
+        found = list(removals(*asked, data_change=data_change))
+        if data_change and next(late, None):
+            compact.run(str(lake), compact.groups(snapshot.pin(str(lake)), FIRST_HOUR + 200)[:2])
+        return found
+
+    monkeypatch.setattr(compact, "removals", overtaken)
+    assert seal.run(job, SEALED[-1]) == SEALED
+    assert days_in_the_lake(lake) == set(DAYS[2:])
+
+
 def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Job) -> None:
     lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
     seal.run(job, SEALED[-1])

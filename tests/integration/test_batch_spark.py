@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
-from batch_layer import aggregate, day_views, drones, hours, runs, session, snapshot
+from batch_layer import aggregate, day_views, drones, hours, live, runs, session, snapshot
 from fleet.cube import HOURS
 from fleet.errors import ServiceUnavailable
 from stack.java import java
@@ -125,6 +125,7 @@ def test_a_run_over_a_bad_file_publishes_nothing_and_the_next_one_succeeds(
     before = [list(mongo_database[view].find().sort("_id")) for view in runs.VIEWS]
     lakes.land(tmp_path, lakes.some_rows(20, hours=1, first=100))
     pinned = snapshot.pin(str(tmp_path))
+    live.write_missing(mongo_database, pinned, 1)
     file = Path(pinned.uris(pinned.hours)[0])
     content = file.read_bytes()
     file.unlink() if wrong == "missing" else file.write_bytes(b"PAR1 and no more")

@@ -1,0 +1,169 @@
+"""What does a day of the fleet cost the batch layer, hour by hour, and how does it grow with the fleet?
+
+`python -m bench.mission_day FOLDER [--every 10]`: 540,000 drones that report every so many minutes (10: a tenth of a
+mission day, 77.8 million reports; 100: a hundredth). Steps, each kept in FOLDER, so that what was interrupted goes on:
+the day's files are made; hour by hour they are committed and `peacewatch aggregate --views hours` is run, as Airflow
+does it, with its start; `--views drones` for the day; everything from nothing; `peacewatch compact`. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from bench import fleet_day
+from bench.machine import machine
+from fleet.landed import PARTITION_BY, SCHEMA
+from stack import mongo, ports
+
+DRONES: Final = 540_000
+START: Final = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class Day:
+    """The folder of one day: files, lake, MongoDB, and what was measured."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+        self.lake = folder / "lake"
+        self.notes = folder / "measured.json"
+        self.measured: dict[str, Any] = json.loads(self.notes.read_text()) if self.notes.exists() else {}
+
+    def note(self, step: str, **figures: Any) -> None:
+        self.measured[step] = figures
+        self.notes.write_text(json.dumps(self.measured))
+        print(step, figures, flush=True)
+
+    def make(self, hour: int) -> None:
+        """The files of an hour; no commit names them yet."""
+        if f"files {hour}" in self.measured:
+            return
+        (self.lake / "reports").mkdir(parents=True, exist_ok=True)
+        start = START + timedelta(hours=hour)
+        made = [
+            (fleet_day.write(self.lake / "reports", start, rows, number), rows.num_rows)
+            for number, rows in enumerate(fleet_day.hour(DRONES, start, 60, self.every))
+        ]
+        files = [(add.path, add.size, dict(add.partition_values)) for add, _ in made]
+        self.note(f"files {hour}", files=files, rows=sum(rows for _, rows in made))
+
+    def commit(self, hour: int) -> None:
+        table = self._table()
+        if table.version() > hour:
+            return
+        found = self.measured[f"files {hour}"]["files"]
+        adds = [AddAction(path, size, values, 0, data_change=True, stats="{}") for path, size, values in found]
+        table.create_write_transaction([*adds], "append", table.schema(), list(PARTITION_BY))
+
+    def command(self, uri: str, step: str, *arguments: str) -> None:
+        """Runs `peacewatch`, and notes its seconds and the most memory that it and Java had."""
+        if step in self.measured:
+            return
+        environ = {**os.environ, "PEACEWATCH_HOME": str(self.folder), "PEACEWATCH_MONGO_URI": uri}
+        began = time.perf_counter()
+        with subprocess.Popen(
+            [sys.executable, "-m", "stack", *arguments],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as running:
+            most = _most_memory(running)
+            told = running.stdout.read() if running.stdout else ""
+        assert running.returncode == 0, told
+        self.note(step, seconds=round(time.perf_counter() - began, 1), memory_mb=most >> 20)
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        server = mongo.start(self.folder / name, ports.free_port())
+        try:
+            yield server.uri
+        finally:
+            server.stop()
+
+    def _table(self) -> DeltaTable:
+        where = self.lake / "reports"
+        if not (where / "_delta_log").exists():
+            return DeltaTable.create(where, SCHEMA, partition_by=list(PARTITION_BY))
+        return DeltaTable(where)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("folder", type=Path)
+    asked.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
+    asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; go on by another call")
+    asked.add_argument("--files", action="store_true", help="only make the files")
+    given = asked.parse_args()
+    day, until = Day(given.folder, given.every), time.monotonic() + given.minutes * 60
+    print(machine())
+    for step in _files(day) if given.files else _steps(day):
+        if time.monotonic() > until:
+            print("stopped; the same command goes on")
+            return
+        step()
+    if not given.files:
+        _table(day)
+
+
+def _files(day: Day) -> Iterator[Any]:
+    for hour in range(24):
+        yield lambda hour=hour: day.make(hour)
+
+
+def _steps(day: Day) -> Iterator[Any]:
+    yield from _files(day)
+    with day.database("mongo") as uri:
+        for hour in range(24):
+            yield lambda hour=hour: (
+                day.commit(hour),
+                day.command(uri, f"hour {hour}", "aggregate", "--views", "hours"),
+            )
+        yield lambda: day.command(uri, "drones", "aggregate", "--views", "drones")
+    with day.database("mongo-2") as uri:
+        yield lambda: day.command(uri, "hours from nothing", "aggregate", "--views", "hours")
+        yield lambda: day.command(uri, "nothing to do", "aggregate", "--views", "hours")
+    yield lambda: day.command("mongodb://nobody", "compact", "compact")
+    with day.database("mongo-2") as uri:
+        yield lambda: day.command(uri, "rebuild, compacted", "aggregate", "--views", "hours", "--rebuild")
+
+
+def _most_memory(running: subprocess.Popen[str]) -> int:
+    most, process = 0, psutil.Process(running.pid)
+    while running.poll() is None:
+        try:
+            family = [process, *process.children(recursive=True)]
+            most = max(most, sum(each.memory_info().rss for each in family))
+        except psutil.NoSuchProcess:
+            continue
+        time.sleep(0.2)
+    return most
+
+
+def _table(day: Day) -> None:
+    found = day.measured
+    rows = sum(found[f"files {hour}"]["rows"] for hour in range(24))
+    size = sum(each[1] for hour in range(24) for each in found[f"files {hour}"]["files"])
+    hours = sorted(found[f"hour {hour}"]["seconds"] for hour in range(24))
+    print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet")
+    memory = max(found[f"hour {hour}"]["memory_mb"] for hour in range(24))
+    print(f"{'an hourly run, median (longest)':40} {hours[12]:.1f} s ({hours[-1]:.1f} s), {memory:,} MB")
+    for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted"):
+        print(f"{step:40} {found[step]['seconds']:.1f} s, {found[step]['memory_mb']:,} MB")
+
+
+if __name__ == "__main__":
+    main()
