@@ -15,6 +15,7 @@ import pyarrow as pa
 from fleet.alert import Alert
 from fleet.cube import Cube, Measure
 from fleet.incident import Intervals
+from fleet.report import EARLIEST
 
 SCHEMA: Final = pa.schema(
     [
@@ -105,7 +106,8 @@ class Past:
 def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counts: tuple[int, int]) -> dict[str, Any]:
     """A row of SCHEMA; `place` is topic id, partition and offset, `counts` is what `Past.counts` said."""
     names = ("alert_id", "kind", "severity", "incident_key", "report_id", "drone_id", "received_at", "country", "city")
-    reported_at = alert.reported_at.astimezone(UTC)
+    believed = alert.reported_at >= EARLIEST  # one of the year 1 may have no UTC date, and would stop all after it
+    reported_at = (alert.reported_at if believed else alert.received_at).astimezone(UTC)
     return {
         "date": reported_at.date(),
         "reported_at": reported_at,

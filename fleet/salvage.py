@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from fleet.alert import Alert, alert_id
-from fleet.report import UNKNOWN, Citizen
+from fleet.report import EARLIEST, UNKNOWN, Citizen
 from fleet.rules import HEARD, NAME, SEEN, incident_key
 
 _FLAG: Final = re.compile(rb'"alert"\s*:\s*true')
@@ -97,7 +97,7 @@ def _time(fields: dict[str, Any], received_at: datetime) -> datetime:
     except ValueError:
         return received_at
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return at if at <= received_at else received_at
+    return at if EARLIEST <= at <= received_at else received_at
 
 
 def _citizens(value: Any) -> list[Citizen]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pyarrow as pa
@@ -79,3 +79,9 @@ def test_a_row_has_the_tables_columns_and_folds() -> None:
         {"kind": "unrest", "severity": "critical", "country": "Mali", "alerts": 1, "unverified": 1, "incidents": 0},
         {"kind": "unrest", "severity": "high", "country": "Mali", "alerts": 1, "unverified": 0, "incidents": 1},
     ]
+
+
+def test_a_time_without_a_utc_date_stops_nobody() -> None:
+    first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    row = landed_alert.row(msgspec.structs.replace(BASE, reported_at=first), START, ("topic", 0, 0), (1, 1))
+    assert (row["date"], row["reported_at"]) == (START.date(), START)

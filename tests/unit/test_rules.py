@@ -202,6 +202,13 @@ def test_a_report_ahead_of_its_time_alerts_with_the_brokers_time() -> None:
     assert unverified(value, "source", AT).reported_at == AT
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+14:00"])
+def test_a_time_before_all_reports_is_not_believed(time: str) -> None:
+    """The year 1 east of Greenwich has no UTC date: MongoDB and the lake cannot hold it."""
+    alert = unverified(b'{"alert": true, "reported_at": "%b"}' % time.encode(), "source", AT)
+    assert alert.reported_at == AT
+
+
 @pytest.mark.parametrize("value", [None, b"", b'{"alert":false}', b'{"alert":1}', b"true"])
 def test_what_says_no_alert_is_none(value: bytes | None) -> None:
     assert not says_alert(value)
