@@ -1,7 +1,8 @@
 """Ready answers: figures that were worked out at a version are sent again as they are, before the web framework.
 
-Dozens of pages ask for the same figures whenever a version is new. The first one's answer is kept, by path, query and
-the headers that choose its form, and goes to the others as long as that version is the newest.
+Every open page asks for the same figures at the same moment, when a version is new. One of them works an answer out and
+the others wait for it. It is kept, by path, query and the headers that choose its form, as long as that version is the
+newest.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Ready:
         self._app = app
         self._stamp = stamp
         self._answers: TTLCache[Key, Answer] = TTLCache(KEPT_BYTES, KEPT_SECONDS, clock, _size)
+        self._at_work: dict[Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -62,17 +64,32 @@ class Ready:
         if stamp is None:
             return self._app(environ, start_response)
         key = tuple(environ.get(name, "") for name in _CHOOSING)
-        with self._lock:
-            answer = self._answers.get(key)
-        if answer is None or answer.stamp != stamp:
+        found: Answer | Response | None = self._kept(key, stamp)
+        if found is None:
             held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
-            response = Response.from_app(self._app, environ, buffered=True)
-            if response.status_code != 200:
-                return response(environ, start_response)
-            answer = self._keep(key, stamp, response)
+            found = self._worked_out(key, stamp, environ)
         else:
             held = environ.get("HTTP_IF_NONE_MATCH", "")
-        return _send(answer, held, start_response)
+        return found(environ, start_response) if isinstance(found, Response) else _send(found, held, start_response)
+
+    def _kept(self, key: Key, stamp: Stamp) -> Answer | None:
+        with self._lock:
+            answer: Answer | None = self._answers.get(key)
+        return answer if answer and answer.stamp == stamp else None
+
+    def _worked_out(self, key: Key, stamp: Stamp, environ: WSGIEnvironment) -> Answer | Response:
+        """By this thread, or by another one meanwhile. A response is an error, and is not kept."""
+        with self._lock:
+            at_work = self._at_work.setdefault(key, threading.Lock())
+        try:
+            with at_work:
+                if answer := self._kept(key, self._stamp() or stamp):
+                    return answer
+                response = Response.from_app(self._app, environ, buffered=True)
+                return self._keep(key, stamp, response) if response.status_code == 200 else response
+        finally:
+            with self._lock:
+                self._at_work.pop(key, None)
 
     def _keep(self, key: Key, stamp: Stamp, response: Response) -> Answer:
         tag, _ = response.get_etag()

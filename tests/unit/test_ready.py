@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,14 +21,21 @@ class Figures:
 
     def __init__(self) -> None:
         self.stamp: Any = 1
-        self.asked = 0
+        self.asked = self.looks = 0
         self.now = 0.0
         self.status = 200
         self.size = 0
-        self.client = Client(Ready(self, lambda: self.stamp, lambda: self.now))
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.client = Client(Ready(self, self.look, lambda: self.now))
+
+    def look(self) -> Any:
+        self.looks += 1
+        return self.stamp
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         self.asked += 1
+        assert self.goes_on.wait(30)
         request = Request(environ)
         response = Response(
             f"{self.stamp} {request.full_path} {request.accept_mimetypes}".ljust(self.size), self.status
@@ -96,6 +106,18 @@ def test_an_error_is_not_kept(figures: Figures, status: int) -> None:
     figures.status = status
     assert [figures.client.get(PATH).status_code for _ in range(2)] == [status] * 2
     assert figures.asked == 2
+
+
+def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> None:
+    figures.goes_on = threading.Event()
+    with ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(figures.client.get, PATH) for _ in range(20)]
+        until = time.monotonic() + 30
+        while figures.looks < 21 and time.monotonic() < until:  # one for each, and a second by the one that works
+            time.sleep(0.001)
+        figures.goes_on.set()
+        assert {answer.result(30).get_data() for answer in asked} == {figures.client.get(PATH).get_data()}
+    assert figures.asked == 1
 
 
 def test_what_is_no_question_for_figures_passes(figures: Figures) -> None:
