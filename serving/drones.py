@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from fleet import last_seen
 from fleet.landed import BATTERY_BITS, unpack_last_state
@@ -96,19 +97,33 @@ class Drones:
         self._fleet = Fleet(last_seen.SCHEMA.empty_table(), None)
         self._seen: dict[Any, Any] = {}  # block -> what it was when it was read
         self._read_at = float("-inf")
+        self._failure: PyMongoError | None = None
+        self._failed_at = float("-inf")
         self._lock = threading.Lock()
 
     def fleet(self) -> Fleet:
         """Raises pymongo.errors.PyMongoError when MongoDB does not answer."""
-        if not self._lock.acquire(blocking=time.monotonic() - self._read_at > MAX_AGE + BUSY_SECONDS):
+        asked_at = time.monotonic()
+        if not self._lock.acquire(blocking=asked_at - self._read_at > MAX_AGE + BUSY_SECONDS):
             return self._fleet
         try:
             if time.monotonic() - self._read_at >= MAX_AGE:
-                self._refresh()
-                self._read_at = time.monotonic()
+                self._try(asked_at)
             return self._fleet
         finally:
             self._lock.release()
+
+    def _try(self, asked_at: float) -> None:
+        if self._failure and self._failed_at > asked_at:
+            raise self._failure  # MongoDB is away; those who waited for the lock need not find out one by one
+        seen = dict(self._seen)
+        try:
+            self._refresh()
+        except PyMongoError as failure:
+            self._seen = seen  # what was found to have changed has not been read
+            self._failure, self._failed_at = failure, time.monotonic()
+            raise
+        self._failure, self._read_at = None, time.monotonic()
 
     def _refresh(self) -> None:
         parts = self._blocks() or ([] if self._has_blocks() else self._days())

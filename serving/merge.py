@@ -68,11 +68,15 @@ class Merge:
             self._lock.release()
 
     def held(self, wanted: frozenset[int] = frozenset()) -> Served | None:
-        """What is held, where it may be served without reading."""
+        """What is held, where it may be served without reading.
+
+        One value is judged and returned: another thread may put one in its place that holds other hours.
+        """
         now = time.monotonic()
         is_read = bool(self._max_age) and self._lock.locked()
-        new_enough = self._holds(wanted, now - self._max_age) or (is_read and self._holds(wanted, now - BUSY_SECONDS))
-        return self._served if new_enough else None
+        read_at, served = self._read_at, self._served  # in this order: what is served is no older than it is taken for
+        new_enough = read_at > now - self._max_age or (is_read and read_at > now - BUSY_SECONDS)
+        return served if new_enough and not served.missing(wanted) else None
 
     def _refresh(self, wanted: frozenset[int], asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:

@@ -36,19 +36,31 @@ class Rejects:
         self._bootstrap, self._topic = bootstrap, topic
         self._found: Row = {}
         self._read_at = float("-inf")
+        self._failure: ServiceUnavailable | None = None
+        self._failed_at = float("-inf")
         self._lock = threading.Lock()
 
     def now(self) -> Row:
         """{last_hour, last_day: messages by the broker's time; newest: rows}. Raises ServiceUnavailable."""
+        asked_at = time.monotonic()
         if not self._lock.acquire(timeout=2 * WAIT_SECONDS):
             raise ServiceUnavailable("Kafka does not answer now")
         try:
             if time.monotonic() - self._read_at >= MAX_AGE:
-                self._found = self._read()
-                self._read_at = time.monotonic()
+                self._try(asked_at)
             return self._found
         finally:
             self._lock.release()
+
+    def _try(self, asked_at: float) -> None:
+        if self._failure and self._failed_at > asked_at:
+            raise self._failure  # those who waited for the lock need not find out one by one
+        try:
+            self._found = self._read()
+        except ServiceUnavailable as failure:
+            self._failure, self._failed_at = failure, time.monotonic()
+            raise
+        self._failure, self._read_at = None, time.monotonic()
 
     def _read(self) -> Row:
         if self._bootstrap is None:
@@ -99,7 +111,7 @@ def _since(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], time_fro
 
 
 def _row(record: Any) -> Row:
-    facts = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    facts = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     value = record.value or b""
     return {
         "rejected_at": datetime.fromtimestamp(record.timestamp / 1000, UTC),

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from flask import Response, jsonify, request
 from pydantic import ConfigDict
@@ -23,9 +24,16 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def table(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wanted: Format | None) -> Response:
-    """`answer` as JSON, or its `rows` as CSV with the answer's version in the headers."""
-    if not _wants_csv(wanted):
-        return jsonify(answer)
+    """`answer` as JSON, or its `rows` as CSV with the answer's version in the headers.
+
+    `next` may be a drone's id, text of anybody: it is there as it goes into an address.
+    """
+    response = _csv(answer, rows) if _wants_csv(wanted) else jsonify(answer)
+    response.vary.add("Accept")  # a browser may keep an answer for a while, by its address
+    return response
+
+
+def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Response:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     if rows:
@@ -35,9 +43,8 @@ def table(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wanted: 
     for name in ("version", "as_of", "next"):
         if answer.get(name) is not None:
             value = answer[name]
-            response.headers[f"X-Peacewatch-{name.title().replace('_', '-')}"] = (
-                value if isinstance(value, str | int) else default(value)
-            )
+            shown = str(value) if isinstance(value, str | int) else default(value)
+            response.headers[f"X-Peacewatch-{name.title().replace('_', '-')}"] = quote(shown, safe=":")
     return response
 
 

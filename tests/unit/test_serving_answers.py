@@ -1,0 +1,157 @@
+"""What answers rest on: figures that another thread changes meanwhile, reads that fail, texts of anybody."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from flask import Flask
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from fleet import last_seen
+from fleet.alert import alert_id
+from fleet.cube import HOURS
+from fleet.errors import BadInput, ServiceUnavailable
+from serving import paging
+from serving.api.times import between
+from serving.drones import Drones
+from serving.merge import Merge
+from serving.rejects import Rejects
+from serving.served import Served
+from serving.tables import table
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_figures_are_those_that_were_judged() -> None:
+    """Another thread's read may hold other hours: with them a range would be counted without some of its own."""
+    merge = Merge(SimpleNamespace(), max_age=60)  # type: ignore[arg-type]
+
+    class Judged(Served):
+        def missing(self, wanted: Any) -> list[int]:
+            found = super().missing(wanted)
+            merge._served = Served(version=2, first_hour=7, last_hour=7)
+            return found
+
+    merge._served = Judged(version=1, first_hour=7, last_hour=7, hours={7: HOURS.empty()})
+    merge._read_at = time.monotonic()
+    held = merge.held(frozenset([7]))
+    assert held is not None
+    assert (held.version, list(held.hours)) == (1, [7])
+
+
+class Blocks:
+    """A collection of one block; reading it fails as often as it is told to."""
+
+    def __init__(self, failures: int, seconds: float = 0) -> None:
+        self.failures, self.seconds = failures, seconds
+        self.tries = 0
+
+    def find(self, _wanted: Any, shown: Any = None) -> list[dict[str, Any]]:
+        if shown:
+            return [{"_id": "a", "written_at": NOON}]
+        self.tries += 1
+        time.sleep(self.seconds)
+        if self.tries <= self.failures:
+            raise AutoReconnect("away")
+        row = {name: [value] for name, value in zip(last_seen.SCHEMA.names, ("d1", 1, 0, 0, "", "", 0, 0), strict=True)}
+        return [{"block": packed(row)}]
+
+
+def packed(row: dict[str, list[Any]]) -> bytes:
+    columns = {name: pa.array(row[name]).cast(kind) for name, kind in zip(row, last_seen.SCHEMA.types, strict=True)}
+    rows = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+def test_drones_of_a_block_whose_reading_failed_are_read_again() -> None:
+    drones = Drones(SimpleNamespace(drone_blocks=Blocks(1)))  # type: ignore[arg-type]
+    with pytest.raises(PyMongoError):
+        drones.fleet()
+    assert drones.fleet().rows["drone_id"].to_pylist() == ["d1"]
+
+
+def test_who_waits_for_drones_shares_the_failure() -> None:
+    blocks = Blocks(99, seconds=0.2)
+    drones = Drones(SimpleNamespace(drone_blocks=blocks))  # type: ignore[arg-type]
+    assert together(drones.fleet) == [AutoReconnect] * 8
+    assert blocks.tries <= 2
+
+
+def test_who_waits_for_rejects_shares_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def read() -> Any:
+        tries.append(1)
+        time.sleep(0.2)
+        raise ServiceUnavailable("away")
+
+    rejects = Rejects("nowhere")
+    monkeypatch.setattr(rejects, "_read", read)
+    assert together(rejects.now) == [ServiceUnavailable] * 8
+    assert len(tries) <= 2
+
+
+def together(call: Callable[[], Any]) -> list[type[BaseException] | None]:
+    """What eight calls at one time raise."""
+    start = threading.Barrier(8)
+
+    def one(_number: int) -> type[BaseException] | None:
+        start.wait()
+        try:
+            call()
+        except (PyMongoError, ServiceUnavailable) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(one, range(8)))
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+def test_a_table_says_that_its_form_was_chosen_and_names_the_next_page_as_an_address_does(accept: str) -> None:
+    app = Flask(__name__)
+    with app.test_request_context(headers={"Accept": accept}):
+        answer = table({"rows": [], "version": 7, "as_of": NOON, "next": "дрон\n1"}, [], None)
+    assert "Accept" in answer.vary
+    if accept == "text/csv":
+        named = {name: answer.headers[f"X-Peacewatch-{name}"] for name in ("Version", "As-Of", "Next")}
+        assert named == {"Version": "7", "As-Of": "2026-11-24T12:00:00Z", "Next": "%D0%B4%D1%80%D0%BE%D0%BD%0A1"}
+
+
+@pytest.mark.parametrize("text", ['[0, "\\ud800"]', "[0, 1]", '[1e300, "a"]', '["a", "b"]', "[]", "[" * 2500])
+def test_a_cursor_that_is_none_is_named(text: str) -> None:
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    assert re.match(paging.CURSOR, cursor)
+    with pytest.raises(BadInput, match="cursor"):
+        paging.decode(cursor)
+
+
+@pytest.mark.parametrize("letter", ["a", "д", "🕊", "\x01", '"'])
+def test_the_longest_id_has_a_cursor(letter: str) -> None:
+    longest = alert_id("low_battery", letter * 200, letter * 200)
+    cursor = paging.encode({"_id": longest, "at": NOON}, "at")
+    assert re.match(paging.CURSOR, cursor)
+    assert paging.decode(cursor) == (NOON, longest)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "field"),
+    [("0001-01-01T00:00:00+14:00", None, "since"), (None, "9999-12-31T23:59:59-14:00", "until")],
+)
+def test_a_moment_outside_the_calendar_is_named(since: str | None, until: str | None, field: str) -> None:
+    moments = [datetime.fromisoformat(text) if text else None for text in (since, until)]
+    with pytest.raises(BadInput, match=field):
+        between("at", *moments)
