@@ -72,8 +72,8 @@ def publish(desk: Desk, made: Made, webhook: str) -> str:
 def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> Iterator[Made]:
     """Makes and publishes again what has changed since, of the days of the last `window`; yields each revision.
 
-    A day that was incomplete is due as soon as it is complete; with `late` also one that late reports came for. A
-    revision that was made and not published (a killed run, say) is published.
+    A day that was incomplete is due as soon as it is complete; with `late` also one that late reports came for, be it
+    complete or not: some days never are. A revision that was made and not published (a killed run, say) is published.
     """
     since = (desk.now() - window).date()
     for made in [one for one in desk.store.days() if one.day >= since]:
@@ -87,10 +87,12 @@ def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -
 
 def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
     asked, database = Asked(earlier.day, earlier.timezone), desk.services.database
-    if earlier.state == "incomplete":
-        return _complete(desk, asked)
-    if not earlier.utc_day_complete:
-        return trust.is_complete(database, by_day.utc_day(asked.hours))
+    if desk.services.merge.served().version < earlier.making.version:
+        return False  # the views are made anew, and know less than the report does
+    if earlier.state == "incomplete" and _complete(desk, asked):
+        return True
+    if not earlier.utc_day_complete and trust.is_complete(database, by_day.utc_day(asked.hours)):
+        return True
     documents = [trust.completeness(database, day) for day in asked.hours.utc_dates] if late else []
     return any(document and document["version"] > earlier.making.version for document in documents)
 

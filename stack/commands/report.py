@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
 ]
-Late = Annotated[bool, typer.Option("--late", help="also complete days that late reports have changed")]
+Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
 Window = Annotated[int, typer.Option("--days", min=1, help="look at the reports of so many days back")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 

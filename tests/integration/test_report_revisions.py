@@ -78,6 +78,28 @@ def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services
     assert desk.store.facts(Made(DAY, 1)).quality.late == 5
 
 
+def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Services, webhook: str):
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views, complete=False, missing=["partition 3"])
+    nightly_report.build(desk, Asked(DAY))
+    land(views, 1, cells(HOUR + 1, 5, 2))
+    completeness(views, complete=False, missing=["partition 3"], version=1)
+    assert revised(desk, webhook) == []
+    assert revised(desk, webhook, late=True) == [Made(DAY, 1)]
+    assert revised(desk, webhook, late=True) == []
+
+
+def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, webhook: str):
+    """As with a MongoDB that was lost: until a batch run is complete nothing seems to have been received."""
+    land(views, 0, cells(HOUR, 10, 1))
+    land(views, 1, cells(HOUR, 10, 1))
+    completeness(views, complete=False, missing=["partition 3"])
+    nightly_report.build(desk, Asked(DAY))
+    for name in views.database.list_collection_names():
+        views.database[name].delete_many({})
+    assert revised(desk, webhook) == []
+
+
 def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webhook: str):
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
