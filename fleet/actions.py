@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from fleet import wire
 from fleet.alert import Kind
 from fleet.incident import Incident
 
@@ -57,7 +58,7 @@ def encode(action: Action) -> bytes:
 
 def decode(value: bytes) -> Action:
     """Raises msgspec.MsgspecError when the bytes are no action."""
-    return _decoder.decode(value)
+    return wire.decode(_decoder, value)
 
 
 def act(one: Incident, action: Action) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from fleet import wire
 from fleet.report import Citizen
 
 Kind = Literal["unrest", "low_battery", "watchword", "silent"]
@@ -52,4 +53,4 @@ def encode(alert: Alert) -> bytes:
 
 def decode(value: bytes) -> Alert:
     """Raises msgspec.MsgspecError when the bytes are no alert."""
-    return _decoder.decode(value)
+    return wire.decode(_decoder, value)

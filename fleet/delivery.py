@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from fleet import wire
 from fleet.alert import Kind, Severity
 from fleet.incident import Incident
 
@@ -79,4 +80,4 @@ def encode(delivery: Delivery) -> bytes:
 
 def decode(value: bytes) -> Delivery:
     """Raises msgspec.MsgspecError when the bytes are no delivery."""
-    return _decoder.decode(value)
+    return wire.decode(_decoder, value)

@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from fleet import wire
+
 Part = Literal["alerting", "notifier", "watch"]
 
 
@@ -35,7 +37,7 @@ def encode(health: Health) -> bytes:
 
 def decode(value: bytes) -> Health:
     """Raises msgspec.MsgspecError."""
-    return _decoder.decode(value)
+    return wire.decode(_decoder, value)
 
 
 @dataclass(frozen=True)
