@@ -12,7 +12,8 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import BadInput, ServiceUnavailable
+from fleet.sealed import sealed_through
 
 COLUMNS: Final = (
     *("report_id", "drone_id", "reported_at", "latitude", "longitude", "battery"),
@@ -34,7 +35,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
     """At most `most` reports of the UTC day with the values of `wanted` (column to text), the latest ones.
 
     Reads the files of the day only; of files that compaction sorted by drone only the part of a drone.
-    Raises ServiceUnavailable when the lake cannot be read.
+    Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
     """
     if lake is None:
         raise ServiceUnavailable("this server was started without a lake to read single reports from")
@@ -42,6 +43,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
         table = DeltaTable(f"{lake}/{TABLE}")
         files = table.file_uris(file_pruning_predicate=[("date", "=", day.isoformat())])
         if not files:
+            _refuse_sealed(table, day)
             return Found([], table.version())
         rows = ds.dataset(files, format="parquet").to_table(columns=list(COLUMNS), filter=_filter(wanted))
         rows = rows.sort_by([("reported_at", "ascending"), ("report_id", "ascending")])
@@ -50,6 +52,13 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
         return Found([], -1)
     except (DeltaError, OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from error
+
+
+def _refuse_sealed(table: DeltaTable, day: date) -> None:
+    """Nothing found must not read as nothing flown."""
+    through = sealed_through(table.metadata().configuration)
+    if through is not None and day <= through:
+        raise BadInput("date", f"{day} is sealed: its reports have left the lake, its figures stay")
 
 
 def _filter(wanted: dict[str, str]) -> Any:

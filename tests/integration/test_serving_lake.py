@@ -9,9 +9,11 @@ from typing import Any
 
 import lakes
 import pytest
+from deltalake import DeltaTable
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from fleet.sealed import SEALED_THROUGH_KEY
 from serving.app import create_app
 from serving.config import Config
 
@@ -53,6 +55,19 @@ def test_a_track_is_a_line_and_its_points(client: FlaskClient) -> None:
     (only,) = client.get("/api/v1/drones/drone-1/track?date=2026-11-23").get_json()["features"]
     assert only["geometry"]["type"] == "Point"
     assert client.get("/api/v1/drones/nobody/track?date=2026-11-24").get_json()["features"] == []
+
+
+def test_a_sealed_day_is_said_to_be_one(client: FlaskClient, lake: Path) -> None:
+    properties = {SEALED_THROUGH_KEY: "2026-11-23"}
+    DeltaTable(lake / "reports").alter.set_table_properties(properties, raise_if_not_exists=False)
+    answer = client.get("/api/v1/drones/drone-1/track?date=2026-11-23")
+    assert (answer.status_code, len(answer.get_json()["features"])) == (200, 1), "its reports are still there"
+    for asked in ("reports?drone=drone-1&", "drones/drone-1/track?"):
+        answer = client.get(f"/api/v1/{asked}date=2026-11-22")
+        said = answer.get_json()["errors"]
+        assert (answer.status_code, [one["field"] for one in said]) == (422, ["date"])
+        assert said[0]["reason"] == "2026-11-22 is sealed: its reports have left the lake, its figures stay"
+    assert client.get("/api/v1/reports?date=2026-11-25&drone=drone-1").get_json()["reports"] == []
 
 
 def test_an_empty_lake_has_no_reports(client: FlaskClient) -> None:
