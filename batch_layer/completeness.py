@@ -138,11 +138,18 @@ def _add_up(job: Job, pinned: Snapshot, commits: Iterable[Commit]) -> None:
     }
     if through:
         # A partition's broker time never goes back, and a topic made anew has another id: the newest topic counts.
-        newest = max(through, key=lambda key: through[key]).rpartition("/")[0]
-        changes["through"] = {
-            "$max": {f"partitions.{key}": ms for key, ms in through.items() if key.rpartition("/")[0] == newest}
-        }
+        known = (job.database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
+        newest = _topic(max({**known, **through}.items(), key=lambda each: each[1])[0])
+        later = {f"partitions.{key}": ms for key, ms in through.items() if _topic(key) == newest}
+        gone = {f"partitions.{key}": "" for key in known if _topic(key) != newest}
+        if change := {name: keys for name, keys in (("$max", later), ("$unset", gone)) if keys}:
+            changes["through"] = change
     runs.complete_with(job.database, this, job.now(), "landing_facts", changes)
+
+
+def _topic(key: str) -> str:
+    """The topic's id in the key of a partition."""
+    return key.rpartition("/")[0]
 
 
 def _fact(commit: Commit, name: str, default: Any) -> Any:

@@ -62,6 +62,18 @@ def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_
     assert (found["complete"], found["missing"], found["received"], found["late"]) == (True, [], 3, 0)
 
 
+def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(DAY, DAY))
+    compute(job)
+    assert len(document(job)["missing"]) == 2
+    end = int((NEXT_DAY + completeness.GRACE).timestamp() * 1000)
+    land(job, [], landed_through=json.dumps({"another/0": end}))
+    compute(job)
+    assert document(job)["complete"] is True
+    land(job, [], landed_through=through(DAY))  # what the old topic's last lander still says
+    assert document(job)["complete"] is True
+
+
 def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(NEXT_DAY + timedelta(hours=1)))
     compute(job)
