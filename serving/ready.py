@@ -46,6 +46,14 @@ class Answer:
     etag: str
 
 
+class Work:
+    """An answer that is being worked out: who holds the lock does. `refusal`: it has become an error."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.refusal: Response | None = None
+
+
 class Ready:
     """A WSGI application before `app`. `stamp` is that of the newest figures; None: somebody must look first."""
 
@@ -55,7 +63,7 @@ class Ready:
         self._app = app
         self._stamp = stamp
         self._answers: TTLCache[Key, Answer] = TTLCache(KEPT_BYTES, KEPT_SECONDS, clock, _size)
-        self._at_work: dict[Key, threading.Lock] = {}
+        self._at_work: dict[Key, Work] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -78,15 +86,23 @@ class Ready:
         return answer if answer and answer.stamp == stamp else None
 
     def _worked_out(self, key: Key, stamp: Stamp, environ: WSGIEnvironment) -> Answer | Response:
-        """By this thread, or by another one meanwhile. A response is an error, and is not kept."""
+        """By this thread, or by another one meanwhile.
+
+        A response is an error, and is not kept; those who waited for it share it: were MongoDB away, they would find
+        out one after the other.
+        """
         with self._lock:
-            at_work = self._at_work.setdefault(key, threading.Lock())
+            work = self._at_work.setdefault(key, Work())
         try:
-            with at_work:
-                if answer := self._kept(key, self._stamp() or stamp):
-                    return answer
+            with work.lock:
+                stamp = self._stamp() or stamp  # of now: those who wait longer ask for no older one
+                if found := work.refusal or self._kept(key, stamp):
+                    return found
                 response = Response.from_app(self._app, environ, buffered=True)
-                return self._keep(key, stamp, response) if response.status_code == 200 else response
+                if response.status_code == 200:
+                    return self._keep(key, stamp, response)
+                work.refusal = response
+                return response
         finally:
             with self._lock:
                 self._at_work.pop(key, None)

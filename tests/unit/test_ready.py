@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request, Response
 
 from serving.ready import FIGURES, KEPT_BYTES, KEPT_SECONDS, Ready
@@ -108,16 +109,37 @@ def test_an_error_is_not_kept(figures: Figures, status: int) -> None:
     assert figures.asked == 2
 
 
-def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> None:
+def at_once(figures: Figures, meanwhile: Callable[[], None] = lambda: None) -> list[TestResponse]:
+    """What twenty get who ask the same; `meanwhile` happens while one of them works it out and the others wait."""
     figures.goes_on = threading.Event()
     with ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(figures.client.get, PATH) for _ in range(20)]
         until = time.monotonic() + 30
         while figures.looks < 21 and time.monotonic() < until:  # one for each, and a second by the one that works
             time.sleep(0.001)
+        meanwhile()
         figures.goes_on.set()
-        assert {answer.result(30).get_data() for answer in asked} == {figures.client.get(PATH).get_data()}
+        return [answer.result(30) for answer in asked]
+
+
+def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> None:
+    found = at_once(figures)
+    assert {answer.get_data() for answer in found} == {figures.client.get(PATH).get_data()}
     assert figures.asked == 1
+
+
+def test_a_version_that_comes_meanwhile_is_worked_out_once_too(figures: Figures) -> None:
+    at_once(figures, lambda: setattr(figures, "stamp", 2))
+    assert figures.client.get(PATH).get_data().startswith(b"2 ")
+    assert figures.asked == 2
+
+
+def test_an_error_is_shared_by_who_waited_for_it(figures: Figures) -> None:
+    figures.status = 503
+    assert {answer.status_code for answer in at_once(figures)} == {503}
+    assert figures.asked == 1
+    assert figures.client.get(PATH).status_code == 503
+    assert figures.asked == 2
 
 
 def test_what_is_no_question_for_figures_passes(figures: Figures) -> None:
