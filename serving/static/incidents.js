@@ -31,13 +31,16 @@ export class Incidents {
   async load() {
     const load = ++this.#loads;
     this.#touched = new Set();
-    const found = await ask("incidents", this.#query());
-    if (load !== this.#loads) return;
-    for (const id of [...this.#rows.keys()]) if (!this.#touched.has(id)) this.#rows.delete(id);
-    this.#take(found);
-    while (this.#next && this.#rows.size < this.#most && await this.#following(load)); // as many as were there before
-    if (load !== this.#loads) return;
-    this.#touched = null;
+    try {
+      const found = await ask("incidents", this.#query());
+      if (load !== this.#loads) return;
+      for (const id of [...this.#rows.keys()]) if (!this.#touched.has(id)) this.#rows.delete(id);
+      this.#take(found);
+      while (this.#next && this.#rows.size < this.#most && await this.#following(load)); // as many as were there before
+      if (load !== this.#loads) return;
+    } finally {
+      if (load === this.#loads) this.#touched = null;
+    }
     const wanted = state().incident;
     if (wanted && !this.#rows.has(wanted)) await this.#fetchOne(wanted);
   }
@@ -45,9 +48,14 @@ export class Incidents {
   /* STEP more; from the server where those that are known do not suffice. */
   async more() {
     this.#most += STEP;
-    if (this.#next && this.#wanted().length < this.#most) {
-      this.#touched ??= new Set();
-      if (await this.#following(this.#loads)) this.#touched = null;
+    if (this.#next && !this.#touched && this.#wanted().length < this.#most) { // else what is under way goes on with it
+      const load = this.#loads;
+      this.#touched = new Set();
+      try {
+        await this.#following(load);
+      } finally {
+        if (load === this.#loads) this.#touched = null;
+      }
     }
     this.draw();
   }
