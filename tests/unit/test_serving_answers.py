@@ -73,7 +73,7 @@ def packed(row: dict[str, list[Any]]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as stream:
         stream.write_table(rows)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def test_drones_of_a_block_whose_reading_failed_are_read_again() -> None:
