@@ -36,6 +36,7 @@ async function show() {
     rows = found.reports;
     $("track-note").textContent = rows.length ? `${whole.format(rows.length)} reports, ${whole.format(rows.filter((row) => row.alert).length)} with an alert` : "No reports on this day";
   } catch (error) {
+    if (wanted !== day.value) return;
     rows = [];
     $("track-note").textContent = `The day cannot be shown: ${error.message}`;
   }
@@ -62,9 +63,10 @@ function table(most) {
 
 /* The week up to the chosen day, by the batch layer; what it has not counted is not there. */
 async function days() {
-  const until = Date.parse(`${day.value}T00:00:00Z`);
-  const from = new Date(until - 6 * DAY_MS).toISOString().slice(0, 10);
-  const found = (await ask(`${path}/days`, { from, to: day.value }).catch(() => ({ days: [] }))).days;
+  const wanted = day.value;
+  const from = new Date(Date.parse(`${wanted}T00:00:00Z`) - 6 * DAY_MS).toISOString().slice(0, 10);
+  const found = (await ask(`${path}/days`, { from, to: wanted }).catch(() => ({ days: [] }))).days;
+  if (wanted !== day.value) return;
   $("its-days").hidden = !found.length;
   $("days").tBodies[0].replaceChildren(...found.reverse().map((one) => el("tr", {},
     el("td", { class: "nowrap" }, el("a", { href: `?date=${one.date}` }, dayOf(one.date))), el("td", { class: "n" }, whole.format(one.reports)), el("td", { class: "n" }, whole.format(one.expected - one.minutes)),
@@ -103,6 +105,7 @@ setInterval(retell, 1000);
 
 const known = last();
 alerts();
-day.value = /^\d{4}-\d\d-\d\d$/.test(state().date ?? "") ? state().date : await known;
+day.value = state().date ?? ""; // empty where it is no day
+if (!day.value) day.value = await known;
 show();
 days();
