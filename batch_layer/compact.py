@@ -40,6 +40,9 @@ CLOSED_AFTER_HOURS: Final = 2
 SORTED: Final = "sorted-"
 """The names of files that are sorted by drone and time begin so."""
 
+MOST_SECONDS: Final = 15 * 60
+"""From a file to its commit, for a process that was frozen in between: no vacuum takes what is younger than an hour."""
+
 REARRANGED: Final = "peacewatch.rearranged"
 """Whoever takes files out of the table sets this entry of it, and is alone in that."""
 
@@ -114,8 +117,11 @@ def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
     rows = snapshot.rows([file.path for file in group.files], columns)
     if group.closed:
         rows = rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka_offset", "ascending")])
+    began = time.time()
     try:
         added = _write(table, group, rows, partition_by)
+        if time.time() - began > MOST_SECONDS:
+            return Done(group, reason="its file has waited for too long: a vacuum may have taken it")
         changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
         table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
     except CommitFailedError as error:

@@ -8,7 +8,7 @@ The steps of a commit. Their order is what makes it exactly once; `LandingConfig
    also that no row is of a day that was sealed since it was decoded (`fleet.sealed`).
 3. Send the rejects of the batch and wait until the broker has them.
 4. Commit files and new `txn` entries in one version. Delta refuses it if somebody else changed an entry, or sealed a
-   day, since step 2.
+   day, since step 2. Files that have waited for too long are not committed: a vacuum takes what no version names.
 5. Write the version's live document (`speed_layer.live_views`).
 6. Commit the group's offset, a hint for lag only (`speed_layer.landing`).
 
@@ -19,6 +19,7 @@ with the same source; after 4, a live document that any lander writes later.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,12 +50,15 @@ CONFIGURATION: Final = {
 _CHANGED: Final = ("Concurrent", "Metadata changed")
 """In Delta's words: of an entry that another lander changed, and of a day that was sealed."""
 
+MOST_SECONDS: Final = 15 * 60
+"""From step 1 to 4 of a process that was frozen in between. No vacuum takes files that are younger than an hour."""
+
 Step = Callable[[str], None]
 
 
 class Moved(PeacewatchError):
-    """Since the batch was read somebody else landed a partition further, or sealed a day that it has reports of: it is
-    dropped and read again, nothing is lost."""
+    """Since the batch was read somebody else landed a partition further, or sealed a day that it has reports of, or its
+    files have waited for too long: it is dropped and read again, nothing is lost."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Lake:
         when the store's answer was lost, all of it: the entries tell.
         """
         with errors():
+            began = time.time()
             files = self._files.write(rows)  # 1
             self._at_step("1")
             try:
@@ -123,6 +128,7 @@ class Lake:
                 self._at_step("2")
                 send_rejects()  # 3
                 self._at_step("3")
+                _check_age(began)
             except BaseException:
                 self._files.remove(files)
                 raise
@@ -209,6 +215,11 @@ class Lake:
         while (commit := self.read_commit(version)).info.get(COMMIT_ID) != commit_id:
             version += 1
         return commit
+
+
+def _check_age(began: float) -> None:
+    if time.time() - began > MOST_SECONDS:
+        raise Moved(f"the batch's files have waited since {datetime.fromtimestamp(began, UTC):%F %T} UTC")
 
 
 def _open_or_create(url: str) -> DeltaTable:

@@ -58,10 +58,10 @@ class LiveThread:
                     self._at_step("5")
                 for more in self._waiting.take_states():
                     states.add(more)
-                if repair.due():
-                    views.repair()
                 if blocks.due():
                     states.write()
+                if repair.due():  # last: it fails while the log of what it lacks is gone, until a run is complete
+                    views.repair()
             views.write(self._waiting)
             for more in self._waiting.take_states():
                 states.add(more)

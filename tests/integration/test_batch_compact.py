@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -100,6 +101,20 @@ def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, monkey
     assert [each.reason for each in others[1:]] == ["", ""]
     assert "Concurrent transaction" in done[0].reason
     assert "gone" in done[1].reason
+    assert rows_of(lake).equals(before)
+
+
+def test_a_file_that_has_waited_for_hours_is_not_committed(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process that was frozen between its file and the commit: a vacuum may have taken the file."""
+    before, write, now = rows_of(lake), compact._write, time.time()
+
+    def freezes(*asked: Any) -> Any:
+        monkeypatch.setattr(time, "time", lambda: now + 3600)
+        return write(*asked)
+
+    monkeypatch.setattr(compact, "_write", freezes)
+    first, second = run(lake, LONG_AFTER)
+    assert ("waited for too long" in first.reason, second.reason) == (True, "")
     assert rows_of(lake).equals(before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,6 +113,20 @@ def test_rows_by_hour_keep_all_and_their_order() -> None:
         wanted = [row for row in rows.to_pylist() if row["event_hour"] == hour]
         assert part.to_pylist() == wanted
     assert by_hour(SCHEMA.empty_table()) == []
+
+
+def test_files_that_have_waited_for_hours_are_not_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process that was frozen between 1 and 4, alone, so that nobody landed its partitions meanwhile."""
+    lake, rows, part = Lake(str(tmp_path)), table(some_rows(5)), [Landed("t/0", 0, 2000)]
+    now = time.time()
+
+    def freezes() -> None:
+        monkeypatch.setattr(time, "time", lambda: now + 3600)
+
+    with pytest.raises(Moved, match="have waited since"):
+        lake.commit(rows, part, freezes)
+    assert files(tmp_path) == set()
+    assert lake.commit(rows, part, nothing).version == 1
 
 
 def seal(lake: Path, day: str) -> None:
