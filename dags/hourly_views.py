@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from house import DEFAULTS, LAKE, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
+from house import DEFAULTS, LAKE, QUICK_JAVA, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
 
 DOC = """\
 ### Hourly views
@@ -37,7 +37,7 @@ with DAG(
     tags=["peacewatch", "batch"],
     default_args=DEFAULTS,
 ) as dag:
-    aggregate = spark("aggregate", ["aggregate"], inlets=[LAKE], outlets=[VIEWS])
+    aggregate = spark("aggregate", ["aggregate"], java=QUICK_JAVA, inlets=[LAKE], outlets=[VIEWS])
     compact = peacewatch("compact", "compact", inlets=[LAKE])
     revise = peacewatch("revise", "report revise", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
     aggregate >> [compact, revise]

@@ -30,11 +30,13 @@ ROOT = Path(__file__).resolve().parents[1]
 APPLICATION = ROOT / "stack" / "submit" / "peacewatch.py"
 SPARK_LOG = (ROOT / "batch_layer" / "log4j2.properties").as_uri()  # the job's words, not Spark's hundreds of lines
 
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
+
 TELL_SECONDS = 120
 
 
-def spark(task_id: str, arguments: list[str], **more: Any) -> SparkSubmitOperator:
-    """A task that gives a `peacewatch` command to Spark."""
+def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
+    """A task that gives a `peacewatch` command to Spark, in a Java with the options `java`."""
     return SparkSubmitOperator(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
@@ -43,7 +45,7 @@ def spark(task_id: str, arguments: list[str], **more: Any) -> SparkSubmitOperato
         conn_id="peacewatch_spark",
         name=f"peacewatch-{task_id}",
         driver_memory="1g",
-        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG}"},
+        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {java}".strip()},
         pool=SPARK_POOL,
         **more,
     )
