@@ -8,6 +8,7 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import PyMongoError
 from werkzeug.exceptions import NotFound
 
 from fleet.actions import Target
@@ -82,7 +83,11 @@ def blueprint(services: Services) -> APIBlueprint:
 
     def incident(incident_id: str) -> Target:
         require(services.config, "operator")
-        if services.database.incidents.find_one({"_id": incident_id}, {"_id": True}) is None:
+        try:
+            is_known = services.database.incidents.find_one({"_id": incident_id}, {"_id": True}) is not None
+        except PyMongoError:
+            is_known = True  # for all that this server can know; the notifier knows, and needs no MongoDB for it
+        if not is_known:
             raise NotFound("there is no such incident")
         return Target(incident_id=incident_id)
 

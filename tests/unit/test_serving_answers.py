@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -18,15 +19,19 @@ from flask import Flask
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from fleet import last_seen
+from fleet.actions import Action
 from fleet.alert import alert_id
 from fleet.cube import HOURS
 from fleet.errors import BadInput, ServiceUnavailable
 from serving import paging
 from serving.api.times import between
+from serving.app import create_app
+from serving.config import Config
 from serving.drones import Drones
 from serving.merge import Merge
 from serving.rejects import Rejects
 from serving.served import Served
+from serving.services import connect
 from serving.tables import table
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -118,6 +123,31 @@ def together(call: Callable[[], Any]) -> list[type[BaseException] | None]:
 
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(one, range(8)))
+
+
+class Away:
+    """A collection of a MongoDB that is away."""
+
+    def find_one(self, *_asked: Any) -> Any:
+        raise AutoReconnect("away")
+
+    def replace_one(self, *_asked: Any, **_more: Any) -> Any:
+        raise AutoReconnect("away")
+
+
+@pytest.mark.parametrize("what", ["acknowledge", "resolve"])
+def test_an_incident_is_taken_up_while_mongodb_is_away(what: str) -> None:
+    """Operators speak through Kafka, as alerts do."""
+    sent: list[Action] = []
+    config = Config(mongo_uri="mongodb://127.0.0.1:1/nothing?connect=false")
+    services = connect(config)
+    away: Any = SimpleNamespace(incidents=Away(), actions=Away())
+    desk: Any = SimpleNamespace(send=sent.append)
+    app = create_app(config, replace(services, database=away, desk=desk))
+    answer = app.test_client().post(f"/api/v1/incidents/i1/{what}", json={"by": "Ada"})
+    services.close()
+    assert answer.status_code == 202
+    assert [(one.action, one.target.incident_id, one.by) for one in sent] == [(what, "i1", "Ada")]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv"])
