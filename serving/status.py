@@ -21,17 +21,23 @@ TOLD: Final = 1000
 
 
 def landing(database: Database[Document], now: datetime) -> Document:
-    """The last commit, and up to which broker time every partition is landed; null where nobody knows."""
+    """The last commit, and up to which broker time every partition is landed; null where nobody knows.
+
+    Of a topic that was made anew the partitions before are waited for no more; what they lost stays lost.
+    """
     last = database.live.find_one({}, {"committed_at": True}, sort=[("_id", DESCENDING)])
-    partitions = sorted((_partition(document) for document in database.landing.find({})), key=lambda one: one["name"])
-    known = [one["landed_through"] for one in partitions if one["landed_through"] is not None]
-    through = min(known) if known and len(known) == len(partitions) else None
+    found = list(database.landing.find({}))
+    known = [document for document in found if document.get("landed_through") is not None]
+    topics = {_topic(max(known, key=lambda one: one["landed_through"]))} if known else {_topic(one) for one in found}
+    partitions = sorted((_partition(one) for one in found if _topic(one) in topics), key=lambda one: one["name"])
+    times = [one["landed_through"] for one in partitions if one["landed_through"] is not None]
+    through = min(times) if times and len(times) == len(partitions) else None
     return {
         "version": last["_id"] if last else None,
         "committed_at": last["committed_at"] if last else None,
         "landed_through": through,
         "lag_seconds": max(0.0, round((now - through).total_seconds(), 1)) if through else None,
-        "lost": sum(one["lost"] for one in partitions),
+        "lost": sum(_lost(document) for document in found),
         "partitions": partitions,
     }
 
@@ -81,5 +87,14 @@ def _partition(document: Document) -> Document:
         "name": document["_id"].rpartition("/")[2],
         "next_offset": document["next_offset"],
         "landed_through": document.get("landed_through"),
-        "lost": sum(end - first for first, end in document.get("lost", [])),
+        "lost": _lost(document),
     }
+
+
+def _topic(document: Document) -> str:
+    topic: str = document["_id"].rpartition("/")[0]
+    return topic
+
+
+def _lost(document: Document) -> int:
+    return sum(end - first for first, end in document.get("lost", []))
