@@ -3,7 +3,7 @@
 A day is complete when every partition is known to be landed past its end by GRACE, and the views have been computed
 since. Landing says in each commit up to which broker time each partition is landed, also an idle one, and what it
 dropped and rejected; the sums are kept by day of commit, each commit counted once (a run's end and its sums are one
-transaction).
+transaction, which names the days that are to look at: a run that dies before it has leaves them to the next).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batch_layer import drone_quality, plan, ranges, runs, sealed
+from batch_layer import drone_quality, log, plan, ranges, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.runs import Run
@@ -40,12 +40,21 @@ def run(job: Job) -> int:
         commits = _commits(pinned, base)
         days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)}
         days |= {date.fromisoformat(each["_id"]) for each in job.database.completeness.find({"complete": False})}
+        days |= left(job.database)
         if commits:
-            _add_up(job, pinned, commits)
+            _add_up(job, pinned, commits, days)
         for day in sorted(days):
             document = describe(job, pinned, day)
             job.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
+        mine = {"_id": "completeness", "version": max(base, pinned.version)}
+        job.database.runs.update_one(mine, {"$unset": {"days": ""}})
         return len(days)
+
+
+def left(database: Documents) -> set[date]:
+    """The days that a run which died had still to look at: their commits are added up, and never seen again."""
+    last = database.runs.find_one({"_id": "completeness"}, {"days": 1}) or {}
+    return {date.fromisoformat(day) for day in last.get("days", [])}
 
 
 def describe(job: Job, pinned: Snapshot, day: date) -> dict[str, Any]:
@@ -112,16 +121,14 @@ def _not_computed(database: Documents, pinned: Snapshot, day: date) -> list[str]
 
 def _commits(pinned: Snapshot, base: int) -> list[Commit]:
     """The commits to add up; what the log no longer holds is not counted."""
-    found = []
-    for version in range(min(base, pinned.version) + 1, pinned.version + 1):
-        try:
-            found.append(pinned.commit(version))
-        except LogGone:
-            continue
-    return found
+    first = min(base, pinned.version) + 1
+    try:
+        return list(pinned.commits(first - 1))
+    except LogGone:  # millions may be gone: what is there is asked for once, not each
+        return [pinned.commit(version) for version in log.versions(pinned) if first <= version <= pinned.version]
 
 
-def _add_up(job: Job, pinned: Snapshot, commits: Iterable[Commit]) -> None:
+def _add_up(job: Job, pinned: Snapshot, commits: Iterable[Commit], days: Iterable[date]) -> None:
     through: dict[str, int] = {}
     copies: Counter[str] = Counter()
     rejected: dict[str, Counter[str]] = defaultdict(Counter)
@@ -144,7 +151,8 @@ def _add_up(job: Job, pinned: Snapshot, commits: Iterable[Commit]) -> None:
         gone = {f"partitions.{key}": "" for key in known if _topic(key) != newest}
         if change := {name: keys for name, keys in (("$max", later), ("$unset", gone)) if keys}:
             changes["through"] = change
-    runs.complete_with(job.database, this, job.now(), "landing_facts", changes)
+    names = [day.isoformat() for day in sorted(days)]
+    runs.complete_with(job.database, this, job.now(), "landing_facts", changes, days=names)
 
 
 def _topic(key: str) -> str:

@@ -101,10 +101,18 @@ def complete(database: Documents, run: Run, finished_at: datetime, generation: i
 
 
 def complete_with(
-    database: Documents, run: Run, finished_at: datetime, view: str, changes: Mapping[str, Mapping[str, Any]]
+    database: Documents,
+    run: Run,
+    finished_at: datetime,
+    view: str,
+    changes: Mapping[str, Mapping[str, Any]],
+    **more: Any,
 ) -> None:
-    """Applies `changes` (by _id) to `view` and makes the run complete, both or neither, and only on its own base."""
-    done = {**_document(run), "_id": run.kind, "state": "complete", "finished_at": finished_at}
+    """Applies `changes` (by _id) to `view` and makes the run complete, both or neither, and only on its own base.
+
+    `more`: fields of the run's document.
+    """
+    done = {**_document(run), "_id": run.kind, "state": "complete", "finished_at": finished_at, **more}
 
     def commit(session: ClientSession) -> None:
         other = database.runs.find_one({"_id": run.kind, "version": {"$gte": run.version}}, session=session)

@@ -14,7 +14,7 @@ either loses (it and 4 set the same `txn` entry) or wins, and then 4 takes its f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -28,6 +28,7 @@ from batch_layer import archive, compact, completeness, drones, hours, plan, run
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.ranges import hours_of_day
+from batch_layer.runs import Kind
 from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin, sentence
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.landed import PARTITION_BY
@@ -35,6 +36,9 @@ from fleet.sealed import SEALED_THROUGH_KEY, sealed_through
 
 TRIES: Final = 20
 """Compactions beside us end within seconds; each lost race is one of theirs."""
+
+KINDS: Final[Sequence[Kind]] = ("hours", "drones", "completeness")
+"""The kinds of runs that make a day's documents."""
 
 _log = structlog.get_logger()
 
@@ -74,13 +78,15 @@ def run(job: Job, through: date, at_step: Callable[[str], None] = lambda _step: 
         at_step("closed")
         pinned = pin(job.lake)
         days = sealed.with_files(pinned, through)
-        if waiting(job.database, pinned, days):  # 2
+        bases = covering(job.database, pinned, days)
+        if bases is None:  # 2
             hours.run(job)
             drones.run(job)
             completeness.run(job)
+            bases = covering(job.database, pinned, days)
         at_step("computed")
         for day in days:  # 3
-            archive.write(pinned, day, _documents(job.database, pinned, day))
+            archive.write(pinned, day, _documents(job.database, bases, day))
         at_step("archived")
         _remove(job.lake, days)  # 4
         at_step("removed")
@@ -88,13 +94,18 @@ def run(job: Job, through: date, at_step: Callable[[str], None] = lambda _step: 
         return days
 
 
-def waiting(database: Documents, snapshot: Snapshot, days: list[date], session: ClientSession | None = None) -> bool:
-    """Whether an hour or a drone of the days was touched by a commit that no complete run has covered."""
-    for kind in ("hours", "drones"):
-        base = runs.base_version(database, kind=kind, session=session)
-        if base == runs.NO_BASE or plan.last_touched(snapshot, base).keys() & set(_hours(days)):
-            return True
-    return False
+def covering(database: Documents, snapshot: Snapshot, days: list[date]) -> Mapping[Kind, int] | None:
+    """The bases of KINDS, where no commit after the oldest of them touches the days; None: there is still to compute.
+
+    Later bases cover the days, too: so a look at the bases alone is enough afterwards, and the log is read once.
+    """
+    bases = {kind: runs.base_version(database, kind=kind) for kind in KINDS}
+    oldest = min(bases.values())
+    if oldest == runs.NO_BASE or plan.last_touched(snapshot, oldest).keys() & set(_hours(days)):
+        return None
+    if completeness.left(database) & set(days):
+        return None
+    return bases
 
 
 def _closed(snapshot: Snapshot, day: date) -> bool:
@@ -117,9 +128,10 @@ def _close(lake: str, through: date) -> None:
     _change(lake, change)
 
 
-def _documents(database: Documents, pinned: Snapshot, day: date) -> list[dict[str, Any]]:
+def _documents(database: Documents, bases: Mapping[Kind, int] | None, day: date) -> list[dict[str, Any]]:
     def read(session: ClientSession) -> list[dict[str, Any]]:
-        if waiting(database, pinned, [day], session):
+        now = {kind: runs.base_version(database, kind=kind, session=session) for kind in KINDS}
+        if bases is None or any(now[kind] < bases[kind] for kind in KINDS):
             raise PeacewatchError("another run is making the figures anew; nothing is sealed, run it again")
         return archive.collect(database, day, session)
 

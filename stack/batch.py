@@ -1,4 +1,4 @@
-"""What the commands of the batch layer share: Spark as the settings have it, and progress."""
+"""What the commands of the batch layer share: Spark and a run's job as the settings have them, and progress."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rich.progress import Progress as Bar
 from stack.java import java
 
 if TYPE_CHECKING:
-    from batch_layer.engine import Engine
-    from batch_layer.hours import Progress
+    from batch_layer.database import Documents
+    from batch_layer.engine import Engine, StartEngine
+    from batch_layer.hours import Job, Progress
     from stack.settings import Settings
 
 
@@ -27,6 +28,15 @@ def spark(loaded: Settings) -> Iterator[Engine]:
     config = session.SparkConfig(loaded.spark_master, java=java(), scratch=loaded.home.resolve() / "spark")
     with aggregate.start(config) as engine:
         yield engine
+
+
+def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
+    """What each run works with, the register of drones too. Raises BadSettings or BadInput for a wrong register."""
+    from batch_layer.hours import Job  # noqa: PLC0415 - as above
+    from batch_layer.register import load  # noqa: PLC0415
+
+    register = load(loaded.drone_register) if loaded.drone_register else None
+    return Job(documents, loaded.lake_location, start, register=register)
 
 
 @contextmanager

@@ -37,15 +37,13 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     from dataclasses import replace
 
     from batch_layer import completeness, database, drones, engine, hours, ranges
-    from batch_layer.register import load as load_register
     from stack import batch, logs, settings
 
     wanted = ranges.hours(first, last)
     logs.configure("aggregate")
     loaded = settings.load()
-    register = load_register(loaded.drone_register) if loaded.drone_register else None
     with database.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
-        job = hours.Job(documents, loaded.lake_location, start, register=register)
+        job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
             with batch.progress("hours") as progress:
                 done = hours.run(replace(job, progress=progress), wanted, rebuild=rebuild)

@@ -76,7 +76,6 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
 
     from batch_layer import database, engine, snapshot
     from batch_layer import seal as sealing
-    from batch_layer.hours import Job
     from fleet.sealed import last_to_seal
     from stack import batch, logs, settings
 
@@ -87,15 +86,16 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
         typer.echo("all days are kept: PEACEWATCH_RETENTION_DAYS is not set")
         return
     with database.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
-        pinned = snapshot.pin(loaded.lake_location)
+        job = batch.job(loaded, documents, start)
+        pinned = snapshot.pin(job.lake)
         plan = sealing.make_plan(documents, pinned, last_to_seal(datetime.now(UTC), kept))
         days = f"{plan.days[0]} to {plan.days[-1]}, " if plan.days else ""
         typer.echo(f"{days}{len(plan.days)} days to seal: {len(plan.files)} files, {plan.size / 1e6:,.1f} MB")
         if plan.waits:
             typer.echo(plan.waits)
         if plan.days and not dry_run:
-            done = sealing.run(Job(documents, loaded.lake_location, start), plan.days[-1])
-            typer.echo(f"{len(done)} days sealed; {_lake_size(snapshot.pin(loaded.lake_location))}")
+            done = sealing.run(job, plan.days[-1])
+            typer.echo(f"{len(done)} days sealed; {_lake_size(snapshot.pin(job.lake))}")
 
 
 def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:

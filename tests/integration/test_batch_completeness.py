@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, drones, hours, register
+from batch_layer import completeness, drones, hours, register, snapshot
 from batch_layer.database import Documents
 from batch_layer.hours import Job
-from fleet.errors import BadInput, BadSettings
+from fleet.errors import BadInput, BadSettings, ServiceUnavailable
 from tests import lakes
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -72,6 +72,43 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
     assert document(job)["complete"] is True
     land(job, [], landed_through=through(DAY))  # what the old topic's last lander still says
     assert document(job)["complete"] is True
+
+
+def test_a_run_that_dies_leaves_no_day_out(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(NEXT_DAY + timedelta(hours=1)))
+    compute(job)
+    assert document(job)["complete"] is True
+    land(job, [lakes.row(2, DAY)])
+    compute(job)
+
+    def dies(*_asked: Any) -> None:
+        raise ServiceUnavailable("it dies after the commits are added up")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(completeness, "describe", dies)
+        with pytest.raises(ServiceUnavailable):
+            completeness.run(job)
+    assert completeness.left(job.database) == {DAY.date()}
+    assert (document(job)["received"], document(job)["late"]) == (2, 1)
+    assert completeness.left(job.database) == set()
+
+
+def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        land(job, [lakes.row(number, DAY)], copies="1")
+    pinned = snapshot.pin(job.lake)
+    for version in range(3):
+        pinned.store.delete_file(f"_delta_log/{version:020}.json")
+    asked = []
+    commit = snapshot.Snapshot.commit
+
+    def counted(self: snapshot.Snapshot, version: int) -> snapshot.Commit:
+        asked.append(version)
+        return commit(self, version)
+
+    monkeypatch.setattr(snapshot.Snapshot, "commit", counted)
+    assert [each.version for each in completeness._commits(pinned, -1)] == [3, 4, 5]
+    assert asked == [0, 3, 4, 5]
 
 
 def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:

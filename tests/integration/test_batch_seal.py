@@ -149,6 +149,19 @@ def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Jo
     assert counted == 25 * 3 + 9
 
 
+def test_what_a_killed_run_has_not_said_of_completeness_is_said_before(lake: Path, job: Job) -> None:
+    lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
+    hours.run(job)
+    drones.run(job)  # and there it died: the day's completeness knows nothing of the late reports
+    seal.run(replace(job, engine=never), SEALED[-1])
+    told = job.database.completeness.find_one({"_id": str(DAYS[0])})
+    assert told is not None
+    assert (told["complete"], told["late"]) == (True, 9)
+    assert told["received"] == sum(
+        sum(each["cells"]["reports"]) for each in job.database.hours.find({"_id": {"$lt": str(DAYS[1])}})
+    )
+
+
 def test_who_lands_with_an_older_table_in_hand_is_refused(lake: Path, job: Job) -> None:
     handle = DeltaTable(lake / "reports")
 
@@ -250,3 +263,6 @@ def test_the_command_says_what_it_would_do_and_then_does_it(lake: Path, job: Job
     assert (code, told.startswith(planned), "2 days sealed" in told) == (0, True, True), told
     assert days_in_the_lake(lake) == set(DAYS[2:])
     assert command()[1] == "0 days to seal: 0 files, 0.0 MB\n"
+    environment["PEACEWATCH_DRONE_REGISTER"] = str(lake / "no register")  # what it computes, it computes as aggregate
+    code, told = command()
+    assert (code, "PEACEWATCH_DRONE_REGISTER: No such file" in told) == (2, True), told
