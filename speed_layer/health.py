@@ -17,7 +17,7 @@ from threading import Event
 from typing import Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from msgspec import MsgspecError
 from prometheus_client import Gauge
 from structlog import get_logger
@@ -34,6 +34,9 @@ log = get_logger()
 EVERY_SECONDS: Final = 5.0
 LOOK_BACK: Final = timedelta(minutes=2)
 """How far a single look reads back. The rules' memory is in the same topic: 50 MB in that time at 540,000 drones."""
+
+LOOK_SECONDS: Final = 30.0
+"""A single look ends then: a client that has lost its broker reads nothing, and says nothing."""
 
 PREFIX: Final = b"health/"
 
@@ -167,7 +170,10 @@ def watch(config: WatchConfig, stop: Event) -> None:
 
 
 def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
-    """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK."""
+    """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK.
+
+    Raises KafkaError where Kafka does not answer.
+    """
     since = datetime.now(UTC) - LOOK_BACK
     with closing(_consumer(bootstrap, state)) as consumer:
         asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
@@ -178,7 +184,10 @@ def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | 
                 consumer.seek_to_end(partition)
         ends = consumer.end_offsets(list(asked))
         said: dict[str, Health] = {}
+        until = time.monotonic() + LOOK_SECONDS
         while any(consumer.position(partition) < end for partition, end in ends.items()):
+            if time.monotonic() > until:
+                raise KafkaTimeoutError("the signs of life cannot be read to their end")
             said |= dict(_read(consumer))
     return signs.known(said.values(), datetime.now(UTC), patience or Patience(), since)
 

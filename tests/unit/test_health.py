@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from fleet.health import Health, Patience, Stuck, known, troubles
+from speed_layer import health
 from speed_layer.discord import Webhook
 from speed_layer.health import Switch, WatchConfig
 
@@ -83,3 +86,23 @@ def test_operators_are_told_once_when_it_begins_and_once_when_it_is_over() -> No
     switch.look({}, NOW + seconds(20))
     assert len(told) == 3
     assert told[2] == "The alerts' way is well again: Over: alerting stopped.\nOver: notifier stopped."
+
+
+def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = TopicPartition("alert-state", 0)
+
+    class Lost:
+        assignment = staticmethod(lambda: {at})
+        offsets_for_times = staticmethod(dict.fromkeys)
+        seek_to_end = staticmethod(lambda _at: None)
+        end_offsets = staticmethod(lambda _asked: {at: 7})
+        position = staticmethod(lambda _at: 6)
+        close = staticmethod(lambda: None)
+
+        def poll(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
+            return {}
+
+    monkeypatch.setattr(health, "_consumer", lambda *_asked: Lost())
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.0)
+    with pytest.raises(KafkaTimeoutError):
+        health.known("kafka")
