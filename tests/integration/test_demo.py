@@ -64,6 +64,7 @@ def test_one_round_on_the_original_data(tmp_path):
     assert left_behind(home) == []
 
 
+@pytest.mark.slow  # a start of everything for what the round above nearly shows
 @pytest.mark.timeout(SECONDS)
 def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path):
     child = demo(tmp_path, "--drones", 40, "--rate", 40)

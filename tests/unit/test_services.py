@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,28 @@ def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
         url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         assert url == "postgresql+psycopg://me:hunter2@db/airflow?sslmode=require"
         assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == url
+
+
+def test_a_new_home_begins_with_a_copy_of_an_empty_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrated = []
+
+    def migrate(home: Path) -> int:
+        migrated.append(home.name)
+        with closing(sqlite3.connect(home / "airflow.db")) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS pools (name)")
+        return 0
+
+    monkeypatch.setattr(airflow_setup, "EMPTY", tmp_path / "kept")
+    monkeypatch.setattr(airflow_setup, "_migrate", migrate)
+    for name in ("first", "second", "second"):
+        home = tmp_path / name
+        monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home}/airflow.db")
+        monkeypatch.setattr(sys, "argv", ["airflow_setup", str(home)])
+        assert airflow_setup.main() == 0
+        with closing(sqlite3.connect(home / "airflow.db")) as database:
+            assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("pools",)]
+            assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert migrated == ["first", "second"]  # the last time the database was there, and so brought up to date
 
 
 def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
