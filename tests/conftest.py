@@ -28,7 +28,15 @@ settings.register_profile("peacewatch", deadline=None, suppress_health_check=[He
 settings.load_profile("peacewatch")
 
 
-LONGEST = ("test_stack", "test_demo", "test_original_data", "test_batch_spark", "test_landing_outages")
+LONGEST = (
+    "test_stack",
+    "test_demo",
+    "test_original_data",
+    "test_alert_kills",
+    "test_landing_kills",
+    "test_landing_outages",
+    "test_batch_spark",
+)
 """Files that take minutes go first, so that no worker is left alone with one at the end."""
 
 
