@@ -69,7 +69,7 @@ class Day:
         table.create_write_transaction([*adds], "append", table.schema(), list(PARTITION_BY))
 
     def command(self, uri: str, step: str, *arguments: str) -> None:
-        """Runs `peacewatch`, and notes its seconds and the most memory that it and Java had."""
+        """Runs `peacewatch`, and notes its seconds, processor time, and the most memory that it and Java had."""
         if step in self.measured:
             return
         environ = {**os.environ, "PEACEWATCH_HOME": str(self.folder), "PEACEWATCH_MONGO_URI": uri}
@@ -81,10 +81,10 @@ class Day:
             stderr=subprocess.DEVNULL,
             text=True,
         ) as running:
-            most = _most_memory(running)
+            most, cpu = _watch(running)
             told = running.stdout.read() if running.stdout else ""
         assert running.returncode == 0, told
-        self.note(step, seconds=round(time.perf_counter() - began, 1), memory_mb=most >> 20)
+        self.note(step, seconds=round(time.perf_counter() - began, 1), cpu=round(cpu, 1), memory_mb=most >> 20)
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
@@ -105,18 +105,19 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("folder", type=Path)
     asked.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
+    asked.add_argument("--runs", type=int, default=24, help="hourly runs; the rest of the day is one run")
     asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; go on by another call")
     asked.add_argument("--files", action="store_true", help="only make the files")
     given = asked.parse_args()
     day, until = Day(given.folder, given.every), time.monotonic() + given.minutes * 60
     print(machine())
-    for step in _files(day) if given.files else _steps(day):
+    for step in _files(day) if given.files else _steps(day, given.runs):
         if time.monotonic() > until:
             print("stopped; the same command goes on")
             return
         step()
     if not given.files:
-        _table(day)
+        _table(day, given.runs)
 
 
 def _files(day: Day) -> Iterator[Any]:
@@ -124,14 +125,16 @@ def _files(day: Day) -> Iterator[Any]:
         yield lambda hour=hour: day.make(hour)
 
 
-def _steps(day: Day) -> Iterator[Any]:
+def _steps(day: Day, runs: int) -> Iterator[Any]:
     yield from _files(day)
     with day.database("mongo") as uri:
-        for hour in range(24):
+        for hour in range(runs):
             yield lambda hour=hour: (
                 day.commit(hour),
                 day.command(uri, f"hour {hour}", "aggregate", "--views", "hours"),
             )
+        for hour in range(runs, 24):
+            yield lambda hour=hour: day.commit(hour)
         yield lambda: day.command(uri, "drones", "aggregate", "--views", "drones")
     with day.database("mongo-2") as uri:
         yield lambda: day.command(uri, "hours from nothing", "aggregate", "--views", "hours")
@@ -141,28 +144,28 @@ def _steps(day: Day) -> Iterator[Any]:
         yield lambda: day.command(uri, "rebuild, compacted", "aggregate", "--views", "hours", "--rebuild")
 
 
-def _most_memory(running: subprocess.Popen[str]) -> int:
-    most, process = 0, psutil.Process(running.pid)
+def _watch(running: subprocess.Popen[str]) -> tuple[int, float]:
+    """(most bytes, seconds of processor time) of the process and what it started."""
+    most, used, process = 0, dict[int, float](), psutil.Process(running.pid)
     while running.poll() is None:
         try:
             family = [process, *process.children(recursive=True)]
             most = max(most, sum(each.memory_info().rss for each in family))
+            used |= {each.pid: sum(each.cpu_times()[:2]) for each in family}
         except psutil.NoSuchProcess:
             continue
         time.sleep(0.2)
-    return most
+    return most, sum(used.values())
 
 
-def _table(day: Day) -> None:
+def _table(day: Day, runs: int) -> None:
     found = day.measured
     rows = sum(found[f"files {hour}"]["rows"] for hour in range(24))
     size = sum(each[1] for hour in range(24) for each in found[f"files {hour}"]["files"])
-    hours = sorted(found[f"hour {hour}"]["seconds"] for hour in range(24))
-    print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet")
-    memory = max(found[f"hour {hour}"]["memory_mb"] for hour in range(24))
-    print(f"{'an hourly run, median (longest)':40} {hours[12]:.1f} s ({hours[-1]:.1f} s), {memory:,} MB")
+    hours = sorted((found[f"hour {hour}"] for hour in range(runs)), key=lambda each: each["seconds"])
+    print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet; {runs} hourly runs: {hours[0]} to {hours[-1]}")
     for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted"):
-        print(f"{step:40} {found[step]['seconds']:.1f} s, {found[step]['memory_mb']:,} MB")
+        print(f"{step:25} {found[step]}")
 
 
 if __name__ == "__main__":

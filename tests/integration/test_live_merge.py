@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ MEASURES = """count(*), count(*) FILTER (alert), coalesce(sum(round_even(battery
     count(*) FILTER (battery < 20)"""
 AT = "(epoch_us(reported_at) // 3600000000)"
 COUNTED = Counter[str]
+Taken = tuple[str, dict[str, str], dict[str, Any]]
+"""Name of the statistic, query, answer."""
 
 
 def test_fifty_answers_while_all_are_at_work(
@@ -81,7 +84,7 @@ def live(
     config = Config(mongo_uri, max_age=0, rate_limit="100000 per second")
     services = connect(config)
     client = create_app(config, services).test_client()
-    taken: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+    taken: list[Taken] = []
     with (
         closing(services),
         landers(kafka, reports, rejected, mongo_uri, folder) as running,
@@ -104,9 +107,8 @@ def live(
                 answer = client.get(f"/api/v1/statistics/{name}", query_string=query)
                 assert answer.status_code == 200, answer.text
                 taken.append((name, query, answer.get_json()))
-    for name, query, answer in taken[-answers:]:
-        check(running.lake, name, query, answer)
-    seen.update(answers=len(taken[-answers:]), versions=versions(taken))
+    check(running.lake, taken[-answers:])
+    seen.update(answers=len(taken[-answers:]), versions=versions(taken[-answers:]))
     return seen
 
 
@@ -165,23 +167,32 @@ def wanted(choose: random.Random) -> tuple[str, dict[str, str]]:
     return name, {"from": begin, "to": end} | ({"country": "Chad"} if choose.random() < 0.3 else {})
 
 
-def versions(taken: list[tuple[str, dict[str, str], dict[str, Any]]]) -> int:
+def versions(taken: list[Taken]) -> int:
     return len({answer["version"] for _, _, answer in taken})
 
 
-def check(lake: Path, name: str, query: dict[str, str], answer: dict[str, Any]) -> None:
-    """The answer's figures are those of the reports in the files of the version it names."""
-    table = DeltaTable(lake / "reports", version=answer["version"])
+def check(lake: Path, answers: list[Taken]) -> None:
+    """Figures of each answer are those of the reports in the files of its version; a file is read once."""
+    versions = sorted({answer["version"] for _, _, answer in answers})
+    files = {version: DeltaTable(lake / "reports", version=version).file_uris() for version in versions}
+    every = sorted({file for found in files.values() for file in found})
+    columns = f"filename, {AT} AS event_hour, country, alert, battery, citizens"
+    with duckdb.connect() as db:
+        parquet = "read_parquet($every, hive_partitioning = false, filename = true)"
+        db.execute(f"CREATE TABLE landed AS SELECT {columns} FROM {parquet}", {"every": every})
+        for name, query, answer in answers:
+            ask = partial(figures, db, files[answer["version"]], query)
+            assert CHECKS[name](ask, answer), (name, query, answer)
+
+
+def figures(db: duckdb.DuckDBPyConnection, files: list[str], query: dict[str, str], key: str) -> list[tuple[Any, ...]]:
+    """(key, *MEASURES) of the query's reports in `files`."""
     start, end = (epoch_hour(query[side]) for side in ("from", "to"))
     end += 1 if "T" in query["to"] else 24
-
-    def ask(key: str) -> list[tuple[Any, ...]]:
-        sql = f"SELECT {key}, {MEASURES} FROM read_parquet($files, hive_partitioning = false) "
-        sql += f"WHERE {AT} >= $start AND {AT} < $end AND ($country = '' OR country = $country) GROUP BY 1"
-        found = {"files": table.file_uris(), "start": start, "end": end}
-        return duckdb.execute(f"{sql} ORDER BY 1", found | {"country": query.get("country", "")}).fetchall()
-
-    assert CHECKS[name](ask, answer), (name, query, answer)
+    sql = f"SELECT {key}, {MEASURES} FROM landed SEMI JOIN (SELECT unnest($files) AS filename) USING (filename) "
+    sql += "WHERE event_hour >= $start AND event_hour < $end AND ($country = '' OR country = $country)"
+    found = {"files": files, "start": start, "end": end, "country": query.get("country", "")}
+    return db.execute(f"{sql} GROUP BY 1 ORDER BY 1", found).fetchall()
 
 
 def epoch_hour(text: str) -> int:
@@ -200,7 +211,7 @@ def of_countries(ask: Any, answer: dict[str, Any]) -> bool:
 
 
 def of_parts(ask: Any, answer: dict[str, Any]) -> bool:
-    alerts = {row[0]: row[2] for row in ask(f"{AT} % 24")}
+    alerts = {row[0]: row[2] for row in ask("event_hour % 24")}
     return bool(answer["hours"] == [alerts.get(hour, 0) for hour in range(24)])
 
 
@@ -217,7 +228,7 @@ def of_low_battery(ask: Any, answer: dict[str, Any]) -> bool:
 
 
 def of_series(ask: Any, answer: dict[str, Any]) -> bool:
-    found = {row[0]: (row[1], row[2]) for row in ask(f"{AT} // 24")}
+    found = {row[0]: (row[1], row[2]) for row in ask("event_hour // 24")}
     got = {epoch_hour(row["start"]) // 24: (row["reports"], row["alerts"]) for row in answer["series"]}
     got = {day: figures for day, figures in got.items() if figures != (0, 0)}
     return got == found
