@@ -13,7 +13,7 @@ from stack import logs, settings
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread of ours keeps the interpreter from Kafka's own, which sends and receives. At Python's 5 ms an alert
-waited for its sending while reports were judged: 10 of 32 ms from a report to its message (docs/measurements.md)."""
+waited for its sending while reports were judged: 8 of 32 ms from a report to its message (docs/measurements.md)."""
 
 
 def register(app: typer.Typer) -> None:
