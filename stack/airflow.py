@@ -69,7 +69,7 @@ class Airflow:
             *setup,
             Service(
                 "airflow-api-server",
-                lambda: _command(*serve),
+                lambda: program(*serve),
                 partial(_healthy, self.url, "metadatabase"),
                 after,
                 self.url,
@@ -86,7 +86,7 @@ class Airflow:
     def _process(self, part: str, after: tuple[str, ...], environment: Mapping[str, str]) -> Service:
         return Service(
             f"airflow-{part.replace('_', '-')}",
-            lambda: _command(*_PROCESSES[part]),
+            lambda: program(*_PROCESSES[part]),
             partial(_healthy, self.url, part),
             after,
             env=environment,
@@ -177,7 +177,8 @@ def _airflow_setup(airflow: Airflow) -> list[Service]:
     return [Service("airflow-setup", lambda: program, env=environment, once=True, seconds=START_SECONDS)]
 
 
-def _command(*arguments: str) -> list[str]:
+def program(*arguments: str) -> list[str]:
+    """Airflow's own command line, as a program with its arguments."""
     return [sys.executable, "-P", "-m", "airflow", *arguments]
 
 

@@ -1,4 +1,4 @@
-"""Commands: up, down, status, tell-operators."""
+"""Commands: up, down, status, airflow, tell-operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(airflow)
     app.command("tell-operators")(tell_operators)
 
 
@@ -35,6 +36,18 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
     from stack.status import show
 
     show(settings.load(), as_json=json)
+
+
+def airflow(context: typer.Context) -> None:
+    """Airflow's own command line on the Airflow of this home: `peacewatch airflow backfill create --dag-id ...`."""
+    import os
+    import sys
+
+    from stack import airflow, services, settings
+
+    loaded = settings.load()
+    environment = {**os.environ, **services.environment_of(loaded), **services.airflow_of(loaded).environment()}
+    os.execve(sys.executable, airflow.program(*context.args), environment)  # noqa: S606 - as who asked for it
 
 
 def tell_operators(
