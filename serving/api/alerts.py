@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -15,6 +18,11 @@ from serving.services import Services
 
 FIELDS = {name: name for name in ("kind", "severity", "country", "city")}
 KEPT = Kept("alerts", "raised_at", FIELDS | {"drone": "drone_id", "incident": "incident_id"}, alert_row)
+
+TOLD: Final[Mapping[str, dict[str, Any]]] = {
+    "delivered": {"delivered_at": {"$ne": None}},
+    "undelivered": {"delivered_at": None},
+}
 
 
 class Alerts(Listing):
@@ -32,7 +40,7 @@ class AlertsQuery(ListingQuery):
     city: Text | None = None
     drone: Text | None = Field(None, description="a drone's id")
     incident: Text | None = Field(None, description="an incident's id")
-    delivered: bool | None = Field(None, description="whether Discord has taken it")
+    state: Literal["delivered", "undelivered"] | None = Field(None, description="whether Discord has taken it")
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -41,7 +49,6 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/alerts", summary="Alerts, newest first", responses=answers(Alerts))
     def alerts(query: AlertsQuery) -> Response:
-        told = None if query.delivered is None else {"delivered_at": {"$ne": None} if query.delivered else None}
-        return list_of(services, KEPT, query, told)
+        return list_of(services, KEPT, query, TOLD[query.state] if query.state else None)
 
     return api
