@@ -20,6 +20,7 @@ from serving.report import charts, facts, figures, words, world
 TOP_PLACES: Final = 14
 TOP_CITIES: Final = 6
 TOP_INCIDENTS: Final = 8
+"""So many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
 
 _templates: Final = Environment(
     loader=PackageLoader("serving.report"),
@@ -57,13 +58,17 @@ def to_picture(report: facts.DayReport) -> bytes:
     return charts.to_png(_hours(report))
 
 
+def _fit(report: facts.DayReport) -> int:
+    return TOP_INCIDENTS - (2 if report.missing else 0) - (4 if report.revision else 0)
+
+
 def _parts(report: facts.DayReport) -> dict[str, Any]:
     statistics = report.statistics
     return {
         "cards": cards(report.headline),
         "lead": lead(report),
         "verdict": words.verdict(report.state, report.missing),
-        "shown": report.incidents[:TOP_INCIDENTS],
+        "shown": report.incidents[: _fit(report)],
         "countries": statistics.countries[:TOP_PLACES],
         "cities": [place for place in statistics.cities[:TOP_CITIES] if place.alerts],
         "parts": [(name, start, end, sum(statistics.alerts_by_hour[start:end])) for name, start, end in words.PARTS],

@@ -37,11 +37,16 @@ def several(number: int, one: str, many: str | None = None) -> str:
     return one if number == 1 else many or f"{one}s"
 
 
+TOLD_CHANGES: Final = 6
+
+
 def revised(changes: list[facts.Change]) -> str:
     """What a revision changed, in a line."""
     if not changes:
         return "None of the main figures has changed."
-    return "; ".join(f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes) + "."
+    told = [f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes[:TOLD_CHANGES]]
+    more = len(changes) - len(told)
+    return "; ".join([*told, *([f"and {more} more, in the JSON"] if more else [])]) + "."
 
 
 def _number(value: float | None) -> str:
