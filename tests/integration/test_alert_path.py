@@ -240,8 +240,10 @@ def shares(kafka: str, group: str) -> list[int]:
     return sorted(sum(len(one["partitions"]) for one in each) for each in assigned)
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seconds", [0, pytest.param(600, marks=pytest.mark.slow)])
 def test_mongodb_away_and_back_tells_what_is_undelivered(
-    kafka: str, names: dict[str, str], tmp_path: Path, free_port: int
+    kafka: str, names: dict[str, str], tmp_path: Path, free_port: int, seconds: float
 ) -> None:
     channel, server = Channel(), mongo.start(tmp_path, free_port)
     judging, telling = configs(kafka, names)
@@ -263,6 +265,7 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
             wait_for(lambda: channel.told == 8)
         send(kafka, names["reports"], *(report(n) for n in range(8, 10)))
         wait_for(lambda: len(read(kafka, names["alerts"])) == 10)
+        time.sleep(seconds)
         server = mongo.start(tmp_path, free_port)
         try:
             wait_for(lambda: counts() == (10, 2))
