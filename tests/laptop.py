@@ -111,9 +111,9 @@ class Api(AirflowApi):
         found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-id&limit=1").json()["dag_runs"]
         return str(found[0]["dag_run_id"])
 
-    def fail(self, dag_id: str, run_id: str) -> None:
+    def end(self, dag_id: str, run_id: str) -> None:
         """Ends a run, as an operator does who does not want it any more."""
-        assert self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"}).is_success
+        assert self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", {"state": "success"}).is_success
 
 
 def api_of(laptop: Settings) -> Api:

@@ -12,11 +12,12 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from serving.report import words
+from serving.report import figures, words
 from serving.report.facts import ScoreCount, WeekdayCount
 
 INK: Final = "#1c2733"
 QUIET: Final = "#8a97a3"
+QUIET_TEXT: Final = "#5b6874"
 ALERT: Final = "#d55e00"
 USUAL: Final = "#0072b2"
 REPORTS: Final = "#a9c4d6"
@@ -47,15 +48,19 @@ def hours(alerts: list[int], usual: list[float]) -> Figure:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(6.8, 1.65), layout="constrained")
         axes = figure.subplots()
-        axes.bar(range(24), alerts, width=0.78, color=ALERT, label="this day")
+        axes.bar(range(24), alerts, width=0.78, color=ALERT, label=words.THIS_DAY)
         if any(usual):
             steps = [usual[0], *usual]
-            axes.step([hour - 0.5 for hour in range(25)], steps, color=USUAL, linewidth=1.4, label="usual")
-            axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.98), borderpad=0)
+            axes.step([hour - 0.5 for hour in range(25)], steps, color=USUAL, linewidth=1.4, label=words.USUAL_DAY)
+        if any(usual) or any(alerts):
+            axes.legend(
+                frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1.0), borderpad=0, handlelength=1.2
+            )
+        _mark_the_highest(axes, alerts)
         axes.set_xticks(range(0, 24, 3), [f"{hour:02d}:00" for hour in range(0, 24, 3)])
         axes.set_xlim(-0.7, 23.7)
         _whole_numbers(axes, max([*alerts, *usual], default=0))
-        axes.set_ylabel("alerts an hour")
+        _says(axes, words.ALERTS_AN_HOUR)
     return figure
 
 
@@ -63,13 +68,13 @@ def weekdays(counts: list[WeekdayCount]) -> Figure:
     """Alerts a day by week-day, week-end set apart by colour."""
     rates = {c.weekday: c.alerts / c.days if c.days else 0.0 for c in counts}
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(3.3, 1.9), layout="constrained")
+        figure = Figure(figsize=(3.3, 1.55), layout="constrained")
         axes = figure.subplots()
         colours = [USUAL] * 5 + [ALERT] * 2
         axes.bar(range(1, 8), [rates.get(day, 0.0) for day in range(1, 8)], width=0.7, color=colours)
         axes.set_xticks(range(1, 8), [name[:2] for name in words.WEEKDAYS])
         _whole_numbers(axes, max(rates.values(), default=0))
-        axes.set_ylabel("alerts a day")
+        _says(axes, words.ALERTS_A_DAY)
     return figure
 
 
@@ -77,12 +82,13 @@ def scores(counts: list[ScoreCount]) -> Figure:
     """Share of reports that raised an alert, by worst peace score."""
     shares = {c.peace_score: 100 * c.alerts / c.reports if c.reports else 0.0 for c in counts}
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(3.3, 1.9), layout="constrained")
+        figure = Figure(figsize=(3.3, 1.55), layout="constrained")
         axes = figure.subplots()
         axes.bar(range(1, 11), [shares.get(score, 0.0) for score in range(1, 11)], width=0.7, color=ALERT)
         axes.set_xticks(range(1, 11))
-        axes.set_xlabel("worst peace score seen (1 unrest, 10 peace)")
-        axes.set_ylabel("% with an alert")
+        axes.set_xlabel(words.SCORE_AXIS)
+        _says(axes, words.SHARE_WITH_ALERT)
+        axes.yaxis.get_major_locator().set_params(nbins=4)
         axes.set_ylim(0, max([*shares.values(), 1.0]) * 1.1)
     return figure
 
@@ -95,6 +101,9 @@ def to_svg(figure: Figure, label: str) -> str:
     svg = target.getvalue()
     svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])  # names of parts, the same in each chart
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = svg.replace(
+        "'DejaVu Sans'", "'Noto Sans', 'DejaVu Sans', sans-serif"
+    )  # the page's own letters, where it has them
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
@@ -106,6 +115,25 @@ def to_png(figure: Figure) -> bytes:
     return target.getvalue()
 
 
+def _says(axes: Any, what: str) -> None:
+    """What is counted, level above the axis: nobody turns a page to read it."""
+    axes.set_title(what, loc="left", x=0, fontsize=7.5, color=QUIET_TEXT, pad=5)
+
+
+def _mark_the_highest(axes: Any, alerts: list[int]) -> None:
+    highest = max(alerts, default=0)
+    if highest:
+        axes.annotate(
+            figures.count(highest).replace(figures.THIN, "\u2009"),  # the chart's letters have this thin space
+            (alerts.index(highest), highest),
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+            xytext=(0, 1.5),
+            textcoords="offset points",
+        )
+
+
 def _whole_numbers(axes: Any, highest: float) -> None:
     axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
-    axes.set_ylim(0, max(highest, 1) * 1.1)
+    axes.set_ylim(0, max(highest, 1) * 1.15)

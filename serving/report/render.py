@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from datetime import UTC
 from typing import Any, Final, NoReturn
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,9 +16,9 @@ from markupsafe import Markup
 from fleet.errors import MissingPart
 from serving.report import charts, facts, figures, words, world
 
-TOP_PLACES: Final = 14
+TOP_PLACES: Final = 13
 TOP_CITIES: Final = 6
-TOP_INCIDENTS: Final = 8
+TOP_INCIDENTS: Final = 9
 """So many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
 
 _templates: Final = Environment(
@@ -59,7 +58,7 @@ def to_picture(report: facts.DayReport) -> bytes:
 
 
 def _fit(report: facts.DayReport) -> int:
-    return TOP_INCIDENTS - (2 if report.missing else 0) - (4 if report.revision else 0)
+    return TOP_INCIDENTS - (1 if report.missing else 0) - (4 if report.revision else 0)
 
 
 def _parts(report: facts.DayReport) -> dict[str, Any]:
@@ -76,8 +75,15 @@ def _parts(report: facts.DayReport) -> dict[str, Any]:
         "hours_chart": _svg(_hours(report), "Alerts by hour of the day"),
         "weekdays_chart": _svg(charts.weekdays(statistics.weekdays), "Alerts a day by week-day"),
         "scores_chart": _svg(charts.scores(statistics.scores), "Share of reports with an alert by peace score"),
-        "made_at": report.making.made_at.astimezone(UTC),
+        "week": words.week(_rate(statistics.weekdays, range(1, 6)), _rate(statistics.weekdays, range(6, 8))),
     }
+
+
+def _rate(counts: list[facts.WeekdayCount], weekdays: range) -> float | None:
+    """Alerts a day over the days that had reports."""
+    chosen = [count for count in counts if count.weekday in weekdays]
+    days = sum(count.days for count in chosen)
+    return sum(count.alerts for count in chosen) / days if days else None
 
 
 def lead(report: facts.DayReport) -> str:

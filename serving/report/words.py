@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 from serving.report import facts, figures
@@ -24,8 +25,15 @@ FIGURES: Final = {
     "alerts": "alerts raised",
     "peace_score": "mean peace score",
     "battery": "mean battery",
-    "low_drones": "drones low on battery",
+    "low_drones": "low-battery drones",
 }
+
+THIS_DAY: Final = "this day"
+USUAL_DAY: Final = "a usual day"
+ALERTS_AN_HOUR: Final = "Alerts an hour"
+ALERTS_A_DAY: Final = "Alerts a day, mean of four weeks"
+SHARE_WITH_ALERT: Final = "Reports with an alert, per cent"
+SCORE_AXIS: Final = "worst peace score seen (1 unrest, 10 peace)"
 
 EMPTY_LEAD: Final = "Nothing was received."
 
@@ -69,8 +77,24 @@ def summary(alerts: int, places: int, peak_hour: int | None, country: str | None
         return "A calm day: no drone raised an alert."
     text = f"{figures.count(alerts)} {several(alerts, 'alert')} in {places} "
     text += several(places, "country", "countries")
+    if country and places > 1:
+        text += f", most in {country}"
     if peak_hour is not None:
-        text += f", most of them between {peak_hour:02d}:00 and {(peak_hour + 1) % 24:02d}:00"
-    if country:
-        text += f"; {country} raised the most"
+        text += f"; the peak was from {peak_hour:02d}:00 to {(peak_hour + 1) % 24:02d}:00"
     return text + "."
+
+
+def week(working: float | None, weekend: float | None) -> str:
+    """Working days against the week-end."""
+    return (
+        f"Working days {figures.count(working)}, Saturdays and Sundays {figures.count(weekend)} alerts a day, "
+        "over the four weeks that end with this day."
+    )
+
+
+def by_utc_day(day: date, complete: bool) -> str:
+    """Of which day the figures are that are kept by UTC day."""
+    text = f"Cities, drones and data quality are kept by UTC day; these are of {day.day} {day:%B} UTC"
+    return text + (
+        "." if complete else ", which was not complete when this report was made. It is made again when it is."
+    )

@@ -158,7 +158,7 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         address = f"http://{laptop.host}:{laptop.airflow_port}/dags/nightly_report/runs/"
         assert told["url"].startswith(address)
         assert httpx.get(told["url"], timeout=30).is_success
-        api.fail("nightly_report", run)
+        api.end("nightly_report", run)
 
 
 def test_its_database_is_postgresql(laptop: Settings, database: str | None) -> None:
@@ -215,7 +215,9 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
     ):
         page.goto(found.url + path)
         page.wait_for_load_state("networkidle")
-        page.keyboard.press(key) if key else None
+        if key:
+            page.keyboard.press(key)
+            page.locator(".react-flow__node").first.wait_for()
         _picture(page, name)
 
 

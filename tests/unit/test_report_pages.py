@@ -47,11 +47,13 @@ def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too():
     changed = [facts.Change(f"figure {number}", 12_950_000 + number, 12_960_000) for number in range(12)]
     missing = ["partition 3 is landed up to 2026-11-23 22:10 UTC only"]
     revised = msgspec.structs.replace(
-        reports.busy(), revision=1, state="incomplete", missing=missing, changes=changed, timezone="Europe/Paris"
-    )
+        reports.busy(), revision=1, state="incomplete", missing=missing, changes=changed, timezone="Europe/Paris",
+        utc_day=reports.DAY, utc_day_complete=False,
+    )  # fmt: skip
     pages = PdfReader(io.BytesIO(render.to_pdf(revised))).pages
     assert len(pages) == 3
     assert "and 6 more" in pages[0].extract_text()
+    assert "these are of 23 November UTC, which was not complete" in " ".join(pages[1].extract_text().split())
 
 
 def test_text_from_outside_is_escaped():
