@@ -39,7 +39,8 @@ def run(job: Job) -> int:
         base = runs.base_version(job.database, kind="completeness")
         commits = _commits(pinned, base)
         days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)}
-        days |= {date.fromisoformat(each["_id"]) for each in job.database.completeness.find({"complete": False})}
+        open_days = job.database.completeness.find({"$or": [{"complete": False}, {"waiting": True}]}, {"_id": 1})
+        days |= {date.fromisoformat(each["_id"]) for each in open_days}
         days |= left(job.database)
         if commits:
             _add_up(job, pinned, commits, days)
@@ -62,7 +63,9 @@ def describe(job: Job, pinned: Snapshot, day: date) -> dict[str, Any]:
     database, name = job.database, day.isoformat()
     old = database.completeness.find_one({"_id": name}) or {}
     received = _received(database, day)
-    missing = _not_landed(database, day) + _not_computed(database, pinned, day)
+    waiting = _not_computed(database, pinned, day)
+    # What comes after the day was complete is counted as late, once it is computed, and makes the day no less complete.
+    missing = _not_landed(database, day) + ([] if old.get("first_complete") else waiting)
     first = old.get("first_complete") or (None if missing else {"at": job.now(), "received": received})
     facts = database.landing_facts.find_one({"_id": name}) or {}
     far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
@@ -71,6 +74,7 @@ def describe(job: Job, pinned: Snapshot, day: date) -> dict[str, Any]:
         "version": pinned.version,
         "complete": not missing,
         "missing": missing,
+        "waiting": bool(waiting),
         "received": received,
         "late": received - first["received"] if first else 0,
         "copies": facts.get("copies", 0) + far_copies,

@@ -40,7 +40,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     """
     table = open_table(lake)
     snapshot = of_table(table)
-    keep = min(_not_older(snapshot, datetime.now(UTC) - retention), *_bases(database))
+    keep = min(not_older(snapshot, datetime.now(UTC) - retention), *_bases(database))
     if not dry_run:
         _checkpoint(table)
     found = list(_files(snapshot))
@@ -64,7 +64,7 @@ def _bases(database: Documents) -> Iterator[int]:
         yield runs.base_version(database, kind=kind)
 
 
-def _not_older(snapshot: Snapshot, since: datetime) -> int:
+def not_older(snapshot: Snapshot, since: datetime) -> int:
     """The last version that was made before `since`: whoever reads may have begun with it. -1: there is none.
 
     By halving, for a week is 120,000 versions: their times ascend, but for what the clocks of landers differ by.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import structlog
@@ -24,10 +24,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from pymongo.client_session import ClientSession
 
-from batch_layer import archive, compact, completeness, drones, hours, plan, runs, sealed
+from batch_layer import archive, compact, completeness, drones, hours, log, plan, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
-from batch_layer.ranges import hours_of_day
+from batch_layer.ranges import day_of, hours_of_day
 from batch_layer.runs import Kind
 from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin, sentence
 from fleet.errors import PeacewatchError, ServiceUnavailable
@@ -56,13 +56,19 @@ class Plan:
         return sum(file.size for file in self.files)
 
 
-def make_plan(database: Documents, snapshot: Snapshot, last: date) -> Plan:
-    """The days up to `last` that are complete; the first one that is not holds up those after it: seals have no gap."""
+def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: datetime | None = None) -> Plan:
+    """The days up to `last` that are complete; the first one that is not holds up those after it: seals have no gap.
+
+    A day that got reports after `quiet_since` waits, too: a replay of the past may be on its way.
+    """
     days: list[date] = []
     waits = ""
     with errors():
+        busy = set() if quiet_since is None else _touched_since(snapshot, quiet_since)
         for day in sealed.with_files(snapshot, last):
             waits = "" if _closed(snapshot, day) else _why_not(database, day)
+            if not waits and not _closed(snapshot, day) and day in busy:
+                waits = f"reports of {day} still come in"
             if waits:
                 break
             days.append(day)
@@ -106,6 +112,10 @@ def covering(database: Documents, snapshot: Snapshot, days: list[date]) -> Mappi
     if completeness.left(database) & set(days):
         return None
     return bases
+
+
+def _touched_since(snapshot: Snapshot, since: datetime) -> set[date]:
+    return {day_of(hour) for hour in plan.last_touched(snapshot, log.not_older(snapshot, since))}
 
 
 def _closed(snapshot: Snapshot, day: date) -> bool:

@@ -113,17 +113,18 @@ def look(url: str, server: Any, drones: int) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.add_init_script(WATCH)
-        views: list[tuple[int, int]] = []
-        page.on("requestfinished", lambda asked: views.append(size(asked)) if "/drones/map" in asked.url else None)
+        asked: list[Any] = []  # looked at afterwards: a listener that asks the browser itself can wait for ever
+        page.on("requestfinished", lambda one: asked.append(one) if "/drones/map" in one.url else None)
         began = time.perf_counter()
         page.goto(url)
         page.locator("#map-note", has_text="drones here").wait_for(timeout=60_000)
         first = (time.perf_counter() - began) * 1000
         page.wait_for_timeout(3000)
         page.evaluate(FORGET)
-        views.clear()
+        asked.clear()
         before = processor(server)
         waited = travel(page)
+        views = [size(one) for one in asked]
         cost = (processor(server) - before) / max(len(views), 1) * 1000
         seen = page.evaluate("seen")
         browser.close()

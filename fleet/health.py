@@ -47,6 +47,7 @@ class Patience:
     silent: timedelta = timedelta(seconds=30)
     untold: timedelta = timedelta(minutes=2)
     stuck: timedelta = timedelta(minutes=1)
+    forgotten: timedelta = timedelta(days=1)  # a webhook that is configured no more is silent, and no trouble
 
 
 PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
@@ -65,7 +66,7 @@ def troubles(
         if now - newest > patience.silent:
             yield f"{part} stopped", f"No {part} process has given a sign since {_at(newest)}: alerts are not told."
     for one in signs:
-        if one.part == "notifier":
+        if one.part == "notifier" and now - one.at < patience.forgotten:
             yield from _of_notifier(one, now, patience, watched_since)
 
 

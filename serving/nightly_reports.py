@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -78,9 +79,10 @@ def row(made: Made, report: DayReport) -> dict[str, Any]:
     }
 
 
-def cached(response: Response, made: Made, form: str) -> Response:
+def cached(response: Response) -> Response:
     """`response` with an ETag, 304 to who has it."""
-    response.set_etag(f"{made.day}-{made.revision}-{form}", weak=True)
+    # By its bytes: after a lake was wiped the same revision of the same day may say something else.
+    response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
     response.headers["Cache-Control"] = "private, no-cache"  # a newer revision may have come
     return response.make_conditional(request)  # type: ignore[return-value]
 

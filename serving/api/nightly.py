@@ -87,6 +87,6 @@ def blueprint(services: Services) -> APIBlueprint:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
         response.headers["X-Peacewatch-Revision"] = str(made.revision)
-        return nightly_reports.cached(response, made, path.form)
+        return nightly_reports.cached(response)
 
     return api

@@ -80,7 +80,7 @@ def _messages(database: Documents, wanted: dict[str, Any]) -> int:
 
 def _taken_up(database: Documents, ids: list[str]) -> dict[str, datetime]:
     """When an operator first took up each of the incidents."""
-    wanted = {"action": "acknowledge", "target.incident_id": {"$in": ids}}
+    wanted = {"action": {"$in": ["acknowledge", "resolve"]}, "target.incident_id": {"$in": ids}}
     times = database.actions.find(wanted, {"target.incident_id": True, "at": True}).sort("at", -1)
     return {action["target"]["incident_id"]: action["at"] for action in times}
 

@@ -17,6 +17,9 @@ Retention = Annotated[int, typer.Option("--hours", min=1, help="keep what any ve
 KeptDays = Annotated[
     int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
 ]
+QuietHours = Annotated[
+    int, typer.Option("--quiet-hours", min=0, help="a day waits that got reports within so many hours")
+]
 LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of versions of these last days")]
 
 
@@ -70,9 +73,9 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
     typer.echo(f"{table}: {_lake_size(snapshot.pin(lake, table=table, schema=schema))}")
 
 
-def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
+def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: QuietHours = 24) -> None:
     """Take the raw reports of old days out of the lake. Their figures stay; a later report of these is rejected."""
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     from batch_layer import database, engine, snapshot
     from batch_layer import seal as sealing
@@ -88,7 +91,8 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None) -> None:
     with database.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
         job = batch.job(loaded, documents, start)
         pinned = snapshot.pin(job.lake)
-        plan = sealing.make_plan(documents, pinned, last_to_seal(datetime.now(UTC), kept))
+        now = datetime.now(UTC)
+        plan = sealing.make_plan(documents, pinned, last_to_seal(now, kept), now - timedelta(hours=quiet_hours))
         days = f"{plan.days[0]} to {plan.days[-1]}, " if plan.days else ""
         typer.echo(f"{days}{len(plan.days)} days to seal: {len(plan.files)} files, {plan.size / 1e6:,.1f} MB")
         if plan.waits:

@@ -245,11 +245,18 @@ def test_only_complete_days_are_planned_and_without_a_gap(lake: Path, job: Job) 
     assert "peacewatch aggregate" in seal.make_plan(job.database, pinned, DAYS[-1]).waits
 
 
+def test_days_that_still_get_reports_wait(lake: Path, job: Job) -> None:
+    pinned, now = snapshot.pin(str(lake)), datetime.now(UTC)
+    planned = seal.make_plan(job.database, pinned, DAYS[-1], now - timedelta(hours=1))
+    assert (planned.days, planned.waits) == ((), f"reports of {DAYS[0]} still come in")
+    assert seal.make_plan(job.database, pinned, DAYS[-1], now + timedelta(minutes=1)).days == tuple(DAYS)
+
+
 def test_the_command_says_what_it_would_do_and_then_does_it(lake: Path, job: Job, mongo_uri: str) -> None:
     environment = {"PEACEWATCH_LAKE": str(lake), "PEACEWATCH_MONGO_URI": mongo_uri, "PEACEWATCH_HOME": str(lake)}
 
     def command(*arguments: str) -> tuple[int, str]:
-        said = [sys.executable, "-m", "stack", "seal", *arguments]
+        said = [sys.executable, "-m", "stack", "seal", "--quiet-hours", "0", *arguments]
         done = subprocess.run(said, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 

@@ -31,6 +31,7 @@ def seconds(number: float) -> timedelta:
         ([Health("alerting", "a", NOW - seconds(31)), WELL[1]], ["alerting stopped"]),
         ([Health("alerting", "old", NOW - seconds(9000)), *WELL], []),
         ([*WELL, Health("notifier", "severe", NOW - seconds(31))], ["notifier severe stopped"]),
+        ([*WELL, Health("notifier", "severe", NOW - timedelta(days=1), dead="404")], []),  # configured no more
         ([WELL[0], Health("notifier", "alerts", NOW, dead="404", untold=3)], ["webhook alerts dead"]),
         ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(60))], []),
         ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(121))], ["webhook alerts late"]),
