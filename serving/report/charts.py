@@ -88,7 +88,7 @@ def scores(counts: list[ScoreCount]) -> Figure:
         axes.set_xticks(range(1, 11))
         axes.set_xlabel(words.SCORE_AXIS)
         _says(axes, words.SHARE_WITH_ALERT)
-        axes.yaxis.get_major_locator().set_params(nbins=4)
+        axes.locator_params(axis="y", nbins=4)
         axes.set_ylim(0, max([*shares.values(), 1.0]) * 1.1)
     return figure
 
