@@ -87,5 +87,7 @@ class SmallStack:
         return False
 
     def _served(self):
-        answer = self.api.get("/api/v1/statistics/averages")
-        return answer.json()["version"] if answer.is_success else -1
+        with suppress(httpx.TimeoutException):  # asked again, on a new connection, until the time of who waits is over
+            answer = self.api.get("/api/v1/statistics/averages")
+            return answer.json()["version"] if answer.is_success else -1
+        return -1
