@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -44,8 +44,9 @@ def run(job: Job) -> int:
         days |= left(job.database)
         if commits:
             _add_up(job, pinned, commits, days)
+        uncomputed = _uncomputed(job.database, pinned)
         for day in sorted(days):
-            document = describe(job, pinned, day)
+            document = describe(job, pinned, uncomputed, day)
             job.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
         mine = {"_id": "completeness", "version": max(base, pinned.version)}
         job.database.runs.update_one(mine, {"$unset": {"days": ""}})
@@ -58,12 +59,13 @@ def left(database: Documents) -> set[date]:
     return {date.fromisoformat(day) for day in last.get("days", [])}
 
 
-def describe(job: Job, pinned: Snapshot, day: date) -> dict[str, Any]:
-    """The document of `day`."""
+def describe(job: Job, pinned: Snapshot, uncomputed: Mapping[runs.Kind, Set[int]], day: date) -> dict[str, Any]:
+    """The document of `day`; `uncomputed` are the event hours that wait for a run, by its kind."""
     database, name = job.database, day.isoformat()
     old = database.completeness.find_one({"_id": name}) or {}
     received = _received(database, day)
-    waiting = _not_computed(database, pinned, day)
+    hours = set(ranges.hours_of_day(day))
+    waiting = [f"the {kind} of the day wait for a batch run" for kind, those in uncomputed.items() if hours & those]
     # What comes after the day was complete is counted as late, once it is computed, and makes the day no less complete.
     missing = _not_landed(database, day) + ([] if old.get("first_complete") else waiting)
     first = old.get("first_complete") or (None if missing else {"at": job.now(), "received": received})
@@ -112,15 +114,9 @@ def _not_landed(database: Documents, day: date) -> list[str]:
     ]
 
 
-def _not_computed(database: Documents, pinned: Snapshot, day: date) -> list[str]:
-    missing = []
-    hours = set(ranges.hours_of_day(day))
+def _uncomputed(database: Documents, pinned: Snapshot) -> dict[runs.Kind, Set[int]]:
     kinds: tuple[runs.Kind, ...] = ("hours", "drones")
-    for kind in kinds:
-        base = runs.base_version(database, kind=kind)
-        if hours & plan.last_touched(pinned, base).keys():
-            missing.append(f"the {kind} of the day wait for a batch run")
-    return missing
+    return {kind: plan.last_touched(pinned, runs.base_version(database, kind=kind)).keys() for kind in kinds}
 
 
 def _commits(pinned: Snapshot, base: int) -> list[Commit]:

@@ -66,9 +66,8 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
     with errors():
         busy = set() if quiet_since is None else _touched_since(snapshot, quiet_since)
         for day in sealed.with_files(snapshot, last):
-            waits = "" if _closed(snapshot, day) else _why_not(database, day)
-            if not waits and not _closed(snapshot, day) and day in busy:
-                waits = f"reports of {day} still come in"
+            if not _closed(snapshot, day):
+                waits = _why_not(database, day) or (f"reports of {day} still come in" if day in busy else "")
             if waits:
                 break
             days.append(day)
