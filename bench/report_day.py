@@ -22,35 +22,21 @@ import numpy as np
 from pymongo import MongoClient
 
 from bench.machine import machine
-from fleet.cube import HOURS
+from bench.views import CELLS, COUNTRIES, cells
 from fleet.landed import hour_name
 from speed_layer.recorder import create_indexes
 from stack import mongo, ports
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
-DRONES, COUNTRIES, CITIES, INCIDENTS, ALERTS = 540_000, 200, 25_000, 50_000, 7_776_000
+DRONES, CITIES, INCIDENTS, ALERTS = 540_000, 25_000, 50_000, 7_776_000
 DAYS, LIVE_DOCUMENTS, AT_ONCE = 29, 720, 20_000
-REPORTS_OF_CELL = DRONES * 60 // (COUNTRIES * 11)
+REPORTS_OF_CELL = DRONES * 60 // CELLS
 
 
-def cells(hour: int, chance: np.random.Generator, share: float = 1.0) -> dict[str, list[Any]]:
-    """Cells of an hour: every country, every score; `share` of an hour's reports."""
-    count = COUNTRIES * 11
-    reports = (chance.uniform(0.5, 1.5, count) * REPORTS_OF_CELL * share).astype(int)
-    found = {
-        "event_hour": [hour] * count,
-        "country": [f"Country {number:03}" for number in range(COUNTRIES) for _ in range(11)],
-        "worst_score": list(range(11)) * COUNTRIES,
-        "reports": reports.tolist(),
-        "alerts": (reports // 100).tolist(),
-        "battery_sum": (reports * 61_000).tolist(),
-        "low_battery": (reports // 9).tolist(),
-        "citizens": reports.tolist(),
-        "peace_score_sum": (reports * 5).tolist(),
-    }
-    assert list(found) == HOURS.schema.names
-    return found
+def hour_cells(hour: int, chance: np.random.Generator, share: float = 1.0) -> dict[str, list[Any]]:
+    """Cells of an hour; `share` of an hour's reports."""
+    return cells(hour, (chance.uniform(0.5, 1.5, CELLS) * REPORTS_OF_CELL * share).astype(int))
 
 
 def fill_views(database: Any, chance: np.random.Generator) -> None:
@@ -59,7 +45,7 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
         day = DAY - timedelta(days=ago)
         first = (day - date(1970, 1, 1)).days * 24
         for hour in range(first, first + 24):
-            document = {"event_hour": hour, "version": 0, "cells": cells(hour, chance)}
+            document = {"event_hour": hour, "version": 0, "cells": hour_cells(hour, chance)}
             database.hours.insert_one({"_id": hour_name(hour), **document})
         next_days = ["", *((day + timedelta(days=n)).isoformat() for n in range(1, 8))]
         rows = [(next_day, f"Country {number:03}") for next_day in next_days for number in range(COUNTRIES)]
@@ -80,7 +66,7 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
     database.completeness.insert_one({"_id": DAY.isoformat(), **complete})
     last = (DAY - date(1970, 1, 1)).days * 24 + 24
     for version in range(1, LIVE_DOCUMENTS + 1):
-        live = {"committed_at": MIDNIGHT + timedelta(days=1), "cells": cells(last, chance, 1 / LIVE_DOCUMENTS)}
+        live = {"committed_at": MIDNIGHT + timedelta(days=1), "cells": hour_cells(last, chance, 1 / LIVE_DOCUMENTS)}
         database.live.insert_one({"_id": version, **live})
 
 

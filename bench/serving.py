@@ -30,14 +30,14 @@ from pymongo import MongoClient
 
 from bench.machine import machine
 from bench.serving_load import Feed, Streams, at_full_speed, at_rate
+from bench.views import CELLS, cells
 from fleet import alert as wire
 from fleet import topics
 from fleet.alert import Alert
-from fleet.cube import HOURS
 from fleet.landed import hour_name
 from stack import kafka, mongo, ports
 
-DAYS, COUNTRIES, LIVE_DOCUMENTS, STREAMS, RATE, THREADS = 30, 200, 720, 200, 200, 16
+DAYS, LIVE_DOCUMENTS, STREAMS, RATE, THREADS = 30, 720, 200, 200, 16
 START = datetime(2026, 10, 26, tzinfo=UTC)
 FIRST = int(START.timestamp()) // 3600
 NOW_HOUR = FIRST + DAYS * 24 - 1
@@ -51,33 +51,19 @@ PATHS = [
 ]
 
 
-def cells(hour: int, seed: int) -> dict[str, list[Any]]:
-    """Cells of one hour: every country, every score."""
-    chance = np.random.default_rng(seed)
-    count = COUNTRIES * 11
-    reports = chance.integers(50, 500, count)
-    return {
-        "event_hour": [hour] * count,
-        "country": [f"Country {number:03}" for number in range(COUNTRIES) for _ in range(11)],
-        "worst_score": list(range(11)) * COUNTRIES,
-        "reports": reports.tolist(),
-        "alerts": (reports // 100).tolist(),
-        "battery_sum": (reports * 61_000).tolist(),
-        "low_battery": (reports // 9).tolist(),
-        "citizens": reports.tolist(),
-        "peace_score_sum": (reports * 5).tolist(),
-    }
+def hour_cells(hour: int, seed: int) -> dict[str, list[Any]]:
+    """Cells of one hour."""
+    return cells(hour, np.random.default_rng(seed).integers(50, 500, CELLS))
 
 
 def fill(database: Any) -> None:
     """A month that batch has computed, and an hour of live documents after it."""
-    assert list(cells(FIRST, 0)) == HOURS.schema.names
     for hour in range(FIRST, NOW_HOUR + 1):
-        document = {"_id": hour_name(hour), "event_hour": hour, "version": 0, "cells": cells(hour, hour)}
+        document = {"_id": hour_name(hour), "event_hour": hour, "version": 0, "cells": hour_cells(hour, hour)}
         database.hours.insert_one(document)
     database.runs.insert_one({"kind": "hours", "state": "complete", "version": 0, "started_at": datetime.now(UTC)})
     for version in range(1, LIVE_DOCUMENTS + 1):
-        live = {"committed_at": datetime.now(UTC), "cells": cells(NOW_HOUR, version)}
+        live = {"committed_at": datetime.now(UTC), "cells": hour_cells(NOW_HOUR, version)}
         database.live.insert_one({"_id": version, **live})
 
 
