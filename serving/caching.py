@@ -21,10 +21,15 @@ def register(app: Flask) -> None:
     def tag(response: Response) -> Response:
         if request.method != "GET" or response.status_code != 200 or response.is_streamed or not _is_figures():
             return response
-        response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
         lasting = f"private, max-age={KEPT_SECONDS}" if _is_closed(datetime.now(UTC)) else "private, no-cache"
-        response.headers["Cache-Control"] = lasting
-        return response.make_conditional(request)  # type: ignore[return-value]
+        return tagged(response, lasting)
+
+
+def tagged(response: Response, lasting: str) -> Response:
+    """`response` with an ETag of its bytes and `Cache-Control: lasting`, 304 to who has it."""
+    response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
+    response.headers["Cache-Control"] = lasting
+    return response.make_conditional(request)  # type: ignore[return-value]
 
 
 def _is_figures() -> bool:

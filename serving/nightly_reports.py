@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
-from flask import Response, request
 from pyarrow import ArrowException
 
 from fleet.errors import ServiceUnavailable
@@ -77,14 +75,6 @@ def row(made: Made, report: DayReport) -> dict[str, Any]:
         **headline,
         "incidents": report.incidents_total,
     }
-
-
-def cached(response: Response) -> Response:
-    """`response` with an ETag, 304 to who has it."""
-    # By its bytes: after a lake was wiped the same revision of the same day may say something else.
-    response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
-    response.headers["Cache-Control"] = "private, no-cache"  # a newer revision may have come
-    return response.make_conditional(request)  # type: ignore[return-value]
 
 
 def _figure(figure: Figure) -> dict[str, float | None]:

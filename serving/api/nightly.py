@@ -11,9 +11,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import NotFound
 
-from serving import nightly_reports
 from serving.api import PREFIX, answers
 from serving.api.models import Query
+from serving.caching import tagged
 from serving.nightly_reports import Shelf
 from serving.report.store import FORMS
 from serving.services import Services
@@ -87,6 +87,7 @@ def blueprint(services: Services) -> APIBlueprint:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
         response.headers["X-Peacewatch-Revision"] = str(made.revision)
-        return nightly_reports.cached(response)
+        # A newer revision may have come, and after a lake was wiped the same one may say something else.
+        return tagged(response, "private, no-cache")
 
     return api
