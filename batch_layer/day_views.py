@@ -1,4 +1,4 @@
-"""What a day looks like by city, by place on the map and by delay: cubes, but batch-only.
+"""How a day looks by city, by place on the map and by delay (fleet.day_views), out of landed columns. Batch-only.
 
 Live documents hold them not: a fleet's commit touches hundreds of cities and thousands of places, so a live document
 would be twenty times as large; and the delay is no landed column (it is derived here from two that are).
@@ -8,27 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import pyarrow as pa
+from fleet.cube import Cube
+from fleet.day_views import CELL_DEGREES, CITIES, DELAY_BUCKETS, DELAYS, PLACES
 
-from fleet.cube import HOURS, Cube, Measure
+__all__ = ["CELL_DEGREES", "CITIES", "DELAYS", "DELAY_BUCKETS", "VIEWS", "expressions", "landed_columns"]
 
-CELL_DEGREES: Final = 0.5
-"""A place of the heat map: about 55 km north to south."""
-
-DELAY_BUCKETS: Final = (1, 5, 15, 60, 300, 900, 3600, 86_400)
-"""Upper ends in seconds, from `reported_at` to the broker's time; bucket len(DELAY_BUCKETS) is what was longer."""
-
-CITIES: Final = Cube("city_days", (("country", pa.string()), ("city", pa.string())), HOURS.measures)
-PLACES: Final = Cube(
-    "place_days",
-    (("latitude_cell", pa.int32()), ("longitude_cell", pa.int32())),
-    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
-)
-DELAYS: Final = Cube(
-    "delay_days",
-    (("delay_bucket", pa.int32()),),
-    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
-)
 VIEWS: Final = (CITIES, PLACES, DELAYS)
 
 _MICROSECONDS: Final = "(unix_micros(received_at) - unix_micros(reported_at))"

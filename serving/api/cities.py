@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
 from fleet import statistics
-from fleet.cube import HOURS, Cube, Measure
+from fleet.cube import Cube
+from fleet.day_views import CITIES, DELAY_BUCKETS, DELAYS
 from serving import batch_views
 from serving.api import PREFIX, answers
 from serving.api.figures import Answer, envelope, look_up, whole_days
@@ -23,13 +24,7 @@ from serving.services import Services
 from serving.session import at_one_instant
 from serving.tables import TABLE, Format, table
 
-CITIES: Final = Cube("city_days", (("country", pa.string()), ("city", pa.string())), HOURS.measures)
-DELAYS: Final = Cube(
-    "delay_days",
-    (("delay_bucket", pa.int32()),),
-    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
-)
-BELOW: Final = (1, 5, 15, 60, 300, 900, 3600, 86_400, None)
+BELOW: Final = (*DELAY_BUCKETS, None)
 """Seconds that a delay of each bucket lies below (docs/batch.md); None: longer."""
 
 VERSION: Final = "version of the lake that this is true at; null: no batch run yet"

@@ -10,15 +10,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
+from fleet.day_views import CELL_DEGREES
 from serving import batch_views
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
 from serving.api.models import DaysQuery, days_of
 from serving.services import Services
 from serving.session import at_one_instant
-
-CELL_DEGREES: Final = 0.5
-"""Side of a cell of `place_days`; a cell's number is its lower edge in these (docs/batch.md)."""
 
 MAX_PLACES: Final = 3000
 """Points that a browser draws without trouble; those with most alerts."""
