@@ -6,7 +6,6 @@ enough for pyarrow: a storm's day of 7.8 million alerts is folded in seconds, so
 
 from __future__ import annotations
 
-import uuid
 from datetime import date
 from typing import Any
 
@@ -14,10 +13,8 @@ from batch_layer import plan, publish, runs
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job, Outcome
 from batch_layer.ranges import day_of
-from batch_layer.runs import Run
 from batch_layer.snapshot import ALERTS as TABLE
 from batch_layer.snapshot import NothingLanded, Snapshot, pin
-from fleet.errors import PeacewatchError
 from fleet.landed_alert import ALERTS, SCHEMA
 
 
@@ -38,17 +35,10 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         days = sorted({day_of(hour) for hour in touched | asked})
         if not days and pinned.version == base:
             return Outcome(pinned.version, 0, 0, "alerts")
-        started = job.now()
-        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        this = Run(run_id, "alerts", pinned.version, started, len(days), pinned.lake_id)
         generation = runs.generation(job.database)
-        runs.start(job.database, this)
-        try:
+        with runs.at_work(job.database, "alerts", pinned, len(days), job.now) as this:
             written = publish.replace(job.database, ALERTS.name, [_document(pinned, day) for day in days])
             runs.complete(job.database, this, job.now(), generation)
-        except PeacewatchError as error:
-            runs.fail(job.database, this, job.now(), str(error))
-            raise
         return Outcome(pinned.version, len(days), written, "alerts")
 
 

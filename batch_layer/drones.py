@@ -13,7 +13,6 @@ hours may run every hour and this, which reads whole days, once a day.
 
 from __future__ import annotations
 
-import uuid
 from datetime import date
 from typing import Any
 
@@ -27,7 +26,6 @@ from batch_layer.hours import Job, Outcome
 from batch_layer.runs import Run
 from batch_layer.snapshot import Snapshot, pin
 from fleet.cube import Cube
-from fleet.errors import PeacewatchError
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
@@ -39,20 +37,13 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         days = sorted(_days(pinned, base, wanted, everything=rebuild and wanted is None))
         if not days and pinned.version == base:
             return Outcome(pinned.version, 0, 0, "drones")
-        started = job.now()
-        run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        this = Run(run_id, "drones", pinned.version, started, len(days), pinned.lake_id)
         generation = runs.generation(job.database)
-        runs.start(job.database, this)
-        try:
+        with runs.at_work(job.database, "drones", pinned, len(days), job.now) as this:
             archive.restore(job.database, pinned)
             written = _publish(job, pinned, days, this) if days else 0
             if days or base == runs.NO_BASE:
                 _count(job.database, this)
             runs.complete(job.database, this, job.now(), generation)
-        except PeacewatchError as error:
-            runs.fail(job.database, this, job.now(), str(error))
-            raise
         return Outcome(pinned.version, len(days), written, "drones")
 
 

@@ -12,7 +12,6 @@ makes every answer exact at every instant.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,24 +99,12 @@ def close_gap(database: Documents, plan: Plan) -> int:
 
 def _publish(job: Job, plan: Plan) -> int:
     """Steps 2 to 4; the number of documents replaced."""
-    this = _begin(job, plan)
-    try:
+    with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
         generation = close_gap(job.database, plan) if plan.hours or plan.anew else plan.generation
         archive.restore(job.database, plan.snapshot)
         written = _replace_hours(job, plan, this) if plan.hours else 0
         runs.complete(job.database, this, job.now(), generation)
-    except PeacewatchError as error:
-        runs.fail(job.database, this, job.now(), str(error))
-        raise
     return written
-
-
-def _begin(job: Job, plan: Plan) -> Run:
-    started = job.now()
-    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    this = Run(run_id, plan.kind, plan.snapshot.version, started, len(plan.hours), plan.snapshot.lake_id)
-    runs.start(job.database, this)
-    return this
 
 
 def _replace_hours(job: Job, plan: Plan, this: Run) -> int:

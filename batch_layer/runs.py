@@ -8,7 +8,9 @@ days, and has a base of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -17,6 +19,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from batch_layer.database import Documents
+from batch_layer.snapshot import Snapshot
 from fleet.errors import PeacewatchError
 
 _GENERATION: Final = "generation"
@@ -80,6 +83,20 @@ def generation(database: Documents) -> int:
 def start(database: Documents, run: Run) -> None:
     """Says that `run` is at work. A run that dies stays `running`: readers never look at such."""
     database.runs.replace_one({"_id": run.id}, {**_document(run), "state": "running"}, upsert=True)
+
+
+@contextmanager
+def at_work(database: Documents, kind: Kind, of: Snapshot, many: int, now: Callable[[], datetime]) -> Iterator[Run]:
+    """A run over `many` hours or days of the pinned version, from its start; one that raises is written as failed."""
+    started = now()
+    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run = Run(run_id, kind, of.version, started, many, of.lake_id)
+    start(database, run)
+    try:
+        yield run
+    except PeacewatchError as error:
+        fail(database, run, now(), str(error))
+        raise
 
 
 def complete(database: Documents, run: Run, finished_at: datetime, generation: int) -> None:
