@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ class Cube:
     def measure_names(self) -> list[str]:
         return [measure.name for measure in self.measures]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         return pa.schema([*self.keys, *((name, pa.int64()) for name in self.measure_names)])
 
@@ -68,6 +69,8 @@ class Cube:
     def merge(self, parts: Iterable[pa.Table]) -> pa.Table:
         """The cells of all rows of `parts` together. Associative, commutative, and `empty()` changes nothing."""
         cells = pa.concat_tables([self.empty(), *(part.select(self.schema.names) for part in parts)])
+        if not cells.num_rows:
+            return self.empty()  # most hours of a long range may be such, and are as dear to group as full ones
         wanted: list[Any] = [(m.name, _MERGED_BY[m.fold]) for m in self.measures]
         grouped = cells.group_by(self.key_names, use_threads=False).aggregate(wanted)
         return self._cells(grouped, [f"{m.name}_{_MERGED_BY[m.fold]}" for m in self.measures])

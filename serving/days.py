@@ -21,6 +21,8 @@ _DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_
 
 def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
     """Cells summed over all keys but `keep`; in the same form, a dropped key being 0 or empty."""
+    if not cells.num_rows:
+        return cells
     columns = {
         field.name: pa.repeat(pa.scalar(_DROPPED[field.name], field.type), len(cells))
         if field.name in _DROPPED and field.name not in keep

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import statistics
-from fleet.cube import HOURS
+from fleet.cube import HOURS, Cube
 from serving.days import Day, Hour, roll_up
 
 DAY = 20_000 * 24  # 2024-10-04T00, a Friday
@@ -174,3 +174,17 @@ def test_rolled_up_cells_answer_as_all_cells_do(found: list[tuple[int, str, int,
     by_country = day.cells("country", with_country=True)
     assert statistics.alerts_by_country(by_country) == statistics.alerts_by_country(table)
     assert roll_up(table, ["event_hour", "country", "worst_score"]) == table
+
+
+def test_hours_without_reports_are_not_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range of years may have few others: grouping nothing took as long as grouping an hour, a minute in all."""
+
+    def grouped(*_: object) -> None:
+        raise AssertionError("there is nothing to group")
+
+    monkeypatch.setattr(Cube, "_cells", grouped)
+    empty = HOURS.empty()
+    assert HOURS.merge([empty, empty]) == empty
+    for keep in ("event_hour", "country", "worst_score", ""):
+        for with_country in (True, False):
+            assert Day([Hour(empty)]).cells(keep, with_country=with_country) == empty  # type: ignore[arg-type]
