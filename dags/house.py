@@ -73,9 +73,8 @@ def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
     """The operators hear of a run that has not ended in time."""
     run = context["dag_run"]
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
-    page = (
-        f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"  # its tasks and their logs
-    )
+    # The page of the run: its tasks and their logs.
+    page = f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"
     _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", page)
 
 

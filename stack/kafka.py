@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from fleet.errors import MissingPart
+from speed_layer import kafka_clients
 from stack import ports, processes
 from stack.java import java
 from stack.kafka_jars import fetch_jars
@@ -103,7 +103,7 @@ def ready(address: str) -> bool:
     if not ports.answers(int(port), host):  # cheaper than a client, and it logs nothing
         return False
     try:
-        admin = KafkaAdminClient(bootstrap_servers=address.split(","), request_timeout_ms=5000)
+        admin = kafka_clients.admin(bootstrap_servers=address.split(","), request_timeout_ms=5000)
         try:
             return bool(admin.describe_cluster()["brokers"])
         finally:

@@ -6,8 +6,9 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
+
+from speed_layer import kafka_clients
 
 
 class Joining:
@@ -34,7 +35,7 @@ class Joining:
 
     def _described(self) -> dict[str, Any]:
         try:
-            with closing(KafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=5000)) as admin:
+            with closing(kafka_clients.admin(bootstrap_servers=self._servers, request_timeout_ms=5000)) as admin:
                 found: dict[str, Any] = admin.describe_groups([self._group])[self._group]
                 return found
         except KafkaError:
