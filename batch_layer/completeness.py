@@ -21,9 +21,7 @@ from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.runs import Run
 from batch_layer.snapshot import Commit, LogGone, Snapshot, pin
-
-GRACE: Final = timedelta(minutes=10)
-"""A drone's report of 23:59 may come so much later over a bad link; what is later still is counted as late."""
+from fleet.landed_through import GRACE, behind
 
 THROUGH: Final = "peacewatch.landed_through"
 REJECTED: Final = "peacewatch.rejected"
@@ -104,14 +102,7 @@ def _received(database: Documents, day: date) -> int:
 def _not_landed(database: Documents, day: date) -> list[str]:
     until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + GRACE
     through = (database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
-    if not through:
-        return ["nothing is known of how far reports are landed"]
-    late = {key: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in through.items()}
-    return [
-        f"partition {key.rpartition('/')[2]} is landed up to {time:%Y-%m-%d %H:%M} UTC only"
-        for key, time in sorted(late.items())
-        if time < until
-    ]
+    return behind(through, until) if through else ["nothing is known of how far reports are landed"]
 
 
 def _uncomputed(database: Documents, pinned: Snapshot) -> dict[runs.Kind, Set[int]]:

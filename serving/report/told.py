@@ -49,7 +49,8 @@ def delivery(database: Documents, day: Range) -> facts.Delivery:
         raised += row["alerts"]
         if row["_id"]["told"]:
             told += row["alerts"]
-            by_latency[row["_id"].get("ms") or 0] += row["alerts"]
+            if (latency := row["_id"].get("ms")) is not None:
+                by_latency[latency] += row["alerts"]
     return facts.Delivery(
         raised=raised,
         told=told,

@@ -7,12 +7,13 @@ within it are, and when the rest of it is landed to its own end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 
 from pymongo import DESCENDING
 from pymongo.database import Database
 
+from fleet.landed_through import GRACE, behind
 from fleet.statistics import totals
 from serving.ranges import Range
 from serving.served import Served
@@ -21,9 +22,6 @@ Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
 
 NOT_WORKED_OUT: Final = "nobody has worked out yet whether every report of it has been landed"
-
-GRACE: Final = timedelta(minutes=10)
-"""A day is landed when so much more is: a report of 23:59 may come late over a bad link (batch_layer.completeness)."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,7 @@ def _missing(database: Documents, served: Served, day: date, hours: Range) -> li
 
 def _not_landed(database: Documents, until: datetime) -> list[str]:
     through = (database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
-    times = {key.rpartition("/")[2]: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in sorted(through.items())}
-    late = [
-        f"partition {name} is landed up to {at:%Y-%m-%d %H:%M} UTC only" for name, at in times.items() if at < until
-    ]
-    return late if times else [NOT_WORKED_OUT]
+    return behind(through, until) if through else [NOT_WORKED_OUT]
 
 
 def _reports(served: Served, hours: Range) -> int:

@@ -198,5 +198,14 @@ def test_alerts_told_and_how_fast(desk: Desk, views: Services):
     assert report_of(desk).delivery == expected
 
 
+def test_an_alert_told_in_unknown_time_is_told_and_makes_no_latency_better(desk: Desk, views: Services):
+    land(views, 0, cells(HOUR, 10, 1))
+    for latency in (None, None, 40):
+        told = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
+        views.database.alerts.insert_one({"raised_at": NOW - timedelta(hours=2), **told})
+    found = report_of(desk).delivery
+    assert (found.told, found.latency_p50, found.latency_p99) == (3, 40.0, 40.0)
+
+
 def report_of(desk: Desk, asked: Asked = Asked(DAY)) -> facts.DayReport:
     return desk.store.facts(nightly_report.build(desk, asked)[0])
