@@ -89,9 +89,24 @@ class Book:
         elif act(one, action) and one.message_id in self.messages:
             self.dirty.add(one.message_id)
 
-    def told(self, call: Call, message_id: str, now: datetime) -> Delivery:
-        """Enters a call that Discord took; gives the delivery."""
+    def kept_back(self, incident_id: str, now: datetime) -> str:
+        """Why an incident gets no message of its own, only a digest counts it; empty: it gets one.
+
+        `refused` in every form, `over` before anybody was told, or `silenced` by an operator.
+        """
+        one = self.incidents[incident_id]
+        if incident_id in self.unspeakable:
+            return "refused"
+        if one.message_id:
+            return ""
+        if one.cleared:
+            return "over"
+        return "silenced" if self.silences and self.silences.covers(one, now) else ""
+
+    def told(self, call: Call, message_id: str, now: datetime, held: str = "") -> Delivery:
+        """Enters a call that Discord took, after failures of the kind `held`; gives the delivery."""
         told = [(incident_id, one) for incident_id, waiting in call.telling.items() for one in waiting]
+        kept_back = {id_: why for id_ in call.telling if call.digest and (why := self.kept_back(id_, now))}
         self._enter(call, message_id, now)
         listed = list(dict.fromkeys([*(slot.incident_id for slot in call.slots), *call.telling]))
         index = {incident_id: position for position, incident_id in enumerate(listed)}
@@ -110,6 +125,8 @@ class Book:
             slots=call.slots,
             counted=call.digest,
             gone=self._name_deleted(),
+            held=held,
+            kept_back=kept_back,
         )
 
     def replay(self, delivery: Delivery) -> None:

@@ -52,6 +52,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
     `alert_ids` are those newly contained or counted; `alert_incidents` the index in `incidents` of each;
     `broker_ms` and `drone_ms` the milliseconds from the broker's and the drone's time of its report to the delivery.
+    `held` and `kept_back` say what stood in the way of telling sooner, or in a message of its own.
     """
 
     delivery_id: str
@@ -68,6 +69,8 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     slots: list[Slot] = []  # the message's embeds after this call, none for a digest
     counted: Digest | None = None
     gone: list[str] = []  # messages found deleted since the delivery before
+    held: str = ""  # how Discord failed the calls right before this one: HELD of speed_layer/delivery.py
+    kept_back: dict[str, str] = {}  # of a digest: incidents that got no message of their own, and why (fleet.book)
 
 
 _decoder = msgspec.json.Decoder(Delivery)

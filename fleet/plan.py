@@ -73,7 +73,7 @@ def next_call(book: Book, policy: Policy, now: datetime, allowance: Allowance) -
 
 def _post(book: Book, policy: Policy, now: datetime) -> Call | None:
     fresh = _fresh(book)
-    fresh = [one for one in fresh if not _is_outcast(book, one.incident_id, now)]
+    fresh = [one for one in fresh if not book.kept_back(one.incident_id, now)]
     if not fresh or not _may_post(book, policy, now):
         return None
     fresh.sort(key=lambda one: _urgency(book, one, now), reverse=True)
@@ -145,7 +145,7 @@ def _goes_on(book: Book, chosen: list[Incident], policy: Policy, now: datetime) 
     if book.digest is None:
         return False
     young = now - book.digest.since < policy.digest_life
-    return young or book.digest_dirty or all(_is_outcast(book, one.incident_id, now) for one in chosen)
+    return young or book.digest_dirty or all(book.kept_back(one.incident_id, now) for one in chosen)
 
 
 def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
@@ -153,7 +153,7 @@ def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
 
     And those that get no message of their own.
     """
-    outcast = {id_ for id_ in book.waiting if _is_outcast(book, id_, now)}
+    outcast = {id_ for id_ in book.waiting if book.kept_back(id_, now)}
     if len(book.waiting) <= policy.crowd:
         return [book.incidents[id_] for id_ in outcast]
     ages = {id_: now - waiting[0].received_at for id_, waiting in book.waiting.items()}
@@ -161,16 +161,6 @@ def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
     if all(ages[id_] < patience[id_] for id_ in ages):
         return [book.incidents[id_] for id_ in outcast]
     return [book.incidents[id_] for id_ in ages if ages[id_] >= patience[id_] / 2 or id_ in outcast]
-
-
-def _is_outcast(book: Book, incident_id: str, now: datetime) -> bool:
-    """Whether it gets no message of its own: refused in every form, silenced, or over before anybody was told."""
-    one = book.incidents[incident_id]
-    if incident_id in book.unspeakable:
-        return True
-    if one.message_id:
-        return False
-    return one.cleared or (bool(book.silences) and book.silences.covers(one, now))
 
 
 def _count(digest: Digest, told: Iterable[tuple[Incident, Waiting]], now: datetime) -> Digest:

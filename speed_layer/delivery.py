@@ -25,6 +25,9 @@ LONGEST_PAUSE: Final = 30.0
 DEAD_PAUSE: Final = 300.0
 """A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
+HELD: Final = ((RateLimited, "rate limited"), (Refused, "refused"), (WebhookDead, "webhook dead"))
+"""How a delivery names what failed the calls before it; whatever else failed is "unreachable"."""
+
 LOOK_EVERY: Final = 2.0
 """Seconds between looks at the file that may hold a new URL."""
 
@@ -40,6 +43,8 @@ class Sender:
     budget: Budget = field(default_factory=Budget)
     failures: int = 0
     dead: str = ""  # why the webhook takes nothing more; empty: it does
+    held: str = ""  # of HELD: what the last call that was taken had to wait for
+    _trouble: str = ""  # the same of the call that has not been taken yet
     _used: str = ""
     _webhook: Webhook | None = None
     _looked_at: float = float("-inf")
@@ -66,6 +71,7 @@ class Sender:
                 pace = self._webhook.last_pace
                 self.budget.learn(pace.remaining, pace.reset_after, self.clock())
         self.failures, self.dead = 0, ""
+        self.held, self._trouble = self._trouble, ""
         return message_id
 
     def close(self) -> None:
@@ -80,6 +86,8 @@ class Sender:
         return call.message_id
 
     def _fail(self, error: DiscordError, call: Call, book: Book) -> None:
+        if not isinstance(error, MessageGone):
+            self._trouble = next((name for kind, name in HELD if isinstance(error, kind)), "unreachable")
         if isinstance(error, RateLimited):
             log.warning("Discord asks to wait", seconds=error.retry_after, everywhere=error.everywhere)
             self.budget.hold(error.retry_after or 0.0, self.clock())

@@ -182,7 +182,8 @@ class Session:
         if message_id is None:
             return False
         self._config.at_step("b")
-        self._ledger.write(self.book.told(call, message_id, datetime.now(UTC)), self._stop)
+        told = self.book.told(call, message_id, datetime.now(UTC), self._sender.held)
+        self._ledger.write(told, self._stop)
         self._config.at_step("c")
         return True
 

@@ -84,6 +84,7 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
     database["incidents"].create_index([("last", -1), ("_id", -1)])
     database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
+    database["deliveries"].create_index([("delivered_at", 1)])
     database["actions"].create_index([("at", -1), ("_id", -1)])
 
 
@@ -107,12 +108,14 @@ def told_updates(delivery: Delivery) -> list[UpdateOne]:
     """Where and when each alert of the delivery was told."""
     updates = []
     for position, alert_id in enumerate(delivery.alert_ids):
+        incident_id = delivery.incidents[delivery.alert_incidents[position]].incident_id
         told = {
-            "incident_id": delivery.incidents[delivery.alert_incidents[position]].incident_id,
+            "incident_id": incident_id,
             "delivered_at": delivery.delivered_at,
             "message_id": delivery.message_id,
             "webhook": delivery.webhook,
             "in_digest": delivery.digest,
+            "kept_back": delivery.kept_back.get(incident_id, ""),
             "latency_ms": delivery.broker_ms[position],
             "drone_latency_ms": delivery.drone_ms[position],
         }
@@ -133,7 +136,7 @@ def incident_updates(delivery: Delivery) -> list[UpdateOne]:
 
 def call_updates(delivery: Delivery) -> list[UpdateOne]:
     """The call itself, and how each of its incidents stood in it."""
-    names = ("webhook", "method", "message_id", "delivered_at", "digest")
+    names = ("webhook", "method", "message_id", "delivered_at", "digest", "held")
     fields: dict[str, Any] = {name: getattr(delivery, name) for name in names}
     shown = ("incident_id", "alerts", "state", "severity")
     fields["incidents"] = [{name: getattr(one, name) for name in shown} for one in delivery.incidents]

@@ -79,7 +79,9 @@ def test_pauses_grow_to_a_limit_and_a_success_forgets_them() -> None:
     assert pauses[0] < 1
     assert 0.7 * LONGEST_PAUSE < pauses[-1] < 1.3 * LONGEST_PAUSE
     assert channel.send() == "9"
-    assert channel.sender.failures == 0
+    assert (channel.sender.failures, channel.sender.held) == (0, "unreachable")
+    assert channel.send() == "9"
+    assert channel.sender.held == ""
 
 
 def test_headers_that_say_none_is_left_are_obeyed() -> None:
@@ -97,7 +99,7 @@ def test_a_dead_webhook_goes_on_when_its_url_is_replaced() -> None:
     channel.url = "http://d.test/api/webhooks/2/new"
     assert channel.held() < 3
     assert channel.send() == "9"
-    assert not channel.sender.dead
+    assert (channel.sender.dead, channel.sender.held) == ("", "webhook dead")
     assert channel.asked[-1].startswith("http://d.test/api/webhooks/2/new")
 
 
