@@ -7,7 +7,7 @@ knows what was told, in which message, and what each message shows.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from fleet.alert import Kind, Severity
 from fleet.incident import Incident
 
 Method = Literal["post", "edit"]
+
+WAITED_MS: Final = 60_000
+"""An alert told later than this after its report waited; the nightly report says why."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     slots: list[Slot] = []  # the message's embeds after this call, none for a digest
     counted: Digest | None = None
     gone: list[str] = []  # messages found deleted since the delivery before
-    held: str = ""  # how Discord failed the calls right before this one: HELD of speed_layer/delivery.py
+    held: str = ""  # how Discord failed the calls right before this one: HELD and STARTED of speed_layer/delivery.py
     kept_back: dict[str, str] = {}  # of a digest: incidents that got no message of their own, and why (fleet.book)
 
 

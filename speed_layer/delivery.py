@@ -28,6 +28,9 @@ DEAD_PAUSE: Final = 300.0
 HELD: Final = ((RateLimited, "rate limited"), (Refused, "refused"), (WebhookDead, "webhook dead"))
 """How a delivery names what failed the calls before it; whatever else failed is "unreachable"."""
 
+STARTED: Final = "started"
+"""The same of the first call of a notifier: it had just begun, and nobody may have been at work before."""
+
 LOOK_EVERY: Final = 2.0
 """Seconds between looks at the file that may hold a new URL."""
 
@@ -44,7 +47,7 @@ class Sender:
     failures: int = 0
     dead: str = ""  # why the webhook takes nothing more; empty: it does
     held: str = ""  # of HELD: what the last call that was taken had to wait for
-    _trouble: str = ""  # the same of the call that has not been taken yet
+    _trouble: str = STARTED  # the same of the call that has not been taken yet
     _used: str = ""
     _webhook: Webhook | None = None
     _looked_at: float = float("-inf")

@@ -82,6 +82,8 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
     database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
+    late = {"latency_ms": {"$gt": deliveries.WAITED_MS}}
+    database["alerts"].create_index([("raised_at", 1)], name="waited", partialFilterExpression=late)
     database["incidents"].create_index([("last", -1), ("_id", -1)])
     database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
     database["deliveries"].create_index([("delivered_at", 1)])

@@ -50,7 +50,9 @@ def gone(code: int) -> httpx.Response:
 
 
 def test_what_is_taken_gives_the_messages_id() -> None:
-    assert Channel().send() == "9"
+    channel = Channel()
+    assert channel.send() == "9"
+    assert channel.sender.held == "started"
 
 
 @pytest.mark.parametrize(
