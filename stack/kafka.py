@@ -16,10 +16,10 @@ from fleet.errors import MissingPart
 from speed_layer import kafka_clients
 from stack import ports, processes
 from stack.java import java
-from stack.kafka_jars import fetch_jars
+from stack.kafka_jars import KAFKA
 from stack.kafka_topics import create_topics
 
-__all__ = ["START_SECONDS", "Broker", "create_topics", "fetch_jars", "ready", "start"]
+__all__ = ["START_SECONDS", "Broker", "create_topics", "ready", "start"]
 
 START_SECONDS: Final = 90.0
 """The first start of a loaded machine takes this long."""
@@ -90,7 +90,7 @@ def prepare(home: Path, port: int, host: str, log: Path) -> list[str]:
     properties = folder / "server.properties"
     written = _PROPERTIES.format(host=host, port=port, controller_port=ports.free_port(host), data=folder / "data")
     properties.write_text(written, encoding="utf-8")
-    jars = fetch_jars()
+    jars = KAFKA.fetch()
     jvm = [str(java()), *_JAVA_OPTIONS, "-cp", f"{jars}{os.sep}*"]
     if not (folder / "data" / "meta.properties").exists():
         _format(jvm, properties, log)

@@ -24,6 +24,7 @@ from pymongo.errors import PyMongoError
 from fleet.errors import MissingPart, ServiceUnavailable
 from stack import java, kafka, mongo, ports, services
 from stack.airflow import Airflow
+from stack.kafka_jars import KAFKA
 from stack.kafka_topics import create_topics
 from stack.service import Service
 from stack.settings import Settings
@@ -85,7 +86,7 @@ def check(settings: Settings, wanted: Sequence[Service]) -> None:
     if services.KAFKA in names or any(name.startswith("airflow") for name in names):
         java.java()
     if services.KAFKA in names:
-        kafka.fetch_jars()
+        KAFKA.fetch()
     if services.MONGO in names:
         mongo.mongod()
     for service in wanted:

@@ -1,15 +1,17 @@
-"""Kafka's jars are exactly those of the list, or there is one clear sentence."""
+"""Jars are exactly those of the list, or there is one clear sentence."""
 
 from __future__ import annotations
 
 import hashlib
 import stat
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from fleet.errors import MissingPart
-from stack import java, kafka_jars
+from stack import java
+from stack.jars import Jars
 
 
 def program(path: Path, script: str) -> Path:
@@ -33,22 +35,38 @@ done
 """
 
 
-def test_what_is_fetched_is_held_to_its_hash(java_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def jars(hashes: Path) -> Jars:
+    return Jars("Kafka", "kafka-1", {"org.apache.kafka/kafka": "1"}, hashes, without=("org.log", "org.big/bundle"))
+
+
+def test_what_is_fetched_is_held_to_its_hash(java_home: Path, tmp_path: Path) -> None:
     program(java_home / "bin" / "java", FETCHES)
-    hashes = tmp_path / "hashes"
-    monkeypatch.setattr(kafka_jars, "HASHES", hashes)
+    wanted, share = jars(tmp_path / "hashes"), tmp_path / "share"
 
-    hashes.write_text(f"{hashlib.sha256(b'other').hexdigest()}  kafka.jar\n")
-    with pytest.raises(MissingPart, match=r"are not the ones of hashes: kafka.jar$"):
-        kafka_jars.fetch_jars(tmp_path / "share" / "jars")
-    assert list((tmp_path / "share").glob("[!.]*")) == []
+    wanted.hashes.write_text(f"{hashlib.sha256(b'other').hexdigest()}  kafka.jar\n")
+    with pytest.raises(MissingPart, match=r"^these jars of Kafka are not the ones of hashes: kafka.jar$"):
+        wanted.fetch(share)
+    assert list(share.glob("[!.]*")) == []
 
-    hashes.write_text(f"{hashlib.sha256(b'bytes').hexdigest()}  kafka.jar\n")
-    folder = kafka_jars.fetch_jars(tmp_path / "share" / "jars")
+    wanted.hashes.write_text(f"{hashlib.sha256(b'bytes').hexdigest()}  kafka.jar\n")
+    folder = wanted.fetch(share)
     assert [jar.name for jar in folder.iterdir()] == ["kafka.jar"]
 
     (java_home / "bin" / "java").unlink()  # they are there, so nothing is fetched
-    assert kafka_jars.fetch_jars(folder) == folder
+    assert wanted.fetch(share) == folder
+
+
+def test_ivy_is_told_what_to_fetch_and_what_not(java_home: Path, tmp_path: Path) -> None:
+    program(java_home / "bin" / "java", f'{FETCHES}\ncat "$7" >{tmp_path}/asked')
+    wanted = jars(tmp_path / "hashes")
+    wanted.hashes.write_text(f"{hashlib.sha256(b'bytes').hexdigest()}  kafka.jar\n")
+    wanted.fetch(tmp_path / "share")
+    asked = ElementTree.parse(tmp_path / "asked").getroot()
+    assert [each.attrib for each in asked.iter("dependency")] == [
+        {"org": "org.apache.kafka", "name": "kafka", "rev": "1", "conf": "default->default"}
+    ]
+    excluded = [(each.attrib["org"], each.attrib["module"]) for each in asked.iter("exclude")]
+    assert excluded == [("org.log", "*"), ("org.big", "bundle")]
 
 
 def test_why_they_cannot_be_had_is_told(java_home: Path, tmp_path: Path) -> None:
@@ -57,8 +75,8 @@ def test_why_they_cannot_be_had_is_told(java_home: Path, tmp_path: Path) -> None
         """[ "$1" = -version ] && { echo 'version "21"' >&2; exit; }; echo "....."; echo "host is down"; false""",
     )
     with pytest.raises(MissingPart, match=r"^the jars of Kafka cannot be fetched: host is down$"):
-        kafka_jars.fetch_jars(tmp_path / "jars")
-    assert not (tmp_path / "jars").exists()
+        jars(tmp_path / "hashes").fetch(tmp_path / "share")
+    assert list((tmp_path / "share").glob("[!.]*")) == []
 
 
 @pytest.mark.parametrize(
