@@ -1,4 +1,7 @@
-"""Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and never a stack trace."""
+"""Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and never a stack trace.
+
+Who asks for a page with a browser gets the same as a page.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, has_request_context, render_template, request
 from pydantic import BaseModel, Field, ValidationError
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
@@ -43,8 +46,12 @@ def answer(
 ) -> Response:
     """A response that tells a problem."""
     problem = Problem(type="about:blank", title=title, status=status, detail=detail, errors=list(errors))
-    response = Response(json.dumps(problem.model_dump()), status, mimetype=MIME)
+    if _wants_a_page():
+        response = Response(render_template("problem.html", problem=problem), status)
+    else:
+        response = Response(json.dumps(problem.model_dump()), status, mimetype=MIME)
     response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept")
     if retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(retry_after)))
     return response
@@ -98,6 +105,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(ServiceUnavailable, of_service)
     app.register_error_handler(HTTPException, of_http)
     app.register_error_handler(Exception, of_anything)
+
+
+def _wants_a_page() -> bool:
+    """Whether a browser asks, and not for the API, whose readers are programs."""
+    if not has_request_context() or request.path.startswith("/api/"):
+        return False
+    return request.accept_mimetypes.best_match([MIME, "text/html"]) == "text/html"
 
 
 def _unprocessable(errors: Sequence[FieldProblem]) -> Response:

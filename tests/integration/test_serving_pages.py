@@ -119,7 +119,12 @@ def test_a_report_leads_to_those_beside_it(client: FlaskClient, tmp_path: Path) 
 )
 def test_a_report_that_is_not_there(client: FlaskClient, tmp_path: Path, path: str) -> None:
     put_report(tmp_path, 1, 0)
-    assert client.get(path).status_code == 404
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    browser = client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    is_page = path.startswith("/reports")
+    assert (browser.status_code, browser.mimetype == "text/html") == (404, is_page)
+    assert (b'<a href="/reports">All nightly reports</a>' in browser.data) == is_page
 
 
 def test_an_older_revision_stays_as_it_was(client: FlaskClient, tmp_path: Path) -> None:
