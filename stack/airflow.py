@@ -41,7 +41,7 @@ _PROCESSES: Final = {
 @dataclass(frozen=True)
 class Airflow:
     """`home` is Airflow's own folder. `database` is None for SQLite; it may hold a password. `spark_master` as Spark
-    names it. `paused`: new DAGs wait until somebody unpauses them."""
+    names it. `paused`: new DAGs wait until somebody unpauses them. `timezone`: of dates on its command line."""
 
     home: Path
     host: str
@@ -49,6 +49,7 @@ class Airflow:
     spark_master: str
     database: str | None = field(default=None, repr=False)
     paused: bool = False
+    timezone: str = "UTC"
 
     @property
     def url(self) -> str:
@@ -101,6 +102,7 @@ class Airflow:
             **_LEAN,
             "CORE__DAGS_FOLDER": DAGS,
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": self.paused,
+            "CORE__DEFAULT_TIMEZONE": self.timezone,  # `--from-date 2026-11-01` is the officers' day
             "CORE__FERNET_KEY": keys["fernet"],
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": self.home / _PASSWORDS,

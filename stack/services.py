@@ -66,6 +66,7 @@ def airflow_of(settings: Settings) -> Airflow:
         settings.spark_master,
         database,
         settings.airflow_paused,
+        settings.timezone,
     )
 
 

@@ -71,6 +71,11 @@ def test_children_find_what_a_relative_path_names(monkeypatch: pytest.MonkeyPatc
     assert environment["PEACEWATCH_LAKE"] == "s3://bucket/lake"
 
 
+def test_dates_on_airflows_command_line_are_the_officers(tmp_path: Path) -> None:
+    found = services.airflow_of(load(tmp_path, timezone="Pacific/Auckland")).environment()
+    assert found["AIRFLOW__CORE__DEFAULT_TIMEZONE"] == "Pacific/Auckland"
+
+
 def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
     found = load(tmp_path, mongo_uri="mongodb://me:hunter2@db/x", airflow_database="postgresql://me:hunter2@db/x")
     commands = [" ".join(map(str, one.command())) for one in services.of(found) if one.name.startswith("airflow")]
