@@ -7,15 +7,19 @@ enough for pyarrow: a storm's day of 7.8 million alerts is folded in seconds, so
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
-from batch_layer import plan, publish, runs
+from batch_layer import facts, log_files, losses, plan, publish, runs
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job, Outcome
 from batch_layer.ranges import day_of
 from batch_layer.snapshot import ALERTS as TABLE
 from batch_layer.snapshot import NothingLanded, Snapshot, pin
 from fleet.landed_alert import ALERTS, SCHEMA
+from fleet.landed_through import newest_topic
+
+_THROUGH: Final = "through of alerts"
+"""In `landing_facts`, as `through` is of reports."""
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
@@ -37,9 +41,19 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
             return Outcome(pinned.version, 0, 0, "alerts")
         generation = runs.generation(job.database)
         with runs.at_work(job.database, "alerts", pinned, len(days), job.now) as this:
+            _write_losses(job.database, pinned, base)
             written = publish.replace(job.database, ALERTS.name, [_document(pinned, day) for day in days])
             runs.complete(job.database, this, job.now(), generation)
         return Outcome(pinned.version, len(days), written, "alerts")
+
+
+def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
+    """What commits since the last run say was lost. How far partitions had landed before is noted last, so that a run
+    that died gives the same again.
+    """
+    known = facts.known_through(database, _THROUGH)
+    losses.write(database, losses.found(log_files.commits(pinned, base), known, TABLE))
+    database.landing_facts.replace_one({"_id": _THROUGH}, {"partitions": newest_topic(known)}, upsert=True)
 
 
 def _base(database: Documents, pinned: Snapshot) -> int:
@@ -48,6 +62,8 @@ def _base(database: Documents, pinned: Snapshot) -> int:
     if database.runs.find_one({**last, "lake_id": {"$ne": pinned.lake_id}}, {"_id": 1}):
         database.runs.delete_many(last)
         database[ALERTS.name].delete_many({})
+        database.losses.delete_many({"table": TABLE})
+        database.landing_facts.delete_one({"_id": _THROUGH})
     return runs.base_version(database, kind="alerts")
 
 

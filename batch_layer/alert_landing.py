@@ -3,10 +3,12 @@
 Alerts are few (90 a second in a storm) and their topic keeps them, so no process has to wait for them. As for reports,
 the table itself says what has landed: its `txn` entry of a partition is the next offset, set by the commit that adds
 the rows. The entry must equal what it was when they were read, and Delta refuses the second of two commits that set it.
+What expired before it was landed is told by the commit that moves the entry over it, so it is counted once, too.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,6 +31,8 @@ from fleet import alert as wire
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from fleet.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
+from fleet.landed_through import CLOCKS_APART, THROUGH
+from fleet.losses import LOST, LOST_BEFORE
 
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""
@@ -50,11 +54,22 @@ class AlertTopic:
     name: str = topics.ALERTS
 
 
-def land(source: AlertTopic) -> int:
-    """Lands what the topic holds now and the table does not; how many messages. Raises ServiceUnavailable."""
+@dataclass(frozen=True)
+class Landed:
+    """How many alerts landed, and how many messages had expired before that."""
+
+    alerts: int = 0
+    lost: int = 0
+
+    def __add__(self, other: Landed) -> Landed:
+        return Landed(self.alerts + other.alerts, self.lost + other.lost)
+
+
+def land(source: AlertTopic) -> Landed:
+    """Lands what the topic holds now and the table does not. Raises ServiceUnavailable."""
     try:
         topic_id = _topic_id(source)
-        return _land(source, topic_id) if topic_id else 0
+        return _land(source, topic_id) if topic_id else Landed()
     except KafkaError as error:
         raise ServiceUnavailable(f"Kafka does not answer, so the newest alerts wait: {sentence(error)}") from None
     except (DeltaError, OSError, pa.ArrowException) as error:
@@ -70,7 +85,7 @@ def _topic_id(source: AlertTopic) -> str:
         )
 
 
-def _land(source: AlertTopic, topic_id: str) -> int:
+def _land(source: AlertTopic, topic_id: str) -> Landed:
     table = _open(source)
     consumer = KafkaConsumer(
         bootstrap_servers=source.bootstrap.split(","),
@@ -79,30 +94,44 @@ def _land(source: AlertTopic, topic_id: str) -> int:
         auto_offset_reset="none",
         isolation_level="read_committed",
     )
-    landed = 0
+    landed = Landed()
     with closing(consumer):
         for number in sorted(consumer.partitions_for_topic(source.name) or ()):
             landed += _land_partition(consumer, table, TopicPartition(source.name, number), topic_id)
     return landed
 
 
-def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, topic_id: str) -> int:
+def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, topic_id: str) -> Landed:
     key = f"{topic_id}/{at.partition}"
     entry = int(table.transaction_version(key) or 0)
     consumer.assign([at])
     end = consumer.end_offsets([at])[at]
     first = min(max(entry, consumer.beginning_offsets([at])[at]), end)
-    if first >= end:
-        return 0
+    if first == entry == end:
+        return Landed()
+    if first < entry:
+        log.error("the topic ends before what was landed: the broker lost alerts", partition=key, entry=entry, end=end)
     past = _past(table, topic_id, at.partition, entry)
     consumer.seek(at, first)
-    landed = 0
+    landed = Landed()
     for records, position in _chunks(consumer, at, end):
         rows = [made for record in records if (made := _row(record, topic_id, past))]
-        if not _commit(table, rows, key, entry, position):
+        properties = CommitProperties(_told(key, entry, first, records), app_transactions=[Transaction(key, position)])
+        if not _commit(table, rows, key, entry, properties):
             return landed
-        entry, landed = position, landed + len(rows)
+        landed += Landed(len(rows), max(0, first - entry))
+        entry = position
     return landed
+
+
+def _told(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
+    """What the commit of `records` says: how far it has landed, and that offsets `entry` to `first` had expired."""
+    facts: dict[str, dict[str, Any]] = {THROUGH: {key: records[-1].timestamp}} if records else {}
+    if first > entry:
+        log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)
+        before = records[0].timestamp if records else int((time.time() + CLOCKS_APART.total_seconds()) * 1000)
+        facts |= {LOST: {key: [entry, first]}, LOST_BEFORE: {key: before}}
+    return {name: json.dumps(fact) for name, fact in facts.items()}
 
 
 def _chunks(consumer: KafkaConsumer, at: TopicPartition, end: int) -> Iterator[tuple[list[Any], int]]:
@@ -144,12 +173,11 @@ def _past(table: DeltaTable, topic_id: str, partition: int, entry: int) -> Past:
     return past
 
 
-def _commit(table: DeltaTable, rows: list[dict[str, Any]], key: str, entry: int, next_offset: int) -> bool:
+def _commit(table: DeltaTable, rows: list[dict[str, Any]], key: str, entry: int, properties: CommitProperties) -> bool:
     """False when another run has landed them meanwhile."""
     table.update_incremental()
     if int(table.transaction_version(key) or 0) != entry:
         return False
-    properties = CommitProperties(app_transactions=[Transaction(key, next_offset)])
     try:
         write_deltalake(table, pa.Table.from_pylist(rows, schema=SCHEMA), mode="append", commit_properties=properties)
     except CommitFailedError as error:

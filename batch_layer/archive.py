@@ -1,32 +1,19 @@
-"""The documents of sealed days, kept in the lake itself: with their reports gone, nobody can compute them again.
-
-A day is one file of BSON, zstd, below `_sealed/` in the table's folder: Delta leaves alone what begins so.
-"""
+"""The documents of sealed days, kept in the lake itself: with their reports gone, nobody can compute them again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
-import bson
-import pyarrow as pa
-import pyarrow.fs
-from bson.codec_options import CodecOptions
-from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
 from pymongo.client_session import ClientSession
 
-from batch_layer import sealed
+from batch_layer import lake_documents, sealed
 from batch_layer.database import Documents
 from batch_layer.ranges import hours_of_day
-from batch_layer.snapshot import Snapshot, sentence
-from fleet.errors import ServiceUnavailable
+from batch_layer.snapshot import Snapshot
 from fleet.landed import hour_name
 
 FOLDER: Final = "_sealed"
-_ENDING: Final = ".bson.zst"
-_OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
 _BY_DAY: Final = ("city_days", "place_days", "delay_days", "copies", "completeness")
 """Views with a document a day. `drones_by_day` is none: it is counted from all days' drones whenever one changes."""
 
@@ -48,19 +35,7 @@ def collect(database: Documents, day: date, session: ClientSession) -> list[dict
 
 def write(snapshot: Snapshot, day: date, documents: list[dict[str, Any]]) -> int:
     """Writes the day's file; its bytes. Raises ServiceUnavailable."""
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as packed:
-        for document in documents:
-            packed.write(bson.encode(document))
-    content = sink.getvalue().to_pybytes()
-    handler: Any = DeltaStorageHandler(snapshot.root)._handler  # pyarrow's stream over it hands it no bytes
-    try:
-        out = handler.open_output_stream(_path(day), None)
-        out.write(content)
-        out.close()
-    except (DeltaError, OSError) as error:
-        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
-    return len(content)
+    return lake_documents.write(snapshot, _path(day), documents)
 
 
 def restore(database: Documents, snapshot: Snapshot) -> int:
@@ -71,10 +46,10 @@ def restore(database: Documents, snapshot: Snapshot) -> int:
     if snapshot.sealed_through is None:
         return 0
     being_sealed = sealed.with_files(snapshot, snapshot.sealed_through)
-    missing = sorted(set(_days(snapshot)) - sealed.marked(database) - set(being_sealed))
+    missing = sorted(_days(snapshot) - sealed.marked(database) - set(being_sealed))
     for day in missing:
         mark = {"view": "sealed", "document": {"_id": day.isoformat(), "version": snapshot.version}}
-        _put(database, [*_read(snapshot, day), mark])
+        _put(database, [*lake_documents.read(snapshot, _path(day)), mark])
     return len(missing)
 
 
@@ -88,21 +63,9 @@ def _put(database: Documents, documents: list[dict[str, Any]]) -> None:
         session.with_transaction(commit)
 
 
-def _days(snapshot: Snapshot) -> Iterator[date]:
-    wanted = pyarrow.fs.FileSelector(FOLDER, allow_not_found=True)
-    for found in snapshot.store.get_file_info(wanted):
-        name = found.path.rpartition("/")[2]
-        if name.endswith(_ENDING):
-            yield date.fromisoformat(name.removesuffix(_ENDING))
-
-
-def _read(snapshot: Snapshot, day: date) -> list[dict[str, Any]]:
-    try:
-        with snapshot.store.open_input_file(_path(day)) as file, pa.CompressedInputStream(file, "zstd") as packed:
-            return bson.decode_all(packed.read(), _OPTIONS)
-    except (OSError, DeltaError, pa.ArrowException, bson.errors.InvalidBSON) as error:
-        raise ServiceUnavailable(f"a sealed day's file cannot be read: {_path(day)}: {sentence(error)}") from None
+def _days(snapshot: Snapshot) -> set[date]:
+    return {date.fromisoformat(name) for name in lake_documents.names(snapshot, FOLDER)}
 
 
 def _path(day: date) -> str:
-    return f"{FOLDER}/{day.isoformat()}{_ENDING}"
+    return lake_documents.path(FOLDER, day.isoformat())

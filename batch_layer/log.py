@@ -1,21 +1,19 @@
 """The log of a table is kept short: a checkpoint stands for all versions before it, whose own files are deleted.
 
 Each commit is a file of the log. Runs read those after their base, and readers may still be at an older version; so
-what goes lies before a checkpoint that lies before all of them.
+what goes lies before a checkpoint that lies before all of them. What commits alone say is kept (batch_layer.facts).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import pyarrow.fs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from batch_layer import runs
+from batch_layer import facts, log_files, runs
 from batch_layer.database import Documents
 from batch_layer.runs import Kind
 from batch_layer.snapshot import LogGone, Snapshot, of_table, open_table, sentence
@@ -30,8 +28,6 @@ READ_BY: Final[Sequence[Kind]] = ("hours", "drones", "completeness")
 OWN_CLEANING: Final = "delta.enableExpiredLogCleanup"
 """Delta's writers delete logs by age alone, 30 days: a run that was away for longer would not know what it missed."""
 
-_NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
-
 
 def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
     """The paths of files of the log deleted, or to delete. Writes a checkpoint of the newest version first.
@@ -43,20 +39,17 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     keep = min(not_older(snapshot, datetime.now(UTC) - retention), *_bases(database))
     if not dry_run:
         _checkpoint(table)
-    found = list(_files(snapshot))
+    found = list(log_files.files(snapshot))
     from_ = max((version for version, kind, _ in found if kind != "json" and version <= keep), default=-1)
     gone = sorted(path for version, _, path in found if version < from_)
     try:
+        if gone and not dry_run:
+            facts.keep(database, snapshot, from_ - 1)
         for path in () if dry_run else gone:
             snapshot.store.delete_file(path)
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake's log cannot be cleaned: {sentence(error)}") from None
     return gone
-
-
-def versions(snapshot: Snapshot) -> list[int]:
-    """The versions whose own commits the log holds, in order."""
-    return sorted(version for version, kind, _ in _files(snapshot) if kind == "json")
 
 
 def _bases(database: Documents) -> Iterator[int]:
@@ -93,11 +86,3 @@ def _checkpoint(table: DeltaTable) -> None:
         table.create_checkpoint()
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake's log cannot be cleaned: {sentence(error)}") from None
-
-
-def _files(snapshot: Snapshot) -> Iterator[tuple[int, str, str]]:
-    """(version, json or checkpoint.parquet, path) of each file of the log."""
-    for found in snapshot.store.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
-        name = _NAME.fullmatch(found.path.rpartition("/")[2])
-        if name:
-            yield int(name[1]), name[2], found.path

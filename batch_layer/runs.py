@@ -121,22 +121,21 @@ def complete_with(
     database: Documents,
     run: Run,
     finished_at: datetime,
-    view: str,
     changes: Mapping[str, Mapping[str, Any]],
+    base: int,
     **more: Any,
 ) -> None:
-    """Applies `changes` (by _id) to `view` and makes the run complete, both or neither, and only on its own base.
+    """Applies `changes` (by _id) to `landing_facts` and completes the run, both or neither, and only on its own `base`.
 
-    `more`: fields of the run's document.
+    `more`: fields of the run's document. Raises PeacewatchError where another run has moved the base.
     """
     done = {**_document(run), "_id": run.kind, "state": "complete", "finished_at": finished_at, **more}
 
     def commit(session: ClientSession) -> None:
-        other = database.runs.find_one({"_id": run.kind, "version": {"$gte": run.version}}, session=session)
-        if other is not None:
+        if base_version(database, kind=run.kind, session=session) != base:
             raise PeacewatchError("another run has added up the same commits; run it again")
         for _id, change in changes.items():
-            database[view].update_one({"_id": _id}, dict(change), upsert=True, session=session)
+            database.landing_facts.update_one({"_id": _id}, dict(change), upsert=True, session=session)
         database.runs.replace_one({"_id": run.kind}, done, upsert=True, session=session)
 
     with database.client.start_session() as session:

@@ -125,7 +125,9 @@ def _why_not(database: Documents, day: date) -> str:
     document = database.completeness.find_one({"_id": day.isoformat()})
     if document is None:
         return f"{day} has not been looked at; peacewatch aggregate does"
-    return "" if document["complete"] else f"{day} is not complete: {document['missing'][0]}"
+    # What is lost never comes, and the day's document says so for ever.
+    settled = document.get("settled", document["complete"])
+    return "" if settled else f"{day} is not complete: {document['missing'][0]}"
 
 
 def _close(lake: str, through: date) -> None:

@@ -6,6 +6,7 @@ therefore computes nothing of them, and where the database has lost them, `batch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from batch_layer.database import Documents
@@ -22,6 +23,11 @@ def marked(database: Documents) -> set[date]:
 def with_files(snapshot: Snapshot, through: date) -> list[date]:
     """The days up to `through` that have reports in the lake, in order."""
     return sorted({day for hour in snapshot.hours if (day := day_of(hour)) <= through})
+
+
+def still_open(snapshot: Snapshot, days: Iterable[date]) -> set[date]:
+    """Those that nobody has begun to seal."""
+    return {day for day in days if snapshot.sealed_through is None or day > snapshot.sealed_through}
 
 
 def refuse(snapshot: Snapshot, wanted: range) -> None:

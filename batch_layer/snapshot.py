@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,6 +23,7 @@ from fleet.errors import PeacewatchError, ServiceUnavailable
 TABLE: Final = "reports"
 ALERTS: Final = "alerts"
 _EPOCH_DAY: Final = date(1970, 1, 1)
+_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
 class NothingLanded(PeacewatchError):
@@ -51,6 +53,11 @@ class Commit:
     added: tuple[str, ...]
     touched: frozenset[int]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def fact(self, name: str, default: Any) -> Any:
+        """What landing said of itself in this commit, a JSON text; `default` where it did not."""
+        value = self.metadata.get(name)
+        return default if value is None else msgspec.json.decode(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -182,5 +189,5 @@ def _hour_of(values: Mapping[str, str]) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """The error's text as one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300]
+    """The error's text as one line of at most 300 characters, without the colours that the store's errors have."""
+    return " ".join(_COLOUR.sub("", str(error)).split())[:300]

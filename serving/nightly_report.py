@@ -31,14 +31,14 @@ class Desk:
 
 
 def wait(desk: Desk, asked: Asked, deadline: timedelta) -> bool:
-    """Until the day is complete, at most `deadline`. Whether it is: the report is made in any case, and says so."""
+    """Until nothing of the day is waited for, at most `deadline`. Whether so: the report is made in any case."""
     looking = Retrying(
-        retry=retry_if_result(lambda complete: not complete),
+        retry=retry_if_result(lambda settled: not settled),
         stop=stop_after_delay(deadline.total_seconds()),
         wait=wait_fixed(LOOK_EVERY.total_seconds()),
     )
     try:
-        return bool(looking(lambda: _complete(desk, asked)))
+        return bool(looking(lambda: _settled(desk, asked)))
     except RetryError:
         return False
 
@@ -89,7 +89,7 @@ def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
     asked, database = Asked(earlier.day, earlier.timezone), desk.services.database
     if desk.services.merge.served().version < earlier.making.version:
         return False  # the views are made anew, and know less than the report does
-    if earlier.state == "incomplete" and _complete(desk, asked):
+    if earlier.state == "incomplete" and not earlier.misses_lost_alone and _settled(desk, asked):
         return True
     if not earlier.utc_day_complete and trust.is_complete(database, by_day.utc_day(asked.hours)):
         return True
@@ -107,9 +107,9 @@ def _name(made: Made) -> str:
     return f"{made.day}/{made.revision}"
 
 
-def _complete(desk: Desk, asked: Asked) -> bool:
+def _settled(desk: Desk, asked: Asked) -> bool:
     served = desk.services.merge.served(asked.hours.hours)
-    return trust.state(desk.services.database, served, asked.hours)[0] != "incomplete"
+    return not trust.waits(desk.services.database, served, asked.hours)
 
 
 def _link(desk: Desk, asked: Asked) -> str:

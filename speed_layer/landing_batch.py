@@ -14,6 +14,7 @@ from structlog import get_logger
 
 from fleet.cube import HOURS
 from fleet.landed import SCHEMA
+from fleet.landed_through import CLOCKS_APART
 from speed_layer import landing_metrics, live_views
 from speed_layer.decoding import Decoded, Reject, rows
 from speed_layer.lake import Commit, Lake, Landed
@@ -30,8 +31,7 @@ CHUNK: Final = 5000
 CHUNK_BYTES: Final = 16 * 1024 * 1024
 """Messages of a megabyte fill a chunk sooner; an Arrow column of texts ends at 2 GiB."""
 
-CLOCKS_APART_MS: Final = 10_000
-"""What the clocks of this machine and the brokers may differ by, where only our own can be asked."""
+CLOCKS_APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Source:
 class Chunk:
     """Offsets `first` to `next_offset` of a partition. `through`: the broker's time in ms that they reach.
 
-    `lost`: they are not there, expired before they were landed.
+    `lost_before`: they are not there, expired before they were landed, and the broker took them before this time in ms.
     """
 
     source: Source
@@ -61,7 +61,7 @@ class Chunk:
     cells: pa.Table = field(default_factory=HOURS.empty)
     rejects: Sequence[Reject] = ()
     copies: int = 0
-    lost: bool = False
+    lost_before: int = 0
 
 
 def chunk(source: Source, first: int, next_offset: int, through: int, decoded: Decoded) -> Chunk:
@@ -102,7 +102,7 @@ def _commit(
     group: Sequence[Chunk], through: Mapping[str, int], lake: Lake, rejects: Rejects, waiting: Waiting
 ) -> Commit:
     bad = [reject for one in group for reject in one.rejects]
-    lost = {one.source.key: (one.first, one.next_offset) for one in group if one.lost}
+    lost = {one.source.key: (one.first, one.next_offset) for one in group if one.lost_before}
     began = time.perf_counter()
     done = lake.commit(
         pa.concat_tables([SCHEMA.empty_table(), *(one.rows for one in group)]),
@@ -110,6 +110,7 @@ def _commit(
         lambda: rejects.send(bad),
         landed_through=dict(through),
         lost=lost,
+        lost_before={one.source.key: one.lost_before for one in group if one.lost_before},
         rejected=dict(Counter(reject.reason for reject in bad)),
         copies=sum(one.copies for one in group),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, Final
@@ -13,7 +14,7 @@ from speed_layer import landing_batch
 from speed_layer.decoding import Decoded
 from speed_layer.deduplication import WINDOW, Window
 from speed_layer.lake import Lake, Moved
-from speed_layer.landing_batch import CHUNK, CHUNK_BYTES, Chunk, Source
+from speed_layer.landing_batch import CHUNK, CHUNK_BYTES, CLOCKS_APART_MS, Chunk, Source
 
 log = get_logger()
 
@@ -30,6 +31,7 @@ class Partition:
         self._chunks: list[Future[Chunk]] = []
         self._decoded, self._first, self._through = Decoded(), entry, 0
         self._closed_rows = self._closed_size = 0
+        self._lost_from: int | None = None
         self._window = Window()
         lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _NAMES)
         self._window.remember(zip(*(lately[name].to_pylist() for name in _NAMES), strict=True))
@@ -53,15 +55,19 @@ class Partition:
         """The partition holds offsets `beginning` to `end`: what is not there can't be landed, and is told of."""
         there = min(max(self.next_offset, beginning), end)
         if there > self.next_offset:
-            self._jump(there, lost=True)
+            self._lost_from, self.next_offset, self._first = self.next_offset, there, there
+            if there == end:
+                self._tell_lost(_now_ms())
         elif there < self.next_offset:
             log.error("the topic ends before what was landed: the broker lost messages", partition=self.source.key)
-            self._jump(there, lost=False)
+            self._add(Chunk(self.source, self.next_offset, there))
+            self.next_offset = self._first = there
 
     def take(self, records: Sequence[Any]) -> None:
         """Adds messages that were read, in the order of their offsets."""
         if records[0].offset < self.next_offset:
             raise Moved(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
+        self._tell_lost(records[0].timestamp)
         self._decoded.take(records, self._window, self._nearest, self._lake.opens_at)
         self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
         if self.next_offset - self._first >= CHUNK or self._decoded.size >= CHUNK_BYTES:
@@ -69,7 +75,9 @@ class Partition:
 
     def skip_to(self, position: int) -> None:
         """Offsets up to `position` hold no message: a transaction's marks."""
-        self.next_offset = max(self.next_offset, position)
+        if position > self.next_offset:
+            self._tell_lost(_now_ms())
+            self.next_offset = position
 
     def close_batch(self) -> list[Future[Chunk]]:
         """What was read since the last batch, as chunks in the making."""
@@ -88,8 +96,18 @@ class Partition:
             self._worker.submit(landing_batch.chunk, self.source, first, self.next_offset, self._through, decoded)
         )
 
-    def _jump(self, offset: int, *, lost: bool) -> None:
-        gap: Future[Chunk] = Future()
-        gap.set_result(Chunk(self.source, self.next_offset, offset, lost=lost))
-        self._chunks.append(gap)
-        self.next_offset = self._first = offset
+    def _tell_lost(self, before_ms: int) -> None:
+        """What `begin` found gone is told with the first message after it, for its time is the latest theirs can be."""
+        if self._lost_from is not None:
+            self._add(Chunk(self.source, self._lost_from, self._first, lost_before=before_ms))
+            self._lost_from = None
+
+    def _add(self, made: Chunk) -> None:
+        done: Future[Chunk] = Future()
+        done.set_result(made)
+        self._chunks.append(done)
+
+
+def _now_ms() -> int:
+    """The latest that the broker's clock may show."""
+    return int(time.time() * 1000) + CLOCKS_APART_MS

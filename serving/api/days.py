@@ -27,6 +27,9 @@ class DayRow(BaseModel):
     received: int | None
     expected: int | None
     late: int | None = Field(description="reports that came after the day was complete")
+    lost: int | None = Field(description="messages that expired before they landed, and may be of the day; at most")
+    lost_alerts: int | None = Field(description="the same of alerts, which `alerts-by-kind` lacks then")
+    losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
     copies: int | None
     rejected: int | None
     version: int | None = Field(description="version of the lake that this was worked out at")
@@ -70,7 +73,8 @@ def _day(name: str, document: Document) -> Document:
         "date": name,
         "complete": document.get("complete"),
         "missing": [str(reason) for reason in document.get("missing", [])],
-        **{field: document.get(field) for field in ("received", "expected", "late", "copies")},
+        "losses": list(document.get("losses", [])),
+        **{name: document.get(name) for name in ("received", "expected", "late", "lost", "lost_alerts", "copies")},
         "rejected": sum(rejected.values()) if isinstance(rejected, dict) else rejected,
         "version": document.get("version"),
     }

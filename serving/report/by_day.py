@@ -5,12 +5,14 @@ Officers whose day is another read of the UTC day that most of theirs lies in, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from heapq import nsmallest
 from typing import Any, Final
 
 from pymongo.database import Database
 
+from fleet import losses
 from fleet.statistics import drones_of_range
 from serving.ranges import Range
 from serving.report import facts, trust
@@ -26,14 +28,17 @@ def utc_day(hours: Range) -> date:
     return datetime.fromtimestamp((hours.first + hours.end - 1) // 2 * 3600, UTC).date()
 
 
-def quality(database: Documents, day: date, received: int | None) -> facts.Quality:
-    """Received against expected, late, rejected, copies. `received` is the cube's own count; None: the view's."""
+def quality(database: Documents, day: date, received: int | None, lost: Sequence[losses.Loss] = ()) -> facts.Quality:
+    """Received against expected, late, lost, rejected, copies. `received` is the cube's own count; None: the view's."""
     document = trust.completeness(database, day) or {}
     return facts.Quality(
         received=document.get("received", 0) if received is None else received,
         expected=document.get("expected"),
         late=document.get("late"),
         copies=document.get("copies"),
+        lost=losses.messages(lost, "reports"),
+        lost_alerts=losses.messages(lost, "alerts"),
+        losses=[losses.sentence(loss) for loss in lost],
         rejected={str(reason): int(number) for reason, number in sorted(document.get("rejected", {}).items())},
     )
 

@@ -124,13 +124,19 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Can the day be believed. `late` were landed more than an hour after their time; `expected` at one a minute."""
+    """Can the day be believed. `late` were landed after the day was complete; `expected` at one a minute.
+
+    `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day; `losses` has each.
+    """
 
     received: int = 0
     expected: int | None = None
     late: int | None = None
     copies: int | None = None
     rejected: dict[str, int] = {}
+    lost: int = 0
+    lost_alerts: int = 0
+    losses: list[str] = []
 
 
 class Making(msgspec.Struct, frozen=True):
@@ -176,6 +182,11 @@ class DayReport(msgspec.Struct, frozen=True):
     link: str = ""
     utc_day: date | None = None
     utc_day_complete: bool = True
+
+    @property
+    def misses_lost_alone(self) -> bool:
+        """Whether all that is missing was lost, so that nothing is waited for."""
+        return bool(self.missing) and set(self.missing) <= set(self.quality.losses)
 
 
 def to_json(report: DayReport) -> bytes:

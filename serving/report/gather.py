@@ -70,7 +70,9 @@ def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 
         statistics=_statistics(services, served, asked, days),
         drones=by_day.drones(database, utc_day),
         delivery=told.delivery(database, asked.hours),
-        quality=by_day.quality(database, utc_day, today.reports if asked.hours.whole_days else None),
+        quality=by_day.quality(
+            database, utc_day, today.reports if asked.hours.whole_days else None, trust.lost(database, asked.hours)
+        ),
         making=facts.Making(
             version=served.version, batch_version=run.version, as_of=served.as_of, made_at=made_at,
             batch_run=run.id, batch_seconds=run.seconds,

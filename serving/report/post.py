@@ -63,7 +63,8 @@ def _title(report: facts.DayReport) -> str:
 
 def _lines(report: facts.DayReport) -> list[str]:
     revised = [f"Revised: {words.revised(report.changes)}"] if report.revision else []
-    return [render.lead(report), words.verdict(report.state, report.missing), *revised]
+    verdict = words.verdict(report.state, report.missing, for_good=report.misses_lost_alone)
+    return [render.lead(report), verdict, *revised]
 
 
 def _send(client: httpx.Client, webhook: str, report: facts.DayReport) -> str:

@@ -66,7 +66,7 @@ def _parts(report: facts.DayReport) -> dict[str, Any]:
     return {
         "cards": cards(report.headline),
         "lead": lead(report),
-        "verdict": words.verdict(report.state, report.missing),
+        "verdict": words.verdict(report.state, report.missing, for_good=report.misses_lost_alone),
         "shown": report.incidents[: _fit(report)],
         "countries": statistics.countries[:TOP_PLACES],
         "cities": [place for place in statistics.cities[:TOP_CITIES] if place.alerts],

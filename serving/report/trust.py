@@ -1,7 +1,7 @@
 """Is the officers' day complete, and which run is behind its figures: from the batch layer's views (docs/batch.md).
 
 Those know UTC days. Officers whose day is another are told of their own: it is complete when the UTC days that end
-within it are, and when the rest of it is landed to its own end.
+within it are, when the rest of it is landed to its own end, and when nothing that may have been of it was lost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from pymongo import DESCENDING
 from pymongo.database import Database
 
+from fleet import losses
 from fleet.landed_through import GRACE, behind
 from fleet.statistics import totals
 from serving.ranges import Range
@@ -50,10 +51,24 @@ def state(database: Documents, served: Served, hours: Range) -> tuple[State, lis
     """
     if served.first_hour is None or hours.end <= served.first_hour:
         return "empty", []
-    missing = [what for day in hours.utc_dates for what in _missing(database, served, day, hours)]
+    missing = waits(database, served, hours)
+    missing += [losses.sentence(loss) for loss in lost(database, hours) if loss["table"] == "reports"]
     if missing:
-        return "incomplete", list(dict.fromkeys(missing))
+        return "incomplete", missing
     return ("complete" if _reports(served, hours) else "empty"), []
+
+
+def waits(database: Documents, served: Served, hours: Range) -> list[str]:
+    """What may still come, or be worked out, of the officers' day. `served` must hold `hours`."""
+    if served.first_hour is None or hours.end <= served.first_hour:
+        return []
+    return list(dict.fromkeys(what for day in hours.utc_dates for what in _waits(database, served, day, hours)))
+
+
+def lost(database: Documents, hours: Range) -> list[losses.Loss]:
+    """What was lost before it landed and may have been of the officers' day; it never comes."""
+    start, end = (datetime.fromtimestamp(hour * 3600, UTC) for hour in (hours.first, hours.end))
+    return [loss for loss in database.losses.find({}).sort("_id") if losses.may_be_of(loss, start, end)]
 
 
 def completeness(database: Documents, day: date) -> dict[str, Any] | None:
@@ -62,17 +77,23 @@ def completeness(database: Documents, day: date) -> dict[str, Any] | None:
 
 
 def is_complete(database: Documents, day: date) -> bool:
-    """Whether the batch layer has said so of a UTC day."""
+    """Whether the batch layer waits for nothing of a UTC day."""
     document = completeness(database, day)
-    return bool(document and document["complete"])
+    return bool(document and _settled(document))
 
 
-def _missing(database: Documents, served: Served, day: date, hours: Range) -> list[str]:
-    """What is missing of the UTC day, as far as it lies within the officers' day."""
+def _settled(document: dict[str, Any]) -> bool:
+    return bool(document.get("settled", document["complete"]))
+
+
+def _waits(database: Documents, served: Served, day: date, hours: Range) -> list[str]:
+    """What the UTC day waits for, as far as it lies within the officers' day."""
     document = completeness(database, day)
     end = min(_first_hour(day) + 24, hours.end)
     if document is not None and end == _first_hour(day) + 24:
-        return [] if document["complete"] else [str(what) for what in document["missing"]] or [NOT_WORKED_OUT]
+        known = document.get("losses", [])
+        missing = [str(what) for what in document["missing"] if what not in known]
+        return [] if _settled(document) else missing or [NOT_WORKED_OUT]
     if document is None and _reports(served, Range(max(_first_hour(day), hours.first), end)):
         return [NOT_WORKED_OUT]
     return _not_landed(database, datetime.fromtimestamp(end * 3600, UTC) + GRACE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -61,14 +62,21 @@ def _number(value: float | None) -> str:
     return figures.count(value) if value is None or value == int(value) else figures.decimal(value, 2)
 
 
-def verdict(state: str, missing: list[str]) -> str:
-    """The first line: can the day be believed?"""
+def verdict(state: str, missing: list[str], *, for_good: bool = False) -> str:
+    """The first line: can the day be believed? `for_good`: nothing of what is missing will come."""
     if state == "empty":
         return EMPTY_DAY
     if state == "incomplete":
         reason = "; ".join(missing) or "not every report has been landed yet"
+        if for_good:
+            return f"This day is not complete, and never will be: {reason}."
         return f"This day is not complete: {reason}. The report is made again when it is."
     return "This day is complete: every report that reached Peacewatch is counted, once."
+
+
+def lost(losses: Sequence[str]) -> str:
+    """What was lost before it landed; some of it may have been of the day."""
+    return f"Lost, perhaps of this day: {'; '.join(losses)}."
 
 
 def summary(alerts: int, places: int, peak_hour: int | None, country: str | None) -> str:

@@ -65,7 +65,9 @@ def _alerts(job: Job, bootstrap: str, wanted: range | None, *, rebuild: bool, ne
 
     away: ServiceUnavailable | None = None
     try:
-        typer.echo(f"alerts: {alert_landing.land(alert_landing.AlertTopic(bootstrap, job.lake))} landed")
+        landed = alert_landing.land(alert_landing.AlertTopic(bootstrap, job.lake))
+        lost = f"; {landed.lost} expired on the topic before, and are in no figure" if landed.lost else ""
+        typer.echo(f"alerts: {landed.alerts} landed{lost}")
     except ServiceUnavailable as error:
         away = error
     typer.echo(_told("days of alerts", alert_days.run(job, wanted, rebuild=rebuild)))

@@ -61,7 +61,7 @@ def test_mongodb_away_stops_nothing(kafka: str, topic: Callable[..., str], tmp_p
         server = mongo_server.start(tmp_path, port)
         try:
             with MongoClient[dict[str, Any]](uri) as client:
-                live, version = client.get_default_database()["live"], DeltaTable(lab.lake / "reports").version()
+                live, version = client.get_default_database()["live"], DeltaTable(f"{lab.lake}/reports").version()
                 wait_for(lambda: live.count_documents({}) == version + 1, what="a live document a version")
                 assert sum(sum(one["cells"]["reports"]) for one in live.find()) == 300
         finally:
@@ -104,8 +104,11 @@ def test_reports_that_expired_before_they_landed_are_told_and_counted(lab: Lande
     key = f"{topic_id(lab.bootstrap, lab.reports)}/0"
     assert sorted(landed(lab.lake, "kafka_offset")) == [(n,) for n in [*range(50), *range(120, 150)]]
     assert "reports are lost" in lab.logs()
-    told = [commit.get("peacewatch.lost") for commit in DeltaTable(lab.lake / "reports").history()]
+    told = [commit.get("peacewatch.lost") for commit in DeltaTable(f"{lab.lake}/reports").history()]
     assert [one for one in told if one] == [f'{{"{key}": [50, 120]}}']
+    ((first,),) = landed(lab.lake, "epoch_ms(received_at)", "where kafka_offset = 120")
+    before = [commit.get("peacewatch.lost_before") for commit in DeltaTable(f"{lab.lake}/reports").history()]
+    assert [one for one in before if one] == [f'{{"{key}": {first}}}']
     with MongoClient[dict[str, Any]](mongo_uri) as client:
         hints = client.get_default_database()["landing"]
         wait_for(lambda: (hints.find_one({"_id": key}) or {}).get("lost") == [[50, 120]], what="the hint")
@@ -140,7 +143,7 @@ def test_a_full_disk_is_named_and_landing_goes_on_when_there_is_room(lab: Lander
         lab.wait_landed()
         lab.check()
         assert len(landed(lab.lake, "report_id")) == 3000
-        named = {Path(path).name for path in DeltaTable(lab.lake / "reports").file_uris()}
+        named = {Path(path).name for path in DeltaTable(f"{lab.lake}/reports").file_uris()}
         assert {path.name for path in lab.lake.rglob("*.parquet")} == named, "a full disk needs the room"
 
 

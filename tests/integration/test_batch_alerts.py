@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 from deltalake import DeltaTable
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from batch_layer import alert_days, alert_landing, compact, snapshot, vacuum
-from batch_layer.alert_landing import AlertTopic
+from batch_layer.alert_landing import AlertTopic, Landed
 from batch_layer.database import Documents
 from batch_layer.hours import Job
 from fleet import alert as wire
@@ -59,10 +60,10 @@ def landed(source: AlertTopic) -> list[str]:
 
 def test_each_alert_lands_once_whoever_lands_it(source: AlertTopic) -> None:
     send(source, *(alert(number) for number in range(5)), b"no alert")
-    assert alert_landing.land(source) == 5
-    assert alert_landing.land(source) == 0
+    assert alert_landing.land(source) == Landed(5)
+    assert alert_landing.land(source) == Landed(0)
     send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a copy, and others
-    assert alert_landing.land(source) == 4
+    assert alert_landing.land(source) == Landed(4)
     assert landed(source) == [f"unrest/d/{number}" for number in range(8)]
 
 
@@ -72,12 +73,43 @@ def test_of_two_at_once_one_lands(source: AlertTopic, monkeypatch: pytest.Monkey
 
     def overtaken(*asked: Any) -> bool:
         monkeypatch.setattr(alert_landing, "_commit", commit)
-        assert alert_landing.land(source) == 1
+        assert alert_landing.land(source) == Landed(1)
         return commit(*asked)
 
     monkeypatch.setattr(alert_landing, "_commit", overtaken)
-    assert alert_landing.land(source) == 0
+    assert alert_landing.land(source) == Landed(0)
     assert landed(source) == ["unrest/d/1"]
+
+
+def test_what_expired_before_it_landed_is_told_once_and_for_good(source: AlertTopic, job: Job) -> None:
+    number = [alert(n) for n in range(6)]
+    send(source, number[0], number[1])
+    assert alert_landing.land(source) == Landed(2)
+    alert_days.run(job)
+    send(source, *number[2:5])
+    at = _partition(source)
+    with closing(KafkaAdminClient(bootstrap_servers=source.bootstrap)) as admin:
+        admin.delete_records({at: 5})
+        assert alert_landing.land(source) == Landed(0, 3), "also where nothing came after them"
+        assert alert_landing.land(source) == Landed()
+        send(source, number[5])
+        admin.delete_records({at: 6})
+        send(source, number[0])
+    assert alert_landing.land(source) == Landed(1, 1)
+    for _ in range(2):  # a run, and one in an emptied database
+        alert_days.run(job)
+        told = list(job.database.losses.find().sort("first"))
+        assert [(each["first"], each["messages"], each["table"]) for each in told] == [
+            (2, 3, "alerts"),
+            (5, 1, "alerts"),
+        ]
+        assert all(each["after"] < each["before"] <= each["noticed_at"] + timedelta(seconds=11) for each in told)
+        job.database.client.drop_database(job.database.name)
+
+
+def _partition(source: AlertTopic) -> TopicPartition:
+    rows = DeltaTable(f"{source.lake}/alerts").to_pyarrow_table()
+    return TopicPartition(source.name, rows["kafka_partition"][0].as_py())
 
 
 def test_days_have_alerts_by_kind_and_the_incidents_that_began(source: AlertTopic, job: Job) -> None:
@@ -114,7 +146,7 @@ def test_the_tables_small_files_are_joined_and_then_deleted(source: AlertTopic) 
     planned = compact.groups(pinned, int(DAY.timestamp()) // 3600 + 24)
     done = compact.run(source.lake, planned, table=snapshot.ALERTS, schema=SCHEMA)
     assert [(len(each.group.files), each.reason) for each in done] == [(3, "")]
-    assert (landed(source), alert_landing.land(source)) == ([f"unrest/d/{number}" for number in range(3)], 0)
+    assert (landed(source), alert_landing.land(source)) == ([f"unrest/d/{number}" for number in range(3)], Landed())
     assert vacuum.alerts(source.lake, dry_run=True) == [], "they are younger than a day"
     assert len(vacuum.alerts(source.lake, timedelta(0), dry_run=False)) == 3
 
@@ -126,4 +158,4 @@ def test_kafka_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_a_topic_nothing_lands(kafka: str, tmp_path: Path) -> None:
-    assert alert_landing.land(AlertTopic(kafka, str(tmp_path), "no-such-topic")) == 0
+    assert alert_landing.land(AlertTopic(kafka, str(tmp_path), "no-such-topic")) == Landed()

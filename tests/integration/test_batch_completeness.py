@@ -10,40 +10,18 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, drones, hours, register, snapshot
+from batch_layer import completeness, facts, log_files, register, snapshot
 from batch_layer.database import Documents
 from batch_layer.hours import Job
-from fleet.errors import BadInput, BadSettings, ServiceUnavailable
+from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
 from tests import lakes
-
-DAY = datetime(2026, 11, 24, tzinfo=UTC)
-NEXT_DAY = DAY + timedelta(days=1)
-
-
-def through(*times: datetime) -> str:
-    return json.dumps({f"topic/{number}": int(time.timestamp() * 1000) for number, time in enumerate(times)})
+from tests.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
 
 
 @pytest.fixture
 def job(tmp_path: Path, mongo_database: Documents) -> Job:
     lakes.make(tmp_path)
     return Job(mongo_database, str(tmp_path), lakes.arrow_engine)
-
-
-def land(job: Job, rows: list[dict[str, Any]], **facts: Any) -> None:
-    lakes.land(Path(job.lake), rows, {f"peacewatch.{name}": value for name, value in facts.items()})
-
-
-def document(job: Job, day: str = "2026-11-24") -> dict[str, Any]:
-    completeness.run(job)
-    found = job.database.completeness.find_one({"_id": day})
-    assert found is not None
-    return found
-
-
-def compute(job: Job) -> None:
-    hours.run(job)
-    drones.run(job)
 
 
 def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_computed(job: Job) -> None:
@@ -69,9 +47,50 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
     end = int((NEXT_DAY + completeness.GRACE).timestamp() * 1000)
     land(job, [], landed_through=json.dumps({"another/0": end}))
     compute(job)
-    assert document(job)["complete"] is True
+    gone = "the topic of reports was made anew between 2026-11-24 00:00 and 2026-11-25 00:10 UTC"
+    found = document(job)
+    assert found["missing"] == [f"{gone}: what had not landed is lost, nobody knows how much"]
+    assert (found["complete"], found["settled"]) == (False, True)
     land(job, [], landed_through=through(DAY))  # what the old topic's last lander still says
+    assert document(job)["missing"] == found["missing"]
+    assert job.database.losses.count_documents({}) == 1
+
+
+def test_a_topic_that_is_made_anew_when_the_day_was_landed_leaves_it_complete(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + completeness.GRACE] * 2))
+    compute(job)
+    land(job, [], landed_through=json.dumps({"another/0": ms(NEXT_DAY + timedelta(hours=5))}))
     assert document(job)["complete"] is True
+    assert "2026-11-25 05:00" in document(job, "2026-11-25")["missing"][-1], "the day after has a document for it"
+
+
+def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
+    pin, overtaken = snapshot.pin, []
+
+    def first_the_other(lake: str) -> snapshot.Snapshot:
+        newest = pin(lake)
+        if not overtaken:
+            overtaken.append(True)
+            monkeypatch.setattr(completeness, "pin", lambda lake: pin(lake, newest.version - 1))
+            pinned_now = facts.known_through
+
+            def then(database: Documents) -> dict[str, int]:
+                monkeypatch.setattr(facts, "known_through", pinned_now)
+                completeness.run(job)
+                return pinned_now(database)
+
+            monkeypatch.setattr(facts, "known_through", then)
+        return newest
+
+    monkeypatch.setattr(completeness, "pin", first_the_other)
+    with pytest.raises(PeacewatchError, match="another run has added up the same commits; run it again"):
+        completeness.run(job)
+    monkeypatch.setattr(completeness, "pin", pin)
+    completeness.run(job)
+    today = job.database.landing_facts.find_one({"copies": {"$exists": True}})
+    assert (today["copies"], today["rejected"]) == (6, {"empty": 2})
 
 
 def test_a_run_that_dies_leaves_no_day_out(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +126,7 @@ def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job, monk
         return commit(self, version)
 
     monkeypatch.setattr(snapshot.Snapshot, "commit", counted)
-    assert [each.version for each in completeness._commits(pinned, -1)] == [3, 4, 5]
+    assert [each.version for each in log_files.commits(pinned, -1)] == [3, 4, 5]
     assert asked == [0, 3, 4, 5]
 
 

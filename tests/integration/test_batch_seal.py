@@ -118,7 +118,7 @@ def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: 
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     job.database.client.drop_database(job.database.name)
-    with pytest.raises(ServiceUnavailable, match=rf"^a sealed day's file cannot be read: _sealed/{file.name}[^\n]*$"):
+    with pytest.raises(ServiceUnavailable, match=rf"^a file of the lake cannot be read: _sealed/{file.name}[^\n]*$"):
         hours.run(job)
     assert runs.base_version(job.database) == runs.NO_BASE
     file.write_bytes(content)
@@ -140,6 +140,12 @@ def test_who_changes_the_lake_at_the_same_moment_only_delays_it(
     monkeypatch.setattr(compact, "removals", overtaken)
     assert seal.run(job, SEALED[-1]) == SEALED
     assert days_in_the_lake(lake) == set(DAYS[2:])
+
+
+def test_a_day_of_which_reports_were_lost_holds_up_no_other(lake: Path, job: Job) -> None:
+    missing = {"complete": False, "settled": True, "missing": ["up to 70 reports of partition 0 expired"]}
+    job.database.completeness.update_one({"_id": str(DAYS[1])}, {"$set": missing})
+    assert seal.make_plan(job.database, snapshot.pin(str(lake)), SEALED[-1]).days == tuple(SEALED)
 
 
 def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Job) -> None:
@@ -235,9 +241,8 @@ def test_only_complete_days_are_planned_and_without_a_gap(lake: Path, job: Job) 
     planned = seal.make_plan(job.database, pinned, DAYS[-1])
     assert (planned.days, planned.waits) == (tuple(DAYS), "")
     assert (len(planned.files), planned.size > 0) == (sum(map(len, pinned.hours.values())), True)
-    job.database.completeness.update_one(
-        {"_id": str(DAYS[1])}, {"$set": {"complete": False, "missing": ["partition 3 is landed up to 20:00 UTC only"]}}
-    )
+    waits = {"complete": False, "settled": False, "missing": ["partition 3 is landed up to 20:00 UTC only"]}
+    job.database.completeness.update_one({"_id": str(DAYS[1])}, {"$set": waits})
     planned = seal.make_plan(job.database, pinned, DAYS[-1])
     assert planned.days == (DAYS[0],)
     assert planned.waits == "2026-11-21 is not complete: partition 3 is landed up to 20:00 UTC only"

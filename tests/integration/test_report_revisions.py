@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fleet import losses as fleet_losses
 from serving import nightly_report
 from serving.config import Config
 from serving.nightly_report import Desk
@@ -18,7 +19,7 @@ from serving.report import trust
 from serving.report.gather import Asked
 from serving.report.store import Made, ReportStore
 from serving.services import Services, connect
-from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through
+from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
 from tests.standin import serving as standin_serving
 
 WEEK = timedelta(days=7)
@@ -87,6 +88,35 @@ def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Se
     assert revised(desk, webhook) == []
     assert revised(desk, webhook, late=True) == [Made(DAY, 1)]
     assert revised(desk, webhook, late=True) == []
+
+
+def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once(
+    desk: Desk, views: Services, webhook: str
+):
+    land(views, 0, cells(HOUR, 10, 1))
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    loss = {"table": "reports", "partition": 3, "messages": 70, "after": noon, "before": noon + timedelta(hours=1)}
+    alerts = {"table": "alerts", "messages": 1, "after": None, "before": noon}
+    long_ago = {"before": noon - timedelta(days=9), "after": noon - timedelta(days=10)}
+    views.database.losses.insert_many([loss, {**loss, **alerts}, {**loss, **long_ago}])
+    lost = fleet_losses.sentence(loss)
+    completeness(views, complete=False, settled=False, missing=["partition 3", lost], losses=[lost])
+    assert not nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    nightly_report.build(desk, Asked(DAY))
+    completeness(views, complete=False, settled=True, missing=[lost], losses=[lost])
+    assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    assert revised(desk, webhook) == [Made(DAY, 1)], "what it waited for has come"
+    assert revised(desk, webhook) == []
+    report = desk.store.facts(Made(DAY, 1))
+    assert (report.state, report.missing, report.quality.lost, report.quality.lost_alerts) == (
+        "incomplete",
+        [lost],
+        70,
+        1,
+    )
+    text = " ".join(pdf_text(desk.store.read(Made(DAY, 1), "pdf")).split())
+    assert f"This day is not complete, and never will be: {lost}." in text
+    assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
 
 
 def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, webhook: str):

@@ -102,9 +102,11 @@ def test_a_bad_request_names_the_field(client: FlaskClient, path: str, field: st
 
 def test_a_day_that_nobody_worked_out_is_not_called_complete(client: FlaskClient, mongo_database: Documents) -> None:
     document = {"complete": True, "missing": [], "received": 9, "expected": 10, "rejected": {"not json": 2, "empty": 1}}
+    document |= {"lost": 70, "lost_alerts": 0, "losses": ["up to 70 reports"]}
     mongo_database.completeness.insert_one({"_id": "2026-11-23", **document})
     first, second = client.get("/api/v1/completeness?from=2026-11-23&to=2026-11-24").get_json()["days"]
     assert (first["date"], first["complete"], first["rejected"]) == ("2026-11-23", True, 3)
+    assert (first["lost"], first["lost_alerts"], first["losses"]) == (70, 0, ["up to 70 reports"])
     assert (second["date"], second["complete"], second["received"]) == ("2026-11-24", None, None)
     assert len(client.get("/api/v1/completeness").get_json()["days"]) == 7
 

@@ -1,0 +1,58 @@
+"""MongoDB documents kept in the lake, for what cannot be computed from its rows again: `{view, document}` each.
+
+A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta and its vacuum leave such alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import bson
+import pyarrow as pa
+import pyarrow.fs
+from bson.codec_options import CodecOptions
+from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+
+from batch_layer.snapshot import Snapshot, sentence
+from fleet.errors import ServiceUnavailable
+
+_ENDING: Final = ".bson.zst"
+_OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
+
+
+def path(folder: str, name: str) -> str:
+    return f"{folder}/{name}{_ENDING}"
+
+
+def names(snapshot: Snapshot, folder: str) -> list[str]:
+    """The names of the files in `folder`, in order."""
+    wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+    found = (each.path.rpartition("/")[2] for each in snapshot.store.get_file_info(wanted))
+    return sorted(name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING))
+
+
+def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
+    """Writes the file `at`, over one that is there; its bytes. Raises ServiceUnavailable."""
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as packed:
+        for document in documents:
+            packed.write(bson.encode(document))
+    content = sink.getvalue().to_pybytes()
+    handler: Any = DeltaStorageHandler(snapshot.root)._handler  # pyarrow's stream over it hands it no bytes
+    try:
+        out = handler.open_output_stream(at, None)
+        out.write(content)
+        out.close()
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+    return len(content)
+
+
+def read(snapshot: Snapshot, at: str) -> list[dict[str, Any]]:
+    """Raises ServiceUnavailable that names the file."""
+    try:
+        with snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
+            return bson.decode_all(packed.read(), _OPTIONS)
+    except (OSError, DeltaError, pa.ArrowException, bson.errors.InvalidBSON) as error:
+        raise ServiceUnavailable(f"a file of the lake cannot be read: {at}: {sentence(error)}") from None

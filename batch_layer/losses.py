@@ -1,0 +1,103 @@
+"""What was lost before it landed, out of what commits say: a document each in `losses`, once, however often it is read.
+
+The commit that moves a partition's `txn` entry over the gap tells of it, so there is one such commit whoever landed
+and whatever was killed. The first writing of a document stays: what is known of the time before the gap only grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+from batch_layer.database import Documents
+from batch_layer.snapshot import TABLE, Commit
+from fleet import losses
+from fleet.landed_through import CLOCKS_APART, THROUGH, newest_topic, topic_of
+
+
+def found(commits: Iterable[Commit], known: dict[str, int], table: str = TABLE) -> Iterator[dict[str, Any]]:
+    """The losses that `commits` tell of, in order.
+
+    `known`: how far each partition was landed before them, ms by key; it is brought up to what they say.
+    """
+    for commit in commits:
+        through: dict[str, int] = commit.fact(THROUGH, {})
+        before: dict[str, int] = commit.fact(losses.LOST_BEFORE, {})
+        new = {topic_of(key) for key in through} - {topic_of(key) for key in known}
+        for topic_id in sorted(new) if known else ():
+            first = {key: ms for key, ms in through.items() if topic_of(key) == topic_id}
+            if max(first.values()) > max(known.values()):  # else the last word of a lander of the topic before
+                yield _made_anew(table, topic_id, known, first, commit)
+        for key, offsets in commit.fact(losses.LOST, {}).items():
+            earlier = newest_topic(known).values() if topic_of(key) in new else ()  # made anew after those times
+            times = known.get(key, min(earlier, default=None)), before.get(key, through.get(key))
+            yield _expired(table, key, offsets, times, commit)
+        for key, ms in through.items():
+            known[key] = max(known.get(key, 0), ms)
+
+
+def write(database: Documents, those: Iterable[dict[str, Any]]) -> None:
+    for loss in those:
+        database.losses.update_one({"_id": loss["_id"]}, {"$setOnInsert": loss}, upsert=True)
+
+
+def untold(database: Documents) -> list[dict[str, Any]]:
+    """Losses that the completeness of days does not tell of yet."""
+    return list(database.losses.find({"told": {"$ne": True}}).sort("_id"))
+
+
+def tell(database: Documents, those: Iterable[dict[str, Any]]) -> None:
+    """They are in the completeness of days."""
+    database.losses.update_many({"_id": {"$in": [loss["_id"] for loss in those]}}, {"$set": {"told": True}})
+
+
+def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
+    """The days that those may have been of; where nobody knows since when, of the days before those that are there."""
+    those = list(those)
+    open_ended = [loss["before"] for loss in those if loss["after"] is None]
+    there = database.completeness.find({"_id": {"$lte": max(open_ended).date().isoformat()}}) if open_ended else ()
+    return {day for loss in those for day in losses.days_of(loss)} | {date.fromisoformat(each["_id"]) for each in there}
+
+
+def _expired(
+    table: str, key: str, offsets: list[int], times: tuple[int | None, int | None], commit: Commit
+) -> dict[str, Any]:
+    after, before = times
+    return {
+        "_id": f"{table}/{key}/{offsets[0]}",
+        "table": table,
+        "topic_id": topic_of(key),
+        "partition": int(key.rpartition("/")[2]),
+        "first": offsets[0],
+        "next": offsets[1],
+        "messages": offsets[1] - offsets[0],
+        "after": None if after is None else _time(after),
+        "before": commit.committed_at if before is None else _time(before),
+        "noticed_at": commit.committed_at,
+        "version": commit.version,
+    }
+
+
+def _made_anew(
+    table: str, topic_id: str, known: dict[str, int], first: dict[str, int], commit: Commit
+) -> dict[str, Any]:
+    """Of the topic before there may have been messages after the last that were landed, and before this one was made.
+
+    Reports are landed at every moment, so each partition counts; alerts all at once, by a run now and then.
+    """
+    last = newest_topic(known).values()
+    return {
+        "_id": f"{table}/{topic_id}",
+        "table": table,
+        "topic_id": topic_id,
+        **dict.fromkeys(("partition", "first", "next", "messages")),
+        "after": _time(min(last) if table == TABLE else max(last)),
+        "before": _time(min(first.values())) + CLOCKS_APART,
+        "noticed_at": commit.committed_at,
+        "version": commit.version,
+    }
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,125 @@
+"""What was lost before it landed is told in the completeness of days, once and for good, on a real MongoDB."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_layer import completeness, log, log_files, runs, snapshot
+from batch_layer.database import Documents
+from batch_layer.hours import Job
+from fleet.errors import ServiceUnavailable
+from tests import lakes
+from tests.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
+
+
+@pytest.fixture
+def job(tmp_path: Path, mongo_database: Documents) -> Job:
+    lakes.make(tmp_path)
+    return Job(mongo_database, str(tmp_path), lakes.arrow_engine)
+
+
+def expire(job: Job, first: int, end: int, before: datetime, partition: int = 0, **facts: str) -> None:
+    key = f"topic/{partition}"
+    lost = {"lost": json.dumps({key: [first, end]}), "lost_before": json.dumps({key: ms(before)})}
+    land(job, [], **lost, **facts)
+
+
+def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
+    late = NEXT_DAY + timedelta(hours=1)
+    land(job, [lakes.row(1, DAY - timedelta(days=1)), lakes.row(2, DAY)], landed_through=through(DAY, late))
+    land(job, [], landed_through=json.dumps({"topic/0": ms(DAY + timedelta(hours=9))}))
+    expire(job, 10, 1010, DAY + timedelta(hours=11), landed_through=through(late))
+    compute(job)
+    found = document(job)
+    assert (
+        found["missing"]
+        == found["losses"]
+        == [
+            "up to 1,000 reports of partition 0 expired before they were landed; "
+            "the broker took them between 2026-11-24 09:00 and 2026-11-24 11:00 UTC"
+        ]
+    )
+    assert (found["complete"], found["settled"], found["lost"], found["lost_alerts"]) == (False, True, 1000, 0)
+    yesterday = job.database.completeness.find_one({"_id": "2026-11-23"})
+    assert (yesterday["complete"], yesterday["lost"]) == (True, 0), "landed past its end before"
+    assert completeness.run(job) == 0, "nothing is waited for"
+    land(job, [lakes.row(3, DAY)])
+    compute(job)
+    assert (document(job)["late"], document(job)["missing"]) == (1, found["missing"])
+
+
+def test_a_loss_is_counted_once_whoever_dies_and_also_in_an_emptied_database(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
+    expire(job, 1, 8, DAY + timedelta(hours=2))
+    compute(job)
+    found = []
+    for dies in ("complete_with", "base_version", None):
+        with monkeypatch.context() as patched, contextlib.suppress(ServiceUnavailable):
+            if dies:
+                patched.setattr(runs, dies, _dies)
+            completeness.run(job)
+    for _ in range(2):
+        found.append((document(job)["lost"], document(job)["losses"], list(job.database.losses.find())))
+        job.database.client.drop_database(job.database.name)
+        compute(job)
+    assert found[0] == found[1]
+    assert found[0][0] == 7
+
+
+def _dies(*_asked: Any, **_named: Any) -> None:
+    raise ServiceUnavailable("it dies here")
+
+
+def test_a_day_of_which_nothing_was_landed_says_why(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(DAY, DAY))
+    expire(job, 0, 5, DAY + timedelta(days=3), 1, landed_through=through(*[DAY + timedelta(days=3)] * 2))
+    compute(job)
+    assert [document(job, f"2026-11-{day}")["lost"] for day in (24, 25, 26, 27)] == [5, 5, 5, 5]
+
+
+def test_where_nothing_had_landed_before_the_loss_is_of_any_day_until_then(job: Job) -> None:
+    land(job, [lakes.row(1, DAY), lakes.row(2, NEXT_DAY + timedelta(days=2))])
+    expire(job, 0, 5, NEXT_DAY, landed_through=through(NEXT_DAY + timedelta(days=5)))
+    compute(job)
+    assert "the broker took them before 2026-11-25 00:00 UTC" in document(job)["missing"][0]
+    assert document(job, "2026-11-27")["complete"] is True
+
+
+def test_what_only_the_trimmed_log_knew_is_there_in_an_emptied_database(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}', landed_through=through(DAY))
+    expire(job, 1, 8, DAY + timedelta(hours=2), landed_through=through(NEXT_DAY + timedelta(hours=1)))
+    compute(job)
+    completeness.run(job)
+    for _ in range(2):  # its own checkpoint is newer than the base: the second takes what the first could not
+        log.run(job.database, job.lake, timedelta(0), dry_run=False)
+        land(job, [lakes.row(2, DAY)], copies="1")
+        compute(job)
+        completeness.run(job)
+    assert min(version for version, kind, _ in log_files.files(snapshot.pin(job.lake)) if kind == "json") > 2
+    assert len(list((Path(job.lake) / "reports" / "_facts").iterdir())) == 1
+    before = facts_of(job)
+    job.database.client.drop_database(job.database.name)
+    compute(job)
+    completeness.run(job)
+    after = facts_of(job)
+    assert after == before
+    assert next(each["copies"] for each in after["landing_facts"] if "copies" in each) == 5
+    completeness.run(job)
+    assert list(job.database.landing_facts.find().sort("_id")) == after["landing_facts"], "put back once"
+
+
+def facts_of(job: Job) -> dict[str, list[dict[str, Any]]]:
+    """All that commits alone said, without what tells of the runs that noticed."""
+    aside = {"first_complete": 0, "late": 0, "version": 0}
+    return {
+        view: list(job.database[view].find({}, aside).sort("_id"))
+        for view in ("completeness", "landing_facts", "losses")
+    }
