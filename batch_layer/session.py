@@ -45,10 +45,7 @@ _RIGHT: Final = {
     "spark.sql.ansi.enabled": "true",  # an overflow is an error, never a wrong sum
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
-    # Whichever way the lake is named, Spark's own reader for S3 answers.
-    "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
 }
-
 
 QUICK_BYTES: Final = 512 * 1024 * 1024
 """A job that reads less ends sooner where Java compiles quickly than where it compiles well (docs/measurements.md)."""
@@ -58,20 +55,28 @@ _QUICK: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 @dataclass(frozen=True)
 class SparkConfig:
-    """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words."""
+    """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
+
+    `jars`, comma-separated: what drivers and workers need beside Spark's own. `extra`: further settings of Spark.
+    """
 
     master: str = "local[2]"
     java: Path | None = None
     memory: str = "1g"
     scratch: Path | None = None
+    jars: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
 
 
 def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
     """A builder with all settings; `getOrCreate` on it starts Java, or joins what spark-submit started."""
-    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT, "spark.sql.shuffle.partitions": str(cores(config.master))}
-    if config.scratch is not None:
-        settings["spark.local.dir"] = str(config.scratch)
+    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT}
+    if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
+        settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
+        if config.scratch is not None:
+            settings["spark.local.dir"] = str(config.scratch)
+    if config.jars:
+        settings["spark.jars"] = config.jars
     made = SparkSession.builder.appName("peacewatch")
     if not _submitted():
         made = made.master(config.master).config("spark.driver.memory", config.memory)
@@ -85,7 +90,8 @@ def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
 @contextmanager
 def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
     """A running session, for a job that reads so much; it is stopped at the end."""
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # a laptop's own name often resolves to nothing
+    if is_local(config.master):  # a laptop's own name often resolves to nothing; workers must find a cluster's driver
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if config.java is not None:
         os.environ["JAVA_HOME"] = str(config.java.resolve().parent.parent)
@@ -105,8 +111,13 @@ def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> D
     return frame
 
 
+def is_local(master: str) -> bool:
+    """Whether all of Spark runs in this process's own Java."""
+    return master.partition("[")[0] == "local"
+
+
 def cores(master: str) -> int:
-    """How many tasks run at once: shuffles have as many parts. `local[*]` and clusters: this machine's cores."""
+    """How many tasks a local master runs at once: shuffles have as many parts. `local[*]`: this machine's cores."""
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return int(inside) if inside.isdigit() else os.cpu_count() or 2
 

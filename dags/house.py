@@ -44,6 +44,7 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
         application_args=arguments,
         conn_id="peacewatch_spark",
         name=f"peacewatch-{task_id}",
+        jars=os.environ.get("PEACEWATCH_SPARK_JARS"),
         driver_memory="1g",
         conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {java}".strip()},
         pool=SPARK_POOL,

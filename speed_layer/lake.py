@@ -38,6 +38,7 @@ from fleet.errors import PeacewatchError
 from fleet.landed import PARTITION_BY, SCHEMA
 from fleet.sealed import opens_at, sealed_through
 from speed_layer.lake_files import STATISTICS, LakeFiles, errors, sentence
+from speed_layer.lake_probe import require_conditional_writes
 
 TABLE: Final = "reports"
 COMMIT_ID: Final = "peacewatch.commit"
@@ -90,7 +91,7 @@ class Lake:
         """Opens the table, or creates it."""
         self._url, self._at_step = f"{location}/{TABLE}", at_step
         with errors():
-            self._table = _open_or_create(self._url)
+            self._table = _open_or_create(location, self._url)
             self._files = LakeFiles(self._table.table_uri)
             self._look_what_is_sealed()
 
@@ -222,10 +223,11 @@ def _check_age(began: float) -> None:
         raise Moved(f"the batch's files have waited since {datetime.fromtimestamp(began, UTC):%F %T} UTC")
 
 
-def _open_or_create(url: str) -> DeltaTable:
+def _open_or_create(location: str, url: str) -> DeltaTable:
     try:
         return DeltaTable(url)
     except TableNotFoundError:
+        require_conditional_writes(location)
         try:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY), configuration=CONFIGURATION)
         except DeltaError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,6 +33,8 @@ _DICTIONARY: Final = [
     *("worst_score", "citizens.list.element.name"),
 ]
 """Columns whose values come again within a file: a dictionary makes them small. Elsewhere it only costs time."""
+
+_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
 class LakeFiles:
@@ -121,8 +124,8 @@ def explain(error: Exception) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """The error's text as one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300]
+    """The error's text as one line of at most 300 characters, without the colours that the store's errors have."""
+    return " ".join(_COLOUR.sub("", str(error)).split())[:300]
 
 
 def _parquet(rows: pa.Table) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from stack import s3
 from stack.java import java
 
 if TYPE_CHECKING:
@@ -25,7 +27,13 @@ def spark(loaded: Settings) -> Iterator[Engine]:
     """Spark, started. Raises MissingPart without Java."""
     from batch_layer import aggregate, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
 
-    config = session.SparkConfig(loaded.spark_master, java=java(), scratch=loaded.home.resolve() / "spark")
+    config = session.SparkConfig(
+        loaded.spark_master,
+        java=java(),
+        scratch=loaded.home.resolve() / "spark",
+        jars=loaded.spark_jars or s3.jars(loaded.lake_location),
+        extra=tuple(s3.spark_settings(loaded.lake_location, os.environ).items()),
+    )
     with aggregate.start(config) as engine:
         yield engine
 

@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from fleet.errors import PeacewatchError
+from stack import s3
 from stack.commands import alerts, batch, demo, discord, feed, lake, report, serve, services, speed
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -18,6 +19,7 @@ for group in (services, feed, speed, alerts, batch, lake, serve, report, demo, d
 
 def main() -> NoReturn:
     try:
+        s3.keys_from_files()
         code = app(standalone_mode=False)
     except PeacewatchError as error:
         print(f"peacewatch: {error}", file=sys.stderr)

@@ -22,6 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from fleet.errors import MissingPart, ServiceUnavailable
+from speed_layer.lake_probe import require_conditional_writes
 from stack import java, kafka, mongo, ports, services
 from stack.airflow import Airflow
 from stack.kafka_jars import KAFKA
@@ -96,6 +97,10 @@ def check(settings: Settings, wanted: Sequence[Service]) -> None:
 
 
 def _check_outside(settings: Settings) -> None:
+    try:
+        require_conditional_writes(settings.lake_location)
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(f"{error} (PEACEWATCH_LAKE)") from None
     if settings.kafka_bootstrap is not None:
         if not kafka.ready(settings.kafka_bootstrap):
             raise ServiceUnavailable(f"no Kafka answers at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)")

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
-from stack import kafka, membership, mongo
+from stack import kafka, membership, mongo, s3
 from stack.airflow import Airflow
 from stack.kafka_topics import create_topics
 from stack.service import Port, Service
@@ -76,6 +76,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     # A child may run in another folder: Airflow's tasks do.
     values.update({name: value.resolve() for name, value in values.items() if isinstance(value, Path)})
     values["lake"] = settings.lake_location
+    values["spark_jars"] = settings.spark_jars or s3.jars(settings.lake_location)  # a DAG cannot look for them
     return {
         f"{PREFIX}{name.upper()}": str(value.get_secret_value() if isinstance(value, SecretStr) else value)
         for name, value in values.items()

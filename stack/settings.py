@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
     )
+    spark_jars: str | None = Field(
+        None, description="jars for Spark jobs, comma-separated; unset: with a lake on S3 those that read it"
+    )
     drone_register: Path | None = Field(
         None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
     )

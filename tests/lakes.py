@@ -81,12 +81,12 @@ def some_rows(
     ]
 
 
-def make(lake: Path) -> DeltaTable:
+def make(lake: Path | str) -> DeltaTable:
     """An empty lake at version 0."""
-    return DeltaTable.create(lake / "reports", schema=SCHEMA, partition_by=list(PARTITION_BY))
+    return DeltaTable.create(f"{lake}/reports", schema=SCHEMA, partition_by=list(PARTITION_BY))
 
 
-def land(lake: Path, rows: Sequence[dict[str, Any]], metadata: dict[str, str] | None = None) -> int:
+def land(lake: Path | str, rows: Sequence[dict[str, Any]], metadata: dict[str, str] | None = None) -> int:
     """One commit with `rows`; the table's version after it."""
     offsets: dict[str, int] = {}
     for landed in rows:
@@ -95,13 +95,13 @@ def land(lake: Path, rows: Sequence[dict[str, Any]], metadata: dict[str, str] | 
     properties = CommitProperties(
         custom_metadata=metadata or {}, app_transactions=[Transaction(*entry) for entry in offsets.items()]
     )
-    write_deltalake(lake / "reports", table(rows), mode="append", commit_properties=properties)
-    return DeltaTable(lake / "reports").version()
+    write_deltalake(f"{lake}/reports", table(rows), mode="append", commit_properties=properties)
+    return DeltaTable(f"{lake}/reports").version()
 
 
-def everything(lake: Path, version: int | None = None) -> pa.Table:
+def everything(lake: Path | str, version: int | None = None) -> pa.Table:
     """All reports of the lake at `version`, by pyarrow over the snapshot's own file list."""
-    return DeltaTable(lake / "reports", version=version).to_pyarrow_table()
+    return DeltaTable(f"{lake}/reports", version=version).to_pyarrow_table()
 
 
 def derived(rows: pa.Table) -> pa.Table:
@@ -171,7 +171,7 @@ def arrow_engine() -> Iterator[ArrowEngine]:
     yield ArrowEngine()
 
 
-def compact(lake: Path) -> int:
+def compact(lake: Path | str) -> int:
     """Compacts by deltalake's own means; the table's version after it."""
-    DeltaTable(lake / "reports").optimize.compact()
-    return DeltaTable(lake / "reports").version()
+    DeltaTable(f"{lake}/reports").optimize.compact()
+    return DeltaTable(f"{lake}/reports").version()

@@ -1,7 +1,8 @@
 """Where nightly reports lie: beside the lake's tables, `<lake>/nightly/<day>/<revision>/report.{html,pdf,png,json}`.
 
-The JSON gets its name last: a revision without it was never finished, and nobody sees it. A revision is never changed;
-a day made again is a new one. Works on a folder and on S3 alike (pyarrow.fs).
+The JSON is written last: a revision without it was never finished, and nobody sees it. A revision is never changed; a
+day made again is a new one. A folder and S3 alike; S3 through deltalake's store, which reads the same `AWS_*` variables
+for all that is in the lake (pyarrow's own leaves some of them out).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
 from serving.report import facts
@@ -35,9 +37,9 @@ class ReportStore:
     """The reports of one lake. `lake` is a folder or an `s3://` address."""
 
     def __init__(self, lake: str) -> None:
-        location = lake if "://" in lake else str(Path(lake).absolute())
-        self._files, root = fs.FileSystem.from_uri(location) if "://" in location else (fs.LocalFileSystem(), location)
-        self._root = f"{root.rstrip('/')}/nightly"
+        self._remote = DeltaStorageHandler(lake) if "://" in lake else None
+        self._files = fs.PyFileSystem(self._remote) if self._remote else fs.LocalFileSystem()
+        self._root = "nightly" if self._remote else f"{Path(lake).absolute()}/nightly"
 
     def days(self) -> list[Made]:
         """The newest finished revision of every day, newest day first."""
@@ -61,13 +63,22 @@ class ReportStore:
         return facts.from_json(self.read(made, "json"))
 
     def write(self, made: Made, forms: dict[str, bytes]) -> None:
-        """Finishes a revision. `forms` has all of FORMS; `json` is named last: it makes the others count."""
-        self._files.create_dir(f"{self._root}/{made.day}/{made.revision}", recursive=True)
-        for form in FORMS:
-            with self._files.open_output_stream(self._path(made, form) + ".part") as stream:
-                stream.write(forms[form])
+        """Finishes a revision. `forms` has all of FORMS; `json` comes last: it makes the others count."""
         for form in (*(form for form in FORMS if form != "json"), "json"):
-            self._files.move(self._path(made, form) + ".part", self._path(made, form))
+            self._put(self._path(made, form), forms[form])
+
+    def _put(self, path: str, content: bytes) -> None:
+        """Under its name there is all of it or nothing."""
+        if self._remote:
+            handler: Any = self._remote._handler  # pyarrow's stream over it hands it no bytes
+            stream = handler.open_output_stream(path, None)
+            stream.write(content)
+            stream.close()
+            return
+        self._files.create_dir(path.rpartition("/")[0], recursive=True)
+        with self._files.open_output_stream(f"{path}.part") as stream:
+            stream.write(content)
+        self._files.move(f"{path}.part", path)
 
     def _path(self, made: Made, form: str) -> str:
         return f"{self._root}/{made.day}/{made.revision}/report.{form}"

@@ -20,19 +20,20 @@ from tests.landing import check_exactly_once, topic_id, unlanded, wait_for
 
 @dataclass
 class Landers:
-    """Any number of landers of one topic. `folder` holds the lake and the logs."""
+    """Any number of landers of one topic. `folder` holds the logs, and the lake where `elsewhere` is empty."""
 
     bootstrap: str
     reports: str
     rejected: str
     mongo_uri: str
     folder: Path
+    elsewhere: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
 
     @property
-    def lake(self) -> Path:
-        return self.folder / "lake"
+    def lake(self) -> Path | str:
+        return self.elsewhere or self.folder / "lake"
 
     def start(self, *crash_at: object, shell: str = "") -> Child:
         """A new one; `crash_at`: step and times, see tests.faults.lander. `shell` runs before it, in its shell."""
@@ -57,9 +58,9 @@ class Landers:
 
     def landed_offsets(self) -> int:
         """How many offsets the table's entries cover, all partitions together."""
-        if not (self.lake / "reports" / "_delta_log").exists():
+        if not DeltaTable.is_deltatable(f"{self.lake}/reports"):
             return 0
-        table, key = DeltaTable(self.lake / "reports"), topic_id(self.bootstrap, self.reports)
+        table, key = DeltaTable(f"{self.lake}/reports"), topic_id(self.bootstrap, self.reports)
         return sum(table.transaction_version(f"{key}/{partition}") or 0 for partition in (0, 1))
 
     def check(self) -> None:

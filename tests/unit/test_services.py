@@ -65,7 +65,9 @@ def test_children_get_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_children_find_what_a_relative_path_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    environment = services.environment_of(settings.load({}, home="here", rules="rules.toml", lake="s3://bucket/lake"))
+    environment = services.environment_of(
+        settings.load({}, home="here", rules="rules.toml", lake="s3://bucket/lake", spark_jars="a.jar")
+    )
     assert environment["PEACEWATCH_HOME"] == str(tmp_path / "here")
     assert environment["PEACEWATCH_RULES"] == str(tmp_path / "rules.toml")
     assert environment["PEACEWATCH_LAKE"] == "s3://bucket/lake"

@@ -1,0 +1,63 @@
+"""Whether the lake's store does what Delta needs of it: of two commits of one version, the second is refused.
+
+A version is a file of the log, and who writes it first has made it (`If-None-Match: *`). A store that does not know the
+condition lets the second replace the first, and the first one's reports are gone without a word. So it is tried out,
+on a table of its own, before a lake is made there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.fs
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.fs import DeltaStorageHandler
+
+from fleet.errors import ServiceUnavailable
+from speed_layer.lake_files import errors
+
+_FOLDER: Final = "_probe"
+_SCHEMA: Final = pa.schema([("n", pa.int64())])
+
+
+def require_conditional_writes(lake: str) -> None:
+    """Raises ServiceUnavailable where the store of `lake` does not refuse, or cannot be written. Folders all do it."""
+    if "://" not in lake:
+        return
+    url = f"{lake}/{_FOLDER}/{uuid.uuid4()}"
+    with errors():
+        table = DeltaTable.create(url, _SCHEMA)
+        try:
+            if not _second_is_refused(url):
+                raise ServiceUnavailable(
+                    f"the store of {lake} lets a commit replace another one: it does not know conditional writes"
+                    " (If-None-Match), which a lake cannot do without"
+                )
+        finally:
+            _remove(table)
+
+
+def _second_is_refused(url: str) -> bool:
+    first, second = DeltaTable(url), DeltaTable(url)
+    _commit(first)
+    try:
+        _commit(second)
+    except CommitFailedError:
+        return True
+    return False
+
+
+def _commit(table: DeltaTable) -> None:
+    properties = CommitProperties(app_transactions=[Transaction("probe", 1)])
+    table.create_write_transaction([], "append", table.schema(), [], commit_properties=properties)
+
+
+def _remove(table: DeltaTable) -> None:
+    files = pyarrow.fs.PyFileSystem(DeltaStorageHandler(table.table_uri))
+    with suppress(OSError, DeltaError):
+        for found in files.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
+            files.delete_file(found.path)
