@@ -30,7 +30,7 @@ from stack import mongo, ports
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 DRONES, CITIES, INCIDENTS, ALERTS = 540_000, 25_000, 50_000, 7_776_000
-DAYS, LIVE_DOCUMENTS, AT_ONCE = 29, 720, 20_000
+DAYS, LIVE_DOCUMENTS, CALLS, AT_ONCE = 29, 720, 43_200, 20_000
 REPORTS_OF_CELL = DRONES * 60 // CELLS
 
 
@@ -71,7 +71,7 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
 
 
 def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
-    """Incidents and alerts of the day as the recorder writes them, told within seconds, most by a digest."""
+    """Incidents, alerts and calls of the day as the recorder writes them, told within seconds, most by a digest."""
     create_indexes(database)
     place = {"kind": "unrest", "country": "Country 007", "city": "City 42", "latitude": 48.8, "longitude": 2.3}
     heard = {"message": "they are shouting in the square before the station", "citizens": [["Zoë Nuñez", 1]] * 3}
@@ -88,6 +88,10 @@ def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
         }
         for number in range(INCIDENTS)
     )
+    database.deliveries.insert_many(
+        {"webhook": "alerts", "delivered_at": MIDNIGHT + timedelta(seconds=2 * number), "held": ""}
+        for number in range(CALLS)
+    )
     latencies = chance.lognormal(7, 1.5, alerts).astype(int).tolist()
     for start in range(0, alerts, AT_ONCE):
         database.alerts.insert_many(
@@ -101,6 +105,10 @@ def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
                     "message_id": str(10**18 + number // 200),
                     "delivered_at": raised + timedelta(milliseconds=latencies[number]),
                     "latency_ms": latencies[number],
+                    "severity": ("critical", "high", "moderate")[number % 3],
+                    "webhook": "alerts",
+                    "in_digest": number % 4 > 0,
+                    "kept_back": "",
                 }
                 for number in range(start, min(start + AT_ONCE, alerts))
             ),

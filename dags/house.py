@@ -33,6 +33,9 @@ SPARK_LOG = (ROOT / "batch_layer" / "log4j2.properties").as_uri()  # the job's w
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
 
 TELL_SECONDS = 120
+SKIP = 99  # no command of Peacewatch ends with it
+
+BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 
 def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
@@ -52,13 +55,17 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
     )
 
 
-def peacewatch(task_id: str, arguments: str, **more: Any) -> BashOperator:
-    """A task that runs a `peacewatch` command; `arguments` is a template, and what is in it a shell's word."""
+def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) -> BashOperator:
+    """A task that runs a `peacewatch` command; `arguments` is a template, and what is in it a shell's word.
+
+    Where the template's condition `skip_if` holds, the task is skipped.
+    """
+    command = f"exec peacewatch {arguments}"  # exec: a kill reaches the command, not a shell around it
     return BashOperator(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments.partition('{')[0].strip()}`",
-        bash_command=f"exec peacewatch {arguments}",  # exec: a kill reaches the command, not a shell around it
-        skip_on_exit_code=None,
+        bash_command=f"{{% if {skip_if} %}}exit {SKIP}{{% else %}}{command}{{% endif %}}" if skip_if else command,
+        skip_on_exit_code=SKIP if skip_if else None,
         **more,
     )
 
@@ -71,8 +78,13 @@ def tell_failed(context: Mapping[str, Any]) -> None:
 
 
 def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
-    """The operators hear of a run that has not ended in time."""
+    """The operators hear of a run that has not ended in time.
+
+    Of a backfill's runs they do not: those are all queued at once and wait for each other, and somebody asked for them.
+    """
     run = context["dag_run"]
+    if run["run_type"] == "backfill":
+        return
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     # The page of the run: its tasks and their logs.
     page = f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"

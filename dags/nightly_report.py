@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from house import DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
+from house import BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
 
 DOC = """\
 ### Nightly report
@@ -19,25 +20,32 @@ of the last 31 days are looked through: those that late reports have changed are
   `build` and `publish`, each with `--day 2026-11-24`, and `peacewatch report revise --late`.
 - **An incomplete day** says so in its report's first line. `hourly_views` makes it again when the rest has landed. A
   revision says what has changed; where nothing has, nothing is made.
-- **Days of an outage**: choose *Backfill* in the trigger's form, or `airflow backfill create` in a terminal.
+- **Days of an outage, a month**: press *Trigger*, choose *Backfill* and the first and the last day; or
+  `peacewatch airflow backfill create` in a terminal. A backfill waits for nothing and posts nothing: a month would be
+  thirty messages at once. Its reports are on the page; with *Post to Discord: always* they are posted, too.
 - **When it fails**: the end of the task's log says why. The report that was there stays.
 """
 
+OFFICERS = ZoneInfo(os.environ.get("PEACEWATCH_TIMEZONE") or "UTC")
+
 # A run by hand has no data interval; its day is the one that was chosen, else the command's own: yesterday.
 DAY = (
-    "{% if params.day %}--day {{ params.day }}"
+    f"{{% if params.day and not {BACKFILL} %}}--day {{{{ params.day }}}}"
     "{% elif data_interval_start %}--day {{ data_interval_start.in_timezone(dag.timezone) | ds }}{% endif %}"
 )
+# The days of a backfill are over: what has not landed of them by now is not waited for.
+WAIT = f"{{% if {BACKFILL} %}} --minutes 0{{% endif %}}"
+QUIET = f"{{% if params.discord == 'never' or (params.discord == 'auto' and {BACKFILL}) %}} --quiet{{% endif %}}"
 
 with DAG(
     dag_id="nightly_report",
     description="The day in figures: for officers, each morning",
     doc_md=DOC,
     # The data interval is the officers' day, from midnight to midnight where they are.
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=os.environ.get("PEACEWATCH_TIMEZONE", "UTC")),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=str(OFFICERS)),
+    start_date=datetime(2026, 1, 1, tzinfo=OFFICERS),  # its zone is the DAG's, which names the day
     catchup=False,  # a new installation has no past days; those of an outage are a backfill, from the UI
-    max_active_runs=1,  # a report compares its day with the day before
+    max_active_runs=1,  # reports come out in the order of their days
     dagrun_timeout=timedelta(hours=6),
     deadline=late_after(timedelta(hours=3)),
     tags=["peacewatch", "report"],
@@ -49,12 +57,25 @@ with DAG(
             format="date",
             title="Day",
             description="the officers' day; without one: the run's day, or yesterday when started by hand",
-        )
+        ),
+        "discord": Param(
+            "auto",
+            type="string",
+            enum=["auto", "always", "never"],
+            values_display={"auto": "except in a backfill", "always": "always", "never": "never"},
+            title="Post to Discord",
+            description="the report's summary, to the officers' channel",
+        ),
     },
 ) as dag:
-    wait = peacewatch("wait", f"report wait {DAY}", inlets=[VIEWS], execution_timeout=timedelta(hours=2, minutes=30))
+    wait = peacewatch(
+        "wait", f"report wait {DAY}{WAIT}", inlets=[VIEWS], execution_timeout=timedelta(hours=2, minutes=30)
+    )
     build = peacewatch("build", f"report build {DAY}", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
     # A message that is posted twice is read twice: the command is tried again, but not for an hour.
-    publish = peacewatch("publish", f"report publish {DAY}", inlets=[REPORT], retries=2, pool=REPORTS_POOL)
-    revise = peacewatch("revise", "report revise --late", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
+    publish = peacewatch("publish", f"report publish {DAY}{QUIET}", inlets=[REPORT], retries=2, pool=REPORTS_POOL)
+    # In a backfill it would look through the same 31 days once a run.
+    revise = peacewatch(
+        "revise", "report revise --late", skip_if=BACKFILL, inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL
+    )
     wait >> build >> publish >> revise

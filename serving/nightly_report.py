@@ -12,12 +12,15 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from serving.report import by_day, facts, gather, post, render, revision, trust
+from serving.report import by_day, facts, gather, post, render, revision, trust, turn
 from serving.report.gather import Asked
 from serving.report.store import Made, ReportStore
 from serving.services import Services
 
 LOOK_EVERY = timedelta(seconds=10)
+
+MOST_MESSAGES = 3
+"""So many revisions are posted one by one. More of them, as after a correction of a month, are one message."""
 
 
 @dataclass(frozen=True)
@@ -44,45 +47,68 @@ def wait(desk: Desk, asked: Asked, deadline: timedelta) -> bool:
 
 
 def build(desk: Desk, asked: Asked) -> tuple[Made, bool]:
-    """The newest revision of the day's report, and whether it was made now: one that says the same stays."""
-    before = desk.store.newest(asked.day)
-    number = before.revision + 1 if before else 0
-    report = gather.gather(desk.services, asked, desk.now(), number, _link(desk, asked))
-    if before is not None:
-        earlier = desk.store.facts(before)
-        if revision.same(earlier, report):
-            return before, False
-        report = msgspec.structs.replace(report, changes=revision.changes(earlier, report))
-    made = Made(asked.day, number)
-    desk.store.write(made, _forms(report))
+    """The newest revision of the day's report, and whether it was made now: one that says the same stays.
+
+    Of two that build the same day at once the second waits, and finds what the first has made.
+    """
+    with turn.taken(desk.services.database, asked.day) as check:
+        before = desk.store.newest(asked.day)
+        number = before.revision + 1 if before else 0
+        report = gather.gather(desk.services, asked, desk.now(), number, _link(desk, asked))
+        if before is not None:
+            earlier = desk.store.facts(before)
+            if revision.same(earlier, report):
+                return before, False
+            report = msgspec.structs.replace(report, changes=revision.changes(earlier, report))
+        made, forms = Made(asked.day, number), _forms(report)
+        check()
+        desk.store.write(made, forms)
     return made, True
 
 
 def publish(desk: Desk, made: Made, webhook: str) -> str:
     """Posts the summary of a revision to Discord, once; the id of the message."""
-    before = _told(desk, made)
-    if before is not None:
-        return before
-    message = post.post(webhook, desk.store.facts(made))
-    document = {"_id": _name(made), "message_id": message, "told_at": desk.now()}
-    desk.services.database.reports_told.replace_one({"_id": document["_id"]}, document, upsert=True)
+    with turn.taken(desk.services.database, made.day):
+        before = _told(desk, made)
+        if before:
+            return before
+        message = post.post(webhook, desk.store.facts(made))
+        _note(desk, made, message)
     return message
 
 
-def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> Iterator[Made]:
-    """Makes and publishes again what has changed since, of the days of the last `window`; yields each revision.
+def keep_quiet(desk: Desk, made: Made) -> None:
+    """Notes that a revision is to be posted by no run; one that was posted already stays so. `publish` may still."""
+    if _told(desk, made) is None:
+        _note(desk, made, "")
+
+
+def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> list[Made]:
+    """Makes again what has changed since, of the days of the last `window`, and publishes that; newest day first.
 
     A day that was incomplete is due as soon as it is complete; with `late` also one that late reports came for, be it
     complete or not: some days never are. A revision that was made and not published (a killed run, say) is published.
     """
     since = (desk.now() - window).date()
-    for made in [one for one in desk.store.days() if one.day >= since]:
-        earlier, newest, new = desk.store.facts(made), made, False
-        if _is_due(desk, earlier, late=late):
-            newest, new = build(desk, Asked(made.day, earlier.timezone))
-        if new or (newest.revision and _told(desk, newest) is None):
-            publish(desk, newest, webhook)
-            yield newest
+    revised = [newest for made in desk.store.days() if made.day >= since for newest in _made_again(desk, made, late)]
+    if len(revised) <= MOST_MESSAGES:
+        for made in revised:
+            publish(desk, made, webhook)
+    else:
+        reports = [desk.store.facts(made) for made in revised]
+        message = post.post_several(webhook, reports, f"{desk.page}/reports" if desk.page else "")
+        for made in revised:
+            _note(desk, made, message)
+    return revised
+
+
+def _made_again(desk: Desk, made: Made, late: bool) -> Iterator[Made]:
+    """The day's newest revision, where it is to be told."""
+    earlier, newest, new = desk.store.facts(made), made, False
+    if _is_due(desk, earlier, late=late):
+        newest, new = build(desk, Asked(made.day, earlier.timezone))
+    if new or (newest.revision and _told(desk, newest) is None):
+        yield newest
 
 
 def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
@@ -98,9 +124,14 @@ def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
 
 
 def _told(desk: Desk, made: Made) -> str | None:
-    """The id of the message that told of a revision."""
+    """The id of the message that told of a revision; empty: it is to be kept quiet."""
     found = desk.services.database.reports_told.find_one({"_id": _name(made)})
     return str(found["message_id"]) if found else None
+
+
+def _note(desk: Desk, made: Made, message: str) -> None:
+    document = {"_id": _name(made), "message_id": message, "told_at": desk.now()}
+    desk.services.database.reports_told.replace_one({"_id": document["_id"]}, document, upsert=True)
 
 
 def _name(made: Made) -> str:

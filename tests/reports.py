@@ -62,7 +62,20 @@ def busy(countries: int = 200, seed: int = 7) -> facts.DayReport:
             worst_batteries=[_drone(n, midnight) for n in range(8)],
             longest_gaps=[_drone(n + 50, midnight) for n in range(8)],
         ),
-        delivery=facts.Delivery(sum(by_hour), sum(by_hour), 391, 12.0, 84.0, 21),
+        delivery=facts.Delivery(
+            sum(by_hour) + 2,
+            sum(by_hour),
+            391,
+            12.0,
+            84.0,
+            21,
+            [
+                facts.Wait("digest", "unrest", "moderate", 13, 71.0, 96.0),
+                facts.Wait("unreachable", "unrest", "critical", 5, 184.0, 412.0),
+                facts.Wait("turn", "low_battery", "moderate", 3, 63.0, 64.0),
+                facts.Wait("untold", "unrest", "high", 2),
+            ],
+        ),
         quality=facts.Quality(12_960_000, 12_968_000, 1205, 37, {"not json": 3, "ahead of time": 1}),
         making=facts.Making(
             18211, 18199, midnight + timedelta(hours=24.2), midnight + timedelta(hours=24.25), "r1", 93

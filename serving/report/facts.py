@@ -112,6 +112,19 @@ class Drones(msgspec.Struct, frozen=True):
     longest_gaps: list[Drone] = []
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """Alerts of one kind and severity that were told later than a minute after their report, for one reason of
+    words.WHY: half of them within `median`, all within `longest`. Those not told yet have no such times.
+    """
+
+    why: str
+    kind: str
+    severity: str
+    alerts: int
+    median: float | None = None
+    longest: float | None = None
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """What was told on Discord, and how fast from the broker's time of the report (milliseconds)."""
 
@@ -121,6 +134,7 @@ class Delivery(msgspec.Struct, frozen=True):
     latency_p50: float | None = None
     latency_p99: float | None = None
     waited: int = 0
+    waits: list[Wait] = []
 
 
 class Quality(msgspec.Struct, frozen=True):

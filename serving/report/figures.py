@@ -65,6 +65,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86400}{THIN}d{THIN}{whole % 86400 // 3600}{THIN}h"
 
 
+def wait(seconds: float | None) -> str:
+    """'1 min 11 s', where minutes alone would tell little; from an hour on as `duration`."""
+    if seconds is None or not 60 <= seconds < 3600:
+        return duration(seconds)
+    return f"{int(seconds) // 60}{THIN}min{THIN}{int(seconds) % 60:02d}{THIN}s"
+
+
 def milliseconds(value: float | None) -> str:
     if value is None:
         return NOTHING

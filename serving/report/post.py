@@ -5,6 +5,7 @@ At least once: a message that Discord took and whose answer was lost is sent aga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import httpx
@@ -12,7 +13,7 @@ from discord_webhook import DiscordEmbed, DiscordWebhook
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from fleet.errors import PeacewatchError, ServiceUnavailable
-from fleet.text import plain
+from fleet.text import plain, units
 from serving.report import facts, figures, render, words
 
 ATTEMPTS: Final = 6
@@ -20,12 +21,27 @@ PATIENCE_S: Final = 60.0
 """No answer of Discord's makes us wait longer between two attempts; Airflow tries the task again later."""
 PICTURE: Final = "chart.png"
 
+DESCRIPTION: Final = 4000
+"""UTF-16 units of lines; Discord takes 4,096 of a description (documentation, Embed Limits)."""
+LINE: Final = 240
+
 
 def post(webhook: str, report: facts.DayReport, transport: httpx.BaseTransport | None = None) -> str:
-    """Sends the summary; the id of the message. `webhook` is a secret and appears in no error.
+    """Sends the summary with its picture; the id of the message. `webhook` is a secret and appears in no error.
 
     Raises ServiceUnavailable when Discord does not take it now, PeacewatchError when it never will.
     """
+    return _post(webhook, payload(report), transport, render.to_picture(report))
+
+
+def post_several(
+    webhook: str, reports: Sequence[facts.DayReport], page: str, transport: httpx.BaseTransport | None = None
+) -> str:
+    """Sends one message that names many revisions; else as `post`. `page` lists the reports."""
+    return _post(webhook, several(reports, page), transport)
+
+
+def _post(webhook: str, form: dict[str, Any], transport: httpx.BaseTransport | None, picture: bytes = b"") -> str:
     with httpx.Client(transport=transport, timeout=20.0) as client:
         for attempt in Retrying(
             retry=retry_if_exception_type(ServiceUnavailable),
@@ -34,7 +50,7 @@ def post(webhook: str, report: facts.DayReport, transport: httpx.BaseTransport |
             reraise=True,
         ):
             with attempt:
-                return _send(client, webhook, report)
+                return _send(client, webhook, form, picture)
     raise AssertionError("unreachable: the last attempt raises")
 
 
@@ -51,6 +67,26 @@ def payload(report: facts.DayReport) -> dict[str, Any]:
         value = f"**{card['value']}** ({card['day_before']} on the day before)"
         embed.add_embed_field(name=card["label"].capitalize(), value=value, inline=True)
     embed.set_image(url=f"attachment://{PICTURE}")
+    return _form(embed)
+
+
+def several(reports: Sequence[facts.DayReport], page: str) -> dict[str, Any]:
+    """The message of many revisions: a line a day of what changed, as many as fit."""
+    lines: list[str] = []
+    room = DESCRIPTION
+    for report in reports:
+        day = figures.long_day(report.day)
+        line = f"{f'[{day}]({report.link})' if report.link else day}: {plain(words.revised(report.changes), LINE)}"
+        room -= units(line) + 1
+        if room < 0:
+            lines.append(words.more_days(len(reports) - len(lines)))
+            break
+        lines.append(line)
+    title = words.several_revised(len(reports))
+    return _form(DiscordEmbed(title=title, description="\n".join(lines), color="2c7a4b", url=page or None))
+
+
+def _form(embed: DiscordEmbed) -> dict[str, Any]:
     webhook = DiscordWebhook(url="", embeds=[embed], allowed_mentions={"parse": []})
     made: dict[str, Any] = webhook.json
     return {name: made[name] for name in ("embeds", "allowed_mentions")}
@@ -67,9 +103,9 @@ def _lines(report: facts.DayReport) -> list[str]:
     return [render.lead(report), verdict, *revised]
 
 
-def _send(client: httpx.Client, webhook: str, report: facts.DayReport) -> str:
-    body = {"payload_json": httpx.Request("POST", "http://x", json=payload(report)).content.decode()}
-    files = {"files[0]": (PICTURE, render.to_picture(report), "image/png")}
+def _send(client: httpx.Client, webhook: str, form: dict[str, Any], picture: bytes) -> str:
+    body = {"payload_json": httpx.Request("POST", "http://x", json=form).content.decode()}
+    files = {"files[0]": (PICTURE, picture, "image/png")} if picture else None
     try:
         answer = client.post(webhook, params={"wait": "true"}, data=body, files=files)
     except httpx.HTTPError as error:

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from pymongo.database import Database
 
+from fleet.delivery import WAITED_MS
 from serving.ranges import Range
 from serving.report import facts, words
+from serving.report.percentiles import percentile
+from serving.report.waits import waits
 
 Documents = Database[dict[str, Any]]
 
 MOST_INCIDENTS: Final = 200
 """So many of the worst are kept in the facts; the map shows no more, and the page has them all."""
-
-WAITED_MS: Final = 60_000
-"""An alert told later than this after its report waited."""
 
 
 def incidents(database: Documents, day: Range) -> tuple[list[facts.Incident], int]:
@@ -58,17 +58,8 @@ def delivery(database: Documents, day: Range) -> facts.Delivery:
         latency_p50=percentile(by_latency, 0.5),
         latency_p99=percentile(by_latency, 0.99),
         waited=sum(alerts for ms, alerts in by_latency.items() if ms > WAITED_MS),
+        waits=waits(database, wanted),
     )
-
-
-def percentile(counted: Counter[int], share: float) -> float | None:
-    """The nearest-rank percentile of counted values: a value that occurred, no mean of two. None of nothing."""
-    rank = -int(-counted.total() * share // 1)
-    for value in sorted(counted):
-        rank -= counted[value]
-        if rank <= 0:
-            return float(value)
-    return None
 
 
 def _messages(database: Documents, wanted: dict[str, Any]) -> int:

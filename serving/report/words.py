@@ -29,6 +29,20 @@ FIGURES: Final = {
     "low_drones": "low-battery drones",
 }
 
+WHY: Final = {
+    "webhook dead": "The webhook took nothing: its address was dead",
+    "unreachable": "Discord did not answer",
+    "rate limited": "Discord asked to wait",
+    "refused": "Discord refused the message",
+    "started": "No notifier was at work",
+    "raised late": "Raised late: alerting was behind the reports",
+    "silenced": "Silenced by an operator: counted in a digest",
+    "over": "Over before anybody was told: counted in a digest",
+    "digest": "More incidents at once than people can read: counted in a digest",
+    "turn": "Others went first, or its message had just been edited",
+    "untold": "Not told yet",
+}
+
 THIS_DAY: Final = "this day"
 USUAL_DAY: Final = "a usual day"
 ALERTS_AN_HOUR: Final = "Alerts an hour"
@@ -47,6 +61,7 @@ def several(number: int, one: str, many: str | None = None) -> str:
 
 
 TOLD_CHANGES: Final = 6
+TOLD_WAITS: Final = 8
 
 
 def revised(changes: list[facts.Change]) -> str:
@@ -56,6 +71,14 @@ def revised(changes: list[facts.Change]) -> str:
     told = [f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes[:TOLD_CHANGES]]
     more = len(changes) - len(told)
     return "; ".join([*told, *([f"and {more} more, in the JSON"] if more else [])]) + "."
+
+
+def several_revised(reports: int) -> str:
+    return f"{reports} nightly reports made again"
+
+
+def more_days(days: int) -> str:
+    return f"and {days} more {several(days, 'day')}; all are on the page."
 
 
 def _number(value: float | None) -> str:

@@ -18,6 +18,7 @@ Day = Annotated[
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
 Window = Annotated[int, typer.Option("--days", min=1, help="look at the reports of so many days back")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="post nothing, and let no later run post this one")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
@@ -49,7 +50,7 @@ def build(day: Day = None) -> None:
     typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
 
 
-def publish(day: Day = None) -> None:
+def publish(day: Day = None, quiet: Quiet = False) -> None:
     """Post the summary of the day's newest report to Discord, with its first chart and the link."""
     from fleet.errors import BadInput
     from serving import nightly_report
@@ -60,6 +61,10 @@ def publish(day: Day = None) -> None:
         made = desk.store.newest(asked.day)
         if made is None:
             raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
+        if quiet:
+            nightly_report.keep_quiet(desk, made)
+            typer.echo(f"{made.day}: not posted, the report is on the page")
+            return
         message = nightly_report.publish(desk, made, settings.load().reports_webhook)
     typer.echo(f"{made.day}: told on Discord, message {message}")
 
@@ -70,12 +75,11 @@ def revise(late: Late = False, days: Window = 31) -> None:
     from stack import settings
 
     with _desk() as (desk, _zone):
-        revised = 0
-        for made in nightly_report.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late):
-            typer.echo(f"{made.day}: revision {made.revision} made and told on Discord")
-            revised += 1
-        if not revised:
-            typer.echo("no report is to be revised")
+        revised = nightly_report.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late)
+    for made in revised:
+        typer.echo(f"{made.day}: revision {made.revision} made and told on Discord")
+    if not revised:
+        typer.echo("no report is to be revised")
 
 
 def show() -> None:

@@ -7,21 +7,62 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving.report.gather import Asked
+
 ROOT = Path(__file__).parents[2]
 DAGS = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "house.py")
 
+ZONES = ["Asia/Tokyo", "Pacific/Auckland", "America/Santiago"]
+"""No summer time; far ahead of UTC, with it; and behind UTC, where clocks change at midnight."""
+
+CHANGES = {
+    "Pacific/Auckland": (date(2026, 4, 5), date(2026, 9, 27)),
+    "America/Santiago": (date(2026, 4, 4), date(2026, 9, 6)),
+}
+"""Days of 25 and 23 hours in those zones."""
+
 # In a process of its own: Airflow reads its settings, and warns, while it is imported.
 LOAD = """
-import json, sys
+import json, os, runpy, sys
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+import pendulum
 from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.serialization.serialized_objects import DagSerialization
 bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags-folder")
+
+
+def nights(zone):
+    \"\"\"First and end of each data interval in seconds, and the commands of its run and of a backfill's.\"\"\"
+    os.environ["PEACEWATCH_TIMEZONE"] = zone
+    sys.path.insert(0, sys.argv[1])
+    dag = runpy.run_path(sys.argv[1] + "/nightly_report.py")["dag"]
+    served = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    for month in (4, 9):
+        first, last = (datetime(2026, month, day, tzinfo=dag.timezone) for day in (1, 28))
+        for start, end in (info.data_interval for info in served.iter_dagrun_infos_between(first, last)):
+            runs = [commands(dag, kind, start) for kind in ("scheduled", "backfill")]
+            yield [start.timestamp(), end.timestamp(), *runs]
+
+def commands(dag, kind, start=None, **chosen):
+    params = {**{name: param.value for name, param in dag.params.items()}, **chosen}
+    context = {"dag": dag, "params": params, "dag_run": SimpleNamespace(run_type=kind), "data_interval_start": start}
+    rendered = lambda task: task.render_template(task.bash_command, context, dag.get_template_env())
+    return {task.task_id: rendered(task).removeprefix("exec peacewatch ") for task in dag.tasks}
+
+night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
 json.dump({
+    "nights": {zone: list(nights(zone)) for zone in sys.argv[3:]},
+    "by hand": commands(night, "manual"),
+    "chosen": commands(night, "manual", day="2026-11-24", discord="never"),
+    "told backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
     "errors": bag.import_errors,
     "dags": {
         dag.dag_id: {
@@ -49,7 +90,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("airflow")
     env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     told = subprocess.run(
-        [sys.executable, "-c", LOAD, ROOT / "dags", home / "bag.json"],
+        [sys.executable, "-c", LOAD, ROOT / "dags", home / "bag.json", *ZONES],
         env=env,
         capture_output=True,
         text=True,
@@ -86,6 +127,36 @@ def test_each_task_tries_again_and_ends(bag: dict[str, Any]) -> None:
 
 def test_a_data_interval_has_a_length(bag: dict[str, Any]) -> None:
     assert bag["dags"]["hourly_views"]["timetable"] == "CronDataIntervalTimetable"
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_night_reports_the_officers_day(bag: dict[str, Any], zone: str) -> None:
+    """Its data interval is the day's hours on the officers' clock, and its commands name that day."""
+    days = [date(2026, month, day) for month in (4, 9) for day in range(1, 29)]
+    for day, (start, end, commands, _) in zip(days, bag["nights"][zone], strict=True):
+        hours = Asked(day, zone).hours
+        assert (start, end) == (hours.first * 3600, hours.end * 3600), day
+        assert (hours.end - hours.first == 24) == (day not in CHANGES.get(zone, ())), day
+        assert (commands["wait"], commands["build"]) == (f"report wait --day {day}", f"report build --day {day}")
+        assert commands["publish"] == f"report publish --day {day}"
+        assert commands["revise"] == "report revise --late"
+
+
+def test_a_backfill_waits_for_nothing_posts_nothing_and_revises_nothing(bag: dict[str, Any]) -> None:
+    *_, commands = bag["nights"]["Asia/Tokyo"][0]
+    assert commands == {
+        "wait": "report wait --day 2026-04-01 --minutes 0",
+        "build": "report build --day 2026-04-01",
+        "publish": "report publish --day 2026-04-01 --quiet",
+        "revise": "exit 99",
+    }
+    assert bag["told backfill"]["publish"] == "report publish --day 2026-11-23"
+
+
+def test_a_run_by_hand_has_the_day_that_was_chosen_or_yesterday(bag: dict[str, Any]) -> None:
+    assert bag["by hand"]["build"].strip() == "report build"
+    assert bag["chosen"]["build"] == "report build --day 2026-11-24"
+    assert bag["chosen"]["publish"] == "report publish --day 2026-11-24 --quiet"
 
 
 def test_the_hours_are_computed_wherever_reports_landed(bag: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from pypdf import PdfReader
 
-from serving.report import facts, figures, render, world
+from serving.report import facts, figures, render, words, world
 from tests import reports
 
 
@@ -34,6 +34,17 @@ def test_pdf_holds_the_figures_and_every_script():
     assert figures.count(sum(day.statistics.alerts_by_hour)) in text
     for _, city, *_ in reports.PLACES:
         assert city in text
+
+
+def test_pdf_and_page_say_what_waited_and_why():
+    day = reports.busy()
+    said = {wait: (words.WHY[wait.why], figures.count(wait.alerts)) for wait in day.delivery.waits}
+    assert len(said) == 4
+    shown = " ".join(pdf_text(render.to_pdf(day)).split())
+    page = render.to_html(day)
+    for wait, (why, alerts) in said.items():
+        assert f"<td>{why}</td>" in page
+        assert f"{why} {words.KINDS[wait.kind]}, {wait.severity} {alerts}" in shown
 
 
 def test_first_page_is_enough_and_details_follow():
@@ -82,8 +93,10 @@ def test_an_unusual_day_says_so(report: facts.DayReport, said: str):
     assert said in render.to_html(report)
 
 
-def test_an_empty_day_makes_a_report():
-    text = pdf_text(render.to_pdf(reports.empty()))
+def test_an_empty_day_makes_a_report_of_one_page():
+    pdf = render.to_pdf(reports.empty())
+    text = pdf_text(pdf)
+    assert len(PdfReader(io.BytesIO(pdf)).pages) == 1
     assert "Nothing was received" in text
     assert "nan" not in text.lower().replace("pan", "")
 
@@ -92,6 +105,9 @@ def test_an_empty_day_makes_a_report():
     ("shown", "expected"),
     [
         (figures.count(1234), "1234"),
+        (figures.wait(71.9), "1\u202fmin\u202f11\u202fs"),
+        (figures.wait(3700), "1\u202fh\u202f01"),
+        (figures.wait(None), "–"),
         (figures.count(12345), "12\u202f345"),
         (figures.count(-12345.4), "\u221212\u202f345"),
         (figures.count(None), "–"),

@@ -1,0 +1,68 @@
+"""Whose turn it is to make or to tell the report of a day: one process's at a time, by a document in MongoDB.
+
+Airflow's pool keeps its own tasks apart; people and other schedulers run the same commands. Two builders at once would
+make the same revision, two publishers post it twice. Time is MongoDB's, so no two clocks are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, Final
+from uuid import uuid4
+
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from fleet.errors import ServiceUnavailable
+
+Documents = Database[dict[str, Any]]
+
+SECONDS: Final = 180
+"""Then the turn of a process that was killed is over; a report of the mission's size takes a third of it."""
+
+LOOK_EVERY: Final = 1.0
+
+
+class Overtaken(ServiceUnavailable):
+    """The turn was over before the work was, and another process has taken it."""
+
+
+@contextmanager
+def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Iterator[Callable[[], None]]:
+    """Within it nobody else makes or tells the report of `day`. Gives a check, which raises Overtaken.
+
+    Waits for another's turn to end; raises ServiceUnavailable when that takes longer than `patience` seconds.
+    """
+    turns, mine = database.report_turns, {"_id": day.isoformat(), "by": uuid4().hex}
+
+    def check() -> None:
+        if turns.find_one(mine) is None:
+            raise Overtaken(f"another process has taken over the report of {day}")
+
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(DuplicateKeyError),
+            wait=wait_fixed(LOOK_EVERY),
+            stop=stop_after_delay(patience),
+            reraise=True,
+        ):
+            with attempt:
+                _take(turns, mine)
+    except DuplicateKeyError:
+        raise ServiceUnavailable(f"another process is at the report of {day}; try again when it has ended") from None
+    try:
+        yield check
+    finally:
+        turns.delete_one(mine)
+
+
+def _take(turns: Any, mine: dict[str, str]) -> None:
+    """Takes one that is over, or the first. Raises DuplicateKeyError while it is another's: the insert finds it."""
+    over = {"_id": mine["_id"], "$expr": {"$lt": ["$until", "$$NOW"]}}
+    until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": SECONDS}}
+    change = [{"$set": {"by": mine["by"], "until": until}}]
+    if not turns.update_one(over, change).matched_count:
+        turns.update_one(mine, change, upsert=True)

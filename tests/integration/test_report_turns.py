@@ -1,0 +1,140 @@
+"""Two that make or post the report of one day at once, outside Airflow's pool: one does it, the other finds it done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+
+from fleet.errors import ServiceUnavailable
+from serving import nightly_report
+from serving.config import Config
+from serving.nightly_report import Desk
+from serving.report import gather, post, turn
+from serving.report.gather import Asked
+from serving.report.store import Made, ReportStore
+from serving.services import Services, connect
+from tests.report_views import DAY, HOUR, NOW, cells, completeness, land
+from tests.standin import serving as standin_serving
+
+
+@pytest.fixture
+def views(mongo_uri: str) -> Iterator[Services]:
+    with closing(connect(Config(mongo_uri=mongo_uri, max_age=0))) as connected:
+        yield connected
+
+
+@pytest.fixture
+def desk(views: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk with reports of a day in the views. Nobody waits long for a turn."""
+    monkeypatch.setattr(turn, "LOOK_EVERY", 0.01)
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views)
+    return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+
+
+def both(work: Any) -> list[Any]:
+    """What two threads get that begin `work` at once."""
+    start = Barrier(2)
+
+    def one() -> Any:
+        start.wait()
+        return work()
+
+    with ThreadPoolExecutor(2) as pool:
+        return [ended.result() for ended in [pool.submit(one), pool.submit(one)]]
+
+
+def test_two_builders_make_one_revision(desk: Desk) -> None:
+    made = both(lambda: nightly_report.build(desk, Asked(DAY)))
+    assert sorted(made, key=lambda one: one[1]) == [(Made(DAY, 0), False), (Made(DAY, 0), True)]
+
+
+def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
+    made, _ = nightly_report.build(desk, Asked(DAY))
+    with standin_serving(tmp_path / "standin") as server:
+        webhook = f"{server.url}/api/webhooks/4/reports"
+        first, second = both(lambda: nightly_report.publish(desk, made, webhook))
+        told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert first == second
+    assert [one["id"] for one in told] == [first]
+
+
+def test_one_that_does_not_end_is_not_waited_for_without_end(desk: Desk) -> None:
+    database = desk.services.database
+    with turn.taken(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
+        with turn.taken(database, DAY, patience=0.05):
+            raise AssertionError("it is another's turn")
+    with turn.taken(database, DAY, patience=0):
+        pass
+
+
+def test_a_builder_whose_turn_was_over_makes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood still for longer than a turn, in the middle of its work, and another has made the report meanwhile."""
+    gathered = gather.gather
+
+    def slowly(*asked: Any) -> Any:
+        monkeypatch.setattr(gather, "gather", gathered)
+        over = {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}}
+        assert desk.services.database.report_turns.update_one({"_id": str(DAY)}, over).matched_count
+        assert nightly_report.build(desk, Asked(DAY)) == (Made(DAY, 0), True)
+        return gathered(*asked)
+
+    monkeypatch.setattr(gather, "gather", slowly)
+    land(desk.services, 1, cells(HOUR + 1, 5, 2))
+    with turn.taken(desk.services.database, DAY) as check:
+        check()
+    with pytest.raises(turn.Overtaken, match=str(DAY)):
+        nightly_report.build(desk, Asked(DAY))
+    assert desk.store.days() == [Made(DAY, 0)]
+
+
+def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_path: Path) -> None:
+    days = [DAY - timedelta(days=ago) for ago in range(nightly_report.MOST_MESSAGES + 1)]
+    land(desk.services, 1, *(cells(HOUR - 24 * ago, 10, 1) for ago in range(1, len(days))))
+    for day in days:
+        completeness(desk.services, day, complete=False, missing=["partition 3"])
+        nightly_report.build(desk, Asked(day))
+    for ago, day in enumerate(days):
+        land(desk.services, ago + 2, cells(HOUR - 24 * ago + 1, 5, 2))
+        completeness(desk.services, day, version=ago + 2)
+    with standin_serving(tmp_path / "standin") as server:
+        webhook = f"{server.url}/api/webhooks/4/reports"
+        revised = nightly_report.revise(desk, webhook, timedelta(days=30))
+        assert revised == [Made(day, 1) for day in days]
+        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
+        (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert told["embeds"][0]["title"] == "4 nightly reports made again"
+    assert (
+        "[Monday, 23 November 2026](http://page.test/reports/2026-11-23): reports received 10 → 15"
+        in (told["embeds"][0]["description"])
+    )
+
+
+def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
+    report = desk.store.facts(nightly_report.build(desk, Asked(DAY))[0])
+    form = post.several([report] * 60, "http://page.test/reports")
+    lines = form["embeds"][0]["description"].splitlines()
+    assert len(form["embeds"][0]["description"]) <= 4096
+    assert lines[-1] == f"and {60 - len(lines) + 1} more days; all are on the page."
+
+
+def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:
+    nightly_report.build(desk, Asked(DAY))
+    land(desk.services, 1, cells(HOUR + 1, 5, 2))
+    made, _ = nightly_report.build(desk, Asked(DAY))
+    nightly_report.keep_quiet(desk, made)
+    with standin_serving(tmp_path / "standin") as server:
+        webhook = f"{server.url}/api/webhooks/4/reports"
+        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
+        assert httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"] == []
+        message = nightly_report.publish(desk, made, webhook)
+        nightly_report.keep_quiet(desk, made)
+        assert nightly_report.publish(desk, made, webhook) == message != ""
