@@ -1,6 +1,6 @@
 """How the cost of a commit grows with the number of active files, and what compaction keeps it at.
 
-    script/bench commit_growth
+    script/bench commit_growth [FILES ...]
 
 A week of one commit in five seconds is 120,960 commits of one file. Open hours compacted, a week is some 168 files and
 those of the last minutes. The table is made with that many files in its log (a commit looks at none of them), and then
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import tempfile
 import time
 from datetime import date, timedelta
@@ -77,5 +78,5 @@ if __name__ == "__main__":
     )
     print("|---|---|---|---|---|---|---|---|")
     some = table(some_rows(100, hours=1))
-    for wanted in FILES:
+    for wanted in [int(word) for word in sys.argv[1:]] or FILES:
         print(measure(wanted, some), flush=True)

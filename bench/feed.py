@@ -2,8 +2,9 @@
 
     python -m bench.feed BOOTSTRAP REPORTS_A_SECOND SECONDS
 
-5,000 drones in twenty places; 1 % of the reports raise an alert. Prints how many were sent, the seconds and the share
-of a core that it took, as JSON. When the machine cannot send so fast, it sends what it can.
+540,000 drones in twenty places, as many as the mission has, so that whoever remembers drones has as many to remember;
+1 % of the reports raise an alert. Prints how many were sent, the seconds and the share of a core that it took, as JSON.
+When the machine cannot send so fast, it sends what it can.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.alert_stack import report
 
 TICK = 0.02
 PLACES = 20
-DRONES = 5000
+DRONES = 540_000
 
 
 def main(bootstrap: str, rate: int, seconds: float) -> None:

@@ -3,7 +3,8 @@
     python -m bench.latency [--seconds 90] [--rate 9000]
 
 Six new incidents a minute, one each ten seconds; every other alert (1 % of all reports) folds into open ones. Measured
-is the first message of each new incident. Prints a table; the stages come from the brokers' times of report and alert.
+is the first message of each new incident. Prints a table; the stages come from the broker's times of report and alert,
+which are whole milliseconds. Twenty minutes give 120 incidents; of so few the longest says more than any p99.9.
 """
 
 from __future__ import annotations
@@ -85,11 +86,11 @@ def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
         stages["report on the broker"].append(ms(report_at - began))
         stages["alert on the broker"].append(ms(alert_at - report_at))
         stages["message in the channel"].append(ms(posted - alert_at))
-    print("| | p50 | p99 | p99.9 |")
+    print("| | p50 | p99 | longest |")
     print("|---|---|---|---|")
     for name, values in {"report sent to message": taken, **stages}.items():
         values.sort()
-        row = " | ".join(f"{values[min(len(values) - 1, int(len(values) * q))]:.1f} ms" for q in (0.5, 0.99, 0.999))
+        row = " | ".join(f"{values[min(len(values) - 1, int(len(values) * q))]:.1f} ms" for q in (0.5, 0.99, 1))
         print(f"| {name} | {row} |")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from typing import Final, NamedTuple
+from typing import Final
 from zlib import crc32
 
 import msgspec
@@ -44,8 +44,11 @@ class Silent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return timedelta(seconds=self.interval * self.missed)
 
 
-class Last(NamedTuple):
-    """When and where a drone last spoke; the place is unknown of one that only its time was saved of."""
+class Last(msgspec.Struct, frozen=True, gc=False):
+    """When and where a drone last spoke; the place is unknown of one that only its time was saved of.
+
+    The collector passes it by: a look at half a million of these held every alert up for 0.1 to 0.2 s.
+    """
 
     at: datetime
     city: str = UNKNOWN

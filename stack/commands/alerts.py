@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from stack import logs, settings
+from stack import collector, logs, settings
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread of ours keeps the interpreter from Kafka's own, which sends and receives. At Python's 5 ms an alert
@@ -33,6 +33,7 @@ def alerting() -> None:
     from speed_layer import alerting as layer
     from stack import alert_path
 
+    collector.spare()
     layer.run(layer.AlertingConfig(found.bootstrap, alert_path.rules(found), alert_path.nearest), stop)
 
 
@@ -45,6 +46,7 @@ def notify() -> None:
 
     from stack import alert_path
 
+    collector.spare()
     alert_path.run_together(alert_path.channels(found), stop)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stack import logs, settings
+from stack import collector, logs, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +33,7 @@ def land() -> None:
 
     if found.landing_metrics_port is not None:
         landing_metrics.serve(found.landing_metrics_port, found.host)
+    collector.spare()
     landing.run(landing.LandingConfig(found.bootstrap, found.lake_location, found.mongo, nearest=_nearest), stop)
 
 

@@ -1,0 +1,36 @@
+"""What is there when a process has imported everything is spared; what comes after it is still collected."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from stack import collector
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+class Knot:
+    """Reaches itself, so that only the collector can take it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_there_is_spared_and_what_comes_later_is_collected() -> None:
+    gc.unfreeze()
+    collector.spare()
+    assert gc.get_freeze_count() > 1000
+    assert gc.get_threshold()[0] == collector.YOUNG
+    lost = weakref.ref(Knot())
+    kept = [[] for _ in range(2 * collector.YOUNG)]
+    assert lost() is None, len(kept)
