@@ -37,7 +37,21 @@ with DAG(
     tags=["peacewatch", "batch"],
     default_args=DEFAULTS,
 ) as dag:
-    aggregate = spark("aggregate", ["aggregate"], java=QUICK_JAVA, inlets=[LAKE], outlets=[VIEWS])
-    compact = peacewatch("compact", "compact", inlets=[LAKE])
-    revise = peacewatch("revise", "report revise", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
+    aggregate = spark(
+        "aggregate",
+        ["aggregate"],
+        java=QUICK_JAVA,
+        task_display_name="Compute the hours",
+        inlets=[LAKE],
+        outlets=[VIEWS],
+    )
+    compact = peacewatch("compact", "compact", task_display_name="Join small files", inlets=[LAKE])
+    revise = peacewatch(
+        "revise",
+        "report revise",
+        task_display_name="Revise reports",
+        inlets=[VIEWS],
+        outlets=[REPORT],
+        pool=REPORTS_POOL,
+    )
     aggregate >> [compact, revise]

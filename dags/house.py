@@ -40,7 +40,7 @@ BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
     """A task that gives a `peacewatch` command to Spark, in a Java with the options `java`."""
-    return SparkSubmitOperator(
+    operator = SparkSubmitOperator(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
         application=str(APPLICATION),
@@ -53,6 +53,8 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
         pool=SPARK_POOL,
         **more,
     )
+    operator.custom_operator_name = f"peacewatch {arguments[0]}, by Spark"
+    return operator
 
 
 def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) -> BashOperator:
@@ -61,13 +63,16 @@ def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) 
     Where the template's condition `skip_if` holds, the task is skipped.
     """
     command = f"exec peacewatch {arguments}"  # exec: a kill reaches the command, not a shell around it
-    return BashOperator(
+    said = f"peacewatch {arguments.partition('{')[0].strip()}"
+    operator = BashOperator(
         task_id=task_id,
-        doc_md=f"`peacewatch {arguments.partition('{')[0].strip()}`",
+        doc_md=f"`{said}`",
         bash_command=f"{{% if {skip_if} %}}exit {SKIP}{{% else %}}{command}{{% endif %}}" if skip_if else command,
         skip_on_exit_code=SKIP if skip_if else None,
         **more,
     )
+    operator.custom_operator_name = said  # in the graph: what to type, not what Airflow types it with
+    return operator
 
 
 def tell_failed(context: Mapping[str, Any]) -> None:

@@ -32,8 +32,10 @@ with DAG(
     tags=["peacewatch", "lake"],
     default_args={**DEFAULTS, "execution_timeout": timedelta(hours=2)},
 ) as dag:
-    compact = peacewatch("compact", "compact", inlets=[LAKE])
-    seal = peacewatch("seal", "seal", inlets=[LAKE], pool=SPARK_POOL)  # it may have late reports to compute first
-    vacuum = peacewatch("vacuum", "vacuum", inlets=[LAKE])
-    trim_log = peacewatch("trim_log", "trim-log", inlets=[LAKE])
+    compact = peacewatch("compact", "compact", task_display_name="Join small files", inlets=[LAKE])
+    seal = peacewatch(
+        "seal", "seal", task_display_name="Seal old days", inlets=[LAKE], pool=SPARK_POOL
+    )  # it may have late reports to compute first
+    vacuum = peacewatch("vacuum", "vacuum", task_display_name="Delete old files", inlets=[LAKE])
+    trim_log = peacewatch("trim_log", "trim-log", task_display_name="Trim the log", inlets=[LAKE])
     compact >> seal >> vacuum >> trim_log

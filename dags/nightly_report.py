@@ -20,9 +20,10 @@ of the last 31 days are looked through: those that late reports have changed are
   `build` and `publish`, each with `--day 2026-11-24`, and `peacewatch report revise --late`.
 - **An incomplete day** says so in its report's first line. `hourly_views` makes it again when the rest has landed. A
   revision says what has changed; where nothing has, nothing is made.
-- **Days of an outage, a month**: press *Trigger*, choose *Backfill* and the first and the last day; or
-  `peacewatch airflow backfill create` in a terminal. A backfill waits for nothing and posts nothing: a month would be
-  thirty messages at once. Its reports are on the page; with *Post to Discord: always* they are posted, too.
+- **Days of an outage, a month**: press *Trigger*, choose *Backfill*, and the first and the last day at 00:00 (where the
+  officers' day is not UTC's, set the clock at the lower left to their zone first); or `peacewatch airflow backfill
+  create` in a terminal. A backfill waits for nothing and posts nothing: a month would be thirty messages at once. Its
+  reports are on the page; with *Post to Discord: always* they are posted, too.
 - **When it fails**: the end of the task's log says why. The report that was there stays.
 """
 
@@ -69,13 +70,37 @@ with DAG(
     },
 ) as dag:
     wait = peacewatch(
-        "wait", f"report wait {DAY}{WAIT}", inlets=[VIEWS], execution_timeout=timedelta(hours=2, minutes=30)
+        "wait",
+        f"report wait {DAY}{WAIT}",
+        task_display_name="Wait for the day",
+        inlets=[VIEWS],
+        execution_timeout=timedelta(hours=2, minutes=30),
     )
-    build = peacewatch("build", f"report build {DAY}", inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL)
+    build = peacewatch(
+        "build",
+        f"report build {DAY}",
+        task_display_name="Make the report",
+        inlets=[VIEWS],
+        outlets=[REPORT],
+        pool=REPORTS_POOL,
+    )
     # A message that is posted twice is read twice: the command is tried again, but not for an hour.
-    publish = peacewatch("publish", f"report publish {DAY}{QUIET}", inlets=[REPORT], retries=2, pool=REPORTS_POOL)
+    publish = peacewatch(
+        "publish",
+        f"report publish {DAY}{QUIET}",
+        task_display_name="Post to Discord",
+        inlets=[REPORT],
+        retries=2,
+        pool=REPORTS_POOL,
+    )
     # In a backfill it would look through the same 31 days once a run.
     revise = peacewatch(
-        "revise", "report revise --late", skip_if=BACKFILL, inlets=[VIEWS], outlets=[REPORT], pool=REPORTS_POOL
+        "revise",
+        "report revise --late",
+        skip_if=BACKFILL,
+        task_display_name="Revise earlier days",
+        inlets=[VIEWS],
+        outlets=[REPORT],
+        pool=REPORTS_POOL,
     )
     wait >> build >> publish >> revise

@@ -39,6 +39,7 @@ with DAG(
     spark(
         "aggregate",
         ["aggregate", "--rebuild", "--from", "{{ params.first }}", "--to", "{{ params.last }}"],
+        task_display_name="Compute chosen days",
         inlets=[LAKE],
         outlets=[VIEWS],
     )
