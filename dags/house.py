@@ -35,6 +35,8 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is ove
 TELL_SECONDS = 120
 SKIP = 99  # no command of Peacewatch ends with it
 
+AFTER_SKIPPED = "none_failed"  # the rule of a task that goes on where the one before was skipped
+
 BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from house import BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
+from house import AFTER_SKIPPED, BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
 
 DOC = """\
 ### Nightly report
@@ -34,9 +34,8 @@ DAY = (
     f"{{% if params.day and not {BACKFILL} %}}--day {{{{ params.day }}}}"
     "{% elif data_interval_start %}--day {{ data_interval_start.in_timezone(dag.timezone) | ds }}{% endif %}"
 )
-# The days of a backfill are over: what has not landed of them by now is not waited for.
-WAIT = f"{{% if {BACKFILL} %}} --minutes 0{{% endif %}}"
-QUIET = f"{{% if params.discord == 'never' or (params.discord == 'auto' and {BACKFILL}) %}} --quiet{{% endif %}}"
+NOT_POSTED = f"params.discord == 'never' or (params.discord == 'auto' and {BACKFILL})"
+QUIET = f"{{% if {NOT_POSTED} %}} --quiet{{% endif %}}"
 
 with DAG(
     dag_id="nightly_report",
@@ -69,17 +68,20 @@ with DAG(
         ),
     },
 ) as dag:
+    # The days of a backfill are over: what has not landed of them by now is not waited for.
     wait = peacewatch(
         "wait",
-        f"report wait {DAY}{WAIT}",
+        f"report wait {DAY}",
+        skip_if=BACKFILL,
         task_display_name="Wait for the day",
         inlets=[VIEWS],
         execution_timeout=timedelta(hours=2, minutes=30),
     )
     build = peacewatch(
         "build",
-        f"report build {DAY}",
+        f"report build {DAY}{QUIET}",
         task_display_name="Make the report",
+        trigger_rule=AFTER_SKIPPED,
         inlets=[VIEWS],
         outlets=[REPORT],
         pool=REPORTS_POOL,
@@ -87,7 +89,8 @@ with DAG(
     # A message that is posted twice is read twice: the command is tried again, but not for an hour.
     publish = peacewatch(
         "publish",
-        f"report publish {DAY}{QUIET}",
+        f"report publish {DAY}",
+        skip_if=NOT_POSTED,
         task_display_name="Post to Discord",
         inlets=[REPORT],
         retries=2,
@@ -99,6 +102,7 @@ with DAG(
         "report revise --late",
         skip_if=BACKFILL,
         task_display_name="Revise earlier days",
+        trigger_rule=AFTER_SKIPPED,
         inlets=[VIEWS],
         outlets=[REPORT],
         pool=REPORTS_POOL,

@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import date, datetime, time
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO, Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -75,10 +79,10 @@ def status(laptop: Settings) -> dict[str, Any]:
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.5)
+        assert monotonic() < deadline, "it did not come about"
+        sleep(0.5)
 
 
 def simulate(laptop: Settings, reports: int, start: str, drones: int = 50) -> None:
@@ -87,6 +91,11 @@ def simulate(laptop: Settings, reports: int, start: str, drones: int = 50) -> No
         laptop,
         *("simulate", "--drones", str(drones), "--rate", str(reports), "--start", start, "--duration", "1s"),
     )
+    landed(laptop)
+
+
+def landed(laptop: Settings) -> None:
+    """Once all that was sent is in the lake."""
     eventually(lambda: status(laptop)["lag"]["peacewatch-landing"] == 0)
 
 
@@ -110,6 +119,16 @@ class Api(AirflowApi):
         """The id of the DAG's newest run."""
         found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-id&limit=1").json()["dag_runs"]
         return str(found[0]["dag_run_id"])
+
+    def backfilled(self, dag_id: str, days: list[str], zone: ZoneInfo) -> bool:
+        """Whether the runs of a backfill for these days of the zone have all succeeded. None may fail."""
+        first, last = (datetime.combine(date.fromisoformat(day), time(), zone) for day in (days[0], days[-1]))
+        asked = {"run_type": "backfill", "limit": 100}
+        asked |= {"logical_date_gte": first.isoformat(), "logical_date_lte": last.isoformat()}
+        answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?{urlencode(asked)}")
+        states = Counter(run["state"] for run in answer.json()["dag_runs"])
+        assert not states["failed"], states
+        return states == {"success": len(days)}
 
     def end(self, dag_id: str, run_id: str) -> None:
         """Ends a run, as an operator does who does not want it any more."""

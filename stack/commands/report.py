@@ -18,7 +18,7 @@ Day = Annotated[
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
 Window = Annotated[int, typer.Option("--days", min=1, help="look at the reports of so many days back")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="post nothing, and let no later run post this one")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="let no later `revise` post it")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
@@ -40,17 +40,19 @@ def wait(day: Day = None, minutes: Deadline = 120) -> None:
     typer.echo(f"{asked.day} is complete" if complete else f"{asked.day} is not complete; its report will say so")
 
 
-def build(day: Day = None) -> None:
+def build(day: Day = None, quiet: Quiet = False) -> None:
     """Make the report of the day: HTML, PDF, picture and JSON beside the lake. Said the same before, it stays."""
     from serving import nightly_report
 
     with _desk() as (desk, zone):
         made, new = nightly_report.build(desk, _asked(day, zone))
+        if quiet:
+            nightly_report.keep_quiet(desk, made)
     what = f"revision {made.revision}" if made.revision else "first report"
     typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
 
 
-def publish(day: Day = None, quiet: Quiet = False) -> None:
+def publish(day: Day = None) -> None:
     """Post the summary of the day's newest report to Discord, with its first chart and the link."""
     from fleet.errors import BadInput
     from serving import nightly_report
@@ -61,10 +63,6 @@ def publish(day: Day = None, quiet: Quiet = False) -> None:
         made = desk.store.newest(asked.day)
         if made is None:
             raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
-        if quiet:
-            nightly_report.keep_quiet(desk, made)
-            typer.echo(f"{made.day}: not posted, the report is on the page")
-            return
         message = nightly_report.publish(desk, made, settings.load().reports_webhook)
     typer.echo(f"{made.day}: told on Discord, message {message}")
 

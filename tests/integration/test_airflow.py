@@ -1,5 +1,7 @@
-"""Airflow as operators have it, on PostgreSQL where that is installed: a killed Spark job, a backfill of three days,
-late reports, a run that is late; and its own pages in a real Chromium. All by its own scheduler, started once."""
+"""Airflow as operators have it, on PostgreSQL where that is installed: a killed Spark job, backfills of days and of
+months, late reports, a run that is late; and its own pages in a real Chromium. All by its own scheduler, started once,
+for officers whose day is another than UTC's: the figures of a UTC day would be wrong for each of theirs.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
@@ -22,13 +25,38 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from stack import airflow, leftovers, services
 from stack.settings import Settings
-from tests import postgres
-from tests.laptop import RUN_SECONDS, api_of, channel, eventually, log, new, peacewatch, ran, reports, simulate, up
+from tests import landing, postgres
+from tests.laptop import (
+    RUN_SECONDS,
+    api_of,
+    channel,
+    eventually,
+    landed,
+    log,
+    new,
+    peacewatch,
+    ran,
+    reports,
+    simulate,
+    up,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-TODAY = datetime.now(UTC)
-DAYS = [f"{TODAY - timedelta(days=ago):%Y-%m-%d}" for ago in (4, 3, 2)]
+ZONE = ZoneInfo("Pacific/Auckland")
+"""Twelve or thirteen hours ahead: nine in the morning there is the evening before in UTC."""
+
+TODAY = datetime.now(ZONE).date()
+
+
+def days_ago(first: int, last: int) -> list[str]:
+    return [str(TODAY - timedelta(days=ago)) for ago in range(first, last - 1, -1)]
+
+
+DAYS = days_ago(4, 2)
+UTC_DAYS = days_ago(5, 3)
+MONTHS = {"the command line": days_ago(39, 10), "the browser": days_ago(79, 50)}
+MONTH_SECONDS = 900
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -60,8 +88,13 @@ def laptop(tmp_path_factory: pytest.TempPathFactory, database: str | None) -> Se
 def stack(laptop: Settings) -> Iterator[subprocess.Popen[str]]:
     with up(laptop) as process:
         for day, number in zip(DAYS, (300, 400, 500), strict=True):
-            simulate(laptop, number, f"{day}T08:00:00Z")
+            simulate(laptop, number, at(day, 9).isoformat())
         yield process
+
+
+def at(day: str, hour: int) -> datetime:
+    """An hour of the officers' day."""
+    return datetime.combine(date.fromisoformat(day), time(hour), ZONE)
 
 
 def report(laptop: Settings, day: str) -> dict[str, Any]:
@@ -84,7 +117,7 @@ def spark_driver(laptop: Settings) -> int | None:
 def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
     with closing(api_of(laptop)) as api:
         eventually(lambda: api.knows("rebuild_views"))
-        run = api.trigger("rebuild_views", {"first": DAYS[0], "last": DAYS[-1]})
+        run = api.trigger("rebuild_views", {"first": UTC_DAYS[0], "last": UTC_DAYS[-1]})
         eventually(lambda: "starting" in _spark_log(api, run) and spark_driver(laptop) is not None, RUN_SECONDS)
         pid = spark_driver(laptop)
         assert pid
@@ -93,7 +126,7 @@ def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
         assert api.state("rebuild_views", run) == "success"
         assert "Task failed" in api.log("rebuild_views", run, "aggregate", 1)
         assert re.search(r"hours: \d+ computed", api.log("rebuild_views", run, "aggregate", 2))
-    assert reports(laptop, DAYS[0], DAYS[-1]) == 1200
+    assert reports(laptop, UTC_DAYS[0], UTC_DAYS[-1]) == 1200
 
 
 def _spark_log(api: Any, run: str) -> str:
@@ -104,19 +137,25 @@ def _spark_log(api: Any, run: str) -> str:
         return ""
 
 
-def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> None:
-    ran(laptop, ("hourly_views", {}))
+def backfill(laptop: Settings, days: list[str]) -> None:
+    """Asks for the reports of these days from the command line."""
     peacewatch(
         laptop,
         *("airflow", "backfill", "create", "--dag-id", "nightly_report", "--max-active-runs", "1"),
-        *("--from-date", DAYS[0], "--to-date", DAYS[-1]),
+        *("--from-date", days[0], "--to-date", days[-1]),
     )
 
-    def made() -> list[str]:
-        listed = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
-        return [row["day"] for row in listed if row["day"] in DAYS]
 
-    eventually(lambda: made() == DAYS[::-1], RUN_SECONDS)
+def made(laptop: Settings, days: list[str]) -> list[dict[str, Any]]:
+    """What the list says of the reports of these days, newest first."""
+    answer = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", params={"limit": 100}, timeout=30)
+    return [row for row in answer.raise_for_status().json()["reports"] if row["day"] in days]
+
+
+def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> None:
+    ran(laptop, ("hourly_views", {}))
+    backfill(laptop, DAYS)
+    eventually(lambda: [row["day"] for row in made(laptop, DAYS)] == DAYS[::-1], RUN_SECONDS)
     found = [report(laptop, day) for day in DAYS]
     assert [one["headline"]["reports"]["value"] for one in found] == [300, 400, 500]
     assert [one["headline"]["reports"]["day_before"] for one in found] == [None, 300, 400]
@@ -125,7 +164,7 @@ def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> No
 
 def test_late_reports_revise_a_report(laptop: Settings) -> None:
     """After the days' own reports of the test before."""
-    simulate(laptop, 77, f"{DAYS[1]}T20:00:00Z")
+    simulate(laptop, 77, at(DAYS[1], 21).isoformat())
     ran(laptop, ("hourly_views", {}))
     (run,) = ran(laptop, ("nightly_report", {"day": DAYS[-1]}))
     assert f"{DAYS[1]}: revision 1 made" in log(laptop, "nightly_report", run, "revise")
@@ -139,7 +178,7 @@ def test_late_reports_revise_a_report(laptop: Settings) -> None:
 def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) -> None:
     """Today is not over, so its report waits; its deadline is moved to now."""
     with closing(api_of(laptop)) as api:
-        run = api.trigger("nightly_report", {"day": f"{datetime.now(UTC):%Y-%m-%d}"})
+        run = api.trigger("nightly_report", {"day": str(TODAY)})
         eventually(lambda: api.state("nightly_report", run) == "running", RUN_SECONDS)
         engine = sqlalchemy.create_engine(
             services.airflow_of(laptop).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
@@ -159,6 +198,47 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         assert told["url"].startswith(address)
         assert httpx.get(told["url"], timeout=30).is_success
         api.end("nightly_report", run)
+
+
+@pytest.fixture(scope="module")
+def months(laptop: Settings) -> None:
+    """A few reports on each day of two months, more each day, all of them counted."""
+    mornings = [(at(day, 9), number) for days in MONTHS.values() for number, day in enumerate(days, 10)]
+    landing.send(
+        laptop.bootstrap,
+        "reports",
+        [
+            landing.report(n, report_id=f"{morning}/{n}", reported_at=(morning + timedelta(minutes=n)).isoformat())
+            for morning, number in mornings
+            for n in range(number)
+        ],
+    )
+    landed(laptop)
+    ran(laptop, ("hourly_views", {}))
+
+
+def told(laptop: Settings) -> tuple[int, int]:
+    """Messages to operators and to officers so far."""
+    return len(channel(laptop, 3)), len(channel(laptop, 4))
+
+
+def check_month(laptop: Settings, days: list[str], before: tuple[int, int]) -> None:
+    """Each day has the report of its own reports, and neither officers nor operators were told of thirty."""
+    rows = made(laptop, days)[::-1]
+    assert [row["day"] for row in rows] == days
+    assert [row["reports"] for row in rows] == [
+        {"value": number, "day_before": number - 1 if number > 10 else None} for number in range(10, 10 + len(days))
+    ]
+    assert {(row["state"], row["revision"]) for row in rows} == {("complete", 0)}
+    assert told(laptop) == before
+
+
+def test_a_month_is_backfilled_from_the_command_line(laptop: Settings, months: None) -> None:
+    days, before = MONTHS["the command line"], told(laptop)
+    backfill(laptop, days)
+    with closing(api_of(laptop)) as api:
+        eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
+    check_month(laptop, days, before)
 
 
 def test_its_database_is_postgresql(laptop: Settings, database: str | None) -> None:
@@ -181,14 +261,54 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) -> None:
+def log_in(page: Page, laptop: Settings, path: str) -> None:
+    """A page of Airflow's, for one who has to log in first."""
     found = services.airflow_of(laptop)
-    page.goto(f"{found.url}/dags/rebuild_views")
+    page.goto(found.url + path)
     page.fill("input[name=username]", airflow.USER)
     page.fill("input[name=password]", found.password)
     page.click("button[type=submit]")
     page.wait_for_url(lambda url: "login" not in url)
-    page.goto(f"{found.url}/dags/rebuild_views")
+    page.goto(found.url + path)
+
+
+def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: None, page: Page) -> None:
+    days, before = MONTHS["the browser"], told(laptop)
+    log_in(page, laptop, "/dags/nightly_report")
+    page.get_by_text("+00:00").first.click()
+    page.get_by_role("dialog").get_by_role("combobox").click()
+    page.keyboard.type(str(ZONE))
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    form.get_by_text("Backfill", exact=True).first.click()
+    expect(form.get_by_role("button", name="Run Backfill")).to_be_disabled()  # days must be chosen
+    for day in (days[0], days[-1]):
+        form.get_by_text("Select date and time").first.click()
+        page.get_by_placeholder("YYYY/MM/DD").fill(day.replace("-", "/"))
+        page.get_by_placeholder("HH:mm").fill("00:00")
+        page.keyboard.press("Enter")
+        form.get_by_text("Date Range").click()
+    expect(form.get_by_text(f"{len(days)} runs will be triggered")).to_be_visible()
+    _picture(page, "airflow-backfill")
+    form.get_by_role("button", name="Run Backfill").click()
+    expect(form).to_be_hidden()
+    expect(page.get_by_text("Backfill in progress")).to_be_visible()
+
+    with closing(api_of(laptop)) as api:
+        eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
+    expect(page.get_by_text("Backfill in progress")).to_be_hidden()
+    check_month(laptop, days, before)
+    page.goto(f"{laptop.web_url}/reports?before={TODAY - timedelta(days=49)}")
+    expect(page.locator("tbody tr")).to_have_count(len(days))
+    expect(page.locator(f'a[href="/reports/{days[0]}"]')).to_be_visible()
+
+
+def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) -> None:
+    found = services.airflow_of(laptop)
+    log_in(page, laptop, "/dags/rebuild_views")
 
     page.get_by_role("button", name="Trigger").first.click()
     form = page.get_by_role("dialog")
@@ -207,20 +327,41 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
         expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=RUN_SECONDS * 1000)
         eventually(lambda: api.state("rebuild_views", run) == "success")
         assert DAYS[0] in api.log("rebuild_views", run, "aggregate")
-    for name, path, key in (
-        ("airflow-dags", "/dags", ""),
-        ("airflow-grid", "/dags/nightly_report/runs", ""),
-        ("airflow-graph", "/dags/nightly_report/tasks", "g"),
-        ("airflow-lineage", "/assets", ""),
+
+
+def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
+    """After the tests before: every run is green, tasks are named by what they do and by the command to type."""
+    log_in(page, laptop, "/dags")
+    found = services.airflow_of(laptop)
+    for dag_id in ("hourly_views", "lake_maintenance", "nightly_report", "rebuild_views"):
+        expect(page.get_by_role("link", name=dag_id, exact=True).first).to_be_visible()
+    _picture(page, "airflow-dags")
+
+    page.goto(f"{found.url}/dags/nightly_report")
+    expect(page.get_by_text("Revise earlier days").first).to_be_visible()
+    _picture(page, "airflow-grid")
+
+    page.keyboard.press("g")
+    nodes = page.locator(".react-flow__node")
+    for name, command in (
+        ("Wait for the day", "peacewatch report wait"),
+        ("Make the report", "peacewatch report build"),
+        ("Post to Discord", "peacewatch report publish"),
+        ("Revise earlier days", "peacewatch report revise --late"),
     ):
-        page.goto(found.url + path)
-        page.wait_for_load_state("networkidle")
-        if key:
-            page.keyboard.press(key)
-            page.locator(".react-flow__node").first.wait_for()
-        _picture(page, name)
+        expect(nodes.filter(has_text=name).filter(has_text=command)).to_be_visible()
+    _picture(page, "airflow-graph")
+
+    page.goto(f"{found.url}/assets")
+    page.get_by_role("link", name="hour_documents").click()
+    page.get_by_text("Task Dependencies").click()
+    for name in ("lake", "aggregate", "hour_documents", "build", "nightly_report", "publish"):
+        expect(nodes.filter(has_text=name).first).to_be_visible()
+    _picture(page, "airflow-lineage")
 
 
 def _picture(page: Page, name: str) -> None:
     if PICTURES:
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(2000)  # Airflow's charts and graphs glide into their places
         page.screenshot(path=Path(PICTURES) / f"{name}.png")

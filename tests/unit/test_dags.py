@@ -145,18 +145,20 @@ def test_a_night_reports_the_officers_day(bag: dict[str, Any], zone: str) -> Non
 def test_a_backfill_waits_for_nothing_posts_nothing_and_revises_nothing(bag: dict[str, Any]) -> None:
     *_, commands = bag["nights"]["Asia/Tokyo"][0]
     assert commands == {
-        "wait": "report wait --day 2026-04-01 --minutes 0",
-        "build": "report build --day 2026-04-01",
-        "publish": "report publish --day 2026-04-01 --quiet",
+        "wait": "exit 99",
+        "build": "report build --day 2026-04-01 --quiet",
+        "publish": "exit 99",
         "revise": "exit 99",
     }
+    assert bag["told backfill"]["build"] == "report build --day 2026-11-23"
     assert bag["told backfill"]["publish"] == "report publish --day 2026-11-23"
 
 
 def test_a_run_by_hand_has_the_day_that_was_chosen_or_yesterday(bag: dict[str, Any]) -> None:
     assert bag["by hand"]["build"].strip() == "report build"
-    assert bag["chosen"]["build"] == "report build --day 2026-11-24"
-    assert bag["chosen"]["publish"] == "report publish --day 2026-11-24 --quiet"
+    assert bag["chosen"]["wait"] == "report wait --day 2026-11-24"
+    assert bag["chosen"]["build"] == "report build --day 2026-11-24 --quiet"
+    assert (bag["chosen"]["publish"], bag["chosen"]["revise"]) == ("exit 99", "report revise --late")
 
 
 def test_the_hours_are_computed_wherever_reports_landed(bag: dict[str, Any]) -> None:
