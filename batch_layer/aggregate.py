@@ -77,7 +77,11 @@ def start(config: SparkConfig) -> Iterator[SparkEngine]:
 
 def fold(cube: Cube, rows: DataFrame) -> DataFrame:
     """The cells of landed `rows`, unsorted; measures are longs, exact in any order."""
-    return rows.groupBy(*cube.key_names).agg(*(_measure(measure) for measure in cube.measures))
+    # Spark's fast hash table takes keys in the order they are named. Small integers at the front bring most cells onto
+    # each other, and it gives each row of those to a slower one (57 % of the cells of a day's hours, 7 % this way).
+    keys = sorted(cube.keys, key=lambda key: key[1] != pa.string())
+    folded = rows.groupBy(*(name for name, _ in keys)).agg(*(_measure(measure) for measure in cube.measures))
+    return folded.select(*cube.schema.names)
 
 
 def _measure(measure: Measure) -> Column:

@@ -73,17 +73,15 @@ class Day:
         if step in self.measured:
             return
         environ = {**os.environ, "PEACEWATCH_HOME": str(self.folder), "PEACEWATCH_MONGO_URI": uri}
+        command = [sys.executable, "-m", "stack", *arguments]
+        told = self.folder / "told.log"
         began = time.perf_counter()
-        with subprocess.Popen(
-            [sys.executable, "-m", "stack", *arguments],
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as running:
+        with (
+            told.open("w") as log,
+            subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT) as running,
+        ):
             most, cpu = _watch(running)
-            told = running.stdout.read() if running.stdout else ""
-        assert running.returncode == 0, told
+        assert running.returncode == 0, told.read_text()
         self.note(step, seconds=round(time.perf_counter() - began, 1), cpu=round(cpu, 1), memory_mb=most >> 20)
 
     @contextmanager
@@ -144,7 +142,7 @@ def _steps(day: Day, runs: int) -> Iterator[Any]:
         yield lambda: day.command(uri, "rebuild, compacted", "aggregate", "--views", "hours", "--rebuild")
 
 
-def _watch(running: subprocess.Popen[str]) -> tuple[int, float]:
+def _watch(running: subprocess.Popen[bytes]) -> tuple[int, float]:
     """(most bytes, seconds of processor time) of the process and what it started."""
     most, used, process = 0, dict[int, float](), psutil.Process(running.pid)
     while running.poll() is None:
