@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import fs
 
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.sealed import sealed_through
@@ -45,7 +47,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
         if not files:
             _refuse_sealed(table, day)
             return Found([], table.version())
-        rows = ds.dataset(files, format="parquet").to_table(columns=list(COLUMNS), filter=_filter(wanted))
+        rows = _dataset(table, files).to_table(columns=list(COLUMNS), filter=_filter(wanted))
         rows = rows.sort_by([("reported_at", "ascending"), ("report_id", "ascending")])
         return Found(rows.slice(max(0, rows.num_rows - most)).to_pylist(), table.version())
     except TableNotFoundError:
@@ -59,6 +61,15 @@ def _refuse_sealed(table: DeltaTable, day: date) -> None:
     through = sealed_through(table.metadata().configuration)
     if through is not None and day <= through:
         raise BadInput("date", f"{day} is sealed: its reports have left the lake, its figures stay")
+
+
+def _dataset(table: DeltaTable, files: list[str]) -> ds.Dataset:
+    """`files` of the table; those on S3 through deltalake's store, which alone reads all of the `AWS_*` variables."""
+    if "://" not in files[0]:
+        return ds.dataset(files, format="parquet")
+    root = f"{table.table_uri.rstrip('/')}/"
+    store = fs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
+    return ds.dataset([file.removeprefix(root) for file in files], format="parquet", filesystem=store)
 
 
 def _filter(wanted: dict[str, str]) -> Any:

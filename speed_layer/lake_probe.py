@@ -7,7 +7,9 @@ on a table of its own, before a lake is made there.
 
 from __future__ import annotations
 
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -21,6 +23,11 @@ from fleet.errors import ServiceUnavailable
 from speed_layer.lake_files import errors
 
 _FOLDER: Final = "_probe"
+_ROUNDS: Final = 8
+"""A commit looks at the log before it writes. Where the second looks before the first has written, which it does in
+most rounds, only the store can refuse it."""
+
+_SECONDS: Final = 60.0
 _SCHEMA: Final = pa.schema([("n", pa.int64())])
 
 
@@ -32,7 +39,7 @@ def require_conditional_writes(lake: str) -> None:
     with errors():
         table = DeltaTable.create(url, _SCHEMA)
         try:
-            if not _second_is_refused(url):
+            if any(_both_win(url, entry) for entry in range(_ROUNDS)):
                 raise ServiceUnavailable(
                     f"the store of {lake} lets a commit replace another one: it does not know conditional writes"
                     " (If-None-Match), which a lake cannot do without"
@@ -41,19 +48,21 @@ def require_conditional_writes(lake: str) -> None:
             _remove(table)
 
 
-def _second_is_refused(url: str) -> bool:
-    first, second = DeltaTable(url), DeltaTable(url)
-    _commit(first)
-    try:
-        _commit(second)
-    except CommitFailedError:
+def _both_win(url: str, entry: int) -> bool:
+    """Whether two commits that set one `txn` entry, at the same moment from the same version, are both taken."""
+    ready = threading.Barrier(2)
+
+    def commit(table: DeltaTable) -> bool:
+        properties = CommitProperties(app_transactions=[Transaction("probe", entry)])
+        ready.wait(_SECONDS)
+        try:
+            table.create_write_transaction([], "append", table.schema(), [], commit_properties=properties)
+        except CommitFailedError:
+            return False
         return True
-    return False
 
-
-def _commit(table: DeltaTable) -> None:
-    properties = CommitProperties(app_transactions=[Transaction("probe", 1)])
-    table.create_write_transaction([], "append", table.schema(), [], commit_properties=properties)
+    with ThreadPoolExecutor(2) as pool:
+        return all(pool.map(commit, [DeltaTable(url), DeltaTable(url)]))
 
 
 def _remove(table: DeltaTable) -> None:

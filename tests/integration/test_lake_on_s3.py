@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
@@ -30,6 +31,7 @@ from tests.faults.test_landing_kills import BAD, kills_at_random
 from tests.landing import landed, report, send, wait_for
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
+SLOW = pytest.mark.slow  # a kill mostly waits for its session's time-out
 DAYS = [START.date() + timedelta(days=n) for n in range(3)]
 
 
@@ -53,7 +55,7 @@ def lab(kafka: str, topic: Callable[..., str], mongo_uri: str, tmp_path: Path, s
         yield made
 
 
-@pytest.mark.parametrize("step", ["1", "3", "4"])
+@pytest.mark.parametrize("step", [pytest.param("1", marks=SLOW), "3", pytest.param("4", marks=SLOW)])
 def test_a_kill_between_the_files_and_the_commit_and_after_it(lab: Landers, step: str) -> None:
     first = lab.start(step)
     send(lab.bootstrap, lab.reports, [*(report(n) for n in range(300)), *BAD])
@@ -65,8 +67,9 @@ def test_a_kill_between_the_files_and_the_commit_and_after_it(lab: Landers, step
     assert len(landed(lab.lake, "report_id")) == 400
 
 
+@SLOW
 def test_two_landers_killed_at_random(lab: Landers) -> None:
-    kills_at_random(lab, kills=2, chance=random.Random(7))
+    kills_at_random(lab, kills=4, chance=random.Random(7))
 
 
 def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> None:
@@ -80,10 +83,13 @@ def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> No
     assert lakes.everything(store.lake).num_rows == 0
 
 
-def test_a_store_that_lets_commits_be_replaced_is_told_apart(store: s3.S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_lets_commits_be_replaced_is_told_apart(
+    store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake_probe.require_conditional_writes(store.lake)
-    with s3.forgetful(store) as endpoint:
+    with s3.forgetful(store, tmp_path) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
         with pytest.raises(ServiceUnavailable, match="does not know conditional writes"):
             Lake(store.lake)
     monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
@@ -92,7 +98,9 @@ def test_a_store_that_lets_commits_be_replaced_is_told_apart(store: s3.S3, monke
 
 def test_without_the_right_keys_it_is_one_sentence(store: s3.S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
-    with pytest.raises(ServiceUnavailable, match=r"^the lake cannot be read or written: .*403 Forbidden") as told:
+    with pytest.raises(
+        ServiceUnavailable, match=r"^the lake cannot be read or written: .*necessary privileges"
+    ) as told:
         Lake(store.lake)
     assert "\x1b" not in str(told.value)
     assert status_facts._try("lake", lambda: status_facts._table(store.lake), {}) is None
@@ -103,7 +111,7 @@ def job(store: s3.S3, mongo_database: Documents) -> Job:
     """Three days in three commits, and all views of them."""
     lakes.make(store.lake)
     for number in range(3):
-        rows = lakes.some_rows(40, seed=number, hours=60, start=START, first=number * 40)
+        rows = lakes.some_rows(12, seed=number, hours=60, start=START, first=number * 12)
         lakes.land(store.lake, rows, {"peacewatch.landed_through": '{"topic/0": 1795600000000}'})
     made = Job(mongo_database, store.lake, lakes.arrow_engine)
     hours.run(made)
@@ -125,8 +133,10 @@ def test_compaction_changes_no_figure_and_vacuum_takes_what_it_left(job: Job) ->
     assert cells(job.lake).equals(before)
     assert vacuum.run(job.database, job.lake, timedelta(hours=1), dry_run=True) == []
     assert lakes.everything(job.lake).num_rows == rows
-    found = single_reports.reports(job.lake, DAYS[1], {}, 1000)
-    assert len(found.rows) == sum(day == DAYS[1] for day in lakes.everything(job.lake)["date"].to_pylist())
+    there = lakes.everything(job.lake)
+    drone, day = there["drone_id"][0].as_py(), there["date"][0].as_py()
+    found = single_reports.reports(job.lake, day, {"drone_id": drone}, 1000)
+    assert len(found.rows) == there.filter((pc.field("drone_id") == drone) & (pc.field("date") == day)).num_rows > 0
 
 
 def test_a_sealed_days_figures_come_back_from_the_bucket(job: Job) -> None:
