@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
+import pyarrow as pa
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-Document = Mapping[str, Any]
+from fleet.cube import Cube
+
 Documents = Database[dict[str, Any]]
+
+DAYS_AT_ONCE: Final = 4
+"""Documents of a batch of MongoDB's: a city day of a fleet is 3 MB, and ten times that as Python's own lists."""
+
+MOST_CELLS: Final = 200_000
+"""Cells that wait to be added up; some 20 MB."""
 
 
 def of_days(first: date, last: date) -> dict[str, Any]:
@@ -30,14 +36,16 @@ def version(database: Documents, view: str, session: ClientSession, kind: str = 
     return max((found["version"] for found in (run, document) if found), default=None)
 
 
-def summed(days: Iterable[Document], keys: tuple[str, str], measures: tuple[str, ...]) -> list[tuple[int, ...]]:
-    """Rows (both integer keys, then each measure) over all `days`, in the order of the keys."""
-    parts = [np.array([day["cells"][name] for name in (*keys, *measures)], np.int64) for day in days]
-    if not parts:
-        return []
-    cells = np.concatenate(parts, axis=1)
-    found, group = np.unique(cells[:2], axis=1, return_inverse=True)
-    sums = np.zeros((len(measures), found.shape[1]), np.int64)
-    for at, row in enumerate(cells[2:]):
-        np.add.at(sums[at], group.ravel(), row)
-    return [tuple(row) for row in np.vstack([found, sums]).T.tolist()]
+def summed(database: Documents, cube: Cube, first: date, last: date, session: ClientSession) -> pa.Table:
+    """The cells of the cube's view over the UTC days from `first` to `last` together.
+
+    A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
+    """
+    found = database[cube.name].find(of_days(first, last), {"cells": True}, session=session, batch_size=DAYS_AT_ONCE)
+    total, read, rows = cube.empty(), [], 0
+    for document in found:
+        read.append(cube.from_document(document["cells"]))
+        rows += read[-1].num_rows
+        if rows > max(MOST_CELLS, total.num_rows):  # so that each is grouped twice or so, not once a day
+            total, read, rows = cube.merge([total, *read]), [], 0
+    return cube.merge([total, *read])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet.day_views import CELL_DEGREES
+from fleet.day_views import CELL_DEGREES, PLACES
 from serving import batch_views
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
@@ -21,8 +23,7 @@ from serving.session import at_one_instant
 MAX_PLACES: Final = 3000
 """Points that a browser draws without trouble; those with most alerts."""
 
-KEYS: Final = ("longitude_cell", "latitude_cell")
-Row = tuple[int, ...]
+MOST_ALERTS_FIRST: Final = [("alerts", "descending"), ("longitude_cell", "ascending"), ("latitude_cell", "ascending")]
 
 
 class Places(BaseModel):
@@ -47,13 +48,13 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.get("/places", summary="Where alerts were raised, as GeoJSON", responses=answers(Places))
     def places(query: DaysQuery) -> dict[str, Any]:
         days = days_of(query, datetime.now(UTC).date())
-        rows, version = _read(services, days[0], days[-1])
+        cells, version = _read(services, days[0], days[-1])
         incomplete = services.completeness.incomplete(days)
         served = services.merge.served()
         return {
             "type": "FeatureCollection",
-            "features": [_feature(row) for row in sorted(rows, key=lambda row: (-row[2], row))[:MAX_PLACES]],
-            **{"from": days[0].isoformat(), "to": days[-1].isoformat(), "cells": len(rows)},
+            "features": [_feature(row) for row in cells.sort_by(MOST_ALERTS_FIRST).slice(0, MAX_PLACES).to_pylist()],
+            **{"from": days[0].isoformat(), "to": days[-1].isoformat(), "cells": cells.num_rows},
             **{"complete": not incomplete, "incomplete_days": incomplete},
             **{"batch_version": version, "version": served.version, "as_of": served.as_of},
         }
@@ -61,19 +62,18 @@ def blueprint(services: Services) -> APIBlueprint:
     return api
 
 
-def _read(services: Services, first: date, last: date) -> tuple[list[Row], int | None]:
-    """(longitude cell, latitude cell, alerts, reports) of cells with alerts, and the version that they are true at."""
+def _read(services: Services, first: date, last: date) -> tuple[pa.Table, int | None]:
+    """Cells with alerts, and the version that they are true at."""
 
-    def read(session: ClientSession) -> tuple[list[Row], int | None]:
-        days = services.database.place_days.find(batch_views.of_days(first, last), session=session)
-        rows = batch_views.summed(days, KEYS, ("alerts", "reports"))
-        return [row for row in rows if row[2]], batch_views.version(services.database, "place_days", session)
+    def read(session: ClientSession) -> tuple[pa.Table, int | None]:
+        cells = batch_views.summed(services.database, PLACES, first, last, session)
+        version = batch_views.version(services.database, PLACES.name, session)
+        return cells.filter(pc.greater(cells["alerts"], 0)), version
 
     return at_one_instant(services.database, read)
 
 
-def _feature(row: Row) -> dict[str, Any]:
-    longitude, latitude, alerts, reports = row
-    middle = [(longitude + 0.5) * CELL_DEGREES, (latitude + 0.5) * CELL_DEGREES]
-    properties = {"alerts": alerts, "reports": reports}
+def _feature(row: dict[str, int]) -> dict[str, Any]:
+    middle = [(row[name] + 0.5) * CELL_DEGREES for name in ("longitude_cell", "latitude_cell")]
+    properties = {name: row[name] for name in ("alerts", "reports")}
     return {"type": "Feature", "geometry": {"type": "Point", "coordinates": middle}, "properties": properties}

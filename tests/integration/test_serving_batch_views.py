@@ -13,6 +13,8 @@ from test_serving_api import HOUR, NOON, client, put_live
 
 from batch_layer import blocks, day_views
 from batch_layer.drone_days import SCHEMA
+from fleet.cube import Cube
+from serving import batch_views
 from serving.api import cities, places
 
 Documents = Database[dict[str, Any]]
@@ -52,6 +54,29 @@ def test_cities_add_up_over_days(client: FlaskClient, mongo_database: Documents)
     (fiji,) = client.get("/api/v1/statistics/cities?city=Lyon&country=Fiji").get_json()["cities"]
     assert (fiji["reports"], fiji["peace_score"]) == (5, None)
     assert client.get("/api/v1/statistics/cities?limit=1&format=csv").get_data(as_text=True).count("Lyon") == 1
+
+
+def test_a_long_range_is_added_up_as_it_is_read(
+    client: FlaskClient, mongo_database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    place = (7, -9, 5, 1)
+    days = {f"2026-11-{day:02}": [place, (day, 0, 2, day % 2)] for day in range(1, 25)}
+    put(mongo_database, "place_days", tuple(places.PLACES.schema.names), days)
+    merge, together = Cube.merge, []
+
+    def counted(self: Cube, parts: Any) -> pa.Table:
+        parts = list(parts)
+        together.append(sum(part.num_rows for part in parts))
+        return merge(self, parts)
+
+    monkeypatch.setattr(batch_views, "MOST_CELLS", 3)
+    monkeypatch.setattr(Cube, "merge", counted)
+    found = client.get("/api/v1/places?from=2026-11-01&to=2026-11-24").get_json()
+    assert found["features"][0]["properties"] == {"alerts": 24, "reports": 120}
+    assert (found["cells"], len(found["features"])) == (13, 13)
+    assert len(together) > 3
+    assert max(together) <= 2 * 26, "the sum, and as much again"
 
 
 def test_delays_have_every_bucket(client: FlaskClient, mongo_database: Documents) -> None:
