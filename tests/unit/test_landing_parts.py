@@ -1,13 +1,21 @@
-"""Batches in groups, partitions that jump, and what is near its expiry."""
+"""Batches in groups, partitions that have lost messages, and what is near its expiry."""
 
 from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from fleet.cube import HOURS
+from fleet.landed import SCHEMA
 from speed_layer.landing_batch import Chunk, Source, groups
 from speed_layer.landing_live import Every
+from speed_layer.landing_partition import Partition
 from speed_layer.landing_watch import Backlog
 from tests.lakes import some_rows, table
 
@@ -61,3 +69,41 @@ def test_every_is_due_at_first_and_not_at_once_again() -> None:
     every = Every(1000)
     assert (every.due(), every.due()) == (True, False)
     assert Every(0).due()
+
+
+def told(partition: Partition) -> list[tuple[int, int, int]]:
+    chunks = [future.result() for future in partition.close_batch()]
+    return [(one.first, one.next_offset, one.lost_before) for one in chunks]
+
+
+def record(offset: int, timestamp: int) -> Any:
+    return SimpleNamespace(offset=offset, timestamp=timestamp, partition=0, key=None, value=b"no report")
+
+
+def test_what_expired_is_told_with_the_time_of_the_first_message_after_it() -> None:
+    empty: Any = SimpleNamespace(
+        rows_between=lambda *_: SCHEMA.empty_table(), opens_at=datetime.min.replace(tzinfo=UTC)
+    )
+    with ThreadPoolExecutor(1) as worker:
+
+        def partition(beginning: int, end: int) -> Partition:
+            made = Partition(SOURCE, 2, empty, worker, lambda *_: None)
+            made.begin(beginning, end)
+            return made
+
+        waits = partition(5, 8)
+        assert told(waits) == [], "the first message is on its way, and nobody else can say how late they may be"
+        waits.take([record(5, 77), record(6, 78)])
+        assert told(waits) == [(2, 5, 77), (5, 7, 0)]
+        waits.take([record(7, 79)])
+        assert told(waits) == [(7, 8, 0)]
+
+        now = time.time() * 1000
+        nothing_left, marks_alone = partition(5, 5), partition(5, 8)
+        marks_alone.skip_to(8)
+        for lost, rest in ((nothing_left, []), (marks_alone, [(5, 8, 0)])):
+            (gap, *others) = told(lost)
+            assert (gap[:2], others) == ((2, 5), rest)
+            assert gap[2] >= now
+        assert told(partition(0, 2)) == []
+        assert told(partition(0, 1)) == [(2, 1, 0)], "the broker has lost what was landed: nothing is lost to the lake"

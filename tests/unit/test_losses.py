@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from batch_layer import losses as batch_losses
+from batch_layer.snapshot import Commit
 from fleet import losses
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -57,3 +60,47 @@ def test_one_sentence_says_what_and_when(more: dict[str, Any], said: str) -> Non
 def test_what_nobody_knows_the_number_of_counts_nothing() -> None:
     lost = [loss(8, 9), loss(8, 9, messages=None), loss(8, 9, table="alerts")]
     assert (losses.messages(lost, "reports"), losses.messages(lost, "alerts")) == (3, 3)
+
+
+def ms(hours: float) -> int:
+    return round((DAY + timedelta(hours=hours)).timestamp() * 1000)
+
+
+def commit(version: int, **facts: Any) -> Commit:
+    told = {f"peacewatch.{name}": json.dumps(fact) for name, fact in facts.items()}
+    return Commit(version, DAY + timedelta(hours=30), (), frozenset(), told)
+
+
+def times(found: dict[str, Any]) -> tuple[datetime | None, datetime]:
+    return found["after"], found["before"]
+
+
+def test_commits_tell_of_each_gap_once_between_what_was_landed_around_it() -> None:
+    commits = [
+        commit(1, landed_through={"a/0": ms(1), "a/1": ms(2)}, lost={"a/1": [0, 4]}, lost_before={"a/1": ms(1.5)}),
+        commit(2, landed_through={"a/0": ms(9)}, lost={"a/0": [5, 9]}, lost_before={"a/0": ms(8)}),
+        commit(3, landed_through={"a/0": ms(10)}),
+        commit(4, lost={"a/0": [10, 11]}),
+    ]
+    known: dict[str, int] = {}
+    found = list(batch_losses.found(commits, known))
+    assert [(each["_id"], each["messages"]) for each in found] == [
+        ("reports/a/1/0", 4),
+        ("reports/a/0/5", 4),
+        ("reports/a/0/10", 1),
+    ]
+    hour = {n: DAY + timedelta(hours=n) for n in (1, 1.5, 8, 10, 30)}
+    assert [times(each) for each in found] == [(None, hour[1.5]), (hour[1], hour[8]), (hour[10], hour[30])]
+    assert known == {"a/0": ms(10), "a/1": ms(2)}
+
+
+@pytest.mark.parametrize(("table", "since"), [("reports", 1), ("alerts", 3)])
+def test_a_topic_made_anew_ends_the_one_before(table: str, since: int) -> None:
+    """Reports land at every moment, so what partition 0 held since then is gone; alerts land all at once."""
+    known = {"a/0": ms(1), "a/1": ms(3)}
+    gap = {"lost": {"b/1": [0, 2]}, "lost_before": {"b/1": ms(6)}}
+    made, expired = batch_losses.found([commit(1, landed_through={"b/0": ms(8), "b/1": ms(7)}, **gap)], known, table)
+    assert (made["_id"], made["partition"], made["messages"]) == (f"{table}/b", None, None)
+    assert times(made) == (DAY + timedelta(hours=since), DAY + timedelta(hours=7, seconds=10))
+    assert times(expired) == (DAY + timedelta(hours=1), DAY + timedelta(hours=6))
+    assert list(batch_losses.found([commit(2, landed_through={"b/0": ms(9), "a/0": ms(4)})], known, table)) == []
