@@ -217,7 +217,7 @@ def months(laptop: Settings) -> None:
     ran(laptop, ("hourly_views", {}))
 
 
-def told(laptop: Settings) -> tuple[int, int]:
+def heard(laptop: Settings) -> tuple[int, int]:
     """Messages to operators and to officers so far."""
     return len(channel(laptop, 3)), len(channel(laptop, 4))
 
@@ -230,11 +230,11 @@ def check_month(laptop: Settings, days: list[str], before: tuple[int, int]) -> N
         {"value": number, "day_before": number - 1 if number > 10 else None} for number in range(10, 10 + len(days))
     ]
     assert {(row["state"], row["revision"]) for row in rows} == {("complete", 0)}
-    assert told(laptop) == before
+    assert heard(laptop) == before
 
 
 def test_a_month_is_backfilled_from_the_command_line(laptop: Settings, months: None) -> None:
-    days, before = MONTHS["the command line"], told(laptop)
+    days, before = MONTHS["the command line"], heard(laptop)
     backfill(laptop, days)
     with closing(api_of(laptop)) as api:
         eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
@@ -273,7 +273,7 @@ def log_in(page: Page, laptop: Settings, path: str) -> None:
 
 
 def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: None, page: Page) -> None:
-    days, before = MONTHS["the browser"], told(laptop)
+    days, before = MONTHS["the browser"], heard(laptop)
     log_in(page, laptop, "/dags/nightly_report")
     page.get_by_text("+00:00").first.click()
     page.get_by_role("dialog").get_by_role("combobox").click()
