@@ -42,7 +42,6 @@ bag = BundleDagBag(sys.argv[1], bundle_path=Path(sys.argv[1]), bundle_name="dags
 def nights(zone):
     \"\"\"First and end of each data interval in seconds, and the commands of its run and of a backfill's.\"\"\"
     os.environ["PEACEWATCH_TIMEZONE"] = zone
-    sys.path.insert(0, sys.argv[1])
     dag = runpy.run_path(sys.argv[1] + "/nightly_report.py")["dag"]
     served = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     for month in (4, 9):
@@ -57,9 +56,19 @@ def commands(dag, kind, start=None, **chosen):
     rendered = lambda task: task.render_template(task.bash_command, context, dag.get_template_env())
     return {task.task_id: rendered(task).removeprefix("exec peacewatch ") for task in dag.tasks}
 
+def late(kind):
+    import house
+    told = []
+    house._tell = lambda title, *_: told.append(title)
+    run = {"dag_id": "nightly_report", "dag_run_id": "r", "run_type": kind}
+    house.tell_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
+    return told
+
+sys.path.insert(0, sys.argv[1])
 night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
 json.dump({
     "nights": {zone: list(nights(zone)) for zone in sys.argv[3:]},
+    "late": {kind: late(kind) for kind in ("scheduled", "manual", "backfill")},
     "by hand": commands(night, "manual"),
     "chosen": commands(night, "manual", day="2026-11-24", discord="never"),
     "told backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
@@ -152,6 +161,12 @@ def test_a_backfill_waits_for_nothing_posts_nothing_and_revises_nothing(bag: dic
     }
     assert bag["told backfill"]["build"] == "report build --day 2026-11-23"
     assert bag["told backfill"]["publish"] == "report publish --day 2026-11-23"
+
+
+def test_no_run_of_a_backfill_is_late(bag: dict[str, Any]) -> None:
+    """They are all queued at once, and wait for each other."""
+    late = ["nightly_report is late"]
+    assert bag["late"] == {"scheduled": late, "manual": late, "backfill": []}
 
 
 def test_a_run_by_hand_has_the_day_that_was_chosen_or_yesterday(bag: dict[str, Any]) -> None:
