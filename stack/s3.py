@@ -27,7 +27,7 @@ S3A: Final = Jars(
         "software.amazon.awssdk/sts": "2.35.4",  # keys by a role, as pods have them
     },
     hashes=Path(__file__).with_name("s3_jars.sha256"),
-    # `bundle` is the SDK of all of Amazon's services, 600 MB: these three have 13. The others Spark brings itself.
+    # `bundle` is the SDK of all of Amazon's services, hundreds of MB; all this is 13. The others Spark brings itself.
     without=(
         *("software.amazon.awssdk/bundle", "org.wildfly.openssl"),
         *("io.netty", "org.slf4j", "commons-codec", "commons-logging", "org.apache.httpcomponents"),

@@ -46,7 +46,7 @@ def serving(home: Path) -> Iterator[Cluster]:
     """A cluster with two cores; its logs lie in `home`."""
     conf = home / "spark-conf"
     conf.mkdir(parents=True)
-    (conf / "spark-defaults.conf").write_text("spark.executor.memory 512m\nspark.memory.offHeap.size 256m\n")
+    (conf / "spark-defaults.conf").write_text("spark.executor.memory 512m\n")
     port, page = ports.free_port(), ports.free_port()
     found = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", conf)
     master = _start("Master", home, "--port", port, "--webui-port", page)
