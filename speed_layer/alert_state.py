@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from kafka import KafkaProducer, TopicPartition
@@ -97,7 +98,9 @@ class AlertState:
         return f"alerting/{self._source_id}/{partition}{part}".encode()
 
     def _read(self) -> list[tuple[bytes, bytes | None]]:
-        records: list[tuple[bytes, bytes | None]] = []
+        """Keys and values in the order of the broker's time: a topic that was given more partitions has old values of
+        a key in one and newer ones in another."""
+        records: list[Any] = []
         consumer = kafka_clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
         with closing(consumer):
             found = consumer.partitions_for_topic(self._topic)
@@ -109,8 +112,9 @@ class AlertState:
             consumer.seek_to_beginning(*partitions)
             while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 for batch in consumer.poll(timeout_ms=500).values():
-                    records += [(record.key or b"", record.value) for record in batch]
-        return records
+                    records += batch
+        records.sort(key=lambda record: record.timestamp)  # stable: within a partition they are in order
+        return [(record.key or b"", record.value) for record in records]
 
 
 def _topic_id(bootstrap: str, topic: str) -> str:

@@ -14,14 +14,14 @@ judged again with the same memory, and raises the same alerts with the same ids,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
-from kafka import ConsumerRebalanceListener, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 from structlog import get_logger
 
@@ -35,6 +35,7 @@ from fleet.rules import Nearest, Rules, Sighting, Unrest, judge
 from fleet.salvage import says_alert, unverified
 from speed_layer import forever, kafka_clients
 from speed_layer.alert_state import AlertState, Partition
+from speed_layer.assignment import Assignment
 from speed_layer.health import Pulse, process_name
 
 log = get_logger()
@@ -71,41 +72,40 @@ class Session:
     def __init__(self, config: AlertingConfig) -> None:
         self._config = config
         servers = config.bootstrap.split(",")
-        self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0, acks="all", compression_type="lz4")
-        self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
-        self._consumer = kafka_clients.consumer(
-            bootstrap_servers=servers,
-            group_id=config.group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_min_bytes=1,
-            max_poll_records=5000,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            session_timeout_ms=10_000,
-        )
-        self._pulse = Pulse(config.bootstrap, config.state)
         self._partitions: dict[TopicPartition, Partition] = {}
-        self._new: set[TopicPartition] = set()
         self._saved_at = self._swept_at = time.monotonic()
         self._sent: list[Any] = []
-        self._consumer.subscribe([config.reports], listener=_Listener(self))
+        with ExitStack() as opened:  # what fails on the way leaves no client behind
+            self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0, acks="all", compression_type="lz4")
+            opened.callback(self._producer.close, timeout=5)
+            self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
+            self._pulse = Pulse(config.bootstrap, config.state)
+            opened.callback(self._pulse.close)
+            self._consumer = kafka_clients.consumer(
+                bootstrap_servers=servers,
+                group_id=config.group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_min_bytes=1,
+                max_poll_records=5000,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+                session_timeout_ms=10_000,
+            )
+            opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
+            self._assignment = Assignment(self._consumer)
+            self._consumer.subscribe([config.reports], listener=self._assignment)
+            self.close = opened.pop_all().close
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
             for partition, records in self._consumer.poll(timeout_ms=500).items():
                 self._judge(partition, records)
-            if self._new:
-                self._take_over()
+            self._rebalance()
             self._sweep()
             self._pulse.beat(self._health)
             if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
                 self.checkpoint()
         self.checkpoint()
-
-    def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=3000)
-        self._producer.close(timeout=5)
-        self._pulse.close()
 
     def checkpoint(self) -> None:
         """Steps 2 to 4. Raises KafkaError; the session then ends, and nothing is lost."""
@@ -128,29 +128,25 @@ class Session:
             log.info("the group's offset is not committed, a hint only", reason=error)
         self._config.at_step("4")
 
-    def assigned(self, partitions: Collection[TopicPartition]) -> None:
-        """Called amid a rebalance, where nothing may block: their memory is read before the next batch."""
-        self._new.update(partitions)
-        self._consumer.pause(*partitions)
-
-    def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """What was judged since the last checkpoint, the next process judges again."""
-        for partition in partitions:
+    def _rebalance(self) -> None:
+        """What was judged of partitions that are gone since the last checkpoint, the next process judges again."""
+        void, new = self._assignment.take()
+        for partition in void:
             self._partitions.pop(partition, None)
-            self._new.discard(partition)
+        if new:
+            self._take_over(new)
 
-    def _take_over(self) -> None:
+    def _take_over(self, new: set[TopicPartition]) -> None:
         """The memory of new partitions, and the offset it is true at."""
-        found = self._state.load([partition.partition for partition in self._new])
-        for partition in self._new:
+        found = self._state.load([partition.partition for partition in new])
+        for partition in new:
             state = self._partitions[partition] = found[partition.partition]
             if state.offset > 0:
                 self._consumer.seek(partition, state.offset)
             else:
                 self._consumer.seek_to_beginning(partition)
             self._consumer.resume(partition)
-        log.info("judges", partitions={p.partition: self._partitions[p].offset for p in self._new})
-        self._new.clear()
+        log.info("judges", partitions={p.partition: self._partitions[p].offset for p in new})
 
     def _judge(self, partition: TopicPartition, records: list[Any]) -> None:
         state = self._partitions[partition]
@@ -190,17 +186,3 @@ class Session:
                 return []
             return [unverified(record.value, f"{record.topic}-{record.partition}-{record.offset}", received_at)]
         return judge(self._config.rules, state.memory, Sighting(report, received_at, self._config.nearest))
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        self._session.assigned(assigned)
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        self._session.revoked(revoked)
-
-    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        self._session.revoked(lost)

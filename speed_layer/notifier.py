@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
@@ -64,6 +64,7 @@ class NotifierConfig:
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
+    look_seconds: float = 60.0  # how often the broker is asked for the partitions that `alerts` has
     at_step: Callable[[str], None] = lambda _step: None
 
 
@@ -104,18 +105,24 @@ class Session:
     def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, stop: Event) -> None:
         self._config, self._lease, self._sender, self._stop = config, lease, sender, stop
         self.book = Book(config.webhook, config.intervals)
-        self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
-        self._pulse = Pulse(config.bootstrap, config.state)
-        self._consumer = kafka_clients.consumer(
-            bootstrap_servers=config.bootstrap.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_min_bytes=1,
-            max_poll_records=1000,
-        )
         self._positions: dict[int, int] = {}
         self._refreshed_at = float("-inf")
-        self._needed = self._recover()
+        with ExitStack() as opened:  # what fails on the way leaves no client behind
+            self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
+            opened.callback(self._ledger.close)
+            self._pulse = Pulse(config.bootstrap, config.state)
+            opened.callback(self._pulse.close)
+            self._consumer = kafka_clients.consumer(
+                bootstrap_servers=config.bootstrap.split(","),
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_min_bytes=1,
+                max_poll_records=1000,
+                metadata_max_age_ms=int(config.look_seconds * 1000),
+            )
+            opened.callback(self._consumer.close, autocommit=False)
+            self._needed = self._recover()
+            self.close = opened.pop_all().close
 
     def run(self) -> None:
         while not self._stop.is_set():
@@ -125,11 +132,6 @@ class Session:
                 self._renew()
             self._refresh()
         self._renew(now=True)
-
-    def close(self) -> None:
-        self._consumer.close(autocommit=False)
-        self._ledger.close()
-        self._pulse.close()
 
     def _recover(self) -> dict[int, int]:
         partitions = self._partitions(self._config.deliveries)
@@ -202,6 +204,8 @@ class Session:
             self.book.refresh(datetime.now(UTC))
             self._pulse.beat(self._health)
             self._needed = self._ledger.needed_from(self.book)
+            if len(self._partitions(self._config.alerts)) != len(self._positions):
+                raise forever.NotYet(f"the topic {self._config.alerts} has other partitions: all of them must be read")
 
     def _health(self) -> Health:
         return Health(

@@ -1,0 +1,70 @@
+"""Topics of the alerts' way as their owners may have them: given more partitions, or not made yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from fleet import alert as wire
+from fleet.rules import Memory, Rules, Sighting, Unrest, judge
+from speed_layer import notifier
+from speed_layer.alert_state import AlertState
+from speed_layer.forever import NotYet
+from speed_layer.lease import Lease
+from tests.alert_layers import Channel, configs, made_names, report, running, wait_for
+
+
+@pytest.fixture
+def names(topic: Callable[..., str]) -> dict[str, str]:
+    return made_names(topic)
+
+
+def test_an_alert_in_a_partition_that_was_added_is_told(kafka: str, names: dict[str, str]) -> None:
+    channel = Channel()
+    telling = dataclasses.replace(configs(kafka, names)[1], look_seconds=0.2)
+    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer, running(notifier.run, telling, channel.sender):
+        producer.send(names["alerts"], alert(1), partition=0)
+        wait_for(lambda: channel.told == 1)
+        with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+            admin.create_partitions({names["alerts"]: 3})
+        with closing(KafkaProducer(bootstrap_servers=kafka)) as knows_it:
+            wait_for(lambda: knows_it.partitions_for(names["alerts"]) == {0, 1, 2})
+            knows_it.send(names["alerts"], alert(2), partition=2)
+            wait_for(lambda: channel.told == 2)
+
+
+def alert(number: int) -> bytes:
+    (raised,) = judge(Rules(unrest=Unrest()), Memory(), Sighting(report(number), datetime.now(UTC), lambda *_: None))
+    return wire.encode(raised)
+
+
+def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names: dict[str, str]) -> None:
+    channel = Channel()
+    telling = dataclasses.replace(configs(kafka, names)[1], alerts="nobody-made-it")
+    with closing(Lease(kafka, telling.group, names["deliveries"])) as lease:
+        wait_for(lambda: lease.join(1.0))
+        before = threading.active_count()
+        with pytest.raises(NotYet):
+            notifier.Session(telling, lease, channel.sender(), threading.Event())
+        wait_for(lambda: threading.active_count() == before)
+
+
+def test_of_what_rules_remember_the_newest_counts_in_whatever_partition(kafka: str, names: dict[str, str]) -> None:
+    """A topic that was given more partitions has old values of a key in one and newer ones in another."""
+    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer:
+        state = AlertState(kafka, names["state"], names["reports"], producer)
+        for number, (old, new) in enumerate([(0, 1), (1, 0)]):
+            for partition, offset in ((old, 10), (new, 20)):
+                sent = producer.send(
+                    names["state"], b'{"offset": %d}' % offset, key=state._key(number), partition=partition
+                )
+                sent.get(timeout=30)
+                time.sleep(0.002)  # so that the broker's milliseconds differ
+        assert {number: found.offset for number, found in state.load([0, 1]).items()} == {0: 20, 1: 20}
