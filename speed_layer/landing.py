@@ -8,15 +8,13 @@ assigned is read from its `txn` entry on, and whatever was read but not committe
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Final
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from structlog import get_logger
 
@@ -24,6 +22,7 @@ from fleet import topics
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.rules import Nearest
 from speed_layer import forever, kafka_clients, landing_batch, landing_watch
+from speed_layer.assignment import Assignment
 from speed_layer.lake import Commit, Lake, Moved, Step
 from speed_layer.landing_batch import Chunk, Source
 from speed_layer.landing_live import Every, LiveThread
@@ -61,7 +60,7 @@ class LandingConfig:
     quiet_seconds: float = 60.0
     session_seconds: float = 10.0
     most_rows: int = 200_000
-    most_bytes: int = 64 * 1024 * 1024
+    most_bytes: int = 48 * 1024 * 1024
     at_step: Step = lambda _step: None
 
 
@@ -86,7 +85,6 @@ class Session:
     def __init__(self, config: LandingConfig, waiting: Waiting) -> None:
         self._config, self._waiting = config, waiting
         self._partitions: dict[TopicPartition, Partition] = {}
-        self._changes: deque[tuple[str, Collection[TopicPartition]]] = deque()
         self._commit: Future[list[Commit]] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._first_at: float | None = None
@@ -104,7 +102,8 @@ class Session:
             opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
             self._worker = ThreadPoolExecutor(1, "worker")
             opened.callback(self._worker.shutdown, wait=True, cancel_futures=True)
-            self._consumer.subscribe([config.reports], listener=_Listener(self._consumer, self._changes))
+            self._assignment = Assignment(self._consumer)
+            self._consumer.subscribe([config.reports], listener=self._assignment)
             self.close = opened.pop_all().close
 
     def run(self, stop: Event) -> None:
@@ -130,13 +129,10 @@ class Session:
 
     def _rebalance(self) -> None:
         """What was read of partitions that are gone is dropped; new ones start where the table is."""
-        new: set[TopicPartition] = set()
-        while self._changes:
-            kind, partitions = self._changes.popleft()
-            for at in partitions:
-                self._partitions.pop(at, None)
-                self._offsets.pop(at, None)
-            new = new | set(partitions) if kind == "assigned" else new - set(partitions)
+        void, new = self._assignment.take()
+        for at in void:
+            self._partitions.pop(at, None)
+            self._offsets.pop(at, None)
         if new:
             self._finish()  # a commit on its way changes the entries
             self._take_over(new)
@@ -238,22 +234,3 @@ def _consumer(config: LandingConfig) -> KafkaConsumer:
         max_partition_fetch_bytes=4 * 1024 * 1024,
         session_timeout_ms=int(config.session_seconds * 1000),
     )
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Called amid a rebalance, by Kafka's own thread, where nothing may block: it only notes what changed."""
-
-    def __init__(self, consumer: KafkaConsumer, changes: deque[tuple[str, Collection[TopicPartition]]]) -> None:
-        self._consumer, self._changes = consumer, changes
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        for partition in assigned:
-            self._consumer.seek(partition, 0)  # so that nobody asks the group where to read
-        self._consumer.pause(*assigned)
-        self._changes.append(("assigned", assigned))
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        self._changes.append(("revoked", revoked))
-
-    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        self._changes.append(("revoked", lost))

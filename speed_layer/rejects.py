@@ -50,7 +50,10 @@ class Rejects:
                 max_block_ms=10_000,
             )
         headers = headers_of(reject, self._source, self._source_id)
-        return self._producer.send(self._topic, reject.value, key=reject.key, headers=headers)
+        value = reject.value
+        if value is None and reject.key is None:
+            value = b""  # this client sends no message of nothing, and others do: it must not stop landing
+        return self._producer.send(self._topic, value, key=reject.key, headers=headers)
 
 
 def headers_of(reject: Reject, topic: str, topic_id: str) -> list[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fleet import topics
 from fleet.cube import HOURS
 from fleet.sealed import SEALED_THROUGH_KEY
 from speed_layer import rejects, rejects_file
+from speed_layer.decoding import Reject
 from speed_layer.last_states import unpack
 from tests.landing import (
     check_exactly_once,
@@ -144,6 +146,15 @@ def test_rejects_are_listed_mended_and_replayed(
     with running(landing):
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
     assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
+
+
+def test_a_message_without_key_and_value_is_a_reject_like_others(kafka: str, rejected: str) -> None:
+    """Kafka's own clients can send one, the one in use here cannot."""
+    with closing(rejects.Rejects(kafka, topics.REPORTS, "id", rejected)) as sender:
+        sender.send([Reject("empty", "the message has no value", 0, 5, 0, None, None)])
+    (found,) = rejects.read(kafka, rejected)
+    assert (found.headers["reason"], found.key, found.value) == ("empty", None, b"")
+    assert found.source == ("id", "0", "5")
 
 
 @pytest.mark.parametrize("most", [{"most_rows": 50}, {"most_bytes": 5000}])
