@@ -26,6 +26,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
+from batch_layer import rows_in_order
 from batch_layer.ranges import day_of
 from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table, sentence
 from fleet.errors import ServiceUnavailable
@@ -42,6 +43,9 @@ SORTED: Final = "sorted-"
 
 MOST_SECONDS: Final = 15 * 60
 """From a file to its commit, for a process that was frozen in between: no vacuum takes what is younger than an hour."""
+
+_PLACE: Final = ["kafka_partition", "kafka_offset"]
+"""The columns whose statistics landing looks for."""
 
 REARRANGED: Final = "peacewatch.rearranged"
 """Whoever takes files out of the table sets this entry of it, and is alone in that."""
@@ -113,13 +117,10 @@ def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
     if not there.issuperset(file.path for file in group.files):
         return Done(group, reason="its files are gone: somebody else has compacted them")
     partition_by = table.metadata().partition_columns
-    columns = [name for name in snapshot.schema.names if name not in partition_by]
-    rows = snapshot.rows([file.path for file in group.files], columns)
-    if group.closed:
-        rows = rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka_offset", "ascending")])
+    content, stats = _parquet(snapshot, group, partition_by)
     began = time.time()
     try:
-        added = _write(table, group, rows, partition_by)
+        added = _write(table, group, content, stats, partition_by)
         if time.time() - began > MOST_SECONDS:
             return Done(group, reason="its file has waited for too long: a vacuum may have taken it")
         changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
@@ -133,24 +134,34 @@ def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
     return Done(group, added.size, table.version())
 
 
-def _write(table: DeltaTable, group: Group, rows: pa.Table, partition_by: Sequence[str]) -> AddAction:
+def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> tuple[pa.Buffer, str]:
+    """The new file, and Delta's statistics of it."""
+    columns = [name for name in snapshot.schema.names if name not in partition_by]
+    read = rows_in_order.by_drone_and_time if group.closed else rows_in_order.as_they_are
+    # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 6 if group.closed else 1}
+    sink, placed = pa.BufferOutputStream(), []
+    schema = pa.schema([snapshot.schema.field(name) for name in columns])
+    with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:
+        for rows in read(snapshot, [file.path for file in group.files], columns):
+            writer.write_table(rows, row_group_size=rows_in_order.MOST_ROWS)
+            placed.append(rows.select(_PLACE))
+    return sink.getvalue(), _stats(pa.concat_tables(placed))
+
+
+def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, partition_by: Sequence[str]) -> AddAction:
     values = partition(group.event_hour, partition_by)
     folder = "/".join(f"{name}={value}" for name, value in values.items())
     path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
-    # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": 6 if group.closed else 1}
-    sink = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(rows, sink, **options, row_group_size=1 << 20)
-    content = sink.getvalue()
     handler: Any = DeltaStorageHandler(table.table_uri)._handler  # pyarrow's stream over it hands it no bytes
     out = handler.open_output_stream(path, None)
     out.write(content.to_pybytes())
     out.close()
-    return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=_stats(rows))
+    return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=stats)
 
 
 def _stats(rows: pa.Table) -> str:
-    ranges = {name: pc.min_max(rows[name]).as_py() for name in ("kafka_partition", "kafka_offset")}
+    ranges = {name: pc.min_max(rows[name]).as_py() for name in _PLACE}
     return json.dumps(
         {
             "numRecords": rows.num_rows,

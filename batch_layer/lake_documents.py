@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import bson
 import pyarrow as pa
-import pyarrow.fs
 from bson.codec_options import CodecOptions
 from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from batch_layer.snapshot import Snapshot, sentence
+from batch_layer.snapshot import Snapshot, reading, sentence
 from fleet.errors import ServiceUnavailable
 
 _ENDING: Final = ".bson.zst"
@@ -27,9 +26,8 @@ def path(folder: str, name: str) -> str:
 
 def names(snapshot: Snapshot, folder: str) -> list[str]:
     """The names of the files in `folder`, in order."""
-    wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
-    found = (each.path.rpartition("/")[2] for each in snapshot.store.get_file_info(wanted))
-    return sorted(name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING))
+    found = (path.rpartition("/")[2] for path in snapshot.names(folder))
+    return [name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING)]
 
 
 def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
@@ -51,8 +49,9 @@ def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
 
 def read(snapshot: Snapshot, at: str) -> list[dict[str, Any]]:
     """Raises ServiceUnavailable that names the file."""
+    with reading(at), snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
+        content = packed.read()
     try:
-        with snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
-            return bson.decode_all(packed.read(), _OPTIONS)
-    except (OSError, DeltaError, pa.ArrowException, bson.errors.InvalidBSON) as error:
+        return bson.decode_all(content, _OPTIONS)
+    except bson.errors.InvalidBSON as error:
         raise ServiceUnavailable(f"a file of the lake cannot be read: {at}: {sentence(error)}") from None

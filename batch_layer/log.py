@@ -32,10 +32,11 @@ OWN_CLEANING: Final = "delta.enableExpiredLogCleanup"
 def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
     """The paths of files of the log deleted, or to delete. Writes a checkpoint of the newest version first.
 
-    Never what a run of READ_BY has still to read, nor versions of the last `retention`. Raises ServiceUnavailable.
+    Never what a run of READ_BY has still to read, nor versions of the last `retention`. Raises PeacewatchErrors only.
     """
     table = open_table(lake)
     snapshot = of_table(table)
+    runs.require_lake(database, snapshot.lake_id)
     keep = min(not_older(snapshot, datetime.now(UTC) - retention), *_bases(database))
     if not dry_run:
         _checkpoint(table)

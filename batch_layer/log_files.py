@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-import pyarrow.fs
-
 from batch_layer.snapshot import Commit, LogGone, Snapshot
 
 _NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
@@ -15,10 +13,10 @@ _NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 
 def files(snapshot: Snapshot) -> Iterator[tuple[int, str, str]]:
     """(version, json or checkpoint.parquet, path) of each file of the log."""
-    for found in snapshot.store.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
-        name = _NAME.fullmatch(found.path.rpartition("/")[2])
+    for path in snapshot.names("_delta_log"):
+        name = _NAME.fullmatch(path.rpartition("/")[2])
         if name:
-            yield int(name[1]), name[2], found.path
+            yield int(name[1]), name[2], path
 
 
 def commits(pinned: Snapshot, base: int) -> list[Commit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet
 from deltalake import DeltaTable
@@ -91,16 +93,13 @@ class Snapshot:
                 bad.append(path)
         return bad
 
-    def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
+    def rows(self, files: Iterable[str], columns: list[str], only: pc.Expression | None = None) -> pa.Table:
         """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
+        options: dict[str, Any] = {"columns": columns, "filesystem": self.store, "partitioning": None}
         parts = [pa.schema([self.schema.field(name) for name in columns]).empty_table()]
         for path in files:
-            try:
-                parts.append(
-                    pyarrow.parquet.read_table(path, columns=columns, filesystem=self.store, partitioning=None)
-                )
-            except (OSError, pa.ArrowInvalid) as error:
-                raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
+            with reading(path):
+                parts.append(pyarrow.parquet.read_table(path, filters=only, **options))
         return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
 
     def commits(self, after: int) -> Iterator[Commit]:
@@ -109,13 +108,21 @@ class Snapshot:
             yield self.commit(version)
 
     def commit(self, version: int) -> Commit:
-        """Raises LogGone when the log no longer holds that version."""
-        try:
-            with self.store.open_input_file(f"_delta_log/{version:020}.json") as log:
-                actions = [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()]
-        except FileNotFoundError:
-            raise LogGone(f"the lake's log no longer holds version {version}") from None
-        return _commit(version, actions)
+        """Raises LogGone when the log no longer holds that version, ServiceUnavailable when it cannot be read."""
+        path = f"_delta_log/{version:020}.json"
+        with reading(path):
+            try:
+                opened = self.store.open_input_file(path)
+            except FileNotFoundError:
+                raise LogGone(f"the lake's log no longer holds version {version}") from None
+            with opened as log:
+                return _commit(version, [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()])
+
+    def names(self, folder: str) -> list[str]:
+        """The paths of the files in a folder below the root, in order; none where there is no such folder."""
+        with reading(folder):
+            wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+            return sorted(found.path for found in self.store.get_file_info(wanted))
 
 
 def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
@@ -186,6 +193,15 @@ def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
 
 def _hour_of(values: Mapping[str, str]) -> int:
     return event_hour(date.fromisoformat(values["date"]), int(values.get("hour", 0)))
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Raises ServiceUnavailable that names the file or folder, where the store or its content is at fault."""
+    try:
+        yield
+    except (OSError, DeltaError, pa.ArrowException, msgspec.DecodeError) as error:
+        raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
 
 
 def sentence(error: Exception) -> str:

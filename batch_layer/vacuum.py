@@ -21,10 +21,11 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     """The paths of files deleted, or to delete: those that no version needs since `retention` ago.
 
     Never past the published version: what the base version and any later one name stays, so that live documents can be
-    made again from their commits' own files. Nothing goes while nothing is published. Raises ServiceUnavailable.
+    made again from their commits' own files. Nothing goes while nothing is published. Raises PeacewatchErrors only.
     """
     base = runs.base_version(database)
     table = open_table(lake)
+    runs.require_lake(database, str(table.metadata().id))
     if base == runs.NO_BASE or base > table.version():
         return []
     try:

@@ -13,8 +13,9 @@ import pyarrow.parquet
 import pytest
 from deltalake import DeltaTable
 
-from batch_layer import compact, completeness, drones, hours, live, log, runs, snapshot, vacuum
+from batch_layer import compact, completeness, drones, hours, live, log, rows_in_order, runs, snapshot, vacuum
 from batch_layer.database import Documents
+from fleet.errors import PeacewatchError
 from tests import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -49,6 +50,41 @@ def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None
         rows = pyarrow.parquet.read_table(uri, partitioning=None)
         assert rows.equals(rows.sort_by([("drone_id", "ascending"), ("reported_at", "ascending")]))
     assert run(lake, LONG_AFTER) == [], "nothing is left to do"
+
+
+@pytest.mark.parametrize("most_rows", [1, 20, 70])
+def test_what_memory_cannot_hold_is_sorted_in_parts(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int
+) -> None:
+    before = rows_of(lake)
+    monkeypatch.setattr(rows_in_order, "MOST_ROWS", most_rows)
+    sort_by, sorted_ = rows_in_order.ORDER, []
+    rows = snapshot.Snapshot.rows
+
+    def counted(self: snapshot.Snapshot, *asked: Any) -> pa.Table:
+        found = rows(self, *asked)
+        sorted_.append(found.num_rows if len(asked) > 2 else 0)
+        return found
+
+    monkeypatch.setattr(snapshot.Snapshot, "rows", counted)
+    assert [each.reason for each in run(lake, LONG_AFTER)] == ["", ""]
+    monkeypatch.undo()
+    assert rows_of(lake).equals(before)
+    pinned = snapshot.pin(str(lake))
+    for uri in pinned.uris(pinned.hours):
+        found = pyarrow.parquet.read_table(uri, partitioning=None)
+        assert found.equals(found.sort_by(sort_by))
+    largest = max(pa.table({"n": before["drone_id"].value_counts().field("counts")})["n"].to_pylist())
+    assert 0 < max(sorted_) <= most_rows + largest
+
+
+def test_open_hours_are_joined_in_parts(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows_of(lake)
+    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 40)
+    assert [len(each.group.files) for each in run(lake, FIRST_HOUR)] == [10, 10]
+    assert rows_of(lake).equals(before)
+    (uri, _) = snapshot.pin(str(lake)).uris(range(FIRST_HOUR, FIRST_HOUR + 2))
+    assert pyarrow.parquet.read_metadata(uri).num_row_groups > 1
 
 
 def test_a_compaction_touches_no_hour_and_its_live_document_is_empty(lake: Path) -> None:
@@ -165,6 +201,17 @@ def test_the_log_is_trimmed_before_a_checkpoint_that_nobody_reads_beyond(lake: P
     assert log.run(mongo_database, str(lake), dry_run=False) == [], "no version is a week old"
     published(job)
     assert log.run(mongo_database, str(lake), now, dry_run=False), "the next night takes the rest"
+
+
+def test_nothing_is_cleaned_by_the_figures_of_another_lake(
+    lake: Path, mongo_database: Documents, tmp_path: Path
+) -> None:
+    published(hours.Job(mongo_database, str(lake), lakes.arrow_engine))
+    lakes.make(tmp_path / "another")
+    lakes.land(tmp_path / "another", lakes.some_rows(5))
+    for clean in (vacuum.run, log.run):
+        with pytest.raises(PeacewatchError, match="figures are of another lake; peacewatch aggregate --rebuild"):
+            clean(mongo_database, str(tmp_path / "another"), timedelta(0), dry_run=False)
 
 
 def test_what_one_kind_of_run_has_still_to_read_keeps_the_log(lake: Path, mongo_database: Documents) -> None:

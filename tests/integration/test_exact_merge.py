@@ -1,9 +1,9 @@
 """Served = batch ⊕ live is a full recomputation at the version that the answer names, at every instant.
 
 Random histories on a real MongoDB: commits and late reports, landers that die between commit and live document,
-repairs, compactions, batch runs that are whole, of a range, interrupted, or overtaken by others, days that are sealed.
-After every step, and within runs before each hour document, what readers get is compared with a fold over the lake's
-rows at the version it names, and those that sealing has taken out of it.
+repairs, compactions by deltalake's means and ours, batch runs that are whole, of a range, interrupted, or overtaken by
+others, days that are sealed. After every step, and within runs before each hour document, what readers get is compared
+with a fold over the lake's rows at the version it names, and those that sealing has taken out of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_layer import hours, live, runs, seal, sealed, snapshot
+from batch_layer import compact, hours, live, runs, seal, sealed, snapshot
 from batch_layer.database import Documents
 from batch_layer.hours import Job
 from fleet.cube import HOURS
@@ -49,7 +49,8 @@ simple = st.one_of(
     st.tuples(st.just("land and die"), reports),
     st.tuples(st.just("land with an old table"), reports),
     st.tuples(st.just("repair"), st.just(0)),
-    st.tuples(st.just("compact"), st.just(0)),
+    st.tuples(st.just("compact"), st.booleans()),
+    st.tuples(st.just("compact and die"), st.just(0)),
 )
 nested = st.lists(st.one_of(simple, st.tuples(st.just("run"), st.just({}))), max_size=2)
 run = st.tuples(
@@ -131,9 +132,20 @@ class World:
         with contextlib.suppress(ServiceUnavailable):  # the files are gone: only a run over everything helps
             live.write_missing(self.database, snapshot.pin(str(self.lake)), runs.base_version(self.database))
 
-    def compact(self, _: int = 0) -> None:
-        if lakes.compact(self.lake) not in {each["_id"] for each in self.database.live.find({}, {"_id": 1})}:
-            self._live(snapshot.pin(str(self.lake)).version)
+    def compact(self, ours: bool = False) -> None:
+        """By deltalake's own means in one commit, or by ours in one an hour."""
+        before = snapshot.pin(str(self.lake)).version
+        if ours:
+            self.compact_and_die()
+        else:
+            lakes.compact(self.lake)
+        for version in range(before + 1, snapshot.pin(str(self.lake)).version + 1):
+            self._live(version)
+
+    def compact_and_die(self, _: int = 0) -> None:
+        """Nobody writes the live documents of these versions."""
+        lake = str(self.lake)
+        compact.run(lake, compact.groups(snapshot.pin(lake), FIRST_HOUR + 100))
 
     def look(self, _: int = 0) -> None:
         """Both readers' figures are those of a fold over the rows at the version they name."""
@@ -247,7 +259,7 @@ def test_beyond_a_gap_that_nobody_can_close_readers_take_no_newer_document(
     world = World(tmp_path / "lake", mongo_database)
     world.do([("land", [0, 1]), ("land and die", [0, 1]), ("land", [2])])
     lost = snapshot.pin(str(world.lake)).commit(2).added
-    world.compact()
+    world.compact(ours=False)
     for path in lost:
         (world.lake / "reports" / path).unlink()
     everything = snapshot.pin(str(world.lake)).version

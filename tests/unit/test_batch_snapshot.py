@@ -67,3 +67,7 @@ def test_a_cleaned_log_and_a_lost_file_are_named(lake: Path) -> None:
     (lake / "reports" / commit.added[0]).unlink()
     with pytest.raises(ServiceUnavailable, match=commit.added[0]):
         live.document(pinned, commit)
+    log = lake / "reports" / "_delta_log" / f"{2:020}.json"
+    log.write_bytes(log.read_bytes()[:-10])
+    with pytest.raises(ServiceUnavailable, match=rf"^a file of the lake cannot be read: _delta_log/{log.name}[^\n]*$"):
+        pinned.commit(2)
