@@ -81,7 +81,8 @@ def database() -> Iterator[str | None]:
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory, database: str | None) -> Settings:
-    return new(tmp_path_factory.mktemp("laptop"), **({"airflow_database": database} if database else {}))
+    found = {"airflow_database": database} if database else {}
+    return new(tmp_path_factory.mktemp("laptop"), timezone=str(ZONE), **found)
 
 
 @pytest.fixture(scope="module", autouse=True)
