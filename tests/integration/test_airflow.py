@@ -292,6 +292,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
         page.get_by_placeholder("HH:mm").fill("00:00")
         page.keyboard.press("Enter")
         form.get_by_text("Date Range").click()
+        expect(page.get_by_placeholder("YYYY/MM/DD")).to_have_count(0)
     expect(form.get_by_text(f"{len(days)} runs will be triggered")).to_be_visible()
     _picture(page, "airflow-backfill")
     form.get_by_role("button", name="Run Backfill").click()
