@@ -103,4 +103,5 @@ def test_a_topic_made_anew_ends_the_one_before(table: str, since: int) -> None:
     assert (made["_id"], made["partition"], made["messages"]) == (f"{table}/b", None, None)
     assert times(made) == (DAY + timedelta(hours=since), DAY + timedelta(hours=7, seconds=10))
     assert times(expired) == (DAY + timedelta(hours=1), DAY + timedelta(hours=6))
-    assert list(batch_losses.found([commit(2, landed_through={"b/0": ms(9), "a/0": ms(4)})], known, table)) == []
+    last_word = commit(2, landed_through={"b/0": ms(9), "a/0": ms(4)})
+    assert list(batch_losses.found([last_word], {"b/0": ms(8)}, table)) == [], "of a lander of the topic before"
