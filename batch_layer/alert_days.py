@@ -52,7 +52,8 @@ def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
     that died gives the same again.
     """
     known = facts.known_through(database, _THROUGH)
-    losses.write(database, losses.found(log_files.commits(pinned, base), known, TABLE))
+    since = losses.made_anew(database, TABLE)
+    losses.write(database, losses.found(log_files.commits(pinned, base), known, TABLE, since))
     database.landing_facts.replace_one({"_id": _THROUGH}, {"partitions": newest_topic(known)}, upsert=True)
 
 

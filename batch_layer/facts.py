@@ -48,7 +48,7 @@ def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days:
         copies[day] += commit.fact(COPIES, 0)
         rejected[day].update(commit.fact(REJECTED, {}))
     through = known_through(job.database)
-    losses.write(job.database, losses.found(those, through))
+    losses.write(job.database, losses.found(those, through, since=losses.made_anew(job.database)))
     changes: dict[str, Mapping[str, Any]] = {
         day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()

@@ -6,35 +6,50 @@ and whatever was killed. The first writing of a document stays: what is known of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from batch_layer.database import Documents
 from batch_layer.snapshot import TABLE, Commit
 from fleet import losses
 from fleet.landed_through import CLOCKS_APART, THROUGH, newest_topic, topic_of
 
+_NONE: Final[Mapping[str, int | None]] = MappingProxyType({})
 
-def found(commits: Iterable[Commit], known: dict[str, int], table: str = TABLE) -> Iterator[dict[str, Any]]:
+
+def found(
+    commits: Iterable[Commit], known: dict[str, int], table: str = TABLE, since: Mapping[str, int | None] = _NONE
+) -> Iterator[dict[str, Any]]:
     """The losses that `commits` tell of, in order.
 
-    `known`: how far each partition was landed before them, ms by key; it is brought up to what they say.
+    `known`: how far each partition was landed before them, ms by key; it is brought up to what they say. `since`: for
+    topics that were made anew before them (`made_anew`), how far the one before had landed.
     """
+    floor = {**_least(known), **since}
     for commit in commits:
         through: dict[str, int] = commit.fact(THROUGH, {})
         before: dict[str, int] = commit.fact(losses.LOST_BEFORE, {})
-        new = {topic_of(key) for key in through} - {topic_of(key) for key in known}
-        for topic_id in sorted(new) if known else ():
+        earlier = min(newest_topic(known).values(), default=None)
+        for topic_id in sorted({topic_of(key) for key in through} - {topic_of(key) for key in known}):
+            floor[topic_id] = earlier
             first = {key: ms for key, ms in through.items() if topic_of(key) == topic_id}
-            if max(first.values()) > max(known.values()):  # else the last word of a lander of the topic before
+            # An older one is the last word of a lander of the topic before.
+            if known and max(first.values()) > max(known.values()):
                 yield _made_anew(table, topic_id, known, first, commit)
         for key, offsets in commit.fact(losses.LOST, {}).items():
-            earlier = newest_topic(known).values() if topic_of(key) in new else ()  # made anew after those times
-            times = known.get(key, min(earlier, default=None)), before.get(key, through.get(key))
-            yield _expired(table, key, offsets, times, commit)
+            until = before.get(key, through.get(key))
+            after = known.get(key, _not_beyond(until, floor.get(topic_of(key), earlier)))
+            yield _expired(table, key, offsets, (after, until), commit)
         for key, ms in through.items():
             known[key] = max(known.get(key, 0), ms)
+
+
+def made_anew(database: Documents, table: str = TABLE) -> dict[str, int | None]:
+    """By the id of a topic that was made anew: up to when the one before it had landed, in ms."""
+    those = database.losses.find({"table": table, "partition": None}, {"topic_id": 1, "after": 1})
+    return {loss["topic_id"]: round(loss["after"].timestamp() * 1000) for loss in those}
 
 
 def write(database: Documents, those: Iterable[dict[str, Any]]) -> None:
@@ -58,6 +73,21 @@ def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
     open_ended = [loss["before"] for loss in those if loss["after"] is None]
     there = database.completeness.find({"_id": {"$lte": max(open_ended).date().isoformat()}}) if open_ended else ()
     return {day for loss in those for day in losses.days_of(loss)} | {date.fromisoformat(each["_id"]) for each in there}
+
+
+def _least(known: Mapping[str, int]) -> dict[str, int]:
+    """Of each topic the partition that is landed least far. One that is heard of later was added since, or it is made
+    anew with the topic, and landed by another process.
+    """
+    least: dict[str, int] = {}
+    for key, ms in known.items():
+        least[topic_of(key)] = min(ms, least.get(topic_of(key), ms))
+    return least
+
+
+def _not_beyond(until: int | None, floor: int | None) -> int | None:
+    """`floor`, where that can be: else the partition was there before any that was landed, and nobody knows."""
+    return None if floor is None or (until is not None and floor > until) else floor
 
 
 def _expired(

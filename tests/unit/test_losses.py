@@ -105,3 +105,34 @@ def test_a_topic_made_anew_ends_the_one_before(table: str, since: int) -> None:
     assert times(expired) == (DAY + timedelta(hours=1), DAY + timedelta(hours=6))
     last_word = commit(2, landed_through={"b/0": ms(9), "a/0": ms(4)})
     assert list(batch_losses.found([last_word], {"b/0": ms(8)}, table)) == [], "of a lander of the topic before"
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_partition_heard_of_after_its_topic_began_when_the_topic_did(runs: int) -> None:
+    """Two landers of a topic made anew commit one after the other; a partition may be added at any time."""
+    first = commit(1, landed_through={"b/0": ms(7)}, lost={"b/0": [0, 2]}, lost_before={"b/0": ms(6)})
+    second = commit(2, landed_through={"b/1": ms(9)}, lost={"b/1": [0, 4]}, lost_before={"b/1": ms(8)})
+    known = {"a/0": ms(1), "a/1": ms(3)}
+    if runs == 1:
+        found = list(batch_losses.found([first, second], known))
+    else:
+        found = list(batch_losses.found([first], known))
+        found += batch_losses.found([second], {"b/0": ms(7)}, since={"b": ms(1)})  # what is kept between runs
+    assert [(each["_id"], each["after"]) for each in found] == [
+        (name, DAY + timedelta(hours=1)) for name in ("reports/b", "reports/b/0/0", "reports/b/1/0")
+    ]
+
+
+def test_a_partition_that_was_added_began_after_what_was_known_then() -> None:
+    added = commit(1, landed_through={"a/2": ms(9)}, lost={"a/2": [0, 4]}, lost_before={"a/2": ms(8)})
+    [expired] = batch_losses.found([added], {"a/0": ms(5), "a/1": ms(6)})
+    assert times(expired) == (DAY + timedelta(hours=5), DAY + timedelta(hours=8))
+    [expired] = batch_losses.found([added], {"a/0": ms(9), "a/1": ms(10)})
+    assert expired["after"] is None, "it was there before"
+
+
+def test_of_the_first_topic_of_all_nobody_knows_since_when() -> None:
+    first = commit(1, landed_through={"a/0": ms(7)})
+    second = commit(2, landed_through={"a/1": ms(9)}, lost={"a/1": [0, 4]}, lost_before={"a/1": ms(8)})
+    [expired] = batch_losses.found([first, second], {})
+    assert expired["after"] is None
