@@ -26,13 +26,13 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from batch_layer.snapshot import ALERTS as TABLE
-from batch_layer.snapshot import sentence
 from fleet import alert as wire
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from fleet.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
 from fleet.landed_through import CLOCKS_APART, THROUGH
 from fleet.losses import LOST, LOST_BEFORE
+from fleet.text import sentence
 
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""

@@ -28,9 +28,10 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from batch_layer import rows_in_order
 from batch_layer.ranges import day_of
-from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table, sentence
+from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table
 from fleet.errors import ServiceUnavailable
 from fleet.landed import SCHEMA
+from fleet.text import sentence
 
 TARGET: Final = 256 * 1024 * 1024
 OPEN_FILES: Final = 8

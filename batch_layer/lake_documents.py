@@ -13,8 +13,9 @@ from bson.codec_options import CodecOptions
 from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from batch_layer.snapshot import Snapshot, reading, sentence
+from batch_layer.snapshot import Snapshot, reading
 from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 
 _ENDING: Final = ".bson.zst"
 _OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)

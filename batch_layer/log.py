@@ -16,8 +16,9 @@ from deltalake.exceptions import DeltaError
 from batch_layer import facts, log_files, runs
 from batch_layer.database import Documents
 from batch_layer.runs import Kind
-from batch_layer.snapshot import LogGone, Snapshot, of_table, open_table, sentence
+from batch_layer.snapshot import LogGone, Snapshot, of_table, open_table
 from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 
 RETENTION: Final = timedelta(days=7)
 """Far longer than any reader stays at one version."""

@@ -29,10 +29,11 @@ from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.ranges import day_of, hours_of_day
 from batch_layer.runs import Kind
-from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin, sentence
+from batch_layer.snapshot import File, Snapshot, of_table, open_table, pin
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.landed import PARTITION_BY
 from fleet.sealed import SEALED_THROUGH_KEY, sealed_through
+from fleet.text import sentence
 
 TRIES: Final = 20
 """Compactions beside us end within seconds; each lost race is one of theirs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +20,11 @@ from deltalake.fs import DeltaStorageHandler
 
 from fleet import landed, sealed
 from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.text import sentence
 
 TABLE: Final = "reports"
 ALERTS: Final = "alerts"
 _EPOCH_DAY: Final = date(1970, 1, 1)
-_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
 class NothingLanded(PeacewatchError):
@@ -202,8 +201,3 @@ def reading(path: str) -> Iterator[None]:
         yield
     except (OSError, DeltaError, pa.ArrowException, msgspec.DecodeError) as error:
         raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
-
-
-def sentence(error: Exception) -> str:
-    """The error's text as one line of at most 300 characters, without the colours that the store's errors have."""
-    return " ".join(_COLOUR.sub("", str(error)).split())[:300]

@@ -10,8 +10,9 @@ from deltalake.exceptions import DeltaError
 
 from batch_layer import runs
 from batch_layer.database import Documents
-from batch_layer.snapshot import ALERTS, LogGone, NothingLanded, of_table, open_table, sentence
+from batch_layer.snapshot import ALERTS, LogGone, NothingLanded, of_table, open_table
 from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 
 RETENTION: Final = timedelta(hours=24)
 """Longer than the longest reader: a rebuild of a month takes hours, a lander's file waits seconds for its commit."""

@@ -1,7 +1,8 @@
-"""Text from drones, made harmless for Discord, and lengths by Discord's own unit. Pure."""
+"""Text from drones, made harmless for Discord, lengths by Discord's own unit, and errors as a line. Pure."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -23,6 +24,7 @@ The joiner of emoji and of some scripts is the exception.
 
 _JOINERS: Final = frozenset("\u200c\u200d")
 ELLIPSIS: Final = "…"
+_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
 def units(text: str) -> int:
@@ -43,6 +45,11 @@ def isolated(text: str, limit: int) -> str:
     """`plain`, and its direction does not leak. Empty stays empty."""
     shown = plain(text, limit - 2)
     return f"{_ISOLATE}{shown}{_POP}" if shown else ""
+
+
+def sentence(error: Exception) -> str:
+    """The error's text as one line of at most 300 characters, without the colours that a store's errors have."""
+    return " ".join(_COLOUR.sub("", str(error)).split())[:300]
 
 
 def _harmless(character: str) -> str:

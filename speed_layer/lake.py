@@ -37,7 +37,8 @@ from deltalake.transaction import AddAction
 from fleet.errors import PeacewatchError
 from fleet.landed import PARTITION_BY, SCHEMA
 from fleet.sealed import opens_at, sealed_through
-from speed_layer.lake_files import STATISTICS, LakeFiles, errors, sentence
+from fleet.text import sentence
+from speed_layer.lake_files import STATISTICS, LakeFiles, errors
 from speed_layer.lake_probe import require_conditional_writes
 
 TABLE: Final = "reports"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from deltalake.transaction import AddAction
 
 from fleet.errors import ServiceUnavailable
 from fleet.landed import PARTITION_BY, SCHEMA
+from fleet.text import sentence
 
 STATISTICS: Final = ("kafka_partition", "kafka_offset")
 """What landing looks rows up by. Each column more costs every commit."""
@@ -33,8 +33,6 @@ _DICTIONARY: Final = [
     *("worst_score", "citizens.list.element.name"),
 ]
 """Columns whose values come again within a file: a dictionary makes them small. Elsewhere it only costs time."""
-
-_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
 class LakeFiles:
@@ -121,11 +119,6 @@ def explain(error: Exception) -> str:
     if any(sign in text for sign in ("No space left", "os error 28", "os error 27", "File too large")):
         return f"the lake's disk is full; nothing is lost, and landing goes on when there is room: {text}"
     return f"the lake cannot be read or written: {text}"
-
-
-def sentence(error: Exception) -> str:
-    """The error's text as one line of at most 300 characters, without the colours that the store's errors have."""
-    return " ".join(_COLOUR.sub("", str(error)).split())[:300]
 
 
 def _parquet(rows: pa.Table) -> bytes:

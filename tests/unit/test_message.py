@@ -13,7 +13,7 @@ from fleet.delivery import Digest, Row, Slot
 from fleet.incident import Incident
 from fleet.message import digest_embed, incident_embeds
 from fleet.report import Citizen
-from fleet.text import isolated, plain, units
+from fleet.text import isolated, plain, sentence, units
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 HOSTILE = st.one_of(
@@ -142,3 +142,9 @@ def test_right_to_left_text_does_not_leak() -> None:
 def test_a_cut_never_parts_an_escape_nor_a_surrogate_pair() -> None:
     assert plain("****", 4) == r"\*…"
     assert plain("😀😀😀", 5) == "😀😀…"
+
+
+def test_an_error_of_a_store_is_a_line_without_colours() -> None:
+    error = OSError("Generic S3 error\n   \x1b[31m\u21b3\x1b[0m Connection refused\n" + "x" * 300)
+    assert sentence(error).startswith("Generic S3 error \u21b3 Connection refused x")
+    assert len(sentence(error)) == 300
