@@ -6,7 +6,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Final
 
-from pyarrow import ArrowException
+import structlog
 
 from fleet.errors import ServiceUnavailable
 from serving.report.facts import DayReport, Figure
@@ -14,6 +14,8 @@ from serving.report.store import Made, ReportStore
 
 KEPT: Final = 400
 """Headlines of a year and more; each is a few hundred bytes."""
+
+_log = structlog.get_logger()
 
 
 class Shelf:
@@ -29,14 +31,14 @@ class Shelf:
             days = [made for made in (self._store.days() if self._store else []) if before is None or made.day < before]
             following = days[limit - 1].day.isoformat() if len(days) > limit else None
             return [self._row(made) for made in days[:limit]], following
-        except (OSError, ArrowException) as error:
+        except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
 
     def find(self, day: date, revision: int | None = None) -> Made | None:
         """The newest report of `day`, or that revision of it."""
         try:
             newest = self._store.newest(day) if self._store else None
-        except (OSError, ArrowException) as error:
+        except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
         if newest is None or revision is None:
             return newest
@@ -46,7 +48,7 @@ class Shelf:
         """The days with a report right before and right after `day`."""
         try:
             days = [made.day for made in (self._store.days() if self._store else [])]
-        except (OSError, ArrowException) as error:
+        except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
         earlier, later = ([each for each in days if each < day], [each for each in days if each > day])
         return max(earlier, default=None), min(later, default=None)
@@ -56,7 +58,7 @@ class Shelf:
         assert self._store is not None  # noqa: S101 - `find` finds nothing without it
         try:
             return self._store.read(made, form)
-        except (OSError, ArrowException) as error:
+        except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
 
     def _read_row(self, made: Made) -> dict[str, Any]:
@@ -82,4 +84,6 @@ def _figure(figure: Figure) -> dict[str, float | None]:
 
 
 def _away(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(f"the nightly reports cannot be read now: {type(error).__name__}")
+    """What the store said goes to the log, for it may name hosts."""
+    _log.warning("the nightly reports cannot be read", error=error)
+    return ServiceUnavailable("the nightly reports cannot be read now")

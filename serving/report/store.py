@@ -7,14 +7,19 @@ for all that is in the lake (pyarrow's own leaves some of them out).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
-from pyarrow import fs
+from pyarrow import ArrowException, fs
 
+from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 from serving.report import facts
 
 FORMS: Final = {
@@ -34,10 +39,14 @@ class Made:
 
 
 class ReportStore:
-    """The reports of one lake. `lake` is a folder or an `s3://` address."""
+    """The reports of one lake. `lake` is a folder or an `s3://` address.
+
+    All raise ServiceUnavailable where they cannot be read or written: S3 is away, the disk is full.
+    """
 
     def __init__(self, lake: str) -> None:
-        self._remote = DeltaStorageHandler(lake) if "://" in lake else None
+        with _answering():
+            self._remote = DeltaStorageHandler(lake) if "://" in lake else None
         self._files = fs.PyFileSystem(self._remote) if self._remote else fs.LocalFileSystem()
         self._root = "nightly" if self._remote else f"{Path(lake).absolute()}/nightly"
 
@@ -55,7 +64,7 @@ class ReportStore:
 
     def read(self, made: Made, form: str) -> bytes:
         """The bytes of one of FORMS. Raises FileNotFoundError when the revision was never finished."""
-        with self._files.open_input_stream(self._path(made, form)) as stream:
+        with _answering(), self._files.open_input_stream(self._path(made, form)) as stream:
             content: bytes = stream.read()
         return content
 
@@ -64,8 +73,9 @@ class ReportStore:
 
     def write(self, made: Made, forms: dict[str, bytes]) -> None:
         """Finishes a revision. `forms` has all of FORMS; `json` comes last: it makes the others count."""
-        for form in (*(form for form in FORMS if form != "json"), "json"):
-            self._put(self._path(made, form), forms[form])
+        with _answering():
+            for form in (*(form for form in FORMS if form != "json"), "json"):
+                self._put(self._path(made, form), forms[form])
 
     def _put(self, path: str, content: bytes) -> None:
         """Under its name there is all of it or nothing."""
@@ -85,4 +95,17 @@ class ReportStore:
 
     def _finished(self, below: str) -> list[str]:
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)
-        return [info.path for info in self._files.get_file_info(chosen) if info.path.endswith("/report.json")]
+        with _answering():
+            found = self._files.get_file_info(chosen)
+        return [info.path for info in found if info.path.endswith("/report.json")]
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """The store's errors as one sentence of ours; that a file is not there is none of them."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ArrowException, DeltaError) as error:
+        raise ServiceUnavailable(f"the nightly reports cannot be read or written: {sentence(error)}") from error

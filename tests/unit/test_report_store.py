@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fleet.errors import ServiceUnavailable
+from serving.nightly_reports import Shelf
 from serving.report import facts, revision
 from serving.report.store import FORMS, Made, ReportStore
 from tests import reports
@@ -32,6 +34,20 @@ def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path):
         store.write(Made(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
     assert list((tmp_path / "nightly" / str(reports.DAY) / "0").iterdir())
     assert store.days() == []
+
+
+def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path):
+    """A link that leads to itself in the place of the folder: all fail as with a full disk or an S3 that is away."""
+    (tmp_path / "nightly").symlink_to("nightly")
+    store, made = ReportStore(str(tmp_path)), Made(reports.DAY, 0)
+    for ask in (
+        *(store.days, lambda: store.newest(reports.DAY)),
+        *(lambda: store.read(made, "pdf"), lambda: store.write(made, CONTENT)),
+    ):
+        with pytest.raises(ServiceUnavailable, match=r"^the nightly reports cannot be read or written: .*symbolic"):
+            ask()
+    with pytest.raises(ServiceUnavailable, match=r"^the nightly reports cannot be read now$"):
+        Shelf(str(tmp_path)).find(reports.DAY)
 
 
 def test_a_revision_says_what_changed():
