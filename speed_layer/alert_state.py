@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -77,7 +77,7 @@ class AlertState:
 
     def load(self, numbers: Sequence[int]) -> dict[int, Partition]:
         """The partitions as last saved, new ones from the beginning."""
-        values = dict(self._read())
+        values = self._read()
         return {number: self._partition(values, number) for number in numbers}
 
     def _partition(self, values: Mapping[bytes, bytes | None], number: int) -> Partition:
@@ -97,9 +97,8 @@ class AlertState:
     def _key(self, partition: int, part: str = "") -> bytes:
         return f"alerting/{self._source_id}/{partition}{part}".encode()
 
-    def _read(self) -> list[tuple[bytes, bytes | None]]:
-        """Keys and values in the order of the broker's time: a topic that was given more partitions has old values of
-        a key in one and newer ones in another."""
+    def _read(self) -> dict[bytes, bytes | None]:
+        """The newest value of each key."""
         records: list[Any] = []
         consumer = kafka_clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
         with closing(consumer):
@@ -113,8 +112,18 @@ class AlertState:
             while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 for batch in consumer.poll(timeout_ms=500).values():
                     records += batch
-        records.sort(key=lambda record: record.timestamp)  # stable: within a partition they are in order
-        return [(record.key or b"", record.value) for record in records]
+        return newest(records)
+
+
+def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
+    """The newest value of each key of Kafka's `records`, those of a partition in its own order.
+
+    A topic that was given more partitions has old values of a key in one and newer ones in another: the broker's time
+    decides between these. Within a partition the order does, for that time can go back (a new leader, a clock set).
+    """
+    last = {(record.partition, record.key or b""): record for record in records}
+    ordered = sorted(last.values(), key=lambda record: record.timestamp)
+    return {record.key or b"": record.value for record in ordered}
 
 
 def _topic_id(bootstrap: str, topic: str) -> str:
