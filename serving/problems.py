@@ -111,7 +111,7 @@ def _wants_a_page() -> bool:
     """Whether a browser asks, and not for the API, whose readers are programs."""
     if not has_request_context() or request.path.startswith("/api/"):
         return False
-    return request.accept_mimetypes.best_match([MIME, "text/html"]) == "text/html"
+    return request.accept_mimetypes.best_match([MIME, "application/json", "text/html"]) == "text/html"
 
 
 def _unprocessable(errors: Sequence[FieldProblem]) -> Response:
