@@ -20,6 +20,7 @@ from fleet.landed_through import newest_topic
 
 _THROUGH: Final = "through of alerts"
 """In `landing_facts`, as `through` is of reports."""
+_COMPLETE: Final = {"kind": "alerts", "state": "complete"}
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
@@ -47,6 +48,14 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         return Outcome(pinned.version, len(days), written, "alerts")
 
 
+def forget(database: Documents) -> None:
+    """Of another lake: the next run makes all anew."""
+    database.runs.delete_many(_COMPLETE)
+    database[ALERTS.name].delete_many({})
+    database.losses.delete_many({"table": TABLE})
+    database.landing_facts.delete_one({"_id": _THROUGH})
+
+
 def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
     """What commits since the last run say was lost. How far partitions had landed before is noted last, so that a run
     that died gives the same again.
@@ -59,12 +68,8 @@ def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
 
 def _base(database: Documents, pinned: Snapshot) -> int:
     """Where the last complete run ended. Of another table, its documents go."""
-    last = {"kind": "alerts", "state": "complete"}
-    if database.runs.find_one({**last, "lake_id": {"$ne": pinned.lake_id}}, {"_id": 1}):
-        database.runs.delete_many(last)
-        database[ALERTS.name].delete_many({})
-        database.losses.delete_many({"table": TABLE})
-        database.landing_facts.delete_one({"_id": _THROUGH})
+    if database.runs.find_one({**_COMPLETE, "lake_id": {"$ne": pinned.lake_id}}, {"_id": 1}):
+        forget(database)
     return runs.base_version(database, kind="alerts")
 
 

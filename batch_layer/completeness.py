@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from batch_layer import drone_quality, facts, log_files, losses, plan, ranges, runs, sealed
+from pymongo.client_session import ClientSession
+
+from batch_layer import alert_days, drone_quality, facts, log_files, losses, plan, ranges, runs, sealed
 from batch_layer.database import Documents, errors
 from batch_layer.hours import Job
 from batch_layer.snapshot import ALERTS, TABLE, Snapshot, pin
@@ -23,10 +25,10 @@ from fleet.losses import Loss, messages, of_day, sentence
 
 @dataclass(frozen=True)
 class Known:
-    """What a run knows beside a day's own documents: event hours that wait for a run, by its kind; what was lost."""
+    """What a run knows beside a day's own documents: its version; event hours that wait for a run, by its kind."""
 
+    version: int
     uncomputed: Mapping[runs.Kind, Set[int]]
-    lost: Sequence[Loss]
 
 
 def run(job: Job) -> int:
@@ -41,11 +43,10 @@ def run(job: Job) -> int:
             facts.add_up(job, pinned, base, commits, days)
         untold = losses.untold(job.database)
         days |= _open(job.database) | sealed.still_open(pinned, losses.days(job.database, untold))
-        known = Known(_uncomputed(job.database, pinned), list(job.database.losses.find({}).sort("_id")))
-        for day in sorted(days):
-            document = describe(job, pinned, known, day)
-            job.database.completeness.replace_one({"_id": document["_id"]}, document, upsert=True)
-        losses.tell(job.database, untold)
+        known = Known(pinned.version, _uncomputed(job.database, pinned))
+        written = [_write(job, known, day) for day in sorted(days)]
+        if all(written):
+            losses.tell(job.database, untold)
         mine = {"_id": "completeness", "version": max(base, pinned.version)}
         job.database.runs.update_one(mine, {"$unset": {"days": ""}})
         return len(days)
@@ -57,11 +58,30 @@ def left(database: Documents) -> set[date]:
     return {date.fromisoformat(day) for day in last.get("days", [])}
 
 
-def describe(job: Job, pinned: Snapshot, known: Known, day: date) -> dict[str, Any]:
-    """The document of `day`."""
+def _write(job: Job, known: Known, day: date) -> bool:
+    """Replaces the document of `day`; False where one of a later version is there, which may lack a loss known here.
+
+    What was lost is read in one transaction with it: of two runs at once, none writes over a loss that it did not see.
+    """
     database, name = job.database, day.isoformat()
-    old = database.completeness.find_one({"_id": name}) or {}
-    received, lost = _received(database, day), of_day(known.lost, day)
+    worth = drone_quality.of_day(database, day, job.register)
+
+    def commit(session: ClientSession) -> bool:
+        old = database.completeness.find_one({"_id": name}, session=session) or {}
+        if old.get("version", runs.NO_BASE) > known.version:
+            return False
+        lost = of_day(database.losses.find({}, session=session).sort("_id"), day)
+        document = {**describe(job, known, day, old, lost), **worth}
+        database.completeness.replace_one({"_id": name}, document, upsert=True, session=session)
+        return True
+
+    with database.client.start_session() as session:
+        return session.with_transaction(commit)
+
+
+def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Sequence[Loss]) -> dict[str, Any]:
+    """The document of `day`, without what is known by drone. `old`: the one that is there; `lost` may be of the day."""
+    database, name, received = job.database, day.isoformat(), _received(job.database, day)
     uncomputed = _waits_for_a_run(known, day)
     # What comes after the day was settled is counted as late, once it is computed, and makes the day no less complete.
     waits = _not_landed(database, day) + ([] if old.get("first_complete") else uncomputed)
@@ -71,7 +91,7 @@ def describe(job: Job, pinned: Snapshot, known: Known, day: date) -> dict[str, A
     far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
     return {
         "_id": name,
-        "version": pinned.version,
+        "version": known.version,
         "complete": not missing,
         "settled": not waits,
         "missing": missing,
@@ -84,7 +104,6 @@ def describe(job: Job, pinned: Snapshot, known: Known, day: date) -> dict[str, A
         "copies": sums.get("copies", 0) + far_copies,
         "rejected": dict(sorted(sums.get("rejected", {}).items())),
         "first_complete": first,
-        **drone_quality.of_day(database, day, job.register),
     }
 
 
@@ -104,6 +123,7 @@ def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
     if mine is not None and mine["lake_id"] != pinned.lake_id:
         database.landing_facts.delete_many({})
         database.losses.delete_many({"table": TABLE})
+        alert_days.forget(database)  # else their losses would be told of the new lake's days
         kept = [day.isoformat() for day in sealed.marked(database)]  # a run that started over has put them back
         database.completeness.delete_many({"_id": {"$nin": kept}})
         database.runs.delete_one({"_id": "completeness"})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, facts, log_files, register, snapshot
+from batch_layer import completeness, facts, log_files, register, runs, snapshot
 from batch_layer.database import Documents
 from batch_layer.hours import Job
 from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
@@ -210,9 +210,16 @@ def test_a_wrong_register_is_named(text: str, why: str, tmp_path: Path) -> None:
 
 def test_a_lake_made_anew_starts_anew(job: Job, tmp_path: Path) -> None:
     land(job, [lakes.row(1, DAY)], copies="3")
-    document(job)
+    times = {"after": DAY, "before": DAY + timedelta(hours=1)}
+    for table in ("reports", "alerts"):
+        job.database.losses.insert_one({"table": table, "partition": 0, "messages": 1, **times})
+    job.database.runs.insert_one({"kind": "alerts", "state": "complete", "version": 1})
+    assert len(document(job)["losses"]) == 2
     other = tmp_path / "other"
     lakes.make(other)
     lakes.land(other, [lakes.row(1, DAY)], {"peacewatch.copies": "1"})
     completeness.run(replace(job, lake=str(other)))
     assert [each["copies"] for each in job.database.landing_facts.find({"copies": {"$exists": True}})] == [1]
+    found = job.database.completeness.find_one({"_id": "2026-11-24"})
+    assert (found["losses"], found["lost_alerts"]) == ([], 0)
+    assert runs.base_version(job.database, kind="alerts") == runs.NO_BASE, "so its own are found again"

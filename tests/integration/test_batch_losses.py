@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,46 @@ def test_a_loss_is_counted_once_whoever_dies_and_also_in_an_emptied_database(
 
 def _dies(*_asked: Any, **_named: Any) -> None:
     raise ServiceUnavailable("it dies here")
+
+
+def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
+    compute(job)
+
+    def first_the_other(name: str, happens: Callable[[], None]) -> None:
+        """Another run looks at the days at the moment when this one calls `name`."""
+        its_own = getattr(completeness, name)
+
+        def overtaken(*asked: Any) -> Any:
+            monkeypatch.setattr(completeness, name, its_own)
+            happens()
+            completeness.run(job)
+            return its_own(*asked)
+
+        monkeypatch.setattr(completeness, name, overtaken)
+
+    first_the_other("_uncomputed", lambda: expire(job, 1, 8, DAY + timedelta(hours=2)))
+    found = document(job)
+    assert (found["lost"], found["version"]) == (7, snapshot.pin(job.lake).version)
+    first_the_other("describe", lambda: lose_an_alert(job))
+    assert document(job)["lost_alerts"] == 1, "at the same version, too"
+    assert job.database.losses.count_documents({"told": True}) == 2
+
+
+def test_a_run_that_is_overtaken_leaves_what_it_knows_to_the_next(job: Job) -> None:
+    land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
+    version = document(job)["version"]
+    job.database.completeness.update_one({"_id": "2026-11-24"}, {"$set": {"version": version + 1}})
+    lose_an_alert(job)
+    assert document(job)["lost_alerts"] == 0
+    land(job, [])
+    assert document(job)["lost_alerts"] == 1
+
+
+def lose_an_alert(job: Job) -> None:
+    times = {"after": DAY, "before": DAY + timedelta(hours=1)}
+    loss = {"_id": "alerts/topic/0/0", "table": "alerts", "partition": 0, "messages": 1, **times}
+    job.database.losses.insert_one(loss)
 
 
 def test_a_day_of_which_nothing_was_landed_says_why(job: Job) -> None:
