@@ -1,9 +1,10 @@
 """What does a day of the fleet cost the batch layer, hour by hour, and how does it grow with the fleet?
 
-`python -m bench.mission_day FOLDER [--every 10]`: 540,000 drones that report every so many minutes (10: a tenth of a
-mission day, 77.8 million reports; 100: a hundredth). Steps, each kept in FOLDER, so that what was interrupted goes on:
-the day's files are made; hour by hour they are committed and `peacewatch aggregate --views hours` is run, as Airflow
-does it, with its start; `--views drones` for the day; everything from nothing; `peacewatch compact`. Prints a table.
+`python -m bench.mission_day FOLDER [--every 10] [--hours 24]`: 540,000 drones that report every so many minutes (10: a
+tenth of a mission day, 77.8 million reports; 100: a hundredth; 1: as they do), for so many hours. Steps, each kept in
+FOLDER, so that what was interrupted goes on: the files are made; hour by hour they are committed and `peacewatch
+aggregate --views hours` is run, as Airflow does it, with its start; `--views drones` for the day; everything from
+nothing; `peacewatch compact`. Prints a table.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ START: Final = datetime(2026, 11, 23, tzinfo=UTC)
 class Day:
     """The folder of one day: files, lake, MongoDB, and what was measured."""
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, hours: int) -> None:
+        self.folder, self.every, self.hours = folder, every, hours
         self.lake = folder / "lake"
         self.notes = folder / "measured.json"
         self.measured: dict[str, Any] = json.loads(self.notes.read_text()) if self.notes.exists() else {}
@@ -103,23 +104,25 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("folder", type=Path)
     asked.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
+    asked.add_argument("--hours", type=int, default=24, help="hours of the day")
     asked.add_argument("--runs", type=int, default=24, help="hourly runs; the rest of the day is one run")
     asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; go on by another call")
     asked.add_argument("--files", action="store_true", help="only make the files")
     given = asked.parse_args()
-    day, until = Day(given.folder, given.every), time.monotonic() + given.minutes * 60
+    runs = min(given.runs, given.hours)
+    day, until = Day(given.folder, given.every, given.hours), time.monotonic() + given.minutes * 60
     print(machine())
-    for step in _files(day) if given.files else _steps(day, given.runs):
+    for step in _files(day) if given.files else _steps(day, runs):
         if time.monotonic() > until:
             print("stopped; the same command goes on")
             return
         step()
     if not given.files:
-        _table(day, given.runs)
+        _table(day, runs)
 
 
 def _files(day: Day) -> Iterator[Any]:
-    for hour in range(24):
+    for hour in range(day.hours):
         yield lambda hour=hour: day.make(hour)
 
 
@@ -131,7 +134,7 @@ def _steps(day: Day, runs: int) -> Iterator[Any]:
                 day.commit(hour),
                 day.command(uri, f"hour {hour}", "aggregate", "--views", "hours"),
             )
-        for hour in range(runs, 24):
+        for hour in range(runs, day.hours):
             yield lambda hour=hour: day.commit(hour)
         yield lambda: day.command(uri, "drones", "aggregate", "--views", "drones")
     with day.database("mongo-2") as uri:
@@ -158,8 +161,8 @@ def _watch(running: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 def _table(day: Day, runs: int) -> None:
     found = day.measured
-    rows = sum(found[f"files {hour}"]["rows"] for hour in range(24))
-    size = sum(each[1] for hour in range(24) for each in found[f"files {hour}"]["files"])
+    rows = sum(found[f"files {hour}"]["rows"] for hour in range(day.hours))
+    size = sum(each[1] for hour in range(day.hours) for each in found[f"files {hour}"]["files"])
     hours = sorted((found[f"hour {hour}"] for hour in range(runs)), key=lambda each: each["seconds"])
     print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet; {runs} hourly runs: {hours[0]} to {hours[-1]}")
     for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted"):
