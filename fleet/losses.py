@@ -47,9 +47,10 @@ def days_of(loss: Loss) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def messages(losses: Iterable[Loss], table: str) -> int:
-    """How many of `table` at most, as far as that is known."""
-    return sum(loss["messages"] or 0 for loss in losses if loss["table"] == table)
+def messages(losses: Iterable[Loss], table: str) -> int | None:
+    """How many of `table` at most; None where nobody knows it of one of them."""
+    numbers = [loss["messages"] for loss in losses if loss["table"] == table]
+    return None if None in numbers else sum(numbers)
 
 
 def sentence(loss: Loss) -> str:

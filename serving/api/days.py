@@ -27,7 +27,7 @@ class DayRow(BaseModel):
     received: int | None
     expected: int | None
     late: int | None = Field(description="reports that came after the day was complete")
-    lost: int | None = Field(description="messages that expired before they landed, and may be of the day; at most")
+    lost: int | None = Field(description="messages lost before they landed, perhaps of the day; at most. null: unknown")
     lost_alerts: int | None = Field(description="the same of alerts, which `alerts-by-kind` lacks then")
     losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
     copies: int | None

@@ -140,7 +140,8 @@ class Delivery(msgspec.Struct, frozen=True):
 class Quality(msgspec.Struct, frozen=True):
     """Can the day be believed. `late` were landed after the day was complete; `expected` at one a minute.
 
-    `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day; `losses` has each.
+    `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day, at most; None: nobody
+    knows. `losses` has each.
     """
 
     received: int = 0
@@ -148,8 +149,8 @@ class Quality(msgspec.Struct, frozen=True):
     late: int | None = None
     copies: int | None = None
     rejected: dict[str, int] = {}
-    lost: int = 0
-    lost_alerts: int = 0
+    lost: int | None = 0
+    lost_alerts: int | None = 0
     losses: list[str] = []
 
 

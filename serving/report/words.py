@@ -102,6 +102,11 @@ def lost(losses: Sequence[str]) -> str:
     return f"Lost, perhaps of this day: {'; '.join(losses)}."
 
 
+def at_most(number: int | None) -> str:
+    """How many were lost."""
+    return "unknown" if number is None else f"at most {figures.count(number)}"
+
+
 def summary(alerts: int, places: int, peak_hour: int | None, country: str | None) -> str:
     """The day in a sentence."""
     if alerts == 0:

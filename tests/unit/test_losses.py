@@ -57,9 +57,11 @@ def test_one_sentence_says_what_and_when(more: dict[str, Any], said: str) -> Non
     assert "2026-11-24 08:00 and 2026-11-24 09:00 UTC" in sentence
 
 
-def test_what_nobody_knows_the_number_of_counts_nothing() -> None:
-    lost = [loss(8, 9), loss(8, 9, messages=None), loss(8, 9, table="alerts")]
-    assert (losses.messages(lost, "reports"), losses.messages(lost, "alerts")) == (3, 3)
+def test_with_one_that_nobody_knows_the_number_of_nobody_knows_the_sum() -> None:
+    lost = [loss(8, 9), loss(8, 9), loss(8, 9, table="alerts")]
+    assert (losses.messages(lost, "reports"), losses.messages(lost, "alerts")) == (6, 3)
+    lost += [loss(8, 9, messages=None)]
+    assert (losses.messages(lost, "reports"), losses.messages(lost, "alerts")) == (None, 3)
 
 
 def ms(hours: float) -> int:

@@ -93,6 +93,22 @@ def test_an_unusual_day_says_so(report: facts.DayReport, said: str):
     assert said in render.to_html(report)
 
 
+@pytest.mark.parametrize(
+    ("lost", "alerts", "said"),
+    [
+        (70, 0, "<dd>at most 70</dd>"),
+        (0, 1, "<dd>at most 0 <small>alerts: at most 1</small></dd>"),
+        (None, None, "<dd>unknown <small>alerts: unknown</small></dd>"),
+    ],
+)
+def test_how_many_were_lost(lost: int | None, alerts: int | None, said: str):
+    day = reports.busy()
+    quality = msgspec.structs.replace(day.quality, lost=lost, lost_alerts=alerts, losses=["a gap"])
+    html = render.to_html(msgspec.structs.replace(day, quality=quality))
+    assert f"<dt>lost before landing</dt>{said}" in html
+    assert facts.from_json(facts.to_json(msgspec.structs.replace(day, quality=quality))).quality == quality
+
+
 def test_an_empty_day_makes_a_report_of_one_page():
     pdf = render.to_pdf(reports.empty())
     text = pdf_text(pdf)
