@@ -301,7 +301,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
 
     with closing(api_of(laptop)) as api:
         eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
-    expect(page.get_by_text("Backfill in progress")).to_be_hidden()
+    expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=RUN_SECONDS * 1000)  # told once in a while
     check_month(laptop, days, before)
     page.goto(f"{laptop.web_url}/reports?before={TODAY - timedelta(days=49)}")
     expect(page.locator("tbody tr")).to_have_count(len(days))
