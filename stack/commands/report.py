@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from serving.nightly_report import Desk
     from serving.report.gather import Asked
 
+ANSWER_SECONDS = 120
+"""MongoDB counts the eight million alerts of a mission's day; less than a turn, serving/report/turn.py."""
+
 Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
 ]
@@ -101,7 +104,7 @@ def _desk() -> Iterator[tuple[Desk, str]]:
 
     logs.configure("report")
     wanted = settings.load()
-    services = connect(Config(mongo_uri=wanted.mongo, max_age=0))
+    services = connect(Config(mongo_uri=wanted.mongo, max_age=0), ANSWER_SECONDS)
     try:
         yield Desk(services, ReportStore(wanted.lake_location), wanted.web_url), wanted.timezone
     except PyMongoError as error:
