@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ CHUNK: Final = 100_000
 WAIT_SECONDS: Final = 30
 """Without a message for so long, though the broker has more, it is away."""
 BOOTSTRAP_MS: Final = 5_000
+_APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
 _PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears"]
 
@@ -63,6 +64,22 @@ class Landed:
 
     def __add__(self, other: Landed) -> Landed:
         return Landed(self.alerts + other.alerts, self.lost + other.lost)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where the partitions ended at a moment, none before `until` (broker's time in ms).
+
+    `idle`: `until` by the key of each that had landed up to its end; commits tell of those, too.
+    """
+
+    topic_id: str
+    until: int
+    ends: Mapping[TopicPartition, int]
+    idle: Mapping[str, int] = field(default_factory=dict)
+
+    def key(self, at: TopicPartition) -> str:
+        return f"{self.topic_id}/{at.partition}"
 
 
 def land(source: AlertTopic) -> Landed:
@@ -96,16 +113,22 @@ def _land(source: AlertTopic, topic_id: str) -> Landed:
     )
     landed = Landed()
     with closing(consumer):
-        for number in sorted(consumer.partitions_for_topic(source.name) or ()):
-            landed += _land_partition(consumer, table, TopicPartition(source.name, number), topic_id)
+        those = [TopicPartition(source.name, at) for at in sorted(consumer.partitions_for_topic(source.name) or ())]
+        look = Look(topic_id, int(time.time() * 1000) - _APART_MS, consumer.end_offsets(those))
+        idle = {key: look.until for at in those if _entry(table, key := look.key(at)) == look.ends[at]}
+        for at in those:
+            landed += _land_partition(consumer, table, at, replace(look, idle=idle))
     return landed
 
 
-def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, topic_id: str) -> Landed:
-    key = f"{topic_id}/{at.partition}"
-    entry = int(table.transaction_version(key) or 0)
+def _entry(table: DeltaTable, key: str) -> int:
+    return int(table.transaction_version(key) or 0)
+
+
+def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, look: Look) -> Landed:
+    topic_id, key, end = look.topic_id, look.key(at), look.ends[at]
+    entry = _entry(table, key)
     consumer.assign([at])
-    end = consumer.end_offsets([at])[at]
     first = min(max(entry, consumer.beginning_offsets([at])[at]), end)
     if first == entry == end:
         return Landed()
@@ -116,7 +139,9 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     landed = Landed()
     for records, position in _chunks(consumer, at, end):
         rows = [made for record in records if (made := _row(record, topic_id, past))]
-        properties = CommitProperties(_told(key, entry, first, records), app_transactions=[Transaction(key, position)])
+        times = [record.timestamp for record in records[-1:]] + [look.until] * (position >= end)
+        told = _told(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
+        properties = CommitProperties(told, app_transactions=[Transaction(key, position)])
         if not _commit(table, rows, key, entry, properties):
             return landed
         landed += Landed(len(rows), max(0, first - entry))
@@ -125,13 +150,12 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
 
 
 def _told(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
-    """What the commit of `records` says: how far it has landed, and that offsets `entry` to `first` had expired."""
-    facts: dict[str, dict[str, Any]] = {THROUGH: {key: records[-1].timestamp}} if records else {}
-    if first > entry:
-        log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)
-        before = records[0].timestamp if records else int((time.time() + CLOCKS_APART.total_seconds()) * 1000)
-        facts |= {LOST: {key: [entry, first]}, LOST_BEFORE: {key: before}}
-    return {name: json.dumps(fact) for name, fact in facts.items()}
+    """What the commit of `records` says where offsets `entry` to `first` had expired."""
+    if first <= entry:
+        return {}
+    log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)
+    before = records[0].timestamp if records else int(time.time() * 1000) + _APART_MS
+    return {LOST: json.dumps({key: [entry, first]}), LOST_BEFORE: json.dumps({key: before})}
 
 
 def _chunks(consumer: KafkaConsumer, at: TopicPartition, end: int) -> Iterator[tuple[list[Any], int]]:
@@ -176,7 +200,7 @@ def _past(table: DeltaTable, topic_id: str, partition: int, entry: int) -> Past:
 def _commit(table: DeltaTable, rows: list[dict[str, Any]], key: str, entry: int, properties: CommitProperties) -> bool:
     """False when another run has landed them meanwhile."""
     table.update_incremental()
-    if int(table.transaction_version(key) or 0) != entry:
+    if _entry(table, key) != entry:
         return False
     try:
         write_deltalake(table, pa.Table.from_pylist(rows, schema=SCHEMA), mode="append", commit_properties=properties)

@@ -112,17 +112,13 @@ def _expired(
 def _made_anew(
     table: str, topic_id: str, known: dict[str, int], first: dict[str, int], commit: Commit
 ) -> dict[str, Any]:
-    """Of the topic before there may have been messages after the last that were landed, and before this one was made.
-
-    Reports are landed at every moment, so each partition counts; alerts all at once, by a run now and then.
-    """
-    last = newest_topic(known).values()
+    """What the topic before held after the last that was landed of it, and before this one was made."""
     return {
         "_id": f"{table}/{topic_id}",
         "table": table,
         "topic_id": topic_id,
         **dict.fromkeys(("partition", "first", "next", "messages")),
-        "after": _time(min(last) if table == TABLE else max(last)),
+        "after": _time(min(newest_topic(known).values())),
         "before": _time(min(first.values())) + CLOCKS_APART,
         "noticed_at": commit.committed_at,
         "version": commit.version,

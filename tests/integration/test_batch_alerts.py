@@ -107,6 +107,31 @@ def test_what_expired_before_it_landed_is_told_once_and_for_good(source: AlertTo
         job.database.client.drop_database(job.database.name)
 
 
+def test_what_expired_of_an_idle_partition_came_after_the_run_before(
+    source: AlertTopic, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_landing, "_APART_MS", 0)  # one machine, one clock
+    send(source, alert(0))
+    alert_landing.land(source)
+    at = _partition(source)
+    before = datetime.now(UTC)
+    _send_to(source, TopicPartition(source.name, 1 - at.partition))
+    assert alert_landing.land(source) == Landed(1), "which looks at both"
+    alert_days.run(job)
+    with closing(KafkaAdminClient(bootstrap_servers=source.bootstrap)) as admin:
+        _send_to(source, at)
+        admin.delete_records({at: 2})
+    assert alert_landing.land(source) == Landed(0, 1)
+    alert_days.run(job)
+    [loss] = job.database.losses.find()
+    assert before - timedelta(milliseconds=1) <= loss["after"] < loss["before"]
+
+
+def _send_to(source: AlertTopic, at: TopicPartition) -> None:
+    with closing(KafkaProducer(bootstrap_servers=source.bootstrap)) as producer:
+        producer.send(source.name, wire.encode(alert(1)), partition=at.partition).get(30)
+
+
 def _partition(source: AlertTopic) -> TopicPartition:
     rows = DeltaTable(f"{source.lake}/alerts").to_pyarrow_table()
     return TopicPartition(source.name, rows["kafka_partition"][0].as_py())
