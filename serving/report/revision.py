@@ -28,5 +28,7 @@ def _figures(report: facts.DayReport) -> dict[str, float | None]:
     found["incidents"] = report.incidents_total
     found["alerts told"] = report.delivery.told
     found["reports landed late"] = report.quality.late
+    found["reports lost at most"] = report.quality.lost
+    found["alerts lost at most"] = report.quality.lost_alerts
     found["reports rejected"] = sum(report.quality.rejected.values())
     return found

@@ -60,6 +60,7 @@ def several(number: int, one: str, many: str | None = None) -> str:
     return one if number == 1 else many or f"{one}s"
 
 
+UNKNOWN: Final = "unknown"
 TOLD_CHANGES: Final = 6
 TOLD_WAITS: Final = 8
 
@@ -82,7 +83,9 @@ def more_days(days: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return figures.count(value) if value is None or value == int(value) else figures.decimal(value, 2)
+    if value is None:
+        return UNKNOWN
+    return figures.count(value) if value == int(value) else figures.decimal(value, 2)
 
 
 def verdict(state: str, missing: list[str], *, for_good: bool = False) -> str:
@@ -104,7 +107,7 @@ def lost(losses: Sequence[str]) -> str:
 
 def at_most(number: int | None) -> str:
     """How many were lost."""
-    return "unknown" if number is None else f"at most {figures.count(number)}"
+    return UNKNOWN if number is None else f"at most {figures.count(number)}"
 
 
 def summary(alerts: int, places: int, peak_hour: int | None, country: str | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.errors import ServiceUnavailable
 from serving.nightly_reports import Shelf
-from serving.report import facts, revision
+from serving.report import facts, revision, words
 from serving.report.store import FORMS, Made, ReportStore
 from tests import reports
 
@@ -57,6 +57,14 @@ def test_a_revision_says_what_changed():
     )
     assert revision.changes(before, after) == [facts.Change("reports received", 12_960_000, 13_000_000)]
     assert revision.changes(before, before) == []
+
+
+def test_a_revision_says_what_turned_out_to_be_lost():
+    before = reports.busy()
+    lost = msgspec.structs.replace(before.quality, lost=None, lost_alerts=70, losses=["a topic", "a gap"])
+    after = msgspec.structs.replace(before, quality=lost)
+    said = words.revised(revision.changes(before, after))
+    assert said == "reports lost at most 0 \u2192 unknown; alerts lost at most 0 \u2192 70."
 
 
 def test_making_it_later_is_no_change():
