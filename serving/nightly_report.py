@@ -6,8 +6,9 @@ A day made again is a new revision that says what changed; a day that would say 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -46,12 +47,13 @@ def wait(desk: Desk, asked: Asked, deadline: timedelta) -> bool:
         return False
 
 
-def build(desk: Desk, asked: Asked) -> tuple[Made, bool]:
+def build(desk: Desk, asked: Asked, *, quiet: bool = False) -> tuple[Made, bool]:
     """The newest revision of the day's report, and whether it was made now: one that says the same stays.
 
-    Of two that build the same day at once the second waits, and finds what the first has made.
+    Of two that build the same day at once the second waits, and finds what the first has made. `quiet`: what is made
+    now is posted by no `revise`, unless the revision before it waits to be.
     """
-    with turn.taken(desk.services.database, asked.day) as check:
+    with turn.taken(desk.services.database, asked.day) as renew:
         before = desk.store.newest(asked.day)
         number = before.revision + 1 if before else 0
         report = gather.gather(desk.services, asked, desk.now(), number, _link(desk, asked))
@@ -61,61 +63,87 @@ def build(desk: Desk, asked: Asked) -> tuple[Made, bool]:
                 return before, False
             report = msgspec.structs.replace(report, changes=revision.changes(earlier, report))
         made, forms = Made(asked.day, number), _forms(report)
-        check()
+        renew()
         desk.store.write(made, forms)
+        if quiet and not (before and _waits(desk, before)):
+            _note(desk, made, "")
     return made, True
 
 
-def publish(desk: Desk, made: Made, webhook: str) -> str:
-    """Posts the summary of a revision to Discord, once; the id of the message."""
-    with turn.taken(desk.services.database, made.day):
+def publish(desk: Desk, made: Made, webhook: str, *, quiet_too: bool = True) -> str:
+    """Posts the summary of a revision to Discord, once; the id of the message, empty where it stays quiet."""
+    with turn.taken(desk.services.database, made.day) as renew:
         before = _told(desk, made)
-        if before:
+        if before or (before is not None and not quiet_too):
             return before
-        message = post.post(webhook, desk.store.facts(made))
+        message = post.post(webhook, desk.store.facts(made), renew)
         _note(desk, made, message)
     return message
-
-
-def keep_quiet(desk: Desk, made: Made) -> None:
-    """Notes that a revision is to be posted by no run; one that was posted already stays so. `publish` may still."""
-    if _told(desk, made) is None:
-        _note(desk, made, "")
 
 
 def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> list[Made]:
     """Makes again what has changed since, of the days of the last `window`, and publishes that; newest day first.
 
-    A day that was incomplete is due as soon as it is complete; with `late` also one that late reports came for, be it
-    complete or not: some days never are. A revision that was made and not published (a killed run, say) is published.
+    A day that was incomplete is due as soon as it is complete, whatever its age: its report says so. With `late` also
+    one that late reports came for, be it complete or not: some days never are. A revision that was made and not
+    published (a killed run, say) is published.
     """
     since = (desk.now() - window).date()
-    revised = [newest for made in desk.store.days() if made.day >= since for newest in _made_again(desk, made, late)]
-    if len(revised) <= MOST_MESSAGES:
-        for made in revised:
-            publish(desk, made, webhook)
+    revised = [newest for made in desk.store.days() for newest in _made_again(desk, made, since, late)]
+    if len(revised) > MOST_MESSAGES:
+        _publish_together(desk, revised, webhook)
     else:
-        reports = [desk.store.facts(made) for made in revised]
-        message = post.post_several(webhook, reports, f"{desk.page}/reports" if desk.page else "")
         for made in revised:
-            _note(desk, made, message)
+            publish(desk, made, webhook, quiet_too=False)
     return revised
 
 
-def _made_again(desk: Desk, made: Made, late: bool) -> Iterator[Made]:
+def _publish_together(desk: Desk, revised: list[Made], webhook: str) -> None:
+    """One message, in the turn of each of its days; what another process has told meanwhile is not in it."""
+    with ExitStack() as turns:
+        # Days in order: two that did this in different ones would wait for each other.
+        ordered = sorted(revised, key=lambda made: made.day)
+        renewals = [turns.enter_context(turn.taken(desk.services.database, made.day)) for made in ordered]
+
+        def renew_all() -> None:
+            for renew in renewals:
+                renew()
+
+        waiting = [made for made in revised if _waits(desk, made)]
+        if not waiting:
+            return
+        reports = [desk.store.facts(made) for made in waiting]
+        page = f"{desk.page}/reports" if desk.page else ""
+        message = post.post_several(webhook, reports, page, renew_all)
+        for made in waiting:
+            _note(desk, made, message)
+
+
+def _made_again(desk: Desk, made: Made, since: date, late: bool) -> Iterator[Made]:
     """The day's newest revision, where it is to be told."""
     earlier, newest, new = desk.store.facts(made), made, False
-    if _is_due(desk, earlier, late=late):
+    recent = made.day >= since
+    if (recent or _is_awaited(earlier)) and _is_due(desk, earlier, late=late and recent):
         newest, new = build(desk, Asked(made.day, earlier.timezone))
-    if new or (newest.revision and _told(desk, newest) is None):
+    # Of older days only what was made lately: after a loss of MongoDB all their revisions would be told again.
+    if new or ((recent or earlier.making.made_at.date() >= since) and _waits(desk, newest)):
         yield newest
+
+
+def _is_awaited(report: facts.DayReport) -> bool:
+    """Whether the report says that it is to be made again."""
+    return _lacks_more(report) or not report.utc_day_complete
+
+
+def _lacks_more(report: facts.DayReport) -> bool:
+    return report.state == "incomplete" and not report.misses_lost_alone
 
 
 def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
     asked, database = Asked(earlier.day, earlier.timezone), desk.services.database
     if desk.services.merge.served().version < earlier.making.version:
         return False  # the views are made anew, and know less than the report does
-    if earlier.state == "incomplete" and not earlier.misses_lost_alone and _settled(desk, asked):
+    if _lacks_more(earlier) and _settled(desk, asked):
         return True
     if not earlier.utc_day_complete and trust.is_complete(database, by_day.utc_day(asked.hours)):
         return True
@@ -127,6 +155,11 @@ def _told(desk: Desk, made: Made) -> str | None:
     """The id of the message that told of a revision; empty: it is to be kept quiet."""
     found = desk.services.database.reports_told.find_one({"_id": _name(made)})
     return str(found["message_id"]) if found else None
+
+
+def _waits(desk: Desk, made: Made) -> bool:
+    """Whether a revision is yet to be told. The first report of a day is told by who makes it."""
+    return made.revision > 0 and _told(desk, made) is None
 
 
 def _note(desk: Desk, made: Made, message: str) -> None:

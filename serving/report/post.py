@@ -5,7 +5,7 @@ At least once: a message that Discord took and whose answer was lost is sent aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httpx
@@ -26,29 +26,31 @@ DESCRIPTION: Final = 4000
 LINE: Final = 240
 
 
-def post(webhook: str, report: facts.DayReport, transport: httpx.BaseTransport | None = None) -> str:
+def post(webhook: str, report: facts.DayReport, before_each: Callable[[], None] = lambda: None) -> str:
     """Sends the summary with its picture; the id of the message. `webhook` is a secret and appears in no error.
 
-    Raises ServiceUnavailable when Discord does not take it now, PeacewatchError when it never will.
+    Raises ServiceUnavailable when Discord does not take it now, PeacewatchError when it never will, and what
+    `before_each` raises, which is called before each attempt.
     """
-    return _post(webhook, payload(report), transport, render.to_picture(report))
+    return _post(webhook, payload(report), before_each, render.to_picture(report))
 
 
 def post_several(
-    webhook: str, reports: Sequence[facts.DayReport], page: str, transport: httpx.BaseTransport | None = None
+    webhook: str, reports: Sequence[facts.DayReport], page: str, before_each: Callable[[], None] = lambda: None
 ) -> str:
     """Sends one message that names many revisions; else as `post`. `page` lists the reports."""
-    return _post(webhook, several(reports, page), transport)
+    return _post(webhook, several(reports, page), before_each)
 
 
-def _post(webhook: str, form: dict[str, Any], transport: httpx.BaseTransport | None, picture: bytes = b"") -> str:
-    with httpx.Client(transport=transport, timeout=20.0) as client:
+def _post(webhook: str, form: dict[str, Any], before_each: Callable[[], None], picture: bytes = b"") -> str:
+    with httpx.Client(timeout=20.0) as client:
         for attempt in Retrying(
             retry=retry_if_exception_type(ServiceUnavailable),
             stop=stop_after_attempt(ATTEMPTS),
             wait=_as_told,
             reraise=True,
         ):
+            before_each()
             with attempt:
                 return _send(client, webhook, form, picture)
     raise AssertionError("unreachable: the last attempt raises")

@@ -21,7 +21,10 @@ from fleet.errors import ServiceUnavailable
 Documents = Database[dict[str, Any]]
 
 SECONDS: Final = 180
-"""Then the turn of a process that was killed is over; a report of the mission's size takes a third of it."""
+"""Then the turn of a process that was killed is over; a report of the mission's size takes a third of it.
+
+Longer than one attempt at Discord and the pause before it: a post renews its turn before each.
+"""
 
 LOOK_EVERY: Final = 1.0
 
@@ -32,14 +35,14 @@ class Overtaken(ServiceUnavailable):
 
 @contextmanager
 def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Iterator[Callable[[], None]]:
-    """Within it nobody else makes or tells the report of `day`. Gives a check, which raises Overtaken.
+    """Within it nobody else makes or tells the report of `day`. Gives what renews it, which raises Overtaken.
 
     Waits for another's turn to end; raises ServiceUnavailable when that takes longer than `patience` seconds.
     """
     turns, mine = database.report_turns, {"_id": day.isoformat(), "by": uuid4().hex}
 
-    def check() -> None:
-        if turns.find_one(mine) is None:
+    def renew() -> None:
+        if not turns.update_one(mine, _hold(mine)).matched_count:
             raise Overtaken(f"another process has taken over the report of {day}")
 
     try:
@@ -54,7 +57,7 @@ def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Ite
     except DuplicateKeyError:
         raise ServiceUnavailable(f"another process is at the report of {day}; try again when it has ended") from None
     try:
-        yield check
+        yield renew
     finally:
         turns.delete_one(mine)
 
@@ -62,7 +65,10 @@ def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Ite
 def _take(turns: Any, mine: dict[str, str]) -> None:
     """Takes one that is over, or the first. Raises DuplicateKeyError while it is another's: the insert finds it."""
     over = {"_id": mine["_id"], "$expr": {"$lt": ["$until", "$$NOW"]}}
+    if not turns.update_one(over, _hold(mine)).matched_count:
+        turns.update_one(mine, _hold(mine), upsert=True)
+
+
+def _hold(mine: dict[str, str]) -> list[dict[str, Any]]:
     until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": SECONDS}}
-    change = [{"$set": {"by": mine["by"], "until": until}}]
-    if not turns.update_one(over, change).matched_count:
-        turns.update_one(mine, change, upsert=True)
+    return [{"$set": {"by": mine["by"], "until": until}}]

@@ -75,7 +75,7 @@ def revised(changes: list[facts.Change]) -> str:
 
 
 def several_revised(reports: int) -> str:
-    return f"{reports} nightly reports made again"
+    return f"{reports} nightly {several(reports, 'report')} made again"
 
 
 def more_days(days: int) -> str:

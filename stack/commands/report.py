@@ -20,8 +20,8 @@ Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
-Window = Annotated[int, typer.Option("--days", min=1, help="look at the reports of so many days back")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="let no later `revise` post it")]
+Window = Annotated[int, typer.Option("--days", min=1, help="how many days back to look; at incomplete ones always")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="let no later `revise` post what is made now")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
@@ -48,9 +48,7 @@ def build(day: Day = None, quiet: Quiet = False) -> None:
     from serving import nightly_report
 
     with _desk() as (desk, zone):
-        made, new = nightly_report.build(desk, _asked(day, zone))
-        if quiet:
-            nightly_report.keep_quiet(desk, made)
+        made, new = nightly_report.build(desk, _asked(day, zone), quiet=quiet)
     what = f"revision {made.revision}" if made.revision else "first report"
     typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
 

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from fleet import losses as fleet_losses
+from fleet.errors import ServiceUnavailable
 from serving import nightly_report
 from serving.config import Config
 from serving.nightly_report import Desk
-from serving.report import trust
+from serving.report import post, trust
 from serving.report.gather import Asked
 from serving.report.store import Made, ReportStore
 from serving.services import Services, connect
@@ -64,6 +65,29 @@ def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, se
     told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert "revision 1" in told[-1]["embeds"][0]["title"]
     assert "reports received 10 → 15; alerts raised 1 → 3" in told[-1]["embeds"][0]["description"]
+
+
+def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_there(
+    desk: Desk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As one of a backfill, whose report says that it is made again."""
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views, complete=False, missing=["partition 3"])
+    nightly_report.build(desk, Asked(DAY), quiet=True)
+    land(views, 1, cells(HOUR + 1, 5, 2))
+    nothing = timedelta(0)
+    assert revised(desk, webhook, window=nothing, late=True) == []
+
+    completeness(views, version=1)
+    with monkeypatch.context() as away:
+        away.setattr(post, "ATTEMPTS", 1)
+        with pytest.raises(ServiceUnavailable):
+            revised(desk, "http://127.0.0.1:1/", window=nothing)
+    assert revised(desk, webhook, window=nothing) == [Made(DAY, 1)]
+    assert revised(desk, webhook, window=nothing) == []
+    land(views, 2, cells(HOUR + 2, 5, 2))
+    completeness(views, version=2, late=5)
+    assert revised(desk, webhook, window=nothing, late=True) == [], "complete and old"
 
 
 def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str):

@@ -107,8 +107,8 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
         completeness(desk.services, day, version=ago + 2)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        revised = nightly_report.revise(desk, webhook, timedelta(days=30))
-        assert revised == [Made(day, 1) for day in days]
+        revised = both(lambda: nightly_report.revise(desk, webhook, timedelta(days=30)))
+        assert [Made(day, 1) for day in days] in revised
         assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
         (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert told["embeds"][0]["title"] == "4 nightly reports made again"
@@ -129,12 +129,51 @@ def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
 def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:
     nightly_report.build(desk, Asked(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    made, _ = nightly_report.build(desk, Asked(DAY))
-    nightly_report.keep_quiet(desk, made)
+    made, _ = nightly_report.build(desk, Asked(DAY), quiet=True)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
         assert httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"] == []
+        assert nightly_report.publish(desk, made, webhook, quiet_too=False) == ""
         message = nightly_report.publish(desk, made, webhook)
-        nightly_report.keep_quiet(desk, made)
         assert nightly_report.publish(desk, made, webhook) == message != ""
+
+
+def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path: Path) -> None:
+    """A backfill comes over its day: with nothing new, and then with more to tell."""
+    nightly_report.build(desk, Asked(DAY))
+    land(desk.services, 1, cells(HOUR + 1, 5, 2))
+    nightly_report.build(desk, Asked(DAY))
+    with standin_serving(tmp_path / "standin") as server:
+        webhook = f"{server.url}/api/webhooks/4/reports"
+        assert nightly_report.build(desk, Asked(DAY), quiet=True) == (Made(DAY, 1), False)
+        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 1)]
+        for number in (2, 3):
+            land(desk.services, number, cells(HOUR + number, 5, 2))
+            nightly_report.build(desk, Asked(DAY), quiet=number == 3)
+        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 3)]
+        assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
+
+
+def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt lasts longer than a turn; at the third another process posts."""
+    made, _ = nightly_report.build(desk, Asked(DAY))
+    turns, told = desk.services.database.report_turns, []
+
+    def slowly(*_asked: Any) -> str:
+        mine = turns.find_one({"_id": str(DAY)})
+        assert mine
+        assert mine["until"] > datetime.now(UTC)
+        turns.update_one({"_id": str(DAY)}, {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}})
+        told.append("away")
+        if len(told) == 3:
+            monkeypatch.setattr(post, "_send", lambda *_: "a message")
+            assert nightly_report.publish(desk, made, "") == "a message"
+        raise ServiceUnavailable("Discord does not answer")
+
+    monkeypatch.setattr(post, "_send", slowly)
+    monkeypatch.setattr(post, "_as_told", lambda _: 0.0)
+    with pytest.raises(turn.Overtaken):
+        nightly_report.publish(desk, made, "")
+    assert len(told) == 3
+    assert nightly_report.publish(desk, made, "") == "a message"
