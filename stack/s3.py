@@ -62,7 +62,10 @@ def spark_settings(lake: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Sets each of KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings."""
+    """Sets each of KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings.
+
+    Once a process: a store keeps the keys that it was opened with.
+    """
     for key in KEYS:
         path = environ.get(f"{key}_FILE")
         if path:
@@ -70,3 +73,5 @@ def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
                 environ[key] = Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise BadSettings(f"{key}_FILE: {error.strerror}: {path}") from None
+            except ValueError:  # its text would show some of the key
+                raise BadSettings(f"{key}_FILE: no text in UTF-8: {path}") from None

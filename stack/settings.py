@@ -164,4 +164,6 @@ def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
                 found[secret] = Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise BadSettings(f"{PREFIX}{secret.upper()}_FILE: {error.strerror}: {path}") from None
+            except ValueError:  # its text would show some of the secret
+                raise BadSettings(f"{PREFIX}{secret.upper()}_FILE: no text in UTF-8: {path}") from None
     return found

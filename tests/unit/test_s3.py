@@ -60,6 +60,9 @@ def test_keys_may_lie_in_files(tmp_path: Path) -> None:
     assert "AWS_ACCESS_KEY_ID" not in environ
     with pytest.raises(BadSettings, match=r"^AWS_ACCESS_KEY_ID_FILE: No such file or directory: "):
         s3.keys_from_files({"AWS_ACCESS_KEY_ID_FILE": str(tmp_path / "none")})
+    (tmp_path / "key").write_bytes(b"hunter2\xff")
+    with pytest.raises(BadSettings, match=r"^AWS_SECRET_ACCESS_KEY_FILE: no text in UTF-8: /\S+$"):
+        s3.keys_from_files(environ)
 
 
 @pytest.mark.parametrize(
