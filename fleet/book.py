@@ -7,7 +7,6 @@ is in the deliveries, of untold ones in `alerts`: it can always be made again fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,8 +15,8 @@ import msgspec
 
 from fleet import incident as incidents
 from fleet.actions import Action, Silences, act
-from fleet.alert import Alert, Severity
-from fleet.call import Call, Message, Source, Waiting
+from fleet.alert import Alert
+from fleet.call import Call, Message, Source, Untold, Waiting
 from fleet.delivery import Delivery, Digest, Method, Slot
 from fleet.incident import Incident, Intervals
 from fleet.recent import RecentIds
@@ -38,7 +37,7 @@ class Book:
     incidents: dict[str, Incident] = field(default_factory=dict)
     by_key: dict[str, str] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
-    waiting: dict[str, list[Waiting]] = field(default_factory=dict)
+    waiting: Untold = field(default_factory=Untold)
     dirty: set[str] = field(default_factory=set)  # messages that show something that is no longer so
     lost: set[str] = field(default_factory=set)  # incidents whose message somebody deleted
     deleted: list[str] = field(default_factory=list)  # messages that no delivery has named as gone yet
@@ -211,25 +210,6 @@ class Book:
                 one.message_id, one.embedded = "", 0
         self.alone.update(shown)
 
-    def done_through(self, positions: dict[int, int]) -> dict[int, int]:
-        """By partition of `alerts` the offset below which every alert is told; `positions` are the next to read."""
-        through = dict(positions)
-        for waiting in self.waiting.values():
-            for one in waiting:
-                partition, offset = one.source
-                through[partition] = min(through.get(partition, offset), offset)
-        return through
-
-    @property
-    def untold(self) -> int:
-        return sum(len(waiting) for waiting in self.waiting.values())
-
-    def oldest(self, severities: Iterable[Severity]) -> datetime | None:
-        """The broker's time of the oldest untold alert of these severities."""
-        wanted = set(severities)
-        times = [one.received_at for waiting in self.waiting.values() for one in waiting if one.severity in wanted]
-        return min(times, default=None)
-
     def _name_deleted(self) -> list[str]:
         named, self.deleted = self.deleted, []
         return named
@@ -245,12 +225,7 @@ class Book:
             self.seen.add(alert_id)
 
     def _enter(self, call: Call, message_id: str, now: datetime) -> None:
-        for incident_id, told in call.telling.items():
-            left = self.waiting[incident_id][len(told) :]
-            if left:
-                self.waiting[incident_id] = left
-            else:
-                del self.waiting[incident_id]
+        self.waiting.tell(call.telling)
         if call.method == "post":
             self.post_due = max(self.post_due, now) + self.pace
         if call.digest is not None:

@@ -152,7 +152,7 @@ class Session:
 
     def _take_in(self) -> None:
         busy = bool(self.book.waiting or self.book.dirty)
-        if self.book.untold >= MOST_WAITING:
+        if self.book.waiting.alerts >= MOST_WAITING:
             time.sleep(BUSY_MS / 1000)
             return
         for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if busy else IDLE_MS).items():
@@ -192,7 +192,7 @@ class Session:
     def _renew(self, now: bool = False) -> None:
         offsets = {
             TopicPartition(self._config.alerts, partition): offset
-            for partition, offset in self.book.done_through(self._positions).items()
+            for partition, offset in self.book.waiting.done_through(self._positions).items()
         }
         offsets |= {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
         if self._lease.renew(offsets, now):
@@ -213,8 +213,8 @@ class Session:
             self._config.webhook,
             datetime.now(UTC),
             dead=self._sender.dead,
-            untold=self.book.untold,
-            oldest=self.book.oldest(RANK),
+            untold=self.book.waiting.alerts,
+            oldest=self.book.waiting.oldest(RANK),
             refused=len(self.book.unspeakable),
         )
 
