@@ -7,25 +7,40 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, datetime, time, timedelta
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import httpx
 import psycopg
 import pytest
 import sqlalchemy
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from stack import airflow, leftovers, services
+from stack import services
 from stack.settings import Settings
 from tests import landing, postgres
+from tests.airflow_laptop import (
+    DAYS,
+    MONTH_SECONDS,
+    MONTHS,
+    TODAY,
+    UTC_DAYS,
+    ZONE,
+    at,
+    backfill,
+    browser_page,
+    check_month,
+    heard,
+    log_in,
+    made,
+    picture,
+    report,
+    spark_driver,
+    spark_log,
+)
 from tests.laptop import (
     RUN_SECONDS,
     api_of,
@@ -34,7 +49,6 @@ from tests.laptop import (
     landed,
     log,
     new,
-    peacewatch,
     ran,
     reports,
     simulate,
@@ -42,30 +56,6 @@ from tests.laptop import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-ZONE = ZoneInfo("Pacific/Auckland")
-"""Twelve or thirteen hours ahead: nine in the morning there is the evening before in UTC."""
-
-TODAY = datetime.now(ZONE).date()
-
-
-def days_ago(first: int, last: int) -> list[str]:
-    return [str(TODAY - timedelta(days=ago)) for ago in range(first, last - 1, -1)]
-
-
-DAYS = days_ago(4, 2)
-UTC_DAYS = days_ago(5, 3)
-MONTHS = {"the command line": days_ago(39, 10), "the browser": days_ago(79, 50)}
-MONTH_SECONDS = 900
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-)
-PICTURES = os.environ.get("PEACEWATCH_TEST_PICTURES")
-"""A folder for pictures of what the browser saw; without it none are made."""
 
 
 @pytest.fixture(scope="module")
@@ -93,33 +83,11 @@ def stack(laptop: Settings) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def at(day: str, hour: int) -> datetime:
-    """An hour of the officers' day."""
-    return datetime.combine(date.fromisoformat(day), time(hour), ZONE)
-
-
-def report(laptop: Settings, day: str) -> dict[str, Any]:
-    answer = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports/{day}/json", timeout=30)
-    found: dict[str, Any] = answer.raise_for_status().json()
-    return found
-
-
-def spark_driver(laptop: Settings) -> int | None:
-    """The pid of the JVM that spark-submit runs in."""
-    for pid in leftovers.marked(f"{laptop.home.resolve()}#"):
-        try:
-            if b"org.apache.spark.deploy.SparkSubmit" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        except OSError:
-            continue
-    return None
-
-
 def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
     with closing(api_of(laptop)) as api:
         eventually(lambda: api.knows("rebuild_views"))
         run = api.trigger("rebuild_views", {"first": UTC_DAYS[0], "last": UTC_DAYS[-1]})
-        eventually(lambda: "starting" in _spark_log(api, run) and spark_driver(laptop) is not None, RUN_SECONDS)
+        eventually(lambda: "starting" in spark_log(api, run) and spark_driver(laptop) is not None, RUN_SECONDS)
         pid = spark_driver(laptop)
         assert pid
         os.kill(pid, signal.SIGKILL)
@@ -128,29 +96,6 @@ def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
         assert "Task failed" in api.log("rebuild_views", run, "aggregate", 1)
         assert re.search(r"hours: \d+ computed", api.log("rebuild_views", run, "aggregate", 2))
     assert reports(laptop, UTC_DAYS[0], UTC_DAYS[-1]) == 1200
-
-
-def _spark_log(api: Any, run: str) -> str:
-    """What the first try has said; nothing before it began."""
-    try:
-        return "starting" if "Spark-Submit cmd" in api.log("rebuild_views", run, "aggregate", 1) else ""
-    except Exception:  # noqa: BLE001 - there is no log yet
-        return ""
-
-
-def backfill(laptop: Settings, days: list[str]) -> None:
-    """Asks for the reports of these days from the command line."""
-    peacewatch(
-        laptop,
-        *("airflow", "backfill", "create", "--dag-id", "nightly_report", "--max-active-runs", "1"),
-        *("--from-date", days[0], "--to-date", days[-1]),
-    )
-
-
-def made(laptop: Settings, days: list[str]) -> list[dict[str, Any]]:
-    """What the list says of the reports of these days, newest first."""
-    answer = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", params={"limit": 100}, timeout=30)
-    return [row for row in answer.raise_for_status().json()["reports"] if row["day"] in days]
 
 
 def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> None:
@@ -218,22 +163,6 @@ def months(laptop: Settings) -> None:
     ran(laptop, ("hourly_views", {}))
 
 
-def heard(laptop: Settings) -> tuple[int, int]:
-    """Messages to operators and to officers so far."""
-    return len(channel(laptop, 3)), len(channel(laptop, 4))
-
-
-def check_month(laptop: Settings, days: list[str], before: tuple[int, int]) -> None:
-    """Each day has the report of its own reports, and neither officers nor operators were told of thirty."""
-    rows = made(laptop, days)[::-1]
-    assert [row["day"] for row in rows] == days
-    assert [row["reports"] for row in rows] == [
-        {"value": number, "day_before": number - 1 if number > 10 else None} for number in range(10, 10 + len(days))
-    ]
-    assert {(row["state"], row["revision"]) for row in rows} == {("complete", 0)}
-    assert heard(laptop) == before
-
-
 def test_a_month_is_backfilled_from_the_command_line(laptop: Settings, months: None) -> None:
     days, before = MONTHS["the command line"], heard(laptop)
     backfill(laptop, days)
@@ -253,24 +182,8 @@ def test_its_database_is_postgresql(laptop: Settings, database: str | None) -> N
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
-        page.set_default_timeout(60_000)
+    with browser_page() as page:
         yield page
-        browser.close()
-
-
-def log_in(page: Page, laptop: Settings, path: str) -> None:
-    """A page of Airflow's, for one who has to log in first."""
-    found = services.airflow_of(laptop)
-    page.goto(found.url + path)
-    page.fill("input[name=username]", airflow.USER)
-    page.fill("input[name=password]", found.password)
-    page.click("button[type=submit]")
-    page.wait_for_url(lambda url: "login" not in url)
-    page.goto(found.url + path)
 
 
 def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: None, page: Page) -> None:
@@ -294,7 +207,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
         form.get_by_text("Date Range").click()
         expect(page.get_by_placeholder("YYYY/MM/DD")).to_have_count(0)
     expect(form.get_by_text(f"{len(days)} runs will be triggered")).to_be_visible()
-    _picture(page, "airflow-backfill")
+    picture(page, "airflow-backfill")
     form.get_by_role("button", name="Run Backfill").click()
     expect(form).to_be_hidden()
     expect(page.get_by_text("Backfill in progress")).to_be_visible()
@@ -319,7 +232,7 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
     expect(form.get_by_role("button", name="Trigger")).to_be_disabled()  # days must be chosen
     days.nth(0).fill(DAYS[0])
     days.nth(1).fill(DAYS[-1])
-    _picture(page, "airflow-form")
+    picture(page, "airflow-form")
     form.get_by_role("button", name="Trigger").click()
     expect(form).to_be_hidden()
 
@@ -337,11 +250,11 @@ def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
     found = services.airflow_of(laptop)
     for dag_id in ("hourly_views", "lake_maintenance", "nightly_report", "rebuild_views"):
         expect(page.get_by_role("link", name=dag_id, exact=True).first).to_be_visible()
-    _picture(page, "airflow-dags")
+    picture(page, "airflow-dags")
 
     page.goto(f"{found.url}/dags/nightly_report")
     expect(page.get_by_text("Revise earlier days").first).to_be_visible()
-    _picture(page, "airflow-grid")
+    picture(page, "airflow-grid")
 
     page.keyboard.press("g")
     nodes = page.locator(".react-flow__node")
@@ -352,18 +265,11 @@ def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
         ("Revise earlier days", "peacewatch report revise --late"),
     ):
         expect(nodes.filter(has_text=name).filter(has_text=command)).to_be_visible()
-    _picture(page, "airflow-graph")
+    picture(page, "airflow-graph")
 
     page.goto(f"{found.url}/assets")
     page.get_by_role("link", name="hour_documents").click()
     page.get_by_text("Task Dependencies").click()
     for name in ("lake", "aggregate", "hour_documents", "build", "nightly_report", "publish"):
         expect(nodes.filter(has_text=name).first).to_be_visible()
-    _picture(page, "airflow-lineage")
-
-
-def _picture(page: Page, name: str) -> None:
-    if PICTURES:
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(2000)  # Airflow's charts and graphs glide into their places
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+    picture(page, "airflow-lineage")
