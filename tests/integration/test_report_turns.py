@@ -107,8 +107,9 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
         completeness(desk.services, day, version=ago + 2)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        revised = both(lambda: nightly_report.revise(desk, webhook, timedelta(days=30)))
-        assert [Made(day, 1) for day in days] in revised
+        revised = nightly_report.revise(desk, webhook, timedelta(days=30))
+        assert revised == [Made(day, 1) for day in days]
+        nightly_report._publish_together(desk, revised, webhook)  # as of another process that found the same
         assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
         (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert told["embeds"][0]["title"] == "4 nightly reports made again"
