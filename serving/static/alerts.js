@@ -11,6 +11,7 @@ export class Alerts {
   #known = new Set();
   #next = null;
   #loads = 0;
+  #came = null; // from the stream, while an answer is on its way that may not hold them
 
   constructor() {
     $("alerts-more").addEventListener("click", () => this.#page({ cursor: this.#next }));
@@ -18,15 +19,22 @@ export class Alerts {
 
   async load() {
     const load = ++this.#loads;
-    const found = await ask("alerts", this.#query());
-    if (load !== this.#loads) return;
-    this.#known.clear();
-    this.#body.replaceChildren();
-    this.#take(found);
+    const came = this.#came = [];
+    try {
+      const found = await ask("alerts", this.#query());
+      if (load !== this.#loads) return;
+      this.#known.clear();
+      this.#body.replaceChildren();
+      this.#take(found);
+    } finally {
+      if (load === this.#loads) this.#came = null;
+    }
+    came.forEach((alert) => this.put(alert));
   }
 
   /* One from the event stream. */
   put(alert) {
+    this.#came?.push(alert);
     const wanted = this.#query();
     if (this.#known.has(alert.alert_id) || ["kind", "severity", "country"].some((name) => wanted[name] && wanted[name] !== alert[name])) return;
     if (wanted.until && alert.raised_at >= wanted.until) return;

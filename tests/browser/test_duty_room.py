@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from alert_stack import report
 from live_stack import LiveStack
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 
 def watch(page: Page, path: str = "/") -> None:
@@ -36,6 +37,20 @@ def test_an_alert_is_on_the_map_and_in_the_list_without_a_reload(live: LiveStack
     expect(incident(page, "Bremen").locator(".count")).to_have_text("2 alerts")
     expect(page.locator(".incident-mark[aria-label*='Bremen, Germany: 2 alerts, growing']")).to_be_visible()
     assert page.evaluate("window.neverReloaded")
+
+
+def test_an_alert_that_comes_while_the_list_is_on_its_way_stays_in_it(live: LiveStack, page: Page) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/api/v1/alerts?*", lambda route: held.append((route, route.fetch())))
+    watch(page)
+    while not held:
+        page.wait_for_timeout(50)
+    raise_alert(live, "Leer", message="after the answer was made")
+    expect(page.locator("#alerts tbody tr", has_text="after the answer was made")).to_have_count(1)
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    expect(page.locator("#alerts-csv")).to_have_attribute("href", re.compile("limit=500"))  # the answer is shown
+    expect(page.locator("#alerts tbody tr", has_text="after the answer was made")).to_have_count(1)
 
 
 def test_after_a_restart_of_the_server_nothing_is_missing_and_nothing_twice(live: LiveStack, page: Page) -> None:
