@@ -11,8 +11,8 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
-from fleet.errors import BadSettings
 from stack.jars import Jars
+from stack.secret_files import secret
 
 SCHEME: Final = "s3://"
 
@@ -67,11 +67,5 @@ def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
     Once a process: a store keeps the keys that it was opened with.
     """
     for key in KEYS:
-        path = environ.get(f"{key}_FILE")
-        if path:
-            try:
-                environ[key] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise BadSettings(f"{key}_FILE: {error.strerror}: {path}") from None
-            except ValueError:  # its text would show some of the key
-                raise BadSettings(f"{key}_FILE: no text in UTF-8: {path}") from None
+        if (found := secret(environ, key)) is not None:
+            environ[key] = found

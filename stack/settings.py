@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadSettings
+from stack.secret_files import secret
 
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
@@ -156,14 +157,5 @@ def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
 
 
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {}
-    for secret in SECRETS:
-        path = environ.get(f"{PREFIX}{secret.upper()}_FILE")
-        if path:
-            try:
-                found[secret] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise BadSettings(f"{PREFIX}{secret.upper()}_FILE: {error.strerror}: {path}") from None
-            except ValueError:  # its text would show some of the secret
-                raise BadSettings(f"{PREFIX}{secret.upper()}_FILE: no text in UTF-8: {path}") from None
-    return found
+    found = {name: secret(environ, f"{PREFIX}{name.upper()}") for name in SECRETS}
+    return {name: text for name, text in found.items() if text is not None}
