@@ -23,12 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_layer import rows_in_order
 from batch_layer.ranges import day_of
-from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table
+from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table, put
 from fleet.errors import ServiceUnavailable
 from fleet.landed import SCHEMA
 from fleet.text import sentence
@@ -154,10 +153,7 @@ def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, part
     values = partition(group.event_hour, partition_by)
     folder = "/".join(f"{name}={value}" for name, value in values.items())
     path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
-    handler: Any = DeltaStorageHandler(table.table_uri)._handler  # pyarrow's stream over it hands it no bytes
-    out = handler.open_output_stream(path, None)
-    out.write(content.to_pybytes())
-    out.close()
+    put(table.table_uri, path, content.to_pybytes())
     return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=stats)
 
 

@@ -11,9 +11,8 @@ import bson
 import pyarrow as pa
 from bson.codec_options import CodecOptions
 from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
 
-from batch_layer.snapshot import Snapshot, reading
+from batch_layer.snapshot import Snapshot, put, reading
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
 
@@ -38,11 +37,8 @@ def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
         for document in documents:
             packed.write(bson.encode(document))
     content = sink.getvalue().to_pybytes()
-    handler: Any = DeltaStorageHandler(snapshot.root)._handler  # pyarrow's stream over it hands it no bytes
     try:
-        out = handler.open_output_stream(at, None)
-        out.write(content)
-        out.close()
+        put(snapshot.root, at, content)
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
     return len(content)

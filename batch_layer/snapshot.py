@@ -201,3 +201,11 @@ def reading(path: str) -> Iterator[None]:
         yield
     except (OSError, DeltaError, pa.ArrowException, msgspec.DecodeError) as error:
         raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
+
+
+def put(root: str, path: str, content: bytes) -> None:
+    """Writes the file at `path` below a table's `root`, over one that is there. Raises what its store raises."""
+    handler: Any = DeltaStorageHandler(root)._handler  # pyarrow's stream over it hands it no bytes
+    out = handler.open_output_stream(path, None)
+    out.write(content)
+    out.close()

@@ -31,6 +31,7 @@ DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 DRONES, CITIES, INCIDENTS, ALERTS = 540_000, 25_000, 50_000, 7_776_000
 DAYS, LIVE_DOCUMENTS, CALLS, AT_ONCE = 29, 720, 43_200, 20_000
+PLACE = {"kind": "unrest", "country": "Country 007", "city": "City 42", "latitude": 48.8, "longitude": 2.3}
 REPORTS_OF_CELL = DRONES * 60 // CELLS
 
 
@@ -73,12 +74,10 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
 def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
     """Incidents, alerts and calls of the day as the recorder writes them, told within seconds, most by a digest."""
     create_indexes(database)
-    place = {"kind": "unrest", "country": "Country 007", "city": "City 42", "latitude": 48.8, "longitude": 2.3}
-    heard = {"message": "they are shouting in the square before the station", "citizens": [["Zoë Nuñez", 1]] * 3}
     database.incidents.insert_many(
         {
             "_id": f"i{number}",
-            **place,
+            **PLACE,
             "severity": ("critical", "high", "moderate")[number % 3],
             "state": "resolved",
             "alerts": 1 + number % 400,
@@ -92,13 +91,18 @@ def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
         {"webhook": "alerts", "delivered_at": MIDNIGHT + timedelta(seconds=2 * number), "held": ""}
         for number in range(CALLS)
     )
+    _fill_alerts(database, chance, alerts)
+
+
+def _fill_alerts(database: Any, chance: np.random.Generator, alerts: int) -> None:
+    heard = {"message": "they are shouting in the square before the station", "citizens": [["Zoë Nuñez", 1]] * 3}
     latencies = chance.lognormal(7, 1.5, alerts).astype(int).tolist()
     for start in range(0, alerts, AT_ONCE):
         database.alerts.insert_many(
             (
                 {
                     "_id": f"unrest/drone-{number % DRONES}/{number}",
-                    **place,
+                    **PLACE,
                     **heard,
                     "raised_at": (raised := MIDNIGHT + timedelta(seconds=86_399 * number / alerts)),
                     "incident_id": f"i{number % INCIDENTS}",
