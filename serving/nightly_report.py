@@ -145,7 +145,7 @@ def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
         return False  # the views are made anew, and know less than the report does
     if _lacks_more(earlier) and _settled(desk, asked):
         return True
-    if not earlier.utc_day_complete and trust.is_complete(database, by_day.utc_day(asked.hours)):
+    if not earlier.utc_day_complete and trust.is_settled(database, by_day.utc_day(asked.hours)):
         return True
     documents = [trust.completeness(database, day) for day in asked.hours.utc_dates] if late else []
     return any(document and document["version"] > earlier.making.version for document in documents)

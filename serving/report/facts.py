@@ -177,7 +177,7 @@ class DayReport(msgspec.Struct, frozen=True):
     """Everything the report of `day` says. `timezone` is the officers' (whole hours from UTC).
 
     `utc_day` is the UTC day that cities, drones and quality are of, where that is not the officers' own;
-    `utc_day_complete`: whether every report of it was landed.
+    `utc_day_complete`: whether the batch layer waits for nothing more of it.
     """
 
     day: date

@@ -79,7 +79,7 @@ def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 
         ),
         link=link,
         utc_day=None if asked.hours.whole_days else utc_day,
-        utc_day_complete=asked.hours.whole_days or trust.is_complete(database, utc_day),
+        utc_day_complete=asked.hours.whole_days or trust.is_settled(database, utc_day),
     )  # fmt: skip
 
 

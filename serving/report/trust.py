@@ -76,7 +76,7 @@ def completeness(database: Documents, day: date) -> dict[str, Any] | None:
     return database.completeness.find_one({"_id": day.isoformat()})
 
 
-def is_complete(database: Documents, day: date) -> bool:
+def is_settled(database: Documents, day: date) -> bool:
     """Whether the batch layer waits for nothing of a UTC day."""
     document = completeness(database, day)
     return bool(document and _settled(document))
