@@ -22,6 +22,8 @@ from fleet.errors import ServiceUnavailable
 
 PIECES: Final = 64
 """A fleet's answer comes in so many."""
+PORTION: Final = 1024**3
+"""Drones' days are folded from hours that together have no more bytes, or from one."""
 
 
 class SparkEngine:
@@ -47,19 +49,11 @@ class SparkEngine:
         return cube.merge([found.cast(cube.schema)])
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
-        hours = hours_of_day(day)
-        files = snapshot.uris(hours)
-        if not files:
-            return drone_days.SCHEMA.empty_table()
-        with _errors(snapshot):
-            rows = session.read(self.spark(snapshot.size(hours)), files, drone_days.COLUMNS)
-            places = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
-            where = {hashed: (country, city) for hashed, country, city in places.collect()}
-            measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours.start)]
-            # What a task answers travels in one piece. A fleet of 540,000 drones in two pieces is 90 MB each: at times
-            # Java with a heap of 1 GB lost one on the way, and the job with it.
-            folded = rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id").toArrow()
-        return drone_days.table(day, folded, where)
+        folded, size = drone_days.Fold(day), snapshot.size(hours_of_day(day))
+        for hours in snapshot.portions(hours_of_day(day), PORTION):
+            with _errors(snapshot):
+                _add_drones(self.spark(size), snapshot, hours, folded)
+        return folded.table()
 
     def copies(self, snapshot: Snapshot, day: date) -> int:
         hours = hours_of_day(day)
@@ -88,6 +82,21 @@ def fold(cube: Cube, rows: DataFrame) -> DataFrame:
     keys = sorted(cube.keys, key=lambda key: key[1] != pa.string())
     folded = rows.groupBy(*(name for name, _ in keys)).agg(*(_measure(measure) for measure in cube.measures))
     return folded.select(*cube.schema.names)
+
+
+def _add_drones(spark: SparkSession, snapshot: Snapshot, hours: Sequence[int], folded: drone_days.Fold) -> None:
+    rows = session.read(spark, snapshot.uris(hours), drone_days.COLUMNS)
+    measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours)]
+    # Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest. What a
+    # task answers travels in one piece: those of a fleet's 540,000 drones in two were more than Java's heap held.
+    with session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g"):
+        answer = rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id").toArrow()
+
+    def names() -> dict[int, drone_days.Where]:
+        places = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
+        return {hashed: (country, city) for hashed, country, city in places.collect()}
+
+    folded.add(hours, answer, names)
 
 
 def _measure(measure: Measure) -> Column:

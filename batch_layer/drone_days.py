@@ -1,12 +1,14 @@
 """A day of each drone, in Spark: batch-only, since live documents would need a row a drone (540,000 of them).
 
-One pass, and every column a long or a double, so that Spark keeps the whole in one hash table. What is no fold of a
-landed column is made one: a report's place in the drone's day is packed into a long whose largest is the last report,
-and the minutes in which a drone spoke are bits, one long an hour.
+Some hours at a time, and every column a long or a double, so that Spark keeps the whole in one hash table: a fleet's
+day in one piece would be 24 longs a drone wider, in each of its hundred tasks. What is no fold of a landed column is
+made one: a report's place in the drone's day is packed into a long whose largest is the last report, and the minutes in
+which a drone spoke are bits, one long an hour. What the hours answer is folded here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -39,7 +41,7 @@ SCHEMA: Final = pa.schema(
 """Sorted by drone_id."""
 
 COLUMNS: Final = (
-    *("drone_id", "event_hour", "last_state", "alert_count", "battery_millipercent"),
+    *("drone_id", "event_hour", "last_state", "alert_count"),
     *("latitude", "longitude", "country", "city", "kafka_offset"),
 )
 
@@ -47,48 +49,107 @@ _TIE_BITS: Final = 19
 """Of two reports in one millisecond with one battery, the later in the topic is the last, by 19 bits of its offset."""
 _BATTERY_BITS: Final = 17
 _MS_OF_DAY: Final = 86_400_000
-_HOURS: Final = range(24)
+_HOURS: Final = 24
+
+Where = tuple[str, str]
 
 
-def fold_expressions(first_hour: int) -> list[str]:
-    """The measures, in Spark's SQL, over the landed columns of the day whose first event hour is `first_hour`."""
+def fold_expressions(hours: Sequence[int]) -> list[str]:
+    """The measures, in Spark's SQL, over the landed columns of these event hours of one day."""
+    battery = f"(last_state & {(1 << _BATTERY_BITS) - 1})"
     place = f"(((last_state >> {_BATTERY_BITS}) % {_MS_OF_DAY}) << {_BATTERY_BITS + _TIE_BITS}) "
-    place += f"| ((last_state & {(1 << _BATTERY_BITS) - 1}) << {_TIE_BITS}) | (kafka_offset & {(1 << _TIE_BITS) - 1})"
+    place += f"| ({battery} << {_TIE_BITS}) | (kafka_offset & {(1 << _TIE_BITS) - 1})"
     minute = f"shiftleft(1L, CAST((last_state >> {_BATTERY_BITS}) % 3600000 DIV 60000 AS INT))"
-    spoke = [f"bit_or(IF(event_hour = {first_hour + hour}, {minute}, 0L)) AS spoke_{hour}" for hour in _HOURS]
     return [
         "count(1) AS reports",
         "sum(alert_count) AS alerts",
-        "CAST(min(battery_millipercent) AS BIGINT) AS lowest_battery",
+        f"min({battery}) AS lowest_battery",
         f"max({place}) AS last_place",
         f"min({place}) AS first_place",
         *(f"min_by({name}, {place}) AS first_{name}" for name in ("latitude", "longitude")),
         *(f"max_by({name}, {place}) AS last_{name}" for name in ("latitude", "longitude")),
         f"max_by(xxhash64(country, city), {place}) AS where",
-        *spoke,
+        *(f"bit_or(IF(event_hour = {hour}, {minute}, 0L)) AS {_spoke(hour)}" for hour in hours),
     ]
 
 
-def table(day: date, folded: pa.Table, where: dict[int, tuple[str, str]]) -> pa.Table:
-    """Rows of SCHEMA out of what Spark folded; `where` names the places by the hash that stood for them."""
-    first = {name: folded[f"{name}_place"].to_numpy() for name in ("first", "last")}
-    start = hours_of_day(day).start * 3_600_000
-    times = {name: start + (place >> (_BATTERY_BITS + _TIE_BITS)) for name, place in first.items()}
-    spoke = np.stack([folded[f"spoke_{hour}"].to_numpy() for hour in _HOURS], axis=1).astype(np.uint64)
-    places = [where[value] for value in folded["where"].to_pylist()]
-    columns: dict[str, Any] = {
-        **{name: folded[name] for name in folded.schema.names if name in SCHEMA.names},
-        "minutes": np.bitwise_count(spoke).sum(axis=1),
-        "expected": (times["last"] - start) // 60_000 - (times["first"] - start) // 60_000 + 1,
-        "gaps": gaps(spoke),
-        "last_battery": (first["last"] >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
-        "first_at": times["first"],
-        "last_at": times["last"],
-        "country": [country for country, _ in places],
-        "city": [city for _, city in places],
-    }
-    made = pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
-    return made.take(pc.sort_indices(made["drone_id"])).combine_chunks()
+class Fold:
+    """Folds what Spark answered of some hours of a day into the day. Arrays are (drones,), spoke (drones, 24)."""
+
+    def __init__(self, day: date) -> None:
+        self._day = day
+        self._ids = pa.array([], pa.string())
+        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, (kind, _) in _NOTHING.items()}
+        self._spoke = np.empty((0, _HOURS), np.uint64)
+        self._names: dict[int, Where] = {}
+
+    def add(self, hours: Sequence[int], folded: pa.Table, names: Callable[[], Mapping[int, Where]]) -> None:
+        """`folded`: drone_id and fold_expressions(hours), a row a drone. Each hour is added once.
+
+        `names` says which country and city each value of `where` stands for; asked only where one is new.
+        """
+        rows = self._rows_of(folded["drone_id"].combine_chunks())
+        new = {name: folded[name].to_numpy() for name in _NOTHING}
+        mine = self._columns
+        for name in ("reports", "alerts"):
+            mine[name][rows] += new[name]
+        mine["lowest_battery"][rows] = np.minimum(mine["lowest_battery"][rows], new["lowest_battery"])
+        for which, is_nearer in (("first", np.less), ("last", np.greater)):
+            better = is_nearer(new[f"{which}_place"], mine[f"{which}_place"][rows])
+            for name in _OF[which]:
+                mine[name][rows[better]] = new[name][better]
+        for hour in hours:
+            self._spoke[rows, hour % _HOURS] = folded[_spoke(hour)].to_numpy().astype(np.uint64)
+        if not set(np.unique(new["where"]).tolist()) <= self._names.keys():
+            self._names |= names()
+
+    def table(self) -> pa.Table:
+        """Rows of SCHEMA."""
+        mine, start = self._columns, hours_of_day(self._day).start * 3_600_000
+        times = {name: start + (mine[f"{name}_place"] >> (_BATTERY_BITS + _TIE_BITS)) for name in ("first", "last")}
+        places = [self._names[value] for value in mine["where"].tolist()]
+        columns: dict[str, Any] = {
+            **{name: mine[name] for name in mine if name in SCHEMA.names},
+            "drone_id": self._ids,
+            "minutes": np.bitwise_count(self._spoke).sum(axis=1),
+            "expected": times["last"] // 60_000 - times["first"] // 60_000 + 1,
+            "gaps": gaps(self._spoke),
+            "last_battery": (mine["last_place"] >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
+            "first_at": times["first"],
+            "last_at": times["last"],
+            "country": pa.array([country for country, _ in places], pa.string()),
+            "city": pa.array([city for _, city in places], pa.string()),
+        }
+        made = pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
+        return made.take(pc.sort_indices(made["drone_id"])).combine_chunks()
+
+    def _rows_of(self, drones: pa.Array) -> Any:
+        """The row of each drone; drones not seen before get new ones."""
+        unknown = drones.filter(pc.invert(pc.is_in(drones, value_set=self._ids)))
+        self._ids = pa.concat_arrays([self._ids, unknown])
+        many = len(unknown)
+        for name, (kind, nothing) in _NOTHING.items():
+            self._columns[name] = np.concatenate([self._columns[name], np.full(many, nothing, kind)])
+        self._spoke = np.concatenate([self._spoke, np.zeros((many, _HOURS), np.uint64)])
+        return pc.index_in(drones, value_set=self._ids).to_numpy()
+
+
+_MOST: Final = np.iinfo(np.int64).max
+_OF: Final = {
+    "first": ("first_latitude", "first_longitude", "first_place"),
+    "last": ("last_latitude", "last_longitude", "where", "last_place"),
+}
+"""What the first and the last report of a drone say."""
+_NOTHING: Final[dict[str, tuple[type, float]]] = {
+    **{"reports": (np.int64, 0), "alerts": (np.int64, 0), "lowest_battery": (np.int64, _MOST)},
+    **{"first_place": (np.int64, _MOST), "last_place": (np.int64, -1), "where": (np.int64, 0)},
+    **{f"{which}_{name}": (np.float64, 0.0) for which in _OF for name in ("latitude", "longitude")},
+}
+"""The columns of fold_expressions but `spoke`: their type, and what they are of a drone without reports."""
+
+
+def _spoke(hour: int) -> str:
+    return f"spoke_{hour % _HOURS}"
 
 
 def gaps(spoke: Any) -> Any:

@@ -39,6 +39,9 @@ _SPEED: Final = {
     # Opening a small file costs no 4 MB of reading here (the default): one task takes many of a commit's files.
     "spark.sql.files.openCostInBytes": "262144",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A task's larger answers are kept as blocks on their way: where the heap is short they go, and all one hears of it
+    # is "TaskResultLost".
+    "spark.task.maxDirectResultSize": "16m",
 }
 _RIGHT: Final = {
     "spark.sql.session.timeZone": "UTC",
@@ -109,6 +112,17 @@ def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> D
     reader: Any = spark.read.schema(from_arrow_schema(wanted)).option("__globPaths__", "false")
     frame: DataFrame = reader.parquet(*files)
     return frame
+
+
+@contextmanager
+def setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+    """Another value of a setting of Spark's SQL for what is asked within."""
+    before: str = spark.conf.get(name) or ""
+    spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)
 
 
 def is_local(master: str) -> bool:

@@ -82,6 +82,17 @@ class Snapshot:
         """Bytes of the files of `hours`."""
         return sum(file.size for hour in hours for file in self.hours.get(hour, ()))
 
+    def portions(self, hours: Iterable[int], most: int) -> Iterator[list[int]]:
+        """Those of `hours` that have files, in order, in groups of at most so many bytes; an hour is never divided."""
+        group: list[int] = []
+        for hour in sorted(set(hours) & self.hours.keys()):
+            if group and self.size([*group, hour]) > most:
+                yield group
+                group = []
+            group.append(hour)
+        if group:
+            yield group
+
     def unreadable(self) -> list[str]:
         """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
         bad = []

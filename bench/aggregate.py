@@ -148,7 +148,7 @@ def _duckdb_drones(files: list[str]) -> Any:
     )
     return (
         duckdb.sql(
-            f"""SELECT drone_id, count(*), sum(alert_count), min(battery_millipercent),
+            f"""SELECT drone_id, count(*), sum(alert_count), min(last_state & 131071),
         max(last_state), min(last_state),
         arg_min(latitude, last_state), arg_min(longitude, last_state), arg_max(latitude, last_state),
         arg_max(longitude, last_state), arg_max(hash(country, city), last_state), {spoke}

@@ -130,7 +130,7 @@ class ArrowEngine:
     def drone_days(self, pinned: Any, day: date) -> pa.Table:
         hours = hours_of_day(day)
         files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
-        rows = pinned.rows(files, list(drone_days.COLUMNS)).to_pylist()
+        rows = pinned.rows(files, [*drone_days.COLUMNS, "battery_millipercent"]).to_pylist()
         drones = sorted({each["drone_id"] for each in rows})
         return pa.Table.from_pylist(
             [_drone_day([each for each in rows if each["drone_id"] == drone]) for drone in drones],

@@ -35,6 +35,18 @@ def test_the_files_of_a_version_by_hour(lake: Path) -> None:
     assert all(Path(uri).is_file() for uri in old.uris(old.hours))
 
 
+def test_hours_in_portions_of_so_many_bytes(tmp_path: Path) -> None:
+    lakes.make(tmp_path)
+    lakes.land(tmp_path, [lakes.row(n, lakes.START + timedelta(hours=hour)) for n, hour in enumerate((0, 1, 2, 4, 5))])
+    pinned, day = snapshot.pin(str(tmp_path)), range(FIRST_HOUR, FIRST_HOUR + 24)
+    there = list(pinned.hours)
+    largest = max(pinned.size([hour]) for hour in there)
+    assert list(pinned.portions(day, 1)) == [[hour] for hour in there], "an hour is never divided"
+    assert list(pinned.portions(day, pinned.size(day))) == [there]
+    assert list(pinned.portions(reversed(day), 2 * largest)) == [there[:2], there[2:4], there[4:]]
+    assert list(pinned.portions(range(5), 1)) == []
+
+
 def test_only_new_rows_touch_an_hour(lake: Path) -> None:
     commits = {commit.version: commit for commit in snapshot.pin(str(lake)).commits(-1)}
     assert {version: set(commit.touched) for version, commit in commits.items()} == {
