@@ -139,7 +139,7 @@ def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> t
     columns = [name for name in snapshot.schema.names if name not in partition_by]
     read = rows_in_order.by_drone_and_time if group.closed else rows_in_order.as_they_are
     # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": 6 if group.closed else 1}
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3 if group.closed else 1}
     sink, placed = pa.BufferOutputStream(), []
     schema = pa.schema([snapshot.schema.field(name) for name in columns])
     with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:

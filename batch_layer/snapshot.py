@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet
 from deltalake import DeltaTable
@@ -103,14 +102,21 @@ class Snapshot:
                 bad.append(path)
         return bad
 
-    def rows(self, files: Iterable[str], columns: list[str], only: pc.Expression | None = None) -> pa.Table:
+    def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
         """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
         options: dict[str, Any] = {"columns": columns, "filesystem": self.store, "partitioning": None}
         parts = [pa.schema([self.schema.field(name) for name in columns]).empty_table()]
         for path in files:
             with reading(path):
-                parts.append(pyarrow.parquet.read_table(path, filters=only, **options))
+                parts.append(pyarrow.parquet.read_table(path, **options))
         return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
+
+    def batches(self, path: str, columns: list[str], most: int) -> Iterator[pa.Table]:
+        """These columns of one file, at most so many rows at a time. Raises as `rows` does."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        with reading(path), self.store.open_input_file(path) as opened:
+            for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=most, columns=columns):
+                yield pa.Table.from_batches([batch]).select(columns).cast(schema)
 
     def commits(self, after: int) -> Iterator[Commit]:
         """The commits after version `after` up to this one, in order. Raises LogGone."""

@@ -4,7 +4,7 @@
 tenth of a mission day, 77.8 million reports; 100: a hundredth; 1: as they do), for so many hours. Steps, each kept in
 FOLDER, so that what was interrupted goes on: the files are made; hour by hour they are committed and `peacewatch
 aggregate --views hours` is run, as Airflow does it, with its start; `--views drones` for the day; everything from
-nothing; `peacewatch compact`. Prints a table.
+nothing; `peacewatch compact`; both again over compacted files, as the nightly run finds them. Prints a table.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ def _steps(day: Day, runs: int) -> Iterator[Any]:
     yield lambda: day.command("mongodb://nobody", "compact", "compact")
     with day.database("mongo-2") as uri:
         yield lambda: day.command(uri, "rebuild, compacted", "aggregate", "--views", "hours", "--rebuild")
+        yield lambda: day.command(uri, "drones, compacted", "aggregate", "--views", "drones")
 
 
 def _watch(running: subprocess.Popen[bytes]) -> tuple[int, float]:
@@ -165,7 +166,7 @@ def _table(day: Day, runs: int) -> None:
     size = sum(each[1] for hour in range(day.hours) for each in found[f"files {hour}"]["files"])
     hours = sorted((found[f"hour {hour}"] for hour in range(runs)), key=lambda each: each["seconds"])
     print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet; {runs} hourly runs: {hours[0]} to {hours[-1]}")
-    for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted"):
+    for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted", "drones, compacted"):
         print(f"{step:25} {found[step]}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ from deltalake import DeltaTable
 
 from batch_layer import compact, completeness, drones, hours, live, log, rows_in_order, runs, snapshot, vacuum
 from batch_layer.database import Documents
-from fleet.errors import PeacewatchError
+from fleet.errors import PeacewatchError, ServiceUnavailable
 from tests import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -58,15 +60,14 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
 ) -> None:
     before = rows_of(lake)
     monkeypatch.setattr(rows_in_order, "MOST_ROWS", most_rows)
-    sort_by, sorted_ = rows_in_order.ORDER, []
-    rows = snapshot.Snapshot.rows
+    sort_by, in_order, held = rows_in_order.ORDER, rows_in_order.by_drone_and_time, list[int]()
 
-    def counted(self: snapshot.Snapshot, *asked: Any) -> pa.Table:
-        found = rows(self, *asked)
-        sorted_.append(found.num_rows if len(asked) > 2 else 0)
-        return found
+    def counted(*asked: Any) -> Iterator[pa.Table]:
+        for part in in_order(*asked):
+            held.append(part.num_rows)
+            yield part
 
-    monkeypatch.setattr(snapshot.Snapshot, "rows", counted)
+    monkeypatch.setattr(rows_in_order, "by_drone_and_time", counted)
     assert [each.reason for each in run(lake, LONG_AFTER)] == ["", ""]
     monkeypatch.undo()
     assert rows_of(lake).equals(before)
@@ -75,7 +76,26 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
         found = pyarrow.parquet.read_table(uri, partitioning=None)
         assert found.equals(found.sort_by(sort_by))
     largest = max(pa.table({"n": before["drone_id"].value_counts().field("counts")})["n"].to_pylist())
-    assert 0 < max(sorted_) <= most_rows + largest
+    assert sum(held) == before.num_rows
+    assert max(held) <= most_rows + largest
+
+
+def test_a_disk_without_room_is_told_and_changes_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot.pin(str(lake)).version
+    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
+    monkeypatch.setattr(tempfile, "tempdir", str(lake / "nowhere"))
+    with pytest.raises(ServiceUnavailable, match=r"nowhere, where large files are sorted, cannot be written \(TMPDIR"):
+        run(lake, LONG_AFTER)
+    assert snapshot.pin(str(lake)).version == before
+
+
+def test_a_large_file_is_read_in_batches(lake: Path) -> None:
+    pinned = snapshot.pin(str(lake))
+    columns = ["kafka_offset", "citizens", "reported_at"]
+    for path in [file.path for files in pinned.hours.values() for file in files]:
+        parts = list(pinned.batches(path, columns, 2))
+        assert max(part.num_rows for part in parts) == 2
+        assert pa.concat_tables(parts).equals(pinned.rows([path], columns))
 
 
 def test_open_hours_are_joined_in_parts(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
