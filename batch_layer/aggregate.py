@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import date
 from typing import Final
 
@@ -19,6 +19,7 @@ from batch_layer.session import SparkConfig
 from batch_layer.snapshot import Snapshot
 from fleet.cube import Cube, Measure
 from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 
 PIECES: Final = 64
 """A fleet's answer comes in so many."""
@@ -87,16 +88,18 @@ def fold(cube: Cube, rows: DataFrame) -> DataFrame:
 def _add_drones(spark: SparkSession, snapshot: Snapshot, hours: Sequence[int], folded: drone_days.Fold) -> None:
     rows = session.read(spark, snapshot.uris(hours), drone_days.COLUMNS)
     measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours)]
-    # Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest. What a
-    # task answers travels in one piece: those of a fleet's 540,000 drones in two were more than Java's heap held.
-    with session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g"):
+    # Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest. A cluster's
+    # settings know how many tasks suit it.
+    few = session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g")
+    with few if session.is_local(str(spark.sparkContext.master)) else nullcontext():
+        # What a task answers travels in one piece: a fleet's 540,000 drones in two were more than Java's heap held.
         answer = rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id").toArrow()
 
-    def names() -> dict[int, drone_days.Where]:
-        places = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
-        return {hashed: (country, city) for hashed, country, city in places.collect()}
+    def places() -> dict[int, drone_days.Where]:
+        named = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
+        return {hashed: (country, city) for hashed, country, city in named.collect()}
 
-    folded.add(hours, answer, names)
+    folded.add(hours, answer, places)
 
 
 def _measure(measure: Measure) -> Column:
@@ -111,6 +114,9 @@ def _measure(measure: Measure) -> Column:
 def _errors(snapshot: Snapshot) -> Iterator[None]:
     try:
         yield
+    except session.JAVA_GONE as error:
+        what = "Spark's Java has ended, perhaps for want of memory"
+        raise ServiceUnavailable(f"{what} ({sentence(error)}); the same command begins anew") from None
     except (PySparkException, Py4JError) as error:
         reason = _reason(error)
         named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file

@@ -77,8 +77,9 @@ class Done:
 def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Group]:
     """What there is to do at a snapshot when it is event hour `this_hour`; hours in order, oldest first."""
     found = []
+    hours = 1 if "hour" in snapshot.schema.names else 24  # of a partition; a day's is named by its first
     for hour, files in snapshot.hours.items():
-        closed = hour < this_hour - CLOSED_AFTER_HOURS
+        closed = hour + hours - 1 < this_hour - CLOSED_AFTER_HOURS
         chosen = [file for file in files if (_unfinished(file, target) if closed else file.size < SMALL)]
         if not closed and len(chosen) < OPEN_FILES:
             continue
@@ -97,13 +98,20 @@ def run(
 ) -> list[Done]:
     """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
 
-    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done.
+    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group for which
+    there is no room to sort holds up no other: NoRoom is raised at the end.
     """
     opened = open_table(lake, table=table)
-    done = []
+    done, without_room = [], None
     for group in planned:
-        done.append(_compact(opened, of_table(opened, schema), group))
+        try:
+            done.append(_compact(opened, of_table(opened, schema), group))
+        except rows_in_order.NoRoom as error:
+            without_room = error
+            done.append(Done(group, reason=str(error)))
         on_done(done[-1])
+    if without_room is not None:
+        raise without_room
     return done
 
 
@@ -146,6 +154,7 @@ def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> t
         for rows in read(snapshot, [file.path for file in group.files], columns):
             writer.write_table(rows, row_group_size=rows_in_order.MOST_ROWS)
             placed.append(rows.select(_PLACE))
+            del rows
     return sink.getvalue(), _stats(pa.concat_tables(placed))
 
 

@@ -79,35 +79,35 @@ class Fold:
     def __init__(self, day: date) -> None:
         self._day = day
         self._ids = pa.array([], pa.string())
-        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, (kind, _) in _NOTHING.items()}
+        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, (kind, _) in _UNSEEN.items()}
         self._spoke = np.empty((0, _HOURS), np.uint64)
-        self._names: dict[int, Where] = {}
+        self._places: dict[int, Where] = {}
 
-    def add(self, hours: Sequence[int], folded: pa.Table, names: Callable[[], Mapping[int, Where]]) -> None:
+    def add(self, hours: Sequence[int], folded: pa.Table, places: Callable[[], Mapping[int, Where]]) -> None:
         """`folded`: drone_id and fold_expressions(hours), a row a drone. Each hour is added once.
 
-        `names` says which country and city each value of `where` stands for; asked only where one is new.
+        `places` says which country and city each value of `where` stands for; asked only where one is new.
         """
         rows = self._rows_of(folded["drone_id"].combine_chunks())
-        new = {name: folded[name].to_numpy() for name in _NOTHING}
+        new = {name: folded[name].to_numpy() for name in _UNSEEN}
         mine = self._columns
         for name in ("reports", "alerts"):
             mine[name][rows] += new[name]
         mine["lowest_battery"][rows] = np.minimum(mine["lowest_battery"][rows], new["lowest_battery"])
         for which, is_nearer in (("first", np.less), ("last", np.greater)):
             better = is_nearer(new[f"{which}_place"], mine[f"{which}_place"][rows])
-            for name in _OF[which]:
+            for name in _SAID_BY[which]:
                 mine[name][rows[better]] = new[name][better]
         for hour in hours:
             self._spoke[rows, hour % _HOURS] = folded[_spoke(hour)].to_numpy().astype(np.uint64)
-        if not set(np.unique(new["where"]).tolist()) <= self._names.keys():
-            self._names |= names()
+        if not set(np.unique(new["where"]).tolist()) <= self._places.keys():
+            self._places |= places()
 
     def table(self) -> pa.Table:
         """Rows of SCHEMA."""
         mine, start = self._columns, hours_of_day(self._day).start * 3_600_000
         times = {name: start + (mine[f"{name}_place"] >> (_BATTERY_BITS + _TIE_BITS)) for name in ("first", "last")}
-        places = [self._names[value] for value in mine["where"].tolist()]
+        last_in = [self._places[value] for value in mine["where"].tolist()]
         columns: dict[str, Any] = {
             **{name: mine[name] for name in mine if name in SCHEMA.names},
             "drone_id": self._ids,
@@ -117,8 +117,8 @@ class Fold:
             "last_battery": (mine["last_place"] >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
             "first_at": times["first"],
             "last_at": times["last"],
-            "country": pa.array([country for country, _ in places], pa.string()),
-            "city": pa.array([city for _, city in places], pa.string()),
+            "country": pa.array([country for country, _ in last_in], pa.string()),
+            "city": pa.array([city for _, city in last_in], pa.string()),
         }
         made = pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
         return made.take(pc.sort_indices(made["drone_id"])).combine_chunks()
@@ -128,22 +128,22 @@ class Fold:
         unknown = drones.filter(pc.invert(pc.is_in(drones, value_set=self._ids)))
         self._ids = pa.concat_arrays([self._ids, unknown])
         many = len(unknown)
-        for name, (kind, nothing) in _NOTHING.items():
+        for name, (kind, nothing) in _UNSEEN.items():
             self._columns[name] = np.concatenate([self._columns[name], np.full(many, nothing, kind)])
         self._spoke = np.concatenate([self._spoke, np.zeros((many, _HOURS), np.uint64)])
         return pc.index_in(drones, value_set=self._ids).to_numpy()
 
 
-_MOST: Final = np.iinfo(np.int64).max
-_OF: Final = {
+_GREATEST: Final = np.iinfo(np.int64).max
+_SAID_BY: Final = {
     "first": ("first_latitude", "first_longitude", "first_place"),
     "last": ("last_latitude", "last_longitude", "where", "last_place"),
 }
 """What the first and the last report of a drone say."""
-_NOTHING: Final[dict[str, tuple[type, float]]] = {
-    **{"reports": (np.int64, 0), "alerts": (np.int64, 0), "lowest_battery": (np.int64, _MOST)},
-    **{"first_place": (np.int64, _MOST), "last_place": (np.int64, -1), "where": (np.int64, 0)},
-    **{f"{which}_{name}": (np.float64, 0.0) for which in _OF for name in ("latitude", "longitude")},
+_UNSEEN: Final[dict[str, tuple[type, float]]] = {
+    **{"reports": (np.int64, 0), "alerts": (np.int64, 0), "lowest_battery": (np.int64, _GREATEST)},
+    **{"first_place": (np.int64, _GREATEST), "last_place": (np.int64, -1), "where": (np.int64, 0)},
+    **{f"{which}_{name}": (np.float64, 0.0) for which in _SAID_BY for name in ("latitude", "longitude")},
 }
 """The columns of fold_expressions but `spoke`: their type, and what they are of a drone without reports."""
 

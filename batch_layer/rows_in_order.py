@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
 import numpy as np
@@ -25,16 +25,21 @@ ORDER: Final = [("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka
 _SPILLED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
+class NoRoom(ServiceUnavailable):
+    """What is larger than memory cannot be laid by to be sorted."""
+
+
 def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
     """The rows of `files` in ORDER, in parts of about MOST_ROWS. Raises ServiceUnavailable.
 
-    More than one part are sorted on disk: each file is read once, and its rows laid by for the part they belong to.
+    More than one part are sorted on disk: the drones of all files are counted, then each file is read once and its rows
+    are laid by for the part they belong to, in files where Python's tempfile makes them. Raises NoRoom.
     """
     firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"])
     if len(firsts) == 1:
         yield snapshot.rows(files, columns).sort_by(ORDER)
         return
-    with _room(), ExitStack() as held:
+    with _told_without_room(), ExitStack() as held:
         # Files without a name: whatever ends this process, they are gone.
         laid_by = [held.enter_context(TemporaryFile(prefix="peacewatch-compact-")) for _ in firsts]
         _lay_by(laid_by, firsts, snapshot, files, columns)
@@ -46,12 +51,11 @@ def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[st
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def _told_without_room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        told = f"{gettempdir()}, where large files are sorted, cannot be written (TMPDIR names another place)"
-        raise ServiceUnavailable(f"{told}: {sentence(error)}") from None
+        raise NoRoom(f"large files cannot be sorted on disk (TMPDIR says where): {sentence(error)}") from None
 
 
 def as_they_are(snapshot: Snapshot, files: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
@@ -93,3 +97,4 @@ def _lay_by(
                         writers.append(writing.enter_context(stream))
                 for writer, start, end in zip(writers, starts, [*starts[1:], ordered.num_rows], strict=True):
                     writer.write_table(ordered.slice(start, end - start))
+                del rows, ordered  # before the next ones are read: each is some 250 MB

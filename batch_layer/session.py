@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from fleet import landed
+
+JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
+"""What pyspark and py4j raise when the Java they speak with has ended."""
 
 _LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _FIRST_ROW: Final = {
@@ -102,7 +106,8 @@ def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
     try:
         yield spark
     finally:
-        spark.stop()
+        with suppress(*JAVA_GONE):
+            spark.stop()
 
 
 def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:
@@ -122,7 +127,8 @@ def setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
     try:
         yield
     finally:
-        spark.conf.set(name, before)
+        with suppress(*JAVA_GONE):
+            spark.conf.set(name, before)
 
 
 def is_local(master: str) -> bool:

@@ -115,7 +115,10 @@ class Snapshot:
         """These columns of one file, at most so many rows at a time. Raises as `rows` does."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         with reading(path), self.store.open_input_file(path) as opened:
-            for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=most, columns=columns):
+            file = pyarrow.parquet.ParquetFile(opened)
+            if missing := [name for name in columns if name not in file.schema_arrow.names]:
+                raise pa.ArrowInvalid(f"it has no column {missing[0]}")  # pyarrow would leave it out
+            for batch in file.iter_batches(batch_size=most, columns=columns):
                 yield pa.Table.from_batches([batch]).select(columns).cast(schema)
 
     def commits(self, after: int) -> Iterator[Commit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,6 +37,14 @@ def spark(loaded: Settings) -> Iterator[Engine]:
     )
     with aggregate.start(config) as engine:
         yield engine
+
+
+def scratch(loaded: Settings) -> None:
+    """What this process sorts on disk lies below PEACEWATCH_HOME, unless TMPDIR says where: /tmp may be memory."""
+    if "TMPDIR" not in os.environ:
+        folder = loaded.home.resolve() / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(folder)
 
 
 def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:

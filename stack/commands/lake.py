@@ -33,17 +33,24 @@ def register(app: typer.Typer) -> None:
 
 def compact(dry_run: DryRun = False) -> None:
     """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
-    from batch_layer import snapshot
+    from batch_layer import rows_in_order, snapshot
     from fleet import landed, landed_alert
-    from stack import logs, settings
+    from stack import batch, logs, settings
 
     logs.configure("compact")
-    lake = settings.load().lake_location
-    _compact(lake, snapshot.TABLE, landed.SCHEMA, dry_run=dry_run)
+    loaded = settings.load()
+    batch.scratch(loaded)
+    without_room = None
     try:
-        _compact(lake, snapshot.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
+        _compact(loaded.lake_location, snapshot.TABLE, landed.SCHEMA, dry_run=dry_run)
+    except rows_in_order.NoRoom as error:
+        without_room = error
+    try:
+        _compact(loaded.lake_location, snapshot.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
     except snapshot.NothingLanded:
         typer.echo("alerts: there are none")
+    if without_room is not None:
+        raise without_room
 
 
 def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:

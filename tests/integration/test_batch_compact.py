@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from deltalake import DeltaTable
 
 from batch_layer import compact, completeness, drones, hours, live, log, rows_in_order, runs, snapshot, vacuum
 from batch_layer.database import Documents
+from fleet import landed_alert
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from tests import lakes
 
@@ -80,13 +82,41 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
     assert max(held) <= most_rows + largest
 
 
-def test_a_disk_without_room_is_told_and_changes_nothing(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = snapshot.pin(str(lake)).version
+def test_a_disk_without_room_is_told_and_holds_up_no_other_group(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
+    before = rows_of(lake)
     monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
-    monkeypatch.setattr(tempfile, "tempdir", str(lake / "nowhere"))
-    with pytest.raises(ServiceUnavailable, match=r"nowhere, where large files are sorted, cannot be written \(TMPDIR"):
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(lake / "nowhere")])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    finished: list[compact.Done] = []
+    planned = compact.groups(snapshot.pin(str(lake)), LONG_AFTER)
+    with pytest.raises(rows_in_order.NoRoom, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
+        compact.run(str(lake), planned, finished.append)
+    assert [bool(done.reason) for done in finished] == [True, True, False], "five rows need no disk"
+    assert rows_of(lake).equals(before)
+
+
+def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before, version = rows_of(lake), snapshot.pin(str(lake)).version
+    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
+    full = partial(Path.open, Path("/dev/full"), "wb+", buffering=0)
+    monkeypatch.setattr(rows_in_order, "TemporaryFile", lambda **_: full())
+    with pytest.raises(rows_in_order.NoRoom, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
         run(lake, LONG_AFTER)
-    assert snapshot.pin(str(lake)).version == before
+    assert snapshot.pin(str(lake)).version == version
+    assert rows_of(lake).equals(before)
+
+
+def test_a_day_of_alerts_is_closed_when_its_last_hour_is(tmp_path: Path) -> None:
+    files = tuple(snapshot.File(f"part-{n}", FIRST_HOUR, 5_000, 1) for n in range(3))
+    alerts = replace(an_alert_table(tmp_path), hours={FIRST_HOUR: files})
+    closed = {hour: len(compact.groups(alerts, FIRST_HOUR + hour)) for hour in (3, 23, 25, 26)}
+    assert closed == {3: 0, 23: 0, 25: 0, 26: 1}
+
+
+def an_alert_table(tmp_path: Path) -> snapshot.Snapshot:
+    DeltaTable.create(tmp_path / "alerts", landed_alert.SCHEMA, partition_by=list(landed_alert.PARTITION_BY))
+    return snapshot.pin(str(tmp_path), table=snapshot.ALERTS, schema=landed_alert.SCHEMA)
 
 
 def test_a_large_file_is_read_in_batches(lake: Path) -> None:
@@ -96,6 +126,21 @@ def test_a_large_file_is_read_in_batches(lake: Path) -> None:
         parts = list(pinned.batches(path, columns, 2))
         assert max(part.num_rows for part in parts) == 2
         assert pa.concat_tables(parts).equals(pinned.rows([path], columns))
+
+
+def test_a_file_that_lacks_a_column_is_named(lake: Path) -> None:
+    pinned = snapshot.pin(str(lake))
+    path = next(iter(pinned.hours.values()))[0].path
+    whole = pyarrow.parquet.read_table(lake / "reports" / path, partitioning=None)
+    pyarrow.parquet.write_table(whole.drop(["kafka_offset"]), lake / "reports" / path)
+    for read in (
+        lambda: pinned.rows([path], ["kafka_offset"]),
+        lambda: list(pinned.batches(path, ["kafka_offset"], 9)),
+    ):
+        with pytest.raises(
+            ServiceUnavailable, match=rf"^a file of the lake cannot be read: {path}: [^\n]*kafka_offset"
+        ):
+            read()
 
 
 def test_open_hours_are_joined_in_parts(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,21 @@ def test_a_drones_day_is_that_of_a_plain_loop(
     ]
 
 
+def test_a_setting_is_another_one_for_a_while(spark: Any) -> None:
+    running = spark.spark(0)
+    name = "spark.sql.files.maxPartitionBytes"
+    before = running.conf.get(name)
+
+    def fail() -> None:
+        with session.setting(running, name, "2g"):
+            assert running.conf.get(name) == "2g"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert running.conf.get(name) == before != "2g"
+
+
 def test_no_files_are_no_cells(tmp_path: Path, spark: Any) -> None:
     lakes.make(tmp_path)
     assert spark.cells(HOURS, snapshot.pin(str(tmp_path)), [5]).equals(HOURS.empty())
