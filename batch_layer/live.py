@@ -31,7 +31,8 @@ def write_missing(database: Documents, snapshot: Snapshot, after: int) -> int:
 
 def document(snapshot: Snapshot, commit: Commit) -> dict[str, Any]:
     """The live document of `commit`, from the files it added."""
-    cells = HOURS.fold(snapshot.rows(commit.added, HOURS.columns)) if commit.added else HOURS.empty()
+    # File by file: a commit of a bulk load may hold an hour of a fleet.
+    cells = HOURS.merge([HOURS.fold(snapshot.rows([path], HOURS.columns)) for path in commit.added] or [HOURS.empty()])
     return {"_id": commit.version, "committed_at": commit.committed_at, "cells": HOURS.to_document(cells)}
 
 
