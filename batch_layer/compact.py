@@ -27,7 +27,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from batch_layer import rows_in_order
 from batch_layer.ranges import day_of
-from batch_layer.snapshot import TABLE, File, Snapshot, of_table, open_table, put
+from batch_layer.snapshot import TABLE, File, Snapshot, bins, of_table, open_table, put
 from fleet.errors import ServiceUnavailable
 from fleet.landed import SCHEMA
 from fleet.text import sentence
@@ -83,7 +83,7 @@ def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Gro
         chosen = [file for file in files if (_unfinished(file, target) if closed else file.size < SMALL)]
         if not closed and len(chosen) < OPEN_FILES:
             continue
-        for bin_ in _bins(chosen, target):
+        for bin_ in bins(chosen, lambda file: file.size, target):
             if len(bin_) > 1 or (closed and not _is_sorted(bin_[0])):
                 found.append(Group(hour, tuple(bin_), closed))
     return found
@@ -197,17 +197,3 @@ def _unfinished(file: File, target: int) -> bool:
 
 def _is_sorted(file: File) -> bool:
     return file.path.rpartition("/")[2].startswith(SORTED)
-
-
-def _bins(files: Sequence[File], target: int) -> Iterator[list[File]]:
-    """The files in order, in bins of at most `target` bytes; a larger file is alone."""
-    bin_: list[File] = []
-    size = 0
-    for file in files:
-        if bin_ and size + file.size > target:
-            yield bin_
-            bin_, size = [], 0
-        bin_.append(file)
-        size += file.size
-    if bin_:
-        yield bin_

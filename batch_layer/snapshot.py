@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -24,6 +24,8 @@ from fleet.text import sentence
 TABLE: Final = "reports"
 ALERTS: Final = "alerts"
 _EPOCH_DAY: Final = date(1970, 1, 1)
+
+T = TypeVar("T")
 
 
 class NothingLanded(PeacewatchError):
@@ -83,14 +85,8 @@ class Snapshot:
 
     def portions(self, hours: Iterable[int], most: int) -> Iterator[list[int]]:
         """Those of `hours` that have files, in order, in groups of at most so many bytes; an hour is never divided."""
-        group: list[int] = []
-        for hour in sorted(set(hours) & self.hours.keys()):
-            if group and self.size([*group, hour]) > most:
-                yield group
-                group = []
-            group.append(hour)
-        if group:
-            yield group
+        there = sorted(set(hours) & self.hours.keys())
+        return bins(there, lambda hour: self.size([hour]), most)
 
     def unreadable(self) -> list[str]:
         """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
@@ -180,6 +176,20 @@ def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
         sealed_through=sealed.sealed_through(metadata.configuration),
         schema=schema,
     )
+
+
+def bins(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """The items in order, in bins of at most `most` bytes; a larger one is alone."""
+    bin_: list[T] = []
+    filled = 0
+    for item in items:
+        if bin_ and filled + size(item) > most:
+            yield bin_
+            bin_, filled = [], 0
+        bin_.append(item)
+        filled += size(item)
+    if bin_:
+        yield bin_
 
 
 def event_hour(day: date, hour: int) -> int:

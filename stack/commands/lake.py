@@ -39,7 +39,8 @@ def compact(dry_run: DryRun = False) -> None:
 
     logs.configure("compact")
     loaded = settings.load()
-    batch.scratch(loaded)
+    if not dry_run:
+        batch.scratch(loaded)
     without_room = None
     try:
         _compact(loaded.lake_location, snapshot.TABLE, landed.SCHEMA, dry_run=dry_run)

@@ -96,7 +96,7 @@ def test_a_disk_without_room_is_told_and_holds_up_no_other_group(lake: Path, mon
     assert rows_of(lake).equals(before)
 
 
-def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, version = rows_of(lake), snapshot.pin(str(lake)).version
     monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
     full = partial(Path.open, Path("/dev/full"), "wb+", buffering=0)
