@@ -20,11 +20,13 @@ import duckdb
 import polars
 import pyarrow as pa
 
-from batch_layer import aggregate, compact, session, snapshot
+from batch_layer.lake import compact
+from batch_layer.spark import aggregate, session
 from bench import fleet_day
 from bench.machine import machine
-from fleet.cube import HOURS
-from stack.java import java
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.java import java
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 REPEATS = 3
@@ -57,7 +59,7 @@ def main() -> None:
         lake = Path(folder, "lake")
         began = time.perf_counter()
         reports = fleet_day.make(lake, given.drones, given.minutes, START, given.every)
-        pinned = snapshot.pin(str(lake))
+        pinned = delta.pin(str(lake))
         size = sum(file.size for files in pinned.hours.values() for file in files)
         print(f"{reports:,} reports, {given.drones:,} drones, {size / 1e6:,.0f} MB of Parquet")
         print(f"(made at {reports / (time.perf_counter() - began):,.0f} reports/s)")
@@ -72,7 +74,7 @@ def main() -> None:
         print(f"compact: {took:.1f} s, {size / took / 1e6:,.0f} MB/s, {size / 1e6:,.0f} MB -> {after / 1e6:,.0f} MB")
 
 
-def _compare(pinned: snapshot.Snapshot, reports: int, config: session.SparkConfig) -> None:
+def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig) -> None:
     files, hours = pinned.uris(pinned.hours), list(pinned.hours)
     cores = session.cores(config.master)
     duckdb.sql(f"SET threads = {cores}")
@@ -98,7 +100,7 @@ def _compare(pinned: snapshot.Snapshot, reports: int, config: session.SparkConfi
         _row("drone_days, DuckDB", duck_seconds, reports)
 
 
-def _settings(pinned: snapshot.Snapshot, reports: int, scratch: Path) -> None:
+def _settings(pinned: delta.Snapshot, reports: int, scratch: Path) -> None:
     everything = tuple(AS_SPARK_COMES.items())
     without: list[tuple[str, tuple[tuple[str, str], ...]]] = [(f"without {each[0]}", (each,)) for each in everything]
     for name, extra in [("as shipped", ()), ("as Spark comes", everything), *without, ("as shipped, again", ())]:

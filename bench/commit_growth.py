@@ -23,9 +23,9 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from bench.machine import machine
-from fleet.landed import PARTITION_BY
-from speed_layer.lake import Lake, Landed
-from tests.lakes import some_rows, table
+from fleet.reports.landed import PARTITION_BY
+from speed_layer.landing.commit import Lake, Landed
+from tests.support.lakes import some_rows, table
 
 FILES = (0, 168, 1_000, 3_600, 20_000, 60_480, 120_960)
 COMMITS = 120

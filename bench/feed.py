@@ -16,7 +16,7 @@ from contextlib import closing
 
 from kafka import KafkaProducer
 
-from tests.alert_stack import report
+from tests.support.alert_stack import report
 
 TICK = 0.02
 PLACES = 20

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from fleet.landed import PARTITION_BY, SCHEMA
+from fleet.reports.landed import PARTITION_BY, SCHEMA
 
 FILE_SCHEMA: Final = pa.schema([field for field in SCHEMA if field.name not in PARTITION_BY])
 COUNTRIES: Final = 195

@@ -20,8 +20,9 @@ from pathlib import Path
 import httpx
 
 from bench.machine import machine
-from stack import mongo, ports
-from tests.alert_stack import AlertStack, report
+from laptop import ports
+from laptop.services import mongo
+from tests.support.alert_stack import AlertStack, report
 
 EVERY_SECONDS = 1.7
 """No part of the 5 s between commits: the probes fall everywhere between two."""

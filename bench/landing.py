@@ -30,7 +30,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from bench.machine import machine
 from fleet import topics
-from stack import kafka, mongo, ports
+from laptop import ports
+from laptop.services import kafka, mongo
 
 SPARK_PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
 CITIES = [("Berlin", "Germany"), ("Paris", "France"), ("東京", "日本"), ("Lagos", "Nigeria"), ("Lima", "Peru")]
@@ -145,7 +146,7 @@ def run_landing(bootstrap: str, mongo_uri: str, reports: int, folder: Path) -> R
         "PEACEWATCH_MONGO_URI": mongo_uri,
     }
     began = datetime.now(UTC)
-    with watched([sys.executable, "-m", "stack", "land"], env, log) as (child, peak):
+    with watched([sys.executable, "-m", "cli", "land"], env, log) as (child, peak):
         while _landed(log.read_text()) < reports:
             assert child.poll() is None, log.read_text()
             sample(child, peak)

@@ -21,10 +21,11 @@ import pyarrow as pa
 from pymongo import MongoClient
 
 from bench.machine import machine
-from fleet.landed import last_state
-from speed_layer.lake import Lake
-from speed_layer.last_states import STATE, LastStates, States, newest
-from stack import mongo, ports
+from fleet.reports.landed import last_state
+from laptop import ports
+from laptop.services import mongo
+from speed_layer.landing.commit import Lake
+from speed_layer.landing.last_states import STATE, LastStates, States, newest
 
 PARTITIONS, DRONES, COMMIT_SECONDS, BLOCK_SECONDS = 6, 90_000, 5, 30
 

@@ -24,7 +24,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from bench.feed import PLACES
 from bench.machine import machine
-from tests.alert_stack import AlertStack, alert_stack, report
+from tests.support.alert_stack import AlertStack, alert_stack, report
 
 EVERY_SECONDS = 10
 

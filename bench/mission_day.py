@@ -27,8 +27,9 @@ from deltalake.transaction import AddAction
 
 from bench import fleet_day
 from bench.machine import machine
-from fleet.landed import PARTITION_BY, SCHEMA
-from stack import mongo, ports
+from fleet.reports.landed import PARTITION_BY, SCHEMA
+from laptop import ports
+from laptop.services import mongo
 
 DRONES: Final = 540_000
 START: Final = datetime(2026, 11, 23, tzinfo=UTC)
@@ -74,7 +75,7 @@ class Day:
         if step in self.measured:
             return
         environ = {**os.environ, "PEACEWATCH_HOME": str(self.folder), "PEACEWATCH_MONGO_URI": uri}
-        command = [sys.executable, "-m", "stack", *arguments]
+        command = [sys.executable, "-m", "cli", *arguments]
         told = self.folder / "told.log"
         began = time.perf_counter()
         with (

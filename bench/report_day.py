@@ -23,9 +23,10 @@ from pymongo import MongoClient
 
 from bench.machine import machine
 from bench.views import CELLS, COUNTRIES, cells
-from fleet.landed import hour_name
-from speed_layer.recorder import create_indexes
-from stack import mongo, ports
+from fleet.reports.landed import hour_name
+from laptop import ports
+from laptop.services import mongo
+from speed_layer.recording import create_indexes
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -123,7 +124,7 @@ def _fill_alerts(database: Any, chance: np.random.Generator, alerts: int) -> Non
 def measure(name: str, environment: dict[str, str]) -> None:
     """Runs the command and prints its row: seconds, processor seconds, and the most memory it had."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "stack", "report", "build", "--day", DAY.isoformat()]
+    command = [sys.executable, "-m", "cli", "report", "build", "--day", DAY.isoformat()]
     process = subprocess.Popen(command, env=environment)
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0

@@ -31,11 +31,12 @@ from pymongo import MongoClient
 from bench.machine import machine
 from bench.serving_load import Feed, Streams, at_full_speed, at_rate
 from bench.views import CELLS, cells
-from fleet import alert as wire
 from fleet import topics
-from fleet.alert import Alert
-from fleet.landed import hour_name
-from stack import kafka, mongo, ports
+from fleet.alerts import alert as wire
+from fleet.alerts.alert import Alert
+from fleet.reports.landed import hour_name
+from laptop import ports
+from laptop.services import kafka, mongo
 
 DAYS, LIVE_DOCUMENTS, STREAMS, RATE, THREADS = 30, 720, 200, 200, 16
 START = datetime(2026, 10, 26, tzinfo=UTC)
@@ -71,7 +72,7 @@ def fill(database: Any) -> None:
 def process(command: list[str], environment: dict[str, str], log: Path) -> Iterator[psutil.Process]:
     """A process of the product's own, ended afterwards."""
     with log.open("wb") as file:
-        started = subprocess.Popen([sys.executable, "-m", "stack", *command], env=environment, stdout=file, stderr=file)
+        started = subprocess.Popen([sys.executable, "-m", "cli", *command], env=environment, stdout=file, stderr=file)
         try:
             yield psutil.Process(started.pid)
         finally:

@@ -30,9 +30,10 @@ from pymongo import MongoClient
 
 from bench.machine import machine
 from bench.serving import process, processor, wait_ready
-from fleet.landed import last_state
-from speed_layer.last_states import STATE, pack
-from stack import mongo, ports
+from fleet.reports.landed import last_state
+from laptop import ports
+from laptop.services import mongo
+from speed_layer.landing.last_states import STATE, pack
 
 FLEETS = (10_000, 100_000, 540_000)
 BLOCKS, CHANGED_AT_ONCE, CHANGE_SECONDS = 48, 6, 2.0

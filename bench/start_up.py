@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from batch_layer import aggregate, session, snapshot
+from batch_layer.spark import aggregate, session
 from bench import fleet_day
 from bench.machine import machine
-from fleet.cube import HOURS
-from stack.java import java
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.java import java
 
 START: Final = datetime(2026, 11, 23, tzinfo=UTC)
 LOGGING: Final = f"-Dlog4j2.configurationFile={Path(session.__file__).with_name('log4j2.properties').as_uri()}"
@@ -69,7 +70,7 @@ def _ask(lake: Path, options: str) -> tuple[float, float, float]:
 
 
 def _child(lake: str, options: str) -> None:
-    pinned = snapshot.pin(lake)
+    pinned = delta.pin(lake)
     config = session.SparkConfig(java=java(), extra=(("spark.driver.extraJavaOptions", options),))
     began = time.perf_counter()
     with aggregate.start(config) as spark:

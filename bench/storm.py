@@ -15,7 +15,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
-from tests.alert_stack import AlertStack, alert_stack, alerts_of, report
+from tests.support.alert_stack import AlertStack, alert_stack, alerts_of, report
 
 SCORES = [1, 2, *[3] * 3, *[4] * 3, *[6] * 12]
 """One alert in ten is critical, three in ten are high, the rest is moderate."""

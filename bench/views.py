@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from fleet.cube import HOURS
+from fleet.figures.cube import HOURS
 
 COUNTRIES: Final = 200
 CELLS: Final = COUNTRIES * 11

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from house import DEFAULTS, LAKE, QUICK_JAVA, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
+from common import DEFAULTS, LAKE, QUICK_JAVA, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
 
 DOC = """\
 ### Hourly views

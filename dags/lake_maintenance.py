@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from house import DEFAULTS, LAKE, SPARK_POOL, late_after, peacewatch
+from common import DEFAULTS, LAKE, SPARK_POOL, late_after, peacewatch
 
 DOC = """\
 ### Lake maintenance

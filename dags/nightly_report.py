@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
-from house import AFTER_SKIPPED, BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
+from common import AFTER_SKIPPED, BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch
 
 DOC = """\
 ### Nightly report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
-from house import DEFAULTS, LAKE, VIEWS, late_after, spark
+from common import DEFAULTS, LAKE, VIEWS, late_after, spark
 
 DOC = """\
 ### Rebuild views

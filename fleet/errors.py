@@ -25,7 +25,7 @@ class BadInput(PeacewatchError):
 
 
 class RejectedReport(BadInput):
-    """A message that is no report. `reason` is one of `fleet.report.REASONS`, `detail` is for people."""
+    """A message that is no report. `reason` is one of `fleet.reports.report.REASONS`, `detail` is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)

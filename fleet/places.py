@@ -1,4 +1,4 @@
-"""Which city a point is nearest to, over a list that is passed in (`speed_layer.places` loads the shipped one)."""
+"""Which city a point is nearest to, over a list that is passed in (`infra.cities` loads the shipped one)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from serving import caching, headers, limits, pages, problems
+from serving import pages
 from serving.api import (
     actions,
     alert_kinds,
@@ -31,9 +31,10 @@ from serving.api import (
     stream,
 )
 from serving.config import Config
-from serving.json import default
-from serving.limits import Limited
-from serving.ready import Ready
+from serving.http import caching, headers, limits, problems
+from serving.http.json import default
+from serving.http.limits import Limited
+from serving.http.response_cache import Ready
 from serving.services import Services, connect
 
 MAX_BODY: Final = 64 * 1024

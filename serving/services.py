@@ -10,13 +10,13 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from serving.completeness import Completeness
 from serving.config import MONGO_TIMEOUT_MS, Config
-from serving.drones import Drones
-from serving.merge import Merge
-from serving.operators import Desk
-from serving.rejects import Rejects
-from serving.stream import Hub
+from serving.events.stream import Hub
+from serving.figures.completeness import Completeness
+from serving.figures.drones import Drones
+from serving.figures.merge import Merge
+from serving.operators.desk import Desk
+from serving.rejected import Rejects
 
 ANSWER_SECONDS: Final = 20
 """People wait for a page no longer; a nightly report counts millions of alerts, and may."""

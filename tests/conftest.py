@@ -18,10 +18,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet import topics
-from stack import kafka as kafka_server
-from stack import mongo as mongo_server
-from stack import ports
-from stack.kafka_topics import TOPICS, TopicSettings
+from infra.kafka.topics import TOPICS, TopicSettings
+from laptop import ports
+from laptop.services import kafka as kafka_server
+from laptop.services import mongo as mongo_server
 
 # A loaded machine is slow, and that is no defect: nothing here is a measurement.
 settings.register_profile("peacewatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from serving.problems import MIME, Problem
+from serving.http.problems import MIME, Problem
 
 PREFIX: Final = "/api/v1"
 

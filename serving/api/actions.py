@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import NotFound
 
-from fleet.actions import Target
-from serving.access import require
+from fleet.notifications.actions import Target
 from serving.api import PREFIX, answers, with_example
 from serving.api.models import Query, Text
-from serving.audit import Says, act, row
-from serving.paging import CURSOR, MAX_PAGE, page
+from serving.http.access import require
+from serving.http.paging import CURSOR, MAX_PAGE, page
+from serving.operators.audit import Says, act, row
 from serving.services import Services
 
 Document = dict[str, Any]

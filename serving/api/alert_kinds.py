@@ -10,15 +10,15 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet import statistics
-from fleet.landed_alert import ALERTS
-from serving import batch_views
+from fleet.alerts.landed_alert import ALERTS
+from fleet.figures import statistics
+from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.figures import envelope, look_up, whole_days
 from serving.api.models import Figures, RangeQuery
+from serving.figures import batch_views
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.session import at_one_instant
-from serving.tables import TABLE, Format, table
 
 Documents = list[dict[str, Any]]
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from serving.api import PREFIX, answers
 from serving.api.listing import Kept, Listing, ListingQuery, list_of
 from serving.api.models import Text
-from serving.rows import AlertRow, Kind, Severity, alert_row
+from serving.events.rows import AlertRow, Kind, Severity, alert_row
 from serving.services import Services
 
 FIELDS = {name: name for name in ("kind", "severity", "country", "city")}

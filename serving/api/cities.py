@@ -13,16 +13,16 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet import statistics
-from fleet.cube import Cube
-from fleet.day_views import CITIES, DELAY_BUCKETS, DELAYS
-from serving import batch_views
+from fleet.figures import statistics
+from fleet.figures.cube import Cube
+from fleet.figures.views import CITIES, DELAY_BUCKETS, DELAYS
+from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.figures import Answer, envelope, look_up, whole_days
 from serving.api.models import Figures, RangeQuery, SpanQuery, Text
+from serving.figures import batch_views
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.session import at_one_instant
-from serving.tables import TABLE, Format, table
 
 BELOW: Final = (*DELAY_BUCKETS, None)
 """Seconds that a delay of each bucket lies below (docs/batch.md); None: longer."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from serving.api import PREFIX, answers
 from serving.api.models import DaysQuery, days_of
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 

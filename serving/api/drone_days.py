@@ -11,14 +11,14 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from fleet import last_seen
-from fleet.drone_blocks import block_of
 from fleet.errors import BadInput
+from fleet.figures import last_seen
+from fleet.figures.drone_blocks import block_of
 from serving.api import PREFIX, answers
 from serving.api.drones import DronePath
 from serving.api.models import DaysQuery, days_of
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.tables import TABLE, Format, table
 
 MOST_DAYS: Final = 31
 """A day of a large fleet is a block of some 400 KB."""

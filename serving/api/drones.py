@@ -13,14 +13,14 @@ from pydantic import BaseModel, Field, StringConstraints
 from werkzeug.exceptions import NotFound
 
 from fleet.errors import BadInput
-from serving import clusters
 from serving.api import PREFIX, answers
 from serving.api.models import Query, Text
-from serving.clusters import Box
-from serving.drones import Fleet, shown
-from serving.paging import MAX_PAGE
+from serving.figures import clusters
+from serving.figures.clusters import Box
+from serving.figures.drones import Fleet, shown
+from serving.http.paging import MAX_PAGE
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 _NUMBER = r"-?\d{1,3}(\.\d{1,10})?"

@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet.errors import BadInput
 from serving.api.models import SpanQuery, ZonedQuery
-from serving.ranges import Range, parse, zone_of
-from serving.served import Served
+from serving.figures.ranges import Range, parse, zone_of
+from serving.figures.served import Served
 from serving.services import Services
 
 Answer = dict[str, Any]

@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from serving.api import PREFIX, answers
 from serving.api.listing import Document, Kept, Listing, ListingQuery, list_of
 from serving.api.models import Text
-from serving.rows import (
+from serving.events.rows import (
     AlertRow,
     DeliveryRow,
     IncidentRow,

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 
 from serving.api.models import Query
 from serving.api.times import Moment, between
-from serving.paging import CURSOR, MAX_PAGE, page
+from serving.http.paging import CURSOR, MAX_PAGE, page
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 

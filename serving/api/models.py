@@ -11,8 +11,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fleet.errors import BadInput
-from fleet.statistics import dates_between
-from serving.ranges import DAY_OR_HOUR, MAX_DAYS
+from fleet.figures.statistics import dates_between
+from serving.figures.ranges import DAY_OR_HOUR, MAX_DAYS
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Zone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+\-/]+$")]

@@ -13,8 +13,8 @@ from werkzeug.exceptions import NotFound
 
 from serving.api import PREFIX, answers
 from serving.api.models import Query
-from serving.caching import tagged
-from serving.nightly_reports import Shelf
+from serving.http.caching import tagged
+from serving.report.reader import Shelf
 from serving.report.store import FORMS
 from serving.services import Services
 

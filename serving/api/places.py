@@ -12,13 +12,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet.day_views import CELL_DEGREES, PLACES
-from serving import batch_views
+from fleet.figures.views import CELL_DEGREES, PLACES
+from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
 from serving.api.models import DaysQuery, days_of
+from serving.figures import batch_views
 from serving.services import Services
-from serving.session import at_one_instant
 
 MAX_PLACES: Final = 3000
 """Points that a browser draws without trouble; those with most alerts."""

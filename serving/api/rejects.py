@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from serving.api import PREFIX, answers
 from serving.api.models import Query
-from serving.rejects import EXCERPT, NEWEST
+from serving.rejected import EXCERPT, NEWEST
 from serving.services import Services
 
 

@@ -11,12 +11,12 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from fleet.errors import BadInput
-from serving import lake
+from serving import single_reports
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
 from serving.api.models import Query, Text
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.tables import TABLE, Format, table
 
 Document = dict[str, Any]
 MINUTES = 1440
@@ -85,13 +85,13 @@ def blueprint(services: Services) -> APIBlueprint:
         wanted = {column: text for column, text in fields.items() if text is not None}
         if not wanted:
             raise BadInput("drone", "name a drone, a country or a city: a whole day is too much to look at")
-        found = lake.reports(services.config.lake, query.day, wanted, query.limit)
+        found = single_reports.reports(services.config.lake, query.day, wanted, query.limit)
         rows = [{**row, "worst_score": row["worst_score"] or None} for row in found.rows]
         return table({"reports": rows, "version": found.version}, rows, query.format)
 
     @api.get("/drones/<path:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track, 404))
     def track(path: TrackPath, query: TrackQuery) -> Document:
-        found = lake.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
+        found = single_reports.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
         return {"type": "FeatureCollection", "features": features(found.rows), "version": found.version}
 
     return api

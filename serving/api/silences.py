@@ -11,13 +11,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, model_validator
 from werkzeug.exceptions import NotFound
 
-from fleet.actions import Target
-from serving.access import require
+from fleet.notifications.actions import Target
 from serving.api import PREFIX, answers
 from serving.api.actions import SECURITY, ActionRow, Body, done_or_refused, told
 from serving.api.models import Text
-from serving.audit import MAX_SILENCE, Says, act, in_force
-from serving.rows import Kind
+from serving.events.rows import Kind
+from serving.http.access import require
+from serving.operators.audit import MAX_SILENCE, Says, act, in_force
 from serving.services import Services
 
 Document = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The statistics, each over a chosen range. What they mean is in `fleet.statistics`."""
+"""The statistics, each over a chosen range. What they mean is in `fleet.figures.statistics`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet import statistics
-from serving import batch_views, intervals
+from fleet.figures import statistics
+from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.figures import envelope, look_up, whole_days
 from serving.api.models import Figures, RangeQuery, ZonedQuery
-from serving.days import Keep
-from serving.intervals import Group
-from serving.ranges import Range
+from serving.figures import batch_views, intervals
+from serving.figures.days import Keep
+from serving.figures.intervals import Group
+from serving.figures.ranges import Range
+from serving.http.tables import TABLE, Format, table
 from serving.services import Services
-from serving.session import at_one_instant
-from serving.tables import TABLE, Format, table
 
 Answer = dict[str, Any]
 

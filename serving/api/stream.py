@@ -12,9 +12,9 @@ from pydantic import Field, StringConstraints
 
 from serving.api import PREFIX, answers
 from serving.api.models import Query
-from serving.events import NAMES
+from serving.events.events import NAMES
+from serving.events.stream import Told
 from serving.services import Services
-from serving.stream import Told
 
 RETRY_MS = 1000
 _ANY = "|".join(NAMES)

@@ -7,9 +7,9 @@ from datetime import date
 from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import NotFound
 
-from serving import headers
-from serving.nightly_reports import Shelf
+from serving.http import headers
 from serving.report import figures
+from serving.report.reader import Shelf
 from serving.services import Services
 
 LISTED = 31

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from pymongo.database import Database
 
-from fleet import losses
-from fleet.statistics import drones_of_range
-from serving.ranges import Range
-from serving.report import facts, trust
+from fleet.figures.statistics import drones_of_range
+from fleet.reports import losses
+from serving.figures.ranges import Range
+from serving.report import completeness as trust
+from serving.report import facts
 
 Documents = Database[dict[str, Any]]
 

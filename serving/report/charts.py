@@ -12,7 +12,7 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from serving.report import figures, words
+from serving.report import figures, strings
 from serving.report.facts import ScoreCount, WeekdayCount
 
 INK: Final = "#1c2733"
@@ -48,10 +48,10 @@ def hours(alerts: list[int], usual: list[float]) -> Figure:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(6.8, 1.65), layout="constrained")
         axes = figure.subplots()
-        axes.bar(range(24), alerts, width=0.78, color=ALERT, label=words.THIS_DAY)
+        axes.bar(range(24), alerts, width=0.78, color=ALERT, label=strings.THIS_DAY)
         if any(usual):
             steps = [usual[0], *usual]
-            axes.step([hour - 0.5 for hour in range(25)], steps, color=USUAL, linewidth=1.4, label=words.USUAL_DAY)
+            axes.step([hour - 0.5 for hour in range(25)], steps, color=USUAL, linewidth=1.4, label=strings.USUAL_DAY)
         if any(usual) or any(alerts):
             axes.legend(
                 frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1.0), borderpad=0, handlelength=1.2
@@ -60,7 +60,7 @@ def hours(alerts: list[int], usual: list[float]) -> Figure:
         axes.set_xticks(range(0, 24, 3), [f"{hour:02d}:00" for hour in range(0, 24, 3)])
         axes.set_xlim(-0.7, 23.7)
         _whole_numbers(axes, max([*alerts, *usual], default=0))
-        _says(axes, words.ALERTS_AN_HOUR)
+        _says(axes, strings.ALERTS_AN_HOUR)
     return figure
 
 
@@ -72,9 +72,9 @@ def weekdays(counts: list[WeekdayCount]) -> Figure:
         axes = figure.subplots()
         colours = [USUAL] * 5 + [ALERT] * 2
         axes.bar(range(1, 8), [rates.get(day, 0.0) for day in range(1, 8)], width=0.7, color=colours)
-        axes.set_xticks(range(1, 8), [name[:2] for name in words.WEEKDAYS])
+        axes.set_xticks(range(1, 8), [name[:2] for name in strings.WEEKDAYS])
         _whole_numbers(axes, max(rates.values(), default=0))
-        _says(axes, words.ALERTS_A_DAY)
+        _says(axes, strings.ALERTS_A_DAY)
     return figure
 
 
@@ -86,8 +86,8 @@ def scores(counts: list[ScoreCount]) -> Figure:
         axes = figure.subplots()
         axes.bar(range(1, 11), [shares.get(score, 0.0) for score in range(1, 11)], width=0.7, color=ALERT)
         axes.set_xticks(range(1, 11))
-        axes.set_xlabel(words.SCORE_AXIS)
-        _says(axes, words.SHARE_WITH_ALERT)
+        axes.set_xlabel(strings.SCORE_AXIS)
+        _says(axes, strings.SHARE_WITH_ALERT)
         axes.locator_params(axis="y", nbins=4)
         axes.set_ylim(0, max([*shares.values(), 1.0]) * 1.1)
     return figure

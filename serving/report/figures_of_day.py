@@ -1,13 +1,13 @@
-"""The figures of one day out of merged cells of `fleet.cube.HOURS`."""
+"""The figures of one day out of merged cells of `fleet.figures.cube.HOURS`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet import statistics
-from serving.ranges import Range
+from fleet.figures import statistics
+from serving.figures.ranges import Range
+from serving.figures.served import Served
 from serving.report import facts
-from serving.served import Served
 
 
 @dataclass(frozen=True)

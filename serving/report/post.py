@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.text import plain, units
-from serving.report import facts, figures, render, words
+from serving.report import facts, figures, render, strings
 
 ATTEMPTS: Final = 6
 PATIENCE_S: Final = 60.0
@@ -78,13 +78,13 @@ def several(reports: Sequence[facts.DayReport], page: str) -> dict[str, Any]:
     room = DESCRIPTION
     for report in reports:
         day = figures.long_day(report.day)
-        line = f"{f'[{day}]({report.link})' if report.link else day}: {plain(words.revised(report.changes), LINE)}"
+        line = f"{f'[{day}]({report.link})' if report.link else day}: {plain(strings.revised(report.changes), LINE)}"
         room -= units(line) + 1
         if room < 0:
-            lines.append(words.more_days(len(reports) - len(lines)))
+            lines.append(strings.more_days(len(reports) - len(lines)))
             break
         lines.append(line)
-    title = words.several_revised(len(reports))
+    title = strings.several_revised(len(reports))
     return _form(DiscordEmbed(title=title, description="\n".join(lines), color="2c7a4b", url=page or None))
 
 
@@ -100,8 +100,8 @@ def _title(report: facts.DayReport) -> str:
 
 
 def _lines(report: facts.DayReport) -> list[str]:
-    revised = [f"Revised: {words.revised(report.changes)}"] if report.revision else []
-    verdict = words.verdict(report.state, report.missing, for_good=report.misses_lost_alone)
+    revised = [f"Revised: {strings.revised(report.changes)}"] if report.revision else []
+    verdict = strings.verdict(report.state, report.missing, for_good=report.misses_lost_alone)
     return [render.lead(report), verdict, *revised]
 
 

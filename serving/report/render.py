@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleet.errors import MissingPart
-from serving.report import charts, facts, figures, words, world
+from serving.report import charts, facts, figures, map_svg, strings
 
 TOP_PLACES: Final = 13
 TOP_CITIES: Final = 6
@@ -28,7 +28,7 @@ _templates: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(figures=figures, words=words)
+_templates.globals.update(figures=figures, words=strings)
 
 
 def to_html(report: facts.DayReport) -> str:
@@ -66,16 +66,16 @@ def _parts(report: facts.DayReport) -> dict[str, Any]:
     return {
         "cards": cards(report.headline),
         "lead": lead(report),
-        "verdict": words.verdict(report.state, report.missing, for_good=report.misses_lost_alone),
+        "verdict": strings.verdict(report.state, report.missing, for_good=report.misses_lost_alone),
         "shown": report.incidents[: _fit(report)],
         "countries": statistics.countries[:TOP_PLACES],
         "cities": [place for place in statistics.cities[:TOP_CITIES] if place.alerts],
-        "parts": [(name, start, end, sum(statistics.alerts_by_hour[start:end])) for name, start, end in words.PARTS],
-        "map": Markup(world.to_svg(report.incidents)),  # noqa: S704 - numbers and our own outlines only
+        "parts": [(name, start, end, sum(statistics.alerts_by_hour[start:end])) for name, start, end in strings.PARTS],
+        "map": Markup(map_svg.to_svg(report.incidents)),  # noqa: S704 - numbers and our own outlines only
         "hours_chart": _svg(_hours(report), "Alerts by hour of the day"),
         "weekdays_chart": _svg(charts.weekdays(statistics.weekdays), "Alerts a day by week-day"),
         "scores_chart": _svg(charts.scores(statistics.scores), "Share of reports with an alert by peace score"),
-        "week": words.week(_rate(statistics.weekdays, range(1, 6)), _rate(statistics.weekdays, range(6, 8))),
+        "week": strings.week(_rate(statistics.weekdays, range(1, 6)), _rate(statistics.weekdays, range(6, 8))),
     }
 
 
@@ -89,12 +89,12 @@ def _rate(counts: list[facts.WeekdayCount], weekdays: range) -> float | None:
 def lead(report: facts.DayReport) -> str:
     """The day in one sentence; also the summary on Discord."""
     if report.state == "empty":
-        return words.EMPTY_LEAD
+        return strings.EMPTY_LEAD
     hourly = report.statistics.alerts_by_hour
     total = sum(hourly)
     peak = hourly.index(max(hourly)) if total else None
     raised = [place for place in report.statistics.countries if place.alerts]
-    return words.summary(total, len(raised), peak, raised[0].country if raised else None)
+    return strings.summary(total, len(raised), peak, raised[0].country if raised else None)
 
 
 def _hours(report: facts.DayReport) -> Any:
@@ -108,7 +108,7 @@ def _svg(figure: Any, label: str) -> Markup:
 def cards(headline: facts.Headline) -> list[dict[str, str]]:
     """The five figures as they are shown: label, value, change to the day before and to a usual day."""
     shown_cards = []
-    for name, label in words.FIGURES.items():
+    for name, label in strings.FIGURES.items():
         figure: facts.Figure = getattr(headline, name)
         digits = {"peace_score": 2, "battery": 1}.get(name, 0)
         shown = figures.decimal(figure.value, digits) if digits else figures.count(figure.value)

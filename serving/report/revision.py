@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.report import facts, words
+from serving.report import facts, strings
 
 
 def same(before: facts.DayReport, after: facts.DayReport) -> bool:
@@ -23,7 +23,7 @@ def _content(report: facts.DayReport) -> tuple[object, ...]:
 
 def _figures(report: facts.DayReport) -> dict[str, float | None]:
     found: dict[str, float | None] = {
-        label: getattr(report.headline, name).value for name, label in words.FIGURES.items()
+        label: getattr(report.headline, name).value for name, label in strings.FIGURES.items()
     }
     found["incidents"] = report.incidents_total
     found["alerts told"] = report.delivery.told

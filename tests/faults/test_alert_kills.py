@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alert_stack import UNLIMITED, AlertStack, alert_stack
+from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack
 
 SEED = int(os.environ.get("PEACEWATCH_TEST_SEED") or time.time())
 """Read when the file is, for no setting reaches a test."""
@@ -53,7 +53,7 @@ def check(stack: AlertStack, repeats: bool) -> None:
 def test_killed_at_each_step(stack: AlertStack, step: str) -> None:
     """Alerting after a step of its checkpoint; the notifier after each of a call's steps, and after the next commit.
 
-    (speed_layer/alerting.py and notifier.py number them.)
+    (speed_layer/alerting/alerter.py and notifier.py number them.)
     """
     doomed = [stack.start_doomed("alerting", step[0]), stack.start_doomed("notify", step[1:])]
     stack.alarm(30)

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer import database, hours, runs
-from batch_layer.database import Documents
-from fleet.cube import HOURS
+from batch_layer.views import hours
 from fleet.errors import ServiceUnavailable
-from serving.merge import Merge
-from stack import mongo, ports
-from tests import lakes
+from fleet.figures.cube import HOURS
+from infra.mongo import client, runs
+from infra.mongo.client import Documents
+from laptop import ports
+from laptop.services import mongo
+from serving.figures.merge import Merge
+from tests.support import lakes
 
 RUN = """
 import sys, time
@@ -95,12 +97,12 @@ def test_mongodb_away_is_one_sentence_and_the_next_run_succeeds(tmp_path: Path) 
     uri = server.uri.replace("?", "?serverSelectionTimeoutMS=2000&")
     with (
         pytest.raises(ServiceUnavailable, match=r"^MongoDB does not answer[^\n]*$"),
-        database.connect(uri) as documents,
+        client.connect(uri) as documents,
     ):
         hours.run(hours.Job(documents, str(lake), killing))
     again = mongo.start(tmp_path, port)
     try:
-        with database.connect(again.uri) as documents:
+        with client.connect(again.uri) as documents:
             assert runs.base_version(documents) == runs.NO_BASE
             assert hours.run(hours.Job(documents, str(lake), lakes.arrow_engine)).computed == 3
             assert runs.base_version(documents) == 1

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fleet import topics
-from tests.faults.landers import Landers, freeze, landers, wake
-from tests.landing import landed, report, send, wait_for
+from tests.support.lander_processes import Landers, freeze, landers, wake
+from tests.support.landing import landed, report, send, wait_for
 
 BAD = [b"no json", b'{"report_id": 1}']
 

@@ -16,12 +16,12 @@ from kafka import KafkaAdminClient, TopicPartition
 from pymongo import MongoClient
 
 from fleet import topics
-from stack import kafka as kafka_server
-from stack import mongo as mongo_server
-from stack import ports
-from stack.kafka_topics import TopicSettings
-from tests.faults.landers import Landers, landers
-from tests.landing import landed, messages, report, send, topic_id, wait_for
+from infra.kafka.topics import TopicSettings
+from laptop import ports
+from laptop.services import kafka as kafka_server
+from laptop.services import mongo as mongo_server
+from tests.support.lander_processes import Landers, landers
+from tests.support.landing import landed, messages, report, send, topic_id, wait_for
 
 
 @pytest.fixture

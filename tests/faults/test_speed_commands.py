@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet import actions
-from fleet.actions import Action, Target
-from stack import ports
-from tests.alert_stack import UNLIMITED, AlertStack, alert_stack, alerts_of, report
+from fleet.notifications import actions
+from fleet.notifications.actions import Action, Target
+from laptop import ports
+from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack, alerts_of, report
 
 LANDING, ALERTS = "PEACEWATCH_LANDING_METRICS_PORT", "PEACEWATCH_ALERT_METRICS_PORT"
 SEVERE, OPERATORS = "2", "3"
@@ -55,7 +55,7 @@ def metrics(stack: AlertStack, port: str) -> set[str]:
 
 def peacewatch(stack: AlertStack, *arguments: object) -> str:
     """What a command prints that ends by itself."""
-    command = [sys.executable, "-m", "stack", *map(str, arguments)]
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
     told = subprocess.run(command, env={**os.environ, **stack.environ}, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     return told.stdout

@@ -19,10 +19,10 @@ import pytest
 import sqlalchemy
 from playwright.sync_api import Page, expect
 
-from stack import services
-from stack.settings import Settings
-from tests import landing, postgres
-from tests.airflow_laptop import (
+from infra.settings import Settings
+from laptop.services import catalogue
+from tests.support import landing, postgres
+from tests.support.airflow_laptop import (
     DAYS,
     MONTH_SECONDS,
     MONTHS,
@@ -41,7 +41,7 @@ from tests.airflow_laptop import (
     spark_driver,
     spark_log,
 )
-from tests.laptop import (
+from tests.support.laptop import (
     RUN_SECONDS,
     api_of,
     channel,
@@ -127,7 +127,7 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         run = api.trigger("nightly_report", {"day": str(TODAY)})
         eventually(lambda: api.state("nightly_report", run) == "running", RUN_SECONDS)
         engine = sqlalchemy.create_engine(
-            services.airflow_of(laptop).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+            catalogue.airflow_of(laptop).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         )
         past = (
             "UPDATE deadline SET deadline_time = '2026-01-01 00:00:00.000000' "
@@ -222,7 +222,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
 
 
 def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) -> None:
-    found = services.airflow_of(laptop)
+    found = catalogue.airflow_of(laptop)
     log_in(page, laptop, "/dags/rebuild_views")
 
     page.get_by_role("button", name="Trigger").first.click()
@@ -247,7 +247,7 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
 def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
     """After the tests before: every run is green, tasks are named by what they do and by the command to type."""
     log_in(page, laptop, "/dags")
-    found = services.airflow_of(laptop)
+    found = catalogue.airflow_of(laptop)
     for dag_id in ("hourly_views", "lake_maintenance", "nightly_report", "rebuild_views"):
         expect(page.get_by_role("link", name=dag_id, exact=True).first).to_be_visible()
     picture(page, "airflow-dags")

@@ -15,10 +15,12 @@ from kafka import KafkaAdminClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from fleet.rules import LowBattery, Rules
-from speed_layer import alerting, notifier, recorder
-from stack import mongo
-from tests.alert_layers import Channel, configs, made_names, read, report, running, send, wait_for
+from fleet.alerts.rules import LowBattery, Rules
+from laptop.services import mongo
+from speed_layer import recording as recorder
+from speed_layer.alerting import alerter
+from speed_layer.notifying import notifier
+from tests.support.alert_layers import Channel, configs, made_names, read, report, running, send, wait_for
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_every_alert_is_told_once(
         kafka, mongo_uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
     )
     with (
-        running(alerting.run, judging),
+        running(alerter.run, judging),
         running(notifier.run, telling, channel.sender),
         running(recorder.run, recording),
     ):
@@ -67,7 +69,7 @@ def documents(database: Database[Any]) -> dict[str, list[dict[str, Any]]]:
 def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
     judging, telling = configs(kafka, names)
-    with running(alerting.run, judging):
+    with running(alerter.run, judging):
         with running(notifier.run, telling, channel.sender):
             send(kafka, names["reports"], report(1))
             wait_for(lambda: channel.told == 1)
@@ -90,12 +92,12 @@ def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kaf
     def raised() -> int:
         return sum(not alert.get("clears", False) for alert in read(kafka, names["alerts"]))
 
-    with running(alerting.run, judging):
+    with running(alerter.run, judging):
         send(kafka, names["reports"], *low)
         wait_for(lambda: raised() == 7)
-    with running(alerting.run, judging):
+    with running(alerter.run, judging):
         send(kafka, names["reports"], *low)
-        with running(alerting.run, judging):  # joins, and takes one of the two partitions over
+        with running(alerter.run, judging):  # joins, and takes one of the two partitions over
             wait_for(lambda: shares(kafka, judging.group) == [1, 1])
             send(kafka, names["reports"], *low, *charged)
             wait_for(lambda: len(read(kafka, names["alerts"])) == 14)
@@ -129,7 +131,7 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
             alerts = client.get_default_database()["alerts"]
             return alerts.count_documents({}), alerts.count_documents({"delivered_at": None})
 
-    with running(alerting.run, judging), running(recorder.run, recording):
+    with running(alerter.run, judging), running(recorder.run, recording):
         send(kafka, names["reports"], *(report(n) for n in range(3)))
         wait_for(lambda: counts() == (3, 3))
         server.kill()

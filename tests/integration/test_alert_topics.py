@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from fleet import alert as wire
-from fleet.rules import Memory, Rules, Sighting, Unrest, judge
-from speed_layer import notifier
-from speed_layer.alert_state import AlertState
-from speed_layer.forever import NotYet
-from speed_layer.lease import Lease
-from tests.alert_layers import Channel, configs, made_names, report, running, wait_for
+from fleet.alerts import alert as wire
+from fleet.alerts.rules import Memory, Rules, Sighting, Unrest, judge
+from infra.retry import NotYet
+from speed_layer.alerting.alert_state import AlertState
+from speed_layer.notifying import notifier
+from speed_layer.notifying.lease import Lease
+from tests.support.alert_layers import Channel, configs, made_names, report, running, wait_for
 
 
 @pytest.fixture

@@ -13,16 +13,19 @@ import pytest
 from deltalake import DeltaTable
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from batch_layer import alert_days, alert_landing, compact, snapshot, vacuum
-from batch_layer.alert_landing import AlertTopic, Landed
-from batch_layer.database import Documents
-from batch_layer.hours import Job
-from fleet import alert as wire
+from batch_layer.lake import alert_landing, compact
+from batch_layer.lake.alert_landing import AlertTopic, Landed
+from batch_layer.retention import vacuum
+from batch_layer.views import alert_days
+from batch_layer.views.hours import Job
 from fleet import topics
-from fleet.alert import Alert
+from fleet.alerts import alert as wire
+from fleet.alerts.alert import Alert
+from fleet.alerts.landed_alert import SCHEMA
 from fleet.errors import ServiceUnavailable
-from fleet.landed_alert import SCHEMA
-from tests import lakes
+from infra import delta
+from infra.mongo.client import Documents
+from tests.support import lakes
 
 DAY = datetime(2026, 11, 24, 23, 50, tzinfo=UTC)
 
@@ -167,9 +170,9 @@ def test_the_tables_small_files_are_joined_and_then_deleted(source: AlertTopic) 
     for number in range(3):
         send(source, alert(number))
         alert_landing.land(source)
-    pinned = snapshot.pin(source.lake, table=snapshot.ALERTS, schema=SCHEMA)
+    pinned = delta.pin(source.lake, table=delta.ALERTS, schema=SCHEMA)
     planned = compact.groups(pinned, int(DAY.timestamp()) // 3600 + 24)
-    done = compact.run(source.lake, planned, table=snapshot.ALERTS, schema=SCHEMA)
+    done = compact.run(source.lake, planned, table=delta.ALERTS, schema=SCHEMA)
     assert [(len(each.group.files), each.reason) for each in done] == [(3, "")]
     assert (landed(source), alert_landing.land(source)) == ([f"unrest/d/{number}" for number in range(3)], Landed())
     assert vacuum.alerts(source.lake, dry_run=True) == [], "they are younger than a day"

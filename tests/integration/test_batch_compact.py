@@ -16,11 +16,16 @@ import pyarrow.parquet
 import pytest
 from deltalake import DeltaTable
 
-from batch_layer import compact, completeness, drones, hours, live, log, rows_in_order, runs, snapshot, vacuum
-from batch_layer.database import Documents
-from fleet import landed_alert
+from batch_layer.completeness import completeness
+from batch_layer.lake import compact, external_sort
+from batch_layer.retention import delta_log, vacuum
+from batch_layer.views import drones, hours, live
+from fleet.alerts import landed_alert
 from fleet.errors import PeacewatchError, ServiceUnavailable
-from tests import lakes
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
 LONG_AFTER = FIRST_HOUR + 100
@@ -40,13 +45,13 @@ def rows_of(lake: Path, version: int | None = None) -> pa.Table:
 
 
 def run(lake: Path, this_hour: int) -> list[compact.Done]:
-    return compact.run(str(lake), compact.groups(snapshot.pin(str(lake)), this_hour))
+    return compact.run(str(lake), compact.groups(delta.pin(str(lake)), this_hour))
 
 
 def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None:
     before = rows_of(lake)
     done = run(lake, LONG_AFTER)
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     assert [(len(each.group.files), each.reason) for each in done] == [(10, ""), (10, "")]
     assert [len(files) for files in pinned.hours.values()] == [1, 1]
     assert rows_of(lake).equals(before)
@@ -61,19 +66,19 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
     lake: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int
 ) -> None:
     before = rows_of(lake)
-    monkeypatch.setattr(rows_in_order, "MOST_ROWS", most_rows)
-    sort_by, in_order, held = rows_in_order.ORDER, rows_in_order.by_drone_and_time, list[int]()
+    monkeypatch.setattr(external_sort, "MOST_ROWS", most_rows)
+    sort_by, in_order, held = external_sort.ORDER, external_sort.by_drone_and_time, list[int]()
 
     def counted(*asked: Any) -> Iterator[pa.Table]:
         for part in in_order(*asked):
             held.append(part.num_rows)
             yield part
 
-    monkeypatch.setattr(rows_in_order, "by_drone_and_time", counted)
+    monkeypatch.setattr(external_sort, "by_drone_and_time", counted)
     assert [each.reason for each in run(lake, LONG_AFTER)] == ["", ""]
     monkeypatch.undo()
     assert rows_of(lake).equals(before)
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     for uri in pinned.uris(pinned.hours):
         found = pyarrow.parquet.read_table(uri, partitioning=None)
         assert found.equals(found.sort_by(sort_by))
@@ -85,42 +90,42 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
 def test_a_disk_without_room_is_told_and_holds_up_no_other_group(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
     before = rows_of(lake)
-    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
+    monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(lake / "nowhere")])
     monkeypatch.setattr(tempfile, "tempdir", None)
     finished: list[compact.Done] = []
-    planned = compact.groups(snapshot.pin(str(lake)), LONG_AFTER)
-    with pytest.raises(rows_in_order.NoRoom, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
+    planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
+    with pytest.raises(external_sort.NoRoom, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
         compact.run(str(lake), planned, finished.append)
     assert [bool(done.reason) for done in finished] == [True, True, False], "five rows need no disk"
     assert rows_of(lake).equals(before)
 
 
 def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, version = rows_of(lake), snapshot.pin(str(lake)).version
-    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 20)
+    before, version = rows_of(lake), delta.pin(str(lake)).version
+    monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
     full = partial(Path.open, Path("/dev/full"), "wb+", buffering=0)
-    monkeypatch.setattr(rows_in_order, "TemporaryFile", lambda **_: full())
-    with pytest.raises(rows_in_order.NoRoom, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
+    monkeypatch.setattr(external_sort, "TemporaryFile", lambda **_: full())
+    with pytest.raises(external_sort.NoRoom, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
         run(lake, LONG_AFTER)
-    assert snapshot.pin(str(lake)).version == version
+    assert delta.pin(str(lake)).version == version
     assert rows_of(lake).equals(before)
 
 
 def test_a_day_of_alerts_is_closed_when_its_last_hour_is(tmp_path: Path) -> None:
-    files = tuple(snapshot.File(f"part-{n}", FIRST_HOUR, 5_000, 1) for n in range(3))
+    files = tuple(delta.File(f"part-{n}", FIRST_HOUR, 5_000, 1) for n in range(3))
     alerts = replace(an_alert_table(tmp_path), hours={FIRST_HOUR: files})
     closed = {hour: len(compact.groups(alerts, FIRST_HOUR + hour)) for hour in (3, 23, 25, 26)}
     assert closed == {3: 0, 23: 0, 25: 0, 26: 1}
 
 
-def an_alert_table(tmp_path: Path) -> snapshot.Snapshot:
+def an_alert_table(tmp_path: Path) -> delta.Snapshot:
     DeltaTable.create(tmp_path / "alerts", landed_alert.SCHEMA, partition_by=list(landed_alert.PARTITION_BY))
-    return snapshot.pin(str(tmp_path), table=snapshot.ALERTS, schema=landed_alert.SCHEMA)
+    return delta.pin(str(tmp_path), table=delta.ALERTS, schema=landed_alert.SCHEMA)
 
 
 def test_a_large_file_is_read_in_batches(lake: Path) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     columns = ["kafka_offset", "citizens", "reported_at"]
     for path in [file.path for files in pinned.hours.values() for file in files]:
         parts = list(pinned.batches(path, columns, 2))
@@ -129,7 +134,7 @@ def test_a_large_file_is_read_in_batches(lake: Path) -> None:
 
 
 def test_a_file_that_lacks_a_column_is_named(lake: Path) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     path = next(iter(pinned.hours.values()))[0].path
     whole = pyarrow.parquet.read_table(lake / "reports" / path, partitioning=None)
     pyarrow.parquet.write_table(whole.drop(["kafka_offset"]), lake / "reports" / path)
@@ -145,17 +150,17 @@ def test_a_file_that_lacks_a_column_is_named(lake: Path) -> None:
 
 def test_open_hours_are_joined_in_parts(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows_of(lake)
-    monkeypatch.setattr(rows_in_order, "MOST_ROWS", 40)
+    monkeypatch.setattr(external_sort, "MOST_ROWS", 40)
     assert [len(each.group.files) for each in run(lake, FIRST_HOUR)] == [10, 10]
     assert rows_of(lake).equals(before)
-    (uri, _) = snapshot.pin(str(lake)).uris(range(FIRST_HOUR, FIRST_HOUR + 2))
+    (uri, _) = delta.pin(str(lake)).uris(range(FIRST_HOUR, FIRST_HOUR + 2))
     assert pyarrow.parquet.read_metadata(uri).num_row_groups > 1
 
 
 def test_a_compaction_touches_no_hour_and_its_live_document_is_empty(lake: Path) -> None:
     newest = DeltaTable(lake / "reports").version()
     run(lake, LONG_AFTER)
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     commits = list(pinned.commits(newest))
     assert [(set(commit.touched), commit.added) for commit in commits] == [(set(), ()), (set(), ())]
     assert live.document(pinned, commits[0])["cells"]["country"] == []
@@ -171,14 +176,14 @@ def test_open_hours_are_joined_only_when_they_have_many_files(lake: Path) -> Non
 
 
 def test_files_are_joined_up_to_the_target(lake: Path) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     target = sum(file.size for file in pinned.hours[FIRST_HOUR]) // 2
     assert all(group.size <= target for group in compact.groups(pinned, LONG_AFTER, target))
     assert sum(len(group.files) for group in compact.groups(pinned, LONG_AFTER, target)) == 20
 
 
 def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> None:
-    planned = compact.groups(snapshot.pin(str(lake)), LONG_AFTER)
+    planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
     before = rows_of(lake)
     assert [done.reason for done in compact.run(str(lake), planned)] == ["", ""]
@@ -230,7 +235,7 @@ def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: D
     assert len(list((lake / "reports").rglob("*.parquet"))) > 4
     assert vacuum.run(mongo_database, str(lake), timedelta(0), dry_run=False) == gone
     base = runs.base_version(mongo_database)
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     for commit in pinned.commits(base):
         live.document(pinned, commit)  # what commits after the base added can be read still
     rows_of(lake, base)
@@ -250,22 +255,24 @@ def published(job: hours.Job) -> None:
 def test_the_log_is_trimmed_before_a_checkpoint_that_nobody_reads_beyond(lake: Path, mongo_database: Documents) -> None:
     job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
     now = timedelta(0)
-    assert log.run(mongo_database, str(lake), now, dry_run=False) == [], "nothing is published, nothing goes"
+    assert delta_log.run(mongo_database, str(lake), now, dry_run=False) == [], "nothing is published, nothing goes"
     published(job)
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
     before = log_of(lake)
-    gone = log.run(mongo_database, str(lake), now, dry_run=True)
+    gone = delta_log.run(mongo_database, str(lake), now, dry_run=True)
     assert log_of(lake) == before
-    assert log.run(mongo_database, str(lake), now, dry_run=False) == gone
+    assert delta_log.run(mongo_database, str(lake), now, dry_run=False) == gone
     checkpoint = next(name for name in log_of(lake) if name.endswith(".checkpoint.parquet"))
     assert gone == [f"_delta_log/{version:020}.json" for version in range(int(checkpoint.partition(".")[0]))]
     base = runs.base_version(mongo_database)
-    assert len(list(snapshot.pin(str(lake)).commits(base))) == snapshot.pin(str(lake)).version - base
+    assert len(list(delta.pin(str(lake)).commits(base))) == delta.pin(str(lake)).version - base
     assert rows_of(lake).num_rows == 305
-    assert log.run(mongo_database, str(lake), now, dry_run=False) == [], "its own checkpoint is newer than the base"
-    assert log.run(mongo_database, str(lake), dry_run=False) == [], "no version is a week old"
+    assert delta_log.run(mongo_database, str(lake), now, dry_run=False) == [], (
+        "its own checkpoint is newer than the base"
+    )
+    assert delta_log.run(mongo_database, str(lake), dry_run=False) == [], "no version is a week old"
     published(job)
-    assert log.run(mongo_database, str(lake), now, dry_run=False), "the next night takes the rest"
+    assert delta_log.run(mongo_database, str(lake), now, dry_run=False), "the next night takes the rest"
 
 
 def test_nothing_is_cleaned_by_the_figures_of_another_lake(
@@ -274,7 +281,7 @@ def test_nothing_is_cleaned_by_the_figures_of_another_lake(
     published(hours.Job(mongo_database, str(lake), lakes.arrow_engine))
     lakes.make(tmp_path / "another")
     lakes.land(tmp_path / "another", lakes.some_rows(5))
-    for clean in (vacuum.run, log.run):
+    for clean in (vacuum.run, delta_log.run):
         with pytest.raises(PeacewatchError, match="figures are of another lake; peacewatch aggregate --rebuild"):
             clean(mongo_database, str(tmp_path / "another"), timedelta(0), dry_run=False)
 
@@ -282,12 +289,12 @@ def test_nothing_is_cleaned_by_the_figures_of_another_lake(
 def test_what_one_kind_of_run_has_still_to_read_keeps_the_log(lake: Path, mongo_database: Documents) -> None:
     job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
     published(job)
-    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    delta_log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
     drones_at = runs.base_version(mongo_database, kind="drones")
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
     hours.run(job)
-    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    delta_log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
     lakes.land(lake, lakes.some_rows(5, seed=98, hours=2, first=950))
     hours.run(job)
-    log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
-    assert list(snapshot.pin(str(lake)).commits(drones_at))
+    delta_log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
+    assert list(delta.pin(str(lake)).commits(drones_at))

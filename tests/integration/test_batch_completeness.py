@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, facts, log_files, register, runs, snapshot
-from batch_layer.database import Documents
-from batch_layer.hours import Job
+from batch_layer import register
+from batch_layer.completeness import completeness
+from batch_layer.lake import commit_facts, log_files
+from batch_layer.views.hours import Job
 from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
-from tests import lakes
-from tests.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
+from tests.support.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
 
 
 @pytest.fixture
@@ -67,21 +71,21 @@ def test_a_topic_that_is_made_anew_when_the_day_was_landed_leaves_it_complete(jo
 def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
-    pin, overtaken = snapshot.pin, []
+    pin, overtaken = delta.pin, []
 
-    def first_the_other(lake: str) -> snapshot.Snapshot:
+    def first_the_other(lake: str) -> delta.Snapshot:
         newest = pin(lake)
         if not overtaken:
             overtaken.append(True)
             monkeypatch.setattr(completeness, "pin", lambda lake: pin(lake, newest.version - 1))
-            pinned_now = facts.known_through
+            pinned_now = commit_facts.known_through
 
             def then(database: Documents) -> dict[str, int]:
-                monkeypatch.setattr(facts, "known_through", pinned_now)
+                monkeypatch.setattr(commit_facts, "known_through", pinned_now)
                 completeness.run(job)
                 return pinned_now(database)
 
-            monkeypatch.setattr(facts, "known_through", then)
+            monkeypatch.setattr(commit_facts, "known_through", then)
         return newest
 
     monkeypatch.setattr(completeness, "pin", first_the_other)
@@ -115,17 +119,17 @@ def test_a_run_that_dies_leaves_no_day_out(job: Job, monkeypatch: pytest.MonkeyP
 def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         land(job, [lakes.row(number, DAY)], copies="1")
-    pinned = snapshot.pin(job.lake)
+    pinned = delta.pin(job.lake)
     for version in range(3):
         pinned.store.delete_file(f"_delta_log/{version:020}.json")
     asked = []
-    commit = snapshot.Snapshot.commit
+    commit = delta.Snapshot.commit
 
-    def counted(self: snapshot.Snapshot, version: int) -> snapshot.Commit:
+    def counted(self: delta.Snapshot, version: int) -> delta.Commit:
         asked.append(version)
         return commit(self, version)
 
-    monkeypatch.setattr(snapshot.Snapshot, "commit", counted)
+    monkeypatch.setattr(delta.Snapshot, "commit", counted)
     assert [each.version for each in log_files.commits(pinned, -1)] == [3, 4, 5]
     assert asked == [0, 3, 4, 5]
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from batch_layer import blocks, drones, hours, runs
-from batch_layer.database import Documents
-from batch_layer.hours import Job
+from batch_layer.views import blocks, drones, hours
+from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
-from fleet.statistics import drones_of_range
-from tests import lakes
+from fleet.figures.statistics import drones_of_range
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=n) for n in range(5)]

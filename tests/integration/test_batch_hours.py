@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from batch_layer import hours, runs, snapshot
-from batch_layer.database import Documents
-from batch_layer.hours import Job
-from fleet.cube import HOURS
+from batch_layer.views import hours
+from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
-from fleet.landed import hour_name
-from tests import lakes
+from fleet.figures.cube import HOURS
+from fleet.reports.landed import hour_name
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
 
@@ -206,7 +208,7 @@ def test_rebuild_starts_over_when_what_was_between_is_lost(lake: Path, job: Job)
     hours.run(job)
     job.database.live.insert_one({"_id": 99, "committed_at": lakes.START + timedelta(days=999), "cells": {}})
     lakes.land(lake, lakes.some_rows(10, seed=7, first=700))
-    lost = snapshot.pin(str(lake)).commit(4).added[0]
+    lost = delta.pin(str(lake)).commit(4).added[0]
     lakes.compact(lake)
     (lake / "reports" / lost).unlink()
     with pytest.raises(PeacewatchError, match=r"peacewatch aggregate --rebuild starts over"):

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pyspark import SparkContext
 
-from batch_layer import aggregate, session, snapshot
-from fleet.cube import HOURS
+from batch_layer.spark import aggregate, session
 from fleet.errors import ServiceUnavailable
-from stack.java import java
-from tests import lakes
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.java import java
+from tests.support import lakes
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.timeout(900)
 def test_java_that_dies_is_one_sentence(tmp_path: Path) -> None:
     lakes.make(tmp_path)
     lakes.land(tmp_path, lakes.some_rows(20, hours=1))
-    pinned = snapshot.pin(str(tmp_path))
+    pinned = delta.pin(str(tmp_path))
     with aggregate.start(session.SparkConfig(java=java(), scratch=tmp_path / "spark")) as engine:
         assert engine.cells(HOURS, pinned, list(pinned.hours)).num_rows
         _kill_java()

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
-from batch_layer import completeness, log, log_files, runs, snapshot
-from batch_layer.database import Documents
-from batch_layer.hours import Job
+from batch_layer.completeness import completeness
+from batch_layer.lake import log_files
+from batch_layer.retention import delta_log
+from batch_layer.views.hours import Job
 from fleet.errors import ServiceUnavailable
-from tests import lakes
-from tests.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
+from tests.support.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job, monkeypatc
 
     first_the_other("_uncomputed", lambda: expire(job, 1, 8, DAY + timedelta(hours=2)))
     found = document(job)
-    assert (found["lost"], found["version"]) == (7, snapshot.pin(job.lake).version)
+    assert (found["lost"], found["version"]) == (7, delta.pin(job.lake).version)
     first_the_other("describe", lambda: lose_an_alert(job))
     assert document(job)["lost_alerts"] == 1, "at the same version, too"
     assert job.database.losses.count_documents({"told": True}) == 2
@@ -140,11 +144,11 @@ def test_what_only_the_trimmed_log_knew_is_there_in_an_emptied_database(job: Job
     compute(job)
     completeness.run(job)
     for _ in range(2):  # its own checkpoint is newer than the base: the second takes what the first could not
-        log.run(job.database, job.lake, timedelta(0), dry_run=False)
+        delta_log.run(job.database, job.lake, timedelta(0), dry_run=False)
         land(job, [lakes.row(2, DAY)], copies="1")
         compute(job)
         completeness.run(job)
-    assert min(version for version, kind, _ in log_files.files(snapshot.pin(job.lake)) if kind == "json") > 2
+    assert min(version for version, kind, _ in log_files.files(delta.pin(job.lake)) if kind == "json") > 2
     assert len(list((Path(job.lake) / "reports" / "_facts").iterdir())) == 1
     before = facts_of(job)
     job.database.client.drop_database(job.database.name)

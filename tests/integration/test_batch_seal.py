@@ -15,12 +15,17 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from batch_layer import compact, completeness, drones, hours, runs, seal, snapshot
-from batch_layer.database import Documents
-from batch_layer.hours import Job
+from batch_layer.completeness import completeness
+from batch_layer.lake import compact
+from batch_layer.retention import seal
+from batch_layer.views import drones, hours
+from batch_layer.views.hours import Job
 from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
-from fleet.sealed import SEALED_THROUGH_KEY
-from tests import lakes
+from fleet.reports.sealed import SEALED_THROUGH_KEY
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from tests.support import lakes
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=n) for n in range(4)]
@@ -134,7 +139,7 @@ def test_who_changes_the_lake_at_the_same_moment_only_delays_it(
     def overtaken(*asked: Any, data_change: bool) -> Any:
         found = list(removals(*asked, data_change=data_change))
         if data_change and next(late, None):
-            compact.run(str(lake), compact.groups(snapshot.pin(str(lake)), FIRST_HOUR + 200)[:2])
+            compact.run(str(lake), compact.groups(delta.pin(str(lake)), FIRST_HOUR + 200)[:2])
         return found
 
     monkeypatch.setattr(compact, "removals", overtaken)
@@ -145,7 +150,7 @@ def test_who_changes_the_lake_at_the_same_moment_only_delays_it(
 def test_a_day_of_which_reports_were_lost_holds_up_no_other(lake: Path, job: Job) -> None:
     missing = {"complete": False, "settled": True, "missing": ["up to 70 reports of partition 0 expired"]}
     job.database.completeness.update_one({"_id": str(DAYS[1])}, {"$set": missing})
-    assert seal.make_plan(job.database, snapshot.pin(str(lake)), SEALED[-1]).days == tuple(SEALED)
+    assert seal.make_plan(job.database, delta.pin(str(lake)), SEALED[-1]).days == tuple(SEALED)
 
 
 def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Job) -> None:
@@ -217,7 +222,7 @@ def test_a_run_that_starts_over_meanwhile_loses_no_sealed_day(lake: Path, job: J
 
 def test_a_compaction_beside_it_brings_nothing_back(lake: Path, job: Job) -> None:
     this_hour = FIRST_HOUR + 200
-    planned = compact.groups(snapshot.pin(str(lake)), this_hour)
+    planned = compact.groups(delta.pin(str(lake)), this_hour)
 
     def compacts(step: str) -> None:
         if step == "archived":
@@ -237,7 +242,7 @@ def test_vacuum_leaves_the_archive(lake: Path, job: Job) -> None:
 
 
 def test_only_complete_days_are_planned_and_without_a_gap(lake: Path, job: Job) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     planned = seal.make_plan(job.database, pinned, DAYS[-1])
     assert (planned.days, planned.waits) == (tuple(DAYS), "")
     assert (len(planned.files), planned.size > 0) == (sum(map(len, pinned.hours.values())), True)
@@ -251,7 +256,7 @@ def test_only_complete_days_are_planned_and_without_a_gap(lake: Path, job: Job) 
 
 
 def test_days_that_still_get_reports_wait(lake: Path, job: Job) -> None:
-    pinned, now = snapshot.pin(str(lake)), datetime.now(UTC)
+    pinned, now = delta.pin(str(lake)), datetime.now(UTC)
     planned = seal.make_plan(job.database, pinned, DAYS[-1], now - timedelta(hours=1))
     assert (planned.days, planned.waits) == ((), f"reports of {DAYS[0]} still come in")
     assert seal.make_plan(job.database, pinned, DAYS[-1], now + timedelta(minutes=1)).days == tuple(DAYS)
@@ -261,7 +266,7 @@ def test_the_command_says_what_it_would_do_and_then_does_it(lake: Path, job: Job
     environment = {"PEACEWATCH_LAKE": str(lake), "PEACEWATCH_MONGO_URI": mongo_uri, "PEACEWATCH_HOME": str(lake)}
 
     def command(*arguments: str) -> tuple[int, str]:
-        said = [sys.executable, "-m", "stack", "seal", "--quiet-hours", "0", *arguments]
+        said = [sys.executable, "-m", "cli", "seal", "--quiet-hours", "0", *arguments]
         done = subprocess.run(said, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 

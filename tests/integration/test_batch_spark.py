@@ -15,11 +15,14 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
-from batch_layer import aggregate, day_views, drones, hours, live, runs, session, snapshot
-from fleet.cube import HOURS
+from batch_layer.spark import aggregate, session
+from batch_layer.views import day_views, drones, hours, live
 from fleet.errors import ServiceUnavailable
-from stack.java import java
-from tests import lakes
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.java import java
+from infra.mongo import runs
+from tests.support import lakes
 
 pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else
 
@@ -63,7 +66,7 @@ def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
     lakes.make(lake)
     for number in range(3):
         lakes.land(lake, lakes.some_rows(200, seed=seed * 10 + number, hours=1 + seed, first=number * 200))
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     cells = spark.cells(HOURS, pinned, list(pinned.hours))
     assert cells.equals(HOURS.fold(lakes.everything(lake)))
     assert cells.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
@@ -83,11 +86,11 @@ def test_a_drones_day_is_that_of_a_plain_loop(
     lakes.land(tmp_path, [lakes.row(900 + n, start + timedelta(minutes=59 + n), drone_id="steady") for n in range(3)])
     twin = {"drone_id": "twin", "battery": 50.0}  # two reports in one millisecond with one battery
     lakes.land(tmp_path, [lakes.row(1000 + n, start, country=name, **twin) for n, name in enumerate(("Chad", "Mali"))])
-    pinned = snapshot.pin(str(tmp_path))
+    pinned = delta.pin(str(tmp_path))
     for day in (start.date(), start.date() + timedelta(days=1), start.date() + timedelta(days=2)):
         assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
     lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=26, start=start))  # again
-    pinned = snapshot.pin(str(tmp_path))
+    pinned = delta.pin(str(tmp_path))
     assert [spark.copies(pinned, day) for day in (start.date(), start.date() + timedelta(days=2))] == [
         lakes.ArrowEngine().copies(pinned, start.date()),
         0,
@@ -111,14 +114,14 @@ def test_a_setting_is_another_one_for_a_while(spark: Any) -> None:
 
 def test_no_files_are_no_cells(tmp_path: Path, spark: Any) -> None:
     lakes.make(tmp_path)
-    assert spark.cells(HOURS, snapshot.pin(str(tmp_path)), [5]).equals(HOURS.empty())
+    assert spark.cells(HOURS, delta.pin(str(tmp_path)), [5]).equals(HOURS.empty())
 
 
 @pytest.mark.parametrize("wrong", ["missing", "corrupt", "cut"])
 def test_a_file_that_cannot_be_read_is_named(wrong: str, tmp_path: Path, spark: Any) -> None:
     lakes.make(tmp_path)
     lakes.land(tmp_path, lakes.some_rows(20, hours=1))
-    pinned = snapshot.pin(str(tmp_path))
+    pinned = delta.pin(str(tmp_path))
     file = Path(pinned.uris(pinned.hours)[0])
     if wrong == "missing":
         file.unlink()
@@ -142,7 +145,7 @@ def test_a_run_over_a_bad_file_publishes_nothing_and_the_next_one_succeeds(
         run(job)
     before = [list(mongo_database[view].find().sort("_id")) for view in runs.VIEWS]
     lakes.land(tmp_path, lakes.some_rows(20, hours=1, first=100))
-    pinned = snapshot.pin(str(tmp_path))
+    pinned = delta.pin(str(tmp_path))
     live.write_missing(mongo_database, pinned, 1)
     file = Path(pinned.uris(pinned.hours)[0])
     content = file.read_bytes()
@@ -168,7 +171,7 @@ def test_the_command_computes_once_and_then_has_nothing_to_do(
     environment["PEACEWATCH_KAFKA_BOOTSTRAP"] = "127.0.0.1:9"  # away: alerts wait, and nothing else does
 
     def command(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        said = [sys.executable, "-m", "stack", "aggregate", *arguments]
+        said = [sys.executable, "-m", "cli", "aggregate", *arguments]
         return subprocess.run(said, env=environment | changes, capture_output=True, text=True, check=False)
 
     first = command()

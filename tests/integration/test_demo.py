@@ -11,8 +11,8 @@ import sys
 import psutil
 import pytest
 
-from tests import oracle
 from tests.integration.test_original_data import ALERTS, ROWS, same
+from tests.support import oracle
 
 STEPS = ["start", "send", "land", "alert", "airflow", "deliver", "answers"]
 SECONDS = 900
@@ -23,7 +23,7 @@ def environ(home):
 
 
 def demo(home, *arguments):
-    command = [sys.executable, "-m", "stack", "demo", *map(str, arguments)]
+    command = [sys.executable, "-m", "cli", "demo", *map(str, arguments)]
     return subprocess.Popen(command, env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

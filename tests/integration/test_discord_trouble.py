@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.alert_stack import UNLIMITED, AlertStack, alert_stack, report
+from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack, report
 
 
 @pytest.fixture(scope="module")

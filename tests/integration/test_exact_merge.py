@@ -26,14 +26,18 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_layer import compact, hours, live, runs, seal, sealed, snapshot
-from batch_layer.database import Documents
-from batch_layer.hours import Job
-from fleet.cube import HOURS
+from batch_layer.lake import compact, sealed
+from batch_layer.retention import seal
+from batch_layer.views import hours, live
+from batch_layer.views.hours import Job
 from fleet.errors import BadInput, ServiceUnavailable
-from serving.merge import Merge
-from serving.snapshot import ensure_indexes
-from tests import lakes
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from serving.figures.merge import Merge
+from serving.figures.snapshot import ensure_indexes
+from tests.support import lakes
 
 START = lakes.START + timedelta(hours=16)
 """Two hours before midnight: hours 0 and 1 are of the day that may be sealed, 2 and 3 of the next."""
@@ -107,7 +111,7 @@ class World:
     def land_with_an_old_table(self, hours_of_reports: list[int]) -> None:
         """A lander that looked at the table long ago. Refused, it begins again."""
         old, self.old = self.old, DeltaTable(self.lake / "reports")
-        rows = self._rows(hours_of_reports, sealed_through=snapshot.of_table(old).sealed_through)
+        rows = self._rows(hours_of_reports, sealed_through=delta.of_table(old).sealed_through)
         try:
             write_deltalake(old, lakes.table(rows), mode="append")
         except CommitFailedError:
@@ -130,22 +134,22 @@ class World:
 
     def repair(self, _: int = 0) -> None:
         with contextlib.suppress(ServiceUnavailable):  # the files are gone: only a run over everything helps
-            live.write_missing(self.database, snapshot.pin(str(self.lake)), runs.base_version(self.database))
+            live.write_missing(self.database, delta.pin(str(self.lake)), runs.base_version(self.database))
 
     def compact(self, ours: bool = False) -> None:
         """By deltalake's own means in one commit, or by ours in one an hour."""
-        before = snapshot.pin(str(self.lake)).version
+        before = delta.pin(str(self.lake)).version
         if ours:
             self.compact_and_die()
         else:
             lakes.compact(self.lake)
-        for version in range(before + 1, snapshot.pin(str(self.lake)).version + 1):
+        for version in range(before + 1, delta.pin(str(self.lake)).version + 1):
             self._live(version)
 
     def compact_and_die(self, _: int = 0) -> None:
         """Nobody writes the live documents of these versions."""
         lake = str(self.lake)
-        compact.run(lake, compact.groups(snapshot.pin(lake), FIRST_HOUR + 100))
+        compact.run(lake, compact.groups(delta.pin(lake), FIRST_HOUR + 100))
 
     def look(self, _: int = 0) -> None:
         """Both readers' figures are those of a fold over the rows at the version they name."""
@@ -180,7 +184,7 @@ class World:
             yield SimpleNamespace(cells=cells, drone_days=engine.drone_days, copies=engine.copies)
 
     def _commit(self, hours_of_reports: list[int]) -> int:
-        through = snapshot.pin(str(self.lake)).sealed_through
+        through = delta.pin(str(self.lake)).sealed_through
         return lakes.land(self.lake, self._rows(hours_of_reports, through))
 
     def _rows(self, hours_of_reports: list[int], sealed_through: date | None) -> list[dict[str, Any]]:
@@ -195,14 +199,14 @@ class World:
     def _note_what_was_taken_out(self) -> None:
         """Just after sealing has removed files: which rows, and since which version."""
         for version in range(DeltaTable(self.lake / "reports").version(), 0, -1):
-            before = snapshot.pin(str(self.lake), version - 1)
+            before = delta.pin(str(self.lake), version - 1)
             if sealed.with_files(before, SEALED):
                 rows = lakes.everything(self.lake, version - 1)
                 self.taken_out = (version, rows.filter(pc.equal(rows["date"], SEALED)))
                 return
 
     def _live(self, version: int) -> None:
-        pinned = snapshot.pin(str(self.lake))
+        pinned = delta.pin(str(self.lake))
         document = live.document(pinned, pinned.commit(version))
         self.database.live.replace_one({"_id": version}, document, upsert=True)
 
@@ -239,7 +243,7 @@ def check(history: list[Any], database: Documents) -> None:
         world.repair()
         world.run({})
         world.look()
-        assert runs.base_version(world.database) == snapshot.pin(str(lake)).version
+        assert runs.base_version(world.database) == delta.pin(str(lake)).version
     finally:
         shutil.rmtree(lake)
 
@@ -258,15 +262,15 @@ def test_beyond_a_gap_that_nobody_can_close_readers_take_no_newer_document(
 ) -> None:
     world = World(tmp_path / "lake", mongo_database)
     world.do([("land", [0, 1]), ("land and die", [0, 1]), ("land", [2])])
-    lost = snapshot.pin(str(world.lake)).commit(2).added
+    lost = delta.pin(str(world.lake)).commit(2).added
     world.compact(ours=False)
     for path in lost:
         (world.lake / "reports" / path).unlink()
-    everything = snapshot.pin(str(world.lake)).version
+    everything = delta.pin(str(world.lake)).version
     with pytest.raises(ServiceUnavailable):
-        live.write_missing(world.database, snapshot.pin(str(world.lake)), -1)
+        live.write_missing(world.database, delta.pin(str(world.lake)), -1)
     first = HOURS.from_document(
-        live.document(snapshot.pin(str(world.lake)), snapshot.pin(str(world.lake)).commit(1))["cells"]
+        live.document(delta.pin(str(world.lake)), delta.pin(str(world.lake)).commit(1))["cells"]
     )
     seen = []
 

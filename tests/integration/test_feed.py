@@ -6,8 +6,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from fleet.errors import ServiceUnavailable
-from stack import kafka as kafka_server
-from stack.feed import IN_FLIGHT, Feed
+from laptop.feed.producer import IN_FLIGHT, Feed
+from laptop.services import kafka as kafka_server
 
 
 def read(bootstrap, topic):
@@ -52,7 +52,7 @@ def test_an_error_inside_sends_no_more_but_closes(kafka, topic):
 
 
 def test_what_the_broker_refuses_is_told(kafka, topic, monkeypatch):
-    monkeypatch.setattr("stack.feed.SECOND_TRIES", 0)
+    monkeypatch.setattr("laptop.feed.producer.SECOND_TRIES", 0)
     feed = Feed(kafka, topic())
     feed.send(b"d", b"fine")
     feed.send(b"d", b"x" * 1_100_000)
@@ -62,7 +62,7 @@ def test_what_the_broker_refuses_is_told(kafka, topic, monkeypatch):
 
 
 def test_no_kafka_is_one_sentence(free_port, monkeypatch):
-    monkeypatch.setattr("stack.feed.CONNECT_MS", 300)
+    monkeypatch.setattr("laptop.feed.producer.CONNECT_MS", 300)
     with pytest.raises(ServiceUnavailable, match=f"Kafka at 127.0.0.1:{free_port} does not answer"):
         Feed(f"127.0.0.1:{free_port}")
 

@@ -19,7 +19,7 @@ START = ["--start", "2021-03-22T00:00:00Z", "--clock", "fleet"]
 
 def peacewatch(kafka, *arguments, **options):
     environ = {**os.environ, "PEACEWATCH_KAFKA_BOOTSTRAP": kafka}
-    command = [sys.executable, "-m", "stack", *map(str, arguments)]
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, **options)
 
 
@@ -73,7 +73,7 @@ def test_simulate_sends_its_fleet(kafka):
 def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka, number):
     before = count(kafka)
     environ = {**os.environ, "PEACEWATCH_KAFKA_BOOTSTRAP": kafka}
-    command = [sys.executable, "-m", "stack", "simulate", "--rate", "20"]
+    command = [sys.executable, "-m", "cli", "simulate", "--rate", "20"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as child:
         while count(kafka) == before and child.poll() is None:
             pass

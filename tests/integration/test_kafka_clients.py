@@ -10,14 +10,14 @@ from contextlib import closing
 import pytest
 from kafka.errors import KafkaError
 
-from speed_layer import kafka_clients
-from stack import ports
-from tests.landing import wait_for
+from infra.kafka import clients
+from laptop import ports
+from tests.support.landing import wait_for
 
 
 def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[..., str]) -> None:
     name = topic("reports")
-    member = kafka_clients.consumer(bootstrap_servers=kafka.split(","), group_id=f"group-{uuid.uuid4().hex}")
+    member = clients.consumer(bootstrap_servers=kafka.split(","), group_id=f"group-{uuid.uuid4().hex}")
     with closing(member):
         member.subscribe([name])
         wait_for(lambda: member.poll(timeout_ms=200) is not None and bool(member.assignment()), what="the first join")
@@ -31,7 +31,7 @@ def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[...,
         assert member.assignment()
 
 
-@pytest.mark.parametrize("make", [kafka_clients.consumer, kafka_clients.admin])
+@pytest.mark.parametrize("make", [clients.consumer, clients.admin])
 def test_no_thread_stays_where_there_is_no_broker(make: Callable[..., object]) -> None:
     before = threading.active_count()
     with pytest.raises(KafkaError):

@@ -13,22 +13,25 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from batch_layer import archive, compact, completeness, drones, hours, log, seal, snapshot, vacuum
-from batch_layer.database import Documents
-from batch_layer.hours import Job
+from batch_layer.completeness import completeness
+from batch_layer.lake import archive, compact
+from batch_layer.retention import delta_log, seal, vacuum
+from batch_layer.views import drones, hours
+from batch_layer.views.hours import Job
+from cli import status_facts
 from fleet import topics
-from fleet.cube import HOURS
 from fleet.errors import ServiceUnavailable
-from fleet.landed import SCHEMA
-from serving import lake as single_reports
+from fleet.figures.cube import HOURS
+from fleet.reports.landed import SCHEMA
+from infra import conditional_writes, delta
+from infra.mongo.client import Documents
+from serving import single_reports
 from serving.report.store import FORMS, Made, ReportStore
-from speed_layer import lake_probe
-from speed_layer.lake import Lake, Landed, Moved
-from stack import status_facts
-from tests import lakes, s3
-from tests.faults.landers import Landers, landers
+from speed_layer.landing.commit import Lake, Landed, Moved
 from tests.faults.test_landing_kills import BAD, kills_at_random
-from tests.landing import landed, report, send, wait_for
+from tests.support import lakes, s3
+from tests.support.lander_processes import Landers, landers
+from tests.support.landing import landed, report, send, wait_for
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 SLOW = pytest.mark.slow  # a kill mostly waits for its session's time-out
@@ -86,7 +89,7 @@ def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> No
 def test_a_store_that_lets_commits_be_replaced_is_told_apart(
     store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake_probe.require_conditional_writes(store.lake)
+    conditional_writes.require_conditional_writes(store.lake)
     with s3.forgetful(store, tmp_path) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
@@ -126,7 +129,7 @@ def cells(lake: str) -> Any:
 
 def test_compaction_changes_no_figure_and_vacuum_takes_what_it_left(job: Job) -> None:
     before, rows = cells(job.lake), lakes.everything(job.lake).num_rows
-    planned = compact.groups(snapshot.pin(job.lake), int(START.timestamp()) // 3600 + 1000)
+    planned = compact.groups(delta.pin(job.lake), int(START.timestamp()) // 3600 + 1000)
     done = compact.run(job.lake, planned)
     assert planned
     assert [one.reason for one in done] == [""] * len(planned)
@@ -146,15 +149,15 @@ def test_a_sealed_days_figures_come_back_from_the_bucket(job: Job) -> None:
     first = {"_id": {"$lt": DAYS[1].isoformat()}}
     for collection in ("hours", "sealed"):
         job.database[collection].delete_many(first)
-    assert archive.restore(job.database, snapshot.pin(job.lake)) == 1
+    assert archive.restore(job.database, delta.pin(job.lake)) == 1
     assert [*job.database.hours.find().sort("_id")] == kept
 
 
 def test_the_log_is_trimmed(job: Job) -> None:
     for _ in range(2):
         hours.run(job)
-        log.run(job.database, job.lake, timedelta(0), dry_run=False)
-    found = log.run(job.database, job.lake, timedelta(0), dry_run=True)
+        delta_log.run(job.database, job.lake, timedelta(0), dry_run=False)
+    found = delta_log.run(job.database, job.lake, timedelta(0), dry_run=True)
     assert found == []
     assert cells(job.lake).num_rows
 

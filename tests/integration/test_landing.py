@@ -14,12 +14,13 @@ from deltalake import DeltaTable
 from pymongo.database import Database
 
 from fleet import topics
-from fleet.cube import HOURS
-from fleet.sealed import SEALED_THROUGH_KEY
-from speed_layer import rejects, rejects_file
-from speed_layer.decoding import Reject
-from speed_layer.last_states import unpack
-from tests.landing import (
+from fleet.figures.cube import HOURS
+from fleet.reports.sealed import SEALED_THROUGH_KEY
+from speed_layer.landing import rejected as rejects
+from speed_layer.landing import rejected_file
+from speed_layer.landing.decoding import Reject
+from speed_layer.landing.last_states import unpack
+from tests.support.landing import (
     check_exactly_once,
     config,
     landed,
@@ -139,8 +140,8 @@ def test_rejects_are_listed_mended_and_replayed(
         }.items()
     )
     file = tmp_path / "mended.jsonl"
-    file.write_text("\n".join(rejects_file.line(one).replace("101", "99") for one in found), encoding="utf-8")
-    again = list(rejects_file.read(file))
+    file.write_text("\n".join(rejected_file.line(one).replace("101", "99") for one in found), encoding="utf-8")
+    again = list(rejected_file.read(file))
     assert [one.value for one in again[1:]] == [b"\xff\xfe", None], "what is no text comes through as it was"
     assert rejects.replay(kafka, again[:1], reports) == 1
     with running(landing):

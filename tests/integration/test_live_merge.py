@@ -22,16 +22,19 @@ import pytest
 from deltalake import DeltaTable
 from pymongo.database import Database
 
-from batch_layer import aggregate, compact, engine, hours, session, snapshot
+from batch_layer.lake import compact
+from batch_layer.spark import aggregate, engine, session
+from batch_layer.views import hours
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from infra import delta
+from infra.java import java
 from serving.app import create_app
 from serving.config import Config
 from serving.services import connect
-from stack.java import java
-from tests import lakes
-from tests.faults.landers import landers
-from tests.landing import report, send
+from tests.support import lakes
+from tests.support.lander_processes import landers
+from tests.support.landing import report, send
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 HOURS = 30
@@ -130,7 +133,7 @@ def batch(job: hours.Job, seen: COUNTED) -> None:
 
 
 def compacting(lake: str, seen: COUNTED) -> None:
-    planned = compact.groups(snapshot.pin(lake), int(NOW.timestamp()) // 3600)
+    planned = compact.groups(delta.pin(lake), int(NOW.timestamp()) // 3600)
     seen["compactions"] += sum(not done.reason for done in compact.run(lake, planned))
 
 

@@ -12,9 +12,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from fleet import topics
 from fleet.errors import BadSettings, ServiceUnavailable
-from stack import kafka as local
-from stack import ports
-from stack.kafka_topics import REPORT_BYTES, TOPICS, TopicSettings
+from infra.kafka.topics import REPORT_BYTES, TOPICS, TopicSettings
+from laptop import ports
+from laptop.services import kafka as local
 
 
 @pytest.fixture

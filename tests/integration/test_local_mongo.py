@@ -12,7 +12,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet.errors import ServiceUnavailable
-from stack import mongo, ports
+from laptop import ports
+from laptop.services import mongo
 
 
 @pytest.fixture

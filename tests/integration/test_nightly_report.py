@@ -9,17 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from batch_layer import completeness as batch
-from serving import nightly_report
+from batch_layer.completeness import completeness as batch
 from serving.app import create_app
 from serving.config import Config
-from serving.nightly_report import Desk
-from serving.report import facts, figures, trust
-from serving.report.gather import Asked
+from serving.report import completeness as trust
+from serving.report import facts, figures, nightly
+from serving.report.build import Asked
+from serving.report.nightly import Desk
 from serving.report.store import ReportStore
 from serving.services import Services, connect
-from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
-from tests.standin import serving as standin_serving
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
+from tests.support.standin import serving as standin_serving
 
 PARIS = Asked(DAY, "Europe/Paris")
 UNREST = {"kind": "unrest", "severity": "high", "webhook": "alerts"}
@@ -41,7 +41,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services):
     weeks = [cells(HOUR - 168 * week, 1000, 10 * week) for week in range(1, 5)]
     land(views, 0, *weeks, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
     completeness(views, expected=12_400, late=3, rejected={"not json": 2})
-    made, new = nightly_report.build(desk, Asked(DAY))
+    made, new = nightly.build(desk, Asked(DAY))
     assert new
     report = desk.store.facts(made)
     api = create_app(Config(mongo_uri="", max_age=0), views).test_client()
@@ -70,7 +70,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services):
 
 def test_officers_day_is_their_own(desk: Desk, views: Services):
     land(views, 0, cells(HOUR - 1, 10, 1), cells(HOUR + 22, 100, 2), cells(HOUR + 23, 1000, 3))
-    made, _ = nightly_report.build(desk, Asked(DAY, "Europe/Paris"))
+    made, _ = nightly.build(desk, Asked(DAY, "Europe/Paris"))
     report = desk.store.facts(made)
     assert report.headline.reports.value == 110
     assert report.statistics.alerts_by_hour[0] == 1
@@ -79,14 +79,14 @@ def test_officers_day_is_their_own(desk: Desk, views: Services):
 def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services):
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3 is landed only through 23:40"])
-    first, _ = nightly_report.build(desk, Asked(DAY))
+    first, _ = nightly.build(desk, Asked(DAY))
     assert desk.store.facts(first).state == "incomplete"
     assert b"partition 3 is landed only through 23:40" in desk.store.read(first, "html")
-    assert nightly_report.build(desk, Asked(DAY)) == (first, False)
+    assert nightly.build(desk, Asked(DAY)) == (first, False)
 
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views)
-    second, new = nightly_report.build(desk, Asked(DAY))
+    second, new = nightly.build(desk, Asked(DAY))
     assert (new, second.revision) == (True, 1)
     report = desk.store.facts(second)
     assert report.state == "complete"
@@ -98,7 +98,7 @@ def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services
 
 def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services):
     completeness(views)
-    made, _ = nightly_report.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, Asked(DAY))
     assert desk.store.facts(made).state == "empty"
     assert "Nothing was received" in pdf_text(desk.store.read(made, "pdf"))
 
@@ -106,11 +106,11 @@ def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services):
 def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, tmp_path: Path):
     land(views, 0, cells(HOUR, 10, 1, "@everyone *bold*"))
     completeness(views)
-    made, _ = nightly_report.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, Asked(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        message = nightly_report.publish(desk, made, webhook)
-        assert nightly_report.publish(desk, made, webhook) == message
+        message = nightly.publish(desk, made, webhook)
+        assert nightly.publish(desk, made, webhook) == message
         told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert [one["id"] for one in told] == [message]
     assert told[0]["calls"] == {"everyone": False, "users": [], "roles": []}
@@ -119,17 +119,17 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
 
 def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services):
     land(views, 0, cells(HOUR, 10, 1))
-    assert not nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    assert not nightly.wait(desk, Asked(DAY), timedelta(0))
     completeness(views)
-    assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    assert nightly.wait(desk, Asked(DAY), timedelta(0))
 
 
 @pytest.mark.parametrize("landed", [False, True])
 def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool):
     if landed:
         land(views, 0, cells(HOUR + 24, 10, 1))
-    assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
-    made, _ = nightly_report.build(desk, Asked(DAY))
+    assert nightly.wait(desk, Asked(DAY), timedelta(0))
+    made, _ = nightly.build(desk, Asked(DAY))
     assert desk.store.facts(made).state == "empty"
 
 
@@ -258,4 +258,4 @@ def test_what_waited_is_told_by_reason_kind_and_severity_with_how_long(desk: Des
 
 
 def report_of(desk: Desk, asked: Asked = Asked(DAY)) -> facts.DayReport:
-    return desk.store.facts(nightly_report.build(desk, asked)[0])
+    return desk.store.facts(nightly.build(desk, asked)[0])

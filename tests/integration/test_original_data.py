@@ -13,8 +13,8 @@ import duckdb
 import pytest
 from deltalake import DeltaTable
 
-from tests import oracle
-from tests.small_stack import SmallStack
+from tests.support import oracle
+from tests.support.small_stack import SmallStack
 
 ORIGINAL = Path(os.environ.get("PEACEWATCH_ORIGINAL_DATA", Path(__file__).parents[3] / "shared/data/drone_event.csv"))
 ROWS = oracle.read(ORIGINAL) if ORIGINAL.exists() else oracle.like_the_original()

@@ -15,15 +15,17 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet import statistics
-from fleet.cube import HOURS
 from fleet.errors import MissingPart
-from stack import kafka, mongo, ports, s3
-from stack.demo_watch import Places, Watch
-from stack.settings import Settings
-from tests import lakes, spark_cluster
-from tests import s3 as s3_server
-from tests.laptop import command, environment, eventually, new, peacewatch, ran, simulate, status, up
+from fleet.figures import statistics
+from fleet.figures.cube import HOURS
+from infra import s3
+from infra.settings import Settings
+from laptop import ports
+from laptop.demo.watch import Places, Watch
+from laptop.services import kafka, mongo
+from tests.support import lakes, spark_cluster
+from tests.support import s3 as s3_server
+from tests.support.laptop import command, environment, eventually, new, peacewatch, ran, simulate, status, up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

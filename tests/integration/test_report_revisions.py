@@ -11,17 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet import losses as fleet_losses
 from fleet.errors import ServiceUnavailable
-from serving import nightly_report
+from fleet.reports import losses as fleet_losses
 from serving.config import Config
-from serving.nightly_report import Desk
-from serving.report import post, trust
-from serving.report.gather import Asked
+from serving.report import completeness as trust
+from serving.report import nightly, post
+from serving.report.build import Asked
+from serving.report.nightly import Desk
 from serving.report.store import Made, ReportStore
 from serving.services import Services, connect
-from tests.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
-from tests.standin import serving as standin_serving
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
+from tests.support.standin import serving as standin_serving
 
 WEEK = timedelta(days=7)
 
@@ -49,13 +49,13 @@ def webhook(server: Any) -> str:
 
 
 def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Made]:
-    return list(nightly_report.revise(desk, webhook, window, late=late))
+    return list(nightly.revise(desk, webhook, window, late=late))
 
 
 def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, server: Any, webhook: str):
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    first, _ = nightly_report.build(desk, Asked(DAY))
+    first, _ = nightly.build(desk, Asked(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     assert revised(desk, webhook) == []  # still incomplete: it would be made again tomorrow
 
@@ -73,7 +73,7 @@ def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_t
     """As one of a backfill, whose report says that it is made again."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly_report.build(desk, Asked(DAY), quiet=True)
+    nightly.build(desk, Asked(DAY), quiet=True)
     land(views, 1, cells(HOUR + 1, 5, 2))
     nothing = timedelta(0)
     assert revised(desk, webhook, window=nothing, late=True) == []
@@ -93,7 +93,7 @@ def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_t
 def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str):
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views, version=1, late=5)
     assert revised(desk, webhook) == []
@@ -106,7 +106,7 @@ def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services
 def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Services, webhook: str):
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views, complete=False, missing=["partition 3"], version=1)
     assert revised(desk, webhook) == []
@@ -125,10 +125,10 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     views.database.losses.insert_many([loss, {**loss, **alerts}, {**loss, **long_ago}])
     lost = fleet_losses.sentence(loss)
     completeness(views, complete=False, settled=False, missing=["partition 3", lost], losses=[lost])
-    assert not nightly_report.wait(desk, Asked(DAY), timedelta(0))
-    nightly_report.build(desk, Asked(DAY))
+    assert not nightly.wait(desk, Asked(DAY), timedelta(0))
+    nightly.build(desk, Asked(DAY))
     completeness(views, complete=False, settled=True, missing=[lost], losses=[lost])
-    assert nightly_report.wait(desk, Asked(DAY), timedelta(0))
+    assert nightly.wait(desk, Asked(DAY), timedelta(0))
     assert revised(desk, webhook) == [Made(DAY, 1)], "what it waited for has come"
     assert revised(desk, webhook) == []
     report = desk.store.facts(Made(DAY, 1))
@@ -148,7 +148,7 @@ def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, 
     land(views, 0, cells(HOUR, 10, 1))
     land(views, 1, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     for name in views.database.list_collection_names():
         views.database[name].delete_many({})
     assert revised(desk, webhook) == []
@@ -158,9 +158,9 @@ def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webho
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     assert revised(desk, webhook) == [Made(DAY, 1)]
     assert revised(desk, webhook) == []
 
@@ -172,7 +172,7 @@ def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views:
     completeness(views, DAY - timedelta(days=1))
     completeness(views, complete=False, missing=[trust.NOT_WORKED_OUT])
     landed_through(views, datetime(2026, 11, 23, 23, 10, tzinfo=UTC))
-    nightly_report.build(desk, paris)
+    nightly.build(desk, paris)
     assert revised(desk, webhook) == []
     completeness(views, expected=144_000, received=100)
     assert revised(desk, webhook) == [Made(DAY, 1)]

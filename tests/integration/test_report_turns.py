@@ -14,15 +14,15 @@ import httpx
 import pytest
 
 from fleet.errors import ServiceUnavailable
-from serving import nightly_report
 from serving.config import Config
-from serving.nightly_report import Desk
-from serving.report import gather, post, turn
-from serving.report.gather import Asked
+from serving.report import build as gather
+from serving.report import lock, nightly, post
+from serving.report.build import Asked
+from serving.report.nightly import Desk
 from serving.report.store import Made, ReportStore
 from serving.services import Services, connect
-from tests.report_views import DAY, HOUR, NOW, cells, completeness, land
-from tests.standin import serving as standin_serving
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
+from tests.support.standin import serving as standin_serving
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def views(mongo_uri: str) -> Iterator[Services]:
 @pytest.fixture
 def desk(views: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk with reports of a day in the views. Nobody waits long for a turn."""
-    monkeypatch.setattr(turn, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(lock, "LOOK_EVERY", 0.01)
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
     return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
@@ -53,15 +53,15 @@ def both(work: Any) -> list[Any]:
 
 
 def test_two_builders_make_one_revision(desk: Desk) -> None:
-    made = both(lambda: nightly_report.build(desk, Asked(DAY)))
+    made = both(lambda: nightly.build(desk, Asked(DAY)))
     assert sorted(made, key=lambda one: one[1]) == [(Made(DAY, 0), False), (Made(DAY, 0), True)]
 
 
 def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
-    made, _ = nightly_report.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, Asked(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        first, second = both(lambda: nightly_report.publish(desk, made, webhook))
+        first, second = both(lambda: nightly.publish(desk, made, webhook))
         told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert first == second
     assert [one["id"] for one in told] == [first]
@@ -69,10 +69,10 @@ def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
 
 def test_one_that_does_not_end_is_not_waited_for_without_end(desk: Desk) -> None:
     database = desk.services.database
-    with turn.taken(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
-        with turn.taken(database, DAY, patience=0.05):
+    with lock.taken(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
+        with lock.taken(database, DAY, patience=0.05):
             raise AssertionError("it is another's turn")
-    with turn.taken(database, DAY, patience=0):
+    with lock.taken(database, DAY, patience=0):
         pass
 
 
@@ -84,33 +84,33 @@ def test_a_builder_whose_turn_was_over_makes_nothing(desk: Desk, monkeypatch: py
         monkeypatch.setattr(gather, "gather", gathered)
         over = {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}}
         assert desk.services.database.report_turns.update_one({"_id": str(DAY)}, over).matched_count
-        assert nightly_report.build(desk, Asked(DAY)) == (Made(DAY, 0), True)
+        assert nightly.build(desk, Asked(DAY)) == (Made(DAY, 0), True)
         return gathered(*asked)
 
     monkeypatch.setattr(gather, "gather", slowly)
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    with turn.taken(desk.services.database, DAY) as check:
+    with lock.taken(desk.services.database, DAY) as check:
         check()
-    with pytest.raises(turn.Overtaken, match=str(DAY)):
-        nightly_report.build(desk, Asked(DAY))
+    with pytest.raises(lock.Overtaken, match=str(DAY)):
+        nightly.build(desk, Asked(DAY))
     assert desk.store.days() == [Made(DAY, 0)]
 
 
 def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_path: Path) -> None:
-    days = [DAY - timedelta(days=ago) for ago in range(nightly_report.MOST_MESSAGES + 1)]
+    days = [DAY - timedelta(days=ago) for ago in range(nightly.MOST_MESSAGES + 1)]
     land(desk.services, 1, *(cells(HOUR - 24 * ago, 10, 1) for ago in range(1, len(days))))
     for day in days:
         completeness(desk.services, day, complete=False, missing=["partition 3"])
-        nightly_report.build(desk, Asked(day))
+        nightly.build(desk, Asked(day))
     for ago, day in enumerate(days):
         land(desk.services, ago + 2, cells(HOUR - 24 * ago + 1, 5, 2))
         completeness(desk.services, day, version=ago + 2)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        revised = nightly_report.revise(desk, webhook, timedelta(days=30))
+        revised = nightly.revise(desk, webhook, timedelta(days=30))
         assert revised == [Made(day, 1) for day in days]
-        nightly_report._publish_together(desk, revised, webhook)  # as of another process that found the same
-        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
+        nightly._publish_together(desk, revised, webhook)  # as of another process that found the same
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == []
         (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert told["embeds"][0]["title"] == "4 nightly reports made again"
     assert (
@@ -120,7 +120,7 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
 
 
 def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
-    report = desk.store.facts(nightly_report.build(desk, Asked(DAY))[0])
+    report = desk.store.facts(nightly.build(desk, Asked(DAY))[0])
     form = post.several([report] * 60, "http://page.test/reports")
     lines = form["embeds"][0]["description"].splitlines()
     assert len(form["embeds"][0]["description"]) <= 4096
@@ -128,37 +128,37 @@ def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
 
 
 def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    made, _ = nightly_report.build(desk, Asked(DAY), quiet=True)
+    made, _ = nightly.build(desk, Asked(DAY), quiet=True)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == []
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == []
         assert httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"] == []
-        assert nightly_report.publish(desk, made, webhook, quiet_too=False) == ""
-        message = nightly_report.publish(desk, made, webhook)
-        assert nightly_report.publish(desk, made, webhook) == message != ""
+        assert nightly.publish(desk, made, webhook, quiet_too=False) == ""
+        message = nightly.publish(desk, made, webhook)
+        assert nightly.publish(desk, made, webhook) == message != ""
 
 
 def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path: Path) -> None:
     """A backfill comes over its day: with nothing new, and then with more to tell."""
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    nightly_report.build(desk, Asked(DAY))
+    nightly.build(desk, Asked(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        assert nightly_report.build(desk, Asked(DAY), quiet=True) == (Made(DAY, 1), False)
-        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 1)]
+        assert nightly.build(desk, Asked(DAY), quiet=True) == (Made(DAY, 1), False)
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 1)]
         for number in (2, 3):
             land(desk.services, number, cells(HOUR + number, 5, 2))
-            nightly_report.build(desk, Asked(DAY), quiet=number == 3)
-        assert nightly_report.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 3)]
+            nightly.build(desk, Asked(DAY), quiet=number == 3)
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 3)]
         assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
 
 
 def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each attempt lasts longer than a turn; at the third another process posts."""
-    made, _ = nightly_report.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, Asked(DAY))
     turns, told = desk.services.database.report_turns, []
 
     def slowly(*_asked: Any) -> str:
@@ -169,12 +169,12 @@ def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, mo
         told.append("away")
         if len(told) == 3:
             monkeypatch.setattr(post, "_send", lambda *_: "a message")
-            assert nightly_report.publish(desk, made, "") == "a message"
+            assert nightly.publish(desk, made, "") == "a message"
         raise ServiceUnavailable("Discord does not answer")
 
     monkeypatch.setattr(post, "_send", slowly)
     monkeypatch.setattr(post, "_as_told", lambda _: 0.0)
-    with pytest.raises(turn.Overtaken):
-        nightly_report.publish(desk, made, "")
+    with pytest.raises(lock.Overtaken):
+        nightly.publish(desk, made, "")
     assert len(told) == 3
-    assert nightly_report.publish(desk, made, "") == "a message"
+    assert nightly.publish(desk, made, "") == "a message"

@@ -12,12 +12,13 @@ from flask.testing import FlaskClient
 from kafka import KafkaConsumer
 from pymongo.database import Database
 
-from fleet import actions, topics
-from fleet.actions import Action, Target
+from fleet import topics
+from fleet.notifications import actions
+from fleet.notifications.actions import Action, Target
+from laptop import ports
 from serving.app import create_app
 from serving.config import Config
-from speed_layer.recorder import action_updates
-from stack import ports
+from speed_layer.recording import action_updates
 
 Documents = Database[dict[str, Any]]
 OPERATOR = {"Authorization": "Bearer op-secret"}
@@ -155,7 +156,7 @@ def test_without_tokens_everybody_is_an_operator(mongo_uri: str, kafka: str, act
 def test_kafka_away_is_503_and_nothing_is_recorded(
     mongo_uri: str, mongo_database: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.operators.ACKNOWLEDGED_SECONDS", 2.0)
+    monkeypatch.setattr("serving.operators.desk.ACKNOWLEDGED_SECONDS", 2.0)
     app = create_app(Config(mongo_uri=mongo_uri, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}"))
     answer = app.test_client().post("/api/v1/silences", json={"kind": "silent"})
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")

@@ -16,11 +16,12 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
-from fleet.cube import HOURS
+from fleet.figures.cube import HOURS
+from laptop import ports
+from laptop.services import mongo
 from serving.app import create_app
 from serving.config import Config
 from serving.services import WARM_DAYS, connect
-from stack import mongo, ports
 
 Documents = Database[dict[str, Any]]
 T = TypeVar("T")

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
 
-from fleet import last_seen
-from fleet.landed import last_state
-from serving import drones
+from fleet.figures import last_seen
+from fleet.reports.landed import last_state
 from serving.app import create_app
 from serving.config import Config
-from speed_layer import last_states
+from serving.figures import drones
+from speed_layer.landing import last_states
 
 Documents = Database[dict[str, Any]]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

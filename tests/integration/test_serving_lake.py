@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from fleet.sealed import SEALED_THROUGH_KEY
+from fleet.reports.sealed import SEALED_THROUGH_KEY
 from serving.app import create_app
 from serving.config import Config
 

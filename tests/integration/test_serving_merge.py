@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from fleet.cube import HOURS
-from fleet.landed import hour_name
-from serving.merge import Merge
-from serving.snapshot import ensure_indexes
+from fleet.figures.cube import HOURS
+from fleet.reports.landed import hour_name
+from serving.figures.merge import Merge
+from serving.figures.snapshot import ensure_indexes
 
 FIRST = 480_000 + 22  # the range crosses days
 HOURS_KNOWN = 8

@@ -14,7 +14,7 @@ import reports
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from fleet.cube import HOURS
+from fleet.figures.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
 from serving.report.store import Made, ReportStore

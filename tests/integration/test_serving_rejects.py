@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 
 from serving.app import create_app
 from serving.config import Config
-from serving.rejects import EXCERPT, NEWEST
+from serving.rejected import EXCERPT, NEWEST
 
 NOWHERE = "mongodb://127.0.0.1:1/nothing?connect=false"
 

@@ -18,8 +18,8 @@ from schemathesis.core.result import Ok
 from test_serving_api import NOON, put_alert, put_live
 
 from fleet import topics
-from fleet.cube import HOURS
-from fleet.landed_alert import ALERTS
+from fleet.alerts.landed_alert import ALERTS
+from fleet.figures.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
 

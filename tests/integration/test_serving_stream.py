@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from fleet.cube import HOURS
 from fleet.errors import ServiceUnavailable
-from serving import stream
-from serving.events import Event
-from serving.stream import Hub, Told
+from fleet.figures.cube import HOURS
+from serving.events import stream
+from serving.events.events import Event
+from serving.events.stream import Hub, Told
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 Documents = Database[dict[str, Any]]

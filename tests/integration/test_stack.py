@@ -17,9 +17,10 @@ import httpx
 import pytest
 
 from fleet.errors import ServiceUnavailable
-from stack import leftovers, running
-from stack.settings import Settings
-from tests.laptop import (
+from infra import state_file
+from infra.settings import Settings
+from laptop.supervision import reaper
+from tests.support.laptop import (
     api_of,
     channel,
     command,
@@ -120,7 +121,7 @@ def test_operators_hear_of_a_run_that_failed(laptop: Settings, stack: subprocess
 
 def test_one_that_dies_comes_back(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     def row() -> dict[str, Any]:
-        found = running.read(laptop.home)
+        found = state_file.read(laptop.home)
         assert found
         return next(row for row in found.services if row["name"] == "alerting")
 
@@ -141,7 +142,7 @@ def test_it_stops_and_starts_again_with_its_data(laptop: Settings, stack: subpro
     counted = reports(laptop, DAY, DAY)
     assert "is stopped" in peacewatch(laptop, "down")
     assert stack.wait(60) == 0
-    assert leftovers.marked(f"{laptop.home.resolve()}#") == []
+    assert reaper.marked(f"{laptop.home.resolve()}#") == []
     assert "No stack runs" in peacewatch(laptop, "status")
     assert "no stack runs" in peacewatch(laptop, "down")
 
@@ -151,4 +152,4 @@ def test_it_stops_and_starts_again_with_its_data(laptop: Settings, stack: subpro
             assert api.knows("hourly_views")
         again.kill()
         again.wait()
-        eventually(lambda: leftovers.marked(f"{laptop.home.resolve()}#") == [])
+        eventually(lambda: reaper.marked(f"{laptop.home.resolve()}#") == [])

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from discord_webhook import DiscordEmbed, DiscordWebhook
 
-from stack.discord_standin.server import Server
-from tests.standin import serving
+from laptop.discord_standin.server import Server
+from tests.support.standin import serving
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
@@ -106,7 +106,7 @@ def test_a_connection_serves_many_requests(server: Server, client: httpx.Client)
 
 def test_the_command_survives_kill_9_and_ends_on_sigterm(tmp_path: Path) -> None:
     def start() -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "stack", "discord-standin", "--port", "0", "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "cli", "discord-standin", "--port", "0", "--data", str(tmp_path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         return process, process.stdout.readline().strip()

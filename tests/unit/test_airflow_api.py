@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fleet.errors import ServiceUnavailable
-from stack.airflow_api import TRIES, AirflowApi
+from laptop.airflow.api import TRIES, AirflowApi
 
 
 class Airflow:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from fleet import alert
-from fleet.alert import Alert, alert_id
-from fleet.report import Citizen
+from fleet.alerts import alert
+from fleet.alerts.alert import Alert, alert_id
+from fleet.reports.report import Citizen
 
 TIME = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEAST = Alert(

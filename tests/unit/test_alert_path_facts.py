@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.rules import Unrest
-from stack import alert_path, settings
+from cli.wiring import alerts
+from fleet.alerts.rules import Unrest
+from infra import settings
 
 
 def test_the_shipped_rules_are_in_force_when_nothing_is_set() -> None:
-    rules = alert_path.rules(settings.load({}))
+    rules = alerts.rules(settings.load({}))
     assert rules.unrest == Unrest()
     assert rules.low_battery is not None
     assert rules.low_battery.stations
@@ -24,7 +25,7 @@ def test_the_shipped_rules_are_in_force_when_nothing_is_set() -> None:
 def test_a_wrong_rule_ends_the_command_with_one_sentence(tmp_path: Path) -> None:
     wrong = tmp_path / "rules.toml"
     wrong.write_text("[unrest]\nscore_at_most = 11\n")
-    command = [sys.executable, "-m", "stack", "alerting"]
+    command = [sys.executable, "-m", "cli", "alerting"]
     environ = {**os.environ, "PEACEWATCH_RULES": str(wrong)}
     told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert told.returncode == 2
@@ -35,7 +36,7 @@ def test_a_url_is_read_again_from_its_file(tmp_path: Path, monkeypatch: pytest.M
     file = tmp_path / "url"
     file.write_text("http://old")
     monkeypatch.setenv("PEACEWATCH_DISCORD_WEBHOOK_URL_FILE", str(file))
-    now = alert_path.url_now(settings.load(), "webhook")
+    now = alerts.url_now(settings.load(), "webhook")
     assert now() == "http://old"
     file.write_text("http://new\n")
     assert now() == "http://new"
@@ -48,10 +49,10 @@ def test_when_one_fails_the_others_end_and_its_error_is_raised() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        alert_path.run_together([lambda stop: stop.wait(60) and None, fails], threading.Event())
+        alerts.run_together([lambda stop: stop.wait(60) and None, fails], threading.Event())
 
 
 def test_a_second_webhook_takes_the_severe() -> None:
-    one = alert_path.channels(settings.load({}))
-    two = alert_path.channels(settings.load({}, severe_webhook_url="http://severe"))
+    one = alerts.channels(settings.load({}))
+    two = alerts.channels(settings.load({}, severe_webhook_url="http://severe"))
     assert (len(one), len(two)) == (1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from speed_layer.alert_state import newest
+from speed_layer.alerting.alert_state import newest
 
 
 def record(partition: int, timestamp: int, key: bytes, value: bytes) -> SimpleNamespace:

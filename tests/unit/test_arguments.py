@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cli.arguments import duration, rate, utc_time
 from fleet.errors import BadInput
-from stack.arguments import duration, rate, utc_time
 
 
 @pytest.mark.parametrize("text", ["2021-03-22T00:00:00Z", "2021-03-22T01:00:00+01:00", " 2021-03-21T19:00-05:00 "])

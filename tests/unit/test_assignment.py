@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kafka import TopicPartition
 
-from speed_layer.assignment import Assignment
+from infra.kafka.assignment import Assignment
 
 ONE, TWO, THREE = (TopicPartition("reports", number) for number in range(3))
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer import live, snapshot
-from batch_layer.snapshot import LogGone, NothingLanded
-from fleet.cube import HOURS
+from batch_layer.views import live
 from fleet.errors import ServiceUnavailable
-from tests import lakes
+from fleet.figures.cube import HOURS
+from infra import delta
+from infra.delta import LogGone, NothingLanded
+from tests.support import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
 
@@ -25,20 +26,20 @@ def lake(tmp_path: Path) -> Path:
 
 
 def test_the_files_of_a_version_by_hour(lake: Path) -> None:
-    old = snapshot.pin(str(lake), 2)
+    old = delta.pin(str(lake), 2)
     assert {hour: sum(file.rows or 0 for file in files) for hour, files in old.hours.items()} == {
         FIRST_HOUR: 2,
         FIRST_HOUR + 1: 1,
     }
     assert len(old.hours[FIRST_HOUR]) == 2
-    assert len(snapshot.pin(str(lake)).hours[FIRST_HOUR]) == 1, "compacted"
+    assert len(delta.pin(str(lake)).hours[FIRST_HOUR]) == 1, "compacted"
     assert all(Path(uri).is_file() for uri in old.uris(old.hours))
 
 
 def test_hours_in_portions_of_so_many_bytes(tmp_path: Path) -> None:
     lakes.make(tmp_path)
     lakes.land(tmp_path, [lakes.row(n, lakes.START + timedelta(hours=hour)) for n, hour in enumerate((0, 1, 2, 4, 5))])
-    pinned, day = snapshot.pin(str(tmp_path)), range(FIRST_HOUR, FIRST_HOUR + 24)
+    pinned, day = delta.pin(str(tmp_path)), range(FIRST_HOUR, FIRST_HOUR + 24)
     there = list(pinned.hours)
     largest = max(pinned.size([hour]) for hour in there)
     assert list(pinned.portions(day, 1)) == [[hour] for hour in there], "an hour is never divided"
@@ -48,7 +49,7 @@ def test_hours_in_portions_of_so_many_bytes(tmp_path: Path) -> None:
 
 
 def test_only_new_rows_touch_an_hour(lake: Path) -> None:
-    commits = {commit.version: commit for commit in snapshot.pin(str(lake)).commits(-1)}
+    commits = {commit.version: commit for commit in delta.pin(str(lake)).commits(-1)}
     assert {version: set(commit.touched) for version, commit in commits.items()} == {
         0: set(),
         1: {FIRST_HOUR, FIRST_HOUR + 1},
@@ -59,7 +60,7 @@ def test_only_new_rows_touch_an_hour(lake: Path) -> None:
 
 
 def test_a_live_document_is_the_fold_of_the_commits_own_rows(lake: Path) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     parts = [HOURS.from_document(live.document(pinned, commit)["cells"]) for commit in pinned.commits(-1)]
     assert parts[2].num_rows == 1
     assert HOURS.merge(parts).equals(HOURS.fold(lakes.everything(lake)))
@@ -67,11 +68,11 @@ def test_a_live_document_is_the_fold_of_the_commits_own_rows(lake: Path) -> None
 
 def test_a_lake_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NothingLanded, match="nothing has landed yet"):
-        snapshot.pin(str(tmp_path))
+        delta.pin(str(tmp_path))
 
 
 def test_a_cleaned_log_and_a_lost_file_are_named(lake: Path) -> None:
-    pinned = snapshot.pin(str(lake))
+    pinned = delta.pin(str(lake))
     (lake / "reports" / "_delta_log" / f"{1:020}.json").unlink()
     with pytest.raises(LogGone, match="version 1"):
         list(pinned.commits(0))

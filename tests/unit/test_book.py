@@ -8,8 +8,8 @@ from datetime import timedelta
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from fleet.incident import Intervals
-from tests.world import World
+from fleet.notifications.incident import Intervals
+from tests.support.world import World
 
 OPERATIONS = st.one_of(
     st.tuples(st.just("alert"), st.integers(0, 25), st.sampled_from(["critical", "high", "moderate"])),

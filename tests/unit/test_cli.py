@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import main as cli
 from fleet.errors import BadInput, BadSettings, MissingPart, PeacewatchError, RejectedReport, ServiceUnavailable
-from stack import cli
 
 ERRORS = [
     PeacewatchError("it went wrong"),
@@ -37,7 +37,7 @@ def test_an_error_of_ours_is_one_sentence(
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stack", *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -69,7 +69,7 @@ def test_a_wrong_setting_is_one_sentence() -> None:
 
 def test_help_loads_no_layer() -> None:
     """Every process stays small: a command loads its layer when it is called."""
-    code = "import sys; from stack import cli; print([m for m in sys.modules if m in %r])"
+    code = "import sys; from cli import main; print([m for m in sys.modules if m in %r])"
     heavy = ["pyspark", "pyarrow", "flask", "kafka", "pymongo", "deltalake", "matplotlib", "airflow", "httpx"]
     told = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

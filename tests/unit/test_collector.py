@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack import collector
+from infra import gc_tuning
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +28,9 @@ class Knot:
 
 def test_what_was_there_is_spared_and_what_comes_later_is_collected() -> None:
     gc.unfreeze()
-    collector.spare()
+    gc_tuning.spare()
     assert gc.get_freeze_count() > 1000
-    assert gc.get_threshold()[0] == collector.YOUNG
+    assert gc.get_threshold()[0] == gc_tuning.YOUNG
     lost = weakref.ref(Knot())
-    kept = [[] for _ in range(2 * collector.YOUNG)]
+    kept = [[] for _ in range(2 * gc_tuning.YOUNG)]
     assert lost() is None, len(kept)

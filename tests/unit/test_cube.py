@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cube import HOURS, Cube, Measure
-from fleet.landed import SCHEMA
+from fleet.figures.cube import HOURS, Cube, Measure
+from fleet.reports.landed import SCHEMA
 
 ROWS = pa.schema([SCHEMA.field(name) for name in HOURS.columns])
 COUNTRIES = ["France", "Österreich", "日本", "unknown", ""]

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from serving.report.gather import Asked
+from serving.report.build import Asked
 
 ROOT = Path(__file__).parents[2]
-DAGS = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "house.py")
+DAGS = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "common.py")
 
 ZONES = ["Asia/Tokyo", "Pacific/Auckland", "America/Santiago"]
 """No summer time; far ahead of UTC, with it; and behind UTC, where clocks change at midnight."""
@@ -57,11 +57,11 @@ def commands(dag, kind, start=None, **chosen):
     return {task.task_id: rendered(task).removeprefix("exec peacewatch ") for task in dag.tasks}
 
 def late(kind):
-    import house
+    import common
     told = []
-    house._tell = lambda title, *_: told.append(title)
+    common._tell = lambda title, *_: told.append(title)
     run = {"dag_id": "nightly_report", "dag_run_id": "r", "run_type": kind}
-    house.tell_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
+    common.tell_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
     return told
 
 sys.path.insert(0, sys.argv[1])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.landed import SCHEMA, last_state
-from fleet.report import EARLIEST
-from speed_layer.decoding import LARGEST, Decoded, rows
-from speed_layer.deduplication import Window
+from fleet.reports.landed import SCHEMA, last_state
+from fleet.reports.report import EARLIEST
+from speed_layer.landing.decoding import LARGEST, Decoded, rows
+from speed_layer.landing.deduplication import Window
 
 Record = namedtuple("Record", "partition offset timestamp key value")
 
@@ -51,7 +51,7 @@ def message(**changes: Any) -> bytes:
 
 
 def reference(value: bytes, offset: int) -> dict[str, Any]:
-    """A landed row, by the definitions in fleet.landed and docs/contracts.md."""
+    """A landed row, by the definitions in fleet.reports.landed and docs/contracts.md."""
     sent = json.loads(value)
     at = datetime.fromisoformat(sent["reported_at"]).astimezone(UTC)
     scores = [citizen["peace_score"] for citizen in sent["citizens"]]

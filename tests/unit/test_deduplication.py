@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.deduplication import Window
+from speed_layer.landing.deduplication import Window
 
 SIZE = 10
 arrivals = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 5).map(str)), max_size=80)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet.errors import BadInput
-from stack.demo_home import KEPT, demo_settings
+from laptop.demo.home import KEPT, demo_settings
 
 PORTS = ["kafka_port", "mongo_port", "web_port", "airflow_port", "discord_port"]
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from fleet.errors import ServiceUnavailable
-from stack import demo_live
-from stack.demo_counts import Counts
-from stack.demo_live import Show, Stream
-from stack.standin_api import Channel
+from laptop.demo import live
+from laptop.demo.channel import Channel
+from laptop.demo.counts import Counts
+from laptop.demo.live import Show, Stream
 
 
 class FakeFeed:
@@ -99,8 +99,8 @@ def test_a_part_that_is_away_keeps_its_last_count():
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_it_streams_and_shows_until_it_is_stopped(monkeypatch, terminal):
-    monkeypatch.setattr(demo_live, "SHOW_SECONDS", 0.01)
-    monkeypatch.setattr(demo_live, "LINE_SECONDS", 0.01)
+    monkeypatch.setattr(live, "SHOW_SECONDS", 0.01)
+    monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
     shown, out = show(terminal)
     watch = shown.watch
     shown.watch = FakeWatch()
@@ -113,7 +113,7 @@ def test_it_streams_and_shows_until_it_is_stopped(monkeypatch, terminal):
 
 
 def test_a_stream_that_breaks_ends_it_with_the_reason(monkeypatch):
-    monkeypatch.setattr(demo_live, "LINE_SECONDS", 0.01)
+    monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
     shown, _ = show(False, FakeFeed(bad=b"7"))
     with pytest.raises(ServiceUnavailable, match="Kafka is gone"):
         shown.run()

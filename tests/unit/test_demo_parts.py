@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 from fleet.errors import BadInput, ServiceUnavailable
-from fleet.message import digest_embed
-from fleet.replay import reports
-from fleet.report import check_time, decode
-from stack.demo_source import ROUND_REPORTS, of_file, of_round
-from stack.demo_steps import Steps
-from stack.demo_summary import STATISTICS, Summary
-from stack.demo_tables import show
-from stack.feeding import Recording
-from stack.standin_api import count
-from tests import oracle
+from fleet.notifications.message import digest_embed
+from fleet.reports.report import check_time, decode
+from laptop.demo.channel import count
+from laptop.demo.source import ROUND_REPORTS, of_file, of_round
+from laptop.demo.steps import Steps
+from laptop.demo.summary import STATISTICS, Summary
+from laptop.demo.tables import show
+from laptop.feed.replay import reports
+from laptop.feed.run import Recording
+from tests.support import oracle
 
 NOW = datetime(2026, 11, 24, 10, 43, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def test_alerts_that_messages_stand_for(embeds, expected):
 
 
 def test_a_digest_as_the_product_writes_it_is_counted_by_kind():
-    from fleet.delivery import Digest, Row  # noqa: PLC0415
+    from fleet.notifications.delivery import Digest, Row  # noqa: PLC0415
 
     rows = [
         Row("unrest", "high", "Norway", "Oslo", 5, "a", "b"),

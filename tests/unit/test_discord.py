@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from fleet.message import Embed
-from speed_layer.discord import (
+from fleet.notifications.message import Embed
+from speed_layer.notifying.discord.webhook import (
     DiscordError,
     MessageGone,
     RateLimited,

@@ -11,15 +11,15 @@ import msgspec
 import pytest
 import typer
 
+from cli.main import app
 from fleet import topics
-from fleet.alert import Alert
-from fleet.delivery import Delivery
-from fleet.report import REASONS, Citizen, Report
-from speed_layer.decoding import Reject
-from speed_layer.rejects import headers_of
-from stack.cli import app
-from stack.kafka_topics import TOPICS
-from stack.settings import PREFIX, Settings
+from fleet.alerts.alert import Alert
+from fleet.notifications.delivery import Delivery
+from fleet.reports.report import REASONS, Citizen, Report
+from infra.kafka.topics import TOPICS
+from infra.settings import PREFIX, Settings
+from speed_layer.landing.decoding import Reject
+from speed_layer.landing.rejected import headers_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -55,7 +55,7 @@ def test_no_documented_setting_is_gone() -> None:
     for page in PAGES:
         mentioned = set(re.findall(rf"{PREFIX}[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
         gone = {name for name in mentioned if name.removesuffix("_FILE") not in known}
-        assert gone <= {f"{PREFIX}ORIGINAL_DATA"}, f"{page.name} names settings that stack/settings.py has not"
+        assert gone <= {f"{PREFIX}ORIGINAL_DATA"}, f"{page.name} names settings that infra/settings.py has not"
 
 
 @pytest.mark.parametrize(("name", "says"), list(COMMANDS.items()), ids=list(COMMANDS))
@@ -134,6 +134,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_docs_name_are_there(page: Path) -> None:
-    pattern = r"`((?:script|docs|tests|fleet|speed_layer|batch_layer|serving|stack|bench|dags|\.ci)/[\w./-]*\w\.\w+)`"
+    pattern = r"`((?:script|docs|tests|fleet|infra|speed_layer|batch_layer|serving|cli|laptop|bench|dags|\.ci)/[\w./-]*\w\.\w+)`"
     gone = [name for name in re.findall(pattern, page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
     assert gone == [], f"{page.name} names files that there are not"

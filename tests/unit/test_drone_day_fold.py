@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.drone_days import SCHEMA, Fold
 from batch_layer.ranges import hours_of_day
+from batch_layer.views.drone_days import SCHEMA, Fold
 
 DAY = date(2026, 11, 24)
 START = hours_of_day(DAY).start

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.drone_days import gaps
+from batch_layer.views.drone_days import gaps
 
 MINUTES = 1440
 

@@ -11,9 +11,9 @@ from threading import Thread
 import pytest
 
 from fleet.errors import BadInput
-from stack.csv_file import open_csv
-from stack.feed import paced
-from stack.feeding import Simulation, stopping
+from laptop.feed.csv_file import open_csv
+from laptop.feed.producer import paced
+from laptop.feed.run import Simulation, stopping
 
 HEADER = "DroneID,Record,Citizen,Message,PeaceScore,Country,City,Latitude,Longitude,Battery,Alert\r\n"
 ROW = "7,NOR-1,Åse,Hallo,4,Norway,Oslo,59.9,10.7,55,0\r\n"

@@ -10,10 +10,10 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-from fleet.health import Health, Patience, Stuck, known, troubles
-from speed_layer import health
-from speed_layer.discord import Webhook
-from speed_layer.health import Switch, WatchConfig
+from fleet.alerts.pipeline_health import Health, Patience, Stuck, known, troubles
+from speed_layer import dead_mans_switch
+from speed_layer.dead_mans_switch import Switch, WatchConfig
+from speed_layer.notifying.discord.webhook import Webhook
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 WELL = [Health("alerting", "a", NOW), Health("notifier", "alerts", NOW)]
@@ -103,7 +103,7 @@ def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.Monkey
         def poll(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
             return {}
 
-    monkeypatch.setattr(health, "_consumer", lambda *_asked: Lost())
-    monkeypatch.setattr(health, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(dead_mans_switch, "_consumer", lambda *_asked: Lost())
+    monkeypatch.setattr(dead_mans_switch, "LOOK_SECONDS", 0.0)
     with pytest.raises(KafkaTimeoutError):
-        health.known("kafka")
+        dead_mans_switch.known("kafka")

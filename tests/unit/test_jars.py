@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from fleet.errors import MissingPart
-from stack import java
-from stack.jars import Jars
+from infra import java
+from infra.jars import Jars
 
 
 def program(path: Path, script: str) -> Path:

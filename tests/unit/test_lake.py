@@ -12,11 +12,11 @@ import pytest
 from deltalake import DeltaTable
 
 from fleet.errors import ServiceUnavailable
-from fleet.landed import SCHEMA
-from fleet.sealed import SEALED_THROUGH_KEY
-from speed_layer.lake import Lake, Landed, Moved
-from speed_layer.lake_files import by_hour
-from tests.lakes import some_rows, table
+from fleet.reports.landed import SCHEMA
+from fleet.reports.sealed import SEALED_THROUGH_KEY
+from infra.object_store import by_hour
+from speed_layer.landing.commit import Lake, Landed, Moved
+from tests.support.lakes import some_rows, table
 
 
 def nothing() -> None:

@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.landed import BATTERY_BITS, PARTITION_BY, SCHEMA, hour_name, last_state, unpack_last_state
-from fleet.report import Report
+from fleet.reports.landed import BATTERY_BITS, PARTITION_BY, SCHEMA, hour_name, last_state, unpack_last_state
+from fleet.reports.report import Report
 
 # 1970 to the year 4199 in milliseconds: 46 bits; a later time is far ahead of any broker's
 times = st.integers(0, 2**46 - 1)

@@ -9,10 +9,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import landed_alert
-from fleet.alert import Alert
-from fleet.book import Book
-from fleet.landed_alert import ALERTS, SCHEMA, WINDOW, Past
+from fleet.alerts import landed_alert
+from fleet.alerts.alert import Alert
+from fleet.alerts.landed_alert import ALERTS, SCHEMA, WINDOW, Past
+from fleet.notifications.state import Book
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BASE = Alert("unrest/d/r", "unrest", "high", "unrest/Mali/Bamako", "r", "d", START, START, "Mali", "Bamako")

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from fleet.cube import HOURS
-from fleet.landed import SCHEMA
-from speed_layer.landing_batch import Chunk, Source, groups
-from speed_layer.landing_live import Every
-from speed_layer.landing_partition import Partition
-from speed_layer.landing_watch import Backlog
-from tests.lakes import some_rows, table
+from fleet.figures.cube import HOURS
+from fleet.reports.landed import SCHEMA
+from speed_layer.landing.batch import Chunk, Source, groups
+from speed_layer.landing.expiry_watch import Backlog
+from speed_layer.landing.live_thread import Every
+from speed_layer.landing.partition import Partition
+from tests.support.lakes import some_rows, table
 
 SOURCE = Source("topic", 0)
 

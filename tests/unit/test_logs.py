@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from stack import logs
+from infra import logs
 
 WEBHOOK = "https://discord.com/api/webhooks/123/very-secret_token"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from batch_layer import losses as batch_losses
-from batch_layer.snapshot import Commit
-from fleet import losses
+from batch_layer.lake import losses as batch_losses
+from fleet.reports import losses
+from infra.delta import Commit
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from fleet.delivery import Digest, Row, Slot
-from fleet.incident import Incident
-from fleet.message import digest_embed, incident_embeds
-from fleet.report import Citizen
+from fleet.notifications.delivery import Digest, Row, Slot
+from fleet.notifications.incident import Incident
+from fleet.notifications.message import digest_embed, incident_embeds
+from fleet.reports.report import Citizen
 from fleet.text import isolated, plain, sentence, units
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fleet.message import Embed
-from speed_layer.discord import RateLimited, WebhookDead
-from stack import operators, settings
+from cli.wiring import operators
+from fleet.notifications.message import Embed
+from infra import settings
+from speed_layer.notifying.discord.webhook import RateLimited, WebhookDead
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

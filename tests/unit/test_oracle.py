@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests import oracle
+from tests.support import oracle
 
 ROWS = [
     dict(zip(oracle.COLUMNS, values.split(","), strict=True))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.places import EARTH_RADIUS_KM, City, Places
-from speed_layer.places import cities, places, without_sections
+from infra.cities import cities, places, without_sections
 
 latitudes = st.floats(-90, 90)
 longitudes = st.floats(-180, 180)

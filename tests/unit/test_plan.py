@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import msgspec
 
-from fleet.actions import Action, Target, decode, encode
-from fleet.incident import Intervals, first
-from fleet.plan import Policy
-from tests.world import World, alert
+from fleet.notifications.actions import Action, Target, decode, encode
+from fleet.notifications.incident import Intervals, first
+from fleet.notifications.policy import Policy
+from tests.support.world import World, alert
 
 
 def test_the_first_alert_of_a_quiet_channel_is_posted_at_once() -> None:

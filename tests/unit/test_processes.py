@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from fleet.errors import MissingPart, ServiceUnavailable
-from stack import ports, processes
+from laptop import ports
+from laptop.supervision import processes
 
 SLEEP = "import time; time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
@@ -55,7 +56,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     code = f"""
-import sys; from pathlib import Path; from stack import processes
+import sys; from pathlib import Path; from laptop.supervision import processes
 child = processes.start("child", [sys.executable, "-c", {DEAF!r}], Path({str(tmp_path / "child.log")!r}))
 print(child.pid, flush=True); child.process.wait()
 """

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from serving.ready import FIGURES, KEPT_BYTES, KEPT_SECONDS, Ready
+from serving.http.response_cache import FIGURES, KEPT_BYTES, KEPT_SECONDS, Ready
 
 PATH = f"{FIGURES}averages"
 

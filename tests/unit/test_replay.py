@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import BadInput
-from fleet.replay import HEADER, reports
-from fleet.report import Citizen, decode, encode
+from fleet.reports.report import Citizen, decode, encode
+from laptop.feed.replay import HEADER, reports
 
 START = datetime(2021, 3, 22, tzinfo=UTC)
 GOOD = dict(

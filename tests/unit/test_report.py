@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import report
 from fleet.errors import RejectedReport
-from fleet.report import MAX_AHEAD, REASONS, Citizen, Report
+from fleet.reports import report
+from fleet.reports.report import MAX_AHEAD, REASONS, Citizen, Report
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GOOD: dict[str, Any] = {

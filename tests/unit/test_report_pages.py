@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from pypdf import PdfReader
 
-from serving.report import facts, figures, render, words, world
-from tests import reports
+from serving.report import facts, figures, map_svg, render, strings
+from tests.support import reports
 
 
 def pdf_text(pdf: bytes) -> str:
@@ -38,13 +38,13 @@ def test_pdf_holds_the_figures_and_every_script():
 
 def test_pdf_and_page_say_what_waited_and_why():
     day = reports.busy()
-    said = {wait: (words.WHY[wait.why], figures.count(wait.alerts)) for wait in day.delivery.waits}
+    said = {wait: (strings.WHY[wait.why], figures.count(wait.alerts)) for wait in day.delivery.waits}
     assert len(said) == 4
     shown = " ".join(pdf_text(render.to_pdf(day)).split())
     page = render.to_html(day)
     for wait, (why, alerts) in said.items():
         assert f"<td>{why}</td>" in page
-        assert f"{why} {words.KINDS[wait.kind]}, {wait.severity} {alerts}" in shown
+        assert f"{why} {strings.KINDS[wait.kind]}, {wait.severity} {alerts}" in shown
 
 
 def test_first_page_is_enough_and_details_follow():
@@ -146,7 +146,7 @@ def test_numbers_as_a_newspaper_sets_them(shown: str, expected: str):
 
 
 def test_no_outline_crosses_the_whole_map():
-    for ring in world.land().split("M")[1:]:
+    for ring in map_svg.land().split("M")[1:]:
         points = [float(point.split()[0]) for point in ring.rstrip("Z").split("L") if point]
         steps = [abs(a - b) for a, b in itertools.pairwise(points)]
-        assert max(steps, default=0) < 180 * world.SCALE
+        assert max(steps, default=0) < 180 * map_svg.SCALE

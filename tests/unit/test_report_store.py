@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from fleet.errors import ServiceUnavailable
-from serving.nightly_reports import Shelf
-from serving.report import facts, revision, words
+from serving.report import facts, revision, strings
+from serving.report.reader import Shelf
 from serving.report.store import FORMS, Made, ReportStore
-from tests import reports
+from tests.support import reports
 
 CONTENT = {form: form.encode() for form in FORMS}
 
@@ -63,7 +63,7 @@ def test_a_revision_says_what_turned_out_to_be_lost():
     before = reports.busy()
     lost = msgspec.structs.replace(before.quality, lost=None, lost_alerts=70, losses=["a topic", "a gap"])
     after = msgspec.structs.replace(before, quality=lost)
-    said = words.revised(revision.changes(before, after))
+    said = strings.revised(revision.changes(before, after))
     assert said == "reports lost at most 0 \u2192 unknown; alerts lost at most 0 \u2192 70."
 
 

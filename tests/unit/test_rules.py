@@ -7,14 +7,14 @@ from importlib import resources
 
 import pytest
 
-from fleet import report as reports
-from fleet.alert import Alert
-from fleet.charging import Station, compass, nearest_station
+from fleet.alerts.alert import Alert
+from fleet.alerts.charging import Station, compass, nearest_station
+from fleet.alerts.rulebook import parse, parse_stations
+from fleet.alerts.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
 from fleet.errors import BadSettings, RejectedReport
-from fleet.report import Citizen, Report
-from fleet.rulebook import parse, parse_stations
-from fleet.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
-from fleet.salvage import says_alert, unverified
+from fleet.reports import report as reports
+from fleet.reports.report import Citizen, Report
+from fleet.reports.salvage import says_alert, unverified
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BERLIN = (Station("Tempelhof", 52.473, 13.404), Station("Hamburg", 53.55, 9.935))
@@ -123,7 +123,7 @@ def test_distance_and_bearing() -> None:
 
 
 def test_the_shipped_files_are_right() -> None:
-    shipped = resources.files("speed_layer")
+    shipped = resources.files("speed_layer.alerting")
     stations = parse_stations((shipped / "stations.csv").read_text(encoding="utf-8"), "stations.csv")
     rules = parse((shipped / "rules.toml").read_text(encoding="utf-8"), "rules.toml", stations)
     assert rules.unrest == Unrest()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from batch_layer import session
+from batch_layer.spark import session
 from fleet.errors import BadSettings
-from stack import s3
+from infra import s3
 
 OWN = {"AWS_ENDPOINT_URL": "http://store:9000", "AWS_REGION": "eu-north-1"}
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from fleet import sealed
+from fleet.reports import sealed
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from threading import Event
 import httpx
 import pytest
 
-from fleet.plan import next_call
-from speed_layer import forever
-from speed_layer.delivery import DEAD_PAUSE, LONGEST_PAUSE, Sender
-from speed_layer.discord import Webhook
-from tests.world import ALL, World
+from fleet.notifications.policy import next_call
+from infra import retry
+from speed_layer.notifying.discord.webhook import Webhook
+from speed_layer.notifying.sender import DEAD_PAUSE, LONGEST_PAUSE, Sender
+from tests.support.world import ALL, World
 
 
 class Channel:
@@ -115,7 +115,7 @@ def test_a_session_that_fails_is_followed_by_another_until_it_is_stopped() -> No
         raise OSError("away")
 
     failed: list[str] = []
-    _quickly(lambda: forever.run(session, stop, "test", failed=lambda error: failed.append(str(error))))
+    _quickly(lambda: retry.run(session, stop, "test", failed=lambda error: failed.append(str(error))))
     assert len(ran) == 3
     assert failed == ["away"] * 3
 
@@ -125,10 +125,10 @@ def test_an_error_of_our_own_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        forever.run(session, Event(), "test")
+        retry.run(session, Event(), "test")
 
 
 def _quickly(run: Callable[[], None]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forever, "FIRST_PAUSE", 0.001)
+        patch.setattr(retry, "FIRST_PAUSE", 0.001)
         run()

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import ServiceUnavailable
-from stack import airflow_setup, local, ports, services, settings
-from stack.settings import Settings
+from infra import settings
+from infra.settings import Settings
+from laptop import local_stack, ports
+from laptop.airflow import setup
+from laptop.services import catalogue
 
 SPEED = {"land", "alerting", "notify", "record"}
 AIRFLOW = {"airflow-setup", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
@@ -25,7 +28,7 @@ def load(home: Path, **environ: str) -> Settings:
 
 
 def names(found: Settings) -> set[str]:
-    return {service.name for service in services.of(found)}
+    return {service.name for service in catalogue.of(found)}
 
 
 def test_everything_runs_on_a_laptop(tmp_path: Path) -> None:
@@ -43,19 +46,19 @@ def test_everything_runs_on_a_laptop(tmp_path: Path) -> None:
 def test_an_outside_service_replaces_the_local_one(tmp_path: Path, setting: str, value: str, not_started: str) -> None:
     found = load(tmp_path, **{setting: value})
     assert names(load(tmp_path)) - names(found) == {not_started}
-    assert all(not_started not in service.after for service in services.of(found))
+    assert all(not_started not in service.after for service in catalogue.of(found))
 
 
 def test_each_needs_only_earlier_ones(tmp_path: Path) -> None:
     seen: set[str] = set()
-    for service in services.of(load(tmp_path)):
+    for service in catalogue.of(load(tmp_path)):
         assert set(service.after) <= seen
         seen.add(service.name)
 
 
 def test_children_get_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(tmp_path, mongo_uri="mongodb://me:hunter2@db/x", web_port="4711")
-    environment = services.environment_of(found)
+    environment = catalogue.environment_of(found)
     assert environment["PEACEWATCH_MONGO_URI"] == "mongodb://me:hunter2@db/x"
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -65,7 +68,7 @@ def test_children_get_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_children_find_what_a_relative_path_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    environment = services.environment_of(
+    environment = catalogue.environment_of(
         settings.load({}, home="here", rules="rules.toml", lake="s3://bucket/lake", spark_jars="a.jar")
     )
     assert environment["PEACEWATCH_HOME"] == str(tmp_path / "here")
@@ -74,20 +77,20 @@ def test_children_find_what_a_relative_path_names(monkeypatch: pytest.MonkeyPatc
 
 
 def test_dates_on_airflows_command_line_are_the_officers(tmp_path: Path) -> None:
-    found = services.airflow_of(load(tmp_path, timezone="Pacific/Auckland")).environment()
+    found = catalogue.airflow_of(load(tmp_path, timezone="Pacific/Auckland")).environment()
     assert found["AIRFLOW__CORE__DEFAULT_TIMEZONE"] == "Pacific/Auckland"
 
 
 def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
     found = load(tmp_path, mongo_uri="mongodb://me:hunter2@db/x", airflow_database="postgresql://me:hunter2@db/x")
-    commands = [" ".join(map(str, one.command())) for one in services.of(found) if one.name.startswith("airflow")]
+    commands = [" ".join(map(str, one.command())) for one in catalogue.of(found) if one.name.startswith("airflow")]
     assert not any("hunter2" in command for command in commands)
-    assert "hunter2" not in repr(services.airflow_of(found))
+    assert "hunter2" not in repr(catalogue.airflow_of(found))
 
 
 def test_airflow_keeps_its_keys_and_password(tmp_path: Path) -> None:
-    first = services.airflow_of(load(tmp_path))
-    again = services.airflow_of(load(tmp_path, airflow_port="4711"))
+    first = catalogue.airflow_of(load(tmp_path))
+    again = catalogue.airflow_of(load(tmp_path, airflow_port="4711"))
     assert first.password == again.password
     assert len(first.password) >= 16
     assert {key: value for key, value in first.environment().items() if "SECRET" in key or "FERNET" in key} == {
@@ -98,7 +101,7 @@ def test_airflow_keeps_its_keys_and_password(tmp_path: Path) -> None:
 
 
 def test_airflow_runs_ours_alone_and_on_loopback(tmp_path: Path) -> None:
-    environment = services.airflow_of(load(tmp_path, spark_master="spark://spark:7077")).environment()
+    environment = catalogue.airflow_of(load(tmp_path, spark_master="spark://spark:7077")).environment()
     assert environment["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert Path(environment["AIRFLOW__CORE__DAGS_FOLDER"], "hourly_views.py").exists()
@@ -110,7 +113,7 @@ def test_airflow_runs_ours_alone_and_on_loopback(tmp_path: Path) -> None:
 def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
     for scheme in ("postgresql", "postgres", "postgresql+psycopg2"):
         found = load(tmp_path, airflow_database=f"{scheme}://me:hunter2@db/airflow?sslmode=require")
-        environment = services.airflow_of(found).environment()
+        environment = catalogue.airflow_of(found).environment()
         url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         assert url == "postgresql+psycopg://me:hunter2@db/airflow?sslmode=require"
         assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == url
@@ -125,13 +128,13 @@ def test_a_new_home_begins_with_a_copy_of_an_empty_airflow(tmp_path: Path, monke
             database.execute("CREATE TABLE IF NOT EXISTS pools (name)")
         return 0
 
-    monkeypatch.setattr(airflow_setup, "EMPTY", tmp_path / "kept")
-    monkeypatch.setattr(airflow_setup, "_migrate", migrate)
+    monkeypatch.setattr(setup, "EMPTY", tmp_path / "kept")
+    monkeypatch.setattr(setup, "_migrate", migrate)
     for name in ("first", "second", "second"):
         home = tmp_path / name
         monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home}/airflow.db")
         monkeypatch.setattr(sys, "argv", ["airflow_setup", str(home)])
-        assert airflow_setup.main() == 0
+        assert setup.main() == 0
         with closing(sqlite3.connect(home / "airflow.db")) as database:
             assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("pools",)]
             assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -141,21 +144,21 @@ def test_a_new_home_begins_with_a_copy_of_an_empty_airflow(tmp_path: Path, monke
 def test_airflow_is_set_up_once_for_a_database(tmp_path: Path) -> None:
     sqlite, postgresql = "sqlite:///airflow.db", "postgresql+psycopg://me:hunter2@db/airflow"
     (tmp_path / "airflow.db").touch()
-    assert airflow_setup.is_due(tmp_path, sqlite)
-    airflow_setup.write_done(tmp_path, sqlite)
-    assert not airflow_setup.is_due(tmp_path, sqlite)
-    assert airflow_setup.is_due(tmp_path, postgresql)
+    assert setup.is_due(tmp_path, sqlite)
+    setup.write_done(tmp_path, sqlite)
+    assert not setup.is_due(tmp_path, sqlite)
+    assert setup.is_due(tmp_path, postgresql)
     (tmp_path / "airflow.db").unlink()
-    assert airflow_setup.is_due(tmp_path, sqlite)
-    airflow_setup.write_done(tmp_path, postgresql)
-    assert not airflow_setup.is_due(tmp_path, postgresql)
+    assert setup.is_due(tmp_path, sqlite)
+    setup.write_done(tmp_path, postgresql)
+    assert not setup.is_due(tmp_path, postgresql)
     assert "hunter2" not in (tmp_path / "setup.json").read_text()
 
 
 def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        stack = local.Stack(load(tmp_path, web_port=str(port)), only=["serve"])
+        stack = local_stack.Stack(load(tmp_path, web_port=str(port)), only=["serve"])
         with pytest.raises(ServiceUnavailable, match=rf"^serve cannot have port {port}.*set PEACEWATCH_WEB_PORT"):
             stack.start()
     assert not (tmp_path / "log").exists()
@@ -165,7 +168,7 @@ def test_taken_ports_can_be_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         mine = ports.free_port()
         found = load(tmp_path, web_port=str(taken.getsockname()[1]), airflow_port=str(mine))
-        free = local.on_free_ports(found)
+        free = local_stack.on_free_ports(found)
         assert free.web_port != found.web_port
         assert free.airflow_port == mine
 
@@ -173,4 +176,4 @@ def test_taken_ports_can_be_replaced(tmp_path: Path) -> None:
 def test_an_outside_service_that_does_not_answer_is_named(tmp_path: Path) -> None:
     found = load(tmp_path, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}")
     with pytest.raises(ServiceUnavailable, match=r"^no Kafka answers at 127.*PEACEWATCH_KAFKA_BOOTSTRAP"):
-        local.Stack(found, only=[]).start()
+        local_stack.Stack(found, only=[]).start()

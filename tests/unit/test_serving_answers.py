@@ -18,21 +18,21 @@ import pytest
 from flask import Flask
 from pymongo.errors import AutoReconnect, PyMongoError
 
-from fleet import last_seen
-from fleet.actions import Action
-from fleet.alert import alert_id
-from fleet.cube import HOURS
+from fleet.alerts.alert import alert_id
 from fleet.errors import BadInput, ServiceUnavailable
-from serving import paging
+from fleet.figures import last_seen
+from fleet.figures.cube import HOURS
+from fleet.notifications.actions import Action
 from serving.api.times import between
 from serving.app import create_app
 from serving.config import Config
-from serving.drones import Drones
-from serving.merge import Merge
-from serving.rejects import Rejects
-from serving.served import Served
+from serving.figures.drones import Drones
+from serving.figures.merge import Merge
+from serving.figures.served import Served
+from serving.http import paging
+from serving.http.tables import table
+from serving.rejected import Rejects
 from serving.services import connect
-from serving.tables import table
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

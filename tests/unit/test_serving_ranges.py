@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import BadInput
-from serving.intervals import name, starts
-from serving.ranges import MAX_DAYS, Range, parse, zone_of
+from serving.figures.intervals import name, starts
+from serving.figures.ranges import MAX_DAYS, Range, parse, zone_of
 
 PARIS = ZoneInfo("Europe/Paris")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import BadSettings
-from stack.settings import PREFIX, SECRETS, Settings, load
+from infra.settings import PREFIX, SECRETS, Settings, load
 
 SECRET = "mongodb://me:password-of-me@db.example:27017/peacewatch"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from fleet.alert import Alert
-from fleet.silence import Last, Silence, Silent
+from fleet.alerts.absence import Last, Silence, Silent
+from fleet.alerts.alert import Alert
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = Silent(interval=60, missed=3, crowd=5)

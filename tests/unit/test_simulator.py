@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import BadInput
-from fleet.patrol import MUTE_DRONES, PATROL_KM
 from fleet.places import City, Places
-from fleet.report import decode, worst_score
-from fleet.simulator import Fleet
-from fleet.unrest import EPISODE_MINUTES, MEAN_LEVEL, Unrest
-from fleet.voices import ENGLISH, voice_of
-from speed_layer.places import cities
+from fleet.reports.report import decode, worst_score
+from infra.cities import cities
+from laptop.simulator.patrol import MUTE_DRONES, PATROL_KM
+from laptop.simulator.simulator import Fleet
+from laptop.simulator.unrest import EPISODE_MINUTES, MEAN_LEVEL, Unrest
+from laptop.simulator.voices import ENGLISH, voice_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

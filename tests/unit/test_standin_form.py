@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.standin import ALERTS, Local, told
+from tests.support.standin import ALERTS, Local, told
 
 ASTRAL = "😀"  # two UTF-16 code units
 REQUIRED = "BASE_TYPE_REQUIRED"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.standin import ALERTS, Local, told
+from tests.support.standin import ALERTS, Local, told
 
 
 @pytest.fixture

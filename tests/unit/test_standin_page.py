@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.discord_standin.markdown import html
-from stack.discord_standin.request import Request
-from tests.standin import ALERTS, Local
+from laptop.discord_standin.markdown import html
+from laptop.discord_standin.request import Request
+from tests.support.standin import ALERTS, Local
 
 OURS = {"span", "br", "div", "small", "blockquote", "pre", "code", "a", "strong", "em", "u", "s", "time"}
 

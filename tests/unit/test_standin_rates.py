@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.discord_standin.failures import MODES, TAKEN
-from stack.discord_standin.ratelimit import Bucket, Limits, RateLimiter
-from tests.standin import ALERTS, Local, told
+from laptop.discord_standin.failures import MODES, TAKEN
+from laptop.discord_standin.ratelimit import Bucket, Limits, RateLimiter
+from tests.support.standin import ALERTS, Local, told
 
 HELLO = {"content": "hello"}
 

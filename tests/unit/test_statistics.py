@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import statistics
-from fleet.cube import HOURS, Cube
-from serving.days import Day, Hour, roll_up
+from fleet.figures import statistics
+from fleet.figures.cube import HOURS, Cube
+from serving.figures.days import Day, Hour, roll_up
 
 DAY = 20_000 * 24  # 2024-10-04T00, a Friday
 EMPTY = HOURS.empty()

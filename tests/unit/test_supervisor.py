@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from fleet.errors import BadSettings, ServiceUnavailable
-from stack import leftovers, running, supervised
-from stack.service import Event, Service, State
-from stack.supervisor import Supervisor
+from infra import state_file
+from laptop.supervision import managed_process, reaper
+from laptop.supervision.service import Event, Service, State
+from laptop.supervision.supervisor import Supervisor
 
 SLEEP = "import time; time.sleep(600)"
 # A child with a child of its own in a group and session of its own, as Airflow's tasks are.
@@ -45,14 +46,14 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(supervised, "PROBE_SECONDS", 0.02)
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(managed_process, "PROBE_SECONDS", 0.02)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    assert leftovers.marked(f"{tmp_path}#") == []
+    assert reaper.marked(f"{tmp_path}#") == []
 
 
 def test_each_waits_for_those_it_needs(home: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_set_up_is_done_once_before_what_needs_it(home: Path) -> None:
     check = service("user", f"import os; assert os.path.exists({str(home / 'made')!r}); {SLEEP}", after=("setup",))
     supervisor = Supervisor([setup, check], home)
     assert supervisor.start()
-    rows = {row["name"]: row for row in json.loads((home / running.FILE).read_text())["services"]}
+    rows = {row["name"]: row for row in json.loads((home / state_file.FILE).read_text())["services"]}
     assert (rows["setup"]["state"], rows["user"]["state"]) == ("done", "running")
     supervisor.stop()
 
@@ -81,15 +82,15 @@ def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
     events: list[Event] = []
     supervisor = Supervisor([service("one"), service("other")], home, events.append)
     supervisor.start()
-    found = running.read(home)
+    found = state_file.read(home)
     assert found
     pids = {row["name"]: row["pid"] for row in found.services}
     for _ in range(2):
         before = len(events)
-        os.kill(next(row["pid"] for row in running.read(home).services if row["name"] == "one"), signal.SIGKILL)  # type: ignore[union-attr]
+        os.kill(next(row["pid"] for row in state_file.read(home).services if row["name"] == "one"), signal.SIGKILL)  # type: ignore[union-attr]
         eventually(lambda before=before: [e.state for e in events[before:]][-1:] == [State.RUNNING])  # type: ignore[misc]
     supervisor.stop()
-    rows = {row["name"]: row for row in running.read(home).services}  # type: ignore[union-attr]
+    rows = {row["name"]: row for row in state_file.read(home).services}  # type: ignore[union-attr]
     assert rows["one"]["restarts"] == 2
     assert rows["one"]["last_exit"] == "was ended by SIGKILL"
     assert rows["other"]["restarts"] == 0
@@ -97,22 +98,22 @@ def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
 
 
 def test_pauses_grow() -> None:
-    one = supervised.Supervised(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
+    one = managed_process.Supervised(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
     texts = [one._failed("ended").text for _ in range(12)]
     pauses = [float(text.split()[-2]) for text in texts]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == supervised.LONGEST_PAUSE
+    assert pauses[-1] == managed_process.LONGEST_PAUSE
 
 
 def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None:
     events: list[Event] = []
     supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append)
     supervisor.start()
-    left = set(leftovers.marked(f"{home}#", "one"))
+    left = set(reaper.marked(f"{home}#", "one"))
     assert len(left) == 2
-    os.kill(running.read(home).services[0]["pid"], signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill(state_file.read(home).services[0]["pid"], signal.SIGKILL)  # type: ignore[union-attr]
     eventually(lambda: [event.state for event in events].count(State.RUNNING) == 2)
-    assert not left & set(leftovers.marked(f"{home}#", "one"))
+    assert not left & set(reaper.marked(f"{home}#", "one"))
     supervisor.stop()
 
 
@@ -175,7 +176,7 @@ def test_one_that_does_not_stop_is_killed(home: Path) -> None:
 
 PARENT = """
 import sys; from pathlib import Path
-from stack.service import Service; from stack.supervisor import Supervisor
+from laptop.supervision.service import Service; from laptop.supervision.supervisor import Supervisor
 home = Path(sys.argv[1])
 ready = lambda _: "two" in (home / "log" / "one.log").read_text()
 supervisor = Supervisor([Service("one", lambda: [sys.executable, "-c", sys.argv[2]], ready)], home)
@@ -188,19 +189,19 @@ def test_a_crash_of_the_parent_leaves_nothing(home: Path, number: int) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT, home, RUNAWAY], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "up\n"
-        assert len(leftovers.marked(f"{home}#")) == 2
-        reapers = [child for child in psutil.Process(parent.pid).children() if leftovers.__file__ in child.cmdline()]
+        assert len(reaper.marked(f"{home}#")) == 2
+        reapers = [child for child in psutil.Process(parent.pid).children() if reaper.__file__ in child.cmdline()]
         parent.send_signal(number)
         parent.wait(30)
     gone, alive = psutil.wait_procs(reapers, timeout=30)
     assert (len(gone), alive) == (1, [])
-    assert leftovers.marked(f"{home}#") == []
+    assert reaper.marked(f"{home}#") == []
 
 
 def test_leftovers_of_a_crash_are_ended_by_the_next_start(home: Path) -> None:
-    env = {**os.environ, leftovers.VARIABLE: f"{home.resolve()}#old#one"}
+    env = {**os.environ, reaper.VARIABLE: f"{home.resolve()}#old#one"}
     with subprocess.Popen([sys.executable, "-c", SLEEP], env=env) as old:
-        eventually(lambda: leftovers.marked(f"{home.resolve()}#") == [old.pid])
+        eventually(lambda: reaper.marked(f"{home.resolve()}#") == [old.pid])
         supervisor = Supervisor([service("one")], home)
         waiter = threading.Thread(target=old.wait)
         waiter.start()

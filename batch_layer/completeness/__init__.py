@@ -1,0 +1,1 @@
+"""Whether a day is complete, and what its data are worth."""

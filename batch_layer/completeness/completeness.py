@@ -1,0 +1,150 @@
+"""Whether a day is complete, and what its data are worth: a document a UTC day, for the nightly report and the API.
+
+A day is complete when every partition is known to be landed past its end by GRACE, the views have been computed since,
+and nothing that may have been of it expired before it was landed (fleet.reports.losses). It is settled when nothing
+is waited for: what is lost never comes. Landing says in each commit how far each partition is landed, also an idle one
+(batch_layer.lake.commit_facts); a run that dies before it has looked at all days leaves them to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from batch_layer import ranges
+from batch_layer.completeness import drone_quality
+from batch_layer.lake import commit_facts, log_files, losses, sealed
+from batch_layer.views import alert_days, plan
+from batch_layer.views.hours import Job
+from fleet.reports.losses import Loss, messages, of_day, sentence
+from fleet.reports.watermark import GRACE, behind
+from infra.delta import ALERTS, TABLE, Snapshot, pin
+from infra.mongo import runs
+from infra.mongo.client import Documents, errors
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run knows beside a day's own documents: its version; event hours that wait for a run, by its kind."""
+
+    version: int
+    uncomputed: Mapping[runs.Kind, Set[int]]
+
+
+def run(job: Job) -> int:
+    """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only."""
+    with errors():
+        pinned = pin(job.lake)
+        _forget_another_lake(job.database, pinned)
+        base = runs.base_version(job.database, kind="completeness")
+        days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)} | left(job.database)
+        base = commit_facts.restore(job, pinned, base, days)
+        if commits := log_files.commits(pinned, base):
+            commit_facts.add_up(job, pinned, base, commits, days)
+        untold = losses.untold(job.database)
+        days |= _open(job.database) | sealed.still_open(pinned, losses.days(job.database, untold))
+        known = Known(pinned.version, _uncomputed(job.database, pinned))
+        written = [_write(job, known, day) for day in sorted(days)]
+        if all(written):
+            losses.tell(job.database, untold)
+        mine = {"_id": "completeness", "version": max(base, pinned.version)}
+        job.database.runs.update_one(mine, {"$unset": {"days": ""}})
+        return len(days)
+
+
+def left(database: Documents) -> set[date]:
+    """The days that a run which died had still to look at: their commits are added up, and never seen again."""
+    last = database.runs.find_one({"_id": "completeness"}, {"days": 1}) or {}
+    return {date.fromisoformat(day) for day in last.get("days", [])}
+
+
+def _write(job: Job, known: Known, day: date) -> bool:
+    """Replaces the document of `day`; False where one of a later version is there, which may lack a loss known here.
+
+    What was lost is read in one transaction with it: of two runs at once, none writes over a loss that it did not see.
+    """
+    database, name = job.database, day.isoformat()
+    worth = drone_quality.of_day(database, day, job.register)
+
+    def commit(session: ClientSession) -> bool:
+        old = database.completeness.find_one({"_id": name}, session=session) or {}
+        if old.get("version", runs.NO_BASE) > known.version:
+            return False
+        lost = of_day(database.losses.find({}, session=session).sort("_id"), day)
+        document = {**describe(job, known, day, old, lost), **worth}
+        database.completeness.replace_one({"_id": name}, document, upsert=True, session=session)
+        return True
+
+    with database.client.start_session() as session:
+        return session.with_transaction(commit)
+
+
+def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Sequence[Loss]) -> dict[str, Any]:
+    """The document of `day`, without what is known by drone. `old`: the one that is there; `lost` may be of the day."""
+    database, name, received = job.database, day.isoformat(), _received(job.database, day)
+    uncomputed = _waits_for_a_run(known, day)
+    # What comes after the day was settled is counted as late, once it is computed, and makes the day no less complete.
+    waits = _not_landed(database, day) + ([] if old.get("first_complete") else uncomputed)
+    first = old.get("first_complete") or (None if waits else {"at": job.now(), "received": received})
+    missing = waits + [sentence(loss) for loss in lost if loss["table"] == TABLE]
+    sums = database.landing_facts.find_one({"_id": name}) or {}
+    far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
+    return {
+        "_id": name,
+        "version": known.version,
+        "complete": not missing,
+        "settled": not waits,
+        "missing": missing,
+        "waiting": bool(uncomputed),
+        "received": received,
+        "late": received - first["received"] if first else 0,
+        "lost": messages(lost, TABLE),
+        "lost_alerts": messages(lost, ALERTS),
+        "losses": [sentence(loss) for loss in lost],
+        "copies": sums.get("copies", 0) + far_copies,
+        "rejected": dict(sorted(sums.get("rejected", {}).items())),
+        "first_complete": first,
+    }
+
+
+def _open(database: Documents) -> set[date]:
+    """The days that wait for something, and those of which late reports are not computed yet."""
+    wanted = {"$or": [{"complete": False, "settled": {"$ne": True}}, {"waiting": True}]}
+    return {date.fromisoformat(each["_id"]) for each in database.completeness.find(wanted, {"_id": 1})}
+
+
+def _waits_for_a_run(known: Known, day: date) -> list[str]:
+    hours = set(ranges.hours_of_day(day))
+    return [f"the {kind} of the day wait for a batch run" for kind, those in known.uncomputed.items() if hours & those]
+
+
+def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
+    mine = database.runs.find_one({"_id": "completeness"}, {"lake_id": 1})
+    if mine is not None and mine["lake_id"] != pinned.lake_id:
+        database.landing_facts.delete_many({})
+        database.losses.delete_many({"table": TABLE})
+        alert_days.forget(database)  # else their losses would be told of the new lake's days
+        kept = [day.isoformat() for day in sealed.marked(database)]  # a run that started over has put them back
+        database.completeness.delete_many({"_id": {"$nin": kept}})
+        database.runs.delete_one({"_id": "completeness"})
+
+
+def _received(database: Documents, day: date) -> int:
+    hours = ranges.hours_of_day(day)
+    found = database.hours.find({"event_hour": {"$gte": hours.start, "$lt": hours.stop}}, {"cells.reports": 1})
+    return sum(sum(document["cells"]["reports"]) for document in found)
+
+
+def _not_landed(database: Documents, day: date) -> list[str]:
+    until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + GRACE
+    through = commit_facts.known_through(database)
+    return behind(through, until) if through else ["nothing is known of how far reports are landed"]
+
+
+def _uncomputed(database: Documents, pinned: Snapshot) -> dict[runs.Kind, Set[int]]:
+    kinds: tuple[runs.Kind, ...] = ("hours", "drones")
+    return {kind: plan.last_touched(pinned, runs.base_version(database, kind=kind)).keys() for kind in kinds}

@@ -1,0 +1,1 @@
+"""The lake's files: compaction, alerts, archives, and what its commits say."""

@@ -1,0 +1,72 @@
+"""The documents of sealed days, kept in the lake itself: with their reports gone, nobody can compute them again."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from pymongo.client_session import ClientSession
+
+from batch_layer.lake import documents as lake_documents
+from batch_layer.lake import sealed
+from batch_layer.ranges import hours_of_day
+from fleet.reports.landed import hour_name
+from infra.delta import Snapshot
+from infra.mongo.client import Documents
+
+FOLDER: Final = "_sealed"
+_BY_DAY: Final = ("city_days", "place_days", "delay_days", "copies", "completeness")
+"""Views with a document a day. `drones_by_day` is none: it is counted from all days' drones whenever one changes."""
+
+
+def collect(database: Documents, day: date, session: ClientSession) -> list[dict[str, Any]]:
+    """The day's documents, {view, document} each, as `session` sees them."""
+    name, hours = day.isoformat(), [hour_name(hour) for hour in hours_of_day(day)]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("hours", {"_id": {"$in": hours}}),
+        ("drone_days", {"day": name}),
+        *((view, {"_id": name}) for view in _BY_DAY),
+    ]
+    return [
+        {"view": view, "document": document}
+        for view, wanted in asked
+        for document in database[view].find(wanted, session=session).sort("_id")
+    ]
+
+
+def write(snapshot: Snapshot, day: date, documents: list[dict[str, Any]]) -> int:
+    """Writes the day's file; its bytes. Raises ServiceUnavailable."""
+    return lake_documents.write(snapshot, _path(day), documents)
+
+
+def restore(database: Documents, snapshot: Snapshot) -> int:
+    """Puts back the documents of sealed days that the database does not know as sealed; how many days.
+
+    A day's documents and its mark are one transaction: whoever drops them drops both. Raises ServiceUnavailable.
+    """
+    if snapshot.sealed_through is None:
+        return 0
+    being_sealed = sealed.with_files(snapshot, snapshot.sealed_through)
+    missing = sorted(_days(snapshot) - sealed.marked(database) - set(being_sealed))
+    for day in missing:
+        mark = {"view": "sealed", "document": {"_id": day.isoformat(), "version": snapshot.version}}
+        _put(database, [*lake_documents.read(snapshot, _path(day)), mark])
+    return len(missing)
+
+
+def _put(database: Documents, documents: list[dict[str, Any]]) -> None:
+    def commit(session: ClientSession) -> None:
+        for each in documents:
+            document = each["document"]
+            database[each["view"]].replace_one({"_id": document["_id"]}, document, upsert=True, session=session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(commit)
+
+
+def _days(snapshot: Snapshot) -> set[date]:
+    return {date.fromisoformat(name) for name in lake_documents.names(snapshot, FOLDER)}
+
+
+def _path(day: date) -> str:
+    return lake_documents.path(FOLDER, day.isoformat())

@@ -1,0 +1,116 @@
+"""What commits say of landing itself, added up by day of commit: `landing_facts`, and `losses`.
+
+How far each partition is landed, copies dropped, rejects by reason: each commit is counted once, for a run's end and
+its sums are one transaction. They are in no row, only in the log. So before the log is trimmed, the sums up to the last
+run are kept in the lake (`_facts/`), and a run in a database that knows less goes on from there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from pymongo.client_session import ClientSession
+
+from batch_layer.lake import documents as lake_documents
+from batch_layer.lake import losses
+from batch_layer.views.hours import Job
+from fleet.errors import PeacewatchError
+from fleet.reports.watermark import newest_topic
+from infra.delta import Commit, Snapshot
+from infra.mongo import runs
+from infra.mongo.client import Documents
+from infra.mongo.runs import Run
+
+REJECTED: Final = "peacewatch.rejected"
+COPIES: Final = "peacewatch.copies"
+"""Facts of a commit: {reason: number}, number."""
+
+FOLDER: Final = "_facts"
+
+
+def known_through(database: Documents, name: str = "through") -> dict[str, int]:
+    """How far each partition of reports is landed, in ms by key (fleet.reports.watermark)."""
+    found = database.landing_facts.find_one({"_id": name}) or {}
+    return dict(found.get("partitions", {}))
+
+
+def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days: Iterable[date]) -> None:
+    """Adds the commits `those` after `base`; `days` are still to be looked at, should this run die.
+
+    Raises PeacewatchError where another run has added up some of them.
+    """
+    copies: Counter[str] = Counter()
+    rejected: dict[str, Counter[str]] = defaultdict(Counter)
+    for commit in those:
+        day = commit.committed_at.date().isoformat()
+        copies[day] += commit.fact(COPIES, 0)
+        rejected[day].update(commit.fact(REJECTED, {}))
+    through = known_through(job.database)
+    losses.write(job.database, losses.found(those, through, since=losses.made_anew(job.database)))
+    changes: dict[str, Mapping[str, Any]] = {
+        day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
+        for day, reasons in rejected.items()
+    }
+    if through:  # of a topic that was made anew no partition of before is waited for
+        changes["through"] = {"$set": {"partitions": newest_topic(through)}}
+    _complete(job, pinned, (base, pinned.version), changes, days)
+
+
+def restore(job: Job, pinned: Snapshot, base: int, days: Iterable[date]) -> int:
+    """The base to go on from: that of the sums kept in the lake, put back here, where it is later than `base`."""
+    kept = _kept(pinned)
+    if not kept or kept[-1] <= base:
+        return base
+    documents = lake_documents.read(pinned, _path(kept[-1]))
+    losses.write(job.database, (each["document"] for each in documents if each["view"] == "losses"))
+    sums = [each["document"] for each in documents if each["view"] == "landing_facts"]
+    changes = {document.pop("_id"): {"$set": document} for document in sums}
+    _complete(job, pinned, (base, kept[-1]), changes, days)
+    return kept[-1]
+
+
+def keep(database: Documents, pinned: Snapshot, needed: int) -> None:
+    """Writes the sums of all commits up to the last run's into the lake, once for the commits up to `needed`.
+
+    Raises ServiceUnavailable, and PeacewatchError where the database has forgotten them meanwhile.
+    """
+    kept = _kept(pinned)
+    if kept and kept[-1] >= needed:
+        return
+
+    def read(session: ClientSession) -> tuple[int, list[dict[str, Any]]]:
+        documents = [
+            {"view": view, "document": document}
+            for view, without in (("landing_facts", {}), ("losses", {"told": False}))
+            for document in database[view].find({}, without or None, session=session).sort("_id")
+        ]
+        return runs.base_version(database, kind="completeness", session=session), documents
+
+    with database.client.start_session() as session:
+        base, documents = session.with_transaction(read)
+    if base < needed:
+        raise PeacewatchError("another run is making the figures anew; nothing is trimmed, run it again")
+    lake_documents.write(pinned, _path(base), documents)
+    for version in kept:
+        pinned.store.delete_file(_path(version))
+
+
+def _complete(
+    job: Job, pinned: Snapshot, versions: tuple[int, int], changes: dict[str, Any], days: Iterable[date]
+) -> None:
+    base, version = versions
+    this = Run(uuid.uuid4().hex, "completeness", version, job.now(), 0, pinned.lake_id)
+    names = [day.isoformat() for day in sorted(days)]
+    runs.complete_with(job.database, this, job.now(), changes, base, days=names)
+
+
+def _kept(pinned: Snapshot) -> list[int]:
+    return [int(name) for name in lake_documents.names(pinned, FOLDER)]
+
+
+def _path(version: int) -> str:
+    return lake_documents.path(FOLDER, f"{version:020}")

@@ -1,0 +1,199 @@
+"""Fewer and larger files, safe beside landers and readers: a compaction changes no row, so it touches no hour.
+
+Open hours (reports still arrive) have their small files joined as they are, often and cheaply: a commit's cost and a
+reader's start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and
+time: a drone's rows lie together, and compress better.
+
+Delta as deltalake has it does not see that two commits that change no data (`dataChange` false) remove the same files:
+both would stand, and every row would be there twice. So each such commit sets one `txn` entry, REARRANGED, and of two
+that began from the same version one is refused (`tests/integration/test_batch_compact.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from batch_layer.lake import external_sort
+from batch_layer.ranges import day_of
+from fleet.errors import ServiceUnavailable
+from fleet.reports.landed import SCHEMA
+from fleet.text import sentence
+from infra.delta import TABLE, File, Snapshot, bins, of_table, open_table, put
+
+TARGET: Final = 256 * 1024 * 1024
+OPEN_FILES: Final = 8
+"""An open hour with so many files below SMALL has them joined: at a commit in 5 s, every 40 s of reports."""
+SMALL: Final = 32 * 1024 * 1024
+CLOSED_AFTER_HOURS: Final = 2
+"""An hour that ended so long ago is closed; a report that is later still makes a small file, which is joined again."""
+SORTED: Final = "sorted-"
+"""The names of files that are sorted by drone and time begin so."""
+
+MOST_SECONDS: Final = 15 * 60
+"""From a file to its commit, for a process that was frozen in between: no vacuum takes what is younger than an hour."""
+
+_PLACE: Final = ["kafka_partition", "kafka_offset"]
+"""The columns whose statistics landing looks for."""
+
+REARRANGED: Final = "peacewatch.rearranged"
+"""Whoever takes files out of the table sets this entry of it, and is alone in that."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one event hour that become one; sorted by drone and time when the hour is closed."""
+
+    event_hour: int
+    files: tuple[File, ...]
+    closed: bool
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a group: `size` bytes of the new file in `version`, or the `reason` why it was left alone."""
+
+    group: Group
+    size: int = 0
+    version: int = -1
+    reason: str = ""
+
+
+def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Group]:
+    """What there is to do at a snapshot when it is event hour `this_hour`; hours in order, oldest first."""
+    found = []
+    hours = 1 if "hour" in snapshot.schema.names else 24  # of a partition; a day's is named by its first
+    for hour, files in snapshot.hours.items():
+        closed = hour + hours - 1 < this_hour - CLOSED_AFTER_HOURS
+        chosen = [file for file in files if (_unfinished(file, target) if closed else file.size < SMALL)]
+        if not closed and len(chosen) < OPEN_FILES:
+            continue
+        for bin_ in bins(chosen, lambda file: file.size, target):
+            if len(bin_) > 1 or (closed and not _is_sorted(bin_[0])):
+                found.append(Group(hour, tuple(bin_), closed))
+    return found
+
+
+def run(
+    lake: str,
+    planned: Sequence[Group],
+    on_done: Callable[[Done], None] = lambda _done: None,
+    table: str = TABLE,
+    schema: pa.Schema = SCHEMA,
+) -> list[Done]:
+    """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
+
+    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group for which
+    there is no room to sort holds up no other: NoRoom is raised at the end.
+    """
+    opened = open_table(lake, table=table)
+    done, without_room = [], None
+    for group in planned:
+        try:
+            done.append(_compact(opened, of_table(opened, schema), group))
+        except external_sort.NoRoom as error:
+            without_room = error
+            done.append(Done(group, reason=str(error)))
+        on_done(done[-1])
+    if without_room is not None:
+        raise without_room
+    return done
+
+
+def alone(table: DeltaTable) -> CommitProperties:
+    """What a commit has that takes files out of the table: of two from one version Delta refuses the second."""
+    return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
+
+
+def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
+    there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
+    if not there.issuperset(file.path for file in group.files):
+        return Done(group, reason="its files are gone: somebody else has compacted them")
+    partition_by = table.metadata().partition_columns
+    content, stats = _parquet(snapshot, group, partition_by)
+    began = time.time()
+    try:
+        added = _write(table, group, content, stats, partition_by)
+        if time.time() - began > MOST_SECONDS:
+            return Done(group, reason="its file has waited for too long: a vacuum may have taken it")
+        changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
+        table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
+    except CommitFailedError as error:
+        table.update_incremental()
+        return Done(group, reason=f"somebody else has changed it: {sentence(error)}")
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+    table.update_incremental()
+    return Done(group, added.size, table.version())
+
+
+def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> tuple[pa.Buffer, str]:
+    """The new file, and Delta's statistics of it."""
+    columns = [name for name in snapshot.schema.names if name not in partition_by]
+    read = external_sort.by_drone_and_time if group.closed else external_sort.as_they_are
+    # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3 if group.closed else 1}
+    sink, placed = pa.BufferOutputStream(), []
+    schema = pa.schema([snapshot.schema.field(name) for name in columns])
+    with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:
+        for rows in read(snapshot, [file.path for file in group.files], columns):
+            writer.write_table(rows, row_group_size=external_sort.MOST_ROWS)
+            placed.append(rows.select(_PLACE))
+            del rows
+    return sink.getvalue(), _stats(pa.concat_tables(placed))
+
+
+def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, partition_by: Sequence[str]) -> AddAction:
+    values = partition(group.event_hour, partition_by)
+    folder = "/".join(f"{name}={value}" for name, value in values.items())
+    path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
+    put(table.table_uri, path, content.to_pybytes())
+    return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=stats)
+
+
+def _stats(rows: pa.Table) -> str:
+    ranges = {name: pc.min_max(rows[name]).as_py() for name in _PLACE}
+    return json.dumps(
+        {
+            "numRecords": rows.num_rows,
+            "minValues": {name: found["min"] for name, found in ranges.items()},
+            "maxValues": {name: found["max"] for name, found in ranges.items()},
+            "nullCount": dict.fromkeys(ranges, 0),
+        }
+    )
+
+
+def removals(files: Iterable[File], partition_by: Sequence[str], *, data_change: bool) -> Iterator[RemoveAction]:
+    """What takes the files out of the table."""
+    now = int(time.time() * 1000)
+    for file in files:
+        yield RemoveAction(file.path, data_change, now, file.size, dict(partition(file.event_hour, partition_by)))
+
+
+def partition(event_hour: int, partition_by: Sequence[str]) -> dict[str, str | None]:
+    """The partition's values, by date and hour or by date alone."""
+    values = {"date": day_of(event_hour).isoformat(), "hour": str(event_hour % 24)}
+    return {name: values[name] for name in partition_by}
+
+
+def _unfinished(file: File, target: int) -> bool:
+    return not _is_sorted(file) or file.size < target // 2
+
+
+def _is_sorted(file: File) -> bool:
+    return file.path.rpartition("/")[2].startswith(SORTED)

@@ -1,0 +1,54 @@
+"""MongoDB documents kept in the lake, for what cannot be computed from its rows again: `{view, document}` each.
+
+A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta and its vacuum leave such alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import bson
+import pyarrow as pa
+from bson.codec_options import CodecOptions
+from deltalake.exceptions import DeltaError
+
+from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
+from infra.delta import Snapshot, put, reading
+
+_ENDING: Final = ".bson.zst"
+_OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
+
+
+def path(folder: str, name: str) -> str:
+    return f"{folder}/{name}{_ENDING}"
+
+
+def names(snapshot: Snapshot, folder: str) -> list[str]:
+    """The names of the files in `folder`, in order."""
+    found = (path.rpartition("/")[2] for path in snapshot.names(folder))
+    return [name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING)]
+
+
+def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
+    """Writes the file `at`, over one that is there; its bytes. Raises ServiceUnavailable."""
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as packed:
+        for document in documents:
+            packed.write(bson.encode(document))
+    content = sink.getvalue().to_pybytes()
+    try:
+        put(snapshot.root, at, content)
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+    return len(content)
+
+
+def read(snapshot: Snapshot, at: str) -> list[dict[str, Any]]:
+    """Raises ServiceUnavailable that names the file."""
+    with reading(at), snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
+        content = packed.read()
+    try:
+        return bson.decode_all(content, _OPTIONS)
+    except bson.errors.InvalidBSON as error:
+        raise ServiceUnavailable(f"a file of the lake cannot be read: {at}: {sentence(error)}") from None

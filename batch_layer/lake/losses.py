@@ -1,0 +1,129 @@
+"""What was lost before it landed, out of what commits say: a document each in `losses`, once, however often it is read.
+
+The commit that moves a partition's `txn` entry over the gap tells of it, so there is one such commit whoever landed
+and whatever was killed. The first writing of a document stays: what is known of the time before the gap only grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from fleet.reports import losses
+from fleet.reports.watermark import CLOCKS_APART, THROUGH, newest_topic, topic_of
+from infra.delta import TABLE, Commit
+from infra.mongo.client import Documents
+
+_NONE: Final[Mapping[str, int | None]] = MappingProxyType({})
+
+
+def found(
+    commits: Iterable[Commit], known: dict[str, int], table: str = TABLE, since: Mapping[str, int | None] = _NONE
+) -> Iterator[dict[str, Any]]:
+    """The losses that `commits` tell of, in order.
+
+    `known`: how far each partition was landed before them, ms by key; it is brought up to what they say. `since`: for
+    topics that were made anew before them (`made_anew`), how far the one before had landed.
+    """
+    floor = {**_least(known), **since}
+    for commit in commits:
+        through: dict[str, int] = commit.fact(THROUGH, {})
+        before: dict[str, int] = commit.fact(losses.LOST_BEFORE, {})
+        earlier = min(newest_topic(known).values(), default=None)
+        for topic_id in sorted({topic_of(key) for key in through} - {topic_of(key) for key in known}):
+            floor[topic_id] = earlier
+            first = {key: ms for key, ms in through.items() if topic_of(key) == topic_id}
+            # An older one is the last word of a lander of the topic before.
+            if known and max(first.values()) > max(known.values()):
+                yield _made_anew(table, topic_id, known, first, commit)
+        for key, offsets in commit.fact(losses.LOST, {}).items():
+            until = before.get(key, through.get(key))
+            after = known.get(key, _not_beyond(until, floor.get(topic_of(key), earlier)))
+            yield _expired(table, key, offsets, (after, until), commit)
+        for key, ms in through.items():
+            known[key] = max(known.get(key, 0), ms)
+
+
+def made_anew(database: Documents, table: str = TABLE) -> dict[str, int | None]:
+    """By the id of a topic that was made anew: up to when the one before it had landed, in ms."""
+    those = database.losses.find({"table": table, "partition": None}, {"topic_id": 1, "after": 1})
+    return {loss["topic_id"]: round(loss["after"].timestamp() * 1000) for loss in those}
+
+
+def write(database: Documents, those: Iterable[dict[str, Any]]) -> None:
+    for loss in those:
+        database.losses.update_one({"_id": loss["_id"]}, {"$setOnInsert": loss}, upsert=True)
+
+
+def untold(database: Documents) -> list[dict[str, Any]]:
+    """Losses that the completeness of days does not tell of yet."""
+    return list(database.losses.find({"told": {"$ne": True}}).sort("_id"))
+
+
+def tell(database: Documents, those: Iterable[dict[str, Any]]) -> None:
+    """They are in the completeness of days."""
+    database.losses.update_many({"_id": {"$in": [loss["_id"] for loss in those]}}, {"$set": {"told": True}})
+
+
+def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
+    """The days that those may have been of; where nobody knows since when, of the days before those that are there."""
+    those = list(those)
+    open_ended = [loss["before"] for loss in those if loss["after"] is None]
+    there = database.completeness.find({"_id": {"$lte": max(open_ended).date().isoformat()}}) if open_ended else ()
+    return {day for loss in those for day in losses.days_of(loss)} | {date.fromisoformat(each["_id"]) for each in there}
+
+
+def _least(known: Mapping[str, int]) -> dict[str, int]:
+    """Of each topic the partition that is landed least far. One that is heard of later was added since, or it is made
+    anew with the topic, and landed by another process.
+    """
+    least: dict[str, int] = {}
+    for key, ms in known.items():
+        least[topic_of(key)] = min(ms, least.get(topic_of(key), ms))
+    return least
+
+
+def _not_beyond(until: int | None, floor: int | None) -> int | None:
+    """`floor`, where that can be: else the partition was there before any that was landed, and nobody knows."""
+    return None if floor is None or (until is not None and floor > until) else floor
+
+
+def _expired(
+    table: str, key: str, offsets: list[int], times: tuple[int | None, int | None], commit: Commit
+) -> dict[str, Any]:
+    after, before = times
+    return {
+        "_id": f"{table}/{key}/{offsets[0]}",
+        "table": table,
+        "topic_id": topic_of(key),
+        "partition": int(key.rpartition("/")[2]),
+        "first": offsets[0],
+        "next": offsets[1],
+        "messages": offsets[1] - offsets[0],
+        "after": None if after is None else _time(after),
+        "before": commit.committed_at if before is None else _time(before),
+        "noticed_at": commit.committed_at,
+        "version": commit.version,
+    }
+
+
+def _made_anew(
+    table: str, topic_id: str, known: dict[str, int], first: dict[str, int], commit: Commit
+) -> dict[str, Any]:
+    """What the topic before held after the last that was landed of it, and before this one was made."""
+    return {
+        "_id": f"{table}/{topic_id}",
+        "table": table,
+        "topic_id": topic_id,
+        **dict.fromkeys(("partition", "first", "next", "messages")),
+        "after": _time(min(newest_topic(known).values())),
+        "before": _time(min(first.values())) + CLOCKS_APART,
+        "noticed_at": commit.committed_at,
+        "version": commit.version,
+    }
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

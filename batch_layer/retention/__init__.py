@@ -1,0 +1,1 @@
+"""What leaves the lake: sealed days, unused files, the log's old entries."""

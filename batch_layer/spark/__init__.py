@@ -1,0 +1,1 @@
+"""What Spark computes, and how it is started."""

@@ -1,0 +1,135 @@
+"""Cells and drone days out of whole hours, in Spark: one pass over the flat columns that are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import date
+from typing import Final
+
+import pyarrow as pa
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer.ranges import hours_of_day
+from batch_layer.spark import session
+from batch_layer.spark.session import SparkConfig
+from batch_layer.views import day_views, drone_days
+from fleet.errors import ServiceUnavailable
+from fleet.figures.cube import Cube, Measure
+from fleet.text import sentence
+from infra.delta import Snapshot
+
+PIECES: Final = 64
+"""A fleet's answer comes in so many."""
+PORTION: Final = 1024**3
+"""Drones' days are folded from hours that together have no more bytes, or from one."""
+
+
+class SparkEngine:
+    """batch_layer.spark.engine.Engine.
+
+    Spark starts with the first question that needs it, for as much as that one reads.
+    """
+
+    def __init__(self, config: SparkConfig, running: ExitStack) -> None:
+        """What is started ends with `running`."""
+        self._config, self._running = config, running
+        self._spark: SparkSession | None = None
+
+    def spark(self, bytes_to_read: int) -> SparkSession:
+        if self._spark is None:
+            self._spark = self._running.enter_context(session.session(self._config, bytes_to_read))
+        return self._spark
+
+    def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        files = snapshot.uris(hours)
+        if not files:
+            return cube.empty()
+        with _errors(snapshot):
+            rows = session.read(self.spark(snapshot.size(hours)), files, day_views.landed_columns(cube))
+            found = fold(cube, rows.selectExpr(*day_views.expressions(cube))).toArrow()
+        return cube.merge([found.cast(cube.schema)])
+
+    def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
+        folded, size = drone_days.Fold(day), snapshot.size(hours_of_day(day))
+        for hours in snapshot.portions(hours_of_day(day), PORTION):
+            with _errors(snapshot):
+                _add_drones(self.spark(size), snapshot, hours, folded)
+        return folded.table()
+
+    def copies(self, snapshot: Snapshot, day: date) -> int:
+        hours = hours_of_day(day)
+        files = snapshot.uris(hours)
+        if not files:
+            return 0
+        with _errors(snapshot):
+            # By a 64-bit hash: of a day's 777 million reports one is taken for a copy by chance in two months.
+            rows = session.read(self.spark(snapshot.size(hours)), files, ["drone_id", "report_id"])
+            ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
+            many = ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1)").first()
+        return int(many[0] or 0) if many else 0
+
+
+@contextmanager
+def start(config: SparkConfig) -> Iterator[SparkEngine]:
+    """Spark, not started before it is needed, and stopped at the end."""
+    with ExitStack() as running:
+        yield SparkEngine(config, running)
+
+
+def fold(cube: Cube, rows: DataFrame) -> DataFrame:
+    """The cells of landed `rows`, unsorted; measures are longs, exact in any order."""
+    # Spark's fast hash table takes keys in the order they are named. Small integers at the front bring most cells onto
+    # each other, and it gives each row of those to a slower one (57 % of the cells of a day's hours, 7 % this way).
+    keys = sorted(cube.keys, key=lambda key: key[1] != pa.string())
+    folded = rows.groupBy(*(name for name, _ in keys)).agg(*(_measure(measure) for measure in cube.measures))
+    return folded.select(*cube.schema.names)
+
+
+def _add_drones(spark: SparkSession, snapshot: Snapshot, hours: Sequence[int], folded: drone_days.Fold) -> None:
+    rows = session.read(spark, snapshot.uris(hours), drone_days.COLUMNS)
+    measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours)]
+    # Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest. A cluster's
+    # settings know how many tasks suit it.
+    few = session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g")
+    with few if session.is_local(str(spark.sparkContext.master)) else nullcontext():
+        # What a task answers travels in one piece: a fleet's 540,000 drones in two were more than Java's heap held.
+        answer = rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id").toArrow()
+
+    def places() -> dict[int, drone_days.Where]:
+        named = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
+        return {hashed: (country, city) for hashed, country, city in named.collect()}
+
+    folded.add(hours, answer, places)
+
+
+def _measure(measure: Measure) -> Column:
+    if measure.fold == "count":
+        column = F.count(F.lit(1))
+    else:
+        column = {"sum": F.sum, "min": F.min, "max": F.max}[measure.fold](measure.column)
+    return column.cast("long").alias(measure.name)
+
+
+@contextmanager
+def _errors(snapshot: Snapshot) -> Iterator[None]:
+    try:
+        yield
+    except session.JAVA_GONE as error:
+        what = "Spark's Java has ended, perhaps for want of memory"
+        raise ServiceUnavailable(f"{what} ({sentence(error)}); the same command begins anew") from None
+    except (PySparkException, Py4JError) as error:
+        reason = _reason(error)
+        named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file
+        where = "".join(f" ({path})" for path in named)
+        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{where}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause in one line; Spark wraps it in pages."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or [line for line in lines if line] or [type(error).__name__])[-1 if causes else 0][:300]

@@ -1,0 +1,44 @@
+"""What computes: Spark, started when the first question is asked, and kept for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import date
+from typing import Protocol
+
+import pyarrow as pa
+
+from fleet.figures.cube import Cube
+from infra.delta import Snapshot
+
+
+class Engine(Protocol):
+    """Answers over the files of a snapshot. Raises ServiceUnavailable that names a file which cannot be read."""
+
+    def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        """The cube's cells of all reports of these event hours, sorted by keys."""
+
+    def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
+        """Rows of batch_layer.views.drone_days.SCHEMA."""
+
+    def copies(self, snapshot: Snapshot, day: date) -> int:
+        """Reports of the day that are there more than once by drone and report_id, each copy counted."""
+
+
+StartEngine = Callable[[], AbstractContextManager[Engine]]
+
+
+@contextmanager
+def kept(start: StartEngine) -> Iterator[StartEngine]:
+    """Several jobs ask one engine: it is started by the first that needs it, and ends with this."""
+    with ExitStack() as running:
+        started: list[Engine] = []
+
+        @contextmanager
+        def shared() -> Iterator[Engine]:
+            if not started:
+                started.append(running.enter_context(start()))
+            yield started[0]
+
+        yield shared

@@ -1,0 +1,147 @@
+"""The one place that makes a Spark session, with every setting that was measured to matter (docs/measurements.md).
+
+The builder takes over a session's settings where there is one: what `spark-submit --conf` says wins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from py4j.protocol import Py4JNetworkError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from fleet.reports import landed
+
+JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
+"""What pyspark and py4j raise when the Java they speak with has ended."""
+
+_LOGGING: Final = Path(__file__).with_name("log4j2.properties")
+_FIRST_ROW: Final = {
+    # Nobody looks at the UI of a job of seconds; its server costs half a second of the start.
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Files are named one by one; below this many the driver looks them up itself, without a Spark job to do it.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    # No Hive, no warehouse folder made in the working directory.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+_SPEED: Final = {
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+    "spark.memory.offHeap.enabled": "true",
+    "spark.memory.offHeap.size": "768m",
+    # The rows are flat: decoded columns go straight into generated code, in fewer and larger batches.
+    "spark.sql.parquet.columnarReaderBatchSize": "8192",
+    "spark.sql.files.maxPartitionBytes": "256m",
+    # Opening a small file costs no 4 MB of reading here (the default): one task takes many of a commit's files.
+    "spark.sql.files.openCostInBytes": "262144",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A task's larger answers are kept as blocks on their way: where the heap is short they go, and all one hears of it
+    # is "TaskResultLost".
+    "spark.task.maxDirectResultSize": "16m",
+}
+_RIGHT: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # an overflow is an error, never a wrong sum
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+}
+
+QUICK_BYTES: Final = 512 * 1024 * 1024
+"""A job that reads less ends sooner where Java compiles quickly than where it compiles well (docs/measurements.md)."""
+
+_QUICK: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+@dataclass(frozen=True)
+class SparkConfig:
+    """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
+
+    `jars`, comma-separated: what drivers and workers need beside Spark's own. `extra`: further settings of Spark.
+    """
+
+    master: str = "local[2]"
+    java: Path | None = None
+    memory: str = "1g"
+    scratch: Path | None = None
+    jars: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
+    """A builder with all settings; `getOrCreate` on it starts Java, or joins what spark-submit started."""
+    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT}
+    if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
+        settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
+        if config.scratch is not None:
+            settings["spark.local.dir"] = str(config.scratch)
+    if config.jars:
+        settings["spark.jars"] = config.jars
+    made = SparkSession.builder.appName("peacewatch")
+    if not _submitted():
+        made = made.master(config.master).config("spark.driver.memory", config.memory)
+        options = f"-Dlog4j2.configurationFile={_LOGGING.as_uri()} {_QUICK if bytes_to_read < QUICK_BYTES else ''}"
+        made = made.config("spark.driver.extraJavaOptions", options.strip())
+    for name, value in {**settings, **dict(config.extra)}.items():
+        made = made.config(name, value)
+    return made
+
+
+@contextmanager
+def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
+    """A running session, for a job that reads so much; it is stopped at the end."""
+    if is_local(config.master):  # a laptop's own name often resolves to nothing; workers must find a cluster's driver
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if config.java is not None:
+        os.environ["JAVA_HOME"] = str(config.java.resolve().parent.parent)
+    spark = builder(config, bytes_to_read).getOrCreate()
+    try:
+        yield spark
+    finally:
+        with suppress(*JAVA_GONE):
+            spark.stop()
+
+
+def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:
+    """Exactly these Parquet `files` of the lake, with these columns of fleet.reports.landed.SCHEMA."""
+    wanted = pa.schema([landed.SCHEMA.field(name) for name in columns])
+    # The schema is known, and the names are no patterns: Spark neither opens a file to guess nor expands "[".
+    reader: Any = spark.read.schema(from_arrow_schema(wanted)).option("__globPaths__", "false")
+    frame: DataFrame = reader.parquet(*files)
+    return frame
+
+
+@contextmanager
+def setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+    """Another value of a setting of Spark's SQL for what is asked within."""
+    before: str = spark.conf.get(name) or ""
+    spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        with suppress(*JAVA_GONE):
+            spark.conf.set(name, before)
+
+
+def is_local(master: str) -> bool:
+    """Whether all of Spark runs in this process's own Java."""
+    return master.partition("[")[0] == "local"
+
+
+def cores(master: str) -> int:
+    """How many tasks a local master runs at once: shuffles have as many parts. `local[*]`: this machine's cores."""
+    inside = master.partition("[")[2].rstrip("]").partition(",")[0]
+    return int(inside) if inside.isdigit() else os.cpu_count() or 2
+
+
+def _submitted() -> bool:
+    """Whether spark-submit started this process; then master and memory are its business."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ

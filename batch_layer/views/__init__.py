@@ -1,0 +1,1 @@
+"""Runs that turn the lake's rows into MongoDB views."""

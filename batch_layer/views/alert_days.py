@@ -1,0 +1,85 @@
+"""A run over days of alerts: alerts by kind, and the incidents that began, from the lake's table `alerts`.
+
+Batch-only: live readers have each alert itself (the collection `alerts`), so there is no merge of two to prove. Small
+enough for pyarrow: a storm's day of 7.8 million alerts is folded in seconds, so no Spark is started for them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from batch_layer.lake import commit_facts, log_files, losses
+from batch_layer.ranges import day_of
+from batch_layer.views import plan, publish
+from batch_layer.views.hours import Job, Outcome
+from fleet.alerts.landed_alert import ALERTS, SCHEMA
+from fleet.reports.watermark import newest_topic
+from infra.delta import ALERTS as TABLE
+from infra.delta import NothingLanded, Snapshot, pin
+from infra.mongo import runs
+from infra.mongo.client import Documents, errors
+
+_THROUGH: Final = "through of alerts"
+"""In `landing_facts`, as `through` is of reports."""
+_COMPLETE: Final = {"kind": "alerts", "state": "complete"}
+
+
+def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
+    """Recomputes the days that commits touched since the last run; with `wanted`, those of the range too.
+
+    Raises PeacewatchErrors only.
+    """
+    with errors():
+        try:
+            pinned = pin(job.lake, table=TABLE, schema=SCHEMA)
+        except NothingLanded:
+            return Outcome(runs.NO_BASE, 0, 0, "alerts")
+        base = _base(job.database, pinned)
+        everything = rebuild and wanted is None
+        touched = set(pinned.hours) if everything else set(plan.last_touched(pinned, base))
+        asked = {hour for hour in pinned.hours if wanted is not None and _overlaps(hour, wanted)}
+        days = sorted({day_of(hour) for hour in touched | asked})
+        if not days and pinned.version == base:
+            return Outcome(pinned.version, 0, 0, "alerts")
+        generation = runs.generation(job.database)
+        with runs.at_work(job.database, "alerts", pinned, len(days), job.now) as this:
+            _write_losses(job.database, pinned, base)
+            written = publish.replace(job.database, ALERTS.name, [_document(pinned, day) for day in days])
+            runs.complete(job.database, this, job.now(), generation)
+        return Outcome(pinned.version, len(days), written, "alerts")
+
+
+def forget(database: Documents) -> None:
+    """Of another lake: the next run makes all anew."""
+    database.runs.delete_many(_COMPLETE)
+    database[ALERTS.name].delete_many({})
+    database.losses.delete_many({"table": TABLE})
+    database.landing_facts.delete_one({"_id": _THROUGH})
+
+
+def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
+    """What commits since the last run say was lost. How far partitions had landed before is noted last, so that a run
+    that died gives the same again.
+    """
+    known = commit_facts.known_through(database, _THROUGH)
+    since = losses.made_anew(database, TABLE)
+    losses.write(database, losses.found(log_files.commits(pinned, base), known, TABLE, since))
+    database.landing_facts.replace_one({"_id": _THROUGH}, {"partitions": newest_topic(known)}, upsert=True)
+
+
+def _base(database: Documents, pinned: Snapshot) -> int:
+    """Where the last complete run ended. Of another table, its documents go."""
+    if database.runs.find_one({**_COMPLETE, "lake_id": {"$ne": pinned.lake_id}}, {"_id": 1}):
+        forget(database)
+    return runs.base_version(database, kind="alerts")
+
+
+def _document(pinned: Snapshot, day: date) -> dict[str, Any]:
+    files = [file.path for hour, each in pinned.hours.items() if day_of(hour) == day for file in each]
+    cells = ALERTS.fold(pinned.rows(files, ALERTS.columns))
+    return {"_id": day.isoformat(), "version": pinned.version, "cells": ALERTS.to_document(cells)}
+
+
+def _overlaps(first_hour: int, wanted: range) -> bool:
+    return first_hour < wanted.stop and wanted.start < first_hour + 24

@@ -1,0 +1,48 @@
+"""Drone days as MongoDB keeps them: in compressed blocks, for 540,000 small documents take a minute to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from bson import Binary
+
+from fleet.figures.drone_blocks import BLOCKS, block_of
+
+__all__ = ["BLOCKS", "block_of", "documents", "pack", "unpack"]
+
+_LAST: Final = ["drone_id", "last_at", "last_battery", "country"]
+"""What counting reads; it lies in a field of its own, so that counting 30 days reads no more."""
+
+
+def documents(day: date, version: int, drones: pa.Table) -> Iterator[dict[str, Any]]:
+    """The documents of a day's drones: drone d lies in block `block_of(d)`; every block is there, be it empty."""
+    numbers = pa.array([block_of(drone) for drone in drones["drone_id"].to_pylist()], pa.int32())
+    for block in range(BLOCKS):
+        part = drones.filter(pc.equal(numbers, block)).combine_chunks()
+        yield {
+            "_id": f"{day.isoformat()}/{block:02}",
+            "day": day.isoformat(),
+            "block": block,
+            "version": version,
+            "drones": part.num_rows,
+            "last": pack(part.select(_LAST)),
+            "rest": pack(part.select([name for name in part.schema.names if name not in _LAST])),
+        }
+
+
+def pack(cells: pa.Table) -> Binary:
+    """An Arrow IPC stream, zstd; the same bytes for the same cells."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, cells.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(cells)
+    return Binary(sink.getvalue().to_pybytes())
+
+
+def unpack(packed: bytes) -> pa.Table:
+    """The table that was packed."""
+    with pa.ipc.open_stream(packed) as stream:
+        return stream.read_all()

@@ -1,0 +1,125 @@
+"""A run over hour documents: pin, close the gap of live documents, recompute, replace, say that it is complete.
+
+1. Pin a version V of the lake, and work out which hours the commits since the base version have touched.
+2. Write the live documents up to V that are missing: a reader's version must not lie before a document's.
+3. Recompute the hours from the files of V; replace each document whose stored version is not greater than V.
+4. Write the run as complete: V is the base version of readers when the run covered all hours touched.
+5. Delete the live documents at or below the base of a grace ago.
+
+Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2, 3 and 4 is what
+makes every answer exact at every instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from batch_layer.lake import archive
+from batch_layer.register import Register
+from batch_layer.spark.engine import StartEngine
+from batch_layer.views import live, publish
+from batch_layer.views.plan import Plan
+from batch_layer.views.plan import make as make_plan
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.figures.cube import HOURS
+from infra.delta import LogGone, pin
+from infra.mongo import runs
+from infra.mongo.client import Documents, errors
+from infra.mongo.runs import NO_BASE, Run
+
+CHUNK: Final = 24
+"""Hours a job: memory stays that of a day, and progress moves by the day."""
+
+GRACE: Final = timedelta(minutes=10)
+"""How long live documents outlive the run that made them superfluous; far longer than any reader's request."""
+
+_log = structlog.get_logger()
+
+Progress = Callable[[int, int], None]
+"""Told (hours done, hours in all)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: `computed` hours or days at `version`, `written` documents replaced."""
+
+    version: int
+    computed: int
+    written: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run works with: MongoDB's database, the lake's place, what computes, whom to tell, the clock.
+
+    `register`: the drones expected; None: those seen lately.
+    """
+
+    database: Documents
+    lake: str
+    engine: StartEngine
+    progress: Progress = lambda _done, _total: None
+    grace: timedelta = GRACE
+    chunk: int = CHUNK
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    register: Register | None = None
+
+
+def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
+    """Recomputes the hours that need it (batch_layer.views.plan.make says which). Raises PeacewatchErrors only."""
+    with errors():
+        plan = make_plan(job.database, pin(job.lake), wanted, rebuild=rebuild)
+        if plan.nothing_to_do:
+            return Outcome(plan.snapshot.version, 0, 0, plan.kind)
+        written = _publish(job, plan)
+        live.forget(job.database, runs.base_version(job.database, finished_before=job.now() - job.grace))
+        return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
+
+
+def close_gap(database: Documents, plan: Plan) -> int:
+    """Step 2; the generation to complete in. Where a gap cannot be closed, only a run over everything can go on."""
+    if plan.another:
+        return _start_over(database, plan, "they are of another lake")
+    if plan.base == NO_BASE and database.live.find_one({"_id": 0}, {"_id": 1}) is None:
+        return plan.generation  # readers have no version at all until this run is complete
+    try:
+        live.write_missing(database, plan.snapshot, plan.base)
+    except (LogGone, ServiceUnavailable) as error:
+        if plan.base == NO_BASE:
+            return plan.generation  # readers stay at the version before the gap, and take no newer document
+        if not plan.anew:
+            raise PeacewatchError(f"{error}; peacewatch aggregate --rebuild starts over") from None
+        return _start_over(database, plan, str(error))
+    return plan.generation
+
+
+def _publish(job: Job, plan: Plan) -> int:
+    """Steps 2 to 4; the number of documents replaced."""
+    with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
+        generation = close_gap(job.database, plan) if plan.hours or plan.anew else plan.generation
+        archive.restore(job.database, plan.snapshot)
+        written = _replace_hours(job, plan, this) if plan.hours else 0
+        runs.complete(job.database, this, job.now(), generation)
+    return written
+
+
+def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
+    written = 0
+    with job.engine() as engine:
+        for begin in range(0, len(plan.hours), job.chunk):
+            chunk = plan.hours[begin : begin + job.chunk]
+            cells = engine.cells(HOURS, plan.snapshot, chunk)
+            written += publish.replace(job.database, "hours", list(publish.hour_documents(HOURS, cells, chunk, this)))
+            job.progress(begin + len(chunk), len(plan.hours))
+    return written
+
+
+def _start_over(database: Documents, plan: Plan, reason: str) -> int:
+    _log.warning("the database's figures are dropped and made anew", reason=reason)
+    return runs.start_over(database, plan.snapshot.version, plan.snapshot.created_at)

@@ -1,0 +1,1 @@
+"""The `peacewatch` command and the wiring of each process."""

@@ -1,0 +1,92 @@
+"""Command: aggregate."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from batch_layer.views.hours import Job, Outcome
+
+From = Annotated[str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour: 2026-11-24T08")]
+To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last UTC date or hour, inclusive")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="compute everything again, needed or not")]
+
+
+class View(StrEnum):
+    """What `aggregate` computes: hour documents, drone days with the counts of drones, days of alerts, or all."""
+
+    ALL = "all"
+    HOURS = "hours"
+    DRONES = "drones"
+    ALERTS = "alerts"
+
+
+Views = Annotated[View, typer.Option("--views", help="drones reads whole days, so a large fleet's runs once a day")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's command to `app`."""
+    app.command()(aggregate)
+
+
+def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
+    """Compute again what reports landed since the last run have touched, or all of a range."""
+    from dataclasses import replace
+
+    from batch_layer import ranges
+    from batch_layer.completeness import completeness
+    from batch_layer.spark import engine
+    from batch_layer.views import drones, hours
+    from cli.wiring import batch
+    from infra import logs, settings
+    from infra.mongo import client
+
+    wanted = ranges.hours(first, last)
+    logs.configure("aggregate")
+    loaded = settings.load()
+    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+        job = batch.job(loaded, documents, start)
+        if views in (View.ALL, View.HOURS):
+            with batch.progress("hours") as progress:
+                done = hours.run(replace(job, progress=progress), wanted, rebuild=rebuild)
+            typer.echo(_told("hours", done))
+        if views in (View.ALL, View.DRONES):
+            with batch.progress("drone days") as progress:
+                done = drones.run(replace(job, progress=progress), wanted, rebuild=rebuild)
+            typer.echo(_told("drone days", done))
+        if views != View.ALERTS:
+            typer.echo(f"completeness: {completeness.run(job)} days looked at")
+        if views in (View.ALL, View.ALERTS):
+            _alerts(job, loaded.bootstrap, wanted, rebuild=rebuild, needed=views == View.ALERTS)
+
+
+def _alerts(job: Job, bootstrap: str, wanted: range | None, *, rebuild: bool, needed: bool) -> None:
+    """Days of alerts. Without Kafka those that have landed are counted; it fails the command only where it is asked."""
+    from batch_layer.lake import alert_landing
+    from batch_layer.views import alert_days
+    from fleet.errors import ServiceUnavailable
+
+    away: ServiceUnavailable | None = None
+    try:
+        landed = alert_landing.land(alert_landing.AlertTopic(bootstrap, job.lake))
+        lost = f"; {landed.lost} expired on the topic before, and are in no figure" if landed.lost else ""
+        typer.echo(f"alerts: {landed.alerts} landed{lost}")
+    except ServiceUnavailable as error:
+        away = error
+    typer.echo(_told("days of alerts", alert_days.run(job, wanted, rebuild=rebuild)))
+    if away is not None and needed:
+        raise away
+    if away is not None:
+        typer.echo(f"{away}; the next run lands them", err=True)
+
+
+def _told(what: str, done: Outcome) -> str:
+    if done.version < 0:
+        return f"{what}: there are none"
+    if not done.computed:
+        return f"{what}: nothing to do, the figures are those of version {done.version} of the lake"
+    left = "; hours outside the range still wait for a run without one" if done.kind == "range" else ""
+    return f"{what}: {done.computed} computed at version {done.version} of the lake{left}"

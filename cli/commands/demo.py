@@ -1,0 +1,49 @@
+"""Commands: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.feed import ClockName
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(demo)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="one round, then end")] = False,
+    csv: Annotated[Path | None, typer.Option(help="with --once: send this file, not a simulated fleet")] = None,
+    start: Annotated[str | None, typer.Option(help="with --csv: time of the first row, 2021-03-22T00:00:00Z")] = None,
+    clock: Annotated[ClockName | None, typer.Option(help="with --csv: fleet or drone, as replay has it")] = None,
+    summary: Annotated[Path | None, typer.Option(help="with --once: write what came of it here, as JSON")] = None,
+    drones: Annotated[int, typer.Option(help="size of the simulated fleet")] = 600,
+    rate: Annotated[float, typer.Option(help="reports a second of the simulated fleet")] = 20,
+    seed: Annotated[int, typer.Option(help="the same seed flies the same fleet")] = 0,
+) -> None:
+    """Start everything, stream a simulated fleet, and show what becomes of it until Ctrl-C; --once does one round."""
+    from cli import arguments
+    from fleet.errors import BadInput
+
+    if not once and (csv or summary):
+        raise BadInput("--csv" if csv else "--summary", "goes with --once")
+    if csv is None and (start or clock):
+        raise BadInput("--start" if start else "--clock", "goes with --csv")
+    if csv is not None and (start is None or clock is None):
+        raise BadInput("--csv", "needs --start and --clock, which give its rows their times")
+    since = arguments.utc_time("--start", start) if start else None
+    a_second = arguments.rate("--rate", rate)
+
+    from laptop.demo import demo
+    from laptop.feed.run import Recording
+
+    if not once:
+        demo.live(drones, a_second, seed)
+    elif csv and since and clock:
+        demo.one_round(Recording(csv, since, clock.value), seed, summary)
+    else:
+        demo.one_round(None, seed, summary)

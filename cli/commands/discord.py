@@ -1,0 +1,45 @@
+"""Commands: the Discord stand-in."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command("discord-standin")(discord_standin)
+
+
+def discord_standin(
+    port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one", min=0, max=65535)] = None,
+    data: Annotated[Path | None, typer.Option(help="where messages are kept; unset: discord/ in the home")] = None,
+) -> None:
+    """Stand in for Discord's webhooks, with their limits, until stopped. Its channel is a page at /."""
+    import structlog
+
+    from fleet.errors import ServiceUnavailable
+    from infra import logs, settings
+    from laptop.discord_standin.app import StandIn
+    from laptop.discord_standin.server import Server
+
+    found = settings.load()
+    logs.configure("discord-standin")
+    wanted = found.discord_port if port is None else port
+    folder = data or found.home / "discord"
+    try:
+        server = Server((found.host, wanted), StandIn(folder))
+    except OSError as error:
+        raise ServiceUnavailable(f"the Discord stand-in cannot start on port {wanted}: {error.strerror}") from None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # from another thread: shutdown waits for the loop that this thread runs
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    structlog.get_logger().info("started", url=server.url, data=str(folder))
+    print(server.url, flush=True)
+    with server:
+        server.serve_forever(poll_interval=0.2)
+    server.standin.close()

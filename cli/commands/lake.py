@@ -1,0 +1,150 @@
+"""Commands: compact, seal, vacuum, trim-log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pyarrow import Schema
+
+    from batch_layer.lake.compact import Done
+    from infra.delta import Snapshot
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+Retention = Annotated[int, typer.Option("--hours", min=1, help="keep what any version of these last hours needs")]
+KeptDays = Annotated[
+    int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
+]
+QuietHours = Annotated[
+    int, typer.Option("--quiet-hours", min=0, help="a day waits that got reports within so many hours")
+]
+LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of versions of these last days")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(compact)
+    app.command()(seal)
+    app.command()(vacuum)
+    app.command()(trim_log)
+
+
+def compact(dry_run: DryRun = False) -> None:
+    """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
+    from batch_layer.lake import external_sort
+    from cli.wiring import batch
+    from fleet.alerts import landed_alert
+    from fleet.reports import landed
+    from infra import delta, logs, settings
+
+    logs.configure("compact")
+    loaded = settings.load()
+    if not dry_run:
+        batch.scratch(loaded)
+    without_room = None
+    try:
+        _compact(loaded.lake_location, delta.TABLE, landed.SCHEMA, dry_run=dry_run)
+    except external_sort.NoRoom as error:
+        without_room = error
+    try:
+        _compact(loaded.lake_location, delta.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
+    except delta.NothingLanded:
+        typer.echo("alerts: there are none")
+    if without_room is not None:
+        raise without_room
+
+
+def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
+    from time import time
+
+    from batch_layer.lake import compact as compaction
+    from cli.wiring import batch
+    from infra import delta
+
+    pinned = delta.pin(lake, table=table, schema=schema)
+    planned = compaction.groups(pinned, int(time()) // 3600)
+    many = sum(len(group.files) for group in planned)
+    typer.echo(f"{table}: {_lake_size(pinned)}; {many} files to join in {len(planned)}")
+    if dry_run or not planned:
+        return
+    with batch.progress("files") as show:
+        finished = 0
+
+        def step(done: Done) -> None:
+            nonlocal finished
+            finished += 1
+            show(finished, len(planned))
+            if done.reason:
+                typer.echo(f"left alone, {done.reason}", err=True)
+
+        compaction.run(lake, planned, step, table, schema)
+    typer.echo(f"{table}: {_lake_size(delta.pin(lake, table=table, schema=schema))}")
+
+
+def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: QuietHours = 24) -> None:
+    """Take the raw reports of old days out of the lake. Their figures stay; a later report of these is rejected."""
+    from datetime import UTC, datetime, timedelta
+
+    from batch_layer.retention import seal as sealing
+    from batch_layer.spark import engine
+    from cli.wiring import batch
+    from fleet.reports.sealed import last_to_seal
+    from infra import delta, logs, settings
+    from infra.mongo import client
+
+    logs.configure("seal")
+    loaded = settings.load()
+    kept = keep_days or loaded.retention_days
+    if kept is None:
+        typer.echo("all days are kept: PEACEWATCH_RETENTION_DAYS is not set")
+        return
+    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+        job = batch.job(loaded, documents, start)
+        pinned = delta.pin(job.lake)
+        now = datetime.now(UTC)
+        plan = sealing.make_plan(documents, pinned, last_to_seal(now, kept), now - timedelta(hours=quiet_hours))
+        days = f"{plan.days[0]} to {plan.days[-1]}, " if plan.days else ""
+        typer.echo(f"{days}{len(plan.days)} days to seal: {len(plan.files)} files, {plan.size / 1e6:,.1f} MB")
+        if plan.waits:
+            typer.echo(plan.waits)
+        if plan.days and not dry_run:
+            done = sealing.run(job, plan.days[-1])
+            typer.echo(f"{len(done)} days sealed; {_lake_size(delta.pin(job.lake))}")
+
+
+def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
+    """Delete files that no reader needs any more; never those of the published version or later ones."""
+    from datetime import timedelta
+
+    from batch_layer.retention import vacuum as cleaning
+    from infra import logs, settings
+    from infra.mongo import client
+
+    logs.configure("vacuum")
+    loaded = settings.load()
+    with client.connect(loaded.mongo) as documents:
+        gone = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    gone += cleaning.alerts(loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    typer.echo(f"{len(gone)} files {'would be deleted' if dry_run else 'deleted'}")
+
+
+def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
+    """Write a checkpoint of the lake's log, and delete the log of versions that nobody can need any more."""
+    from datetime import timedelta
+
+    from batch_layer.retention import delta_log
+    from infra import logs, settings
+    from infra.mongo import client
+
+    logs.configure("trim-log")
+    loaded = settings.load()
+    with client.connect(loaded.mongo) as documents:
+        gone = delta_log.run(documents, loaded.lake_location, timedelta(days=days), dry_run=dry_run)
+    typer.echo(f"{len(gone)} files of the log {'would be deleted' if dry_run else 'deleted'}")
+
+
+def _lake_size(pinned: Snapshot) -> str:
+    files = [file for each in pinned.hours.values() for file in each]
+    return f"version {pinned.version}: {len(files)} files, {sum(file.size for file in files) / 1e6:,.1f} MB"

@@ -1,0 +1,124 @@
+"""Commands: the nightly report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from serving.report.build import Asked
+    from serving.report.nightly import Desk
+
+ANSWER_SECONDS = 120
+"""MongoDB counts the eight million alerts of a mission's day; less than a turn, serving/report/lock.py."""
+
+Day = Annotated[
+    str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
+]
+Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
+Window = Annotated[int, typer.Option("--days", min=1, help="how many days back to look; at incomplete ones always")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="let no later `revise` post what is made now")]
+Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    report = typer.Typer(help="The nightly report of a day.", no_args_is_help=True)
+    for command in (wait, build, publish, revise, show):
+        report.command(name="list" if command is show else command.__name__)(command)
+    app.add_typer(report, name="report")
+
+
+def wait(day: Day = None, minutes: Deadline = 120) -> None:
+    """Wait until every report of the day has been landed and counted, or until the deadline passes."""
+    from serving.report import nightly
+
+    with _desk() as (desk, zone):
+        asked = _asked(day, zone)
+        complete = nightly.wait(desk, asked, timedelta(minutes=minutes))
+    typer.echo(f"{asked.day} is complete" if complete else f"{asked.day} is not complete; its report will say so")
+
+
+def build(day: Day = None, quiet: Quiet = False) -> None:
+    """Make the report of the day: HTML, PDF, picture and JSON beside the lake. Said the same before, it stays."""
+    from serving.report import nightly
+
+    with _desk() as (desk, zone):
+        made, new = nightly.build(desk, _asked(day, zone), quiet=quiet)
+    what = f"revision {made.revision}" if made.revision else "first report"
+    typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
+
+
+def publish(day: Day = None) -> None:
+    """Post the summary of the day's newest report to Discord, with its first chart and the link."""
+    from fleet.errors import BadInput
+    from infra import settings
+    from serving.report import nightly
+
+    with _desk() as (desk, zone):
+        asked = _asked(day, zone)
+        made = desk.store.newest(asked.day)
+        if made is None:
+            raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
+        message = nightly.publish(desk, made, settings.load().reports_webhook)
+    typer.echo(f"{made.day}: told on Discord, message {message}")
+
+
+def revise(late: Late = False, days: Window = 31) -> None:
+    """Make reports again, and tell, whose day was incomplete and is complete now. Says what changed."""
+    from infra import settings
+    from serving.report import nightly
+
+    with _desk() as (desk, _zone):
+        revised = nightly.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late)
+    for made in revised:
+        typer.echo(f"{made.day}: revision {made.revision} made and told on Discord")
+    if not revised:
+        typer.echo("no report is to be revised")
+
+
+def show() -> None:
+    """List the reports that are there."""
+    with _desk() as (desk, _zone):
+        for made in desk.store.days():
+            report = desk.store.facts(made)
+            typer.echo(f"{made.day}  revision {made.revision}  {report.state}")
+
+
+@contextmanager
+def _desk() -> Iterator[tuple[Desk, str]]:
+    from pymongo.errors import PyMongoError
+
+    from fleet.errors import ServiceUnavailable
+    from infra import logs, settings
+    from serving.config import Config
+    from serving.report.nightly import Desk
+    from serving.report.store import ReportStore
+    from serving.services import connect
+
+    logs.configure("report")
+    wanted = settings.load()
+    services = connect(Config(mongo_uri=wanted.mongo, max_age=0), ANSWER_SECONDS)
+    try:
+        yield Desk(services, ReportStore(wanted.lake_location), wanted.web_url), wanted.timezone
+    except PyMongoError as error:
+        raise ServiceUnavailable(logs.redact(f"MongoDB does not answer: {type(error).__name__}")) from None
+    finally:
+        services.close()
+
+
+def _asked(day: str | None, zone: str) -> Asked:
+    from fleet.errors import BadInput
+    from serving.figures import ranges
+    from serving.report.build import Asked
+
+    if day is None:
+        return Asked(datetime.now(UTC).astimezone(ranges.zone_of(zone)).date() - timedelta(days=1), zone)
+    try:
+        return Asked(date.fromisoformat(day), zone)
+    except ValueError:
+        raise BadInput("--day", f"{day!r} is no date; give one like 2026-11-24") from None

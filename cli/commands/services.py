@@ -1,0 +1,73 @@
+"""Commands: up, down, status, airflow, tell-operators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(airflow)
+    app.command("tell-operators")(tell_operators)
+
+
+def up() -> None:
+    """Start everything on this machine, keep it running, and stop it at Ctrl-C."""
+    from infra import settings
+    from laptop import up
+
+    up.run(settings.load())
+
+
+def down() -> None:
+    """Stop the stack that runs in this home, wherever it was started. Its data stays."""
+    from infra import settings
+    from laptop import down
+
+    typer.echo(down.run(settings.load().home))
+
+
+def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
+    """Show what runs, since when and where, and how far each layer is."""
+    from cli.status import show
+    from infra import settings
+
+    show(settings.load(), as_json=json)
+
+
+def airflow(context: typer.Context) -> None:
+    """Airflow's own command line on the Airflow of this home: `peacewatch airflow backfill create --dag-id ...`."""
+    import os
+    import sys
+
+    from infra import settings
+    from laptop.airflow import server
+    from laptop.services import catalogue
+
+    loaded = settings.load()
+    environment = {**os.environ, **catalogue.environment_of(loaded), **catalogue.airflow_of(loaded).environment()}
+    os.execve(sys.executable, server.program(*context.args), environment)  # noqa: S606 - as who asked for it
+
+
+def tell_operators(
+    title: Annotated[str, typer.Option(help="what has happened, in a few words")],
+    text: Annotated[str, typer.Option(help="what there is to know")] = "",
+    link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
+) -> None:
+    """Post a message to the operators' webhook; without one, say so."""
+    from datetime import UTC, datetime
+
+    from cli.wiring import operators
+    from infra import settings
+
+    webhook = settings.load().operators_webhook
+    if webhook is None:
+        typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was told")
+        return
+    operators.tell(webhook, operators.message(title, text, link, datetime.now(UTC)))
+    typer.echo("the operators are told")

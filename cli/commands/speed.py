@@ -1,0 +1,73 @@
+"""Commands: land, and rejects list and replay."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra import gc_tuning, logs, settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command("land")(land)
+    rejects = typer.Typer(help="What came on `reports` and is no report.", no_args_is_help=True)
+    rejects.command("list")(list_rejects)
+    rejects.command("replay")(replay_rejects)
+    app.add_typer(rejects, name="rejects")
+
+
+def land() -> None:
+    """Lands every report in the lake, exactly once, until stopped. Any number of these share the work."""
+    logs.configure("landing")
+    found = settings.load()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    from speed_layer.landing import lander, metrics
+
+    if found.landing_metrics_port is not None:
+        metrics.serve(found.landing_metrics_port, found.host)
+    gc_tuning.spare()
+    lander.run(lander.LandingConfig(found.bootstrap, found.lake_location, found.mongo, nearest=_nearest), stop)
+
+
+def list_rejects(
+    reason: Annotated[str | None, typer.Option(help="only those with this reason")] = None,
+) -> None:
+    """Prints every reject, one JSON object a line, with all that is needed to mend and replay it."""
+    from fleet.topics import REJECTED
+    from speed_layer.landing import rejected, rejected_file
+
+    for found in rejected.read(settings.load().bootstrap, REJECTED, reason):
+        typer.echo(rejected_file.line(found))
+
+
+def replay_rejects(
+    file: Annotated[
+        Path | None, typer.Argument(help="lines of `rejects list`, mended; without it, all as they came")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="only those with this reason")] = None,
+) -> None:
+    """Sends rejects to `reports` again, with their keys: those of a mended file, or all as they came."""
+    from fleet.topics import REJECTED, REPORTS
+    from speed_layer.landing import rejected, rejected_file
+
+    bootstrap = settings.load().bootstrap
+    if file is not None:
+        chosen = [found for found in rejected_file.read(file) if reason in {None, found.headers.get("reason")}]
+    else:
+        chosen = list(rejected.read(bootstrap, REJECTED, reason))
+    typer.echo(f"{rejected.replay(bootstrap, chosen, REPORTS)} rejects replayed")
+
+
+def _nearest(latitude: float, longitude: float) -> tuple[str, str] | None:
+    from infra.cities import places
+
+    city = places().nearest(latitude, longitude)
+    return (city.name, city.country) if city else None

@@ -1,0 +1,34 @@
+"""The `peacewatch` command. An error of ours is one sentence on stderr and exit code 2, never a stack trace."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from cli.commands import alerts, batch, demo, discord, feed, lake, report, serve, services, speed
+from fleet.errors import PeacewatchError
+from infra import s3
+
+app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for group in (services, feed, speed, alerts, batch, lake, serve, report, demo, discord):
+    group.register(app)
+
+
+def main() -> NoReturn:
+    try:
+        s3.keys_from_files()
+        code = app(standalone_mode=False)
+    except PeacewatchError as error:
+        print(f"peacewatch: {error}", file=sys.stderr)
+        sys.exit(2)
+    except TyperException as error:  # a wrong option; without a command, the help
+        print(
+            f"peacewatch: {' '.join(error.format_message().split())}" if len(sys.argv) > 1 else error, file=sys.stderr
+        )
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,128 @@
+"""How far each layer is, read from its own records. A part that does not answer leaves its facts out, and its name in
+`away`; nothing here raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from pymongo import DESCENDING, MongoClient
+
+from fleet import topics
+from infra.settings import Settings
+from laptop.services import kafka
+from speed_layer import dead_mans_switch
+
+LANDING: Final = "peacewatch-landing"
+_GROUPS: Final = ("peacewatch-alerting", "peacewatch-notifier-alerts", "peacewatch-recorder")
+_WAIT_MS: Final = 3000
+
+
+def read(settings: Settings) -> dict[str, Any]:
+    """JSON: `lag` (messages by group), `troubles` of the alerts' way (a sentence by its key; null when nobody knows),
+    `lake`, `batch`, `alerts`, and `away`: {part: reason}."""
+    away: dict[str, str] = {}
+    table = _try("lake", lambda: _table(settings.lake_location), away)
+    found: dict[str, Any] = {
+        "lag": _try("kafka", lambda: _lags(settings.bootstrap, table), away) or {},
+        "troubles": _try("kafka", lambda: _troubles(settings.bootstrap), away),
+        "lake": _try("lake", lambda: _last_commit(table), away),
+    }
+    return {**found, **(_try("mongo", lambda: _documents(settings.mongo), away) or {}), "away": away}
+
+
+def _try(part: str, ask: Callable[[], Any], away: dict[str, str]) -> Any:
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - whatever a client raises when its service is away
+        away[part] = f"{type(error).__name__}"
+        return None
+
+
+def _table(lake: str) -> DeltaTable | None:
+    try:
+        return DeltaTable(f"{lake}/reports")
+    except TableNotFoundError:
+        return None
+
+
+def _last_commit(table: DeltaTable | None) -> dict[str, Any] | None:
+    if table is None:
+        return None
+    last = table.history(1)[0]
+    at = datetime.fromtimestamp(last["timestamp"] / 1000, UTC).isoformat()
+    return {"version": table.version(), "committed_at": at, "operation": last["operation"]}
+
+
+def _lags(bootstrap: str, table: DeltaTable | None) -> dict[str, int]:
+    if not kafka.ready(bootstrap):
+        raise ConnectionError
+    servers = bootstrap.split(",")
+    with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
+        with closing(KafkaConsumer(bootstrap_servers=servers, group_id=None, enable_auto_commit=False)) as consumer:
+            ends = {at: end for topic in _TOPICS for at, end in _ends(consumer, topic).items()}
+        found = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
+        for group in _GROUPS:
+            told = admin.list_group_offsets(group)[group]
+            passed = {at: offset.offset for at, offset in told.items()}
+            found[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
+        return found
+
+
+def _troubles(bootstrap: str) -> dict[str, str]:
+    if not kafka.ready(bootstrap):
+        raise ConnectionError
+    return dead_mans_switch.known(bootstrap)
+
+
+_WHOLE: Final[Mapping[str, set[str]]] = {
+    "peacewatch-alerting": {topics.REPORTS},
+    "peacewatch-notifier-alerts": {topics.ALERTS},
+    "peacewatch-recorder": {topics.ALERTS, topics.DELIVERIES},
+}
+_TOPICS: Final = (topics.REPORTS, topics.ALERTS, topics.DELIVERIES)
+
+
+def _landed(
+    admin: KafkaAdminClient, table: DeltaTable | None, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Next offsets by the table's own `txn` entries: what the lake has, whatever the group says."""
+    if table is None:
+        return {}
+    topic_id = str(admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+    reports = [at for at in ends if at.topic == topics.REPORTS]
+    return {at: table.transaction_version(f"{topic_id}/{at.partition}") or 0 for at in reports}
+
+
+def _ends(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    return dict(consumer.end_offsets(partitions)) if partitions else {}
+
+
+def _behind(ends: Mapping[TopicPartition, int], passed: Mapping[TopicPartition, int], only: set[str]) -> int:
+    return sum(max(0, end - passed.get(at, 0)) for at, end in ends.items() if at.topic in only)
+
+
+def _documents(uri: str) -> dict[str, Any]:
+    with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=_WAIT_MS, tz_aware=True) as client:
+        database = client.get_default_database("peacewatch")
+        run = database["runs"].find_one(
+            {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING), ("finished_at", DESCENDING)]
+        )
+        alerts = database["alerts"]
+        return {
+            "batch": run and {key: _json(run.get(key)) for key in ("_id", "version", "hours", "finished_at")},
+            "alerts": {
+                "recorded": alerts.estimated_document_count(),
+                "undelivered": alerts.count_documents({"delivered_at": None}),
+            },
+        }
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

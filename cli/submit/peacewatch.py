@@ -1,0 +1,9 @@
+"""The `peacewatch` command as a file, for spark-submit: `spark-submit cli/submit/peacewatch.py aggregate`.
+
+It lies in a folder of its own, since Python puts a script's folder before all packages.
+"""
+
+from cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What the alerts' processes are made of, by the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from datetime import timedelta
+from functools import partial
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from threading import Event
+
+import prometheus_client
+from pydantic import SecretStr
+
+from fleet.alerts.alert import Alert
+from fleet.alerts.rulebook import parse, parse_stations
+from fleet.alerts.rules import Place, Rules
+from fleet.errors import BadSettings
+from fleet.notifications.incident import Intervals
+from infra import settings
+from infra.cities import places
+from infra.settings import Settings
+from speed_layer import dead_mans_switch
+from speed_layer import recording as recorder
+from speed_layer.notifying import notifier
+from speed_layer.notifying.sender import Sender
+
+Runner = Callable[[Event], None]
+
+
+def rules(found: Settings) -> Rules:
+    """The rules in force. Raises BadSettings: file, line, what is wrong."""
+    shipped = resources.files("speed_layer.alerting")
+    book, stations = found.rules or shipped / "rules.toml", found.stations or shipped / "stations.csv"
+    return parse(_read(book), str(book), parse_stations(_read(stations), str(stations)))
+
+
+def nearest(latitude: float, longitude: float) -> Place | None:
+    """City and country of the nearest city of the shipped list, which is loaded when it is first needed."""
+    city = places().nearest(latitude, longitude)
+    return (city.name, city.country) if city else None
+
+
+def channels(found: Settings, at_step: Callable[[str], None] = lambda _step: None) -> list[Runner]:
+    """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
+    if found.severe_webhook_url is None:
+        return [_channel(found, "alerts", "webhook", lambda _alert: True, at_step)]
+    return [
+        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", at_step),
+        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical", at_step),
+    ]
+
+
+def recorders(found: Settings) -> list[Runner]:
+    """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
+    if found.alert_metrics_port is not None:
+        prometheus_client.start_http_server(found.alert_metrics_port, found.host)
+    watch = dead_mans_switch.WatchConfig(found.bootstrap, url_now(found, "operators_webhook"))
+    lives = _intervals(found)
+    recording = recorder.RecorderConfig(found.bootstrap, found.mongo, over_after=lives.quiet + lives.resolve)
+    return [partial(recorder.run, recording), partial(dead_mans_switch.watch, watch)]
+
+
+def run_together(runners: list[Runner], stop: Event) -> None:
+    """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
+    with ThreadPoolExecutor(len(runners)) as pool:
+        # the log's context goes along: it names the process in every line
+        running = [pool.submit(copy_context().run, runner, stop) for runner in runners]
+        wait(running, return_when=FIRST_COMPLETED)
+        stop.set()
+    for one in running:
+        one.result()
+
+
+def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
+    """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
+
+    def of(present: Settings) -> str | None:
+        value = getattr(present, setting)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    def now() -> str | None:
+        try:
+            return of(settings.load())
+        except BadSettings:
+            return of(found)
+
+    return now
+
+
+def _channel(
+    found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], at_step: Callable[[str], None]
+) -> Runner:
+    config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes, at_step=at_step)
+
+    def sender() -> Sender:
+        url = url_now(found, setting)
+        return Sender(lambda: url() or "", found.web_url, time.monotonic)
+
+    return lambda stop: notifier.run(config, sender, stop)
+
+
+def _intervals(found: Settings) -> Intervals:
+    return Intervals(
+        update=timedelta(seconds=found.incident_update_seconds),
+        quiet=timedelta(seconds=found.incident_quiet_seconds),
+        resolve=timedelta(seconds=found.incident_resolve_seconds),
+        repeat=timedelta(seconds=found.incident_repeat_seconds),
+    )
+
+
+def _read(file: Path | Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file} cannot be read: {error}") from None

@@ -1,0 +1,68 @@
+"""What the commands of the batch layer share: Spark and a run's job as the settings have them, and progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from infra import s3
+from infra.java import java
+
+if TYPE_CHECKING:
+    from batch_layer.spark.engine import Engine, StartEngine
+    from batch_layer.views.hours import Job, Progress
+    from infra.mongo.client import Documents
+    from infra.settings import Settings
+
+
+@contextmanager
+def spark(loaded: Settings) -> Iterator[Engine]:
+    """Spark, started. Raises MissingPart without Java."""
+    from batch_layer.spark import aggregate, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
+
+    config = session.SparkConfig(
+        loaded.spark_master,
+        java=java(),
+        scratch=loaded.home.resolve() / "spark",
+        jars=loaded.spark_jars or s3.jars(loaded.lake_location),
+        extra=tuple(s3.spark_settings(loaded.lake_location, os.environ).items()),
+    )
+    with aggregate.start(config) as engine:
+        yield engine
+
+
+def scratch(loaded: Settings) -> None:
+    """What this process sorts on disk lies below PEACEWATCH_HOME, unless TMPDIR says where: /tmp may be memory."""
+    if "TMPDIR" not in os.environ:
+        folder = loaded.home.resolve() / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(folder)
+
+
+def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
+    """What each run works with, the register of drones too. Raises BadSettings or BadInput for a wrong register."""
+    from batch_layer.register import load  # noqa: PLC0415
+    from batch_layer.views.hours import Job  # noqa: PLC0415 - as above
+
+    register = load(loaded.drone_register) if loaded.drone_register else None
+    return Job(documents, loaded.lake_location, start, register=register)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere a line in the log."""
+    if not sys.stderr.isatty():
+        log = structlog.get_logger()
+        yield lambda done, total: log.info("computed", what=what, done=done, total=total)
+        return
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

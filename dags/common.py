@@ -1,0 +1,121 @@
+"""What all DAGs share. No DAG: it is imported by them, and runs where they run.
+
+Everything a task does is a `peacewatch` command, started as a process: people can run it, too, and no code of
+Peacewatch is loaded into Airflow. Settings, secrets among them, come from the environment that Airflow runs in.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Asset, DeadlineAlert, DeadlineReference, SyncCallback
+
+LAKE = Asset("lake", uri="peacewatch://lake/reports", group="peacewatch")
+VIEWS = Asset("hour_documents", uri="peacewatch://mongodb/hours", group="peacewatch")
+REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
+
+# Pools of one place each (laptop/airflow/setup.py makes them).
+SPARK_POOL = "spark"  # two Spark jobs would fight for the machine
+REPORTS_POOL = "reports"  # two tasks would make the same revision of a report
+
+ROOT = Path(__file__).resolve().parents[1]
+APPLICATION = ROOT / "cli" / "submit" / "peacewatch.py"
+SPARK_LOG = (ROOT / "batch_layer" / "log4j2.properties").as_uri()  # the job's words, not Spark's hundreds of lines
+
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
+
+TELL_SECONDS = 120
+SKIP = 99  # no command of Peacewatch ends with it
+
+AFTER_SKIPPED = "none_failed"  # the rule of a task that goes on where the one before was skipped
+
+BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
+
+
+def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
+    """A task that gives a `peacewatch` command to Spark, in a Java with the options `java`."""
+    operator = SparkSubmitOperator(
+        task_id=task_id,
+        doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
+        application=str(APPLICATION),
+        application_args=arguments,
+        conn_id="peacewatch_spark",
+        name=f"peacewatch-{task_id}",
+        jars=os.environ.get("PEACEWATCH_SPARK_JARS"),
+        driver_memory="1g",
+        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {java}".strip()},
+        pool=SPARK_POOL,
+        **more,
+    )
+    operator.custom_operator_name = f"peacewatch {arguments[0]}, by Spark"
+    return operator
+
+
+def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) -> BashOperator:
+    """A task that runs a `peacewatch` command; `arguments` is a template, and what is in it a shell's word.
+
+    Where the template's condition `skip_if` holds, the task is skipped.
+    """
+    command = f"exec peacewatch {arguments}"  # exec: a kill reaches the command, not a shell around it
+    said = f"peacewatch {arguments.partition('{')[0].strip()}"
+    operator = BashOperator(
+        task_id=task_id,
+        doc_md=f"`{said}`",
+        bash_command=f"{{% if {skip_if} %}}exit {SKIP}{{% else %}}{command}{{% endif %}}" if skip_if else command,
+        skip_on_exit_code=SKIP if skip_if else None,
+        **more,
+    )
+    operator.custom_operator_name = said  # in the graph: what to type, not what Airflow types it with
+    return operator
+
+
+def tell_failed(context: Mapping[str, Any]) -> None:
+    """The operators hear of a task that has failed for good, with the way to its log."""
+    task = context["ti"]
+    error = context.get("exception")
+    _tell(f"{task.dag_id}: {task.task_id} failed", str(error or "no reason given"), getattr(task, "log_url", ""))
+
+
+def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
+    """The operators hear of a run that has not ended in time.
+
+    Of a backfill's runs they do not: those are all queued at once and wait for each other, and somebody asked for them.
+    """
+    run = context["dag_run"]
+    if run["run_type"] == "backfill":
+        return
+    dag_id, run_id = run["dag_id"], run["dag_run_id"]
+    # The page of the run: its tasks and their logs.
+    page = f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"
+    _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", page)
+
+
+def _tell(title: str, text: str, link: str) -> None:
+    command = ["peacewatch", "tell-operators", "--title", title, "--text", text[:1000], "--link", link]
+    subprocess.run(command, check=True, timeout=TELL_SECONDS)  # noqa: S603 - the PATH is the stack's
+
+
+def late_after(interval: timedelta) -> DeadlineAlert:
+    """Operators are told when a run has not ended so long after it was queued."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=SyncCallback(tell_late)
+    )
+
+
+DEFAULTS = {
+    "owner": "peacewatch",
+    "retries": 4,
+    "retry_delay": timedelta(seconds=15),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(minutes=50),  # shorter than the hour to the next run
+    "on_failure_callback": tell_failed,
+}

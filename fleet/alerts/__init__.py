@@ -1,0 +1,1 @@
+"""When a report raises an alert, what an alert says, and how the alert pipeline itself is. Pure."""

@@ -1,0 +1,27 @@
+"""What a day looks like by city, by place on the map and by delay: cubes of batch-only views, which serving adds up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from fleet.figures.cube import HOURS, Cube, Measure
+
+CELL_DEGREES: Final = 0.5
+"""A place of the heat map: about 55 km north to south. A cell's number is its lower edge in these."""
+
+DELAY_BUCKETS: Final = (1, 5, 15, 60, 300, 900, 3600, 86_400)
+"""Upper ends in seconds, from `reported_at` to the broker's time; bucket len(DELAY_BUCKETS) is what was longer."""
+
+CITIES: Final = Cube("city_days", (("country", pa.string()), ("city", pa.string())), HOURS.measures)
+PLACES: Final = Cube(
+    "place_days",
+    (("latitude_cell", pa.int32()), ("longitude_cell", pa.int32())),
+    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
+)
+DELAYS: Final = Cube(
+    "delay_days",
+    (("delay_bucket", pa.int32()),),
+    (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
+)

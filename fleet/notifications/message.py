@@ -1,0 +1,185 @@
+"""Incidents and digests as Discord messages: embeds within every documented limit. Pure.
+
+Every embed has a field named `Alerts`: the number of alerts it stands for. Over the newest form of all messages these
+add up to the alerts told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from fleet.alerts.alert import Kind, Severity
+from fleet.notifications.delivery import Digest, Row, Slot
+from fleet.notifications.incident import RANK, Incident, trend
+from fleet.text import isolated, units
+
+# Discord's documentation, "Embed Limits" and "Create Message"; all in UTF-16 code units.
+TITLE: Final = 256
+DESCRIPTION: Final = 4096
+FIELDS: Final = 25
+FIELD_NAME: Final = 256
+FIELD_VALUE: Final = 1024
+TOTAL: Final = 6000
+EMBEDS: Final = 10
+
+COLOURS: Final[dict[Severity, int]] = {"critical": 0xD92D20, "high": 0xF79009, "moderate": 0xFDD835}
+RESOLVED: Final = 0x12B76A
+
+KINDS: Final[dict[Kind, str]] = {
+    "unrest": "Unrest",
+    "low_battery": "Low battery",
+    "watchword": "Watchword",
+    "silent": "Silent drone",
+}
+
+
+@dataclass(frozen=True)
+class Embed:
+    """One embed. `fields` are name and value; `at` is shown by Discord in the reader's own time zone."""
+
+    title: str
+    description: str
+    colour: int
+    at: datetime
+    url: str = ""
+    fields: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+    @property
+    def units(self) -> int:
+        """What counts against TOTAL."""
+        return units(self.title) + units(self.description) + sum(units(n) + units(v) for n, v in self.fields)
+
+
+def incident_embeds(
+    slots: Sequence[Slot],
+    incidents: Mapping[str, Incident],
+    message_id: str = "",
+    plain: AbstractSet[str] = frozenset(),
+) -> list[Embed]:
+    """The embeds of a message (at most EMBEDS slots); `message_id` is empty for a new one.
+
+    An incident that goes on in a newer message says so; one in `plain` has no word of a drone's.
+    """
+    room = TOTAL // max(1, len(slots))
+    return [_embed(slot, incidents[slot.incident_id], message_id, slot.incident_id in plain, room) for slot in slots]
+
+
+def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
+    """The embed of a digest: its rows, the worst first, as far as a description reaches."""
+    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200)
+    hidden = Counter(digest.others)
+    for row in digest.rows if plain else rest:
+        hidden[row.kind] += row.alerts
+    lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.items())]
+    worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
+    url = _filter_url(digest, web_url)
+    return Embed(
+        title=f"{digest.alerts:,} alerts more than messages can show",
+        description="\n".join(lines),
+        colour=COLOURS[worst],
+        at=digest.last,
+        url=url,
+        fields=(("Alerts", str(digest.alerts)), ("Since", _time(digest.since)), ("All of them", f"[the page]({url})")),
+    )
+
+
+def _embed(slot: Slot, one: Incident, message_id: str, plain: bool, room: int) -> Embed:
+    here = one.message_id == message_id or not message_id
+    title = f"{KINDS[one.kind]} · {one.severity}" if plain else _title(one)
+    parts = [("Alerts", str(slot.alerts))]
+    if not here:
+        parts.append(("State", "goes on in a newer message"))
+        return Embed(title, "", COLOURS[one.severity], one.last, fields=parts)
+    parts += _facts(slot, one)
+    words = [] if plain else _words(one)
+    left = room - units(title) - sum(units(name) + units(value) for name, value in parts)
+    for name, text in words:
+        value = isolated(text, min(FIELD_VALUE, max(0, (left - 2) // 2) - units(name)))
+        if value:
+            parts.append((name, value))
+            left -= units(name) + units(value)
+    heard = "" if plain else isolated(one.heard, min(DESCRIPTION, left - 2))
+    colour = RESOLVED if one.state == "resolved" else COLOURS[one.severity]
+    return Embed(title, heard and f"“{heard}”", colour, one.last, _map(one), parts)
+
+
+def _title(one: Incident) -> str:
+    mark = {"resolved": "Resolved: ", "quiet": "Quiet: "}.get(one.state, "")
+    place = isolated(f"{one.city}, {one.country}", 100)
+    return f"{mark}{KINDS[one.kind]} in {place}" + ("" if one.verified else " (unverified)")
+
+
+def _facts(slot: Slot, one: Incident) -> list[tuple[str, str]]:
+    """What is ours to say: numbers and times, bounded in length."""
+    facts = [("State", f"{one.severity}, {one.state}" + (f", {trend(one)}" if one.state == "growing" else ""))]
+    if slot.alerts != one.alerts:
+        facts.append(("In all", str(one.alerts)))
+    if one.worst_score:
+        facts.append(("Worst score", str(one.worst_score)))
+    if one.battery is not None:
+        facts.append(("Battery", f"{one.battery:.0f} %"))
+    facts.append(("Reported", _time(one.reported_at)))
+    if one.alerts > 1:
+        facts.append(("Since", _time(one.since)))
+    if one.latitude is not None and one.longitude is not None:
+        facts.append(("Where", f"[{one.latitude:.4f}, {one.longitude:.4f}]({_map(one)})"))
+    return facts
+
+
+def _words(one: Incident) -> list[tuple[str, str]]:
+    """What came from drones and operators, the most important first: each gets at most half of what room is left."""
+    words = [
+        ("Taken up", f"by {one.acknowledged_by}. {one.acknowledgement}" if one.acknowledged_by else ""),
+        ("Resolved", f"by {one.resolved_by}" if one.resolved_by else ""),
+        ("Who", ", ".join(f"{citizen.name[:80]} ({citizen.peace_score})" for citizen in one.who)),
+        ("Note", one.note),
+        ("Drone", ", ".join(one.drones)),
+    ]
+    return [(name, text) for name, text in words if text]
+
+
+def _map(one: Incident) -> str:
+    if one.latitude is None or one.longitude is None:
+        return ""
+    at = f"{one.latitude:.4f}", f"{one.longitude:.4f}"
+    return f"https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=15/{at[0]}/{at[1]}"
+
+
+def _rows(rows: Sequence[Row], room: int) -> tuple[list[str], Sequence[Row]]:
+    """As many lines as there is room for, and the rows that are left."""
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        line = _row(row)
+        room -= units(line) + 1
+        if room < 0:
+            return lines, rows[number:]
+        lines.append(line)
+    return lines, []
+
+
+def _row(row: Row) -> str:
+    ids = isolated(row.first, 90) + ("" if row.first == row.last else f" … {isolated(row.last, 90)}")
+    place = isolated(f"{row.city}, {row.country}", 80)
+    return f"**{row.alerts}** {KINDS[row.kind].lower()} · {row.severity} · {place} · {ids}"
+
+
+def _filter_url(digest: Digest, web_url: str) -> str:
+    span = {"from": _stamp(digest.since), "to": _stamp(digest.last)}
+    kinds = {row.kind for row in digest.rows}
+    if len(kinds) == 1:
+        span["kind"] = kinds.pop()
+    return f"{web_url}/?{urlencode(span)}"
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,67 @@
+"""Messages that left their topic before they were landed: what is known of them, and of which days they may have been.
+
+What they said nobody knows. When the broker took them is known: after the last message that was landed before the gap,
+and before the first one after it. A loss is a document of the collection `losses`, and once there it stays:
+`table` (`reports` or `alerts`), `topic_id`, `partition` and offsets `first` to `next` (all None: the whole topic was
+made anew), `messages` (at most so many; None: nobody knows), `after` (None: nothing was landed before) and `before`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from fleet.reports.watermark import GRACE
+
+LOST: Final = "peacewatch.lost"
+LOST_BEFORE: Final = "peacewatch.lost_before"
+"""Facts of a commit, by topic id and partition: offsets [first, next], and the broker's time in ms they lay before."""
+
+Loss = Mapping[str, Any]
+
+
+def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
+    """Whether what was lost may have been of the time from `start` to `end`, and have come in time.
+
+    In time is what the broker takes up to GRACE after the end; a drone's clock may be as far ahead of the broker's.
+    """
+    after: datetime | None = loss["after"]
+    before: datetime = loss["before"]
+    return (after is None or after < end + GRACE) and before >= start - GRACE
+
+
+def of_day(losses: Iterable[Loss], day: date) -> list[Loss]:
+    """Those that may have been of a UTC day."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return [loss for loss in losses if may_be_of(loss, start, start + timedelta(days=1))]
+
+
+def days_of(loss: Loss) -> Iterator[date]:
+    """The UTC days that it may have been of, in order; where nobody knows since when, the last one alone."""
+    last = (loss["before"] + GRACE).date()
+    day = last if loss["after"] is None else (loss["after"] - GRACE).date()
+    while day <= last:
+        if of_day([loss], day):
+            yield day
+        day += timedelta(days=1)
+
+
+def messages(losses: Iterable[Loss], table: str) -> int | None:
+    """How many of `table` at most; None where nobody knows it of one of them."""
+    numbers = [loss["messages"] for loss in losses if loss["table"] == table]
+    return None if None in numbers else sum(numbers)
+
+
+def sentence(loss: Loss) -> str:
+    """What was lost, and when, in one sentence without its stop."""
+    after = f"between {_minute(loss['after'])} and" if loss["after"] else "before"
+    time = f"{after} {_minute(loss['before'])} UTC"
+    if loss["partition"] is None:
+        return f"the topic of {loss['table']} was made anew {time}: what had not landed is lost, nobody knows how much"
+    many = f"up to {loss['messages']:,} {loss['table']}" if loss["messages"] != 1 else f"one of the {loss['table']}"
+    return f"{many} of partition {loss['partition']} expired before they were landed; the broker took them {time}"
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"

@@ -1,0 +1,72 @@
+"""Whether the lake's store does what Delta needs of it: of two commits of one version, the second is refused.
+
+A version is a file of the log, and who writes it first has made it (`If-None-Match: *`). A store that does not know the
+condition lets the second replace the first, and the first one's reports are gone without a word. So it is tried out,
+on a table of its own, before a lake is made there.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.fs
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.fs import DeltaStorageHandler
+
+from fleet.errors import ServiceUnavailable
+from infra.object_store import errors
+
+_FOLDER: Final = "_probe"
+_ROUNDS: Final = 8
+"""A commit looks at the log before it writes. Where the second looks before the first has written, which it does in
+most rounds, only the store can refuse it."""
+
+_SECONDS: Final = 60.0
+_SCHEMA: Final = pa.schema([("n", pa.int64())])
+
+
+def require_conditional_writes(lake: str) -> None:
+    """Raises ServiceUnavailable where the store of `lake` does not refuse, or cannot be written. Folders all do it."""
+    if "://" not in lake:
+        return
+    url = f"{lake}/{_FOLDER}/{uuid.uuid4()}"
+    with errors():
+        table = DeltaTable.create(url, _SCHEMA)
+        try:
+            if any(_both_win(url, entry) for entry in range(_ROUNDS)):
+                raise ServiceUnavailable(
+                    f"the store of {lake} lets a commit replace another one: it does not know conditional writes"
+                    " (If-None-Match), which a lake cannot do without"
+                )
+        finally:
+            _remove(table)
+
+
+def _both_win(url: str, entry: int) -> bool:
+    """Whether two commits that set one `txn` entry, at the same moment from the same version, are both taken."""
+    ready = threading.Barrier(2)
+
+    def commit(table: DeltaTable) -> bool:
+        properties = CommitProperties(app_transactions=[Transaction("probe", entry)])
+        ready.wait(_SECONDS)
+        try:
+            table.create_write_transaction([], "append", table.schema(), [], commit_properties=properties)
+        except CommitFailedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        return all(pool.map(commit, [DeltaTable(url), DeltaTable(url)]))
+
+
+def _remove(table: DeltaTable) -> None:
+    files = pyarrow.fs.PyFileSystem(DeltaStorageHandler(table.table_uri))
+    with suppress(OSError, DeltaError):
+        for found in files.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
+            files.delete_file(found.path)

@@ -1,0 +1,244 @@
+"""The lake at one version: its files by event hour, and which hours the commits since another version touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.reports import landed, sealed
+from fleet.text import sentence
+
+TABLE: Final = "reports"
+ALERTS: Final = "alerts"
+_EPOCH_DAY: Final = date(1970, 1, 1)
+
+T = TypeVar("T")
+
+
+class NothingLanded(PeacewatchError):
+    """There is no lake yet."""
+
+
+class LogGone(PeacewatchError):
+    """The log of a commit has been cleaned away, so what it touched is not known any more."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A Parquet file of the table: `path` below the table's root, of one event hour; `size` in bytes."""
+
+    path: str
+    event_hour: int
+    size: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A version of the table. `added`: the files with new rows; `touched`: event hours whose rows changed."""
+
+    version: int
+    committed_at: datetime
+    added: tuple[str, ...]
+    touched: frozenset[int]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def fact(self, name: str, default: Any) -> Any:
+        """What landing said of itself in this commit, a JSON text; `default` where it did not."""
+        value = self.metadata.get(name)
+        return default if value is None else msgspec.json.decode(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The table pinned at `version`.
+
+    `hours`: its files by event hour, in order. `sealed_through`: see fleet.reports.sealed.
+    """
+
+    root: str
+    version: int
+    lake_id: str
+    created_at: datetime
+    hours: Mapping[int, tuple[File, ...]]
+    store: pyarrow.fs.FileSystem
+    sealed_through: date | None = None
+    schema: pa.Schema = landed.SCHEMA
+
+    def uris(self, hours: Iterable[int]) -> list[str]:
+        """Where Spark and others find the files of `hours`."""
+        return [f"{self.root}/{file.path}" for hour in hours for file in self.hours.get(hour, ())]
+
+    def size(self, hours: Iterable[int]) -> int:
+        """Bytes of the files of `hours`."""
+        return sum(file.size for hour in hours for file in self.hours.get(hour, ()))
+
+    def portions(self, hours: Iterable[int], most: int) -> Iterator[list[int]]:
+        """Those of `hours` that have files, in order, in groups of at most so many bytes; an hour is never divided."""
+        there = sorted(set(hours) & self.hours.keys())
+        return bins(there, lambda hour: self.size([hour]), most)
+
+    def unreadable(self) -> list[str]:
+        """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
+        bad = []
+        for path in sorted({file.path for files in self.hours.values() for file in files}):
+            try:
+                pyarrow.parquet.read_metadata(path, filesystem=self.store)
+            except (OSError, pa.ArrowInvalid):
+                bad.append(path)
+        return bad
+
+    def rows(self, files: Iterable[str], columns: list[str]) -> pa.Table:
+        """These columns of these files (paths below the root). Raises ServiceUnavailable when one is missing or bad."""
+        options: dict[str, Any] = {"columns": columns, "filesystem": self.store, "partitioning": None}
+        parts = [pa.schema([self.schema.field(name) for name in columns]).empty_table()]
+        for path in files:
+            with reading(path):
+                parts.append(pyarrow.parquet.read_table(path, **options))
+        return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
+
+    def batches(self, path: str, columns: list[str], most: int) -> Iterator[pa.Table]:
+        """These columns of one file, at most so many rows at a time. Raises as `rows` does."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        with reading(path), self.store.open_input_file(path) as opened:
+            file = pyarrow.parquet.ParquetFile(opened)
+            if missing := [name for name in columns if name not in file.schema_arrow.names]:
+                raise pa.ArrowInvalid(f"it has no column {missing[0]}")  # pyarrow would leave it out
+            for batch in file.iter_batches(batch_size=most, columns=columns):
+                yield pa.Table.from_batches([batch]).select(columns).cast(schema)
+
+    def commits(self, after: int) -> Iterator[Commit]:
+        """The commits after version `after` up to this one, in order. Raises LogGone."""
+        for version in range(after + 1, self.version + 1):
+            yield self.commit(version)
+
+    def commit(self, version: int) -> Commit:
+        """Raises LogGone when the log no longer holds that version, ServiceUnavailable when it cannot be read."""
+        path = f"_delta_log/{version:020}.json"
+        with reading(path):
+            try:
+                opened = self.store.open_input_file(path)
+            except FileNotFoundError:
+                raise LogGone(f"the lake's log no longer holds version {version}") from None
+            with opened as log:
+                return _commit(version, [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()])
+
+    def names(self, folder: str) -> list[str]:
+        """The paths of the files in a folder below the root, in order; none where there is no such folder."""
+        with reading(folder):
+            wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+            return sorted(found.path for found in self.store.get_file_info(wanted))
+
+
+def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
+    """A table below `lake`, at its newest version or at `version`; raises as `open_table` does.
+
+    A table with a partition a day and none an hour has a day's files under the first event hour of it.
+    """
+    return of_table(open_table(lake, version, table), schema)
+
+
+def open_table(lake: str, version: int | None = None, table: str = TABLE) -> DeltaTable:
+    """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read."""
+    try:
+        return DeltaTable(f"{lake}/{table}", version=version)
+    except TableNotFoundError:
+        raise NothingLanded(f"there is no lake at {lake}: nothing has landed yet") from None
+    except (DeltaError, OSError) as error:
+        raise ServiceUnavailable(f"the lake at {lake} cannot be read: {sentence(error)}") from None
+
+
+def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
+    """The snapshot of a table that is open already."""
+    hours: dict[int, list[File]] = {}
+    metadata = table.metadata()
+    for file in _files(table):
+        hours.setdefault(file.event_hour, []).append(file)
+    # Sorted, so that the same version is read in the same order by whoever asks.
+    ordered = {hour: tuple(sorted(hours[hour], key=lambda file: file.path)) for hour in sorted(hours)}
+    return Snapshot(
+        root=unquote(table.table_uri).removeprefix("file://").rstrip("/"),
+        version=table.version(),
+        lake_id=str(metadata.id),
+        created_at=datetime.fromtimestamp((metadata.created_time or 0) / 1000, UTC),
+        hours=ordered,
+        store=pyarrow.fs.PyFileSystem(DeltaStorageHandler.from_table(table._table)),
+        sealed_through=sealed.sealed_through(metadata.configuration),
+        schema=schema,
+    )
+
+
+def bins(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """The items in order, in bins of at most `most` bytes; a larger one is alone."""
+    bin_: list[T] = []
+    filled = 0
+    for item in items:
+        if bin_ and filled + size(item) > most:
+            yield bin_
+            bin_, filled = [], 0
+        bin_.append(item)
+        filled += size(item)
+    if bin_:
+        yield bin_
+
+
+def event_hour(day: date, hour: int) -> int:
+    """Whole hours since 1970 of a partition."""
+    return (day - _EPOCH_DAY).days * 24 + hour
+
+
+def _files(table: DeltaTable) -> Iterator[File]:
+    wanted = ["path", "partition.date", "size_bytes", "num_records"]
+    adds = pa.table(table.get_add_actions(flatten=True))
+    if not adds.num_rows:
+        return
+    hours = adds["partition.hour"].to_pylist() if "partition.hour" in adds.column_names else [0] * adds.num_rows
+    for hour, path, day, size, rows in zip(hours, *(adds[name].to_pylist() for name in wanted), strict=True):
+        yield File(unquote(path), event_hour(day, hour), size, rows)
+
+
+def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
+    info: Mapping[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+    removed = [action["remove"] for action in actions if action.get("remove", {}).get("dataChange")]
+    return Commit(
+        version,
+        datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC),
+        tuple(sorted(unquote(add["path"]) for add in added)),
+        frozenset(_hour_of(action["partitionValues"]) for action in [*added, *removed]),
+        info,
+    )
+
+
+def _hour_of(values: Mapping[str, str]) -> int:
+    return event_hour(date.fromisoformat(values["date"]), int(values.get("hour", 0)))
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Raises ServiceUnavailable that names the file or folder, where the store or its content is at fault."""
+    try:
+        yield
+    except (OSError, DeltaError, pa.ArrowException, msgspec.DecodeError) as error:
+        raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
+
+
+def put(root: str, path: str, content: bytes) -> None:
+    """Writes the file at `path` below a table's `root`, over one that is there. Raises what its store raises."""
+    handler: Any = DeltaStorageHandler(root)._handler  # pyarrow's stream over it hands it no bytes
+    out = handler.open_output_stream(path, None)
+    out.write(content)
+    out.close()

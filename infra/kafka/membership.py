@@ -1,0 +1,42 @@
+"""Whether a process without a port is at work: it has joined its group of consumers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from infra.kafka import clients
+
+
+class Joining:
+    """Of one new member of `group`. Call `before_start`, start the process, then ask `ready`.
+
+    Kafka misses a killed member only after some seconds, so those that were there before do not count.
+    """
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._servers = bootstrap.split(",")
+        self._group = group
+        self._others: set[str] = set()
+
+    def before_start(self) -> None:
+        self._others = {member["member_id"] for member in self._described().get("members", ())}
+
+    def ready(self, _since: datetime) -> bool:
+        """Whether the group is settled, and a new member of it has partitions."""
+        told = self._described()
+        new = [member for member in told.get("members", ()) if member["member_id"] not in self._others]
+        # While the group settles, an assignment is an empty text.
+        assigned = [one["member_assignment"] for one in new if one["member_assignment"]]
+        return told.get("group_state") == "Stable" and any(one["assigned_partitions"] for one in assigned)
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            with closing(clients.admin(bootstrap_servers=self._servers, request_timeout_ms=5000)) as admin:
+                found: dict[str, Any] = admin.describe_groups([self._group])[self._group]
+                return found
+        except KafkaError:
+            return {}

@@ -1,0 +1,1 @@
+"""MongoDB: connections, and the schema and queries of each collection."""

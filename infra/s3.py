@@ -1,0 +1,71 @@
+"""A lake on S3: what Spark must be told, and keys from files. Everything else reads the usual `AWS_*` variables itself.
+
+Landing, the batch layer's own reading and writing, and serving go through deltalake's store. Spark has Hadoop's, S3A;
+it takes the keys of the environment on its own, and gives them to its workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Final
+
+from infra.jars import Jars
+from infra.secrets import secret
+
+SCHEME: Final = "s3://"
+
+S3A: Final = Jars(
+    what="Spark for S3",
+    name="s3a-3.5.0",
+    # The Hadoop of pyspark, and the AWS SDK that it was built with.
+    artifacts={
+        "org.apache.hadoop/hadoop-aws": "3.5.0",
+        "software.amazon.awssdk/s3": "2.35.4",
+        "software.amazon.awssdk/s3-transfer-manager": "2.35.4",
+        "software.amazon.awssdk/sts": "2.35.4",  # keys by a role, as pods have them
+    },
+    hashes=Path(__file__).with_name("s3_jars.sha256"),
+    # `bundle` is the SDK of all of Amazon's services, hundreds of MB; all this is 13. The others Spark brings itself.
+    without=(
+        *("software.amazon.awssdk/bundle", "org.wildfly.openssl"),
+        *("io.netty", "org.slf4j", "commons-codec", "commons-logging", "org.apache.httpcomponents"),
+    ),
+)
+
+KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def jars(lake: str) -> str | None:
+    """The jars that Spark needs for the lake, comma-separated; None: none. Raises MissingPart."""
+    return ",".join(sorted(map(str, S3A.fetch().glob("*.jar")))) if lake.startswith(SCHEME) else None
+
+
+def spark_settings(lake: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What S3A does not read from the environment itself."""
+    if not lake.startswith(SCHEME):
+        return {}
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    by_host = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() in ("1", "true", "yes", "on", "y")
+    found = {
+        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        # The default since 3.5.0 is made for Amazon's own S3 alone.
+        "fs.s3a.input.stream.type": "classic",
+        "fs.s3a.endpoint": endpoint,
+        "fs.s3a.endpoint.region": region,
+        # As deltalake's store has it: buckets of a store of one's own mostly have no host names.
+        "fs.s3a.path.style.access": "true" if endpoint and not by_host else None,
+    }
+    return {f"spark.hadoop.{name}": value for name, value in found.items() if value}
+
+
+def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Sets each of KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings.
+
+    Once a process: a store keeps the keys that it was opened with.
+    """
+    for key in KEYS:
+        if (found := secret(environ, key)) is not None:
+            environ[key] = found

@@ -1,0 +1,161 @@
+"""Settings: one frozen object, built once at the start of a process from `PEACEWATCH_*` variables.
+
+Every secret may also come from a file: `PEACEWATCH_MONGO_URI_FILE` names a file that holds `PEACEWATCH_MONGO_URI`.
+Layers never read settings; the command passes each what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet.errors import BadSettings
+from infra.secrets import secret
+
+PREFIX: Final = "PEACEWATCH_"
+SECRETS: Final = (
+    *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
+    *("reports_webhook_url", "api_tokens"),
+)
+
+
+class Settings(BaseSettings):
+    """What runs where. The first five move Peacewatch to bigger machines; the rest has defaults for a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_bootstrap: str | None = Field(
+        None, description="Kafka to use, host:port[,host:port]; unset: a local one is started"
+    )
+    lake: str | None = Field(
+        None, description="where the lake is: a folder or s3://bucket/path; unset: lake/ in the home"
+    )
+    mongo_uri: SecretStr | None = Field(
+        None, description="MongoDB to use, with the database; unset: a local one is started"
+    )
+    spark_master: str = Field("local[2]", description="Spark master that batch jobs run on")
+    discord_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for alerts; unset: a local stand-in"
+    )
+
+    severe_webhook_url: SecretStr | None = Field(None, description="a second webhook that takes the critical incidents")
+    operators_webhook_url: SecretStr | None = Field(None, description="where Peacewatch reports trouble of its own")
+    reports_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for the nightly report's summary; unset: the alerts' one"
+    )
+    api_tokens: SecretStr | None = Field(
+        None, description="tokens of the API: token:role[,token:role], viewer or operator"
+    )
+    api_rate_limit: str = Field(
+        "600 per second",
+        pattern=r"^[1-9]\d* per (second|minute|hour)$",
+        description="requests that the API answers one token or address",
+    )
+
+    retention_days: int | None = Field(
+        None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
+    )
+    spark_jars: str | None = Field(
+        None, description="jars for Spark jobs, comma-separated; unset: with a lake on S3 those that read it"
+    )
+    drone_register: Path | None = Field(
+        None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
+    )
+
+    rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
+    stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
+    incident_update_seconds: float = Field(5, gt=0, description="a message is edited no more often than this")
+    incident_quiet_seconds: float = Field(300, gt=0, description="an incident without an alert for this long is quiet")
+    incident_resolve_seconds: float = Field(1800, gt=0, description="quiet for this long, an incident is resolved")
+    incident_repeat_seconds: float = Field(14400, gt=0, description="what nobody takes up is told again after this")
+
+    alert_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port of the alerts' metrics, for Prometheus, in `peacewatch record`; unset: none",
+    )
+
+    home: Path = Field(Path("var"), description="where local data and logs lie")
+    host: str = Field("127.0.0.1", description="address that local services bind to")
+    kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
+    mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
+    web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
+    airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
+    airflow_database: SecretStr | None = Field(
+        None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in the home"
+    )
+    airflow_paused: bool = Field(False, description="true: new DAGs wait until somebody unpauses them")
+    discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
+    timezone: str = Field("UTC", description="the officers' time zone, whole hours from UTC: days of nightly reports")
+    landing_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="port where `peacewatch land` answers Prometheus; unset: none"
+    )
+    public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
+
+    @property
+    def bootstrap(self) -> str:
+        """The Kafka to talk to, local or not."""
+        return self.kafka_bootstrap or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def lake_location(self) -> str:
+        """The lake's root; the table of reports is `reports` below it."""
+        return (self.lake or str(self.home.resolve() / "lake")).rstrip("/")
+
+    @property
+    def mongo(self) -> str:
+        """The MongoDB URI to talk to, local or not. A secret: it may carry a password."""
+        if self.mongo_uri is not None:
+            return self.mongo_uri.get_secret_value()
+        return f"mongodb://{self.host}:{self.mongo_port}/peacewatch?replicaSet=peacewatch"
+
+    @property
+    def web_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.web_port}").rstrip("/")
+
+    @property
+    def webhook(self) -> str:
+        """The alerts' webhook, the stand-in's where none is set. A secret."""
+        if self.discord_webhook_url is not None:
+            return self.discord_webhook_url.get_secret_value()
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/1/alerts"
+
+    @property
+    def reports_webhook(self) -> str:
+        """Where the nightly report's summary goes. A secret."""
+        if self.reports_webhook_url is not None:
+            return self.reports_webhook_url.get_secret_value()
+        if self.discord_webhook_url is not None:
+            return self.webhook
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/4/reports"
+
+    @property
+    def operators_webhook(self) -> str | None:
+        """Where operators read of trouble; None where alerts go to a real Discord and no channel is set. A secret."""
+        if self.operators_webhook_url is not None:
+            return self.operators_webhook_url.get_secret_value()
+        if self.discord_webhook_url is not None:
+            return None
+        return f"http://{self.host}:{self.discord_port}/api/webhooks/3/operators"
+
+
+def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
+    """The settings of the environment. Raises BadSettings that names the variable and the reason, never a value."""
+    environ = os.environ if environ is None else environ
+    try:
+        return Settings(**{**_secrets_from_files(environ), **changes})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSettings(f"{name}: {first['msg']}") from None
+
+
+def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {name: secret(environ, f"{PREFIX}{name.upper()}") for name in SECRETS}
+    return {name: text for name, text in found.items() if text is not None}

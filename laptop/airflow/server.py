@@ -1,0 +1,222 @@
+"""A real Airflow on this machine: api-server, scheduler, DAG processor and triggerer, each a process of its own.
+
+Not `airflow standalone`: that binds all interfaces and leaves processes behind. All of it lies in `HOME/airflow`; its
+settings are environment variables, so there is no file to keep in step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from infra.java import java
+from laptop.supervision.service import Port, Service
+
+USER: Final = "admin"
+DAGS: Final = Path(__file__).parents[2] / "dags"
+SPARK_CONNECTION: Final = "peacewatch_spark"
+START_SECONDS: Final = 240.0
+"""Four processes that each import Airflow, on two busy cores."""
+
+_PASSWORDS: Final = "passwords.json"
+_KEYS: Final = "keys.json"
+_PROCESSES: Final = {
+    "scheduler": ("scheduler", "--skip-serve-logs"),  # the api-server reads the logs itself: one machine
+    "dag_processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """`home` is Airflow's own folder. `database` is None for SQLite; it may hold a password. `spark_master` as Spark
+    names it. `paused`: new DAGs wait until somebody unpauses them. `timezone`: of dates on its command line."""
+
+    home: Path
+    host: str
+    port: int
+    spark_master: str
+    database: str | None = field(default=None, repr=False)
+    paused: bool = False
+    timezone: str = "UTC"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def password(self) -> str:
+        """The password of USER, made when it is first asked for; it stays the same."""
+        return _kept(self.home / _PASSWORDS, {USER: lambda: secrets.token_urlsafe(12)})[USER]
+
+    def services(self) -> list[Service]:
+        """The set-up of its database, where that is due, and its four processes."""
+        setup = _airflow_setup(self)
+        after = tuple(service.name for service in setup)
+        environment = self.environment()
+        serve = ("api-server", "--host", self.host, "--port", str(self.port))
+        return [
+            *setup,
+            Service(
+                "airflow-api-server",
+                lambda: program(*serve),
+                partial(_healthy, self.url, "metadatabase"),
+                after,
+                self.url,
+                Port(self.port, "PEACEWATCH_AIRFLOW_PORT"),
+                environment,
+                START_SECONDS,
+            ),
+            # Tasks speak to the api-server: one that starts before it has failed its first try.
+            self._process("scheduler", (*after, "airflow-api-server"), environment),
+            self._process("dag_processor", after, environment),
+            self._process("triggerer", after, environment),
+        ]
+
+    def _process(self, part: str, after: tuple[str, ...], environment: Mapping[str, str]) -> Service:
+        return Service(
+            f"airflow-{part.replace('_', '-')}",
+            lambda: program(*_PROCESSES[part]),
+            partial(_healthy, self.url, part),
+            after,
+            env=environment,
+            seconds=START_SECONDS,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """All of Airflow's settings. Holds secrets."""
+        keys = _kept(self.home / _KEYS, {"fernet": _fernet_key, "api": _key, "jwt": _key})
+        _ = self.password  # Airflow would make one up, and print it
+        values = {
+            **_LEAN,
+            "CORE__DAGS_FOLDER": DAGS,
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": self.paused,
+            "CORE__DEFAULT_TIMEZONE": self.timezone,  # `--from-date 2026-11-01` is the officers' day
+            "CORE__FERNET_KEY": keys["fernet"],
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": self.home / _PASSWORDS,
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "API__HOST": self.host,
+            "API__PORT": self.port,
+            "API__BASE_URL": self.url,
+            "API__SECRET_KEY": keys["api"],
+            "API_AUTH__JWT_SECRET": keys["jwt"],
+            "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
+            "DATABASE__SQL_ALCHEMY_CONN": sqlite_url(self.home),
+            **(_postgresql(self.database) if self.database else {}),
+        }
+        return {
+            **{f"AIRFLOW__{name}": str(value) for name, value in values.items()},
+            **self._spark(),
+            "AIRFLOW_HOME": str(self.home),
+        }
+
+    def _spark(self) -> dict[str, str]:
+        from importlib.util import find_spec  # noqa: PLC0415 - only where Airflow runs
+
+        found = find_spec("pyspark")
+        # A laptop's own name often resolves to an address of the last network.
+        local = {"SPARK_LOCAL_IP": "127.0.0.1"} if self.spark_master.startswith("local") else {}
+        return {
+            **local,
+            f"AIRFLOW_CONN_{SPARK_CONNECTION.upper()}": json.dumps({"conn_type": "spark", "host": self.spark_master}),
+            "SPARK_HOME": str(Path(found.origin).parent) if found and found.origin else "",
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "JAVA_HOME": str(java().resolve().parent.parent),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        }
+
+
+_LEAN: Final = {
+    "CORE__LOAD_EXAMPLES": "False",
+    "CORE__EXECUTOR": "LocalExecutor",
+    # A Spark job takes both cores of a laptop (pool `spark`); the other places are for what waits or is short.
+    "CORE__PARALLELISM": "3",
+    "CORE__MP_START_METHOD": "fork",  # on every Python: workers share the scheduler's memory
+    "CORE__TEST_CONNECTION": "Disabled",
+    # Nobody notices the end of a task sooner where its last words come before it: five seconds for each would be a
+    # third of a backfill's time.
+    "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "API__WORKERS": "1",
+    "API__INSTANCE_NAME": "Peacewatch",
+    "API__EXPOSE_CONFIG": "False",
+    "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the files change with a release, not by the minute
+    "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
+    "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server tells the same
+    "LOGGING__COLORED_CONSOLE_LOG": "False",
+    "SECRETS__USE_CACHE": "False",
+}
+
+
+def sqlite_url(home: Path) -> str:
+    """SQLite waits so many seconds for a lock before it says "database is locked"."""
+    return f"sqlite:///{home / 'airflow.db'}?timeout=60"
+
+
+def _postgresql(url: str) -> dict[str, str]:
+    """One driver for both of Airflow's ways to ask, with threads and with asyncio; its own default is two drivers."""
+    url = f"postgresql+psycopg://{url.partition('://')[2]}"
+    return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
+
+
+def _airflow_setup(airflow: Airflow) -> list[Service]:
+    from laptop.airflow.setup import is_due  # noqa: PLC0415
+
+    environment = airflow.environment()
+    if not is_due(airflow.home, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
+        return []
+    program = [sys.executable, "-P", "-m", "laptop.airflow.setup", str(airflow.home)]
+    return [Service("airflow-setup", lambda: program, env=environment, once=True, seconds=START_SECONDS)]
+
+
+def program(*arguments: str) -> list[str]:
+    """Airflow's own command line, as a program with its arguments."""
+    return [sys.executable, "-P", "-m", "airflow", *arguments]
+
+
+def _healthy(url: str, part: str, since: datetime) -> bool:
+    """Whether `part` of Airflow says so itself, by a heartbeat later than `since`: one of the last run would not do."""
+    try:
+        told = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).raise_for_status().json()[part]
+        beat = told.get(f"latest_{part}_heartbeat")
+        fresh = part == "metadatabase" or (beat and _time(beat) > since - timedelta(seconds=1))
+        return bool(told["status"] == "healthy" and fresh)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _kept(path: Path, made: Mapping[str, object]) -> dict[str, str]:
+    """What `path` holds as JSON; what is missing there is made and kept. Only its owner may read it."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    missing = {name: make() for name, make in made.items() if name not in found and callable(make)}
+    if missing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({**found, **missing}) + "\n", encoding="utf-8")
+    return {**found, **missing}
+
+
+def _key() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def _fernet_key() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(32)).decode()

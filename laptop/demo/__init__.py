@@ -1,0 +1,1 @@
+"""The demo: everything started, a fleet streamed or one round done."""

@@ -1,0 +1,53 @@
+"""`peacewatch demo`: everything started in a folder of its own, a fleet streamed or one round done, and all ended."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.cities import cities
+from laptop.demo.home import demo_settings
+from laptop.demo.live import Show, Stream
+from laptop.demo.round import Round
+from laptop.demo.running_stack import running
+from laptop.demo.source import of_file, of_round
+from laptop.demo.steps import Steps
+from laptop.demo.tables import show
+from laptop.demo.watch import Watch
+from laptop.feed.producer import Feed
+from laptop.feed.run import Recording, stopping
+from laptop.simulator.simulator import Fleet
+
+
+def one_round(recording: Recording | None, seed: int, summary_file: Path | None) -> None:
+    """One round on the file, or on a simulated fleet. Raises ServiceUnavailable, naming a failed step and its log."""
+    console, now = Console(), datetime.now(UTC)
+    # Paused, the other DAGs leave the machine to the one that the round asks for.
+    own = demo_settings(now, airflow_paused=True)
+    with of_file(recording) if recording else of_round(seed, now) as source, own as settings:
+        steps = Steps(console, settings.home / "log")
+        with running(settings, steps, console) as demo, closing(demo.airflow_api()) as airflow:
+            summary = Round(demo.places, settings.web_url, airflow).run(source, steps)
+    if summary_file is not None:
+        summary.write(summary_file)
+    show(summary, console)
+
+
+def live(drones: int, rate: float, seed: int) -> None:
+    """A simulated fleet, and what becomes of it, until Ctrl-C."""
+    fleet, console, now = Fleet(cities(), drones, seed), Console(), datetime.now(UTC)
+    with demo_settings(now) as settings:
+        steps = Steps(console, settings.home / "log")
+        with (
+            running(settings, steps, console) as demo,
+            closing(Watch(demo.places)) as watch,
+            Feed(demo.places.bootstrap) as feed,
+            stopping() as stop,
+        ):
+            messages = fleet.messages(datetime.now(UTC), timedelta(seconds=1 / rate))
+            stream = Stream(feed, messages, rate, stop)
+            counts = Show(stream, feed, watch, demo.where(), console, stop).run()
+            console.print(counts.line(), highlight=False, soft_wrap=True)

@@ -1,0 +1,129 @@
+"""What a running stack has done so far, read from its own records: topics, the lake, MongoDB, the channel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from pymongo import DESCENDING, MongoClient
+
+from fleet import topics
+from fleet.alerts.alert import decode
+from laptop.demo.channel import Channel, channel
+from speed_layer.landing import rejected as rejects
+
+ALERTING_GROUP: Final = "peacewatch-alerting"
+"""The name that `speed_layer.alerting.alerter` gives its group;
+its offset is committed after the alerts are in their topic."""
+
+Offsets = dict[int, int]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the parts of a stack are. `standin` is None where alerts go to an outside Discord."""
+
+    bootstrap: str
+    lake: str
+    mongo_uri: str = field(repr=False)
+    standin: str | None
+
+
+class Watch:
+    """A reader of one stack. Raises what its clients raise when a part does not answer."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        servers = places.bootstrap.split(",")
+        self._admin = KafkaAdminClient(bootstrap_servers=servers)
+        self._consumer = KafkaConsumer(bootstrap_servers=servers, group_id=None, enable_auto_commit=False)
+        self._consumer.assign(self._partitions(topics.ALERTS))
+        self._consumer.seek_to_beginning()
+        self._mongo: MongoClient[dict[str, Any]] = MongoClient(
+            places.mongo_uri, serverSelectionTimeoutMS=10_000, tz_aware=True
+        )
+        self._reports_id = str(self._admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+        self._kinds: dict[str, str] = {}
+        self._table: DeltaTable | None = None
+        self._rejects, self._rejects_read = 0, Offsets()
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._admin.close()
+        self._mongo.close()
+
+    def landed(self) -> int:
+        """Rows of the lake."""
+        table = self._lake()
+        return table.count() if table else 0
+
+    def lake_version(self) -> int:
+        """-1 before there is a table."""
+        table = self._lake()
+        return table.version() if table else -1
+
+    def unlanded(self) -> int:
+        """Messages of `reports` that the `txn` entries of the table do not cover yet."""
+        ends, table = self._ends(topics.REPORTS), self._lake()
+        if table is None:
+            return sum(ends.values())
+        landed = {number: table.transaction_version(f"{self._reports_id}/{number}") or 0 for number in ends}
+        return _behind(ends, landed)
+
+    def rejected(self) -> int:
+        """Each message that was rejected once, also where a crash wrote it down again."""
+        ends = self._ends(topics.REJECTED)
+        if ends != self._rejects_read:
+            self._rejects = sum(1 for _ in rejects.read(self._places.bootstrap, topics.REJECTED))
+            self._rejects_read = ends
+        return self._rejects
+
+    def unjudged(self) -> int:
+        """Messages of `reports` that alerting has not passed yet."""
+        told = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
+        passed = {at.partition: found.offset for at, found in told.items() if at.topic == topics.REPORTS}
+        return _behind(self._ends(topics.REPORTS), passed)
+
+    def raised(self) -> dict[str, int]:
+        """Alerts by kind in the topic `alerts`; copies of one count once."""
+        ends = self._consumer.end_offsets(list(self._consumer.assignment()))
+        while any(self._consumer.position(at) < end for at, end in ends.items()):
+            for messages in self._consumer.poll(timeout_ms=500).values():
+                for message in messages:
+                    alert = decode(message.value)
+                    if not alert.clears:
+                        self._kinds[alert.alert_id] = alert.kind
+        return dict(Counter(self._kinds.values()))
+
+    def channel(self) -> Channel | None:
+        """None where no stand-in runs."""
+        return channel(self._places.standin) if self._places.standin else None
+
+    def last_run(self) -> dict[str, Any] | None:
+        """The newest complete batch run of the hour documents."""
+        runs = self._mongo.get_default_database()["runs"]
+        return runs.find_one({"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)])
+
+    def _ends(self, topic: str) -> Offsets:
+        found = self._consumer.end_offsets(self._partitions(topic))
+        return {at.partition: end for at, end in found.items() if end}
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
+
+    def _lake(self) -> DeltaTable | None:
+        try:
+            if self._table is None:
+                self._table = DeltaTable(f"{self._places.lake}/reports")
+            self._table.update_incremental()
+        except TableNotFoundError:
+            return None
+        return self._table
+
+
+def _behind(ends: Offsets, passed: Offsets) -> int:
+    return sum(max(0, end - passed.get(number, 0)) for number, end in ends.items())

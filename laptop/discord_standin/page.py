@@ -1,0 +1,106 @@
+"""The page of a channel, made to look as people see it in Discord."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, Template
+
+from laptop.discord_standin import answers, markdown
+from laptop.discord_standin.answers import Answer
+from laptop.discord_standin.channel import Channels, Kept
+from laptop.discord_standin.request import Request
+
+SHOWN: Final = 100  # the newest messages of a channel
+TOGETHER_SECONDS: Final = 420  # messages of one author within seven minutes share a head, as in Discord
+
+
+_FILE: Final = re.compile(r"http://[^/]+(/attachments/10\d+/\d+/[^/]+)")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(loader=PackageLoader("laptop.discord_standin"), autoescape=True, trim_blocks=True)
+    environment.filters |= {"markdown": markdown.html, "here": _here, "clock": _clock, "day": _day, "bytes": _bytes}
+    return environment.get_template("channel.html")
+
+
+def answer(channels: Channels, request: Request, now: float) -> Answer:
+    """`/` and `/channels/{webhook}`; with `?part=messages` only what changes, for the page's own refresh."""
+    known = dict(sorted(channels.webhooks.items(), key=lambda pair: int(pair[0])))
+    key = request.path.removeprefix("/channels/") if request.path != "/" else next(iter(known), "")
+    if request.method not in {"GET", "HEAD"} or key not in known:
+        return answers.NOT_FOUND
+    etag = f'"{channels.version}-{int(now // 86_400)}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    part = request.query.get("part") == "messages"
+    if part and request.headers.get("if-none-match") == etag:
+        return Answer(304, headers=headers)
+    kept = [one for one in list(channels.messages.values()) if one.webhook == key and one.deleted_at is None]
+    html = _template().render(
+        webhooks=known, counts=_counts(channels), here=known[key], rows=_rows(kept[-SHOWN:]), part=part,
+        earlier=max(0, len(kept) - SHOWN), today=_day(datetime.fromtimestamp(now, UTC).isoformat()),
+    )  # fmt: skip
+    return Answer(200, html.encode(), "text/html; charset=utf-8", headers)
+
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data: http: https:; base-uri 'none'; form-action 'none'"
+)
+
+
+def seconds_of(moment: str) -> float:
+    """Seconds since 1970 of an RFC 3339 time."""
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def _counts(channels: Channels) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for kept in list(channels.messages.values()):
+        counts[kept.webhook] = counts.get(kept.webhook, 0) + (kept.deleted_at is None)
+    return counts
+
+
+def _rows(kept: Sequence[Kept]) -> list[dict[str, Any]]:
+    """Each message with whether it begins a day, and whether it begins a group under one head."""
+    rows: list[dict[str, Any]] = []
+    for one in kept:
+        last = rows[-1]["message"] if rows else None
+        new_day = last is None or _day(last["timestamp"]) != _day(one.message["timestamp"])
+        head = new_day or _apart(last, one.message)
+        shown = {picture["url"] for embed in one.message["embeds"] for picture in _pictures(embed)}
+        files = [file for file in one.message["attachments"] if file["url"] not in shown]
+        rows.append({"message": one.message, "day": new_day, "head": head, "files": files})
+    return rows
+
+
+def _apart(last: Any, message: dict[str, Any]) -> bool:
+    pause = seconds_of(message["timestamp"]) - seconds_of(last["timestamp"])
+    return bool(last["author"] != message["author"]) or pause > TOGETHER_SECONDS
+
+
+def _pictures(embed: dict[str, Any]) -> list[dict[str, Any]]:
+    return [embed[name] for name in ("image", "thumbnail") if name in embed]
+
+
+def _here(url: str) -> str:
+    """A file of the stand-in's by its path alone: the address it was sent with may be another port's by now."""
+    found = _FILE.fullmatch(url)
+    return found[1] if found else url
+
+
+def _clock(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%H:%M}"
+
+
+def _day(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%-d %B %Y}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1_000_000:.2f} MB" if size >= 1_000_000 else f"{size / 1000:.1f} KB"

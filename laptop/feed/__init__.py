@@ -1,0 +1,1 @@
+"""Producers of reports: replay of a CSV file, and the simulator at a rate."""

@@ -1,0 +1,135 @@
+"""What `peacewatch replay` and `peacewatch simulate` do, from their checked arguments to the count at the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+
+from fleet.errors import BadInput
+from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, encode
+from infra.cities import cities
+from infra.kafka.topics import create_topics
+from laptop.feed.csv_file import CsvFile, open_csv
+from laptop.feed.producer import Feed, paced
+from laptop.feed.progress import progress
+from laptop.feed.replay import Clock, OnBad
+from laptop.simulator.simulator import Fleet
+
+NAMED_ROWS: Final = 20
+"""A file of another kind has thousands of bad rows; nobody reads them all."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A CSV file, and the clock that gives its rows their times."""
+
+    path: Path
+    start: datetime
+    clock: Clock
+    skip_bad_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A fleet whose reports are 1 / `rate` seconds apart. `duration` None: no end."""
+
+    drones: int
+    rate: float
+    seed: int
+    start: datetime
+    duration: timedelta | None = None
+
+    @property
+    def total(self) -> int | None:
+        """How many reports it makes."""
+        return None if self.duration is None else max(1, round(self.rate * self.duration.total_seconds()))
+
+
+def replay_file(bootstrap: str, recording: Recording, rate: float | None) -> int:
+    """Sends the file's reports and prints the number acknowledged. Raises BadInput before anything is sent."""
+    with open_csv(recording.path) as file:
+        total = _check(file, recording)
+        found = _reports(file, recording, _forgive)
+        messages = ((report.drone_id.encode(), encode(report)) for report in found)
+        return _send(bootstrap, messages, rate, f"replaying {file.name}", total)
+
+
+def simulate_fleet(bootstrap: str, simulation: Simulation) -> int:
+    """Sends the fleet's reports to their end, or until SIGINT or SIGTERM, and prints the number acknowledged."""
+    fleet = Fleet(cities(), simulation.drones, simulation.seed)
+    messages = fleet.messages(simulation.start, timedelta(seconds=1 / simulation.rate))
+    what, total = f"{simulation.drones:,} drones", simulation.total
+    return _send(bootstrap, islice(messages, total), simulation.rate, what, total)
+
+
+def _reports(file: CsvFile, recording: Recording, on_bad: OnBad) -> Iterator[Report]:
+    return file.reports(recording.start, recording.clock, on_bad if recording.skip_bad_rows else None)
+
+
+def _check(file: CsvFile, recording: Recording) -> int:
+    """The number of reports in the file. Says on stderr what it skips, and what landing will not believe."""
+    bad: list[BadInput] = []
+    last, total = recording.start, 0
+    for report in _reports(file, recording, bad.append):
+        last = max(last, report.reported_at)
+        total += 1
+    for error in bad[:NAMED_ROWS]:
+        _say(f"skipped {file.name}, {error}")
+    if len(bad) > NAMED_ROWS:
+        _say(f"skipped {len(bad) - NAMED_ROWS} more rows")
+    if last > datetime.now(UTC) + MAX_AHEAD or recording.start < EARLIEST:
+        _say(f"the reports reach from {recording.start:%F} to {last:%F}; landing rejects the future and before 1970")
+    return total
+
+
+def _send(
+    bootstrap: str, messages: Iterable[tuple[bytes, bytes]], rate: float | None, what: str, total: int | None
+) -> int:
+    with Feed(bootstrap) as feed, progress(what, total) as watch, stopping() as stop:
+        create_topics(bootstrap)
+        for key, value in paced(messages, rate, sleep=stop.wait):
+            if stop.is_set():
+                break
+            feed.send(key, value)
+            watch(feed)
+        feed.flush()
+        watch(feed)
+    print(f"{feed.acknowledged} reports sent; Kafka at {bootstrap} has acknowledged all of them")
+    if stop.is_set() and total is not None:
+        raise KeyboardInterrupt  # not all of what was asked for
+    return feed.acknowledged
+
+
+@contextmanager
+def stopping() -> Iterator[Event]:
+    """An event that SIGINT and SIGTERM set, once; a second one does what it did before."""
+    stop = Event()
+    before: dict[int, Any] = {}
+
+    def ask(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        before[name] = signal.signal(name, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forgive(_error: BadInput) -> None:
+    """It was named when the file was checked."""
+
+
+def _say(text: str) -> None:
+    print(f"peacewatch: {text}", file=sys.stderr)

@@ -1,0 +1,152 @@
+"""What runs on a laptop: every service of Peacewatch, in the order of their needs, as data for the supervisor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import httpx
+from pydantic import SecretStr
+
+from infra import s3
+from infra.kafka import membership
+from infra.kafka.topics import create_topics
+from infra.settings import PREFIX, Settings
+from laptop.airflow.server import Airflow
+from laptop.services import kafka, mongo
+from laptop.supervision.service import Port, Service
+
+KAFKA: Final = "kafka"
+MONGO: Final = "mongo"
+STANDIN: Final = "discord"
+
+# name of the command: (its group of consumers, what it needs to be ready)
+_SPEED: Final = {
+    "land": ("peacewatch-landing", (KAFKA,)),
+    "alerting": ("peacewatch-alerting", (KAFKA,)),
+    "notify": ("peacewatch-notifier-alerts", (KAFKA,)),
+    "record": ("peacewatch-recorder", (KAFKA, MONGO)),
+}
+
+# Many small processes on a small machine: few threads and few malloc arenas each; together hundreds of MB less.
+_SMALL: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def of(settings: Settings, only: Sequence[str] | None = None) -> list[Service]:
+    """The services that `settings` ask for: a Kafka, a MongoDB or a webhook named there replaces the local one.
+
+    `only` leaves out all others (and what nobody waits for then).
+    """
+    environment = environment_of(settings)
+    found = [
+        *_data_services(settings),
+        *_own_services(settings),
+        *airflow_of(settings).services(),
+    ]
+    if only is not None:
+        found = [service for service in found if service.name in only]
+    return [_lean(service, {one.name for one in found}, environment) for service in found]
+
+
+def airflow_of(settings: Settings) -> Airflow:
+    """The Airflow of these settings."""
+    database = settings.airflow_database.get_secret_value() if settings.airflow_database else None
+    return Airflow(
+        settings.home.resolve() / "airflow",
+        settings.host,
+        settings.airflow_port,
+        settings.spark_master,
+        database,
+        settings.airflow_paused,
+        settings.timezone,
+    )
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """`settings` as variables for children. A secret that comes from a file is left to the file, which may change."""
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    # A child may run in another folder: Airflow's tasks do.
+    values.update({name: value.resolve() for name, value in values.items() if isinstance(value, Path)})
+    values["lake"] = settings.lake_location
+    values["spark_jars"] = settings.spark_jars or s3.jars(settings.lake_location)  # a DAG cannot look for them
+    return {
+        f"{PREFIX}{name.upper()}": str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _data_services(settings: Settings) -> list[Service]:
+    found = []
+    home, host = settings.home.resolve(), settings.host
+    if settings.kafka_bootstrap is None:
+        log = home / "log" / f"{KAFKA}.log"
+        port = Port(settings.kafka_port, f"{PREFIX}KAFKA_PORT")
+        command = partial(kafka.prepare, home, port.number, host, log)
+        ready = partial(_kafka_ready, settings.bootstrap)
+        found.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port))
+    if settings.mongo_uri is None:
+        port = Port(settings.mongo_port, f"{PREFIX}MONGO_PORT")
+        command = partial(mongo.prepare, home, port.number, host)
+        address = f"{host}:{port.number}"
+        found.append(Service(MONGO, command, partial(_mongo_ready, port.number, host), address=address, port=port))
+    return found
+
+
+def _own_services(settings: Settings) -> list[Service]:
+    found = []
+    if settings.discord_webhook_url is None:
+        port = Port(settings.discord_port, f"{PREFIX}DISCORD_PORT")
+        found.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
+    for name, (group, after) in _SPEED.items():
+        joining = membership.Joining(settings.bootstrap, group)
+        found.append(Service(name, _peacewatch(name, joining.before_start), joining.ready, after))
+    port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
+    web = _web("serve", "serve", port, f"http://{settings.host}:{port.number}", "/readyz")
+    found.append(replace(web, after=(MONGO,)))
+    return found
+
+
+def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:
+    return Service(name, _peacewatch(command), partial(_answers, url + probe), address=url, port=port)
+
+
+def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Callable[[], Sequence[str | Path]]:
+    def prepared() -> Sequence[str | Path]:
+        before()
+        return [sys.executable, "-P", "-m", "cli", command]
+
+    return prepared
+
+
+def _lean(service: Service, there: set[str], environment: dict[str, str]) -> Service:
+    after = tuple(name for name in service.after if name in there)
+    return replace(service, after=after, env={**_SMALL, **environment, **service.env})
+
+
+def _kafka_ready(bootstrap: str, _since: datetime) -> bool:
+    if not kafka.ready(bootstrap):
+        return False
+    create_topics(bootstrap)
+    return True
+
+
+def _mongo_ready(port: int, host: str, _since: datetime) -> bool:
+    return mongo.ready(port, host)
+
+
+def _answers(url: str, _since: datetime) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,124 @@
+"""A real Apache Kafka on this machine: one node, broker and controller in one process (KRaft)."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kafka.errors import KafkaError
+
+from fleet.errors import MissingPart
+from infra.java import java
+from infra.kafka import clients
+from infra.kafka.topics import create_topics
+from laptop import ports
+from laptop.services.kafka_jars import KAFKA
+from laptop.supervision import processes
+
+__all__ = ["START_SECONDS", "Broker", "create_topics", "ready", "start"]
+
+START_SECONDS: Final = 90.0
+"""The first start of a loaded machine takes this long."""
+
+_JAVA_OPTIONS: Final = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
+
+# One node: whatever is replicated has one copy. The cleaner's buffer is small: few compacted topics, little memory.
+# After a crash the node waits for its old session to time out before it takes part again: 4 s, not the usual 9.
+_PROPERTIES: Final = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=6
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=6
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=2097152
+log.cleaner.backoff.ms=5000
+"""
+
+
+@dataclass(frozen=True)
+class Broker(processes.Server):
+    """A running broker. `address` is what clients call bootstrap."""
+
+    address: str
+
+
+def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Broker:
+    """Starts the broker whose data lies in `home`/kafka and returns when it answers.
+
+    Its log is `log`, or `home`/log/kafka.log. Raises ServiceUnavailable for a taken port or a broker that does not
+    come up, MissingPart without Java.
+    """
+    ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
+    log = (log or home / "log" / "kafka.log").resolve()
+    command = prepare(home, port, host, log)
+    broker = Broker(processes.start("Kafka", command, log), f"{host}:{port}")
+    broker.child.wait_ready(lambda: ready(broker.address), START_SECONDS)
+    return broker
+
+
+def prepare(home: Path, port: int, host: str, log: Path) -> list[str]:
+    """Writes the settings, formats the data folder when it is new, and returns the command that runs the broker."""
+    folder = (home / "kafka").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    written = _PROPERTIES.format(host=host, port=port, controller_port=ports.free_port(host), data=folder / "data")
+    properties.write_text(written, encoding="utf-8")
+    jars = KAFKA.fetch()
+    jvm = [str(java()), *_JAVA_OPTIONS, "-cp", f"{jars}{os.sep}*"]
+    if not (folder / "data" / "meta.properties").exists():
+        _format(jvm, properties, log)
+    return [*jvm, "kafka.Kafka", str(properties)]
+
+
+def ready(address: str) -> bool:
+    """Whether the Kafka at `address` (host:port[,host:port]) answers a question about its cluster."""
+    host, _, port = address.split(",", maxsplit=1)[0].rpartition(":")
+    if not ports.answers(int(port), host):  # cheaper than a client, and it logs nothing
+        return False
+    try:
+        admin = clients.admin(bootstrap_servers=address.split(","), request_timeout_ms=5000)
+        try:
+            return bool(admin.describe_cluster()["brokers"])
+        finally:
+            admin.close()
+    except KafkaError:
+        return False
+
+
+def _format(jvm: list[str], properties: Path, log: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # With "=", for an id may start with "-", which would be taken for an option.
+    command = [*jvm, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        told = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)  # noqa: S603
+    if told.returncode:
+        raise MissingPart(f"Kafka cannot format its data folder {properties.parent}; its log is {log}")

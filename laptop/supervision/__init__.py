@@ -1,0 +1,1 @@
+"""Child processes: started in order, restarted, and none left behind."""

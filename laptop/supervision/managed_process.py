@@ -1,0 +1,182 @@
+"""One service under the supervisor: its process now, its state, and how often it had to be started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Container
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fleet.errors import PeacewatchError
+from infra import logs
+from laptop.supervision import processes, reaper
+from laptop.supervision.service import Event, Service, State
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+HEALTHY_SECONDS: Final = 60.0
+"""One that was ready for so long was well: the next pause is the first again."""
+
+PROBE_SECONDS: Final = 0.4
+TRIES: Final = 3
+"""So often a service may fail before it was ever ready; then the start of the stack has failed."""
+
+WRONG_SETTINGS: Final = 2
+"""The exit code of a command that says what a person must change; trying again does not help at the start."""
+
+
+class Supervised:
+    """`look` moves it on by one step and never waits long; the supervisor calls it again and again."""
+
+    def __init__(self, service: Service, logs_folder: Path, mark: str) -> None:
+        self.service = service
+        self.log = logs_folder / f"{service.name}.log"
+        self.state = State.WAITING
+        self.restarts = 0
+        self.since = datetime.now(UTC)
+        self.child: processes.Child | None = None
+        self.hopeless = False
+        self._mark = mark
+        self._ever_ready = False
+        self._pause = FIRST_PAUSE
+        self._failures = 0
+        self._last_exit = ""
+        self._at = 0.0  # monotonic: when to probe or to start again
+        self._began = 0.0
+        self._kill_at: float | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.state in {State.RUNNING, State.DONE}
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is there; one that was asked to stop is killed when its grace is over."""
+        if self.child is None or self.state in {State.DONE, State.STOPPED}:
+            return False
+        if self.child.alive:
+            if self._kill_at is not None and time.monotonic() > self._kill_at:
+                self.child.kill()
+            return True
+        if self._kill_at is not None:
+            self._clear()
+            self._become(State.STOPPED)
+        return self.child is not None and self.child.alive
+
+    def look(self, ready: Container[str]) -> Event | None:
+        """`ready`: the names of the services that are. Returns what people should know, if anything."""
+        if self.state in {State.WAITING, State.PAUSING}:
+            due = time.monotonic() >= self._at and all(name in ready for name in self.service.after)
+            return self._start() if due else None
+        if self.child is None or self.state in {State.DONE, State.STOPPED}:
+            return None
+        if not self.child.alive:
+            return self._ended(self.child.process.returncode)
+        if self.state is State.STARTING and time.monotonic() >= self._at:
+            return self._probe()
+        return None
+
+    def ask_to_stop(self) -> Event | None:
+        if self._kill_at is not None or self.child is None:
+            return None
+        self._kill_at = time.monotonic() + self.service.grace
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGTERM)
+        return Event(self.service.name, self.state, "is asked to stop")
+
+    def why(self) -> str:
+        """Why it does not start, with the end of its log."""
+        last = _last_line(self.log)
+        return f"{self.service.name} {self._last_exit}; its log is {self.log}" + (f": {last}" if last else "")
+
+    def as_row(self) -> dict[str, Any]:
+        """As JSON; what `status` shows. Without anything secret."""
+        alive = self.child is not None and self.child.alive
+        return {
+            "name": self.service.name,
+            "state": self.state.value,
+            "since": self.since.isoformat(),
+            "pid": self.child.pid if alive and self.child is not None else None,
+            "address": self.service.address,
+            "restarts": self.restarts,
+            "last_exit": self._last_exit,
+            "log": str(self.log),
+        }
+
+    def _start(self) -> Event:
+        mark = {reaper.VARIABLE: f"{self._mark}#{self.service.name}"}
+        try:
+            # Without SPT_NOENV, setproctitle (Airflow, gunicorn) writes titles over the environment, and so the mark.
+            env = {**self.service.env, **mark, "SPT_NOENV": "1"}
+            self.child = processes.start(self.service.name, self.service.command(), self.log, env=env)
+        except PeacewatchError as error:
+            return self._failed(f"cannot start: {error}", hopeless=True)
+        self._began = time.monotonic()
+        self._at = 0.0
+        self._become(State.STARTING)
+        return Event(self.service.name, self.state, "starts" if self.restarts == 0 else "starts again")
+
+    def _probe(self) -> Event | None:
+        took = time.monotonic() - self._began
+        if not self.service.once and self._is_ready():
+            self._become(State.RUNNING)
+            self._ever_ready = True
+            return Event(self.service.name, self.state, f"is ready after {took:.1f} s")
+        if took > self.service.seconds and self.child is not None:
+            self.child.kill()
+            return self._failed(f"was not ready after {took:.0f} s")
+        self._at = time.monotonic() + PROBE_SECONDS
+        return None
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.service.ready(self.since)
+        except Exception as error:  # noqa: BLE001 - a probe that fails must not take the stack down with it
+            self._last_exit = f"could not be asked: {type(error).__name__}: {error}"
+            return False
+
+    def _ended(self, code: int) -> Event:
+        self._clear()
+        if self.service.once and code == 0:
+            self._become(State.DONE)
+            return Event(self.service.name, self.state, f"is done after {time.monotonic() - self._began:.1f} s")
+        return self._failed(_told(code), hopeless=code == WRONG_SETTINGS)
+
+    def _failed(self, why: str, *, hopeless: bool = False) -> Event:
+        self._clear()
+        if self.state is State.RUNNING and time.monotonic() - self._began > HEALTHY_SECONDS:
+            self._pause = FIRST_PAUSE
+        self._last_exit = why
+        self._failures += 1
+        self.restarts += 1
+        self.hopeless = not self._ever_ready and (hopeless or self._failures >= TRIES)
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self._at = time.monotonic() + pause
+        self._become(State.PAUSING)
+        return Event(self.service.name, self.state, f"{why}; it is started again in {pause:.0f} s")
+
+    def _clear(self) -> None:
+        """A dead process may have left some of its own behind, and the next one must not meet them."""
+        if self.child is not None:
+            self.child.kill()
+        reaper.kill(self._mark, self.service.name)
+
+    def _become(self, state: State) -> None:
+        self.state, self.since = state, datetime.now(UTC)
+
+
+def _told(code: int) -> str:
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return logs.redact(lines[-1]) if lines else ""
+    return ""

@@ -1,0 +1,1 @@
+"""The event stream: what changes, as it changes."""

@@ -1,0 +1,201 @@
+"""The event stream: one reader of MongoDB's change stream, many listeners.
+
+The hub keeps the last events in a ring, and a listener is a place in it: an event is stored once however many listen.
+Who comes back with the id of the last event it saw goes on in the ring or, where that has moved on (or the server was
+started since), reads its own change stream up to the hub's place first: nothing is missing and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import structlog
+from pymongo.change_stream import ChangeStream
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+
+from fleet.errors import ServiceUnavailable
+from serving.events.events import PIPELINE, TOKEN, Event, event, of_change
+
+PING_SECONDS: Final = 5.0
+"""A listener that is gone is noticed by a write to it; proxies close what is silent for 30 s or more."""
+
+REMEMBERED: Final = 20_000
+"""Events in the ring, a few minutes of the worst day. Beyond it listeners read MongoDB themselves."""
+
+GATHER_SECONDS: Final = 0.03
+"""A listener that was woken waits so long for more; 200 threads that wake for each event would starve the requests."""
+
+AWAIT_MS: Final = 1000
+HISTORY_LOST: Final = (260, 280, 286)
+"""MongoDB's codes for a place in its order that it does not know (any more)."""
+
+RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+
+Changes = ChangeStream[dict[str, Any]]
+Told = Generator[bytes | Event, None, None]
+_log = structlog.get_logger()
+
+
+class Hub:
+    """Reads changes once for all listeners. Starts with the first listener; `close` ends all streams."""
+
+    def __init__(self, database: Database[dict[str, Any]], clients: int) -> None:
+        self._database = database
+        self._clients = clients
+        self._listeners = 0
+        self._ring: deque[tuple[int, Event]] = deque(maxlen=REMEMBERED)
+        self._next = 0  # number of the next event
+        self._place = ""  # the token up to which the ring holds every event
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    @property
+    def listeners(self) -> int:
+        return self._listeners
+
+    def listen(self, last_id: str | None) -> Told:
+        """Events after `last_id`, or from now on; b"" where nothing has happened for PING_SECONDS.
+
+        Raises ServiceUnavailable when too many listen or MongoDB does not answer.
+        """
+        with self._changed:
+            if self._listeners >= self._clients:
+                raise ServiceUnavailable("so many streams are open that no other can be", retry_after=PING_SECONDS)
+            self._listeners += 1
+        try:
+            self._start()
+            events = self._events(last_id)
+            next(events)  # from here on it has its place, and leaves when it is closed
+        except BaseException:
+            self._leave()
+            raise
+        return events
+
+    def close(self) -> None:
+        """Ends the reader and all streams."""
+        self._closed.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join(timeout=5)
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._listeners -= 1
+
+    def _start(self) -> None:
+        """Waits until the reader has a place in MongoDB's order: what happens from then on is not missed."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+                self._thread.start()
+            if not self._changed.wait_for(lambda: self._place or self._closed.is_set(), timeout=3):
+                raise ServiceUnavailable("the database does not answer now")
+
+    def _events(self, last_id: str | None) -> Told:
+        try:
+            with self._changed:
+                at, place = self._next, self._place
+                known = self._after(last_id) if last_id else None
+            yield b""
+            if known is not None:
+                at = known
+            elif last_id:
+                yield from self._missed(last_id, place)
+            yield from self._follow(at)
+        finally:
+            self._leave()
+
+    def _after(self, last_id: str) -> int | None:
+        """The number of the event after `last_id`, when the ring still holds that place."""
+        return next((number + 1 for number, held in reversed(self._ring) if held.id == last_id), None)
+
+    def _missed(self, last_id: str, place: str) -> Iterator[Event]:
+        """What happened after `last_id` up to the hub's `place`; a reset when MongoDB no longer knows."""
+        if not TOKEN.fullmatch(last_id):
+            yield event(place, "reset", {"reason": "this is no id of an event"})
+            return
+        try:
+            with self._watch(last_id) as changes:
+                while not self._closed.is_set():
+                    change = changes.try_next()
+                    if change is not None and change["_id"]["_data"] <= place:
+                        if found := of_change(change):
+                            yield found
+                    elif change is not None or _token(changes) >= place:
+                        return
+        except OperationFailure as error:
+            _log.info("a stream cannot go on where it was", reason=error)
+            yield event(place, "reset", {"reason": "too much has happened since; load everything anew"})
+
+    def _follow(self, at: int) -> Told:
+        while not self._closed.is_set():
+            with self._changed:
+                self._wait_beyond(at)
+                first = self._ring[0][0] if self._ring else self._next
+                if at < first and at < self._next:
+                    return  # too slow for the ring; it comes back with its last id
+                found = [held for _, held in islice(self._ring, at - first, None)] if self._ring else []
+                at = self._next
+            yield from found or (b"",)
+            time.sleep(GATHER_SECONDS)
+
+    def _wait_beyond(self, at: int) -> None:
+        self._changed.wait_for(lambda: self._next > at or self._closed.is_set(), timeout=PING_SECONDS)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closed.is_set():
+            try:
+                self._read()
+            except PyMongoError as error:
+                _log.warning("the event stream lost MongoDB", error=error)
+                if isinstance(error, OperationFailure) and error.code in HISTORY_LOST:
+                    self._restart()
+                self._closed.wait(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                failures += 1
+            else:
+                failures = 0
+
+    def _restart(self) -> None:
+        """MongoDB no longer knows the hub's place: listeners must load everything anew."""
+        lost, self._place = self._place, ""
+        self._tell(event(lost, "reset", {"reason": "the database was set up anew"}))
+
+    def _read(self) -> None:
+        with self._watch(self._place) as changes:
+            self._tell(None, _token(changes))
+            while not self._closed.is_set():
+                change = changes.try_next()
+                self._tell(of_change(change) if change else None, _token(changes))
+
+    def _tell(self, found: Event | None, place: str = "") -> None:
+        """`place`: every change up to it has been told."""
+        with self._changed:
+            is_first = not self._place
+            self._place = place or self._place
+            if found:
+                self._ring.append((self._next, found))
+                self._next += 1
+            if found or is_first:  # 200 threads that wake for nothing, once a second, cost the requests
+                self._changed.notify_all()
+
+    def _watch(self, after: str) -> Changes:
+        return self._database.watch(
+            PIPELINE,
+            full_document="updateLookup",
+            max_await_time_ms=AWAIT_MS,
+            resume_after={"_data": after} if after else None,
+        )
+
+
+def _token(changes: Changes) -> str:
+    token = changes.resume_token
+    return str(token["_data"]) if token else ""

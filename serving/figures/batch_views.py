@@ -1,0 +1,51 @@
+"""What answers from batch-only views need: the version they are true at, and sums over the documents of days."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+import pyarrow as pa
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from fleet.figures.cube import Cube
+
+Documents = Database[dict[str, Any]]
+
+DAYS_AT_ONCE: Final = 4
+"""Documents of a batch of MongoDB's: a city day of a fleet is 3 MB, and ten times that as Python's own lists."""
+
+MOST_CELLS: Final = 200_000
+"""Cells that wait to be added up; some 20 MB."""
+
+
+def of_days(first: date, last: date) -> dict[str, Any]:
+    """The condition on `_id` for the UTC days from `first` to `last`."""
+    return {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
+
+
+def version(database: Documents, view: str, session: ClientSession, kind: str = "drones") -> int | None:
+    """The version that `view` is true at, of a run of `kind` that found nothing new or of the newest document.
+
+    None: there was no run yet.
+    """
+    newest = [("version", -1)]
+    run = database.runs.find_one({"kind": kind, "state": "complete"}, sort=newest, session=session)
+    document = database[view].find_one({}, {"version": True}, sort=newest, session=session)
+    return max((found["version"] for found in (run, document) if found), default=None)
+
+
+def summed(database: Documents, cube: Cube, first: date, last: date, session: ClientSession) -> pa.Table:
+    """The cells of the cube's view over the UTC days from `first` to `last` together.
+
+    A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
+    """
+    found = database[cube.name].find(of_days(first, last), {"cells": True}, session=session, batch_size=DAYS_AT_ONCE)
+    total, read, rows = cube.empty(), [], 0
+    for document in found:
+        read.append(cube.from_document(document["cells"]))
+        rows += read[-1].num_rows
+        if rows > max(MOST_CELLS, total.num_rows):  # so that each is grouped twice or so, not once a day
+            total, read, rows = cube.merge([total, *read]), [], 0
+    return cube.merge([total, *read])

@@ -1,0 +1,95 @@
+"""Cells of an hour and of a UTC day, rolled up once in the forms that statistics read, so that a month is quick to sum.
+
+A new live document changes an hour or two: only those are rolled up anew, the day's others are joined as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from fleet.figures.cube import HOURS
+
+Keep = Literal["event_hour", "country", "worst_score", ""]
+
+_DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_score": 0}
+"""What a key is in cells that were rolled up over it."""
+
+
+def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
+    """Cells summed over all keys but `keep`; in the same form, a dropped key being 0 or empty."""
+    if not cells.num_rows:
+        return cells
+    columns = {
+        field.name: pa.repeat(pa.scalar(_DROPPED[field.name], field.type), len(cells))
+        if field.name in _DROPPED and field.name not in keep
+        else cells[field.name]
+        for field in HOURS.schema
+    }
+    return HOURS.merge([pa.table(columns, schema=HOURS.schema)])
+
+
+class Hour:
+    """The cells of one event hour at one version. Its roll-ups are worked out when first asked for."""
+
+    def __init__(self, cells: pa.Table) -> None:
+        self.whole = cells
+
+    @cached_property
+    def by_country(self) -> pa.Table:
+        return roll_up(self.whole, ["event_hour", "country"])
+
+    @cached_property
+    def by_score(self) -> pa.Table:
+        return roll_up(self.whole, ["event_hour", "worst_score"])
+
+    @cached_property
+    def total(self) -> pa.Table:
+        return roll_up(self.by_score, ["event_hour"])
+
+    def cells(self, keep: Keep, *, with_country: bool) -> pa.Table:
+        """The hour's cells with the key `keep`, and also the country where the reader filters by it."""
+        if keep == "worst_score":
+            return self.whole if with_country else self.by_score
+        return self.by_country if with_country or keep == "country" else self.total
+
+
+class Day:
+    """The hours of one UTC day, joined; rolled up where a statistic does not tell hours apart."""
+
+    def __init__(self, hours: Sequence[Hour]) -> None:
+        self._hours = hours
+
+    def _joined(self, keep: Keep, *, with_country: bool = False) -> pa.Table:
+        return pa.concat_tables([HOURS.empty(), *(hour.cells(keep, with_country=with_country) for hour in self._hours)])
+
+    @cached_property
+    def _countries_and_hours(self) -> pa.Table:
+        return self._joined("event_hour", with_country=True).combine_chunks()  # many small parts are slow to filter
+
+    @cached_property
+    def _countries_and_scores(self) -> pa.Table:
+        return roll_up(self._joined("worst_score", with_country=True), ["country", "worst_score"])
+
+    @cached_property
+    def _by_hour(self) -> pa.Table:
+        return self._joined("event_hour").combine_chunks()
+
+    @cached_property
+    def _by_country(self) -> pa.Table:
+        return roll_up(self._joined("country"), ["country"])
+
+    @cached_property
+    def _by_score(self) -> pa.Table:
+        return roll_up(self._joined("worst_score"), ["worst_score"])
+
+    def cells(self, keep: Keep, *, with_country: bool) -> pa.Table:
+        """The day's cells with the key `keep`, and also the country where the reader filters by it."""
+        if keep == "worst_score":
+            return self._countries_and_scores if with_country else self._by_score
+        if keep == "country":
+            return self._by_country
+        return self._countries_and_hours if with_country else self._by_hour

@@ -1,0 +1,106 @@
+"""Served = batch ⊕ live: the figures of any hour at the newest version that readers may name, kept in memory.
+
+An hour at version T is its hour document (version v) and its part of the live documents v+1..T. T ends the unbroken
+run of live documents after the base, the highest complete run's version. An hour that is held stays exact when a run
+replaces the document behind it, for both forms are the same figures at T; so a request reads only what is new:
+
+1. the base, and the live documents after the last T, in one snapshot session;
+2. in the same session the hour documents that it asks for and that are not held, and the live documents of those hours.
+
+All that is held is dropped when T cannot be continued: documents after it are gone (the process slept longer than the
+grace) or the database is not the one that was read (it was emptied). A new base drops the hours that its run computed,
+so that what a run corrects is seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from infra.mongo.session import at_one_instant
+from serving.figures.served import Served
+from serving.figures.snapshot import Snapshot, ensure_indexes
+
+Document = dict[str, Any]
+
+BUSY_SECONDS: Final = 2.0
+"""While another request reads, one is served what is held if it is no older than this."""
+
+MAX_HELD_HOURS: Final = 24 * 800
+"""Two of the longest ranges that a request may ask for; beyond it all but the hours asked for are dropped."""
+
+
+class Merge:
+    """The running fold over one database. Many threads ask; one at a time reads MongoDB."""
+
+    def __init__(self, database: Database[Document], max_age: float = 0.2) -> None:
+        """`max_age`: seconds for which what is held is new enough; 0 reads at every request."""
+        self._database = database
+        self._max_age = max_age
+        self._served = Served()
+        self._read_at = float("-inf")
+        self._failure: PyMongoError | None = None
+        self._failed_at = float("-inf")
+        self._indexed = False
+        self._lock = threading.Lock()
+
+    def served(self, hours: Iterable[int] = ()) -> Served:
+        """The figures at the newest version, with the event hours `hours` held.
+
+        Raises pymongo.errors.PyMongoError when MongoDB does not answer.
+        """
+        wanted = frozenset(hours)
+        asked_at = time.monotonic()
+        if held := self.held(wanted):
+            return held
+        self._lock.acquire()
+        try:
+            if not self._holds(wanted, asked_at):
+                self._refresh(wanted, asked_at)
+            return self._served
+        finally:
+            self._lock.release()
+
+    def held(self, wanted: frozenset[int] = frozenset()) -> Served | None:
+        """What is held, where it may be served without reading.
+
+        One value is judged and returned: another thread may put one in its place that holds other hours.
+        """
+        now = time.monotonic()
+        is_read = bool(self._max_age) and self._lock.locked()
+        read_at, served = self._read_at, self._served  # in this order: what is served is no older than it is taken for
+        new_enough = read_at > now - self._max_age or (is_read and read_at > now - BUSY_SECONDS)
+        return served if new_enough and not served.missing(wanted) else None
+
+    def _refresh(self, wanted: frozenset[int], asked_at: float) -> None:
+        if self._failure and self._failed_at > asked_at:
+            raise self._failure  # MongoDB is away; those who waited for the lock need not find out one by one
+        began = time.monotonic()
+        try:
+            self._served = self._read(wanted)
+        except PyMongoError as failure:
+            self._failure, self._failed_at = failure, time.monotonic()
+            raise
+        self._failure, self._read_at = None, began
+
+    def _holds(self, wanted: frozenset[int], since: float) -> bool:
+        return self._read_at > since and not self._served.missing(wanted)
+
+    def _read(self, wanted: frozenset[int]) -> Served:
+        if not self._indexed:
+            ensure_indexes(self._database)
+            self._indexed = True
+        return at_one_instant(self._database, lambda session: self._read_in(session, wanted))
+
+    def _read_in(self, session: ClientSession, wanted: frozenset[int]) -> Served:
+        snapshot = Snapshot(self._database, session)
+        served = snapshot.after(self._served)
+        if len(served.hours) > MAX_HELD_HOURS:
+            served = served.without(served.hours.keys() - wanted)
+        return snapshot.with_hours(served, served.missing(wanted))

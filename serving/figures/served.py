@@ -1,0 +1,82 @@
+"""Figures at one version of the lake, held in memory. A value: what changes is a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleet.figures.cube import HOURS
+from serving.figures.days import Day, Hour, Keep
+
+
+@dataclass(frozen=True)
+class Served:
+    """`version` -1 and no `as_of`: nothing has landed yet. Reports lie in event hours `first_hour` to `last_hour`."""
+
+    version: int = -1
+    as_of: datetime | None = None
+    base: int = -1
+    first_hour: int | None = None
+    last_hour: int | None = None
+    hours: Mapping[int, pa.Table] = field(default_factory=dict)
+    touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
+    rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
+    days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
+
+    def missing(self, wanted: Iterable[int]) -> list[int]:
+        """Those of the event hours `wanted` that may have reports and are not held."""
+        if self.first_hour is None or self.last_hour is None:
+            return []
+        return [hour for hour in wanted if self.first_hour <= hour <= self.last_hour and hour not in self.hours]
+
+    def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
+        """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
+
+        Other keys may be rolled up (`serving.figures.days.roll_up`); one cell may come in several parts.
+        """
+        parts = [HOURS.empty()]
+        hour = first
+        while hour < end:
+            if hour % 24 == 0 and hour + 24 <= end:
+                parts.append(self._day(hour).cells(keep, with_country=country is not None))
+                hour += 24
+            else:
+                if hour in self.hours:
+                    parts.append(self._hour(hour).cells(keep, with_country=country is not None))
+                hour += 1
+        cells = pa.concat_tables(parts)
+        return cells if country is None else cells.filter(pc.equal(cells["country"], country))
+
+    def without(self, hours: Iterable[int]) -> Served:
+        """The same without holding `hours`."""
+        return self.with_changed({}, hours)
+
+    def with_changed(self, changed: Mapping[int, pa.Table], dropped: Iterable[int] = ()) -> Served:
+        """The same with the hours `changed` as given, and `dropped` no longer held."""
+        gone = set(dropped)
+        kept = {hour: cells for hour, cells in self.hours.items() if hour not in gone}
+        stale = {*changed, *gone}
+        days = {hour // 24 for hour in stale}
+        return replace(
+            self,
+            hours={**kept, **changed},
+            rolled={hour: held for hour, held in self.rolled.copy().items() if hour not in stale},
+            days={day: held for day, held in self.days.copy().items() if day not in days},
+        )
+
+    def _hour(self, hour: int) -> Hour:
+        rolled = self.rolled.get(hour)
+        if rolled is None:
+            rolled = self.rolled[hour] = Hour(self.hours[hour])
+        return rolled
+
+    def _day(self, hour: int) -> Day:
+        day = self.days.get(hour // 24)
+        if day is None:
+            day = Day([self._hour(each) for each in range(hour, hour + 24) if each in self.hours])
+            self.days[hour // 24] = day
+        return day

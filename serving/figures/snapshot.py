@@ -1,0 +1,183 @@
+"""One consistent look at MongoDB: the base, the live documents after it and the hour documents, at one instant.
+
+Collections `runs`, `live` and `hours`; the contract is in docs/design.md (the hour document makes the merge exact).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pymongo import ASCENDING, DESCENDING
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from fleet.figures.cube import HOURS
+from serving.figures.served import Served
+
+Document = dict[str, Any]
+Parts = dict[int, pa.Table]
+"""Cells by event hour."""
+
+Stored = tuple[int, pa.Table]
+"""The version of an hour document, and its cells."""
+
+READ_AT_ONCE: Final = 24
+"""Documents of 200 countries are some 300 KB each, and three times that in Python."""
+
+
+class Commit(NamedTuple):
+    """A version of the lake that a live document tells of."""
+
+    version: int
+    as_of: datetime
+
+
+def ensure_indexes(database: Database[Document]) -> None:
+    """The indexes that reading needs; makes those that are not there."""
+    database.hours.create_index([("event_hour", ASCENDING)])
+    database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])
+    database.runs.create_index([("kind", ASCENDING), ("state", ASCENDING), ("version", DESCENDING)])
+
+
+class Snapshot:
+    """Reads within the snapshot `session`. What it has read of the live documents it reads once."""
+
+    def __init__(self, database: Database[Document], session: ClientSession) -> None:
+        self._database = database
+        self._session = session
+        self._parts: dict[int, Parts] = {}
+        run = database.runs.find_one(
+            {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)], session=session
+        )
+        self._base: int = run["version"] if run else -1
+        self._run: Document = run or {}
+
+    def after(self, held: Served) -> Served:
+        """`held` brought to this snapshot: the same hours at the newest T. Starts anew where T cannot be continued."""
+        commits = self._live_after(held.version)
+        reached = commits[-1].version if commits else held.version
+        if reached < self._base or self._base < held.base or not self._has(held):
+            return self._afresh()
+        if self._base > held.base:
+            held = self._at_new_base(held)
+        return self._grown(held, commits)
+
+    def with_hours(self, served: Served, missing: Sequence[int]) -> Served:
+        """`served` with the event hours `missing` held, too. It must be of this snapshot."""
+        if not missing:
+            return served
+        documents = self._hours_of(set(missing), served.version)
+        tails = {hour: self._tail(served, hour, documents.get(hour)) for hour in missing}
+        self._load(version for tail in tails.values() for version in tail)
+        changed = {}
+        for hour in missing:
+            parts = [documents[hour][1]] if hour in documents else []
+            parts += [self._parts[version][hour] for version in tails[hour]]
+            changed[hour] = parts[0] if len(parts) == 1 else HOURS.merge(parts)
+        return served.with_changed(changed)
+
+    def _hours_of(self, wanted: set[int], newest: int) -> dict[int, Stored]:
+        """The hour documents of `wanted`, a few at a time: as Python's own numbers a month of them is hundreds of MB.
+
+        One may be newer than T only while there is no base, and a gap of live documents cannot be closed: left out.
+        """
+        between = {"event_hour": {"$gte": min(wanted), "$lte": max(wanted)}}
+        found = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
+        return {
+            document["event_hour"]: (document["version"], HOURS.from_document(document["cells"]))
+            for document in found
+            if document["event_hour"] in wanted and document["version"] <= newest
+        }
+
+    @staticmethod
+    def _tail(served: Served, hour: int, stored: Stored | None) -> list[int]:
+        after = stored[0] if stored else -1
+        return [version for version in served.touched.get(hour, ()) if version > after]
+
+    def _afresh(self) -> Served:
+        served = Served(version=self._base, base=self._base, as_of=self._time_of_base())
+        return self._grown(replace(served, **self._bounds()), self._live_after(self._base))
+
+    def _at_new_base(self, held: Served) -> Served:
+        """Forgets what the base's run computed, and the live documents that the base holds."""
+        computed = self._database.hours.find(
+            {"version": {"$gt": held.base}}, {"_id": False, "event_hour": True}, session=self._session
+        )
+        touched = {
+            hour: later
+            for hour, versions in held.touched.items()
+            if (later := tuple(version for version in versions if version > self._base))
+        }
+        held = replace(held, base=self._base, touched=touched, **self._bounds())
+        return held.without(document["event_hour"] for document in computed)
+
+    def _grown(self, served: Served, commits: Sequence[Commit]) -> Served:
+        """`served` and the `commits` right after it."""
+        if not commits:
+            return served
+        new: dict[int, list[pa.Table]] = defaultdict(list)
+        touched: dict[int, tuple[int, ...]] = dict(served.touched)
+        for version, _ in commits:
+            for hour, cells in self._parts[version].items():
+                new[hour].append(cells)
+                if version > self._base:  # what the base holds may be deleted before somebody loads the hour
+                    touched[hour] = (*touched.get(hour, ()), version)
+        served = replace(served, **commits[-1]._asdict(), touched=touched)
+        hours = [hour for hour in (served.first_hour, served.last_hour, *new) if hour is not None]
+        if hours:
+            served = replace(served, first_hour=min(hours), last_hour=max(hours))
+        return served.with_changed(
+            {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
+        )
+
+    def _live_after(self, version: int) -> list[Commit]:
+        """The unbroken run of live documents right after `version`; their cells are in `_parts`."""
+        commits: list[Commit] = []
+        for document in self._live({"$gt": version}):
+            if document["_id"] != version + len(commits) + 1:
+                break
+            self._split(document)
+            commits.append(Commit(document["_id"], document["committed_at"]))
+        return commits
+
+    def _load(self, versions: Iterable[int]) -> None:
+        wanted = sorted(set(versions) - self._parts.keys())
+        for document in self._live({"$in": wanted}) if wanted else ():
+            self._split(document)
+
+    def _live(self, versions: Mapping[str, Any]) -> Iterable[Document]:
+        return self._database.live.find({"_id": versions}, session=self._session, batch_size=READ_AT_ONCE).sort("_id")
+
+    def _split(self, document: Document) -> Parts:
+        """The cells of a live document by event hour."""
+        cells = HOURS.from_document(document["cells"])
+        hours = pc.unique(cells["event_hour"]).to_pylist()
+        parts = {hour: cells.filter(pc.equal(cells["event_hour"], hour)) for hour in hours} if hours[1:] else {}
+        self._parts[document["_id"]] = parts or dict.fromkeys(hours, cells)
+        return self._parts[document["_id"]]
+
+    def _has(self, held: Served) -> bool:
+        """Whether the database is the one that `held` was read from: the live document of its T is there, as it was."""
+        if held.version <= self._base:
+            return True  # the document may be deleted by now; the base has not gone back, so all is well
+        document = self._database.live.find_one({"_id": held.version}, {"committed_at": True}, session=self._session)
+        return document is not None and document["committed_at"] == held.as_of
+
+    def _time_of_base(self) -> datetime | None:
+        document = self._database.live.find_one({"_id": self._base}, {"committed_at": True}, session=self._session)
+        time: datetime | None = document["committed_at"] if document else self._run.get("started_at")
+        return time
+
+    def _bounds(self) -> Mapping[str, Any]:
+        ends = [
+            self._database.hours.find_one({}, {"event_hour": True}, sort=[("event_hour", way)], session=self._session)
+            for way in (ASCENDING, DESCENDING)
+        ]
+        first, last = (end["event_hour"] if end else None for end in ends)
+        return {"first_hour": first, "last_hour": last}

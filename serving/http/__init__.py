@@ -1,0 +1,1 @@
+"""What every HTTP answer shares: access, limits, errors, paging, caching."""

@@ -1,0 +1,79 @@
+"""How much one client may ask for: requests by token or address, and answers made smaller on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Container, Iterable
+from typing import TYPE_CHECKING, Final
+
+from flask import Flask
+from flask_compress import Compress
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.datastructures import Authorization
+
+from serving.http import headers, problems
+from serving.http.access import fingerprint
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+COMPRESSED: Final = ["application/json", "application/problem+json", "application/geo+json", "text/csv", "text/html"]
+COMPRESSED_STATIC: Final = ["text/css", "text/javascript", "image/svg+xml"]
+SMALLEST: Final = 1000
+"""Bytes; what fits one packet anyway is not worth the time."""
+
+FORGET_SECONDS: Final = 5.0
+"""A count is looked at with its time, so one that is kept too long costs memory only."""
+
+UNLIMITED: Final = ("/healthz", "/readyz", "/static/")
+
+
+class CalmStorage(MemoryStorage):
+    """Counts in memory. Forgets old counts every few seconds; limits' own starts a thread for that at every request."""
+
+    STORAGE_SCHEME = ["calm-memory"]  # noqa: RUF012 - declared so where it is overridden
+
+    def _MemoryStorage__schedule_expiry(self) -> None:
+        if not self.timer.is_alive():
+            self.timer = threading.Timer(FORGET_SECONDS, self._MemoryStorage__expire_events)  # type: ignore[attr-defined]
+            self.timer.daemon = True
+            self.timer.start()
+
+
+class Limited:
+    """A WSGI application before `app` that refuses who asks for more than `most` ("600 per second").
+
+    A client is a known token, or an address: tokens that nobody gave out are no way to more.
+    """
+
+    def __init__(self, app: WSGIApplication, most: str, tokens: Container[str]) -> None:
+        self._app = app
+        self._most = parse(most)
+        self._tokens = tokens
+        self._counts = FixedWindowRateLimiter(CalmStorage())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        is_free = environ.get("PATH_INFO", "").startswith(UNLIMITED)
+        if is_free or self._counts.hit(self._most, self._client(environ)):
+            return self._app(environ, start_response)
+        said = f"more than {self._most} from one client"
+        refusal = problems.answer(429, "Too Many Requests", said, retry_after=self._most.get_expiry())
+        return headers.secure(refusal, environ["PATH_INFO"])(environ, start_response)
+
+    def _client(self, environ: WSGIEnvironment) -> str:
+        given = Authorization.from_header(environ.get("HTTP_AUTHORIZATION"))
+        if given and given.token and given.token in self._tokens:
+            return f"token {fingerprint(given.token)}"
+        return f"address {environ.get('REMOTE_ADDR')}"
+
+
+def compress(app: Flask) -> None:
+    """Compresses what `app` answers. Event streams are not compressed: each event must go at once."""
+    app.config["COMPRESS_MIMETYPES"] = [*COMPRESSED, *COMPRESSED_STATIC]
+    app.config["COMPRESS_ALGORITHM"] = ["zstd", "br", "gzip"]
+    app.config["COMPRESS_MIN_SIZE"] = SMALLEST
+    app.config["COMPRESS_BR_LEVEL"] = 4
+    app.config["COMPRESS_STREAMS"] = False
+    Compress(app)

@@ -1,0 +1,62 @@
+"""Answers that are tables also as CSV, for a spreadsheet: `Accept: text/csv` or `format=csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from flask import Response, jsonify, request
+from pydantic import ConfigDict
+
+from serving.http.json import default, dumps
+
+Format = Literal["json", "csv"]
+MIME: Final = "text/csv"
+
+TABLE: Final = ConfigDict(openapi_extra={"content": {MIME: {"schema": {"type": "string"}}}})  # type: ignore[typeddict-unknown-key]
+"""The configuration of an answer's model that says it is there as CSV, too."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that starts so is run as a formula by spreadsheets; text comes from drones (OWASP, CSV injection)."""
+
+
+def table(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wanted: Format | None) -> Response:
+    """`answer` as JSON, or its `rows` as CSV with the answer's version in the headers.
+
+    `next` may be a drone's id, text of anybody: it is there as it goes into an address.
+    """
+    response = _csv(answer, rows) if _wants_csv(wanted) else jsonify(answer)
+    response.vary.add("Accept")  # a browser may keep an answer for a while, by its address
+    return response
+
+
+def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Response:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    if rows:
+        writer.writerow(rows[0].keys())
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    response = Response(file.getvalue(), mimetype=MIME)
+    for name in ("version", "as_of", "next"):
+        if answer.get(name) is not None:
+            value = answer[name]
+            shown = str(value) if isinstance(value, str | int) else default(value)
+            response.headers[f"X-Peacewatch-{name.title().replace('_', '-')}"] = quote(shown, safe=":")
+    return response
+
+
+def _wants_csv(wanted: Format | None) -> bool:
+    if wanted:
+        return wanted == "csv"
+    return request.accept_mimetypes.best_match(["application/json", MIME], "application/json") == MIME
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    if isinstance(value, list | dict):
+        return dumps(value)
+    return value if value is None or isinstance(value, bool | int | float) else default(value)

@@ -1,0 +1,60 @@
+"""Operators' actions onto the topic `operator-actions`: the notifier obeys within seconds, through Kafka alone."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from kafka.errors import KafkaError
+
+from fleet import topics
+from fleet.errors import ServiceUnavailable
+from fleet.notifications import actions
+from fleet.notifications.actions import Action
+from infra.kafka import clients
+
+ACKNOWLEDGED_SECONDS: Final = 5.0
+"""An operator waits no longer to learn that Kafka is away."""
+
+
+class Desk:
+    """Sends actions. Connects when the first is sent, for most servers never send one."""
+
+    def __init__(self, bootstrap: str | None, topic: str = topics.OPERATOR_ACTIONS) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._producer: Any = None
+        self._lock = threading.Lock()
+
+    def send(self, action: Action) -> None:
+        """Returns when the broker has it. Raises ServiceUnavailable when it does not say so in time."""
+        try:
+            sent = self._connected().send(
+                self._topic, key=action.target.incident_id.encode(), value=actions.encode(action)
+            )
+            sent.get(timeout=ACKNOWLEDGED_SECONDS)
+        except KafkaError as error:
+            self.close()
+            raise ServiceUnavailable("Kafka does not take the action now; it may still arrive") from error
+
+    def close(self) -> None:
+        with self._lock:
+            if self._producer is not None:
+                self._producer.close(timeout=1)
+                self._producer = None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._producer is None:
+                if self._bootstrap is None:
+                    raise ServiceUnavailable("this server was started without a Kafka to send actions to")
+                self._producer = clients.producer(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    acks="all",
+                    linger_ms=0,
+                    bootstrap_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),
+                    max_block_ms=int(ACKNOWLEDGED_SECONDS * 1000),
+                    delivery_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),
+                    request_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000) - 1000,
+                )
+            return self._producer

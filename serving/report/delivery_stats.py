@@ -1,0 +1,99 @@
+"""What was told on Discord on a day: incidents and deliveries, from what the recorder wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from fleet.notifications.delivery import WAITED_MS
+from serving.figures.ranges import Range
+from serving.report import facts, strings
+from serving.report.late_deliveries import waits
+from serving.report.percentiles import percentile
+
+Documents = Database[dict[str, Any]]
+
+MOST_INCIDENTS: Final = 200
+"""So many of the worst are kept in the facts; the map shows no more, and the page has them all."""
+
+
+def incidents(database: Documents, day: Range) -> tuple[list[facts.Incident], int]:
+    """The worst incidents with an alert within the day, and how many there were.
+
+    By severity, then alerts, then the earlier; at most MOST_INCIDENTS.
+    """
+    start, end = _bounds(day)
+    of_day = {"since": {"$lt": end}, "last": {"$gte": start}}
+    worst: list[dict[str, Any]] = []
+    for severity in strings.SEVERITIES:  # by the database: a fleet has tens of thousands of incidents a day
+        chosen = database.incidents.find({**of_day, "severity": severity})
+        if len(worst) < MOST_INCIDENTS:
+            worst += chosen.sort([("alerts", -1), ("since", 1), ("_id", 1)]).limit(MOST_INCIDENTS - len(worst))
+    taken_up = _taken_up(database, [str(one["_id"]) for one in worst])
+    return [_incident(one, taken_up.get(str(one["_id"]))) for one in worst], database.incidents.count_documents(of_day)
+
+
+def delivery(database: Documents, day: Range) -> facts.Delivery:
+    """Alerts raised on the day, told by now, and how fast."""
+    start, end = _bounds(day)
+    wanted = {"raised_at": {"$gte": start, "$lt": end}}
+    by_latency: Counter[int] = Counter()
+    raised = told = 0
+    for row in database.alerts.aggregate([
+        {"$match": wanted},
+        {"$group": {"_id": {"told": {"$gt": ["$delivered_at", None]}, "ms": "$latency_ms"}, "alerts": {"$sum": 1}}},
+    ]):  # fmt: skip
+        raised += row["alerts"]
+        if row["_id"]["told"]:
+            told += row["alerts"]
+            if (latency := row["_id"].get("ms")) is not None:
+                by_latency[latency] += row["alerts"]
+    return facts.Delivery(
+        raised=raised,
+        told=told,
+        messages=_messages(database, wanted),
+        latency_p50=percentile(by_latency, 0.5),
+        latency_p99=percentile(by_latency, 0.99),
+        waited=sum(alerts for ms, alerts in by_latency.items() if ms > WAITED_MS),
+        waits=waits(database, wanted),
+    )
+
+
+def _messages(database: Documents, wanted: dict[str, Any]) -> int:
+    told = {**wanted, "delivered_at": {"$ne": None}}
+    counted = database.alerts.aggregate(
+        [{"$match": told}, {"$group": {"_id": "$message_id"}}, {"$count": "messages"}], allowDiskUse=True
+    )
+    return sum(int(row["messages"]) for row in counted)
+
+
+def _taken_up(database: Documents, ids: list[str]) -> dict[str, datetime]:
+    """When an operator first took up each of the incidents."""
+    wanted = {"action": {"$in": ["acknowledge", "resolve"]}, "target.incident_id": {"$in": ids}}
+    times = database.actions.find(wanted, {"target.incident_id": True, "at": True}).sort("at", -1)
+    return {action["target"]["incident_id"]: action["at"] for action in times}
+
+
+def _incident(one: dict[str, Any], taken_up: datetime | None) -> facts.Incident:
+    return facts.Incident(
+        incident_id=str(one["_id"]),
+        kind=one["kind"],
+        severity=one["severity"],
+        state=one["state"],
+        country=one["country"],
+        city=one["city"],
+        alerts=one["alerts"],
+        since=one["since"],
+        last=one["last"],
+        worst_score=one.get("worst_score") or None,
+        latitude=one.get("latitude"),
+        longitude=one.get("longitude"),
+        acknowledged_after=(taken_up - one["since"]).total_seconds() if taken_up else None,
+    )
+
+
+def _bounds(day: Range) -> tuple[datetime, datetime]:
+    return datetime.fromtimestamp(day.first * 3600, UTC), datetime.fromtimestamp(day.end * 3600, UTC)

@@ -1,0 +1,1 @@
+"""Reports to alerts, by rules that remember each drone."""

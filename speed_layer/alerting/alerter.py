@@ -1,0 +1,189 @@
+"""`reports` to `alerts`: every report is judged, whatever else happens to it. Depends on Kafka alone.
+
+The order that swallows no alert, for each batch of a partition (`AlertingConfig.at_step` names the steps to tests):
+
+1. Judge each report; send its alerts.
+2. Wait until the broker has all of them.
+3. Write the rules' memory with the offset it is true at to `alert-state`, and wait until the broker has it.
+4. Commit the group's offset. It is a hint for lag; nobody resumes there.
+
+A process that takes a partition over reads its memory and resumes at the memory's offset. What was judged after that is
+judged again with the same memory, and raises the same alerts with the same ids, which the notifier knows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, Final
+
+from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.errors import CommitFailedError, RebalanceInProgressError
+from structlog import get_logger
+
+from fleet import topics
+from fleet.alerts import alert as wire
+from fleet.alerts.alert import Alert
+from fleet.alerts.pipeline_health import Health
+from fleet.alerts.rules import Nearest, Rules, Sighting, Unrest, judge
+from fleet.errors import RejectedReport
+from fleet.reports import report as reports
+from fleet.reports.salvage import says_alert, unverified
+from infra import retry
+from infra.kafka import clients
+from infra.kafka.assignment import Assignment
+from speed_layer.alerting.alert_state import AlertState, Partition
+from speed_layer.dead_mans_switch import Pulse, process_name
+
+log = get_logger()
+
+CHECKPOINT_SECONDS: Final = 1.0
+"""How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
+
+
+@dataclass(frozen=True)
+class AlertingConfig:
+    bootstrap: str
+    rules: Rules = field(default_factory=lambda: Rules(unrest=Unrest()))
+    nearest: Nearest = lambda _latitude, _longitude: None
+    group: str = "peacewatch-alerting"
+    reports: str = topics.REPORTS
+    alerts: str = topics.ALERTS
+    state: str = topics.ALERT_STATE
+    at_step: Callable[[str], None] = lambda _step: None
+
+
+def run(config: AlertingConfig, stop: Event) -> None:
+    """Until `stop` is set. Kafka may come and go."""
+
+    def session() -> None:
+        with closing(Session(config)) as active:
+            active.run(stop)
+
+    retry.run(session, stop, "alerting")
+
+
+class Session:
+    """One membership in the group, until Kafka fails."""
+
+    def __init__(self, config: AlertingConfig) -> None:
+        self._config = config
+        servers = config.bootstrap.split(",")
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._saved_at = self._swept_at = time.monotonic()
+        self._sent: list[Any] = []
+        with ExitStack() as opened:  # what fails on the way leaves no client behind
+            self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0, acks="all", compression_type="lz4")
+            opened.callback(self._producer.close, timeout=5)
+            self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
+            self._pulse = Pulse(config.bootstrap, config.state)
+            opened.callback(self._pulse.close)
+            self._consumer = clients.consumer(
+                bootstrap_servers=servers,
+                group_id=config.group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_min_bytes=1,
+                max_poll_records=5000,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+                session_timeout_ms=10_000,
+            )
+            opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
+            self._assignment = Assignment(self._consumer)
+            self._consumer.subscribe([config.reports], listener=self._assignment)
+            self.close = opened.pop_all().close
+
+    def run(self, stop: Event) -> None:
+        while not stop.is_set():
+            for partition, records in self._consumer.poll(timeout_ms=500).items():
+                self._judge(partition, records)
+            self._rebalance()
+            self._sweep()
+            self._pulse.beat(self._health)
+            if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
+                self.checkpoint()
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Steps 2 to 4. Raises KafkaError; the session then ends, and nothing is lost."""
+        self._saved_at = time.monotonic()
+        changed = {p: state for p, state in self._partitions.items() if state.is_changed}
+        if not changed and not self._sent:
+            return
+        self._config.at_step("1")
+        for sent in self._sent:
+            sent.get(timeout=60)
+        self._sent.clear()
+        self._config.at_step("2")
+        self._state.save({p.partition: state for p, state in changed.items()})
+        self._config.at_step("3")
+        try:
+            self._consumer.commit(
+                {p: OffsetAndMetadata(state.offset, "", -1) for p, state in changed.items()}, timeout_ms=5000
+            )
+        except (CommitFailedError, RebalanceInProgressError) as error:
+            log.info("the group's offset is not committed, a hint only", reason=error)
+        self._config.at_step("4")
+
+    def _rebalance(self) -> None:
+        """What was judged of partitions that are gone since the last checkpoint, the next process judges again."""
+        void, new = self._assignment.take()
+        for partition in void:
+            self._partitions.pop(partition, None)
+        if new:
+            self._take_over(new)
+
+    def _take_over(self, new: set[TopicPartition]) -> None:
+        """The memory of new partitions, and the offset it is true at."""
+        found = self._state.load([partition.partition for partition in new])
+        for partition in new:
+            state = self._partitions[partition] = found[partition.partition]
+            if state.offset > 0:
+                self._consumer.seek(partition, state.offset)
+            else:
+                self._consumer.seek_to_beginning(partition)
+            self._consumer.resume(partition)
+        log.info("judges", partitions={p.partition: self._partitions[p].offset for p in new})
+
+    def _judge(self, partition: TopicPartition, records: list[Any]) -> None:
+        state = self._partitions[partition]
+        for record in records:
+            self._send(self._alerts(state, record))
+        state.advance(records[-1].offset + 1)
+
+    def _send(self, alerts: Iterable[Alert]) -> None:
+        for alert in alerts:
+            future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
+            self._sent.append(future)
+
+    def _health(self) -> Health:
+        return Health("alerting", process_name(), datetime.now(UTC))
+
+    def _sweep(self) -> None:
+        """Looks for silent drones. Where reports wait to be judged, their own time counts, not the clock's."""
+        rule = self._config.rules.silent
+        if rule is None or time.monotonic() - self._swept_at < rule.interval / 4:
+            return
+        self._swept_at = time.monotonic()
+        for partition, state in self._partitions.items():
+            end = self._consumer.highwater(partition)
+            caught_up = end is not None and state.offset >= end
+            now = datetime.now(UTC) if caught_up else state.memory.silence.heard_at
+            if now is not None:
+                alerts = state.memory.silence.sweep(rule, now)
+                self._send(alerts)
+                state.is_changed = state.is_changed or bool(alerts)
+
+    def _alerts(self, state: Partition, record: Any) -> list[Alert]:
+        received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        try:
+            report = reports.decode(record.value, received_at)
+        except RejectedReport:
+            if not says_alert(record.value):
+                return []
+            return [unverified(record.value, f"{record.topic}-{record.partition}-{record.offset}", received_at)]
+        return judge(self._config.rules, state.memory, Sighting(report, received_at, self._config.nearest))

@@ -1,0 +1,222 @@
+"""Signs of life on `alert-state`, and the dead-man's switch that misses them and tells the operators.
+
+The switch runs in a process of its own, so that it outlives what it watches. It goes to the operators' webhook, the log
+and the metrics; none of it is on an alert's own way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+from msgspec import MsgspecError
+from prometheus_client import Gauge
+from structlog import get_logger
+
+from fleet import topics
+from fleet.alerts import pipeline_health as signs
+from fleet.alerts.pipeline_health import Health, Patience, Stuck
+from fleet.notifications.message import Embed
+from infra import retry
+from infra.kafka import clients
+from speed_layer.notifying.discord.webhook import DiscordError, Webhook
+
+log = get_logger()
+
+EVERY_SECONDS: Final = 5.0
+LOOK_BACK: Final = timedelta(minutes=2)
+"""How far a single look reads back. The rules' memory is in the same topic: 50 MB in that time at 540,000 drones."""
+
+LOOK_SECONDS: Final = 30.0
+"""A single look ends then: a client that has lost its broker reads nothing, and says nothing."""
+
+PREFIX: Final = b"health/"
+
+TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alerts' way", ["trouble"])
+UNTOLD = Gauge("peacewatch_alerts_untold", "Alerts that nobody was told of yet", ["webhook"])
+OLDEST = Gauge("peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert not told", ["webhook"])
+DEAD = Gauge("peacewatch_webhook_dead", "1 while Discord takes nothing from a webhook", ["webhook"])
+LAG = Gauge("peacewatch_consumer_lag", "Messages that a group has not passed", ["group"])
+
+
+def process_name() -> str:
+    """Tells the processes of one part apart."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Pulse:
+    """Says every EVERY_SECONDS how a process is. A producer of its own: where the topic is missing, nobody waits."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._topic = topic
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), max_block_ms=100)
+        self._said_at = float("-inf")
+
+    def beat(self, health: Callable[[], Health]) -> None:
+        """Call often. Nothing fails by it."""
+        if time.monotonic() - self._said_at < EVERY_SECONDS:
+            return
+        self._said_at = time.monotonic()
+        now = health()
+        key = PREFIX + f"{now.part}/{now.name}".encode()
+        try:
+            self._producer.send(self._topic, signs.encode(now), key=key)
+        except KafkaError as error:
+            log.warning("no sign of life could be given", reason=error)
+
+    def close(self) -> None:
+        self._producer.close(timeout=1)
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """`operators` gives the URL of the operators' webhook, None where there is none."""
+
+    bootstrap: str
+    operators: Callable[[], str | None] = lambda: None
+    state: str = topics.ALERT_STATE
+    groups: dict[str, str] = field(
+        default_factory=lambda: {
+            "peacewatch-alerting": topics.REPORTS,
+            "peacewatch-notifier-alerts": topics.ALERTS,
+            "peacewatch-notifier-severe": topics.ALERTS,
+        }
+    )
+    patience: Patience = field(default_factory=Patience)
+    connect: Callable[[str], Webhook] = Webhook
+
+
+class Switch:
+    """What is wrong now, and who was told of it."""
+
+    def __init__(self, config: WatchConfig, since: datetime) -> None:
+        self._config, self._since = config, since
+        self._told: dict[str, str] = {}
+        self._stuck = Stuck()
+        self.said: dict[str, Health] = {}
+        self.troubles: dict[str, str] = {}
+
+    def look(self, passed: dict[str, tuple[int, int]], now: datetime) -> None:
+        """Compares with what was so before, and tells the difference."""
+        found = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
+        found |= dict(self._stuck.look(passed, now, self._config.patience))
+        self.troubles = found
+        self._measure(found, passed, now)
+        begun = {key: text for key, text in found.items() if key not in self._told}
+        ended = {key: text for key, text in self._told.items() if key not in found}
+        for key, text in begun.items():
+            log.error("trouble on the alerts' way", trouble=key, says=text)
+        for key in ended:
+            log.info("trouble on the alerts' way is over", trouble=key)
+        if (begun or ended) and self._tell(begun, ended, now):
+            self._told = found
+
+    def _tell(self, begun: dict[str, str], ended: dict[str, str], now: datetime) -> bool:
+        url = self._config.operators()
+        if url is None:
+            return True
+        lines = [*begun.values(), *(f"Over: {key}." for key in ended)]
+        title = "Trouble on the alerts' way" if begun else "The alerts' way is well again"
+        embed = Embed(title, "\n".join(lines)[:2000], 0xD92D20 if begun else 0x12B76A, now)
+        try:
+            with closing(self._config.connect(url)) as webhook:
+                webhook.post([embed])
+        except DiscordError as error:
+            log.warning("the operators cannot be told yet", reason=error)
+            return False
+        return True
+
+    def _measure(self, found: dict[str, str], passed: dict[str, tuple[int, int]], now: datetime) -> None:
+        TROUBLES.clear()
+        for key in found:
+            TROUBLES.labels(key).set(1)
+        for one in self.said.values():
+            if one.part == "notifier":
+                UNTOLD.labels(one.name).set(one.untold)
+                OLDEST.labels(one.name).set((now - one.oldest).total_seconds() if one.oldest else 0)
+                DEAD.labels(one.name).set(bool(one.dead))
+        for group, (_, lag) in passed.items():
+            LAG.labels(group).set(lag)
+
+
+def watch(config: WatchConfig, stop: Event) -> None:
+    """The dead-man's switch, until `stop` is set. Kafka away is a trouble, too: nobody gives a sign then."""
+    switch = Switch(config, datetime.now(UTC))
+
+    def session() -> None:
+        pulse = Pulse(config.bootstrap, config.state)
+        admin = clients.admin(bootstrap_servers=config.bootstrap.split(","))
+        with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
+            consumer.seek_to_beginning()
+            while not stop.is_set():
+                switch.said |= dict(_read(consumer))
+                switch.look(_passed(config, consumer, admin), datetime.now(UTC))
+                pulse.beat(lambda: Health("watch", process_name(), datetime.now(UTC), troubles=switch.troubles))
+                stop.wait(EVERY_SECONDS)
+
+    def away(error: Exception) -> None:
+        log.warning("Kafka does not answer the dead-man's switch", reason=error)
+        switch.look({}, datetime.now(UTC))
+
+    retry.run(session, stop, "the dead-man's switch", failed=away)
+
+
+def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
+    """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK.
+
+    Raises KafkaError where Kafka does not answer.
+    """
+    since = datetime.now(UTC) - LOOK_BACK
+    with closing(_consumer(bootstrap, state)) as consumer:
+        asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
+        for partition, found in consumer.offsets_for_times(asked).items():
+            if found:
+                consumer.seek(partition, found.offset)
+            else:
+                consumer.seek_to_end(partition)
+        ends = consumer.end_offsets(list(asked))
+        said: dict[str, Health] = {}
+        until = time.monotonic() + LOOK_SECONDS
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            if time.monotonic() > until:
+                raise KafkaTimeoutError("the signs of life cannot be read to their end")
+            said |= dict(_read(consumer))
+    return signs.known(said.values(), datetime.now(UTC), patience or Patience(), since)
+
+
+def _consumer(bootstrap: str, topic: str) -> KafkaConsumer:
+    consumer = clients.consumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
+    consumer.assign([TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()])
+    return consumer
+
+
+def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, Health]]:
+    while True:
+        batches = consumer.poll(timeout_ms=200)
+        if not batches:
+            return
+        for record in (record for records in batches.values() for record in records):
+            if (record.key or b"").startswith(PREFIX) and record.value:
+                try:
+                    yield record.key.decode(), signs.decode(record.value)
+                except (MsgspecError, UnicodeDecodeError) as error:
+                    log.warning("a sign of life that cannot be read", reason=error)
+
+
+def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClient) -> dict[str, tuple[int, int]]:
+    found = {}
+    for group, topic in config.groups.items():
+        offsets = {at: told.offset for at, told in admin.list_group_offsets(group)[group].items() if at.topic == topic}
+        if offsets:
+            ends = consumer.end_offsets(list(offsets))
+            found[group] = sum(offsets.values()), sum(max(0, ends[at] - offset) for at, offset in offsets.items())
+    return found

@@ -1,0 +1,1 @@
+"""Reports to the lake, exactly once."""

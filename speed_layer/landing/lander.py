@@ -1,0 +1,239 @@
+"""`reports` to the lake, exactly once, and what cannot be read to `reports.rejected` (docs/landing.md).
+
+One thread polls and decodes; a worker makes Arrow of what is decoded and commits (`speed_layer.landing.commit` has
+the steps); a
+third keeps MongoDB's live views, which landing never waits for. Where to read is the table's word: a partition that is
+assigned is read from its `txn` entry on, and whatever was read but not committed is read again by its next owner.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, Final
+
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from structlog import get_logger
+
+from fleet import topics
+from fleet.alerts.rules import Nearest
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from infra import retry
+from infra.kafka import clients
+from infra.kafka.assignment import Assignment
+from speed_layer.landing import batch, expiry_watch
+from speed_layer.landing.batch import Chunk, Source
+from speed_layer.landing.commit import Commit, Lake, Moved, Step
+from speed_layer.landing.expiry_watch import Backlog
+from speed_layer.landing.live_thread import Every, LiveThread
+from speed_layer.landing.live_views import Waiting
+from speed_layer.landing.partition import Partition
+from speed_layer.landing.rejected import Rejects
+
+log = get_logger()
+
+POLL_MS: Final = 200
+AWAY: Final = (retry.NotYet, KafkaError, ServiceUnavailable, OSError)
+
+
+class TopicRemade(PeacewatchError):
+    """The topic was deleted, and perhaps made again: what was read last may be of either, and is not landed."""
+
+
+@dataclass(frozen=True)
+class LandingConfig:
+    """`lake`: a folder or `s3://…`. A batch is committed when it has `most_rows` or `most_bytes`, when its first
+    message waits for `seconds`, or nothing came for `idle_seconds`; where nothing comes at all, each `quiet_seconds`.
+    Partitions of a process that is silent for `session_seconds` move.
+    """
+
+    bootstrap: str
+    lake: str
+    mongo_uri: str
+    nearest: Nearest = lambda _latitude, _longitude: None
+    group: str = "peacewatch-landing"
+    reports: str = topics.REPORTS
+    rejected: str = topics.REJECTED
+    seconds: float = 5.0
+    idle_seconds: float = 1.0
+    quiet_seconds: float = 60.0
+    session_seconds: float = 10.0
+    most_rows: int = 200_000
+    most_bytes: int = 48 * 1024 * 1024
+    at_step: Step = lambda _step: None
+
+
+def run(config: LandingConfig, stop: Event) -> None:
+    """Until `stop` is set. Kafka, the lake and MongoDB may come and go."""
+    waiting = Waiting()
+
+    def session() -> None:
+        try:
+            with closing(Session(config, waiting)) as active:
+                active.run(stop)
+        except (Moved, TopicRemade) as error:
+            log.warning("landing begins again where the table is", reason=error)
+
+    with closing(LiveThread(config.mongo_uri, config.lake, waiting, config.at_step)):
+        retry.run(session, stop, "landing", away=AWAY)
+
+
+class Session:
+    """One membership in the group, until something fails; the next one begins where the table is."""
+
+    def __init__(self, config: LandingConfig, waiting: Waiting) -> None:
+        self._config, self._waiting = config, waiting
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._commit: Future[list[Commit]] | None = None
+        self._offsets: dict[TopicPartition, int] = {}
+        self._first_at: float | None = None
+        self._last_at = self._committed_at = time.monotonic()
+        self._watch = Every(expiry_watch.WATCH_SECONDS)
+        self._lake = Lake(config.lake, config.at_step)
+        with ExitStack() as opened:
+            self._admin = clients.admin(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
+            opened.callback(self._admin.close)
+            self._topic_id = self._ask_topic_id()
+            self._retention_ms = expiry_watch.retention_ms(self._admin, config.reports)
+            self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
+            opened.callback(self._rejects.close)
+            self._consumer = _consumer(config)
+            opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
+            self._worker = ThreadPoolExecutor(1, "worker")
+            opened.callback(self._worker.shutdown, wait=True, cancel_futures=True)
+            self._assignment = Assignment(self._consumer)
+            self._consumer.subscribe([config.reports], listener=self._assignment)
+            self.close = opened.pop_all().close
+
+    def run(self, stop: Event) -> None:
+        while not stop.is_set():
+            self._take(self._consumer.poll(timeout_ms=POLL_MS))
+            self._rebalance()
+            if self._commit is not None and self._commit.done():
+                self._finish()
+            if self._due():
+                self._flush()
+            if self._watch.due():
+                self._warn()
+        if self._first_at is not None:
+            self._flush()
+        self._finish()
+
+    def _take(self, polled: dict[TopicPartition, list[Any]]) -> None:
+        for at, records in polled.items():
+            self._last_at = time.monotonic()
+            if self._first_at is None:
+                self._first_at = self._last_at
+            self._partitions[at].take(records)
+
+    def _rebalance(self) -> None:
+        """What was read of partitions that are gone is dropped; new ones start where the table is."""
+        void, new = self._assignment.take()
+        for at in void:
+            self._partitions.pop(at, None)
+            self._offsets.pop(at, None)
+        if new:
+            self._finish()  # a commit on its way changes the entries
+            self._take_over(new)
+
+    def _take_over(self, new: set[TopicPartition]) -> None:
+        self._lake.refresh()
+        if self._ask_topic_id() != self._topic_id:
+            raise TopicRemade(f"topic {self._config.reports} was made anew; landing begins with it")
+        beginnings = self._consumer.beginning_offsets(list(new))
+        ends = self._consumer.end_offsets(list(new))
+        for at in new:
+            source = Source(self._topic_id, at.partition)
+            state = Partition(source, self._lake.entry(source.key), self._lake, self._worker, self._config.nearest)
+            state.begin(beginnings[at], ends[at])
+            self._consumer.seek(at, state.next_offset)
+            self._consumer.resume(at)
+            self._partitions[at] = state
+        log.info("lands", partitions={at.partition: self._partitions[at].next_offset for at in sorted(new)})
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if self._first_at is None:
+            return now - self._committed_at >= self._config.quiet_seconds
+        config, states = self._config, self._partitions.values()
+        return (
+            now - self._first_at >= config.seconds
+            or now - self._last_at >= config.idle_seconds
+            or sum(state.rows for state in states) >= config.most_rows
+            or sum(state.size for state in states) >= config.most_bytes
+        )
+
+    def _flush(self) -> None:
+        """Hands the batch to the worker. One commit at a time: a faster feed waits here, in Kafka."""
+        self._finish()
+        through = self._caught_up()
+        futures = [future for state in self._partitions.values() for future in state.close_batch()]
+        self._first_at, self._committed_at = None, time.monotonic()
+        if futures or through:
+            self._offsets = {at: state.next_offset for at, state in self._partitions.items()}
+            self._commit = self._worker.submit(self._make_commit, futures, through)
+
+    def _caught_up(self) -> dict[str, int]:
+        """By key, the broker's time in ms up to which partitions are landed that have nothing more to land."""
+        asked_at = int(time.time() * 1000)
+        idle = {at: state for at, state in self._partitions.items() if not state.rows}
+        if not idle:
+            return {}
+        ends = self._consumer.end_offsets(list(idle))
+        found = {}
+        for at, state in idle.items():
+            state.skip_to(self._consumer.position(at))
+            if state.next_offset >= ends[at]:
+                found[state.source.key] = asked_at - batch.CLOCKS_APART_MS
+        return found
+
+    def _warn(self) -> None:
+        states = dict(self._partitions)
+        beginnings, ends = self._consumer.beginning_offsets(list(states)), self._consumer.end_offsets(list(states))
+        backlogs = {
+            state.source.key: Backlog(beginnings[at], state.next_offset, ends[at], state.through)
+            for at, state in states.items()
+        }
+        expiry_watch.warn(backlogs, self._retention_ms)
+
+    def _make_commit(self, futures: list[Future[Chunk]], through: dict[str, int]) -> list[Commit]:
+        chunks = [future.result() for future in futures]
+        if self._ask_topic_id() != self._topic_id:
+            raise TopicRemade(f"topic {self._config.reports} was made anew; what was read last is not landed")
+        return batch.commit(chunks, through, self._lake, self._rejects, self._waiting)
+
+    def _finish(self) -> None:
+        """Waits for the commit that is on its way, and tells the group (step 6). Raises what the commit raised."""
+        if self._commit is None:
+            return
+        commit, self._commit = self._commit, None
+        commit.result()
+        offsets = {at: OffsetAndMetadata(offset, "", -1) for at, offset in self._offsets.items()}
+        try:
+            self._consumer.commit(offsets, timeout_ms=5000)
+        except (CommitFailedError, RebalanceInProgressError) as error:
+            log.info("the group's offset is not committed, a hint only", reason=error)
+        self._config.at_step("6")
+
+    def _ask_topic_id(self) -> str:
+        for found in self._admin.describe_topics([self._config.reports]):
+            if found["error_code"] == 0:
+                return str(found["topic_id"])
+        raise retry.NotYet(f"the topic {self._config.reports} is not there yet")
+
+
+def _consumer(config: LandingConfig) -> KafkaConsumer:
+    return clients.consumer(
+        bootstrap_servers=config.bootstrap.split(","),
+        group_id=config.group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # an offset that is gone must be heard of
+        isolation_level="read_committed",
+        max_poll_records=batch.CHUNK,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        session_timeout_ms=int(config.session_seconds * 1000),
+    )

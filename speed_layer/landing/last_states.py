@@ -1,0 +1,149 @@
+"""The last state of every drone, in MongoDB's `drone_blocks`: newest wins, whatever order reports come in.
+
+540,000 drones that report once a minute are 9,000 upserts a second as documents of their own, more than a server takes.
+Here a partition's drones are a few documents, each a compressed Arrow table, written every `BLOCK_SECONDS`:
+`{_id: "<topic id>/<partition>/<bucket>", next_offset, written_at, drones, block}`. `block` is an Arrow IPC stream of
+`STATE`; `next_offset` says which rows of the lake it holds. So a process that takes a partition over reads the blocks
+and the rows of the lake after them, and nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+from bson.binary import Binary
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from structlog import get_logger
+
+from fleet.reports.landed import SCHEMA
+from speed_layer.landing.commit import Lake
+
+log = get_logger()
+
+BLOCK_SECONDS: Final = 30.0
+BUCKETS: Final = 8
+"""Documents a partition: 540,000 drones in one partition stay under MongoDB's 16 MB a document."""
+
+FURTHEST_BACK: Final = 2_000_000
+"""Offsets read from the lake where there is no block: at the mission's rate all that comes in 20 minutes."""
+
+STATE: Final = pa.schema(
+    [
+        SCHEMA.field(name)
+        for name in ("drone_id", "last_state", "latitude", "longitude", "country", "city", "alert", "worst_score")
+    ]
+)
+"""`last_state` holds time and battery (`fleet.reports.landed.unpack_last_state`)."""
+
+
+@dataclass(frozen=True)
+class States:
+    """The newest state of each drone in the rows with offsets `first` to `next_offset` of a partition."""
+
+    topic_id: str
+    partition: int
+    first: int
+    next_offset: int
+    table: pa.Table
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic_id}/{self.partition}"
+
+
+def newest(parts: Iterable[pa.Table]) -> pa.Table:
+    """One row a drone, of all `parts` together: that with the highest `last_state`. Columns of STATE, by drone's first
+    appearance."""
+    table = pa.concat_tables([STATE.empty_table(), *(part.select(STATE.names).cast(STATE) for part in parts)])
+    if not table.num_rows:
+        return table
+    codes = table["drone_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.lexsort((table["last_state"].to_numpy(), codes))
+    ends = np.append(np.flatnonzero(np.diff(codes[order])), len(order) - 1)
+    return table.take(pa.array(order[ends]))
+
+
+class LastStates:
+    """Folds and writes them; for one thread. Raises PyMongoError and ServiceUnavailable, and may be asked again."""
+
+    def __init__(self, database: Database[dict[str, Any]], lake: Lake) -> None:
+        self._blocks, self._lake = database["drone_blocks"], lake
+        self._held: dict[str, States] = {}
+        self._written: dict[str, int] = {}
+
+    def add(self, states: States) -> None:
+        """Later states of a partition, in the order of their offsets."""
+        held = self._held.get(states.key)
+        if held is None or held.next_offset != states.first:
+            held = self._load(states)
+        table = newest([held.table, states.table])
+        self._held[states.key] = States(states.topic_id, states.partition, held.first, states.next_offset, table)
+
+    def write(self) -> None:
+        """Writes what changed since the last time. A partition that another process has landed further is let go."""
+        for key, states in list(self._held.items()):
+            if self._written.get(key) == states.next_offset:
+                continue
+            try:
+                self._replace(states)
+                self._written[key] = states.next_offset
+            except DuplicateKeyError:
+                log.info("another process keeps the last states", partition=key)
+                del self._held[key]
+
+    def _load(self, coming: States) -> States:
+        """What is known up to `coming`: the blocks, and the rows of the lake after them."""
+        found = [one for one in self._blocks.find({"_id": {"$in": _names(coming.key)}}) if one["drones"]]
+        known = min((one["next_offset"] for one in found), default=0)
+        first = max(known, coming.first - FURTHEST_BACK)
+        self._lake.refresh()
+        rows = self._lake.rows_between(coming.topic_id, coming.partition, first, coming.first, STATE.names)
+        table = newest([*(unpack(one["block"]) for one in found), rows])
+        return States(coming.topic_id, coming.partition, first, coming.first, table)
+
+    def _replace(self, states: States) -> None:
+        buckets = bucket_of(states.table["drone_id"])
+        written_at = datetime.now(UTC)
+        for bucket, name in enumerate(_names(states.key)):
+            part = states.table.filter(pa.array(buckets == bucket))
+            document = {
+                "next_offset": states.next_offset,
+                "written_at": written_at,
+                "drones": part.num_rows,
+                "block": Binary(pack(part)),
+            }
+            not_newer = {"_id": name, "next_offset": {"$lte": states.next_offset}}
+            self._blocks.replace_one(not_newer, document, upsert=True)
+
+
+def bucket_of(drone_ids: pa.ChunkedArray) -> Any:
+    """The bucket of each drone, by its id's last byte: the same for ever, and found without a loop."""
+    ids = drone_ids.combine_chunks() if isinstance(drone_ids, pa.ChunkedArray) else drone_ids
+    _, offsets, data = ids.buffers()
+    ends = np.frombuffer(offsets, dtype="int32")[ids.offset + 1 : ids.offset + len(ids) + 1]
+    return np.frombuffer(data, dtype="uint8")[ends - 1] % BUCKETS if len(ids) else np.empty(0, dtype="uint8")
+
+
+def pack(table: pa.Table) -> bytes:
+    """An Arrow IPC stream, zstd inside."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def unpack(block: bytes) -> pa.Table:
+    """The table of a block."""
+    return pa.ipc.open_stream(block).read_all()
+
+
+def _names(key: str) -> list[str]:
+    return [f"{key}/{bucket}" for bucket in range(BUCKETS)]

@@ -1,0 +1,82 @@
+"""The thread that keeps MongoDB's views of what landed. MongoDB away stops nothing; it writes them when it is back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from structlog import get_logger
+
+from fleet.errors import ServiceUnavailable
+from infra import retry
+from speed_layer.landing.commit import Lake, Step
+from speed_layer.landing.last_states import BLOCK_SECONDS, LastStates
+from speed_layer.landing.live_views import LiveViews, Waiting
+
+log = get_logger()
+
+REPAIR_SECONDS: Final = 3.0
+AWAY: Final = (retry.NotYet, PyMongoError, ServiceUnavailable, OSError)
+
+
+class LiveThread:
+    """Runs until closed; then writes what waits, if MongoDB is there."""
+
+    def __init__(self, mongo_uri: str, lake: str, waiting: Waiting, at_step: Step) -> None:
+        self._uri, self._location, self._waiting, self._at_step = mongo_uri, lake, waiting, at_step
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._waiting.wake()
+        self._thread.join(timeout=15)
+
+    def _run(self) -> None:
+        retry.run(self._session, self._stop, "the live view", away=AWAY)
+
+    def _session(self) -> None:
+        client = MongoClient[dict[str, Any]](
+            self._uri,
+            tz_aware=True,
+            serverSelectionTimeoutMS=5000,
+            socketTimeoutMS=20_000,
+            appname="peacewatch-landing",
+        )
+        with closing(client):
+            database, lake = client.get_default_database("peacewatch"), Lake(self._location)
+            views, states = LiveViews(database, lake), LastStates(database, lake)
+            repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
+            while not self._stop.is_set():
+                self._waiting.wait(REPAIR_SECONDS)
+                if views.write(self._waiting):
+                    self._at_step("5")
+                for more in self._waiting.take_states():
+                    states.add(more)
+                if blocks.due():
+                    states.write()
+                if repair.due():  # last: it fails while the log of what it lacks is gone, until a run is complete
+                    views.repair()
+            views.write(self._waiting)
+            for more in self._waiting.take_states():
+                states.add(more)
+            states.write()
+
+
+class Every:
+    """Due at first, and then `seconds` after it was due."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._at = seconds, 0.0
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._at:
+            return False
+        self._at = now + self._seconds
+        return True

@@ -1,0 +1,126 @@
+"""`reports.rejected`: every message that is no report, as it came, with why and from where in its headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kafka import KafkaProducer, TopicPartition
+from structlog import get_logger
+
+from fleet.errors import ServiceUnavailable
+from infra.kafka import clients
+from speed_layer.landing.decoding import LARGEST, Reject
+
+log = get_logger()
+
+ACK_SECONDS: Final = 60
+_DETAIL: Final = 1000
+"""Characters of `detail`; a reject with its headers must fit the topic's 2 MiB."""
+
+
+class Rejects:
+    """Writes them. Connects when there is a first one."""
+
+    def __init__(self, bootstrap: str, source: str, source_id: str, topic: str) -> None:
+        self._bootstrap, self._source, self._source_id, self._topic = bootstrap, source, source_id, topic
+        self._producer: KafkaProducer | None = None
+
+    def send(self, rejects: Iterable[Reject]) -> None:
+        """Returns when the broker has all of them. Raises KafkaError; then some may be there, and come again."""
+        sent = [self._send(reject) for reject in rejects]
+        for future in sent:
+            future.get(timeout=ACK_SECONDS)
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+
+    def _send(self, reject: Reject) -> Any:
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","),
+                acks="all",
+                compression_type="lz4",
+                linger_ms=20,
+                max_request_size=2 * LARGEST,
+                max_block_ms=10_000,
+            )
+        headers = headers_of(reject, self._source, self._source_id)
+        value = reject.value
+        if value is None and reject.key is None:
+            value = b""  # this client sends no message of nothing, and others do: it must not stop landing
+        return self._producer.send(self._topic, value, key=reject.key, headers=headers)
+
+
+def headers_of(reject: Reject, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
+    """The facts, as UTF-8; `received_at` is the broker's time of the original, RFC 3339."""
+    received_at = datetime.fromtimestamp(reject.received_at / 1000, UTC)
+    facts = {
+        "reason": reject.reason,
+        "detail": reject.detail[:_DETAIL],
+        "topic": topic,
+        "topic_id": topic_id,
+        "partition": str(reject.partition),
+        "offset": str(reject.offset),
+        "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A reject as it is read back. `source` tells copies: topic id, partition and offset of the original."""
+
+    offset: int
+    headers: Mapping[str, str]
+    key: bytes | None
+    value: bytes | None
+
+    @property
+    def source(self) -> tuple[str, str, str]:
+        return self.headers.get("topic_id", ""), self.headers.get("partition", ""), self.headers.get("offset", "")
+
+
+def read(bootstrap: str, topic: str, reason: str | None = None) -> Iterator[Rejected]:
+    """The rejects that are there now, each once, oldest first. Raises ServiceUnavailable, KafkaError."""
+    seen: set[tuple[str, str, str]] = set()
+    for record in _records(bootstrap, topic):
+        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        found = Rejected(record.offset, headers, record.key, record.value)
+        if found.source in seen or (reason is not None and headers.get("reason") != reason):
+            continue
+        seen.add(found.source)
+        yield found
+
+
+def replay(bootstrap: str, rejects: Iterable[Rejected], topic: str) -> int:
+    """Sends the originals, with their keys, to `topic`; how many the broker has. Raises KafkaError."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", max_request_size=2 * LARGEST)
+    with closing(producer):
+        sent = [producer.send(topic, reject.value, key=reject.key) for reject in rejects]
+        for future in sent:
+            future.get(timeout=ACK_SECONDS)
+    return len(sent)
+
+
+def _records(bootstrap: str, topic: str) -> Iterator[Any]:
+    consumer = clients.consumer(
+        bootstrap_servers=bootstrap.split(","),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 * LARGEST,
+    )
+    with closing(consumer):
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        if not partitions:
+            raise ServiceUnavailable(f"there is no topic {topic} yet: nothing was rejected")
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            for records in consumer.poll(timeout_ms=500).values():
+                yield from records

@@ -1,0 +1,63 @@
+"""Rejects as lines of JSON, for people who mend them: `value` is text where the bytes are text, else `value_base64`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleet.errors import BadInput
+from speed_layer.landing.rejected import Rejected
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """A reject. A mended one has another `value`."""
+
+    headers: dict[str, str]
+    reject_offset: int = -1
+    key: str | None = None
+    key_base64: str | None = None
+    value: str | None = None
+    value_base64: str | None = None
+
+
+def line(found: Rejected) -> str:
+    """One line, without its end."""
+    key, key_base64 = _text(found.key)
+    value, value_base64 = _text(found.value)
+    written = Line(dict(found.headers), found.offset, key, key_base64, value, value_base64)
+    return msgspec.json.encode(written).decode()
+
+
+def read(path: Path) -> Iterator[Rejected]:
+    """The rejects of a file of such lines. Raises BadInput that names the line."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise BadInput(str(path), error.strerror or "cannot be read") from None
+    for number, text in enumerate(lines, 1):
+        if text.strip():
+            try:
+                found = msgspec.json.decode(text, type=Line)
+                key, value = _bytes(found.key, found.key_base64), _bytes(found.value, found.value_base64)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise BadInput(f"{path}, line {number}", str(error)) from None
+            yield Rejected(found.reject_offset, found.headers, key, value)
+
+
+def _text(value: bytes | None) -> tuple[Any, Any]:
+    if value is None:
+        return None, None
+    try:
+        return value.decode("utf-8"), None
+    except UnicodeDecodeError:
+        return None, base64.b64encode(value).decode()
+
+
+def _bytes(text: str | None, encoded: str | None) -> bytes | None:
+    if encoded is not None:
+        return base64.b64decode(encoded, validate=True)
+    return None if text is None else text.encode()

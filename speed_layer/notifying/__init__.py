@@ -1,0 +1,1 @@
+"""Alerts to Discord: one notifier, one message an incident."""

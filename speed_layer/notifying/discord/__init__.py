@@ -1,0 +1,1 @@
+"""Discord's webhook: requests, answers and rate limits."""

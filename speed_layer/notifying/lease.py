@@ -1,0 +1,112 @@
+"""Who may send: one notifier a webhook, by a Kafka consumer group.
+
+The members of the group subscribe to a topic; whoever has its partition 0 is active. Committing with the group's
+generation proves it: the broker refuses a member that it has put out. A proof holds for less than the broker's session
+time-out, so a frozen process that wakes finds its proof too old, asks, and learns that another has taken over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+
+from infra.kafka import clients
+
+SESSION_MS: Final = 6000
+"""The least that a broker allows by default (group.min.session.timeout.ms). So long a killed notifier is waited for."""
+
+PROOF_SECONDS: Final = 4.0
+"""How long a proof is trusted; with the longest request time-out of a commit still less than SESSION_MS."""
+
+RENEW_SECONDS: Final = 1.0
+
+
+class Lost(Exception):
+    """Another notifier is active, or this one cannot know."""
+
+
+class Lease:
+    """The membership. Offsets committed with each proof say how far `alerts` is told and what a successor must read."""
+
+    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
+        self._partition = TopicPartition(topic, 0)
+        self._proved_at = float("-inf")
+        self._put_out = False
+        self._consumer = clients.consumer(
+            bootstrap_servers=bootstrap.split(","),
+            group_id=group,
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=1000,
+            max_poll_interval_ms=30_000,
+            enable_auto_commit=False,
+            partition_assignment_strategy=[StickyPartitionAssignor],
+        )
+        self._consumer.subscribe([topic], listener=_Listener(self))
+
+    def join(self, timeout: float) -> bool:
+        """Waits up to `timeout` seconds to become the active one."""
+        self._consumer.poll(timeout_ms=int(timeout * 1000))
+        self._put_out = False
+        return self._holds()
+
+    def renew(self, offsets: Mapping[TopicPartition, int], now: bool = False) -> bool:
+        """Proves that this is still the active one, when the last proof is a second old or `now`; whether it did.
+
+        Raises Lost.
+        """
+        if not now and time.monotonic() - self._proved_at < RENEW_SECONDS:
+            return False
+        self._consumer.poll(timeout_ms=0)  # keeps the membership; its partition is paused
+        self._prove(offsets)
+        return True
+
+    def check(self) -> None:
+        """Call before each send. Raises Lost when the last proof is too old."""
+        if not self._holds() or time.monotonic() - self._proved_at > PROOF_SECONDS:
+            raise Lost("the proof of being the active notifier is too old")
+
+    def committed(self, partition: TopicPartition) -> int | None:
+        """The offset that this or an earlier active notifier committed."""
+        offset: int | None = self._consumer.committed(partition)
+        return offset
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=2000)
+
+    def _prove(self, offsets: Mapping[TopicPartition, int]) -> None:
+        asked_at = time.monotonic()
+        try:
+            self._consumer.commit({p: OffsetAndMetadata(at, "", -1) for p, at in offsets.items()}, timeout_ms=1500)
+        except RebalanceInProgressError:
+            self._consumer.poll(timeout_ms=1000)  # the next call proves it, if it is still so
+        except (CommitFailedError, KafkaError) as error:
+            if time.monotonic() - self._proved_at > PROOF_SECONDS:
+                raise Lost(f"cannot prove to be the active notifier: {type(error).__name__}") from error
+        else:
+            self._proved_at = asked_at
+        if not self._holds():
+            raise Lost("another notifier is active")
+
+    def _holds(self) -> bool:
+        return self._partition in self._consumer.assignment() and not self._put_out
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """It may come back in the same rebalance; nobody else was active in between then."""
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002
+        """The broker has put this member out: others may have been active since."""
+        self._lease._put_out = True
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        if assigned:
+            self._lease._consumer.pause(*assigned)

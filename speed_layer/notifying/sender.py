@@ -1,0 +1,139 @@
+"""One call to Discord within the budget, and what to do when it fails."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from structlog import get_logger
+
+from fleet.notifications.message import Embed, digest_embed, incident_embeds
+from fleet.notifications.notification import Call
+from fleet.notifications.policy import Allowance
+from fleet.notifications.state import Book
+from speed_layer.notifying.discord.budget import Budget
+from speed_layer.notifying.discord.webhook import DiscordError, MessageGone, RateLimited, Refused, Webhook, WebhookDead
+
+log = get_logger()
+
+URGENT_SHARE: Final = 0.5
+"""An edit that is overdue may use half of what is reserved for first posts."""
+
+LONGEST_PAUSE: Final = 30.0
+DEAD_PAUSE: Final = 300.0
+"""A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
+
+HELD: Final = ((RateLimited, "rate limited"), (Refused, "refused"), (WebhookDead, "webhook dead"))
+"""How a delivery names what failed the calls before it; whatever else failed is "unreachable"."""
+
+STARTED: Final = "started"
+"""The same of the first call of a notifier: it had just begun, and nobody may have been at work before."""
+
+LOOK_EVERY: Final = 2.0
+"""Seconds between looks at the file that may hold a new URL."""
+
+
+@dataclass
+class Sender:
+    """Sends calls to the webhook whose URL `url` gives, asked again while it is dead. `clock` never goes back."""
+
+    url: Callable[[], str]
+    web_url: str
+    clock: Callable[[], float]
+    connect: Callable[[str], Webhook] = Webhook
+    budget: Budget = field(default_factory=Budget)
+    failures: int = 0
+    dead: str = ""  # why the webhook takes nothing more; empty: it does
+    held: str = ""  # of HELD: what the last call that was taken had to wait for
+    _trouble: str = STARTED  # the same of the call that has not been taken yet
+    _used: str = ""
+    _webhook: Webhook | None = None
+    _looked_at: float = float("-inf")
+
+    def allowance(self) -> Allowance:
+        """What may go now."""
+        if self.dead:
+            self._look_for_a_new_url()
+        now = self.clock()
+        first, urgent, edit = (self.budget.wait(now, share) <= 0 for share in (0.0, URGENT_SHARE, 1.0))
+        return Allowance(first, urgent, edit)
+
+    def send(self, call: Call, book: Book) -> str | None:
+        """The message's id when Discord took it; else None, and `book` and the budget know what follows."""
+        embeds = _embeds(call, book, self.web_url)
+        try:
+            message_id = self._request(call, embeds)
+        except DiscordError as error:
+            self._fail(error, call, book)
+            return None
+        finally:
+            self.budget.spend(self.clock())
+            if self._webhook is not None:
+                pace = self._webhook.last_pace
+                self.budget.learn(pace.remaining, pace.reset_after, self.clock())
+        self.failures, self.dead = 0, ""
+        self.held, self._trouble = self._trouble, ""
+        return message_id
+
+    def close(self) -> None:
+        if self._webhook is not None:
+            self._webhook.close()
+
+    def _request(self, call: Call, embeds: list[Embed]) -> str:
+        webhook = self._open()
+        if call.method == "post":
+            return webhook.post(embeds)
+        webhook.edit(call.message_id, embeds)
+        return call.message_id
+
+    def _fail(self, error: DiscordError, call: Call, book: Book) -> None:
+        if not isinstance(error, MessageGone):
+            self._trouble = next((name for kind, name in HELD if isinstance(error, kind)), "unreachable")
+        if isinstance(error, RateLimited):
+            log.warning("Discord asks to wait", seconds=error.retry_after, everywhere=error.everywhere)
+            self.budget.hold(error.retry_after or 0.0, self.clock())
+        elif isinstance(error, MessageGone):
+            log.warning("a message was deleted; what it told is told anew", message_id=call.message_id)
+            book.gone(call.message_id)
+        elif isinstance(error, Refused):
+            log.error("Discord refuses a message", reason=error, incidents=[slot.incident_id for slot in call.slots])
+            book.refused(call)
+            self._pause(error)
+        elif isinstance(error, WebhookDead):
+            if not self.dead:
+                log.error("the webhook is dead: alerts wait until its URL is replaced", reason=error)
+            self.dead = str(error)
+            self.budget.hold(DEAD_PAUSE, self.clock())
+        else:
+            self._pause(error)
+            log.warning("Discord cannot be reached", reason=error, failures=self.failures)
+
+    def _pause(self, error: DiscordError) -> None:
+        """Twice as long after each failure, with jitter, at least what Discord asks for."""
+        self.failures += 1
+        pause = min(LONGEST_PAUSE, 0.25 * 2**self.failures) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        self.budget.hold(max(pause, error.retry_after or 0.0), self.clock())
+
+    def _open(self) -> Webhook:
+        if self._webhook is None:
+            self._used = self.url()
+            self._webhook = self.connect(self._used)
+        return self._webhook
+
+    def _look_for_a_new_url(self) -> None:
+        if self.clock() - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = self.clock()
+        if self.url() != self._used:
+            log.info("the webhook's URL was replaced")
+            self.close()
+            self._webhook, self.dead = None, ""
+            self.budget = Budget()
+
+
+def _embeds(call: Call, book: Book, web_url: str) -> list[Embed]:
+    if call.digest is not None:
+        return [digest_embed(call.digest, web_url, book.digest_plain)]
+    return incident_embeds(call.slots, book.incidents, call.message_id, book.plain)

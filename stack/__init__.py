@@ -1,1 +1,0 @@
-"""The laptop stack and the `peacewatch` command: real services as child processes."""

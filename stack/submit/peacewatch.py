@@ -1,9 +1,0 @@
-"""The `peacewatch` command as a file, for spark-submit: `spark-submit stack/submit/peacewatch.py aggregate`.
-
-It lies in a folder of its own, since Python puts a script's folder before all packages.
-"""
-
-from stack.cli import main
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,172 @@
+"""The alerts' way as shipped: a real Kafka, the commands as processes, the strict stand-in, and what checkers read.
+
+A checker reads the broker's topics and the stand-in's own log, nothing of the product.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from laptop import ports
+from laptop.services import kafka
+from laptop.supervision import processes
+
+UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
+
+
+class AlertStack:
+    """Services and commands in `home`. `start(name)` and `kill(name)` as often as wanted."""
+
+    def __init__(self, home: Path, discord_port: int | None = None, **environ: str) -> None:
+        self.home = home
+        self.broker_port = ports.free_port()
+        self.broker = kafka.start(home, self.broker_port)
+        kafka.create_topics(self.broker.address)
+        self.discord_port = discord_port or ports.free_port()
+        self.url = f"http://127.0.0.1:{self.discord_port}"
+        self.environ = {
+            "PEACEWATCH_HOME": str(home),
+            "PEACEWATCH_KAFKA_BOOTSTRAP": self.broker.address,
+            "PEACEWATCH_DISCORD_PORT": str(self.discord_port),
+            **environ,
+        }
+        self.running: dict[str, processes.Child] = {}
+        self.control = httpx.Client(base_url=self.url, timeout=10)
+        self.producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=0)
+        self.sent = 0
+        self.repeated = 0  # alerts that the channel shows once more, of messages that were repeated
+
+    def start(self, command: str, name: str | None = None) -> processes.Child:
+        return self._start(name or command, "cli", command)
+
+    def start_doomed(self, command: str, steps: str) -> processes.Child:
+        """The command, which kills itself after these steps (tests/support/crashing_alerter.py)."""
+        return self._start(command, "tests.support.crashing_alerter", command, steps)
+
+    def _start(self, name: str, *module: str) -> processes.Child:
+        log = self.home / "log" / f"{name}.log"
+        self.running[name] = processes.start(name, [sys.executable, "-m", *module], log, env=self.environ)
+        return self.running[name]
+
+    def kill(self, name: str) -> None:
+        self.running.pop(name).kill()
+
+    def restart_broker(self) -> None:
+        """As after a crash of its machine."""
+        self.broker.kill()
+        self.broker = kafka.start(self.home, self.broker_port)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        os.kill(self.running[name].pid, number)
+
+    def close(self) -> None:
+        self.control.close()
+        with contextlib.suppress(Exception):
+            self.producer.close(timeout=2)
+        for child in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+        self.broker.kill()
+
+    def send(self, reports: Iterable[dict[str, Any]]) -> None:
+        for one in reports:
+            self.producer.send("reports", json.dumps(one).encode(), key=one["drone_id"].encode())
+        self.producer.flush()
+
+    def alarm(self, count: int, places: int = 20, score: int = 3) -> None:
+        """Sends so many reports that raise the flag."""
+        self.send(report(self.sent + n, places, score) for n in range(count))
+        self.sent += count
+
+    def fail(self, mode: str, times: int = 1, **more: Any) -> None:
+        self.control.post("/control/fail", json={"mode": mode, "times": times, **more}).raise_for_status()
+
+    def limits(self, **limits: float) -> None:
+        self.control.post("/control/limits", json=limits).raise_for_status()
+
+    def messages(self) -> list[dict[str, Any]]:
+        return self.control.get("/control/messages").json()["messages"]  # type: ignore[no-any-return]
+
+    def log(self) -> list[dict[str, Any]]:
+        return self.control.get("/control/log").json()["requests"]  # type: ignore[no-any-return]
+
+    @property
+    def told(self) -> int:
+        """The sum of the fields `Alerts` over the newest form of all messages."""
+        return sum(alerts_of(message) for message in self.messages())
+
+    def read(self, topic: str) -> list[dict[str, Any]]:
+        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False)
+        with contextlib.closing(consumer):
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            consumer.seek_to_beginning(*partitions)
+            found: list[dict[str, Any]] = []
+            while any(consumer.position(p) < ends[p] for p in partitions):
+                found += [json.loads(r.value) for records in consumer.poll(500).values() for r in records]
+        return found
+
+    def delivered_ids(self) -> list[str]:
+        """The id of every alert in every delivery, repeats too."""
+        return [id_ for delivery in self.read("deliveries") for id_ in delivery["alert_ids"]]
+
+    def wait(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.tail()
+            time.sleep(0.05)
+
+    def tail(self) -> str:
+        logs = sorted((self.home / "log").glob("*.log"))
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+    def answers(self) -> bool:
+        try:
+            return self.control.get("/control/state").is_success
+        except httpx.HTTPError:
+            return False
+
+
+def alerts_of(message: dict[str, Any]) -> int:
+    fields = [field for embed in message["embeds"] for field in embed.get("fields", [])]
+    return sum(int(field["value"]) for field in fields if field["name"] == "Alerts")
+
+
+def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dict[str, Any]:
+    return {
+        "report_id": f"r{number}",
+        "drone_id": f"d{number % 97}",
+        "reported_at": datetime.now(UTC).isoformat(),
+        "latitude": 53.55,
+        "longitude": 9.99,
+        "battery": 60.0,
+        "citizens": [{"name": "Ada", "peace_score": score}],
+        "message": "shouting",
+        "alert": True,
+        "country": "Germany",
+        "city": f"City {number % places}",
+        **changes,
+    }
+
+
+@contextlib.contextmanager
+def alert_stack(home: Path, discord_port: int | None = None, **environ: str) -> Iterator[AlertStack]:
+    stack = AlertStack(home, discord_port, **environ)
+    try:
+        stack.start("discord-standin").wait_ready(stack.answers, 30)
+        yield stack
+    finally:
+        stack.close()

@@ -1,0 +1,41 @@
+"""`peacewatch alerting` or `notify` for tests: told by its arguments where to end itself as a crash would.
+
+python -m tests.support.crashing_alerter COMMAND STEPS: SIGKILL when it has done these steps, each a letter, in this
+order.
+Alerting does it in a group of its own, so that nobody waits for its session to end: whoever comes after it finds what
+it did on `alert-state`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from threading import Event
+
+from cli.wiring import alerts
+from infra import logs, settings
+from speed_layer.alerting import alerter
+
+
+def main(command: str, steps: str) -> None:
+    left = list(steps)
+
+    def at_step(done: str) -> None:
+        if done == left[0]:
+            del left[0]
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    logs.configure(command)
+    found, stop = settings.load(), Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if command == "notify":
+        return alerts.run_together(alerts.channels(found, at_step), stop)
+    rules = alerts.rules(found)
+    config = alerter.AlertingConfig(found.bootstrap, rules, alerts.nearest, group="doomed", at_step=at_step)
+    return alerter.run(config, stop)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,155 @@
+"""What the tests of landing share: messages, a running lander, and a checker that knows nothing of the product's code.
+
+The checker reads the broker's messages, the Parquet files of the table's newest version (DuckDB over exactly these) and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from deltalake import DeltaTable
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from speed_layer.landing import lander
+
+Place = tuple[int, int]
+
+
+def report(number: int, **changes: Any) -> dict[str, Any]:
+    """A report as JSON has it; `changes` of None leave a field out."""
+    fields = {
+        "report_id": f"r{number}",
+        "drone_id": f"drone-{number % 50}",
+        "reported_at": (datetime.now(UTC) - timedelta(minutes=number % 200)).isoformat(),
+        "latitude": 48.85 + number % 10,
+        "longitude": 2.35,
+        "battery": number % 1000 / 10,
+        "citizens": [{"name": f"Zoë {n}", "peace_score": 1 + (number + n) % 10} for n in range(number % 4)],
+        "message": "calm",
+        "alert": number % 100 == 0,
+        "country": ("France", "日本", "Chad")[number % 3],
+        "city": "Paris",
+        **changes,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def send(
+    bootstrap: str, topic: str, messages: Iterable[dict[str, Any] | bytes | None], partition: int | None = None
+) -> int:
+    """Sends reports, or bytes as they are; how many the broker acknowledged."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=4_000_000)
+    with closing(producer):
+        sent = [
+            producer.send(
+                topic,
+                json.dumps(message, ensure_ascii=False).encode() if isinstance(message, dict) else message,
+                key=message["drone_id"].encode() if isinstance(message, dict) else b"?",
+                partition=partition,
+            )
+            for message in messages
+        ]
+        for future in sent:
+            future.get(timeout=60)
+    return len(sent)
+
+
+def config(
+    bootstrap: str, topic: str, rejected: str, lake: Path, mongo_uri: str, **changes: Any
+) -> lander.LandingConfig:
+    settings: dict[str, Any] = {"seconds": 0.5, "idle_seconds": 0.2, "group": f"land-{topic}", **changes}
+    return lander.LandingConfig(bootstrap, str(lake), mongo_uri, reports=topic, rejected=rejected, **settings)
+
+
+@contextmanager
+def running(*configs: lander.LandingConfig) -> Iterator[None]:
+    stop = threading.Event()
+    threads = [threading.Thread(target=lander.run, args=(one, stop)) for one in configs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0, what: str = "it") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in time"
+        time.sleep(0.05)
+
+
+def messages(bootstrap: str, topic: str) -> list[Any]:
+    """All that the broker has of a topic now."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=8_000_000)
+    with closing(consumer):
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        consumer.seek_to_beginning(*partitions)
+        found: list[Any] = []
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            found += [record for records in consumer.poll(500).values() for record in records]
+    return found
+
+
+def topic_id(bootstrap: str, topic: str) -> str:
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+        return str(admin.describe_topics([topic])[0]["topic_id"])
+
+
+def landed(lake: Path | str, columns: str = "*", rest: str = "") -> list[tuple[Any, ...]]:
+    """Rows of the newest version, by DuckDB over exactly its files."""
+    table = DeltaTable(f"{lake}/reports")
+    files = table.file_uris()
+    if not files:
+        return []
+    with duckdb.connect() as database:  # its own: the common one serves a single thread
+        if "://" in files[0]:  # which DuckDB reads with an extension only
+            database.register("reports", table.to_pyarrow_table())
+            return database.sql(f"select {columns} from reports {rest}").fetchall()
+        query = f"select {columns} from read_parquet({files!r}, hive_partitioning = true) {rest}"
+        return database.sql(query).fetchall()
+
+
+def unlanded(bootstrap: str, topic: str, lake: Path | str) -> int:
+    """Messages that the table's entries do not cover."""
+    if not DeltaTable.is_deltatable(f"{lake}/reports"):
+        return -1
+    table, topic_key = DeltaTable(f"{lake}/reports"), topic_id(bootstrap, topic)
+    with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
+        ends = consumer.end_offsets([TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)])
+    return sum(end - (table.transaction_version(f"{topic_key}/{at.partition}") or 0) for at, end in ends.items())
+
+
+def check_exactly_once(bootstrap: str, topic: str, rejected: str, lake: Path | str) -> None:
+    """Every message of `topic` is one row, or one reject, or a copy of a row of the same drone and id; never two."""
+    rows = Counter((partition, offset) for partition, offset in landed(lake, "kafka_partition, kafka_offset"))
+    assert [place for place, times in rows.items() if times > 1] == [], "landed twice"
+    bad = {rejected_place(record) for record in messages(bootstrap, rejected)}
+    assert not bad & rows.keys(), "landed and rejected"
+    ids = set(landed(lake, "drone_id, report_id"))
+    for record in messages(bootstrap, topic):
+        place = (record.partition, record.offset)
+        if place not in rows and place not in bad:
+            sent = json.loads(record.value)
+            assert (sent["drone_id"], sent["report_id"]) in ids, f"{place} is neither landed nor rejected"
+
+
+def rejected_place(record: Any) -> Place:
+    headers = dict(record.headers)
+    return int(headers["partition"]), int(headers["offset"])

@@ -1,0 +1,95 @@
+"""The path from a report to an answer without Airflow and Discord: real services, and the product's own commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx
+
+from laptop import ports
+from laptop.demo.watch import Places, Watch
+from laptop.services import kafka, mongo
+from laptop.supervision import processes
+
+LONG_RUNNING = ("land", "alerting", "serve")
+
+
+class SmallStack:
+    """Everything under one folder, on free ports; it can be stopped and started again with its data."""
+
+    def __init__(self, home):
+        self.home = home
+        self.ports = {name: ports.free_port() for name in ("kafka", "mongo", "web")}
+        self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.ports['web']}", timeout=30)
+        self.environ = {"PEACEWATCH_HOME": str(home)}
+        self.environ |= {f"PEACEWATCH_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        self.running = []
+
+    def start(self):
+        self.running = [kafka.start(self.home, self.ports["kafka"]), mongo.start(self.home, self.ports["mongo"])]
+        self.places = Places(self.running[0].address, str(self.home / "lake"), self.running[1].uri, None)
+        kafka.create_topics(self.places.bootstrap)
+        for command in LONG_RUNNING:
+            log = self.home / "log" / f"{command}.log"
+            arguments = [sys.executable, "-m", "cli", command]
+            self.running.append(processes.start(command, arguments, log, env=self.environ))
+        self.running[-1].wait_ready(self._serves, 180)
+        return self
+
+    def stop(self):
+        for part in reversed(self.running):
+            part.stop()
+        self.running = []
+
+    def run(self, *arguments):
+        """A command that ends; its output."""
+        command = [sys.executable, "-m", "cli", *map(str, arguments)]
+        told = subprocess.run(command, env={**os.environ, **self.environ}, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    def wait_landed(self, seconds=240):
+        """Until all reports are in the lake, judged, and served; the number of rows in the lake."""
+        watch = Watch(self.places)
+        deadline = time.monotonic() + seconds
+        try:
+            while watch.unlanded() or watch.unjudged() or self._served() < watch.lake_version():
+                assert time.monotonic() < deadline, self.tail()
+                time.sleep(0.2)
+            return watch.landed()
+        finally:
+            watch.close()
+
+    def raised(self):
+        """Alerts by kind."""
+        watch = Watch(self.places)
+        try:
+            return watch.raised()
+        finally:
+            watch.close()
+
+    def ask(self, name, **query):
+        """The API's answer about a statistic."""
+        answer = self.api.get(f"/api/v1/statistics/{name}", params=query)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def tail(self):
+        """The ends of the logs, for a failure."""
+        logs = (self.home / "log").glob("*.log")
+        return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+    def _serves(self):
+        with suppress(httpx.HTTPError):
+            return self.api.get("/healthz").is_success
+        return False
+
+    def _served(self):
+        with suppress(httpx.TimeoutException):  # asked again, on a new connection, until the time of who waits is over
+            answer = self.api.get("/api/v1/statistics/averages")
+            return answer.json()["version"] if answer.is_success else -1
+        return -1
