@@ -37,7 +37,7 @@ SCHEMA: Final = pa.schema(
         pa.field("topic_id", pa.string(), nullable=False),
         pa.field("kafka_partition", pa.int32(), nullable=False),
         pa.field("kafka_offset", pa.int64(), nullable=False),
-        # derived once, integers (docs/design.md, one definition of a statistic)
+        # derived once, integers (docs/decisions/0004-one-definition-three-engines.md)
         pa.field("event_hour", pa.int32(), nullable=False),  # whole hours since 1970-01-01T00Z
         pa.field("alert_count", pa.int32(), nullable=False),  # 1 when alert, else 0
         pa.field("battery_millipercent", pa.int32(), nullable=False),  # battery * 1000, rounded half to even

@@ -17,7 +17,7 @@ UNKNOWN: Final = "unknown"
 """Country and city of a report whose place nobody knows."""
 
 MAX_AHEAD: Final = timedelta(minutes=10)
-"""A report this far ahead of the broker's time has a broken clock (docs/design.md, one report)."""
+"""A drone further ahead of the broker has a broken clock (docs/decisions/0001-the-brokers-clock-decides.md)."""
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing flew before; an earlier time is a broken clock, and hours count from here."""

@@ -18,7 +18,7 @@ from fleet import topics
 from fleet.errors import ServiceUnavailable
 
 BATCH_BYTES: Final = 256 * 1024
-"""Smaller batches cost a request each: kafka-python then sends a third as fast (DESIGN.md, Kafka client)."""
+"""Smaller batches cost a request each: kafka-python then sends a third as fast (docs/design.md, what it stands on)."""
 
 LINGER_MS: Final = 10
 

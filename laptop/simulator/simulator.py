@@ -20,7 +20,7 @@ from laptop.simulator.patrol import Drone, Town
 from laptop.simulator.unrest import MEAN_LEVEL, Unrest
 
 ALERT_SHARE: Final = 0.01
-"""Of all reports, over a day: what DESIGN.md expects of the real fleet."""
+"""Of all reports, over a day: what docs/design.md expects of the real fleet."""
 
 _UNREST_SHARE: Final = 0.7 * ALERT_SHARE
 _HIGHEST_SURGE: Final = 0.35

@@ -1,6 +1,6 @@
 """One consistent look at MongoDB: the base, the live documents after it and the hour documents, at one instant.
 
-Collections `runs`, `live` and `hours`; the contract is in docs/design.md (the hour document makes the merge exact).
+Collections `runs`, `live` and `hours`; the contract is docs/decisions/0005-hour-documents-make-the-merge-exact.md.
 """
 
 from __future__ import annotations
