@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from math import cos, radians, sin
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from fleet import identity
+from fleet.reports.report import UNKNOWN
 
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius of the Earth (IUGG)."""
@@ -30,6 +34,22 @@ class City(NamedTuple):
 
 
 Vector = tuple[float, float, float]
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
+"""Unicode categories of characters that nobody sees: two names that differ by these alone look the same."""
+
+
+def place_key(country: str, city: str) -> str:
+    """One key a place, however its name is written: what differs by case, normal form, spaces or unseen characters
+    alone is the same place, and an empty name is the unknown one. A key is for comparing; people read the name."""
+    return identity.join(_name_key(country), _name_key(city))
+
+
+def _name_key(name: str) -> str:
+    """Compatibility normal form and case folding, as in Unicode's NFKC_Casefold (UAX 31)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(" " if c.isspace() else c for c in folded if c.isspace() or unicodedata.category(c) not in _UNSEEN)
+    return " ".join(seen.split()) or UNKNOWN
 
 
 class Places:

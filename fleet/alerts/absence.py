@@ -17,6 +17,7 @@ from zlib import crc32
 
 import msgspec
 
+from fleet import identity
 from fleet.alerts.alert import Alert, Severity, alert_id
 from fleet.reports.report import UNKNOWN
 
@@ -151,7 +152,7 @@ def _alert(rule: Silent, drone_id: str, last: Last, now: datetime, clears: bool 
         alert_id=alert_id("silent", drone_id, report_id) + ("/cleared" if clears else ""),
         kind="silent",
         severity=rule.severity,
-        incident_key=f"silent/{drone_id}",
+        incident_key=identity.join("silent", drone_id),
         report_id=report_id,
         drone_id=drone_id,
         reported_at=last.at.astimezone(UTC),

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from fleet import identity, places
 from fleet.alerts.absence import Last, Silence, Silent
 from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
@@ -178,7 +179,10 @@ def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clear
 
 def incident_key(kind: Kind, drone_id: str, at: Place) -> str:
     """Unrest is of a city, everything else of a drone."""
-    return f"{kind}/{at[1]}/{at[0]}" if kind == "unrest" else f"{kind}/{drone_id}"
+    city, country = at
+    if kind == "unrest":
+        return f"{kind}{identity.SEPARATOR}{places.place_key(country, city)}"
+    return identity.join(kind, drone_id)
 
 
 def place(report: Report, nearest: Nearest) -> Place:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.places import EARTH_RADIUS_KM, City, Places
+from fleet.places import EARTH_RADIUS_KM, City, Places, place_key
 from infra.cities import cities, places, without_sections
 
 latitudes = st.floats(-90, 90)
@@ -72,3 +72,18 @@ def test_a_part_of_a_larger_city_is_no_city():
     twin = large._replace(name="Twin", population=1_000_000)
     assert without_sections([large, twin, far, part]) == (large, twin, far)
     assert without_sections([]) == ()
+
+
+@pytest.mark.parametrize("written", ["Zürich", "Zu\u0308rich", "ZÜRICH", " Zürich\u00a0 ", "Z\u00fc\u200brich"])
+def test_a_place_has_one_key_however_it_is_written(written: str) -> None:
+    assert place_key("Switzerland", written) == place_key("switzerland", "zürich") == "switzerland/zürich"
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\u00a0\t", "\u200b", "unknown"])
+def test_an_empty_name_is_the_unknown_place(empty: str) -> None:
+    assert place_key("Germany", empty) == "germany/unknown"
+
+
+def test_different_places_have_different_keys() -> None:
+    names = [("A", "B/C"), ("A/B", "C"), ("A", "B C"), ("A%2FB", "C"), ("", "A")]
+    assert len({place_key(*name) for name in names}) == len(names)

@@ -65,7 +65,7 @@ def test_unrest(flag: bool, scores: list[int], at_most: int, severity: str | Non
 
 def test_an_alert_says_what_people_ask_first() -> None:
     [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, citizens=[Citizen("B", 9), Citizen("A", 1)], message="m"))
-    assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1", "unrest/Germany/Berlin")
+    assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1", "unrest/germany/berlin")
     assert [citizen.name for citizen in alert.citizens] == ["A", "B"]
     assert (alert.city, alert.country, alert.battery, alert.message, alert.verified) == (
         "Berlin",
