@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fleet.reports.report import LOW_BATTERY
-
-_LOW_MILLIPERCENT = LOW_BATTERY * 1000
+from fleet.reports.fields import LOW_MILLIPERCENT
 
 
 class Counts:
@@ -41,7 +39,7 @@ class Counts:
         following = np.full(len(day), len(days))  # never seen again
         same = drone[1:] == drone[:-1]
         following[:-1][same] = day[1:][same]
-        low = rows["last_battery"].to_numpy()[order] < _LOW_MILLIPERCENT
+        low = rows["last_battery"].to_numpy()[order] < LOW_MILLIPERCENT
         country = countries.indices.to_numpy()[order]
         keys = np.stack([day, following, country], axis=1)
         for chosen, counter in ((keys, self._drones), (keys[low], self._low)):

@@ -19,7 +19,8 @@ from fleet import identity, places
 from fleet.alerts.absence import Last, Silence, Silent
 from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
-from fleet.reports.report import LOW_BATTERY, UNKNOWN, Citizen, Report, worst_score
+from fleet.reports.fields import LOW_BATTERY
+from fleet.reports.report import UNKNOWN, Citizen, Report, worst_score
 
 HEARD: Final = 1000
 NAME: Final = 100

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet.reports.report import LOW_BATTERY
+from fleet.reports.fields import LOW_BATTERY
 
 Answer = dict[str, Any]
 LocalHour = Callable[[int], int]

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from fleet.errors import RejectedReport
+from fleet.reports import fields
 
 UNKNOWN: Final = "unknown"
 """Country and city of a report whose place nobody knows."""
@@ -21,9 +22,6 @@ MAX_AHEAD: Final = timedelta(minutes=10)
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing flew before; an earlier time is a broken clock, and hours count from here."""
-
-LOW_BATTERY: Final = 20
-"""Percent; a drone is low below this."""
 
 REASONS: Final = (
     "empty",
@@ -44,7 +42,7 @@ class Citizen(msgspec.Struct, frozen=True, gc=False):
     """Somebody a drone saw. `peace_score` from 1 (unrest) to 10 (peace)."""
 
     name: Annotated[str, Meta(max_length=1000)]
-    peace_score: Annotated[int, Meta(ge=1, le=10)]
+    peace_score: Annotated[int, Meta(ge=fields.PEACE_SCORE[0], le=fields.PEACE_SCORE[1])]
 
 
 class Report(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -53,9 +51,9 @@ class Report(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     report_id: Id
     drone_id: Id
     reported_at: Annotated[datetime, Meta(tz=True)]
-    latitude: Annotated[float, Meta(ge=-90, le=90)]
-    longitude: Annotated[float, Meta(ge=-180, le=180)]
-    battery: Annotated[float, Meta(ge=0, le=100)]
+    latitude: Annotated[float, Meta(ge=fields.LATITUDE[0], le=fields.LATITUDE[1])]
+    longitude: Annotated[float, Meta(ge=fields.LONGITUDE[0], le=fields.LONGITUDE[1])]
+    battery: Annotated[float, Meta(ge=fields.BATTERY[0], le=fields.BATTERY[1])]
     citizens: list[Citizen]
     message: str
     alert: bool
@@ -77,18 +75,54 @@ def decode(value: bytes | None, received_at: datetime) -> Report:
 
     Raises RejectedReport with one of REASONS; nothing else, whatever the bytes.
     """
+    report = parse(value)
+    check_time(report.reported_at, received_at)
+    return report
+
+
+def parse(value: bytes | None) -> Report:
+    """The report of a message, whatever its time. Raises RejectedReport as `decode` does."""
     if not value:
         raise RejectedReport("empty", "the message has no value")
     try:
         report = _decoder.decode(value)
     except msgspec.ValidationError as error:
-        raise RejectedReport("not a report", str(error)) from None
+        report = _with_whole_scores(value, error)
     except UnicodeDecodeError as error:
         raise RejectedReport("not utf-8", f"byte {error.start}: {error.reason}") from None
     except Exception as error:  # noqa: BLE001 - RecursionError and whatever else garbage makes a parser raise
         raise RejectedReport("not json", f"{type(error).__name__}: {error}"[:500]) from None
-    check_time(report.reported_at, received_at)
-    return report
+    return normal(report)
+
+
+def normal(report: Report) -> Report:
+    """`report` as everybody works with it: its time in UTC, its battery rounded (fleet.reports.fields)."""
+    battery = report.battery
+    if report.reported_at.tzinfo is UTC and battery and int(battery * 1000 + 0.5) / 1000 == battery:
+        return report
+    return msgspec.structs.replace(
+        report, reported_at=_in_utc(report.reported_at), battery=fields.rounded_battery(battery)
+    )
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return time  # of the year 1 or 9999: `check_time` rejects it
+
+
+def _with_whole_scores(value: bytes, refused: msgspec.ValidationError) -> Report:
+    """The report of a message whose peace scores are written as 3.0: some firmware knows no whole numbers."""
+    try:
+        message: Any = msgspec.json.decode(value)
+        for citizen in message["citizens"]:
+            score = citizen["peace_score"]
+            if isinstance(score, float) and score.is_integer():
+                citizen["peace_score"] = int(score)
+        return msgspec.convert(message, Report)
+    except Exception:  # noqa: BLE001 - garbage of any shape: what the strict reader said is what is wrong
+        raise RejectedReport("not a report", str(refused)) from None
 
 
 def check_time(reported_at: datetime, received_at: datetime) -> None:

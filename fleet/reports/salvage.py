@@ -10,12 +10,12 @@ import msgspec
 
 from fleet.alerts.alert import Alert, alert_id
 from fleet.alerts.rules import HEARD, NAME, SEEN, incident_key
+from fleet.reports.fields import number
 from fleet.reports.report import EARLIEST, UNKNOWN, Citizen
 
 _FLAG: Final = re.compile(rb'"alert"\s*:\s*true')
 _STRINGS: Final = ("report_id", "drone_id", "country", "city", "message", "reported_at")
 _NUMBERS: Final = ("latitude", "longitude", "battery")
-_RANGES: Final = {"latitude": 90.0, "longitude": 180.0, "battery": 100.0}
 _LONGEST: Final = 200_000
 """Bytes that are looked at for single fields: patterns over a message of megabytes would hold its neighbours up."""
 
@@ -87,7 +87,7 @@ def _number(fields: dict[str, Any], name: str) -> float | None:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if abs(value) <= _RANGES[name] else None
+    return number(name, value)
 
 
 def _time(fields: dict[str, Any], received_at: datetime) -> datetime:

@@ -21,8 +21,8 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from fleet.figures import last_seen
+from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, unpack_last_state
-from fleet.reports.report import LOW_BATTERY
 
 MAX_AGE: Final = 2.0
 """Seconds; landing writes blocks less often."""
@@ -33,8 +33,6 @@ BUSY_SECONDS: Final = 5.0
 DAYS_OF_BATCH: Final = 2
 MERCATOR_LIMIT: Final = 85.05
 """Degrees of latitude; the square of Web Mercator ends here."""
-
-LOW_MILLIPERCENT: Final = LOW_BATTERY * 1000
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import pyarrow.json
 from fleet.alerts.rules import Nearest, place
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
+from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, SCHEMA
-from fleet.reports.report import EARLIEST, LOW_BATTERY, MAX_AHEAD, Report
+from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, normal
 from speed_layer.landing.deduplication import Window
 
 LARGEST: Final = 1024 * 1024
@@ -66,15 +67,17 @@ class Decoded:
                 latest = received_at + MAX_AHEAD
             value = record.value
             try:
-                report = _decoder.decode(value)
-                believed = earliest <= report.reported_at <= latest and len(value) <= LARGEST
+                report = normal(_decoder.decode(value))
+                usable = earliest <= report.reported_at <= latest and len(value) <= LARGEST
             except Exception:  # noqa: BLE001 - garbage makes a parser raise anything; the slow way says what it is
-                believed = False
-            if not believed:
-                rejected = _rejected(record, received_at, earliest)
-                self.rejects.append(rejected)
-                self.size += len(rejected.value or b"")
-                continue
+                usable = False
+            if not usable:
+                slowly = _report_or_reject(record, received_at, earliest)
+                if isinstance(slowly, Reject):
+                    self.rejects.append(slowly)
+                    self.size += len(slowly.value or b"")
+                    continue
+                report = slowly
             if window.is_copy(report.drone_id, report.report_id, record.offset):
                 self.copies += 1
                 continue
@@ -118,7 +121,7 @@ def derived(wire: pa.Table) -> dict[str, Any]:
         "event_hour": pa.array(hours.astype("int32")),
         "alert_count": wire["alert"].cast(pa.int32()),
         "battery_millipercent": milli,
-        "low_battery_count": pc.less(wire["battery"], LOW_BATTERY).cast(pa.int32()),
+        "low_battery_count": pc.less(milli, LOW_MILLIPERCENT).cast(pa.int32()),
         "last_state": pa.array((reported_us // 1000) << BATTERY_BITS | milli.to_numpy()),
         **_of_citizens(citizens.offsets.to_numpy(), citizens.values.field("peace_score").to_numpy()),
     }
@@ -139,21 +142,20 @@ def _of_citizens(offsets: Any, scores: Any) -> dict[str, Any]:
     }
 
 
-def _rejected(record: Any, received_at: datetime, opens_at: datetime) -> Reject:
-    """Why the message is no report, by the definition that everybody shares, or comes too late."""
-    value, reason, detail = record.value, "", ""
+def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) -> Report | Reject:
+    """The report by the definition that everybody shares, or why the message is none, or comes too late."""
+    value = record.value
     if value is not None and len(value) > LARGEST:
         reason, detail = "too large", f"{len(value)} bytes; landing takes {LARGEST}, and keeps the first of them here"
     else:
         try:
             report = reports.decode(value, received_at)
-            if report.reported_at < opens_at:
-                reason = "too old"
-                detail = f"reported_at {report.reported_at.isoformat()} is of a sealed day; {opens_at:%F} is open"
+            if report.reported_at >= opens_at:
+                return report
+            reason = "too old"
+            detail = f"reported_at {report.reported_at.isoformat()} is of a sealed day; {opens_at:%F} is open"
         except RejectedReport as error:
             reason, detail = error.reason, error.detail
-    if not reason:
-        raise AssertionError("a message is a report by one reader and none by the other")
     kept = None if value is None else value[:LARGEST]
     return Reject(reason, detail, record.partition, record.offset, record.timestamp, record.key, kept)
 

@@ -55,7 +55,7 @@ def reference(value: bytes, offset: int) -> dict[str, Any]:
     sent = json.loads(value)
     at = datetime.fromisoformat(sent["reported_at"]).astimezone(UTC)
     scores = [citizen["peace_score"] for citizen in sent["citizens"]]
-    battery = float(sent["battery"])
+    battery = round(sent["battery"] * 1000) / 1000
     known = sent.get("country"), sent.get("city")
     guess = nearest(sent["latitude"], 0)
     if None in known and guess and known[0] in (None, guess[1]):
@@ -65,7 +65,8 @@ def reference(value: bytes, offset: int) -> dict[str, Any]:
         "hour": at.hour,
         **{name: sent[name] for name in ("report_id", "drone_id", "message", "alert")},
         "reported_at": at,
-        **{name: float(sent[name]) for name in ("latitude", "longitude", "battery")},
+        **{name: float(sent[name]) for name in ("latitude", "longitude")},
+        "battery": battery,
         "citizens": [{"name": one["name"], "peace_score": one["peace_score"]} for one in sent["citizens"]],
         "country": known[0] or "unknown",
         "city": known[1] or "unknown",
