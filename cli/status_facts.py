@@ -11,9 +11,10 @@ from typing import Any, Final
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from pymongo import DESCENDING, MongoClient
 
 from fleet import topics
+from infra.mongo import client as mongo
+from infra.mongo import runs
 from infra.settings import Settings
 from laptop.services import kafka
 from speed_layer import dead_mans_switch
@@ -109,12 +110,9 @@ def _behind(ends: Mapping[TopicPartition, int], passed: Mapping[TopicPartition, 
 
 
 def _documents(uri: str) -> dict[str, Any]:
-    with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=_WAIT_MS, tz_aware=True) as client:
-        database = client.get_default_database("peacewatch")
-        run = database["runs"].find_one(
-            {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING), ("finished_at", DESCENDING)]
-        )
-        alerts = database["alerts"]
+    with mongo.connect(uri, "status", _WAIT_MS) as database:
+        run = runs.newest(database)
+        alerts = database.alerts
         return {
             "batch": run and {key: _json(run.get(key)) for key in ("_id", "version", "hours", "finished_at")},
             "alerts": {

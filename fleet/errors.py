@@ -5,6 +5,8 @@ PeacewatchError            one sentence a person can act on; the command line en
 │   └── RejectedReport     a drone's message that goes to `reports.rejected`: reason, detail
 ├── BadSettings            a setting is wrong or missing
 ├── MissingPart            Java, a jar, a binary or a library is not there: what to install
+├── DocumentRefused        MongoDB never takes a document as it is (too large, no BSON); trying again does not help
+├── NewerLayout            what is stored has a layout that this version does not know: upgrade it
 └── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
 """
 
@@ -39,6 +41,14 @@ class BadSettings(PeacewatchError):
 
 class MissingPart(PeacewatchError):
     """Something that must be installed is not; the text says how."""
+
+
+class DocumentRefused(PeacewatchError):
+    """MongoDB refuses a document for what it is, so it is contained where it belongs and never sent again as it is."""
+
+
+class NewerLayout(PeacewatchError):
+    """What is stored was written by a newer version; the text names it and what to do."""
 
 
 class ServiceUnavailable(PeacewatchError):

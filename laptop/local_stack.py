@@ -16,15 +16,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from fleet.errors import MissingPart, ServiceUnavailable
 from infra import java
 from infra.conditional_writes import require_conditional_writes
 from infra.kafka.topics import create_topics
+from infra.mongo import client as mongo_client
 from infra.settings import Settings
 from laptop import ports
 from laptop.airflow.server import Airflow
@@ -109,7 +109,7 @@ def _check_outside(settings: Settings) -> None:
         create_topics(settings.kafka_bootstrap)
     if settings.mongo_uri is not None:
         try:
-            with MongoClient[dict[str, Any]](settings.mongo, serverSelectionTimeoutMS=5000) as client:
+            with mongo_client.client(settings.mongo, "up", wait_ms=5000) as client:
                 client.admin.command("ping")
         except PyMongoError as error:
             raise ServiceUnavailable(

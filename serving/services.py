@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from infra.mongo import client as mongo
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.events.stream import Hub
 from serving.figures.completeness import Completeness
@@ -63,15 +63,8 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
 
     An answer of MongoDB may take `answer_seconds`.
     """
-    client: MongoClient[dict[str, Any]] = MongoClient(
-        config.mongo_uri,
-        tz_aware=True,
-        serverSelectionTimeoutMS=MONGO_TIMEOUT_MS,
-        connectTimeoutMS=MONGO_TIMEOUT_MS,
-        socketTimeoutMS=answer_seconds * 1000,
-        appname="peacewatch-serving",
-    )
-    database = client.get_default_database("peacewatch")
+    client = mongo.client(config.mongo_uri, "serving", MONGO_TIMEOUT_MS, answer_ms=answer_seconds * 1000)
+    database = mongo.database(client)
     return Services(
         config,
         database,

@@ -11,6 +11,8 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
+from infra.mongo import runs
+
 Document = dict[str, Any]
 
 DAYS: Final = 7
@@ -44,10 +46,8 @@ def landing(database: Database[Document], now: datetime) -> Document:
 
 def batch(database: Database[Document], version: int) -> Document:
     """The last complete run, and how many versions of the lake came after the one it computed."""
-    run = database.runs.find_one(
-        {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING), ("finished_at", DESCENDING)]
-    )
-    found = {name: (run or {}).get(name) for name in ("version", "started_at", "finished_at", "hours")}
+    run: Document = {**(runs.newest(database) or {})}
+    found = {name: run.get(name) for name in ("version", "started_at", "finished_at", "hours")}
     behind = max(0, version - found["version"]) if found["version"] is not None else None
     return {**found, "versions_behind": behind}
 

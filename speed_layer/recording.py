@@ -18,7 +18,7 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from msgspec import MsgspecError
-from pymongo import MongoClient, UpdateOne
+from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from structlog import get_logger
@@ -32,6 +32,7 @@ from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
 from infra import retry
 from infra.kafka import clients
+from infra.mongo import client as mongo
 
 log = get_logger()
 
@@ -63,9 +64,8 @@ def run(config: RecorderConfig, stop: Event) -> None:
             max_poll_records=2000,
             session_timeout_ms=10_000,
         )
-        client = MongoClient[dict[str, Any]](config.mongo_uri, tz_aware=True, serverSelectionTimeoutMS=5000)
-        with closing(consumer), client:
-            database = client.get_default_database("peacewatch")
+        with closing(consumer), mongo.client(config.mongo_uri, "recorder", wait_ms=5000) as client:
+            database = mongo.database(client)
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")

@@ -1,39 +1,95 @@
-"""MongoDB as the batch layer uses it, and its errors as ours."""
+"""The one place that makes clients of MongoDB, and MongoDB's errors as ours.
+
+All clients of all layers write and read with majority: what a majority of the replica set has is never rolled back. So
+what a reader has seen stays true after a change of the primary, and an offset that is committed after a write never
+outlives the write. On a set of one it costs nothing: the server's own journal is the majority.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import DocumentRefused, ServiceUnavailable
 
 Documents = Database[dict[str, Any]]
+Client = MongoClient[dict[str, Any]]
 
-WAIT_MS = 15_000
-"""A restarted server is back within this; Airflow tries again after it."""
+DEFAULT_DATABASE: Final = "peacewatch"
+"""Where the URI names none."""
+
+WAIT_MS: Final = 15_000
+"""A restarted server, or a new primary, is there within this; Airflow tries again after it."""
+
+MAJORITY_MS: Final = 20_000
+"""A majority that has not taken a write by then is away: the write fails as unavailable, and is made again."""
+
+_REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 10334, 17280, 17419, 17420})
+"""MongoDB's codes for what it refuses however often it is sent: bad value, failed to parse, type mismatch, overflow,
+field names that it does not take, too large (10334 and 17280 to 17420), in src/mongo/base/error_codes.yml.
+"""
+
+
+def client(uri: str, process: str, wait_ms: int = WAIT_MS, answer_ms: int | None = None) -> Client:
+    """A client for `process`, which MongoDB's own log then names. It connects with the first question.
+
+    `wait_ms`: for a server to be found, or to take a connection. `answer_ms`: for one answer; None: no limit.
+    """
+    return MongoClient(
+        uri,
+        appname=f"peacewatch-{process}",
+        tz_aware=True,
+        serverSelectionTimeoutMS=wait_ms,
+        connectTimeoutMS=wait_ms,
+        socketTimeoutMS=answer_ms,
+        w="majority",
+        wTimeoutMS=MAJORITY_MS,
+        readConcernLevel="majority",
+    )
+
+
+def direct(host: str, port: int, wait_ms: int = 2_000, answer_ms: int = 10_000) -> Client:
+    """A client of one server, whatever its replica set says of it: to set it up, and to look at it alone."""
+    return MongoClient(
+        host, port, directConnection=True, serverSelectionTimeoutMS=wait_ms, socketTimeoutMS=answer_ms, tz_aware=True
+    )
+
+
+def database(connected: Client) -> Documents:
+    """The database that the client's URI names."""
+    return connected.get_default_database(DEFAULT_DATABASE)
 
 
 @contextmanager
-def connect(uri: str) -> Iterator[Documents]:
-    """The database that `uri` names. Raises ServiceUnavailable for whatever MongoDB has against it."""
-    with errors():
-        client: MongoClient[dict[str, Any]] = MongoClient(
-            uri, tz_aware=True, serverSelectionTimeoutMS=WAIT_MS, appname="peacewatch-batch"
-        )
-        with client:
-            yield client.get_default_database("peacewatch")
+def connect(uri: str, process: str = "batch", wait_ms: int = WAIT_MS) -> Iterator[Documents]:
+    """The database that `uri` names, while it is used. Raises as `errors` does."""
+    with errors(), client(uri, process, wait_ms) as connected:
+        yield database(connected)
 
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """MongoDB's errors as one sentence of ours."""
+    """MongoDB's errors as ours, in one sentence: DocumentRefused for what it takes never, else ServiceUnavailable."""
     try:
         yield
-    except PyMongoError as error:
+    except (PyMongoError, BSONError) as error:
         reason = " ".join(str(error).split())[:200]
+        if is_refused(error):
+            raise DocumentRefused(f"MongoDB refuses a document: {reason}") from None
         raise ServiceUnavailable(f"MongoDB does not answer, so nothing more is published: {reason}") from None
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether MongoDB, or its client, refuses what was sent for what it is: it does so each time."""
+    if isinstance(error, BSONError):
+        return True  # a document that is too large for one, or cannot be written as BSON; never left this process
+    if isinstance(error, BulkWriteError):
+        codes = [each.get("code") for each in (error.details or {}).get("writeErrors", [])]
+        return bool(codes) and all(code in _REFUSED for code in codes)
+    return isinstance(error, OperationFailure) and error.code in _REFUSED

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Required, TypedDict, cast
 
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
 from fleet.errors import PeacewatchError
@@ -30,6 +30,25 @@ NO_BASE: Final = -1
 
 
 Kind = Literal["hours", "range", "drones", "completeness", "alerts"]
+
+_NEWEST: Final = [("version", DESCENDING), ("finished_at", DESCENDING)]
+
+
+class RunDocument(TypedDict, total=False):
+    """A document of `runs`: a run of the batch layer, or, with the id `generation`, how often one has started over."""
+
+    _id: Required[str]
+    kind: Kind
+    state: Literal["running", "complete", "failed"]
+    version: int  # of the lake
+    lake_id: str
+    hours: int  # event hours or days that it computes
+    started_at: datetime
+    finished_at: datetime
+    reason: str  # why it failed
+    days: list[str]  # of kind `completeness`: those that it has still to look at
+    number: int  # of `generation`
+    last: str  # of `generation`: the id of the run that completed last
 
 
 @dataclass(frozen=True)
@@ -54,11 +73,30 @@ def base_version(
 
     With `finished_before`: the base as it was then.
     """
+    found = newest(database, kind, finished_before, session)
+    return int(found["version"]) if found else NO_BASE
+
+
+def newest(
+    database: Documents,
+    kind: Kind = "hours",
+    finished_before: datetime | None = None,
+    session: ClientSession | None = None,
+) -> RunDocument | None:
+    """The complete run of `kind` with the highest version, of those the one that finished last; None before the first.
+
+    That of `hours` is the base of readers' figures. With `finished_before`: the newest as it was then.
+    """
     wanted: dict[str, Any] = {"kind": kind, "state": "complete"}
     if finished_before is not None:
         wanted["finished_at"] = {"$lt": finished_before}
-    newest = database.runs.find_one(wanted, {"version": 1}, sort=[("version", DESCENDING)], session=session)
-    return int(newest["version"]) if newest else NO_BASE
+    found = database.runs.find_one(wanted, sort=_NEWEST, session=session)
+    return cast("RunDocument | None", found)
+
+
+def ensure_index(database: Documents) -> None:
+    """The index that `newest` reads by."""
+    database.runs.create_index([("kind", ASCENDING), ("state", ASCENDING), ("version", DESCENDING)])
 
 
 def lake_id(database: Documents) -> str | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from pymongo import DESCENDING, MongoClient
 
 from fleet import topics
 from fleet.alerts.alert import decode
+from infra.mongo import client as mongo
+from infra.mongo import runs
 from laptop.demo.channel import Channel, channel
 from speed_layer.landing import rejected as rejects
 
@@ -43,9 +44,7 @@ class Watch:
         self._consumer = KafkaConsumer(bootstrap_servers=servers, group_id=None, enable_auto_commit=False)
         self._consumer.assign(self._partitions(topics.ALERTS))
         self._consumer.seek_to_beginning()
-        self._mongo: MongoClient[dict[str, Any]] = MongoClient(
-            places.mongo_uri, serverSelectionTimeoutMS=10_000, tz_aware=True
-        )
+        self._mongo = mongo.client(places.mongo_uri, "demo", wait_ms=10_000)
         self._reports_id = str(self._admin.describe_topics([topics.REPORTS])[0]["topic_id"])
         self._kinds: dict[str, str] = {}
         self._table: DeltaTable | None = None
@@ -103,10 +102,9 @@ class Watch:
         """None where no stand-in runs."""
         return channel(self._places.standin) if self._places.standin else None
 
-    def last_run(self) -> dict[str, Any] | None:
+    def last_run(self) -> runs.RunDocument | None:
         """The newest complete batch run of the hour documents."""
-        runs = self._mongo.get_default_database()["runs"]
-        return runs.find_one({"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)])
+        return runs.newest(mongo.database(self._mongo))
 
     def _ends(self, topic: str) -> Offsets:
         found = self._consumer.end_offsets(self._partitions(topic))

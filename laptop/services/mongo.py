@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from fleet.errors import MissingPart
+from infra.mongo import client as mongo
 from laptop import ports
 from laptop.supervision import processes
 
@@ -86,14 +84,14 @@ def ready(port: int, host: str) -> bool:
     if not ports.answers(port, host):
         return False
     try:
-        with _direct(port, host) as client:
+        with mongo.direct(host, port) as client:
             _join(client, f"{host}:{port}")
             return bool(client.admin.command("hello")["isWritablePrimary"])
     except PyMongoError:
         return False
 
 
-def _join(client: MongoClient[dict[str, Any]], address: str) -> None:
+def _join(client: mongo.Client, address: str) -> None:
     """Makes the set, or gives it the server's address of today when the data came from another port."""
     try:
         client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": address}]})
@@ -105,14 +103,3 @@ def _join(client: MongoClient[dict[str, Any]], address: str) -> None:
             config["members"][0]["host"] = address
             config["version"] += 1
             client.admin.command("replSetReconfig", config, force=True)
-
-
-@contextmanager
-def _direct(port: int, host: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    client: MongoClient[dict[str, Any]] = MongoClient(
-        host, port, directConnection=True, serverSelectionTimeoutMS=2000, socketTimeoutMS=10_000
-    )
-    try:
-        yield client
-    finally:
-        client.close()

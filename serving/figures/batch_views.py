@@ -10,6 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import Cube
+from infra.mongo import runs
 
 Documents = Database[dict[str, Any]]
 
@@ -25,15 +26,15 @@ def of_days(first: date, last: date) -> dict[str, Any]:
     return {"_id": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
 
 
-def version(database: Documents, view: str, session: ClientSession, kind: str = "drones") -> int | None:
+def version(database: Documents, view: str, session: ClientSession, kind: runs.Kind = "drones") -> int | None:
     """The version that `view` is true at, of a run of `kind` that found nothing new or of the newest document.
 
     None: there was no run yet.
     """
-    newest = [("version", -1)]
-    run = database.runs.find_one({"kind": kind, "state": "complete"}, sort=newest, session=session)
-    document = database[view].find_one({}, {"version": True}, sort=newest, session=session)
-    return max((found["version"] for found in (run, document) if found), default=None)
+    base = runs.base_version(database, kind=kind, session=session)
+    document = database[view].find_one({}, {"version": True}, sort=[("version", -1)], session=session)
+    newest = max(base, document["version"] if document else runs.NO_BASE)
+    return None if newest == runs.NO_BASE else newest
 
 
 def summed(database: Documents, cube: Cube, first: date, last: date, session: ClientSession) -> pa.Table:

@@ -18,6 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
+from infra.mongo import runs
 from serving.figures.served import Served
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ def ensure_indexes(database: Database[Document]) -> None:
     """The indexes that reading needs; makes those that are not there."""
     database.hours.create_index([("event_hour", ASCENDING)])
     database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])
-    database.runs.create_index([("kind", ASCENDING), ("state", ASCENDING), ("version", DESCENDING)])
+    runs.ensure_index(database)
 
 
 class Snapshot:
@@ -52,11 +53,9 @@ class Snapshot:
         self._database = database
         self._session = session
         self._parts: dict[int, Parts] = {}
-        run = database.runs.find_one(
-            {"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)], session=session
-        )
-        self._base: int = run["version"] if run else -1
-        self._run: Document = run or {}
+        run = runs.newest(database, session=session)
+        self._base: int = run["version"] if run else runs.NO_BASE
+        self._started_at = run.get("started_at") if run else None
 
     def after(self, held: Served) -> Served:
         """`held` brought to this snapshot: the same hours at the newest T. Starts anew where T cannot be continued."""
@@ -171,7 +170,7 @@ class Snapshot:
 
     def _time_of_base(self) -> datetime | None:
         document = self._database.live.find_one({"_id": self._base}, {"committed_at": True}, session=self._session)
-        time: datetime | None = document["committed_at"] if document else self._run.get("started_at")
+        time: datetime | None = document["committed_at"] if document else self._started_at
         return time
 
     def _bounds(self) -> Mapping[str, Any]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 
-from pymongo import DESCENDING
 from pymongo.database import Database
 
 from fleet.figures.statistics import totals
 from fleet.reports import losses
 from fleet.reports.watermark import GRACE, behind
+from infra.mongo import runs
 from serving.figures.ranges import Range
 from serving.figures.served import Served
 
@@ -36,7 +36,7 @@ class RunBehind:
 
 def run_behind(database: Documents) -> RunBehind:
     """The run whose version is the base of the figures."""
-    run = database.runs.find_one({"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)])
+    run = runs.newest(database)
     if run is None:
         return RunBehind()
     started, finished = run.get("started_at"), run.get("finished_at")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
-from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
 from infra import retry
+from infra.mongo import client as mongo
 from speed_layer.landing.commit import Lake, Step
 from speed_layer.landing.last_states import BLOCK_SECONDS, LastStates
 from speed_layer.landing.live_views import LiveViews, Waiting
@@ -41,15 +41,8 @@ class LiveThread:
         retry.run(self._session, self._stop, "the live view", away=AWAY)
 
     def _session(self) -> None:
-        client = MongoClient[dict[str, Any]](
-            self._uri,
-            tz_aware=True,
-            serverSelectionTimeoutMS=5000,
-            socketTimeoutMS=20_000,
-            appname="peacewatch-landing",
-        )
-        with closing(client):
-            database, lake = client.get_default_database("peacewatch"), Lake(self._location)
+        with closing(mongo.client(self._uri, "landing", wait_ms=5000, answer_ms=20_000)) as client:
+            database, lake = mongo.database(client), Lake(self._location)
             views, states = LiveViews(database, lake), LastStates(database, lake)
             repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
             while not self._stop.is_set():

@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
-from pymongo import DESCENDING, UpdateOne
+from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from structlog import get_logger
 
 from fleet.figures.cube import HOURS
+from infra.mongo import runs
 from speed_layer.landing.commit import Commit, Lake
 from speed_layer.landing.last_states import States
 
@@ -125,9 +126,7 @@ class LiveViews:
 
     def base(self) -> int:
         """The highest complete run's version, at and below which nobody reads live documents; -1 before the first."""
-        runs = self._database["runs"]
-        found = runs.find_one({"kind": "hours", "state": "complete"}, sort=[("version", DESCENDING)])
-        return int(found["version"]) if found else -1
+        return runs.base_version(self._database)
 
     def _known(self) -> int:
         """Up to where this process has seen them all; nothing is known of a database that was emptied since."""

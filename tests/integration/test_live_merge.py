@@ -177,7 +177,7 @@ def versions(taken: list[Taken]) -> int:
 def check(lake: Path, answers: list[Taken]) -> None:
     """Figures of each answer are those of the reports in the files of its version; a file is read once."""
     versions = sorted({answer["version"] for _, _, answer in answers})
-    files = {version: DeltaTable(lake / "reports", version=version).file_uris() for version in versions}
+    files = {version: files_of(lake, version) for version in versions}
     every = sorted({file for found in files.values() for file in found})
     columns = f"filename, {AT} AS event_hour, country, alert, battery, citizens"
     with duckdb.connect() as db:
@@ -186,6 +186,11 @@ def check(lake: Path, answers: list[Taken]) -> None:
         for name, query, answer in answers:
             ask = partial(figures, db, files[answer["version"]], query)
             assert CHECKS[name](ask, answer), (name, query, answer)
+
+
+def files_of(lake: Path, version: int) -> list[str]:
+    """None of version -1: on a busy machine the first answers come before the first live document."""
+    return DeltaTable(lake / "reports", version=version).file_uris() if version >= 0 else []
 
 
 def figures(db: duckdb.DuckDBPyConnection, files: list[str], query: dict[str, str], key: str) -> list[tuple[Any, ...]]:
