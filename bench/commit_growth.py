@@ -24,7 +24,7 @@ from deltalake.transaction import AddAction
 
 from bench.machine import machine
 from fleet.reports.landed import PARTITION_BY
-from speed_layer.landing.commit import Lake, Landed
+from speed_layer.landing.commit import Lake, OffsetRange
 from tests.support.lakes import some_rows, table
 
 FILES = (0, 168, 1_000, 3_600, 20_000, 60_480, 120_960)
@@ -59,7 +59,7 @@ def measure(files: int, rows: pa.Table) -> str:
         took, cpu = [], []
         for number in range(COMMITS):
             began, busy = time.perf_counter(), time.process_time()
-            lake.commit(rows, [Landed("topic/0", number, number + 1)], lambda: None)
+            lake.commit(rows, [OffsetRange("topic/0", number, number + 1)], lambda: None)
             took.append((time.perf_counter() - began) * 1000)
             cpu.append((time.process_time() - busy) * 1000)
         log = sum(path.stat().st_size for path in Path(folder, "reports", "_delta_log").iterdir()) / 1e6

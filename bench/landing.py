@@ -150,12 +150,12 @@ def run_landing(bootstrap: str, mongo_uri: str, reports: int, folder: Path) -> R
         while _landed(log.read_text()) < reports:
             assert child.poll() is None, log.read_text()
             sample(child, peak)
-            if "cpu at start" not in peak and "event=lands" in log.read_text():
+            if "cpu at start" not in peak and "partitions assigned" in log.read_text():
                 peak["cpu at start"] = peak["cpu"]
             time.sleep(0.1)
         sample(child, peak)
     text = log.read_text()
-    first = _times(text, "event=lands")[0]
+    first = _times(text, "partitions assigned")[0]
     last = _times(text, "event=committed")[-1]
     assert DeltaTable(lake / "reports").count() == reports
     return Result(

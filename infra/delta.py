@@ -1,7 +1,8 @@
-"""The lake at one version: its files by event hour, and which hours the commits since another version touched."""
+"""The one reader of the lake's tables: a version with its files by event hour, its log, and what each commit did."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,12 @@ from fleet.text import sentence
 
 TABLE: Final = "reports"
 ALERTS: Final = "alerts"
+
+PLACE: Final = ("kafka_partition", "kafka_offset")
+"""The columns whose statistics landing writes and looks rows up by. Each column more costs every commit."""
+
 _EPOCH_DAY: Final = date(1970, 1, 1)
+_LOG_NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 
 T = TypeVar("T")
 
@@ -127,14 +133,23 @@ class Snapshot:
 
     def commit(self, version: int) -> Commit:
         """Raises LogGone when the log no longer holds that version, ServiceUnavailable when it cannot be read."""
-        path = f"_delta_log/{version:020}.json"
-        with reading(path):
-            try:
-                opened = self.store.open_input_file(path)
-            except FileNotFoundError:
-                raise LogGone(f"the lake's log no longer holds version {version}") from None
-            with opened as log:
-                return _commit(version, [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()])
+        return read_commit(self.store, version)
+
+    def commits_left(self, after: int) -> list[Commit]:
+        """The commits after version `after`, in order; those that the log no longer holds are not among them."""
+        first = min(after, self.version) + 1
+        try:
+            return list(self.commits(first - 1))
+        except LogGone:  # millions may be gone: what is there is asked for once, not each
+            there = sorted(version for version, kind, _ in self.log_files() if kind == "json")
+            return [self.commit(version) for version in there if first <= version <= self.version]
+
+    def log_files(self) -> Iterator[tuple[int, str, str]]:
+        """(version, json or checkpoint.parquet, path) of each file of the log that is still there."""
+        for path in self.names("_delta_log"):
+            name = _LOG_NAME.fullmatch(path.rpartition("/")[2])
+            if name:
+                yield int(name[1]), name[2], path
 
     def names(self, folder: str) -> list[str]:
         """The paths of the files in a folder below the root, in order; none where there is no such folder."""
@@ -208,6 +223,34 @@ def _files(table: DeltaTable) -> Iterator[File]:
     hours = adds["partition.hour"].to_pylist() if "partition.hour" in adds.column_names else [0] * adds.num_rows
     for hour, path, day, size, rows in zip(hours, *(adds[name].to_pylist() for name in wanted), strict=True):
         yield File(unquote(path), event_hour(day, hour), size, rows)
+
+
+def files_between(table: DeltaTable, partition: int, first: int, end: int) -> list[str]:
+    """Paths of the files that may hold rows of a Kafka partition with `first` <= offset < `end`, by their statistics.
+
+    A file without statistics may hold any.
+    """
+    adds = pa.table(table.get_add_actions(flatten=True))
+    if not adds.num_rows or first >= end:
+        return []
+    ranges = [adds[f"{side}.{name}"].to_pylist() for name in PLACE for side in ("min", "max")]
+    return [
+        unquote(path)
+        for path, p_min, p_max, o_min, o_max in zip(adds["path"].to_pylist(), *ranges, strict=True)
+        if o_max is None or (p_min <= partition <= p_max and first <= o_max and o_min < end)
+    ]
+
+
+def read_commit(store: pyarrow.fs.FileSystem, version: int) -> Commit:
+    """A version out of the log below `store`, a table's root. Raises LogGone and ServiceUnavailable."""
+    path = f"_delta_log/{version:020}.json"
+    with reading(path):
+        try:
+            opened = store.open_input_file(path)
+        except FileNotFoundError:
+            raise LogGone(f"the lake's log no longer holds version {version}") from None
+        with opened as log:
+            return _commit(version, [msgspec.json.decode(line) for line in log.read().splitlines() if line.strip()])
 
 
 def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:

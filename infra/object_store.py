@@ -22,9 +22,7 @@ from deltalake.transaction import AddAction
 from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.text import sentence
-
-STATISTICS: Final = ("kafka_partition", "kafka_offset")
-"""What landing looks rows up by. Each column more costs every commit."""
+from infra.delta import PLACE
 
 FILE_SCHEMA: Final = pa.schema([field for field in SCHEMA if field.name not in PARTITION_BY])
 
@@ -129,19 +127,19 @@ def _parquet(rows: pa.Table) -> bytes:
         compression="zstd",
         compression_level=1,
         use_dictionary=_DICTIONARY,
-        write_statistics=[*STATISTICS, "reported_at"],
+        write_statistics=[*PLACE, "reported_at"],
     )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
 
 def _stats(rows: pa.Table) -> str:
-    ranges = {name: pc.min_max(rows[name]).as_py() for name in STATISTICS}
+    ranges = {name: pc.min_max(rows[name]).as_py() for name in PLACE}
     return json.dumps(
         {
             "numRecords": rows.num_rows,
             "minValues": {name: found["min"] for name, found in ranges.items()},
             "maxValues": {name: found["max"] for name, found in ranges.items()},
-            "nullCount": dict.fromkeys(STATISTICS, 0),
+            "nullCount": dict.fromkeys(PLACE, 0),
         }
     )

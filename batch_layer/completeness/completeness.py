@@ -1,9 +1,9 @@
 """Whether a day is complete, and what its data are worth: a document a UTC day, for the nightly report and the API.
 
-A day is complete when every partition is known to be landed past its end by GRACE, the views have been computed since,
-and nothing that may have been of it expired before it was landed (fleet.reports.losses). It is settled when nothing
-is waited for: what is lost never comes. Landing says in each commit how far each partition is landed, also an idle one
-(batch_layer.lake.commit_facts); a run that dies before it has looked at all days leaves them to the next.
+A day is complete when every partition is known to be landed past its end by ALLOWED_LATENESS, the views have been
+computed since, and nothing that may have been of it expired before it was landed (fleet.reports.losses). It is settled
+when nothing is waited for: what is lost never comes. Landing says in each commit how far each partition is landed, also
+an idle one (batch_layer.lake.commit_facts); a run that dies before it has looked at all days leaves them to the next.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
 from batch_layer.completeness import drone_quality
-from batch_layer.lake import commit_facts, log_files, losses, sealed
+from batch_layer.lake import commit_facts, losses, sealed
 from batch_layer.views import alert_days, plan
 from batch_layer.views.hours import Job
 from fleet.reports.losses import Loss, messages, of_day, sentence
-from fleet.reports.watermark import GRACE, behind
+from fleet.reports.watermark import ALLOWED_LATENESS, behind
 from infra.delta import ALERTS, TABLE, Snapshot, pin
 from infra.mongo import runs
 from infra.mongo.client import Documents, errors
@@ -43,7 +43,7 @@ def run(job: Job) -> int:
         base = runs.base_version(job.database, kind="completeness")
         days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)} | left(job.database)
         base = commit_facts.restore(job, pinned, base, days)
-        if commits := log_files.commits(pinned, base):
+        if commits := pinned.commits_left(base):
             commit_facts.add_up(job, pinned, base, commits, days)
         untold = losses.untold(job.database)
         days |= _open(job.database) | sealed.still_open(pinned, losses.days(job.database, untold))
@@ -140,7 +140,7 @@ def _received(database: Documents, day: date) -> int:
 
 
 def _not_landed(database: Documents, day: date) -> list[str]:
-    until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + GRACE
+    until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + ALLOWED_LATENESS
     through = commit_facts.known_through(database)
     return behind(through, until) if through else ["nothing is known of how far reports are landed"]
 

@@ -14,7 +14,7 @@ from typing import Final
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from batch_layer.lake import commit_facts, log_files
+from batch_layer.lake import commit_facts
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
 from infra.delta import LogGone, Snapshot, of_table, open_table
@@ -43,7 +43,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     keep = min(not_older(snapshot, datetime.now(UTC) - retention), *_bases(database))
     if not dry_run:
         _checkpoint(table)
-    found = list(log_files.files(snapshot))
+    found = list(snapshot.log_files())
     from_ = max((version for version, kind, _ in found if kind != "json" and version <= keep), default=-1)
     gone = sorted(path for version, _, path in found if version < from_)
     try:

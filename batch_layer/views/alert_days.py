@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from batch_layer.lake import commit_facts, log_files, losses
+from batch_layer.lake import commit_facts, losses
 from batch_layer.ranges import day_of
 from batch_layer.views import plan, publish
 from batch_layer.views.hours import Job, Outcome
@@ -64,7 +64,7 @@ def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
     """
     known = commit_facts.known_through(database, _THROUGH)
     since = losses.made_anew(database, TABLE)
-    losses.write(database, losses.found(log_files.commits(pinned, base), known, TABLE, since))
+    losses.write(database, losses.found(pinned.commits_left(base), known, TABLE, since))
     database.landing_facts.replace_one({"_id": _THROUGH}, {"partitions": newest_topic(known)}, upsert=True)
 
 

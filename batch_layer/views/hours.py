@@ -22,13 +22,13 @@ import structlog
 from batch_layer.lake import archive
 from batch_layer.register import Register
 from batch_layer.spark.engine import StartEngine
-from batch_layer.views import live, publish
+from batch_layer.views import publish
 from batch_layer.views.plan import Plan
 from batch_layer.views.plan import make as make_plan
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra.delta import LogGone, pin
-from infra.mongo import runs
+from infra.mongo import live, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import NO_BASE, Run
 
@@ -78,7 +78,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         if plan.nothing_to_do:
             return Outcome(plan.snapshot.version, 0, 0, plan.kind)
         written = _publish(job, plan)
-        live.forget(job.database, runs.base_version(job.database, finished_before=job.now() - job.grace))
+        live.delete_through(job.database, runs.base_version(job.database, finished_before=job.now() - job.grace))
         return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
 
 

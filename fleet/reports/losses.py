@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from fleet.reports.watermark import GRACE
+from fleet.reports.watermark import ALLOWED_LATENESS
 
 LOST: Final = "peacewatch.lost"
 LOST_BEFORE: Final = "peacewatch.lost_before"
@@ -24,11 +24,12 @@ Loss = Mapping[str, Any]
 def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
     """Whether what was lost may have been of the time from `start` to `end`, and have come in time.
 
-    In time is what the broker takes up to GRACE after the end; a drone's clock may be as far ahead of the broker's.
+    In time is what the broker takes up to ALLOWED_LATENESS after the end; a drone's clock may be as far ahead of the
+    broker's.
     """
     after: datetime | None = loss["after"]
     before: datetime = loss["before"]
-    return (after is None or after < end + GRACE) and before >= start - GRACE
+    return (after is None or after < end + ALLOWED_LATENESS) and before >= start - ALLOWED_LATENESS
 
 
 def of_day(losses: Iterable[Loss], day: date) -> list[Loss]:
@@ -39,8 +40,8 @@ def of_day(losses: Iterable[Loss], day: date) -> list[Loss]:
 
 def days_of(loss: Loss) -> Iterator[date]:
     """The UTC days that it may have been of, in order; where nobody knows since when, the last one alone."""
-    last = (loss["before"] + GRACE).date()
-    day = last if loss["after"] is None else (loss["after"] - GRACE).date()
+    last = (loss["before"] + ALLOWED_LATENESS).date()
+    day = last if loss["after"] is None else (loss["after"] - ALLOWED_LATENESS).date()
     while day <= last:
         if of_day([loss], day):
             yield day

@@ -12,7 +12,7 @@ from typing import Final
 THROUGH: Final = "peacewatch.landed_through"
 """The fact of a commit that says so."""
 
-GRACE: Final = timedelta(minutes=10)
+ALLOWED_LATENESS: Final = timedelta(minutes=10)
 """A drone's report of 23:59 may come so much later over a bad link; what is later still is counted as late."""
 
 CLOCKS_APART: Final = timedelta(seconds=10)

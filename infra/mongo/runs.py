@@ -195,6 +195,7 @@ def start_over(database: Documents, through: int, created_at: datetime) -> int:
             database[view].delete_many({}, session=session)
         gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
         database.live.delete_many({"$or": gone}, session=session)
+        database.live_parts.delete_many({"version": {"$lte": through}}, session=session)
 
     with database.client.start_session() as session:
         session.with_transaction(commit)

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-from infra.mongo import runs
+from infra.mongo import live, runs
 from serving.figures.served import Served
 
 Document = dict[str, Any]
@@ -155,7 +155,7 @@ class Snapshot:
 
     def _split(self, document: Document) -> Parts:
         """The cells of a live document by event hour."""
-        cells = HOURS.from_document(document["cells"])
+        cells = live.cells_of(self._database, document, self._session)
         hours = pc.unique(cells["event_hour"]).to_pylist()
         parts = {hour: cells.filter(pc.equal(cells["event_hour"], hour)) for hour in hours} if hours[1:] else {}
         self._parts[document["_id"]] = parts or dict.fromkeys(hours, cells)

@@ -14,7 +14,7 @@ from pymongo.database import Database
 
 from fleet.figures.statistics import totals
 from fleet.reports import losses
-from fleet.reports.watermark import GRACE, behind
+from fleet.reports.watermark import ALLOWED_LATENESS, behind
 from infra.mongo import runs
 from serving.figures.ranges import Range
 from serving.figures.served import Served
@@ -96,7 +96,7 @@ def _waits(database: Documents, served: Served, day: date, hours: Range) -> list
         return [] if _settled(document) else missing or [NOT_WORKED_OUT]
     if document is None and _reports(served, Range(max(_first_hour(day), hours.first), end)):
         return [NOT_WORKED_OUT]
-    return _not_landed(database, datetime.fromtimestamp(end * 3600, UTC) + GRACE)
+    return _not_landed(database, datetime.fromtimestamp(end * 3600, UTC) + ALLOWED_LATENESS)
 
 
 def _not_landed(database: Documents, until: datetime) -> list[str]:

@@ -15,12 +15,14 @@ from structlog import get_logger
 from fleet.figures.cube import HOURS
 from fleet.reports.landed import SCHEMA
 from fleet.reports.watermark import CLOCKS_APART
-from speed_layer.landing import live_views, metrics
-from speed_layer.landing.commit import Commit, Lake, Landed
-from speed_layer.landing.decoding import Decoded, Reject, rows
+from infra.delta import Commit
+from infra.mongo.cells import DOCUMENT_BYTES, encoded_size
+from speed_layer.landing import metrics
+from speed_layer.landing.commit import Lake, OffsetRange
+from speed_layer.landing.decoding import Decoded, RejectedMessage, rows
 from speed_layer.landing.last_states import States, newest
-from speed_layer.landing.live_views import MOST_CELLS, Position, Waiting
-from speed_layer.landing.rejected import Rejects
+from speed_layer.landing.live_views import Pending, Position
+from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
 
@@ -59,8 +61,8 @@ class Chunk:
     through: int = 0
     rows: pa.Table = field(default_factory=SCHEMA.empty_table)
     cells: pa.Table = field(default_factory=HOURS.empty)
-    rejects: Sequence[Reject] = ()
-    copies: int = 0
+    rejected: Sequence[RejectedMessage] = ()
+    duplicates: int = 0
     lost_before: int = 0
 
 
@@ -68,57 +70,59 @@ def chunk(source: Source, first: int, next_offset: int, through: int, decoded: D
     """The chunk of what is decoded, with the cells of its rows."""
     landed = rows(decoded, source.topic_id, source.partition)
     return Chunk(
-        source, first, next_offset, through, landed, HOURS.fold(landed), tuple(decoded.rejects), decoded.copies
+        source, first, next_offset, through, landed, HOURS.fold(landed), tuple(decoded.rejected), decoded.duplicates
     )
 
 
 def commit(
-    chunks: Sequence[Chunk], through: Mapping[str, int], lake: Lake, rejects: Rejects, waiting: Waiting
+    chunks: Sequence[Chunk], through: Mapping[str, int], lake: Lake, producer: RejectedProducer, pending: Pending
 ) -> list[Commit]:
     """Commits the chunks, in order, in as few versions as their live documents allow; the versions.
 
     `through`: by key, the broker's time in ms up to which partitions are landed that have nothing to land. Raises as
     `Lake.commit` does; then the first so many versions may be there.
     """
-    return [
-        _commit(group, {**through, **_through(group)}, lake, rejects, waiting) for group in groups(chunks, MOST_CELLS)
-    ]
+    return [_commit(group, {**through, **_through(group)}, lake, producer, pending) for group in groups(chunks)]
 
 
-def groups(chunks: Sequence[Chunk], most_cells: int) -> Iterator[list[Chunk]]:
-    """The chunks in order, in groups of at most `most_cells` cells; a larger chunk is alone. One group at least."""
+def groups(chunks: Sequence[Chunk], most_bytes: int = DOCUMENT_BYTES) -> Iterator[list[Chunk]]:
+    """The chunks in order, in groups whose cells are one document of `most_bytes`; a larger chunk is alone.
+
+    One group at least.
+    """
     group: list[Chunk] = []
-    cells = 0
+    filled = 0
     for one in chunks:
-        if group and cells + one.cells.num_rows > most_cells:
+        size = encoded_size(one.cells)
+        if group and filled + size > most_bytes:
             yield group
-            group, cells = [], 0
+            group, filled = [], 0
         group.append(one)
-        cells += one.cells.num_rows
+        filled += size
     yield group
 
 
 def _commit(
-    group: Sequence[Chunk], through: Mapping[str, int], lake: Lake, rejects: Rejects, waiting: Waiting
+    group: Sequence[Chunk], through: Mapping[str, int], lake: Lake, producer: RejectedProducer, pending: Pending
 ) -> Commit:
-    bad = [reject for one in group for reject in one.rejects]
+    rejected = [message for one in group for message in one.rejected]
     lost = {one.source.key: (one.first, one.next_offset) for one in group if one.lost_before}
     began = time.perf_counter()
     done = lake.commit(
         pa.concat_tables([SCHEMA.empty_table(), *(one.rows for one in group)]),
-        [Landed(one.source.key, one.first, one.next_offset) for one in group],
-        lambda: rejects.send(bad),
+        [OffsetRange(one.source.key, one.first, one.next_offset) for one in group],
+        lambda: producer.send(rejected),
         landed_through=dict(through),
         lost=lost,
         lost_before={one.source.key: one.lost_before for one in group if one.lost_before},
-        rejected=dict(Counter(reject.reason for reject in bad)),
-        copies=sum(one.copies for one in group),
+        rejected=dict(Counter(message.reason for message in rejected)),
+        copies=sum(one.duplicates for one in group),
     )
     cells = HOURS.merge(one.cells for one in group)
     # step 5, by its own thread
-    waiting.put(live_views.document(done, cells), _positions(group, through, lost), list(_states(group)))
+    pending.put(done, cells, _positions(group, through, lost), list(_states(group)))
     metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
-    _report(done, group, bad, lost)
+    _report(done, group, rejected, lost)
     return done
 
 
@@ -148,16 +152,23 @@ def _time(ms: int | None) -> datetime | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _report(done: Commit, group: Sequence[Chunk], bad: list[Reject], lost: Mapping[str, tuple[int, int]]) -> None:
+def _report(
+    done: Commit, group: Sequence[Chunk], rejected: list[RejectedMessage], lost: Mapping[str, tuple[int, int]]
+) -> None:
     for key, (first, end) in lost.items():
         log.error("reports are lost: they expired before they were landed", partition=key, first=first, end=end)
-    reports, copies = sum(one.rows.num_rows for one in group), sum(one.copies for one in group)
+    reports, duplicates = sum(one.rows.num_rows for one in group), sum(one.duplicates for one in group)
     metrics.VERSION.set(done.version)
     metrics.LANDED.inc(reports)
-    metrics.COPIES.inc(copies)
+    metrics.DUPLICATES.inc(duplicates)
     metrics.LOST.inc(sum(end - first for first, end in lost.values()))
-    for reject in bad:
-        metrics.REJECTED.labels(reject.reason).inc()
+    for message in rejected:
+        metrics.REJECTED.labels(message.reason).inc()
     log.info(
-        "committed", version=done.version, reports=reports, rejected=len(bad), copies=copies, files=len(done.added)
+        "committed",
+        version=done.version,
+        reports=reports,
+        rejected=len(rejected),
+        duplicates=duplicates,
+        files=len(done.added),
     )

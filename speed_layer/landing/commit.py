@@ -1,19 +1,19 @@
 """The lake's table `reports`, as landing writes it: exactly once, through the table's own `txn` entries.
 
-The steps of a commit. Their order is what makes it exactly once; `LandingConfig.at_step` names them to tests.
+The steps of a commit. Their order is what makes it exactly once; `LandingConfig.failpoint` names them to tests.
 
 1. Write one Parquet file an event hour.
-2. Check, in the newest version, that the `txn` entry of each partition EQUALS the offset at which its part of the
-   batch starts. (Smaller is not enough: a frozen process that wakes would pass, and the table takes any entry.) Check
-   also that no row is of a day that was sealed since it was decoded (`fleet.reports.sealed`).
-3. Send the rejects of the batch and wait until the broker has them.
-4. Commit files and new `txn` entries in one version. Delta refuses it if somebody else changed an entry, or sealed a
-   day, since step 2. Files that have waited for too long are not committed: a vacuum takes what no version names.
+2. Check the offsets: in the newest version the `txn` entry of each partition must EQUAL the offset at which its part
+   of the batch starts. (Smaller is not enough: a frozen process that wakes would pass, and the table takes any entry.)
+   Check also that no row is of a day that was sealed since it was decoded (`fleet.reports.sealed`).
+3. Send the batch's rejected messages and wait until the broker has them.
+4. Commit files and new `txn` entries as one version. Delta refuses it if somebody else changed an entry, or sealed a
+   day, since step 2. Files older than MOST_SECONDS are not committed: a vacuum takes what no version names.
 5. Write the version's live document (`speed_layer.landing.live_views`).
 6. Commit the group's offset, a hint for lag only (`speed_layer.landing.lander`).
 
-A process that ends after 1, 2 or 3 leaves files that no version names (vacuum takes them) and rejects that come again
-with the same source; after 4, a live document that any lander writes later.
+A process that ends after 1, 2 or 3 leaves files that no version names (vacuum takes them) and rejected messages that
+come again with the same source; after 4, a live document that any lander writes later.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import unquote
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -39,14 +37,14 @@ from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.reports.sealed import opens_at, sealed_through
 from fleet.text import sentence
 from infra.conditional_writes import require_conditional_writes
-from infra.object_store import STATISTICS, LakeFiles, errors
+from infra.delta import PLACE, TABLE, Commit, Snapshot, files_between, of_table, read_commit
+from infra.object_store import LakeFiles, errors
 
-TABLE: Final = "reports"
 COMMIT_ID: Final = "peacewatch.commit"
 
 CONFIGURATION: Final = {
     "delta.checkpointInterval": "100",  # at one commit in 5 s, every 8 minutes; each lists all active files
-    "delta.dataSkippingStatsColumns": ",".join(STATISTICS),  # for those who compact
+    "delta.dataSkippingStatsColumns": ",".join(PLACE),  # for those who compact
 }
 
 _CHANGED: Final = ("Concurrent", "Metadata changed")
@@ -55,31 +53,24 @@ _CHANGED: Final = ("Concurrent", "Metadata changed")
 MOST_SECONDS: Final = 15 * 60
 """From step 1 to 4 of a process that was frozen in between. No vacuum takes files that are younger than an hour."""
 
-Step = Callable[[str], None]
+Failpoint = Callable[[str], None]
 
 
-class Moved(PeacewatchError):
-    """Since the batch was read somebody else landed a partition further, or sealed a day that it has reports of, or its
-    files have waited for too long: it is dropped and read again, nothing is lost."""
+class OffsetConflict(PeacewatchError):
+    """The batch does not fit the table any more: it is dropped and read again, nothing is lost.
+
+    Since it was read somebody else landed a partition further or sealed a day that it has reports of, or its files are
+    too old.
+    """
 
 
 @dataclass(frozen=True)
-class Landed:
+class OffsetRange:
     """A part of a batch: offsets `first` to `next_offset` of the partition that the `txn` entry `key` names."""
 
     key: str
     first: int
     next_offset: int
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A version of the table. `added`: paths of files with new rows."""
-
-    version: int
-    committed_at: datetime
-    added: tuple[str, ...]
-    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Lake:
@@ -88,13 +79,13 @@ class Lake:
     Raises ServiceUnavailable wherever the store does not do its part.
     """
 
-    def __init__(self, location: str, at_step: Step = lambda _step: None) -> None:
+    def __init__(self, location: str, failpoint: Failpoint = lambda _step: None) -> None:
         """Opens the table, or creates it."""
-        self._url, self._at_step = f"{location}/{TABLE}", at_step
+        self._url, self._failpoint = f"{location}/{TABLE}", failpoint
         with errors():
             self._table = _open_or_create(location, self._url)
             self._files = LakeFiles(self._table.table_uri)
-            self._look_what_is_sealed()
+            self._read_sealed_through()
 
     @property
     def opens_at(self) -> datetime:
@@ -115,38 +106,40 @@ class Lake:
         """The next offset to land of a partition, as of the last refresh; 0 where nothing landed yet."""
         return int(self._table.transaction_version(key) or 0)
 
-    def commit(self, rows: pa.Table, parts: list[Landed], send_rejects: Callable[[], None], **facts: Any) -> Commit:
+    def commit(
+        self, rows: pa.Table, parts: list[OffsetRange], send_rejected: Callable[[], None], **facts: Any
+    ) -> Commit:
         """Steps 1 to 4. `facts` go as JSON into the commit's metadata, named `peacewatch.<name>`, empty ones do not.
 
-        Raises Moved, ServiceUnavailable and what `send_rejects` raises. Then nothing of the batch is in the table, or,
-        when the store's answer was lost, all of it: the entries tell.
+        Raises OffsetConflict, ServiceUnavailable and what `send_rejected` raises. Then nothing of the batch is in the
+        table, or, when the store's answer was lost, all of it: the entries tell.
         """
         with errors():
             began = time.time()
-            files = self._files.write(rows)  # 1
-            self._at_step("1")
+            files = self._files.write(rows)  # step 1
+            self._failpoint("1")
             try:
-                self._check(parts, rows)  # 2
-                self._at_step("2")
-                send_rejects()  # 3
-                self._at_step("3")
+                self._check_offsets(parts)  # step 2
+                self._check_sealed(rows)
+                self._failpoint("2")
+                send_rejected()  # step 3
+                self._failpoint("3")
                 _check_age(began)
             except BaseException:
                 self._files.remove(files)
                 raise
-            done = self._commit(files, parts, facts)  # 4
-            self._at_step("4")
+            done = self._commit_version(files, parts, facts)  # step 4
+            self._failpoint("4")
             return done
 
     def read_commit(self, version: int) -> Commit:
-        """A version, from the log."""
-        with errors(), self._files.store.open_input_file(f"_delta_log/{version:020}.json") as opened:
-            return _read(version, [msgspec.json.decode(line) for line in opened.read().splitlines() if line])
+        """A version, from the log. Raises ServiceUnavailable, and LogGone where the log no longer has it."""
+        return read_commit(self._files.store, version)
 
-    def rows_added(self, commit: Commit, columns: list[str]) -> pa.Table:
-        """These columns of the rows that the commit added."""
+    def snapshot(self) -> Snapshot:
+        """The table as of the last refresh or commit."""
         with errors():
-            return self._files.read(commit.added, columns)
+            return of_table(self._table)
 
     def rows_between(self, topic_id: str, partition: int, first: int, end: int, columns: list[str]) -> pa.Table:
         """These columns of the rows of a partition with `first` <= offset < `end`, as of the last refresh."""
@@ -157,39 +150,32 @@ class Lake:
             & (pc.field("kafka_offset") < end)
         )
         with errors():
-            return self._files.read(self._files_between(partition, first, end), columns, wanted)
-
-    def _files_between(self, partition: int, first: int, end: int) -> list[str]:
-        adds = pa.table(self._table.get_add_actions(flatten=True))
-        if not adds.num_rows or first >= end:
-            return []
-        ranges = [adds[f"{side}.{name}"].to_pylist() for name in STATISTICS for side in ("min", "max")]
-        return [
-            unquote(path)
-            for path, p_min, p_max, o_min, o_max in zip(adds["path"].to_pylist(), *ranges, strict=True)
-            if o_max is None or (p_min <= partition <= p_max and first <= o_max and o_min < end)
-        ]
+            return self._files.read(files_between(self._table, partition, first, end), columns, wanted)
 
     def _update(self) -> None:
         self._table.update_incremental()
-        self._look_what_is_sealed()
+        self._read_sealed_through()
 
-    def _look_what_is_sealed(self) -> None:
+    def _read_sealed_through(self) -> None:
         self._opens_at = opens_at(sealed_through(self._table.metadata().configuration))
 
-    def _check(self, parts: list[Landed], rows: pa.Table) -> None:
+    def _check_offsets(self, parts: list[OffsetRange]) -> None:
+        """Step 2, in the newest version."""
         self._update()
         firsts: dict[str, int] = {}
         for part in parts:
             firsts.setdefault(part.key, part.first)
         for key, first in firsts.items():
             if self.entry(key) != first:
-                raise Moved(f"{key} is landed up to {self.entry(key)}, the batch starts at {first}")
+                raise OffsetConflict(f"{key} is landed up to {self.entry(key)}, the batch starts at {first}")
+
+    def _check_sealed(self, rows: pa.Table) -> None:
         oldest = pc.min(rows["reported_at"]).as_py()
         if oldest is not None and oldest < self._opens_at:
-            raise Moved(f"the batch has reports of {oldest.date()}, which was sealed since they were read")
+            raise OffsetConflict(f"the batch has reports of {oldest.date()}, which was sealed since they were read")
 
-    def _commit(self, files: list[AddAction], parts: list[Landed], facts: Mapping[str, Any]) -> Commit:
+    def _commit_version(self, files: list[AddAction], parts: list[OffsetRange], facts: Mapping[str, Any]) -> Commit:
+        """Step 4."""
         before, commit_id = self.version, str(uuid.uuid4())
         metadata = {f"peacewatch.{name}": json.dumps(value) for name, value in facts.items() if value}
         entries = {part.key: part.next_offset for part in parts}  # parts are in order: the last one of a key stands
@@ -204,24 +190,24 @@ class Lake:
         except CommitFailedError as error:
             if not any(sign in str(error) for sign in _CHANGED):
                 raise
-            raise Moved(f"somebody else changed the table: {sentence(error)}") from None
-        return self._made(commit_id, before)
+            raise OffsetConflict(f"somebody else changed the table: {sentence(error)}") from None
+        return self._find_commit(commit_id, before)
 
-    def _made(self, commit_id: str, before: int) -> Commit:
+    def _find_commit(self, commit_id: str, before: int) -> Commit:
         """Mostly the version after `before`; others may have committed in between.
 
         Until it is refreshed the table in hand does not know the version, or has skipped what others wrote. The next
         check refreshes it; to do it here, too, costs 44 ms at 20,000 active files.
         """
         version = before + 1
-        while (commit := self.read_commit(version)).info.get(COMMIT_ID) != commit_id:
+        while (commit := self.read_commit(version)).metadata.get(COMMIT_ID) != commit_id:
             version += 1
         return commit
 
 
 def _check_age(began: float) -> None:
     if time.time() - began > MOST_SECONDS:
-        raise Moved(f"the batch's files have waited since {datetime.fromtimestamp(began, UTC):%F %T} UTC")
+        raise OffsetConflict(f"the batch's files have waited since {datetime.fromtimestamp(began, UTC):%F %T} UTC")
 
 
 def _open_or_create(location: str, url: str) -> DeltaTable:
@@ -233,10 +219,3 @@ def _open_or_create(location: str, url: str) -> DeltaTable:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY), configuration=CONFIGURATION)
         except DeltaError:
             return DeltaTable(url)  # another lander was faster
-
-
-def _read(version: int, actions: list[dict[str, Any]]) -> Commit:
-    info: Mapping[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
-    added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
-    at = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
-    return Commit(version, at, tuple(sorted(unquote(add["path"]) for add in added)), info)

@@ -33,7 +33,7 @@ _WIRE: Final = pa.schema([SCHEMA.field(name) for name in Report.__struct_fields_
 
 
 @dataclass(frozen=True)
-class Reject:
+class RejectedMessage:
     """A message that is no report: as it came, and why. `received_at` is the broker's time in ms since 1970."""
 
     reason: str
@@ -52,8 +52,8 @@ class Decoded:
     reports: list[Report] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     received_at: list[int] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    copies: int = 0
+    rejected: list[RejectedMessage] = field(default_factory=list)
+    duplicates: int = 0
     size: int = 0  # bytes of the messages
 
     def take(self, records: Sequence[Any], window: Window, nearest: Nearest, opens_at: datetime = EARLIEST) -> None:
@@ -73,13 +73,13 @@ class Decoded:
                 usable = False
             if not usable:
                 slowly = _report_or_reject(record, received_at, earliest)
-                if isinstance(slowly, Reject):
-                    self.rejects.append(slowly)
+                if isinstance(slowly, RejectedMessage):
+                    self.rejected.append(slowly)
                     self.size += len(slowly.value or b"")
                     continue
                 report = slowly
-            if window.is_copy(report.drone_id, report.report_id, record.offset):
-                self.copies += 1
+            if window.is_duplicate(report.drone_id, report.report_id, record.offset):
+                self.duplicates += 1
                 continue
             if report.city is None or report.country is None:
                 city, country = place(report, nearest)
@@ -142,7 +142,7 @@ def _of_citizens(offsets: Any, scores: Any) -> dict[str, Any]:
     }
 
 
-def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) -> Report | Reject:
+def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) -> Report | RejectedMessage:
     """The report by the definition that everybody shares, or why the message is none, or comes too late."""
     value = record.value
     if value is not None and len(value) > LARGEST:
@@ -157,7 +157,7 @@ def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) ->
         except RejectedReport as error:
             reason, detail = error.reason, error.detail
     kept = None if value is None else value[:LARGEST]
-    return Reject(reason, detail, record.partition, record.offset, record.timestamp, record.key, kept)
+    return RejectedMessage(reason, detail, record.partition, record.offset, record.timestamp, record.key, kept)
 
 
 def _read(lines: bytes) -> pa.Table:

@@ -29,7 +29,7 @@ class Window:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def is_copy(self, drone_id: str, report_id: str, offset: int) -> bool:
+    def is_duplicate(self, drone_id: str, report_id: str, offset: int) -> bool:
         """Whether it is a copy; if it is none, it is remembered as a row at `offset`."""
         name = hash((drone_id, report_id))
         before = self._offsets.get(name)

@@ -23,16 +23,17 @@ from fleet import topics
 from fleet.alerts.rules import Nearest
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import retry
+from infra.delta import Commit
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
-from speed_layer.landing.commit import Commit, Lake, Moved, Step
+from speed_layer.landing.commit import Failpoint, Lake, OffsetConflict
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every, LiveThread
-from speed_layer.landing.live_views import Waiting
+from speed_layer.landing.live_views import Pending
 from speed_layer.landing.partition import Partition
-from speed_layer.landing.rejected import Rejects
+from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
 
@@ -64,42 +65,42 @@ class LandingConfig:
     session_seconds: float = 10.0
     most_rows: int = 200_000
     most_bytes: int = 48 * 1024 * 1024
-    at_step: Step = lambda _step: None
+    failpoint: Failpoint = lambda _step: None
 
 
 def run(config: LandingConfig, stop: Event) -> None:
     """Until `stop` is set. Kafka, the lake and MongoDB may come and go."""
-    waiting = Waiting()
+    pending = Pending()
 
     def session() -> None:
         try:
-            with closing(Session(config, waiting)) as active:
+            with closing(Session(config, pending)) as active:
                 active.run(stop)
-        except (Moved, TopicRemade) as error:
-            log.warning("landing begins again where the table is", reason=error)
+        except (OffsetConflict, TopicRemade) as error:
+            log.warning("offset conflict: resuming from the table", reason=error)
 
-    with closing(LiveThread(config.mongo_uri, config.lake, waiting, config.at_step)):
+    with closing(LiveThread(config.mongo_uri, config.lake, pending, config.failpoint)):
         retry.run(session, stop, "landing", away=AWAY)
 
 
 class Session:
     """One membership in the group, until something fails; the next one begins where the table is."""
 
-    def __init__(self, config: LandingConfig, waiting: Waiting) -> None:
-        self._config, self._waiting = config, waiting
+    def __init__(self, config: LandingConfig, pending: Pending) -> None:
+        self._config, self._pending = config, pending
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commit: Future[list[Commit]] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._first_at: float | None = None
         self._last_at = self._committed_at = time.monotonic()
         self._watch = Every(expiry_watch.WATCH_SECONDS)
-        self._lake = Lake(config.lake, config.at_step)
+        self._lake = Lake(config.lake, config.failpoint)
         with ExitStack() as opened:
             self._admin = clients.admin(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
             self._retention_ms = expiry_watch.retention_ms(self._admin, config.reports)
-            self._rejects = Rejects(config.bootstrap, config.reports, self._topic_id, config.rejected)
+            self._rejects = RejectedProducer(config.bootstrap, config.reports, self._topic_id, config.rejected)
             opened.callback(self._rejects.close)
             self._consumer = _consumer(config)
             opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
@@ -153,7 +154,9 @@ class Session:
             self._consumer.seek(at, state.next_offset)
             self._consumer.resume(at)
             self._partitions[at] = state
-        log.info("lands", partitions={at.partition: self._partitions[at].next_offset for at in sorted(new)})
+        log.info(
+            "partitions assigned", partitions={at.partition: self._partitions[at].next_offset for at in sorted(new)}
+        )
 
     def _due(self) -> bool:
         now = time.monotonic()
@@ -204,7 +207,7 @@ class Session:
         chunks = [future.result() for future in futures]
         if self._ask_topic_id() != self._topic_id:
             raise TopicRemade(f"topic {self._config.reports} was made anew; what was read last is not landed")
-        return batch.commit(chunks, through, self._lake, self._rejects, self._waiting)
+        return batch.commit(chunks, through, self._lake, self._rejects, self._pending)
 
     def _finish(self) -> None:
         """Waits for the commit that is on its way, and tells the group (step 6). Raises what the commit raised."""
@@ -217,7 +220,7 @@ class Session:
             self._consumer.commit(offsets, timeout_ms=5000)
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("the group's offset is not committed, a hint only", reason=error)
-        self._config.at_step("6")
+        self._config.failpoint("6")
 
     def _ask_topic_id(self) -> str:
         for found in self._admin.describe_topics([self._config.reports]):

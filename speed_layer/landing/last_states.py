@@ -95,7 +95,7 @@ class LastStates:
                 self._replace(states)
                 self._written[key] = states.next_offset
             except DuplicateKeyError:
-                log.info("another process keeps the last states", partition=key)
+                log.info("last states of this partition are kept by another process now", partition=key)
                 del self._held[key]
 
     def _load(self, coming: States) -> States:

@@ -13,9 +13,9 @@ from structlog import get_logger
 from fleet.errors import ServiceUnavailable
 from infra import retry
 from infra.mongo import client as mongo
-from speed_layer.landing.commit import Lake, Step
+from speed_layer.landing.commit import Failpoint, Lake
 from speed_layer.landing.last_states import BLOCK_SECONDS, LastStates
-from speed_layer.landing.live_views import LiveViews, Waiting
+from speed_layer.landing.live_views import LiveViews, Pending
 
 log = get_logger()
 
@@ -26,19 +26,19 @@ AWAY: Final = (retry.NotYet, PyMongoError, ServiceUnavailable, OSError)
 class LiveThread:
     """Runs until closed; then writes what waits, if MongoDB is there."""
 
-    def __init__(self, mongo_uri: str, lake: str, waiting: Waiting, at_step: Step) -> None:
-        self._uri, self._location, self._waiting, self._at_step = mongo_uri, lake, waiting, at_step
+    def __init__(self, mongo_uri: str, lake: str, pending: Pending, failpoint: Failpoint) -> None:
+        self._uri, self._location, self._pending, self._failpoint = mongo_uri, lake, pending, failpoint
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         self._stop.set()
-        self._waiting.wake()
+        self._pending.wake()
         self._thread.join(timeout=15)
 
     def _run(self) -> None:
-        retry.run(self._session, self._stop, "the live view", away=AWAY)
+        retry.run(self._session, self._stop, "live views", away=AWAY)
 
     def _session(self) -> None:
         with closing(mongo.client(self._uri, "landing", wait_ms=5000, answer_ms=20_000)) as client:
@@ -46,17 +46,17 @@ class LiveThread:
             views, states = LiveViews(database, lake), LastStates(database, lake)
             repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
             while not self._stop.is_set():
-                self._waiting.wait(REPAIR_SECONDS)
-                if views.write(self._waiting):
-                    self._at_step("5")
-                for more in self._waiting.take_states():
+                self._pending.wait(REPAIR_SECONDS)
+                if views.write(self._pending):
+                    self._failpoint("5")
+                for more in self._pending.take_states():
                     states.add(more)
                 if blocks.due():
                     states.write()
                 if repair.due():  # last: it fails while the log of what it lacks is gone, until a run is complete
                     views.repair()
-            views.write(self._waiting)
-            for more in self._waiting.take_states():
+            views.write(self._pending)
+            for more in self._pending.take_states():
                 states.add(more)
             states.write()
 

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
 REJECTED: Final = Counter("peacewatch_landing_rejects", "messages that are no report, by reason", ["reason"])
-COPIES: Final = Counter("peacewatch_landing_copies", "messages dropped as copies of a report")
+DUPLICATES: Final = Counter("peacewatch_landing_copies", "messages dropped as copies of a report")
 LOST: Final = Counter("peacewatch_landing_lost", "offsets that expired before they were landed")
 COMMIT_SECONDS: Final = Histogram(
     "peacewatch_landing_commit_seconds",

@@ -12,7 +12,7 @@ from structlog import get_logger
 from fleet.alerts.rules import Nearest
 from speed_layer.landing import batch
 from speed_layer.landing.batch import CHUNK, CHUNK_BYTES, CLOCKS_APART_MS, Chunk, Source
-from speed_layer.landing.commit import Lake, Moved
+from speed_layer.landing.commit import Lake, OffsetConflict
 from speed_layer.landing.decoding import Decoded
 from speed_layer.landing.deduplication import WINDOW, Window
 
@@ -57,7 +57,7 @@ class Partition:
         if there > self.next_offset:
             self._lost_from, self.next_offset, self._first = self.next_offset, there, there
             if there == end:
-                self._tell_lost(_now_ms())
+                self._report_lost(_now_ms())
         elif there < self.next_offset:
             log.error("the topic ends before what was landed: the broker lost messages", partition=self.source.key)
             self._add(Chunk(self.source, self.next_offset, there))
@@ -66,8 +66,8 @@ class Partition:
     def take(self, records: Sequence[Any]) -> None:
         """Adds messages that were read, in the order of their offsets."""
         if records[0].offset < self.next_offset:
-            raise Moved(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
-        self._tell_lost(records[0].timestamp)
+            raise OffsetConflict(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
+        self._report_lost(records[0].timestamp)
         self._decoded.take(records, self._window, self._nearest, self._lake.opens_at)
         self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
         if self.next_offset - self._first >= CHUNK or self._decoded.size >= CHUNK_BYTES:
@@ -76,7 +76,7 @@ class Partition:
     def skip_to(self, position: int) -> None:
         """Offsets up to `position` hold no message: a transaction's marks."""
         if position > self.next_offset:
-            self._tell_lost(_now_ms())
+            self._report_lost(_now_ms())
             self.next_offset = position
 
     def close_batch(self) -> list[Future[Chunk]]:
@@ -96,7 +96,7 @@ class Partition:
             self._worker.submit(batch.chunk, self.source, first, self.next_offset, self._through, decoded)
         )
 
-    def _tell_lost(self, before_ms: int) -> None:
+    def _report_lost(self, before_ms: int) -> None:
         """What `begin` found gone is told with the first message after it, for its time is the latest theirs can be."""
         if self._lost_from is not None:
             self._add(Chunk(self.source, self._lost_from, self._first, lost_before=before_ms))

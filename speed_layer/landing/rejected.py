@@ -13,7 +13,7 @@ from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
-from speed_layer.landing.decoding import LARGEST, Reject
+from speed_layer.landing.decoding import LARGEST, RejectedMessage
 
 log = get_logger()
 
@@ -22,14 +22,14 @@ _DETAIL: Final = 1000
 """Characters of `detail`; a reject with its headers must fit the topic's 2 MiB."""
 
 
-class Rejects:
+class RejectedProducer:
     """Writes them. Connects when there is a first one."""
 
     def __init__(self, bootstrap: str, source: str, source_id: str, topic: str) -> None:
         self._bootstrap, self._source, self._source_id, self._topic = bootstrap, source, source_id, topic
         self._producer: KafkaProducer | None = None
 
-    def send(self, rejects: Iterable[Reject]) -> None:
+    def send(self, rejects: Iterable[RejectedMessage]) -> None:
         """Returns when the broker has all of them. Raises KafkaError; then some may be there, and come again."""
         sent = [self._send(reject) for reject in rejects]
         for future in sent:
@@ -39,7 +39,7 @@ class Rejects:
         if self._producer is not None:
             self._producer.close(timeout=5)
 
-    def _send(self, reject: Reject) -> Any:
+    def _send(self, reject: RejectedMessage) -> Any:
         if self._producer is None:
             self._producer = KafkaProducer(
                 bootstrap_servers=self._bootstrap.split(","),
@@ -56,7 +56,7 @@ class Rejects:
         return self._producer.send(self._topic, value, key=reject.key, headers=headers)
 
 
-def headers_of(reject: Reject, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
+def headers_of(reject: RejectedMessage, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
     """The facts, as UTF-8; `received_at` is the broker's time of the original, RFC 3339."""
     received_at = datetime.fromtimestamp(reject.received_at / 1000, UTC)
     facts = {
@@ -72,7 +72,7 @@ def headers_of(reject: Reject, topic: str, topic_id: str) -> list[tuple[str, byt
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedRecord:
     """A reject as it is read back. `source` tells copies: topic id, partition and offset of the original."""
 
     offset: int
@@ -85,19 +85,19 @@ class Rejected:
         return self.headers.get("topic_id", ""), self.headers.get("partition", ""), self.headers.get("offset", "")
 
 
-def read(bootstrap: str, topic: str, reason: str | None = None) -> Iterator[Rejected]:
+def read(bootstrap: str, topic: str, reason: str | None = None) -> Iterator[RejectedRecord]:
     """The rejects that are there now, each once, oldest first. Raises ServiceUnavailable, KafkaError."""
     seen: set[tuple[str, str, str]] = set()
     for record in _records(bootstrap, topic):
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        found = Rejected(record.offset, headers, record.key, record.value)
+        found = RejectedRecord(record.offset, headers, record.key, record.value)
         if found.source in seen or (reason is not None and headers.get("reason") != reason):
             continue
         seen.add(found.source)
         yield found
 
 
-def replay(bootstrap: str, rejects: Iterable[Rejected], topic: str) -> int:
+def replay(bootstrap: str, rejects: Iterable[RejectedRecord], topic: str) -> int:
     """Sends the originals, with their keys, to `topic`; how many the broker has. Raises KafkaError."""
     producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", max_request_size=2 * LARGEST)
     with closing(producer):

@@ -1,4 +1,4 @@
-"""Rejects as lines of JSON, for people who mend them: `value` is text where the bytes are text, else `value_base64`."""
+"""Rejected messages as lines of JSON, for people who mend them: `value` is text, or `value_base64` where it is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from fleet.errors import BadInput
-from speed_layer.landing.rejected import Rejected
+from speed_layer.landing.rejected import RejectedRecord
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -24,7 +24,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     value_base64: str | None = None
 
 
-def line(found: Rejected) -> str:
+def line(found: RejectedRecord) -> str:
     """One line, without its end."""
     key, key_base64 = _text(found.key)
     value, value_base64 = _text(found.value)
@@ -32,7 +32,7 @@ def line(found: Rejected) -> str:
     return msgspec.json.encode(written).decode()
 
 
-def read(path: Path) -> Iterator[Rejected]:
+def read(path: Path) -> Iterator[RejectedRecord]:
     """The rejects of a file of such lines. Raises BadInput that names the line."""
     try:
         lines = path.read_bytes().splitlines()
@@ -45,7 +45,7 @@ def read(path: Path) -> Iterator[Rejected]:
                 key, value = _bytes(found.key, found.key_base64), _bytes(found.value, found.value_base64)
             except (msgspec.MsgspecError, ValueError) as error:
                 raise BadInput(f"{path}, line {number}", str(error)) from None
-            yield Rejected(found.reject_offset, found.headers, key, value)
+            yield RejectedRecord(found.reject_offset, found.headers, key, value)
 
 
 def _text(value: bytes | None) -> tuple[Any, Any]:

@@ -19,11 +19,11 @@ from deltalake import DeltaTable
 from batch_layer.completeness import completeness
 from batch_layer.lake import compact, external_sort
 from batch_layer.retention import delta_log, vacuum
-from batch_layer.views import drones, hours, live
+from batch_layer.views import drones, hours
 from fleet.alerts import landed_alert
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import delta
-from infra.mongo import runs
+from infra.mongo import live, runs
 from infra.mongo.client import Documents
 from tests.support import lakes
 
@@ -163,7 +163,7 @@ def test_a_compaction_touches_no_hour_and_its_live_document_is_empty(lake: Path)
     pinned = delta.pin(str(lake))
     commits = list(pinned.commits(newest))
     assert [(set(commit.touched), commit.added) for commit in commits] == [(set(), ()), (set(), ())]
-    assert live.document(pinned, commits[0])["cells"]["country"] == []
+    assert live.cells(pinned, commits[0]).num_rows == 0
 
 
 def test_open_hours_are_joined_only_when_they_have_many_files(lake: Path) -> None:
@@ -237,7 +237,7 @@ def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: D
     base = runs.base_version(mongo_database)
     pinned = delta.pin(str(lake))
     for commit in pinned.commits(base):
-        live.document(pinned, commit)  # what commits after the base added can be read still
+        live.cells(pinned, commit)  # what commits after the base added can be read still
     rows_of(lake, base)
     assert hours.run(replace(job, grace=timedelta(0))).computed == 2
 

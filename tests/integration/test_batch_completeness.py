@@ -12,7 +12,7 @@ import pytest
 
 from batch_layer import register
 from batch_layer.completeness import completeness
-from batch_layer.lake import commit_facts, log_files
+from batch_layer.lake import commit_facts
 from batch_layer.views.hours import Job
 from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
 from infra import delta
@@ -38,7 +38,9 @@ def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_
     ]
     compute(job)
     assert document(job)["missing"] == ["partition 1 is landed up to 2026-11-24 05:00 UTC only"]
-    land(job, [], landed_through=through(NEXT_DAY, NEXT_DAY + completeness.GRACE))  # an idle partition is told, too
+    land(
+        job, [], landed_through=through(NEXT_DAY, NEXT_DAY + completeness.ALLOWED_LATENESS)
+    )  # an idle partition is told, too
     compute(job)
     found = document(job)
     assert (found["complete"], found["missing"], found["received"], found["late"]) == (True, [], 3, 0)
@@ -48,7 +50,7 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY, DAY))
     compute(job)
     assert len(document(job)["missing"]) == 2
-    end = int((NEXT_DAY + completeness.GRACE).timestamp() * 1000)
+    end = int((NEXT_DAY + completeness.ALLOWED_LATENESS).timestamp() * 1000)
     land(job, [], landed_through=json.dumps({"another/0": end}))
     compute(job)
     gone = "the topic of reports was made anew between 2026-11-24 00:00 and 2026-11-25 00:10 UTC"
@@ -61,7 +63,7 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
 
 
 def test_a_topic_that_is_made_anew_when_the_day_was_landed_leaves_it_complete(job: Job) -> None:
-    land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + completeness.GRACE] * 2))
+    land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + completeness.ALLOWED_LATENESS] * 2))
     compute(job)
     land(job, [], landed_through=json.dumps({"another/0": ms(NEXT_DAY + timedelta(hours=5))}))
     assert document(job)["complete"] is True
@@ -130,7 +132,7 @@ def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job, monk
         return commit(self, version)
 
     monkeypatch.setattr(delta.Snapshot, "commit", counted)
-    assert [each.version for each in log_files.commits(pinned, -1)] == [3, 4, 5]
+    assert [each.version for each in pinned.commits_left(-1)] == [3, 4, 5]
     assert asked == [0, 3, 4, 5]
 
 

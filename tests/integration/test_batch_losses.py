@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from batch_layer.completeness import completeness
-from batch_layer.lake import log_files
 from batch_layer.retention import delta_log
 from batch_layer.views.hours import Job
 from fleet.errors import ServiceUnavailable
@@ -148,7 +147,7 @@ def test_what_only_the_trimmed_log_knew_is_there_in_an_emptied_database(job: Job
         land(job, [lakes.row(2, DAY)], copies="1")
         compute(job)
         completeness.run(job)
-    assert min(version for version, kind, _ in log_files.files(delta.pin(job.lake)) if kind == "json") > 2
+    assert min(version for version, kind, _ in delta.pin(job.lake).log_files() if kind == "json") > 2
     assert len(list((Path(job.lake) / "reports" / "_facts").iterdir())) == 1
     before = facts_of(job)
     job.database.client.drop_database(job.database.name)

@@ -16,12 +16,12 @@ import pytest
 from pymongo.database import Database
 
 from batch_layer.spark import aggregate, session
-from batch_layer.views import day_views, drones, hours, live
+from batch_layer.views import day_views, drones, hours
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
 from infra.java import java
-from infra.mongo import runs
+from infra.mongo import live, runs
 from tests.support import lakes
 
 pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else

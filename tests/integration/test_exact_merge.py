@@ -28,12 +28,12 @@ from hypothesis import strategies as st
 
 from batch_layer.lake import compact, sealed
 from batch_layer.retention import seal
-from batch_layer.views import hours, live
+from batch_layer.views import hours
 from batch_layer.views.hours import Job
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
-from infra.mongo import runs
+from infra.mongo import live, runs
 from infra.mongo.client import Documents
 from serving.figures.merge import Merge
 from serving.figures.snapshot import ensure_indexes
@@ -43,6 +43,8 @@ START = lakes.START + timedelta(hours=16)
 """Two hours before midnight: hours 0 and 1 are of the day that may be sealed, 2 and 3 of the next."""
 SEALED = START.date()
 FIRST_HOUR = int(START.timestamp()) // 3600
+PART_BYTES = 400
+"""Two cells a document: most commits of these histories are in several."""
 HOURS_ASKED = range(FIRST_HOUR - 1, FIRST_HOUR + 5)
 
 reports = st.lists(st.integers(0, 3), min_size=1, max_size=4)
@@ -207,8 +209,8 @@ class World:
 
     def _live(self, version: int) -> None:
         pinned = delta.pin(str(self.lake))
-        document = live.document(pinned, pinned.commit(version))
-        self.database.live.replace_one({"_id": version}, document, upsert=True)
+        commit = pinned.commit(version)
+        live.insert(self.database, version, commit.committed_at, live.cells(pinned, commit), most=PART_BYTES)
 
     def _recomputed(self, version: int) -> pa.Table:
         if version < 0:
@@ -269,9 +271,7 @@ def test_beyond_a_gap_that_nobody_can_close_readers_take_no_newer_document(
     everything = delta.pin(str(world.lake)).version
     with pytest.raises(ServiceUnavailable):
         live.write_missing(world.database, delta.pin(str(world.lake)), -1)
-    first = HOURS.from_document(
-        live.document(delta.pin(str(world.lake)), delta.pin(str(world.lake)).commit(1))["cells"]
-    )
+    first = live.cells(delta.pin(str(world.lake)), delta.pin(str(world.lake)).commit(1))
     seen = []
 
     @contextmanager

@@ -27,7 +27,7 @@ from infra import conditional_writes, delta
 from infra.mongo.client import Documents
 from serving import single_reports
 from serving.report.store import FORMS, Made, ReportStore
-from speed_layer.landing.commit import Lake, Landed, Moved
+from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
 from tests.faults.test_landing_kills import BAD, kills_at_random
 from tests.support import lakes, s3
 from tests.support.lander_processes import Landers, landers
@@ -77,9 +77,9 @@ def test_two_landers_killed_at_random(lab: Landers) -> None:
 
 def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> None:
     slow, fast = Lake(store.lake), Lake(store.lake)
-    part = [Landed("t/0", 0, 10)]
+    part = [OffsetRange("t/0", 0, 10)]
     rows = lakes.table(lakes.some_rows(10, hours=1))
-    with pytest.raises(Moved, match="somebody else changed the table"):
+    with pytest.raises(OffsetConflict, match="somebody else changed the table"):
         slow.commit(rows, part, lambda: fast.commit(SCHEMA.empty_table(), part, lambda: None) and None)
     slow.refresh()
     assert (slow.version, slow.entry("t/0")) == (1, 10)

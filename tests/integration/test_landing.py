@@ -18,7 +18,7 @@ from fleet.figures.cube import HOURS
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from speed_layer.landing import rejected as rejects
 from speed_layer.landing import rejected_file
-from speed_layer.landing.decoding import Reject
+from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.last_states import unpack
 from tests.support.landing import (
     check_exactly_once,
@@ -151,8 +151,8 @@ def test_rejects_are_listed_mended_and_replayed(
 
 def test_a_message_without_key_and_value_is_a_reject_like_others(kafka: str, rejected: str) -> None:
     """Kafka's own clients can send one, the one in use here cannot."""
-    with closing(rejects.Rejects(kafka, topics.REPORTS, "id", rejected)) as sender:
-        sender.send([Reject("empty", "the message has no value", 0, 5, 0, None, None)])
+    with closing(rejects.RejectedProducer(kafka, topics.REPORTS, "id", rejected)) as sender:
+        sender.send([RejectedMessage("empty", "the message has no value", 0, 5, 0, None, None)])
     (found,) = rejects.read(kafka, rejected)
     assert (found.headers["reason"], found.key, found.value) == ("empty", None, b"")
     assert found.source == ("id", "0", "5")

@@ -156,7 +156,7 @@ def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, v
 
 
 def test_the_grace_is_the_batch_layers():
-    assert trust.GRACE == batch.GRACE
+    assert trust.ALLOWED_LATENESS == batch.ALLOWED_LATENESS
 
 
 def test_cities_and_times_to_acknowledge(desk: Desk, views: Services):

@@ -21,7 +21,7 @@ def main() -> None:
     step, times = (sys.argv[2] if len(sys.argv) > 2 else ""), (int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     seen = 0
 
-    def at_step(done: str) -> None:
+    def failpoint(done: str) -> None:
         nonlocal seen
         seen += done == step
         if done == step and seen == times:
@@ -30,7 +30,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     logs.configure("landing")
-    lander.run(lander.LandingConfig(**settings, at_step=at_step), stop)
+    lander.run(lander.LandingConfig(**settings, failpoint=failpoint), stop)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer.views import live
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
 from infra.delta import LogGone, NothingLanded
+from infra.mongo import live
 from tests.support import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -61,7 +61,7 @@ def test_only_new_rows_touch_an_hour(lake: Path) -> None:
 
 def test_a_live_document_is_the_fold_of_the_commits_own_rows(lake: Path) -> None:
     pinned = delta.pin(str(lake))
-    parts = [HOURS.from_document(live.document(pinned, commit)["cells"]) for commit in pinned.commits(-1)]
+    parts = [live.cells(pinned, commit) for commit in pinned.commits(-1)]
     assert parts[2].num_rows == 1
     assert HOURS.merge(parts).equals(HOURS.fold(lakes.everything(lake)))
 
@@ -79,7 +79,7 @@ def test_a_cleaned_log_and_a_lost_file_are_named(lake: Path) -> None:
     commit = pinned.commit(2)
     (lake / "reports" / commit.added[0]).unlink()
     with pytest.raises(ServiceUnavailable, match=commit.added[0]):
-        live.document(pinned, commit)
+        live.cells(pinned, commit)
     log = lake / "reports" / "_delta_log" / f"{2:020}.json"
     log.write_bytes(log.read_bytes()[:-10])
     with pytest.raises(ServiceUnavailable, match=rf"^a file of the lake cannot be read: _delta_log/{log.name}[^\n]*$"):

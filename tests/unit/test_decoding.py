@@ -125,7 +125,7 @@ def test_rows_are_what_the_reference_says(sent: list[dict[str, Any]], ascii_only
 @given(st.lists(st.binary(max_size=40) | st.none() | reports.map(lambda one: json.dumps(one).encode()), max_size=8))
 def test_whatever_comes_is_a_row_a_reject_or_a_copy(values: list[bytes | None]) -> None:
     decoded = decode(*values)
-    assert len(decoded.reports) + len(decoded.rejects) + decoded.copies == len(values)
+    assert len(decoded.reports) + len(decoded.rejected) + decoded.duplicates == len(values)
     assert rows(decoded, "id", 3).num_rows == len(decoded.reports)
 
 
@@ -162,16 +162,16 @@ def test_a_report_of_a_sealed_day_is_too_old_and_the_next_moments_is_not() -> No
     sent = [message(report_id=at, reported_at=at) for at in times]
     decoded = decode(*sent, opens_at=datetime(2026, 11, 23, tzinfo=UTC))
     assert decoded.offsets == [101]
-    assert [(reject.offset, reject.reason) for reject in decoded.rejects] == [(100, "too old"), (102, "too old")]
-    assert decoded.rejects[0].detail.endswith("is of a sealed day; 2026-11-23 is open")
+    assert [(reject.offset, reject.reason) for reject in decoded.rejected] == [(100, "too old"), (102, "too old")]
+    assert decoded.rejected[0].detail.endswith("is of a sealed day; 2026-11-23 is open")
 
 
 @pytest.mark.parametrize(("value", "reason"), [case[1:] for case in FATES], ids=[case[0] for case in FATES])
 def test_odd_messages_are_rejected_and_cost_neighbours_nothing(value: bytes | None, reason: str) -> None:
     decoded = decode(message(report_id="before"), value, message(report_id="after"))
-    assert [(reject.reason, reject.offset) for reject in decoded.rejects] == [(reason, 101)]
-    assert decoded.rejects[0].detail
-    assert decoded.rejects[0].value == (value if value is None else value[:LARGEST])
+    assert [(reject.reason, reject.offset) for reject in decoded.rejected] == [(reason, 101)]
+    assert decoded.rejected[0].detail
+    assert decoded.rejected[0].value == (value if value is None else value[:LARGEST])
     assert rows(decoded, "id", 3)["report_id"].to_pylist() == ["before", "after"]
 
 
@@ -194,4 +194,4 @@ def test_odd_reports_land_whole(value: bytes) -> None:
 
 def test_copies_are_dropped_and_counted() -> None:
     decoded = decode(message(), message(battery=3), message(report_id="18"), message(drone_id="other"))
-    assert (decoded.copies, decoded.offsets) == (1, [100, 102, 103])
+    assert (decoded.duplicates, decoded.offsets) == (1, [100, 102, 103])

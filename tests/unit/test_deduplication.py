@@ -15,7 +15,7 @@ def kept(messages: list[tuple[str, str]], window: Window, first: int = 0) -> lis
     return [
         (drone, report, offset)
         for offset, (drone, report) in enumerate(messages, first)
-        if not window.is_copy(drone, report, offset)
+        if not window.is_duplicate(drone, report, offset)
     ]
 
 

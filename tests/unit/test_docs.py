@@ -16,7 +16,7 @@ from fleet.reports.report import REASONS, Citizen, Report
 from infra.kafka.topics import TOPICS
 from infra.settings import PREFIX, Settings
 from script import docs_pages
-from speed_layer.landing.decoding import Reject
+from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.rejected import headers_of
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_the_examples_are_what_they_say() -> None:
 
 
 def test_every_header_of_a_reject_is_in_the_contract() -> None:
-    reject = Reject("empty", "no value", 0, 0, 0, None, None)
+    reject = RejectedMessage("empty", "no value", 0, 0, 0, None, None)
     missing = [name for name, _ in headers_of(reject, "reports", "id") if f"`{name}`" not in section(topics.REJECTED)]
     assert missing == [], "add rows for these headers to the contract of reports.rejected"
 

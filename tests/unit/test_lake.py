@@ -15,7 +15,7 @@ from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import SCHEMA
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from infra.object_store import by_hour
-from speed_layer.landing.commit import Lake, Landed, Moved
+from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
 from tests.support.lakes import some_rows, table
 
 
@@ -31,24 +31,24 @@ def test_a_commit_holds_rows_entries_and_facts(tmp_path: Path) -> None:
     rows = table(some_rows(500))
     lake = Lake(str(tmp_path))
     done = lake.commit(
-        rows, [Landed("t/0", 0, 400), Landed("t/0", 400, 500)], nothing, landed_through={"t/0": 7}, lost={}
+        rows, [OffsetRange("t/0", 0, 400), OffsetRange("t/0", 400, 500)], nothing, landed_through={"t/0": 7}, lost={}
     )
     assert (done.version, lake.refresh(), lake.entry("t/0"), lake.entry("t/1")) == (1, 1, 500, 0)
-    assert done.info["peacewatch.landed_through"] == '{"t/0": 7}'
-    assert "peacewatch.lost" not in done.info
+    assert done.metadata["peacewatch.landed_through"] == '{"t/0": 7}'
+    assert "peacewatch.lost" not in done.metadata
     assert len(done.added) == 3
     assert (
         DeltaTable(tmp_path / "reports").to_pyarrow_table().sort_by("kafka_offset").equals(rows.sort_by("kafka_offset"))
     )
-    assert lake.rows_added(done, ["report_id"]).num_rows == 500
+    assert lake.snapshot().rows(done.added, ["report_id"]).num_rows == 500
 
 
 @pytest.mark.parametrize("first", [0, 99, 101, 1000])
 def test_a_batch_that_does_not_start_at_the_entry_is_refused(tmp_path: Path, first: int) -> None:
-    Lake(str(tmp_path)).commit(SCHEMA.empty_table(), [Landed("t/0", 0, 100)], nothing)
+    Lake(str(tmp_path)).commit(SCHEMA.empty_table(), [OffsetRange("t/0", 0, 100)], nothing)
     sent: list[int] = []
-    with pytest.raises(Moved):
-        Lake(str(tmp_path)).commit(table(some_rows(5)), [Landed("t/0", first, 2000)], lambda: sent.append(1))
+    with pytest.raises(OffsetConflict):
+        Lake(str(tmp_path)).commit(table(some_rows(5)), [OffsetRange("t/0", first, 2000)], lambda: sent.append(1))
     assert sent == [], "rejects of a batch that is not landed are not ours to send"
     assert files(tmp_path) == set(), "its files are gone"
     assert DeltaTable(tmp_path / "reports").version() == 1
@@ -56,8 +56,8 @@ def test_a_batch_that_does_not_start_at_the_entry_is_refused(tmp_path: Path, fir
 
 def test_somebody_who_is_faster_between_check_and_commit_wins(tmp_path: Path) -> None:
     slow, fast = Lake(str(tmp_path)), Lake(str(tmp_path))
-    part = [Landed("t/0", 0, 10)]
-    with pytest.raises(Moved):
+    part = [OffsetRange("t/0", 0, 10)]
+    with pytest.raises(OffsetConflict):
         slow.commit(SCHEMA.empty_table(), part, lambda: fast.commit(SCHEMA.empty_table(), part, nothing) and None)
     slow.refresh()
     assert (slow.version, slow.entry("t/0")) == (1, 10)
@@ -69,19 +69,19 @@ def test_others_partitions_do_not_disturb(tmp_path: Path) -> None:
 
     def meanwhile() -> None:
         for first in (0, 5):
-            other.commit(rows, [Landed("t/1", first, first + 5)], nothing)
+            other.commit(rows, [OffsetRange("t/1", first, first + 5)], nothing)
 
-    done = one.commit(rows, [Landed("t/0", 0, 10)], meanwhile)
+    done = one.commit(rows, [OffsetRange("t/0", 0, 10)], meanwhile)
     assert done.version == 3
     assert (one.refresh(), one.entry("t/0"), one.entry("t/1")) == (3, 10, 10)
     assert len(one.rows_between("topic", 0, 0, 99, ["kafka_offset"])) == 3 * 5
-    one.commit(rows, [Landed("t/1", 10, 20)], nothing)
+    one.commit(rows, [OffsetRange("t/1", 10, 20)], nothing)
 
 
 def test_rows_between_are_those_of_the_partition(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    lake.commit(table(some_rows(100)), [Landed("t/0", 0, 1)], nothing)
-    lake.commit(table(some_rows(100, first=100)), [Landed("t/0", 1, 2)], nothing)
+    lake.commit(table(some_rows(100)), [OffsetRange("t/0", 0, 1)], nothing)
+    lake.commit(table(some_rows(100, first=100)), [OffsetRange("t/0", 1, 2)], nothing)
     DeltaTable(tmp_path / "reports").optimize.compact()
     lake.refresh()
     found = lake.rows_between("topic", 1, 80, 121, ["kafka_offset"])["kafka_offset"].to_pylist()
@@ -95,7 +95,7 @@ def test_a_failed_send_leaves_no_file_and_no_version(tmp_path: Path) -> None:
 
     lake = Lake(str(tmp_path))
     with pytest.raises(ServiceUnavailable):
-        lake.commit(table(some_rows(10)), [Landed("t/0", 0, 10)], fail)
+        lake.commit(table(some_rows(10)), [OffsetRange("t/0", 0, 10)], fail)
     assert (files(tmp_path), lake.refresh()) == (set(), 0)
 
 
@@ -117,13 +117,13 @@ def test_rows_by_hour_keep_all_and_their_order() -> None:
 
 def test_files_that_have_waited_for_hours_are_not_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a process that was frozen between 1 and 4, alone, so that nobody landed its partitions meanwhile."""
-    lake, rows, part = Lake(str(tmp_path)), table(some_rows(5)), [Landed("t/0", 0, 2000)]
+    lake, rows, part = Lake(str(tmp_path)), table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
     now = time.time()
 
     def freezes() -> None:
         monkeypatch.setattr(time, "time", lambda: now + 3600)
 
-    with pytest.raises(Moved, match="have waited since"):
+    with pytest.raises(OffsetConflict, match="have waited since"):
         lake.commit(rows, part, freezes)
     assert files(tmp_path) == set()
     assert lake.commit(rows, part, nothing).version == 1
@@ -135,17 +135,17 @@ def seal(lake: Path, day: str) -> None:
 
 def test_a_day_that_was_sealed_since_the_batch_was_read_refuses_it(tmp_path: Path) -> None:
     """Sealed before step 2, and between it and step 4. Rows of an open day land, whatever was sealed."""
-    rows, part = table(some_rows(5)), [Landed("t/0", 0, 2000)]
+    rows, part = table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
     first, last = (function(rows["date"]).as_py() for function in (pc.min, pc.max))
     lake = Lake(str(tmp_path))
     assert lake.opens_at < datetime(1970, 1, 1, tzinfo=UTC)
-    with pytest.raises(Moved):
+    with pytest.raises(OffsetConflict):
         lake.commit(rows, part, lambda: seal(tmp_path, str(first - timedelta(days=2))))
     assert lake.commit(SCHEMA.empty_table(), part, nothing).version == 2
     seal(tmp_path, str(last))
-    with pytest.raises(Moved, match=f"has reports of {first}, which was sealed"):
-        lake.commit(rows, [Landed("t/0", 2000, 3000)], nothing)
+    with pytest.raises(OffsetConflict, match=f"has reports of {first}, which was sealed"):
+        lake.commit(rows, [OffsetRange("t/0", 2000, 3000)], nothing)
     assert lake.opens_at == datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
     assert Lake(str(tmp_path)).opens_at == lake.opens_at
     seal(tmp_path, str(first - timedelta(days=1)))
-    assert lake.commit(rows, [Landed("t/0", 2000, 3000)], nothing).info["peacewatch.commit"]
+    assert lake.commit(rows, [OffsetRange("t/0", 2000, 3000)], nothing).metadata["peacewatch.commit"]

@@ -13,6 +13,7 @@ import pytest
 
 from fleet.figures.cube import HOURS
 from fleet.reports.landed import SCHEMA
+from infra.mongo.cells import encoded_size
 from speed_layer.landing.batch import Chunk, Source, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
@@ -39,7 +40,7 @@ def chunk(first: int, cells: int) -> Chunk:
 )
 def test_a_commit_holds_no_more_cells_than_a_document_takes(cells: list[int], wanted: list[list[int]]) -> None:
     chunks = [chunk(10 * n, size) for n, size in enumerate(cells)]
-    found = list(groups(chunks, most_cells=10))
+    found = list(groups(chunks, most_bytes=10 * encoded_size(chunk(0, 1).cells)))
     assert [[one.cells.num_rows for one in group] for group in found] == wanted
     assert [one for group in found for one in group] == chunks, "in order, none left out"
 

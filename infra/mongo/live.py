@@ -1,0 +1,96 @@
+"""The collection `live`: one document for each version of the lake, with the cells of that commit's own rows.
+
+`{_id: version, committed_at, cells}`. Where the cells are more than one document takes, `parts` says in how many they
+are; the others lie in `live_parts` as `{_id: "version/part", version, part, cells}`, and are there before the first is.
+Landing and batch both write documents that are missing, by this code and with the same content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from fleet.figures.cube import HOURS
+from infra.delta import Commit, Snapshot
+from infra.mongo.cells import DOCUMENT_BYTES, divide
+from infra.mongo.client import Documents
+
+
+def insert(
+    database: Documents, version: int, committed_at: datetime, cells: pa.Table, most: int = DOCUMENT_BYTES
+) -> bool:
+    """Writes a version's document, in parts of at most `most` bytes; False where it is there already."""
+    first, *others = divide(cells, most)
+    for part, more in enumerate(others, 1):
+        document = {"version": version, "part": part, "cells": HOURS.to_document(more)}
+        database.live_parts.replace_one({"_id": _part_id(version, part)}, document, upsert=True)
+    live: dict[str, Any] = {"_id": version, "committed_at": committed_at, "cells": HOURS.to_document(first)}
+    if others:
+        live["parts"] = 1 + len(others)
+    try:
+        database.live.insert_one(live)
+    except DuplicateKeyError:
+        return False  # another process was faster, with the same content
+    return True
+
+
+def insert_unwritable(database: Documents, version: int, committed_at: datetime, reason: str) -> None:
+    """A document without cells in the place of one that MongoDB never takes: readers would stop before it for ever."""
+    live = {"_id": version, "committed_at": committed_at, "cells": HOURS.to_document(HOURS.empty())}
+    database.live.update_one({"_id": version}, {"$setOnInsert": {**live, "unwritable": reason}}, upsert=True)
+
+
+def cells_of(database: Documents, live: Mapping[str, Any], session: ClientSession | None = None) -> pa.Table:
+    """The cells of a document of `live`, with those of its other parts."""
+    first = HOURS.from_document(live["cells"])
+    ids = [_part_id(live["_id"], part) for part in range(1, live.get("parts", 1))]
+    if not ids:
+        return first
+    others = database.live_parts.find({"_id": {"$in": ids}}, {"cells": True}, session=session)
+    return pa.concat_tables([first, *(HOURS.from_document(other["cells"]) for other in others)])
+
+
+def missing(database: Documents, after: int, newest: int) -> list[int]:
+    """The versions after `after`, up to `newest`, that have no document, in order."""
+    between = {"_id": {"$gt": after, "$lte": newest}}
+    there = {document["_id"] for document in database.live.find(between, {"_id": 1})}
+    return [version for version in range(after + 1, newest + 1) if version not in there]
+
+
+def write_missing(database: Documents, snapshot: Snapshot, after: int) -> int:
+    """Writes the documents of versions `after`+1 to the snapshot's that are not there; how many.
+
+    Batch needs it before an hour document of the snapshot's version replaces an older one: a reader's version ends
+    before the first gap, and must not lie before a document's. Raises LogGone or ServiceUnavailable when a commit's log
+    or files are gone.
+    """
+    versions = missing(database, after, snapshot.version)
+    for version in versions:
+        commit = snapshot.commit(version)
+        insert(database, version, commit.committed_at, cells(snapshot, commit))
+    return len(versions)
+
+
+def cells(snapshot: Snapshot, commit: Commit) -> pa.Table:
+    """The cells of `commit`, from the files it added."""
+    # File by file: a commit of a bulk load may hold an hour of a fleet.
+    return HOURS.merge([HOURS.fold(snapshot.rows([path], HOURS.columns)) for path in commit.added] or [HOURS.empty()])
+
+
+def delete_through(database: Documents, through: int) -> int:
+    """Deletes the documents at or below version `through`, which must be a base; how many versions.
+
+    Readers start above their base; `through` lies some minutes behind it, for one that still reads from an older base.
+    """
+    deleted = database.live.delete_many({"_id": {"$lte": through}}).deleted_count
+    database.live_parts.delete_many({"version": {"$lte": through}})
+    return deleted
+
+
+def _part_id(version: int, part: int) -> str:
+    return f"{version}/{part}"
