@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from cli import extras
 from cli.commands import alerts, batch, demo, discord, feed, lake, report, serve, services, speed
 from fleet.errors import PeacewatchError
 from infra import s3
@@ -23,6 +24,9 @@ def main() -> NoReturn:
         code = app(standalone_mode=False)
     except PeacewatchError as error:
         print(f"peacewatch: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        print(f"peacewatch: {extras.missing(error, sys.argv[1:])}", file=sys.stderr)
         sys.exit(2)
     except TyperException as error:  # a wrong option; without a command, the help
         print(

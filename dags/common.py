@@ -27,8 +27,10 @@ SPARK_POOL = "spark"  # two Spark jobs would fight for the machine
 REPORTS_POOL = "reports"  # two tasks would make the same revision of a report
 
 ROOT = Path(__file__).resolve().parents[1]
-APPLICATION = ROOT / "cli" / "submit" / "peacewatch.py"
-SPARK_LOG = (ROOT / "batch_layer" / "log4j2.properties").as_uri()  # the job's words, not Spark's hundreds of lines
+APPLICATION = ROOT / "cli" / "submit" / "spark_application.py"
+SPARK_LOG = (
+    ROOT / "batch_layer" / "spark" / "log4j2.properties"
+).as_uri()  # the job's words, not Spark's hundreds of lines
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
 

@@ -62,7 +62,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     """The application over `config`, or over `services` that a test made."""
     services = services or connect(config)
     app = OpenAPI(
-        "serving",
+        __package__,
         info=INFO,
         security_schemes={"token": {"type": "http", "scheme": "bearer"}},
         validation_error_callback=problems.of_validation,

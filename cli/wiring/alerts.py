@@ -24,7 +24,7 @@ from fleet.notifications.incident import Intervals
 from infra import settings
 from infra.cities import places
 from infra.settings import Settings
-from speed_layer import dead_mans_switch
+from speed_layer import alerting, dead_mans_switch
 from speed_layer import recording as recorder
 from speed_layer.notifying import notifier
 from speed_layer.notifying.sender import Sender
@@ -34,7 +34,7 @@ Runner = Callable[[Event], None]
 
 def rules(found: Settings) -> Rules:
     """The rules in force. Raises BadSettings: file, line, what is wrong."""
-    shipped = resources.files("speed_layer.alerting")
+    shipped = resources.files(alerting)
     book, stations = found.rules or shipped / "rules.toml", found.stations or shipped / "stations.csv"
     return parse(_read(book), str(book), parse_stations(_read(stations), str(stations)))
 

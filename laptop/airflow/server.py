@@ -20,6 +20,7 @@ from typing import Final
 
 import httpx
 
+from infra import module_names
 from infra.java import java
 from laptop.supervision.service import Port, Service
 
@@ -178,7 +179,7 @@ def _airflow_setup(airflow: Airflow) -> list[Service]:
     environment = airflow.environment()
     if not is_due(airflow.home, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
         return []
-    program = [sys.executable, "-P", "-m", "laptop.airflow.setup", str(airflow.home)]
+    program = [sys.executable, "-P", "-m", module_names.of("laptop.airflow.setup"), str(airflow.home)]
     return [Service("airflow-setup", lambda: program, env=environment, once=True, seconds=START_SECONDS)]
 
 

@@ -24,7 +24,7 @@ _FILE: Final = re.compile(r"http://[^/]+(/attachments/10\d+/\d+/[^/]+)")
 
 @cache
 def _template() -> Template:
-    environment = Environment(loader=PackageLoader("laptop.discord_standin"), autoescape=True, trim_blocks=True)
+    environment = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
     environment.filters |= {"markdown": markdown.html, "here": _here, "clock": _clock, "day": _day, "bytes": _bytes}
     return environment.get_template("channel.html")
 

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
-from infra import s3
+from infra import module_names, s3
 from infra.kafka import membership
 from infra.kafka.topics import create_topics
 from infra.settings import PREFIX, Settings
@@ -124,7 +124,7 @@ def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:
 def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Callable[[], Sequence[str | Path]]:
     def prepared() -> Sequence[str | Path]:
         before()
-        return [sys.executable, "-P", "-m", "cli", command]
+        return [sys.executable, "-P", "-m", module_names.COMMAND, command]
 
     return prepared
 

@@ -22,7 +22,7 @@ TOP_INCIDENTS: Final = 9
 """So many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
 
 _templates: Final = Environment(
-    loader=PackageLoader("serving.report"),
+    loader=PackageLoader(__package__),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from cli import extras
 from cli import main as cli
 from fleet.errors import BadInput, BadSettings, MissingPart, PeacewatchError, RejectedReport, ServiceUnavailable
 
@@ -73,3 +75,28 @@ def test_help_loads_no_layer() -> None:
     heavy = ["pyspark", "pyarrow", "flask", "kafka", "pymongo", "deltalake", "matplotlib", "airflow", "httpx"]
     told = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_every_command_names_its_extra() -> None:
+    assert set(typer.main.get_group(cli.app).commands) == set(extras.BY_COMMAND)
+
+
+def test_a_package_that_is_not_installed_is_one_sentence_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'pyspark'", name="pyspark.sql")
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(sys, "argv", ["peacewatch", "aggregate", "--rebuild"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = "peacewatch: `aggregate` needs pyspark, which is not installed; install peacewatch[batch]\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_module_of_ours_that_is_missing_is_no_missing_package() -> None:
+    error = ModuleNotFoundError("No module named 'cli.gone'", name="cli.gone")
+    with pytest.raises(ModuleNotFoundError):
+        extras.missing(error, ["land"])

@@ -84,6 +84,7 @@ json.dump({
                     "backoff": bool(task.retry_exponential_backoff), "pool": task.pool,
                     "args": list(map(str, getattr(task, "application_args", None) or ())),
                     "application": str(getattr(task, "application", "")),
+                    "java": (getattr(task, "conf", None) or {}).get("spark.driver.extraJavaOptions", ""),
                 }
                 for task in dag.tasks
             },
@@ -181,6 +182,8 @@ def test_the_hours_are_computed_wherever_reports_landed(bag: dict[str, Any]) -> 
     assert task["args"] == ["aggregate"]
     assert task["pool"] == "spark"
     assert Path(task["application"]).is_file()
+    (log,) = [option for option in task["java"].split() if option.startswith("-Dlog4j2.configurationFile=file://")]
+    assert Path(log.partition("file://")[2]).is_file()
 
 
 def test_chosen_days_are_given_to_the_command(bag: dict[str, Any]) -> None:

@@ -13,15 +13,16 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 STANZAS = re.findall(r"^([a-z0-9][\w.-]*)==([^\s;\\]+)(.*(?:\n .*)*)", LOCK, re.MULTILINE)
 LOCKED = {canonicalize_name(name): version for name, version, _ in STANZAS}
 WANTED = [
     *PROJECT["build-system"]["requires"],  # the build asks no registry
     *PROJECT["project"]["dependencies"],
-    *PROJECT["project"]["optional-dependencies"]["dev"],
+    *sorted({line for extra in EXTRAS.values() for line in extra if not line.startswith("peacewatch[")}),
 ]
 REMADE_BY = (
-    ".venv/bin/uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url"
+    ".venv/bin/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url"
     " pyproject.toml -o requirements.lock"
 )
 
@@ -32,6 +33,15 @@ def test_every_dependency_is_locked(line: str) -> None:
     version = LOCKED.get(canonicalize_name(wanted.name))
     assert version is not None, f"{wanted.name} is not in requirements.lock; {REMADE_BY}"
     assert wanted.specifier.contains(version, prereleases=True), f"{line}, but {version} is locked; {REMADE_BY}"
+
+
+ROLES = {"landing", "alerts", "batch", "serving", "airflow", "laptop", "dev"}
+
+
+def test_there_is_an_extra_for_each_role() -> None:
+    assert set(EXTRAS) == ROLES
+    ours = [Requirement(line) for lines in EXTRAS.values() for line in lines if line.startswith("peacewatch[")]
+    assert {extra for one in ours for extra in one.extras} <= ROLES
 
 
 def test_everything_has_hashes() -> None:

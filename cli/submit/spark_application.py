@@ -1,4 +1,4 @@
-"""The `peacewatch` command as a file, for spark-submit: `spark-submit cli/submit/peacewatch.py aggregate`.
+"""The `peacewatch` command as a file, for spark-submit: `spark-submit cli/submit/spark_application.py aggregate`.
 
 It lies in a folder of its own, since Python puts a script's folder before all packages.
 """
