@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -28,9 +29,14 @@ REPORTS_POOL = "reports"  # two tasks would make the same revision of a report
 
 ROOT = Path(__file__).resolve().parents[1]
 APPLICATION = ROOT / "cli" / "submit" / "spark_application.py"
-SPARK_LOG = (
-    ROOT / "batch_layer" / "spark" / "log4j2.properties"
-).as_uri()  # the job's words, not Spark's hundreds of lines
+SPARK_LOG = (ROOT / "batch_layer" / "spark" / "log4j2.properties").as_uri()  # the job's lines, not Spark's hundreds
+
+# The native engine of Spark jobs (batch_layer/spark/comet.py): the jar that script/bootstrap fetched for this Python,
+# unless the setting names another, or none. spark-submit must have it from its start.
+FETCHED = sorted(Path(sys.prefix, "share", "peacewatch").glob("comet-*/*.jar"))[-1:]
+WANTED = os.environ.get("PEACEWATCH_COMET") or "auto"
+COMET = {"auto": "".join(map(str, FETCHED)), "off": ""}.get(WANTED, WANTED)
+NATIVE = f"-Djava.library.path={Path(COMET).parent}" if COMET.startswith("/") else ""
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
 
@@ -51,9 +57,9 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
         application_args=arguments,
         conn_id="peacewatch_spark",
         name=f"peacewatch-{task_id}",
-        jars=os.environ.get("PEACEWATCH_SPARK_JARS"),
+        jars=",".join(filter(None, (os.environ.get("PEACEWATCH_SPARK_JARS"), COMET))) or None,
         driver_memory="1g",
-        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {java}".strip()},
+        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {NATIVE} {java}".strip()},
         pool=SPARK_POOL,
         **more,
     )

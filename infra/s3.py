@@ -18,13 +18,13 @@ SCHEME: Final = "s3://"
 
 S3A: Final = Jars(
     what="Spark for S3",
-    name="s3a-3.5.0",
+    name="s3a-3.4.2",
     # The Hadoop of pyspark, and the AWS SDK that it was built with.
     artifacts={
-        "org.apache.hadoop/hadoop-aws": "3.5.0",
-        "software.amazon.awssdk/s3": "2.35.4",
-        "software.amazon.awssdk/s3-transfer-manager": "2.35.4",
-        "software.amazon.awssdk/sts": "2.35.4",  # keys by a role, as pods have them
+        "org.apache.hadoop/hadoop-aws": "3.4.2",
+        "software.amazon.awssdk/s3": "2.29.52",
+        "software.amazon.awssdk/s3-transfer-manager": "2.29.52",
+        "software.amazon.awssdk/sts": "2.29.52",  # keys by a role, as pods have them
     },
     hashes=Path(__file__).with_name("s3_jars.sha256"),
     # `bundle` is the SDK of all of Amazon's services, hundreds of MB; all this is 13. The others Spark brings itself.

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     spark_jars: str | None = Field(
         None, description="jars for Spark jobs, comma-separated; unset: with a lake on S3 those that read it"
     )
+    comet: str = Field(
+        "auto",
+        description="native engine of Spark jobs: auto (set-up's jar), off (plain Spark), or where the jar is",
+    )
     drone_register: Path | None = Field(
         None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
     )

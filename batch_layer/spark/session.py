@@ -9,16 +9,21 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import structlog
 from py4j.protocol import Py4JNetworkError
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from batch_layer.spark import comet
 from fleet.reports import landed
+
+_log = structlog.get_logger()
 
 JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
 """What pyspark and py4j raise when the Java they speak with has ended."""
@@ -57,14 +62,15 @@ _RIGHT: Final = {
 QUICK_BYTES: Final = 512 * 1024 * 1024
 """A job that reads less ends sooner where Java compiles quickly than where it compiles well (docs/measurements.md)."""
 
-_QUICK: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 @dataclass(frozen=True)
 class SparkConfig:
     """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
 
-    `jars`, comma-separated: what drivers and workers need beside Spark's own. `extra`: further settings of Spark.
+    `jars`, comma-separated: what drivers and workers need beside Spark's own. `comet`: where Comet's jar is
+    (batch_layer.spark.comet.jar); None: plain Spark computes. `extra`: further settings of Spark.
     """
 
     master: str = "local[2]"
@@ -72,23 +78,31 @@ class SparkConfig:
     memory: str = "1g"
     scratch: Path | None = None
     jars: str | None = None
+    comet: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
 
 
 def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
     """A builder with all settings; `getOrCreate` on it starts Java, or joins what spark-submit started."""
-    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT}
+    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT, **(comet.SETTINGS if config.comet else {})}
+    options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}", *(_QUICK if bytes_to_read < QUICK_BYTES else ())]
+    jars = [*(config.jars or "").split(","), config.comet or ""]
+    jars = [jar for jar in jars if jar]
     if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
         settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
+        # One Java, which finds the jars where they are; `spark.jars` would copy them for the executor within it.
+        if jars:
+            settings["spark.driver.extraClassPath"] = ":".join(jars)
         if config.scratch is not None:
             settings["spark.local.dir"] = str(config.scratch)
-    if config.jars:
-        settings["spark.jars"] = config.jars
+    elif jars:
+        settings["spark.jars"] = ",".join(jars)
+    if config.comet and (library := comet.library(config.comet)):
+        options.append(f"-Djava.library.path={library}")
     made = SparkSession.builder.appName("peacewatch")
     if not _submitted():
         made = made.master(config.master).config("spark.driver.memory", config.memory)
-        options = f"-Dlog4j2.configurationFile={_LOGGING.as_uri()} {_QUICK if bytes_to_read < QUICK_BYTES else ''}"
-        made = made.config("spark.driver.extraJavaOptions", options.strip())
+        made = made.config("spark.driver.extraJavaOptions", " ".join(options))
     for name, value in {**settings, **dict(config.extra)}.items():
         made = made.config(name, value)
     return made
@@ -102,12 +116,28 @@ def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if config.java is not None:
         os.environ["JAVA_HOME"] = str(config.java.resolve().parent.parent)
+    if config.comet:
+        os.environ.update(comet.ENVIRONMENT)
+        if _submitted() and not comet.is_on_class_path(_submitted_java()):
+            config = replace(config, comet=None)
+            _log.warning("plain Spark computes", reason="spark-submit was given no jar of Comet (--jars)")
     spark = builder(config, bytes_to_read).getOrCreate()
     try:
         yield spark
     finally:
         with suppress(*JAVA_GONE):
             spark.stop()
+
+
+def end_java() -> None:
+    """Ends the Java of this process: its class path and options are those of the first session until then."""
+    gateway: Any = SparkContext._gateway
+    if gateway is not None:
+        with suppress(*JAVA_GONE):
+            gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+        SparkContext._gateway = SparkContext._jvm = None
 
 
 def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:
@@ -140,6 +170,11 @@ def cores(master: str) -> int:
     """How many tasks a local master runs at once: shuffles have as many parts. `local[*]`: this machine's cores."""
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return int(inside) if inside.isdigit() else os.cpu_count() or 2
+
+
+def _submitted_java() -> Any:
+    SparkContext._ensure_initialized()
+    return SparkContext._jvm
 
 
 def _submitted() -> bool:

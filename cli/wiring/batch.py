@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 @contextmanager
 def spark(loaded: Settings) -> Iterator[Engine]:
     """Spark, started. Raises MissingPart without Java."""
-    from batch_layer.spark import aggregate, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
+    from batch_layer.spark import aggregate, comet, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
 
     config = session.SparkConfig(
         loaded.spark_master,
         java=java(),
         scratch=loaded.home.resolve() / "spark",
         jars=loaded.spark_jars or s3.jars(loaded.lake_location),
+        comet=comet.jar(loaded.comet),
         extra=tuple(s3.spark_settings(loaded.lake_location, os.environ).items()),
     )
     with aggregate.start(config) as engine:

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
-from batch_layer.spark import aggregate, session
+from batch_layer.spark import aggregate, comet, session
 from batch_layer.views import day_views, drones, hours
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
@@ -30,11 +30,14 @@ DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at ve
 DONE += "completeness: 1 days looked at\ndays of alerts: there are none\n"
 
 
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Cells by a real Spark."""
-    config = session.SparkConfig(java=java(), scratch=tmp_path_factory.mktemp("spark"))
+@pytest.fixture(scope="module", params=[comet.AUTO, pytest.param(comet.OFF, marks=pytest.mark.slow)])
+def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Cells by a real Spark, with its native engine and without."""
+    scratch = tmp_path_factory.mktemp("spark")
+    config = session.SparkConfig(java=java(), scratch=scratch, comet=comet.jar(request.param))
+    session.end_java()  # another class path
     with aggregate.start(config) as engine:
+        assert comet.loaded(engine.spark(0)) == (request.param == comet.AUTO)
         yield engine
 
 

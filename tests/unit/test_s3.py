@@ -70,9 +70,11 @@ def test_keys_may_lie_in_files(tmp_path: Path) -> None:
     [("local[3]", "3", "scratch"), ("spark://host:7077", None, None), ("yarn", None, None)],
 )
 def test_a_clusters_own_settings_say_how_large_it_is(master: str, parts: str | None, folder: str | None) -> None:
-    config = session.SparkConfig(master, scratch=Path("scratch"), jars="a.jar,b.jar")
+    config = session.SparkConfig(master, scratch=Path("scratch"), jars="a.jar,b.jar", comet="c.jar")
     options = session.builder(config, 0)._options
     assert options.get("spark.sql.shuffle.partitions") == parts
     assert options.get("spark.local.dir") == folder
-    assert options["spark.jars"] == "a.jar,b.jar"
+    # A cluster's executors get the jars with the job; a local one has them on its Java's class path.
+    sent, here = options.get("spark.jars"), options.get("spark.driver.extraClassPath")
+    assert (sent, here) == ((None, "a.jar:b.jar:c.jar") if master == "local[3]" else ("a.jar,b.jar,c.jar", None))
     assert options["spark.master"] == master
