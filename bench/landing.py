@@ -26,10 +26,11 @@ from typing import Any
 
 import psutil
 from deltalake import DeltaTable
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
 from bench.machine import machine
 from fleet import topics
+from infra.kafka import clients
 from laptop import ports
 from laptop.services import kafka, mongo
 
@@ -74,9 +75,7 @@ def messages(count: int, size: int) -> Iterator[tuple[bytes, bytes]]:
 def fill(bootstrap: str, count: int, size: int) -> float:
     """Sends them; the mean size of a message in bytes."""
     total = 0
-    producer = KafkaProducer(
-        bootstrap_servers=bootstrap, compression_type="lz4", batch_size=512 * 1024, linger_ms=50, acks="all"
-    )
+    producer = clients.producer(bootstrap, compression_type="lz4", batch_size=512 * 1024, linger_ms=50, acks="all")
     with closing(producer):
         for key, value in messages(count, size):
             producer.send(topics.REPORTS, value, key=key)
@@ -87,8 +86,8 @@ def fill(bootstrap: str, count: int, size: int) -> float:
 
 def count(bootstrap: str) -> None:
     """The plain loop, in a process of its own: prints seconds from the first message to the last."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, max_poll_records=5000, max_partition_fetch_bytes=4 << 20
+    consumer = clients.consumer(
+        bootstrap, enable_auto_commit=False, max_poll_records=5000, max_partition_fetch_bytes=4 << 20
     )
     partitions = [TopicPartition(topics.REPORTS, n) for n in consumer.partitions_for_topic(topics.REPORTS)]
     consumer.assign(partitions)

@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from bench.feed import PLACES
 from bench.machine import machine
+from infra.kafka import clients
 from tests.support.alert_stack import AlertStack, alert_stack, report
 
 EVERY_SECONDS = 10
@@ -101,7 +102,7 @@ def ms(duration: object) -> float:
 def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:
     """The broker's time of the first message of each new place."""
     found: dict[tuple[str, str], datetime] = {}
-    consumer = KafkaConsumer(bootstrap_servers=stack.broker.address, enable_auto_commit=False, max_poll_records=5000)
+    consumer = clients.consumer(stack.broker.address, enable_auto_commit=False, max_poll_records=5000)
     with closing(consumer):
         partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
         consumer.assign(partitions)

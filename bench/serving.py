@@ -25,7 +25,6 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-from kafka import KafkaProducer
 from pymongo import MongoClient
 
 from bench.machine import machine
@@ -35,6 +34,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from fleet.reports.landed import hour_name
+from infra.kafka import clients
 from laptop import ports
 from laptop.services import kafka, mongo
 
@@ -114,7 +114,7 @@ def show(name: str, server: psutil.Process, load: Callable[[], list[float]]) -> 
 
 def alerts(bootstrap: str, count: int) -> Iterator[str]:
     """Sends `count` alerts, twenty a second; yields the id of each as it goes."""
-    producer = KafkaProducer(bootstrap_servers=[bootstrap], linger_ms=0)
+    producer = clients.producer(bootstrap, linger_ms=0)
     for number in range(count):
         now = datetime.now(UTC)
         name = f"unrest/bench/{number}"

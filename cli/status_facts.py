@@ -13,6 +13,8 @@ from deltalake.exceptions import TableNotFoundError
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from fleet import topics
+from infra.kafka import clients
+from infra.kafka.config import Address
 from infra.mongo import client as mongo
 from infra.mongo import runs
 from infra.settings import Settings
@@ -30,8 +32,8 @@ def read(settings: Settings) -> dict[str, Any]:
     away: dict[str, str] = {}
     table = _try("lake", lambda: _table(settings.lake_location), away)
     found: dict[str, Any] = {
-        "lag": _try("kafka", lambda: _lags(settings.bootstrap, table), away) or {},
-        "troubles": _try("kafka", lambda: _troubles(settings.bootstrap), away),
+        "lag": _try("kafka", lambda: _lags(settings.kafka, table), away) or {},
+        "troubles": _try("kafka", lambda: _troubles(settings.kafka), away),
         "lake": _try("lake", lambda: _last_commit(table), away),
     }
     return {**found, **(_try("mongo", lambda: _documents(settings.mongo), away) or {}), "away": away}
@@ -60,12 +62,11 @@ def _last_commit(table: DeltaTable | None) -> dict[str, Any] | None:
     return {"version": table.version(), "committed_at": at, "operation": last["operation"]}
 
 
-def _lags(bootstrap: str, table: DeltaTable | None) -> dict[str, int]:
+def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
     if not kafka.ready(bootstrap):
         raise ConnectionError
-    servers = bootstrap.split(",")
-    with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
-        with closing(KafkaConsumer(bootstrap_servers=servers, group_id=None, enable_auto_commit=False)) as consumer:
+    with closing(clients.admin(bootstrap)) as admin:
+        with closing(clients.consumer(bootstrap, group_id=None, enable_auto_commit=False)) as consumer:
             ends = {at: end for topic in _TOPICS for at, end in _ends(consumer, topic).items()}
         found = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
         for group in _GROUPS:
@@ -75,7 +76,7 @@ def _lags(bootstrap: str, table: DeltaTable | None) -> dict[str, int]:
         return found
 
 
-def _troubles(bootstrap: str) -> dict[str, str]:
+def _troubles(bootstrap: Address) -> dict[str, str]:
     if not kafka.ready(bootstrap):
         raise ConnectionError
     return dead_mans_switch.known(bootstrap)

@@ -15,12 +15,13 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadSettings
+from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
 from infra.secrets import secret
 
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
     *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
-    *("reports_webhook_url", "api_tokens"),
+    *("reports_webhook_url", "api_tokens", "kafka_password", "kafka_token"),
 )
 
 
@@ -32,6 +33,29 @@ class Settings(BaseSettings):
     kafka_bootstrap: str | None = Field(
         None, description="Kafka to use, host:port[,host:port]; unset: a local one is started"
     )
+    kafka_security_protocol: SecurityProtocol = Field(
+        "PLAINTEXT", description="how Kafka is spoken to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_sasl_mechanism: Mechanism | None = Field(
+        None, description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; needed with SASL"
+    )
+    kafka_ca: Path | None = Field(
+        None, description="file of the authorities that sign Kafka's certificates (PEM); unset: those of the system"
+    )
+    kafka_certificate: Path | None = Field(None, description="file of our certificate for Kafka (PEM): mutual TLS")
+    kafka_key: Path | None = Field(
+        None, description="file of that certificate's key (PEM); unset: it is in the certificate's file"
+    )
+    kafka_check_hostname: bool = Field(True, description="false: Kafka's certificate may be for another host name")
+    kafka_user: str | None = Field(None, description="user of Kafka, for PLAIN and SCRAM")
+    kafka_password: SecretStr | None = Field(
+        None, description="that user's password; its file is read again at each connection"
+    )
+    kafka_token: SecretStr | None = Field(
+        None, description="token for OAUTHBEARER; its file is read again at each connection"
+    )
+    kafka_password_file: Path | None = Field(None, description="file that holds the password")
+    kafka_token_file: Path | None = Field(None, description="file that holds the token")
     lake: str | None = Field(
         None, description="where the lake is: a folder or s3://bucket/path; unset: lake/ in the home"
     )
@@ -108,6 +132,22 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap or f"{self.host}:{self.kafka_port}"
 
     @property
+    def kafka(self) -> KafkaConfig:
+        """How clients connect to it. Raises BadSettings where settings of its security contradict each other."""
+        return KafkaConfig(
+            self.bootstrap,
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            ca=self.kafka_ca,
+            certificate=self.kafka_certificate,
+            key=self.kafka_key,
+            check_hostname=self.kafka_check_hostname,
+            user=self.kafka_user,
+            password=self.kafka_password_file or _revealed(self.kafka_password),
+            token=self.kafka_token_file or _revealed(self.kafka_token),
+        )
+
+    @property
     def lake_location(self) -> str:
         """The lake's root; the table of reports is `reports` below it."""
         return (self.lake or str(self.home.resolve() / "lake")).rstrip("/")
@@ -163,3 +203,7 @@ def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
     found = {name: secret(environ, f"{PREFIX}{name.upper()}") for name in SECRETS}
     return {name: text for name, text in found.items() if text is not None}
+
+
+def _revealed(held: SecretStr | None) -> str | None:
+    return None if held is None else held.get_secret_value()

@@ -104,9 +104,9 @@ def _check_outside(settings: Settings) -> None:
     except ServiceUnavailable as error:
         raise ServiceUnavailable(f"{error} (PEACEWATCH_LAKE)") from None
     if settings.kafka_bootstrap is not None:
-        if not kafka.ready(settings.kafka_bootstrap):
+        if not kafka.ready(settings.kafka):
             raise ServiceUnavailable(f"no Kafka answers at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)")
-        create_topics(settings.kafka_bootstrap)
+        create_topics(settings.kafka)
     if settings.mongo_uri is not None:
         try:
             with mongo_client.client(settings.mongo, "up", wait_ms=5000) as client:

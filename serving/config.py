@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from fleet import topics
+from infra.kafka.config import Address
 
 Role = Literal["viewer", "operator"]
 
@@ -19,7 +20,7 @@ class Config:
     """`mongo_uri` names the database and may carry a password; `tokens` are secrets, too."""
 
     mongo_uri: str = field(repr=False)
-    kafka_bootstrap: str | None = None
+    kafka_bootstrap: Address | None = None
     lake: str | None = None  # where single reports are read from
     actions_topic: str = topics.OPERATOR_ACTIONS
     rejected_topic: str = topics.REJECTED

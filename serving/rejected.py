@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
+from infra.kafka.config import Address
 
 MAX_AGE: Final = 5.0
 """Seconds; however many look, Kafka is asked no more often."""
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 class Rejects:
     """Many threads ask; one reads."""
 
-    def __init__(self, bootstrap: str | None, topic: str = topics.REJECTED) -> None:
+    def __init__(self, bootstrap: Address | None, topic: str = topics.REJECTED) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._found: Row = {}
         self._read_at = float("-inf")
@@ -73,9 +74,9 @@ class Rejects:
             raise ServiceUnavailable("Kafka does not answer now") from error
 
 
-def _consumer(bootstrap: str) -> Any:
+def _consumer(bootstrap: Address) -> Any:
     return clients.consumer(
-        bootstrap_servers=bootstrap.split(","),
+        bootstrap,
         enable_auto_commit=False,
         bootstrap_timeout_ms=int(WAIT_SECONDS * 1000),
         request_timeout_ms=int(WAIT_SECONDS * 1000),

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from msgspec import MsgspecError
 from prometheus_client import Gauge
@@ -28,6 +28,7 @@ from fleet.alerts.pipeline_health import Health, Patience, Stuck
 from fleet.notifications.message import Embed
 from infra import retry
 from infra.kafka import clients
+from infra.kafka.config import Address
 from speed_layer.notifying.discord.webhook import DiscordError, Webhook
 
 log = get_logger()
@@ -56,9 +57,9 @@ def process_name() -> str:
 class Pulse:
     """Says every EVERY_SECONDS how a process is. A producer of its own: where the topic is missing, nobody waits."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: Address, topic: str) -> None:
         self._topic = topic
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), max_block_ms=100)
+        self._producer = clients.producer(bootstrap, max_block_ms=100)
         self._said_at = float("-inf")
 
     def beat(self, health: Callable[[], Health]) -> None:
@@ -81,7 +82,7 @@ class Pulse:
 class WatchConfig:
     """`operators` gives the URL of the operators' webhook, None where there is none."""
 
-    bootstrap: str
+    bootstrap: Address
     operators: Callable[[], str | None] = lambda: None
     state: str = topics.ALERT_STATE
     groups: dict[str, str] = field(
@@ -154,7 +155,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
 
     def session() -> None:
         pulse = Pulse(config.bootstrap, config.state)
-        admin = clients.admin(bootstrap_servers=config.bootstrap.split(","))
+        admin = clients.admin(config.bootstrap)
         with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
             consumer.seek_to_beginning()
             while not stop.is_set():
@@ -170,7 +171,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
     retry.run(session, stop, "the dead-man's switch", failed=away)
 
 
-def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
+def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
     """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK.
 
     Raises KafkaError where Kafka does not answer.
@@ -193,8 +194,8 @@ def known(bootstrap: str, state: str = topics.ALERT_STATE, patience: Patience | 
     return signs.known(said.values(), datetime.now(UTC), patience or Patience(), since)
 
 
-def _consumer(bootstrap: str, topic: str) -> KafkaConsumer:
-    consumer = clients.consumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
+def _consumer(bootstrap: Address, topic: str) -> KafkaConsumer:
+    consumer = clients.consumer(bootstrap, enable_auto_commit=False)
     consumer.assign([TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()])
     return consumer
 

@@ -32,6 +32,7 @@ from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
 from infra import retry
 from infra.kafka import clients
+from infra.kafka.config import Address
 from infra.mongo import client as mongo
 
 log = get_logger()
@@ -43,7 +44,7 @@ AWAY: Final = (retry.NotYet, KafkaError, PyMongoError, OSError)
 
 @dataclass(frozen=True)
 class RecorderConfig:
-    bootstrap: str
+    bootstrap: Address
     mongo_uri: str
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
@@ -57,7 +58,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
 
     def session() -> None:
         consumer = clients.consumer(
-            bootstrap_servers=config.bootstrap.split(","),
+            config.bootstrap,
             group_id=config.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import structlog
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from fleet import topics
@@ -33,6 +33,8 @@ from fleet.reports.losses import LOST, LOST_BEFORE
 from fleet.reports.watermark import CLOCKS_APART, THROUGH
 from fleet.text import sentence
 from infra.delta import ALERTS as TABLE
+from infra.kafka import clients
+from infra.kafka.config import Address
 
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""
@@ -50,7 +52,7 @@ log = structlog.get_logger()
 class AlertTopic:
     """Where alerts come from, and where they land."""
 
-    bootstrap: str
+    bootstrap: Address
     lake: str
     name: str = topics.ALERTS
 
@@ -95,7 +97,7 @@ def land(source: AlertTopic) -> Landed:
 
 def _topic_id(source: AlertTopic) -> str:
     """Empty while there is no such topic."""
-    admin = KafkaAdminClient(bootstrap_servers=source.bootstrap.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS)
+    admin = clients.admin(source.bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
     with closing(admin):
         return next(
             (str(each["topic_id"]) for each in admin.describe_topics([source.name]) if not each["error_code"]), ""
@@ -104,8 +106,8 @@ def _topic_id(source: AlertTopic) -> str:
 
 def _land(source: AlertTopic, topic_id: str) -> Landed:
     table = _open(source)
-    consumer = KafkaConsumer(
-        bootstrap_servers=source.bootstrap.split(","),
+    consumer = clients.consumer(
+        source.bootstrap,
         bootstrap_timeout_ms=BOOTSTRAP_MS,
         enable_auto_commit=False,
         auto_offset_reset="none",

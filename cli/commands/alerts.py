@@ -34,7 +34,7 @@ def alerting() -> None:
     from speed_layer.alerting import alerter as layer
 
     gc_tuning.spare()
-    layer.run(layer.AlertingConfig(found.bootstrap, alerts.rules(found), alerts.nearest), stop)
+    layer.run(layer.AlertingConfig(found.kafka, alerts.rules(found), alerts.nearest), stop)
 
 
 def notify() -> None:

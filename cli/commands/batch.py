@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.kafka.config import Address
+
 if TYPE_CHECKING:
     from batch_layer.views.hours import Job, Outcome
 
@@ -60,10 +62,10 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
         if views != View.ALERTS:
             typer.echo(f"completeness: {completeness.run(job)} days looked at")
         if views in (View.ALL, View.ALERTS):
-            _alerts(job, loaded.bootstrap, wanted, rebuild=rebuild, needed=views == View.ALERTS)
+            _alerts(job, loaded.kafka, wanted, rebuild=rebuild, needed=views == View.ALERTS)
 
 
-def _alerts(job: Job, bootstrap: str, wanted: range | None, *, rebuild: bool, needed: bool) -> None:
+def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool, needed: bool) -> None:
     """Days of alerts. Without Kafka those that have landed are counted; it fails the command only where it is asked."""
     from batch_layer.lake import alert_landing
     from batch_layer.views import alert_days

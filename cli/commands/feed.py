@@ -43,7 +43,7 @@ def replay(
     if rate is not None and as_fast_as_possible:
         raise BadInput("--rate", "--as-fast-as-possible says the opposite; give one of them")
     recording = Recording(file, arguments.utc_time("--start", start), clock.value, skip_bad_rows)
-    replay_file(settings.load().bootstrap, recording, None if rate is None else arguments.rate("--rate", rate))
+    replay_file(settings.load().kafka, recording, None if rate is None else arguments.rate("--rate", rate))
 
 
 def simulate(
@@ -67,4 +67,4 @@ def simulate(
         duration=None if duration is None else arguments.duration("--duration", duration),
         start=datetime.now(UTC) if start is None else arguments.utc_time("--start", start),
     )
-    simulate_fleet(settings.load().bootstrap, simulation)
+    simulate_fleet(settings.load().kafka, simulation)

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
             raise BadSettings(f"PEACEWATCH_API_TOKENS: {error}") from None
         config = Config(
             mongo_uri=wanted.mongo,
-            kafka_bootstrap=wanted.bootstrap,
+            kafka_bootstrap=wanted.kafka,
             lake=wanted.lake_location,
             tokens=tokens,
             rate_limit=wanted.api_rate_limit,

@@ -34,7 +34,7 @@ def land() -> None:
     if found.landing_metrics_port is not None:
         metrics.serve(found.landing_metrics_port, found.host)
     gc_tuning.spare()
-    lander.run(lander.LandingConfig(found.bootstrap, found.lake_location, found.mongo, nearest=_nearest), stop)
+    lander.run(lander.LandingConfig(found.kafka, found.lake_location, found.mongo, nearest=_nearest), stop)
 
 
 def list_rejects(
@@ -44,7 +44,7 @@ def list_rejects(
     from fleet.topics import REJECTED
     from speed_layer.landing import rejected, rejected_file
 
-    for found in rejected.read(settings.load().bootstrap, REJECTED, reason):
+    for found in rejected.read(settings.load().kafka, REJECTED, reason):
         typer.echo(rejected_file.line(found))
 
 
@@ -58,7 +58,7 @@ def replay_rejects(
     from fleet.topics import REJECTED, REPORTS
     from speed_layer.landing import rejected, rejected_file
 
-    bootstrap = settings.load().bootstrap
+    bootstrap = settings.load().kafka
     if file is not None:
         chosen = [found for found in rejected_file.read(file) if reason in {None, found.headers.get("reason")}]
     else:

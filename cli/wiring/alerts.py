@@ -59,9 +59,9 @@ def recorders(found: Settings) -> list[Runner]:
     """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
     if found.alert_metrics_port is not None:
         prometheus_client.start_http_server(found.alert_metrics_port, found.host)
-    watch = dead_mans_switch.WatchConfig(found.bootstrap, url_now(found, "operators_webhook"))
+    watch = dead_mans_switch.WatchConfig(found.kafka, url_now(found, "operators_webhook"))
     lives = _intervals(found)
-    recording = recorder.RecorderConfig(found.bootstrap, found.mongo, over_after=lives.quiet + lives.resolve)
+    recording = recorder.RecorderConfig(found.kafka, found.mongo, over_after=lives.quiet + lives.resolve)
     return [partial(recorder.run, recording), partial(dead_mans_switch.watch, watch)]
 
 
@@ -95,7 +95,7 @@ def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
 def _channel(
     found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], at_step: Callable[[str], None]
 ) -> Runner:
-    config = notifier.NotifierConfig(found.bootstrap, name, intervals=_intervals(found), takes=takes, at_step=at_step)
+    config = notifier.NotifierConfig(found.kafka, name, intervals=_intervals(found), takes=takes, at_step=at_step)
 
     def sender() -> Sender:
         url = url_now(found, setting)

@@ -1,12 +1,15 @@
-"""Consumers and admin clients that kafka-python 3.0.12 makes, without two of its defects.
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with three mends.
 
-A member of a group can be left out of it for ever. A leader rejoins when a topic has other partitions than it shared
-out; where a poll ends before that join does, and the join itself takes note of the new partitions, no later poll has a
-reason to end it. The member polls on, beats no more, is given nothing, and says nothing. So here a join that has begun
-is a reason to go on with it.
+kafka-python 3.0.12 has these defects:
 
-A client that finds no broker raises, and its network thread stays: one more at each attempt of a process that waits for
-Kafka. Here it ends with the attempt.
+1. A member of a group can be left out of it for ever. A leader rejoins when a topic has other partitions than it shared
+   out; where a poll ends before that join does, and the join itself takes note of the new partitions, no later poll has
+   a reason to end it. The member polls on, beats no more, is given nothing, and says nothing. So here a join that has
+   begun is a reason to go on with it.
+2. A client that finds no broker raises, and its network thread stays: one more at each attempt of a process that waits
+   for Kafka. Here it ends with the attempt.
+3. A broker that refuses a password or a certificate looks like one that is away: the reason is only logged, and asked
+   again until the time is up. Here the first refusal ends the attempt, and is raised as `failures.Refused`.
 """
 
 from __future__ import annotations
@@ -16,24 +19,29 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from infra.kafka.config import Address, config
+from infra.kafka.failures import Refused, refusal
 
 
-def consumer(**settings: Any) -> KafkaConsumer:
-    """KafkaConsumer(**settings). Raises KafkaError where there is no broker."""
-    return _made(Consumer, settings)
+def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
+    """A KafkaConsumer with these settings. Raises KafkaError where there is no broker, Refused where it refuses us."""
+    return _made(_Consumer, kafka, settings)
 
 
-def admin(**settings: Any) -> KafkaAdminClient:
-    """KafkaAdminClient(**settings). Raises KafkaError where there is no broker."""
-    return _made(KafkaAdminClient, settings)
+def admin(kafka: Address, **settings: Any) -> KafkaAdminClient:
+    """A KafkaAdminClient with these settings. Raises as `consumer` does."""
+    return _made(KafkaAdminClient, kafka, settings)
 
 
-def producer(**settings: Any) -> KafkaProducer:
-    """KafkaProducer(**settings). Raises KafkaError where there is no broker."""
-    return _made(KafkaProducer, settings)
+def producer(kafka: Address, **settings: Any) -> KafkaProducer:
+    """A KafkaProducer with these settings. Raises as `consumer` does."""
+    return _made(KafkaProducer, kafka, settings)
 
 
-class Consumer(KafkaConsumer):  # type: ignore[misc]
+class _Consumer(KafkaConsumer):  # type: ignore[misc]
     """One that ends the joins that it begins."""
 
     def poll(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,16 +50,35 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]
         return super().poll(*args, **kwargs)
 
 
-def _made(kind: Callable[..., Any], settings: dict[str, Any]) -> Any:
-    clients: list[KafkaNetClient] = []
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    """One that raises what refused its first connection."""
+
+    refused: Refused | None = None
+
+    def get_connection(self, node_id: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.refused is not None and not self.bootstrapped:
+            raise self.refused
+        is_new = node_id not in self._conns
+        connection = super().get_connection(node_id, *args, **kwargs)
+        if is_new:
+            connection.init_future.add_errback(self._note)
+        return connection
+
+    def _note(self, error: BaseException) -> None:
+        self.refused = refusal(error)
+
+
+def _made(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) -> Any:
+    made: list[KafkaNetClient] = []
 
     def client(**configs: Any) -> KafkaNetClient:
-        clients.append(KafkaNetClient(**configs))
-        return clients[-1]
+        net = NetworkSelector(**configs)
+        made.append(KafkaNetClient(net=net, manager=_Manager(net, **configs), **configs))
+        return made[-1]
 
     try:
-        return kind(kafka_client=client, **settings)
+        return kind(kafka_client=client, **config(kafka).client_settings(), **settings)
     except BaseException:
-        for each in clients:
+        for each in made:
             each.close()
         raise

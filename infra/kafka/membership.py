@@ -9,6 +9,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from infra.kafka import clients
+from infra.kafka.config import Address
 
 
 class Joining:
@@ -17,8 +18,8 @@ class Joining:
     Kafka misses a killed member only after some seconds, so those that were there before do not count.
     """
 
-    def __init__(self, bootstrap: str, group: str) -> None:
-        self._servers = bootstrap.split(",")
+    def __init__(self, bootstrap: Address, group: str) -> None:
+        self._kafka = bootstrap
         self._group = group
         self._others: set[str] = set()
 
@@ -35,7 +36,7 @@ class Joining:
 
     def _described(self) -> dict[str, Any]:
         try:
-            with closing(clients.admin(bootstrap_servers=self._servers, request_timeout_ms=5000)) as admin:
+            with closing(clients.admin(self._kafka, request_timeout_ms=5000)) as admin:
                 found: dict[str, Any] = admin.describe_groups([self._group])[self._group]
                 return found
         except KafkaError:

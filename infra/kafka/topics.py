@@ -13,6 +13,8 @@ from kafka.errors import TopicAlreadyExistsError
 
 from fleet import topics
 from fleet.errors import BadSettings
+from infra.kafka import clients
+from infra.kafka.config import Address
 
 _BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 _FOR_EVER: Final = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -68,12 +70,12 @@ TOPICS: Final[Mapping[str, TopicSettings]] = {
 }
 
 
-def create_topics(bootstrap: str, wanted: Mapping[str, TopicSettings] = TOPICS) -> None:
+def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPICS) -> None:
     """Creates the topics that are not there yet and waits until each has leaders.
 
     One that is there is left as it is, but must have the broker's time: BadSettings names it and what to change.
     """
-    with closing(KafkaAdminClient(bootstrap_servers=bootstrap.split(","))) as admin:
+    with closing(clients.admin(bootstrap)) as admin:
         for name in wanted.keys() - set(admin.list_topics()):
             settings = wanted[name]
             created = {name: {"num_partitions": settings.partitions, "configs": settings.all_config}}

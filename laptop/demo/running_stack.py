@@ -33,7 +33,7 @@ class Demo:
     def places(self) -> Places:
         settings = self.settings
         standin = None if settings.discord_webhook_url else f"http://{settings.host}:{settings.discord_port}"
-        return Places(settings.bootstrap, settings.lake_location, settings.mongo, standin)
+        return Places(settings.kafka, settings.lake_location, settings.mongo, standin)
 
     def airflow_api(self) -> AirflowApi:
         found = catalogue.airflow_of(self.settings)

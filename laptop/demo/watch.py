@@ -8,10 +8,12 @@ from typing import Final
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from fleet import topics
 from fleet.alerts.alert import decode
+from infra.kafka import clients
+from infra.kafka.config import Address
 from infra.mongo import client as mongo
 from infra.mongo import runs
 from laptop.demo.channel import Channel, channel
@@ -28,7 +30,7 @@ Offsets = dict[int, int]
 class Places:
     """Where the parts of a stack are. `standin` is None where alerts go to an outside Discord."""
 
-    bootstrap: str
+    bootstrap: Address
     lake: str
     mongo_uri: str = field(repr=False)
     standin: str | None
@@ -39,9 +41,8 @@ class Watch:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        servers = places.bootstrap.split(",")
-        self._admin = KafkaAdminClient(bootstrap_servers=servers)
-        self._consumer = KafkaConsumer(bootstrap_servers=servers, group_id=None, enable_auto_commit=False)
+        self._admin = clients.admin(places.bootstrap)
+        self._consumer = clients.consumer(places.bootstrap, group_id=None, enable_auto_commit=False)
         self._consumer.assign(self._partitions(topics.ALERTS))
         self._consumer.seek_to_beginning()
         self._mongo = mongo.client(places.mongo_uri, "demo", wait_ms=10_000)

@@ -16,6 +16,9 @@ from kafka.errors import KafkaError
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from infra.kafka import clients
+from infra.kafka.config import Address, shown
+from infra.kafka.failures import Refused
 
 BATCH_BYTES: Final = 256 * 1024
 """Smaller batches cost a request each: kafka-python then sends a third as fast (docs/design.md, what it stands on)."""
@@ -39,8 +42,8 @@ class Feed:
     landing takes copies of one report as one. Raises ServiceUnavailable when Kafka does not answer.
     """
 
-    def __init__(self, bootstrap: str, topic: str = topics.REPORTS) -> None:
-        self.bootstrap, self.topic = bootstrap, topic
+    def __init__(self, bootstrap: Address, topic: str = topics.REPORTS) -> None:
+        self.bootstrap, self.topic = shown(bootstrap), topic
         self.sent = self.acknowledged = 0
         self._waiting: deque[tuple[Any, bytes, bytes]] = deque()
         self._failed: list[tuple[bytes, bytes]] = []
@@ -121,11 +124,11 @@ class Feed:
             )
 
 
-def _producer(bootstrap: str) -> KafkaProducer:
+def _producer(bootstrap: Address) -> KafkaProducer:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and told in our own words
     try:
-        return KafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
+        return clients.producer(
+            bootstrap,
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",
@@ -136,9 +139,11 @@ def _producer(bootstrap: str) -> KafkaProducer:
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+    except Refused as error:
+        raise ServiceUnavailable(f"{error} ({shown(bootstrap)})") from None
     except (KafkaError, ValueError, OSError) as error:
         raise ServiceUnavailable(
-            f"Kafka at {bootstrap} does not answer ({type(error).__name__}); is the stack up (peacewatch up)?"
+            f"Kafka at {shown(bootstrap)} does not answer ({type(error).__name__}); is the stack up (peacewatch up)?"
         ) from None
 
 

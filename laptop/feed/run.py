@@ -16,6 +16,7 @@ from typing import Any, Final
 from fleet.errors import BadInput
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, encode
 from infra.cities import cities
+from infra.kafka.config import Address, shown
 from infra.kafka.topics import create_topics
 from laptop.feed.csv_file import CsvFile, open_csv
 from laptop.feed.producer import Feed, paced
@@ -53,7 +54,7 @@ class Simulation:
         return None if self.duration is None else max(1, round(self.rate * self.duration.total_seconds()))
 
 
-def replay_file(bootstrap: str, recording: Recording, rate: float | None) -> int:
+def replay_file(bootstrap: Address, recording: Recording, rate: float | None) -> int:
     """Sends the file's reports and prints the number acknowledged. Raises BadInput before anything is sent."""
     with open_csv(recording.path) as file:
         total = _check(file, recording)
@@ -62,7 +63,7 @@ def replay_file(bootstrap: str, recording: Recording, rate: float | None) -> int
         return _send(bootstrap, messages, rate, f"replaying {file.name}", total)
 
 
-def simulate_fleet(bootstrap: str, simulation: Simulation) -> int:
+def simulate_fleet(bootstrap: Address, simulation: Simulation) -> int:
     """Sends the fleet's reports to their end, or until SIGINT or SIGTERM, and prints the number acknowledged."""
     fleet = Fleet(cities(), simulation.drones, simulation.seed)
     messages = fleet.messages(simulation.start, timedelta(seconds=1 / simulation.rate))
@@ -91,7 +92,7 @@ def _check(file: CsvFile, recording: Recording) -> int:
 
 
 def _send(
-    bootstrap: str, messages: Iterable[tuple[bytes, bytes]], rate: float | None, what: str, total: int | None
+    bootstrap: Address, messages: Iterable[tuple[bytes, bytes]], rate: float | None, what: str, total: int | None
 ) -> int:
     with Feed(bootstrap) as feed, progress(what, total) as watch, stopping() as stop:
         create_topics(bootstrap)
@@ -102,7 +103,7 @@ def _send(
             watch(feed)
         feed.flush()
         watch(feed)
-    print(f"{feed.acknowledged} reports sent; Kafka at {bootstrap} has acknowledged all of them")
+    print(f"{feed.acknowledged} reports sent; Kafka at {shown(bootstrap)} has acknowledged all of them")
     if stop.is_set() and total is not None:
         raise KeyboardInterrupt  # not all of what was asked for
     return feed.acknowledged

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from infra import module_names, s3
 from infra.kafka import membership
+from infra.kafka.config import Address
 from infra.kafka.topics import create_topics
 from infra.settings import PREFIX, Settings
 from laptop.airflow.server import Airflow
@@ -109,7 +110,7 @@ def _own_services(settings: Settings) -> list[Service]:
         port = Port(settings.discord_port, f"{PREFIX}DISCORD_PORT")
         found.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
     for name, (group, after) in _SPEED.items():
-        joining = membership.Joining(settings.bootstrap, group)
+        joining = membership.Joining(settings.kafka, group)
         found.append(Service(name, _peacewatch(name, joining.before_start), joining.ready, after))
     port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
     web = _web("serve", "serve", port, f"http://{settings.host}:{port.number}", "/readyz")
@@ -134,7 +135,7 @@ def _lean(service: Service, there: set[str], environment: dict[str, str]) -> Ser
     return replace(service, after=after, env={**_SMALL, **environment, **service.env})
 
 
-def _kafka_ready(bootstrap: str, _since: datetime) -> bool:
+def _kafka_ready(bootstrap: Address, _since: datetime) -> bool:
     if not kafka.ready(bootstrap):
         return False
     create_topics(bootstrap)

@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from fleet.errors import MissingPart
 from infra.java import java
 from infra.kafka import clients
+from infra.kafka.config import Address, shown
 from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.services.kafka_jars import KAFKA
@@ -98,13 +99,13 @@ def prepare(home: Path, port: int, host: str, log: Path) -> list[str]:
     return [*jvm, "kafka.Kafka", str(properties)]
 
 
-def ready(address: str) -> bool:
+def ready(address: Address) -> bool:
     """Whether the Kafka at `address` (host:port[,host:port]) answers a question about its cluster."""
-    host, _, port = address.split(",", maxsplit=1)[0].rpartition(":")
+    host, _, port = shown(address).split(",", maxsplit=1)[0].rpartition(":")
     if not ports.answers(int(port), host):  # cheaper than a client, and it logs nothing
         return False
     try:
-        admin = clients.admin(bootstrap_servers=address.split(","), request_timeout_ms=5000)
+        admin = clients.admin(address, request_timeout_ms=5000)
         try:
             return bool(admin.describe_cluster()["brokers"])
         finally:

@@ -12,6 +12,7 @@ from fleet.errors import ServiceUnavailable
 from fleet.notifications import actions
 from fleet.notifications.actions import Action
 from infra.kafka import clients
+from infra.kafka.config import Address
 
 ACKNOWLEDGED_SECONDS: Final = 5.0
 """An operator waits no longer to learn that Kafka is away."""
@@ -20,7 +21,7 @@ ACKNOWLEDGED_SECONDS: Final = 5.0
 class Desk:
     """Sends actions. Connects when the first is sent, for most servers never send one."""
 
-    def __init__(self, bootstrap: str | None, topic: str = topics.OPERATOR_ACTIONS) -> None:
+    def __init__(self, bootstrap: Address | None, topic: str = topics.OPERATOR_ACTIONS) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._producer: Any = None
@@ -49,7 +50,7 @@ class Desk:
                 if self._bootstrap is None:
                     raise ServiceUnavailable("this server was started without a Kafka to send actions to")
                 self._producer = clients.producer(
-                    bootstrap_servers=self._bootstrap.split(","),
+                    self._bootstrap,
                     acks="all",
                     linger_ms=0,
                     bootstrap_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),

@@ -15,6 +15,7 @@ from structlog import get_logger
 from fleet.alerts.absence import BUCKETS, Silence
 from fleet.alerts.rules import Memory
 from infra.kafka import clients
+from infra.kafka.config import Address
 from infra.retry import NotYet
 
 log = get_logger()
@@ -53,7 +54,7 @@ class AlertState:
     A source that was deleted and made again has another id, and is judged from its beginning.
     """
 
-    def __init__(self, bootstrap: str, topic: str, source: str, producer: KafkaProducer) -> None:
+    def __init__(self, bootstrap: Address, topic: str, source: str, producer: KafkaProducer) -> None:
         self._bootstrap, self._topic, self._producer = bootstrap, topic, producer
         self._source_id = _topic_id(bootstrap, source)
 
@@ -100,7 +101,7 @@ class AlertState:
     def _read(self) -> dict[bytes, bytes | None]:
         """The newest value of each key."""
         records: list[Any] = []
-        consumer = clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
+        consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         with closing(consumer):
             found = consumer.partitions_for_topic(self._topic)
             if not found:
@@ -126,8 +127,8 @@ def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
     return {record.key or b"": record.value for record in ordered}
 
 
-def _topic_id(bootstrap: str, topic: str) -> str:
-    with closing(clients.admin(bootstrap_servers=bootstrap.split(","))) as admin:
+def _topic_id(bootstrap: Address, topic: str) -> str:
+    with closing(clients.admin(bootstrap)) as admin:
         for found in admin.describe_topics([topic]):
             if found["error_code"] == 0:
                 return str(found["topic_id"])

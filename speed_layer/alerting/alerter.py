@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
-from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 from structlog import get_logger
 
@@ -36,6 +36,7 @@ from fleet.reports.salvage import says_alert, unverified
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
+from infra.kafka.config import Address
 from speed_layer.alerting.alert_state import AlertState, Partition
 from speed_layer.dead_mans_switch import Pulse, process_name
 
@@ -47,7 +48,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class AlertingConfig:
-    bootstrap: str
+    bootstrap: Address
     rules: Rules = field(default_factory=lambda: Rules(unrest=Unrest()))
     nearest: Nearest = lambda _latitude, _longitude: None
     group: str = "peacewatch-alerting"
@@ -72,18 +73,17 @@ class Session:
 
     def __init__(self, config: AlertingConfig) -> None:
         self._config = config
-        servers = config.bootstrap.split(",")
         self._partitions: dict[TopicPartition, Partition] = {}
         self._saved_at = self._swept_at = time.monotonic()
         self._sent: list[Any] = []
         with ExitStack() as opened:  # what fails on the way leaves no client behind
-            self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=0, acks="all", compression_type="lz4")
+            self._producer = clients.producer(config.bootstrap, linger_ms=0, acks="all", compression_type="lz4")
             opened.callback(self._producer.close, timeout=5)
             self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
             self._pulse = Pulse(config.bootstrap, config.state)
             opened.callback(self._pulse.close)
             self._consumer = clients.consumer(
-                bootstrap_servers=servers,
+                config.bootstrap,
                 group_id=config.group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

@@ -26,6 +26,7 @@ from infra import retry
 from infra.delta import Commit
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
+from infra.kafka.config import Address
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
 from speed_layer.landing.commit import Failpoint, Lake, OffsetConflict
@@ -52,7 +53,7 @@ class LandingConfig:
     Partitions of a process that is silent for `session_seconds` move.
     """
 
-    bootstrap: str
+    bootstrap: Address
     lake: str
     mongo_uri: str
     nearest: Nearest = lambda _latitude, _longitude: None
@@ -96,7 +97,7 @@ class Session:
         self._watch = Every(expiry_watch.WATCH_SECONDS)
         self._lake = Lake(config.lake, config.failpoint)
         with ExitStack() as opened:
-            self._admin = clients.admin(bootstrap_servers=config.bootstrap.split(","), request_timeout_ms=10_000)
+            self._admin = clients.admin(config.bootstrap, request_timeout_ms=10_000)
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
             self._retention_ms = expiry_watch.retention_ms(self._admin, config.reports)
@@ -231,7 +232,7 @@ class Session:
 
 def _consumer(config: LandingConfig) -> KafkaConsumer:
     return clients.consumer(
-        bootstrap_servers=config.bootstrap.split(","),
+        config.bootstrap,
         group_id=config.group,
         enable_auto_commit=False,
         auto_offset_reset="none",  # an offset that is gone must be heard of

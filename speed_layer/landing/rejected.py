@@ -13,6 +13,7 @@ from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
+from infra.kafka.config import Address
 from speed_layer.landing.decoding import LARGEST, RejectedMessage
 
 log = get_logger()
@@ -25,7 +26,7 @@ _DETAIL: Final = 1000
 class RejectedProducer:
     """Writes them. Connects when there is a first one."""
 
-    def __init__(self, bootstrap: str, source: str, source_id: str, topic: str) -> None:
+    def __init__(self, bootstrap: Address, source: str, source_id: str, topic: str) -> None:
         self._bootstrap, self._source, self._source_id, self._topic = bootstrap, source, source_id, topic
         self._producer: KafkaProducer | None = None
 
@@ -41,8 +42,8 @@ class RejectedProducer:
 
     def _send(self, reject: RejectedMessage) -> Any:
         if self._producer is None:
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
+            self._producer = clients.producer(
+                self._bootstrap,
                 acks="all",
                 compression_type="lz4",
                 linger_ms=20,
@@ -85,7 +86,7 @@ class RejectedRecord:
         return self.headers.get("topic_id", ""), self.headers.get("partition", ""), self.headers.get("offset", "")
 
 
-def read(bootstrap: str, topic: str, reason: str | None = None) -> Iterator[RejectedRecord]:
+def read(bootstrap: Address, topic: str, reason: str | None = None) -> Iterator[RejectedRecord]:
     """The rejects that are there now, each once, oldest first. Raises ServiceUnavailable, KafkaError."""
     seen: set[tuple[str, str, str]] = set()
     for record in _records(bootstrap, topic):
@@ -97,9 +98,9 @@ def read(bootstrap: str, topic: str, reason: str | None = None) -> Iterator[Reje
         yield found
 
 
-def replay(bootstrap: str, rejects: Iterable[RejectedRecord], topic: str) -> int:
+def replay(bootstrap: Address, rejects: Iterable[RejectedRecord], topic: str) -> int:
     """Sends the originals, with their keys, to `topic`; how many the broker has. Raises KafkaError."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", max_request_size=2 * LARGEST)
+    producer = clients.producer(bootstrap, acks="all", max_request_size=2 * LARGEST)
     with closing(producer):
         sent = [producer.send(topic, reject.value, key=reject.key) for reject in rejects]
         for future in sent:
@@ -107,9 +108,9 @@ def replay(bootstrap: str, rejects: Iterable[RejectedRecord], topic: str) -> int
     return len(sent)
 
 
-def _records(bootstrap: str, topic: str) -> Iterator[Any]:
+def _records(bootstrap: Address, topic: str) -> Iterator[Any]:
     consumer = clients.consumer(
-        bootstrap_servers=bootstrap.split(","),
+        bootstrap,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 * LARGEST,

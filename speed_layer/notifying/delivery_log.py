@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from threading import Event
 from typing import Any, Final
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from msgspec import MsgspecError
 from structlog import get_logger
@@ -16,6 +16,7 @@ from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.state import Book
 from infra.kafka import clients
+from infra.kafka.config import Address
 
 log = get_logger()
 
@@ -26,10 +27,10 @@ KEPT: Final = 5000
 class Ledger:
     """Deliveries of one webhook. `needed_from` is the offset by partition from which a successor must read."""
 
-    def __init__(self, bootstrap: str, topic: str, webhook: str) -> None:
+    def __init__(self, bootstrap: Address, topic: str, webhook: str) -> None:
         self._bootstrap, self._topic, self._webhook = bootstrap, topic, webhook
-        self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
+        self._producer = clients.producer(
+            bootstrap,
             linger_ms=0,
             compression_type="lz4",
             max_request_size=8 * 1024 * 1024,
@@ -83,7 +84,7 @@ class Ledger:
         self._last[delivery.message_id] = (partition, offset)
 
     def _read(self, committed: dict[int, int | None]) -> Iterator[tuple[int, int, Delivery]]:
-        consumer = clients.consumer(bootstrap_servers=self._bootstrap.split(","), enable_auto_commit=False)
+        consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         try:
             partitions = [TopicPartition(self._topic, partition) for partition in committed]
             consumer.assign(partitions)

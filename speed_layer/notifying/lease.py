@@ -16,6 +16,7 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 from infra.kafka import clients
+from infra.kafka.config import Address
 
 SESSION_MS: Final = 6000
 """The least that a broker allows by default (group.min.session.timeout.ms). So long a killed notifier is waited for."""
@@ -33,12 +34,12 @@ class Lost(Exception):
 class Lease:
     """The membership. Offsets committed with each proof say how far `alerts` is told and what a successor must read."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
+    def __init__(self, bootstrap: Address, group: str, topic: str) -> None:
         self._partition = TopicPartition(topic, 0)
         self._proved_at = float("-inf")
         self._put_out = False
         self._consumer = clients.consumer(
-            bootstrap_servers=bootstrap.split(","),
+            bootstrap,
             group_id=group,
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=1000,

@@ -37,6 +37,7 @@ from fleet.notifications.policy import Policy, next_call
 from fleet.notifications.state import Book
 from infra import retry
 from infra.kafka import clients
+from infra.kafka.config import Address
 from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying.delivery_log import Ledger
 from speed_layer.notifying.lease import Lease, Lost
@@ -56,7 +57,7 @@ IDLE_MS: Final = 500
 class NotifierConfig:
     """`webhook` names the channel in `deliveries`; `takes` says which alerts it tells."""
 
-    bootstrap: str
+    bootstrap: Address
     webhook: str = "alerts"
     group: str = "peacewatch-notifier"
     alerts: str = topics.ALERTS
@@ -115,7 +116,7 @@ class Session:
             self._pulse = Pulse(config.bootstrap, config.state)
             opened.callback(self._pulse.close)
             self._consumer = clients.consumer(
-                bootstrap_servers=config.bootstrap.split(","),
+                config.bootstrap,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 fetch_min_bytes=1,

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from pymongo import MongoClient
 
 from fleet import topics
+from infra.kafka import clients
 from infra.kafka.topics import TopicSettings
 from laptop import ports
 from laptop.services import kafka as kafka_server
@@ -85,7 +86,7 @@ def test_a_topic_made_anew_lands_from_its_beginning(lab: Landers) -> None:
 
 
 def remake(lab: Landers) -> None:
-    with closing(KafkaAdminClient(bootstrap_servers=lab.bootstrap)) as admin:
+    with closing(clients.admin(lab.bootstrap)) as admin:
         admin.delete_topics([lab.reports])
         wait_for(lambda: lab.reports not in admin.list_topics(), what="the topic's end")
     kafka_server.create_topics(lab.bootstrap, {lab.reports: TopicSettings(2)})
@@ -97,7 +98,7 @@ def test_reports_that_expired_before_they_landed_are_told_and_counted(lab: Lande
     lab.wait_landed()
     first.stop()
     send(lab.bootstrap, lab.reports, (report(n) for n in range(50, 150)), partition=0)
-    with closing(KafkaAdminClient(bootstrap_servers=lab.bootstrap)) as admin:
+    with closing(clients.admin(lab.bootstrap)) as admin:
         admin.delete_records({TopicPartition(lab.reports, 0): 120})
     lab.start()
     lab.wait_landed()
@@ -149,7 +150,7 @@ def test_a_full_disk_is_named_and_landing_goes_on_when_there_is_room(lab: Lander
 
 def test_rejects_are_acknowledged_before_their_offset_is_passed(lab: Landers) -> None:
     """The topic of rejects is not there: landing waits, and lands no further than the reject."""
-    with closing(KafkaAdminClient(bootstrap_servers=lab.bootstrap)) as admin:
+    with closing(clients.admin(lab.bootstrap)) as admin:
         admin.delete_topics([lab.rejected])
     lab.start()
     send(lab.bootstrap, lab.reports, [report(1), b"bad", report(2)], partition=0)

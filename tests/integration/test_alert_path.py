@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet.alerts.rules import LowBattery, Rules
+from infra.kafka import clients
 from laptop.services import mongo
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
@@ -109,7 +109,7 @@ def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kaf
 
 def shares(kafka: str, group: str) -> list[int]:
     """How many partitions each member of a group has, in order; of a group that settles, none."""
-    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+    with closing(clients.admin(kafka)) as admin:
         members = admin.describe_groups([group])[group]["members"]
     assigned = [one["member_assignment"]["assigned_partitions"] for one in members if one["member_assignment"]]
     return sorted(sum(len(one["partitions"]) for one in each) for each in assigned)

@@ -10,10 +10,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
 
 from fleet.alerts import alert as wire
 from fleet.alerts.rules import Memory, Rules, Sighting, Unrest, judge
+from infra.kafka import clients
 from infra.retry import NotYet
 from speed_layer.alerting.alert_state import AlertState
 from speed_layer.notifying import notifier
@@ -29,12 +29,12 @@ def names(topic: Callable[..., str]) -> dict[str, str]:
 def test_an_alert_in_a_partition_that_was_added_is_told(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
     telling = dataclasses.replace(configs(kafka, names)[1], look_seconds=0.2)
-    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer, running(notifier.run, telling, channel.sender):
+    with closing(clients.producer(kafka)) as producer, running(notifier.run, telling, channel.sender):
         producer.send(names["alerts"], alert(1), partition=0)
         wait_for(lambda: channel.told == 1)
-        with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        with closing(clients.admin(kafka)) as admin:
             admin.create_partitions({names["alerts"]: 3})
-        with closing(KafkaProducer(bootstrap_servers=kafka)) as knows_it:
+        with closing(clients.producer(kafka)) as knows_it:
             wait_for(lambda: knows_it.partitions_for(names["alerts"]) == {0, 1, 2})
             knows_it.send(names["alerts"], alert(2), partition=2)
             wait_for(lambda: channel.told == 2)
@@ -58,7 +58,7 @@ def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names:
 
 def test_of_what_rules_remember_the_newest_counts_in_whatever_partition(kafka: str, names: dict[str, str]) -> None:
     """A topic that was given more partitions has old values of a key in one and newer ones in another."""
-    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer:
+    with closing(clients.producer(kafka)) as producer:
         state = AlertState(kafka, names["state"], names["reports"], producer)
         for number, (old, new) in enumerate([(0, 1), (1, 0)]):
             for partition, offset in ((old, 10), (new, 20)):

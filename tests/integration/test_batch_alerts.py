@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from deltalake import DeltaTable
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
 from batch_layer.lake import alert_landing, compact
 from batch_layer.lake.alert_landing import AlertTopic, Landed
@@ -24,6 +24,7 @@ from fleet.alerts.alert import Alert
 from fleet.alerts.landed_alert import SCHEMA
 from fleet.errors import ServiceUnavailable
 from infra import delta
+from infra.kafka import clients
 from infra.mongo.client import Documents
 from tests.support import lakes
 
@@ -49,7 +50,7 @@ def alert(number: int, minutes: int = 0, **changes: Any) -> Alert:
 
 
 def send(source: AlertTopic, *alerts: Alert | bytes) -> None:
-    producer = KafkaProducer(bootstrap_servers=source.bootstrap)
+    producer = clients.producer(source.bootstrap)
     for each in alerts:
         value, key = (each, b"") if isinstance(each, bytes) else (wire.encode(each), each.incident_key.encode())
         producer.send(source.name, value, key=key)
@@ -91,7 +92,7 @@ def test_what_expired_before_it_landed_is_told_once_and_for_good(source: AlertTo
     alert_days.run(job)
     send(source, *number[2:5])
     at = _partition(source)
-    with closing(KafkaAdminClient(bootstrap_servers=source.bootstrap)) as admin:
+    with closing(clients.admin(source.bootstrap)) as admin:
         admin.delete_records({at: 5})
         assert alert_landing.land(source) == Landed(0, 3), "also where nothing came after them"
         assert alert_landing.land(source) == Landed()
@@ -121,7 +122,7 @@ def test_what_expired_of_an_idle_partition_came_after_the_run_before(
     _send_to(source, TopicPartition(source.name, 1 - at.partition))
     assert alert_landing.land(source) == Landed(1), "which looks at both"
     alert_days.run(job)
-    with closing(KafkaAdminClient(bootstrap_servers=source.bootstrap)) as admin:
+    with closing(clients.admin(source.bootstrap)) as admin:
         _send_to(source, at)
         admin.delete_records({at: 2})
     assert alert_landing.land(source) == Landed(0, 1)
@@ -131,7 +132,7 @@ def test_what_expired_of_an_idle_partition_came_after_the_run_before(
 
 
 def _send_to(source: AlertTopic, at: TopicPartition) -> None:
-    with closing(KafkaProducer(bootstrap_servers=source.bootstrap)) as producer:
+    with closing(clients.producer(source.bootstrap)) as producer:
         producer.send(source.name, wire.encode(alert(1)), partition=at.partition).get(30)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from fleet.errors import ServiceUnavailable
+from infra.kafka import clients
 from laptop.feed.producer import IN_FLIGHT, Feed
 from laptop.services import kafka as kafka_server
 
 
 def read(bootstrap, topic):
     """(partition, key, value) of everything in the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = clients.consumer(bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from fleet import topics
+from infra.kafka import clients
 
 HEADER = "DroneID,Record,Citizen,Message,PeaceScore,Country,City,Latitude,Longitude,Battery,Alert\n"
 ROWS = [f'{i % 3},R-{i},"Åse, ""B"" {i}",Hallo,4,Norway,Oslo,59.9,10.7,55,{i % 2}\n' for i in range(30)]
@@ -25,7 +26,7 @@ def peacewatch(kafka, *arguments, **options):
 
 def count(kafka):
     """Messages in `reports` so far; 0 when there is no such topic."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka)
+    consumer = clients.consumer(kafka)
     try:
         partitions = [TopicPartition(topics.REPORTS, n) for n in consumer.partitions_for_topic(topics.REPORTS) or ()]
         return sum(consumer.end_offsets(partitions).values()) if partitions else 0

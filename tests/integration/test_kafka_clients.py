@@ -17,7 +17,7 @@ from tests.support.landing import wait_for
 
 def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[..., str]) -> None:
     name = topic("reports")
-    member = clients.consumer(bootstrap_servers=kafka.split(","), group_id=f"group-{uuid.uuid4().hex}")
+    member = clients.consumer(kafka, group_id=f"group-{uuid.uuid4().hex}")
     with closing(member):
         member.subscribe([name])
         wait_for(lambda: member.poll(timeout_ms=200) is not None and bool(member.assignment()), what="the first join")
@@ -35,5 +35,5 @@ def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[...,
 def test_no_thread_stays_where_there_is_no_broker(make: Callable[..., object]) -> None:
     before = threading.active_count()
     with pytest.raises(KafkaError):
-        make(bootstrap_servers=[f"127.0.0.1:{ports.free_port()}"], bootstrap_timeout_ms=200)
+        make(f"127.0.0.1:{ports.free_port()}", bootstrap_timeout_ms=200)
     assert threading.active_count() == before

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from fleet import topics
 from fleet.errors import BadSettings, ServiceUnavailable
+from infra.kafka import clients
 from infra.kafka.topics import REPORT_BYTES, TOPICS, TopicSettings
 from laptop import ports
 from laptop.services import kafka as local
@@ -27,7 +28,7 @@ def brokers(tmp_path: Path) -> Iterator[list[local.Broker]]:
 
 
 def send(address: str, topic: str, values: list[bytes]) -> None:
-    producer = KafkaProducer(bootstrap_servers=address, acks="all")
+    producer = clients.producer(address, acks="all")
     sent = [producer.send(topic, value) for value in values]
     for each in sent:
         each.get(timeout=30)
@@ -35,7 +36,7 @@ def send(address: str, topic: str, values: list[bytes]) -> None:
 
 
 def read_all(address: str, topic: str) -> list[bytes]:
-    consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+    consumer = clients.consumer(address, enable_auto_commit=False)
     partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     consumer.seek_to_beginning()
@@ -70,7 +71,7 @@ def test_topics_have_the_settings_of_their_contracts(kafka: str) -> None:
     local.create_topics(kafka)
     local.create_topics(kafka)  # again: nothing to do
 
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     told = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name, None) for name in TOPICS], config_filter="all"
     )["topic"]
@@ -84,7 +85,7 @@ def test_topics_have_the_settings_of_their_contracts(kafka: str) -> None:
 
 
 def test_a_topic_with_the_producers_time_is_refused(kafka: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = clients.admin(kafka)
     admin.create_topics({"own-time": {"num_partitions": 1, "replication_factor": 1}})
     admin.close()
     with pytest.raises(BadSettings, match=r"topic own-time: message.timestamp.type is CreateTime"):

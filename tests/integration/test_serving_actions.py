@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from kafka import KafkaConsumer
 from pymongo.database import Database
 
 from fleet import topics
 from fleet.notifications import actions
 from fleet.notifications.actions import Action, Target
+from infra.kafka import clients
 from laptop import ports
 from serving.app import create_app
 from serving.config import Config
@@ -40,7 +40,8 @@ def client(mongo_uri: str, mongo_database: Documents, kafka: str, actions_topic:
 
 
 def sent(kafka: str, topic: str, count: int) -> list[Action]:
-    consumer = KafkaConsumer(topic, bootstrap_servers=[kafka], auto_offset_reset="earliest", consumer_timeout_ms=10_000)
+    consumer = clients.consumer(kafka, auto_offset_reset="earliest", consumer_timeout_ms=10_000)
+    consumer.subscribe([topic])
     with closing(consumer):
         return [actions.decode(next(consumer).value) for _ in range(count)]
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from kafka import KafkaProducer
 
+from infra.kafka import clients
 from serving.app import create_app
 from serving.config import Config
 from serving.rejected import EXCERPT, NEWEST
@@ -22,7 +22,7 @@ def test_the_newest_rejects_and_how_many_came(kafka: str, topic: Callable[..., s
     assert client.get("/api/v1/rejects").get_json() == {"last_hour": 0, "last_day": 0, "newest": []}
     app.extensions["peacewatch"].close()
     values = [f"message {number}".encode() for number in range(NEWEST + 5)] + [b"<script>\xff" + b"x" * 4000]
-    producer = KafkaProducer(bootstrap_servers=kafka)
+    producer = clients.producer(kafka)
     for number, value in enumerate(values):
         headers = [("reason", b"no_json"), ("detail", b"at 3"), ("received_at", b"2026-11-24T12:00:00.000Z")]
         producer.send(name, value, headers=headers, partition=number % 3).get(30)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
 from fleet import topics
 from fleet.reports import report as reports
 from fleet.reports.report import Citizen, Report
+from infra.kafka import clients
 from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
 from speed_layer.notifying.discord.webhook import Webhook
@@ -124,7 +125,7 @@ def configs(kafka: str, names: dict[str, str]) -> tuple[alerter.AlertingConfig, 
 
 
 def send(kafka: str, topic: str, *values: bytes | Report) -> None:
-    producer = KafkaProducer(bootstrap_servers=kafka)
+    producer = clients.producer(kafka)
     for value in values:
         if isinstance(value, Report):
             producer.send(topic, reports.encode(value), key=value.drone_id.encode())
@@ -135,7 +136,7 @@ def send(kafka: str, topic: str, *values: bytes | Report) -> None:
 
 
 def read(kafka: str, topic: str) -> list[dict[str, Any]]:
-    consumer = KafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = clients.consumer(kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
+from infra.kafka import clients
 from laptop import ports
 from laptop.services import kafka
 from laptop.supervision import processes
@@ -44,7 +45,7 @@ class AlertStack:
         }
         self.running: dict[str, processes.Child] = {}
         self.control = httpx.Client(base_url=self.url, timeout=10)
-        self.producer = KafkaProducer(bootstrap_servers=self.broker.address, linger_ms=0)
+        self.producer = clients.producer(self.broker.address, linger_ms=0)
         self.sent = 0
         self.repeated = 0  # alerts that the channel shows once more, of messages that were repeated
 
@@ -108,7 +109,7 @@ class AlertStack:
         return sum(alerts_of(message) for message in self.messages())
 
     def read(self, topic: str) -> list[dict[str, Any]]:
-        consumer = KafkaConsumer(bootstrap_servers=self.broker.address, enable_auto_commit=False)
+        consumer = clients.consumer(self.broker.address, enable_auto_commit=False)
         with contextlib.closing(consumer):
             partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
             consumer.assign(partitions)

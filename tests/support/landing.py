@@ -18,8 +18,9 @@ from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import TopicPartition
 
+from infra.kafka import clients
 from speed_layer.landing import lander
 
 Place = tuple[int, int]
@@ -48,7 +49,7 @@ def send(
     bootstrap: str, topic: str, messages: Iterable[dict[str, Any] | bytes | None], partition: int | None = None
 ) -> int:
     """Sends reports, or bytes as they are; how many the broker acknowledged."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=4_000_000)
+    producer = clients.producer(bootstrap, acks="all", max_request_size=4_000_000)
     with closing(producer):
         sent = [
             producer.send(
@@ -95,7 +96,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120.0, what: str = 
 
 def messages(bootstrap: str, topic: str) -> list[Any]:
     """All that the broker has of a topic now."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=8_000_000)
+    consumer = clients.consumer(bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=8_000_000)
     with closing(consumer):
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         consumer.assign(partitions)
@@ -108,7 +109,7 @@ def messages(bootstrap: str, topic: str) -> list[Any]:
 
 
 def topic_id(bootstrap: str, topic: str) -> str:
-    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+    with closing(clients.admin(bootstrap)) as admin:
         return str(admin.describe_topics([topic])[0]["topic_id"])
 
 
@@ -131,7 +132,7 @@ def unlanded(bootstrap: str, topic: str, lake: Path | str) -> int:
     if not DeltaTable.is_deltatable(f"{lake}/reports"):
         return -1
     table, topic_key = DeltaTable(f"{lake}/reports"), topic_id(bootstrap, topic)
-    with closing(KafkaConsumer(bootstrap_servers=bootstrap)) as consumer:
+    with closing(clients.consumer(bootstrap)) as consumer:
         ends = consumer.end_offsets([TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)])
     return sum(end - (table.transaction_version(f"{topic_key}/{at.partition}") or 0) for at, end in ends.items())
 

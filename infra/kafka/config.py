@@ -1,0 +1,161 @@
+"""Which Kafka a client connects to, and how it proves who it is: one frozen value that every client is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from kafka.net.sasl import register_sasl_mechanism
+from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.net.sasl.plain import SaslMechanismPlain
+from kafka.net.sasl.scram import SaslMechanismScram
+
+from fleet.errors import BadSettings
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+"""What kafka-python 3.0.12 has and needs no library of the system for."""
+
+_PASSWORD_MECHANISMS: Final = tuple(name for name in get_args(Mechanism) if name != "OAUTHBEARER")
+
+
+@dataclass(frozen=True)
+class KafkaConfig:
+    """The fields are those of the settings `PEACEWATCH_KAFKA_*`.
+
+    A secret is its text, or the file that it is in: a file is read again at each connection, so it may be replaced
+    while the process runs. Raises BadSettings where fields contradict each other.
+    """
+
+    bootstrap: str  # host:port[,host:port]
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: Mechanism | None = None
+    ca: Path | None = None  # PEM; None: the authorities of the system
+    certificate: Path | None = None  # PEM, the client's own, with its chain: mutual TLS
+    key: Path | None = None  # PEM; None: it is in `certificate`
+    check_hostname: bool = True
+    user: str | None = None
+    password: str | Path | None = field(default=None, repr=False)
+    token: str | Path | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, wrong in self._contradictions():
+            raise BadSettings(f"PEACEWATCH_KAFKA_{name}: {wrong}")
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.security_protocol.startswith("SASL")
+
+    def client_settings(self) -> dict[str, Any]:
+        """What kafka-python's clients take. Holds no secret, only what reads it when a connection is made."""
+        settings: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap.split(","),
+            "security_protocol": self.security_protocol,
+        }
+        if self.uses_tls:
+            settings |= {
+                "ssl_check_hostname": self.check_hostname,
+                "ssl_cafile": _text(self.ca),
+                "ssl_certfile": _text(self.certificate),
+                "ssl_keyfile": _text(self.key),
+            }
+        if self.uses_sasl:
+            settings["sasl_mechanism"] = self.sasl_mechanism
+            if self.token is not None:
+                settings["sasl_oauth_token_provider"] = _Token(_Secret(self.token, "PEACEWATCH_KAFKA_TOKEN_FILE"))
+            if self.password is not None:
+                settings["sasl_plain_username"] = self.user
+                settings["sasl_plain_password"] = _Secret(self.password, "PEACEWATCH_KAFKA_PASSWORD_FILE")
+        return settings
+
+    def _contradictions(self) -> list[tuple[str, str]]:
+        found = []
+        if self.uses_sasl and self.sasl_mechanism is None:
+            found.append(("SASL_MECHANISM", f"needed for {self.security_protocol}"))
+        if self.uses_sasl and self.sasl_mechanism in _PASSWORD_MECHANISMS:
+            found += [("USER", f"needed for {self.sasl_mechanism}")] if not self.user else []
+            found += [("PASSWORD", f"needed for {self.sasl_mechanism}")] if not self.password else []
+        if self.uses_sasl and self.sasl_mechanism == "OAUTHBEARER" and not self.token:
+            found.append(("TOKEN", "needed for OAUTHBEARER"))
+        if not self.uses_sasl and (self.sasl_mechanism or self.user or self.password or self.token):
+            found.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no user, password or token"))
+        if not self.uses_tls and (self.ca or self.certificate or self.key):
+            found.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no certificates"))
+        if self.key and not self.certificate:
+            found.append(("CERTIFICATE", "needed beside PEACEWATCH_KAFKA_KEY"))
+        for name, path in (("CA", self.ca), ("CERTIFICATE", self.certificate), ("KEY", self.key)):
+            if path is not None and not path.is_file():
+                found.append((name, f"no such file: {path}"))
+        return found
+
+
+Address = KafkaConfig | str
+"""A text is the bootstrap address of a Kafka without security, as the local one is."""
+
+
+def config(address: Address) -> KafkaConfig:
+    """The connection that `address` stands for."""
+    return KafkaConfig(address) if isinstance(address, str) else address
+
+
+def shown(address: Address) -> str:
+    """The address, for people: no secret is in it."""
+    return config(address).bootstrap
+
+
+class _Secret:
+    """Reads a secret when it is needed; its repr, which may reach a log with a client's settings, shows nothing."""
+
+    def __init__(self, held: str | Path, variable: str) -> None:
+        self._held, self._variable = held, variable
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def read(self) -> str:
+        if isinstance(self._held, str):
+            return self._held
+        try:
+            return self._held.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise BadSettings(f"{self._variable}: {error.strerror}: {self._held}") from None
+        except ValueError:  # its text would show some of the secret
+            raise BadSettings(f"{self._variable}: no text in UTF-8: {self._held}") from None
+
+
+class _Token(AbstractTokenProvider):  # type: ignore[misc]
+    def __init__(self, secret: _Secret) -> None:
+        super().__init__()
+        self._secret = secret
+
+    def token(self) -> str:
+        return self._secret.read()
+
+
+class _Plain(SaslMechanismPlain):  # type: ignore[misc]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**_with_password(settings))
+
+
+class _Scram(SaslMechanismScram):  # type: ignore[misc]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**_with_password(settings))
+
+
+def _with_password(settings: dict[str, Any]) -> dict[str, Any]:
+    held = settings["sasl_plain_password"]
+    return {**settings, "sasl_plain_password": held.read() if isinstance(held, _Secret) else held}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+register_sasl_mechanism("PLAIN", _Plain, overwrite=True)
+register_sasl_mechanism("SCRAM-SHA-256", _Scram, overwrite=True)
+register_sasl_mechanism("SCRAM-SHA-512", _Scram, overwrite=True)
