@@ -24,6 +24,7 @@ from kafka.net.selector import NetworkSelector
 
 from infra.kafka.config import Address, config
 from infra.kafka.failures import Refused, refusal
+from infra.kafka.security import client_settings
 
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
@@ -77,7 +78,7 @@ def _made(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) ->
         return made[-1]
 
     try:
-        return kind(kafka_client=client, **config(kafka).client_settings(), **settings)
+        return kind(kafka_client=client, **client_settings(config(kafka)), **settings)
     except BaseException:
         for each in made:
             each.close()

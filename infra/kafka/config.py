@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
-
-from kafka.net.sasl import register_sasl_mechanism
-from kafka.net.sasl.oauth import AbstractTokenProvider
-from kafka.net.sasl.plain import SaslMechanismPlain
-from kafka.net.sasl.scram import SaslMechanismScram
+from typing import Final, Literal, get_args
 
 from fleet.errors import BadSettings
 
@@ -51,28 +46,6 @@ class KafkaConfig:
     def uses_sasl(self) -> bool:
         return self.security_protocol.startswith("SASL")
 
-    def client_settings(self) -> dict[str, Any]:
-        """What kafka-python's clients take. Holds no secret, only what reads it when a connection is made."""
-        settings: dict[str, Any] = {
-            "bootstrap_servers": self.bootstrap.split(","),
-            "security_protocol": self.security_protocol,
-        }
-        if self.uses_tls:
-            settings |= {
-                "ssl_check_hostname": self.check_hostname,
-                "ssl_cafile": _text(self.ca),
-                "ssl_certfile": _text(self.certificate),
-                "ssl_keyfile": _text(self.key),
-            }
-        if self.uses_sasl:
-            settings["sasl_mechanism"] = self.sasl_mechanism
-            if self.token is not None:
-                settings["sasl_oauth_token_provider"] = _Token(_Secret(self.token, "PEACEWATCH_KAFKA_TOKEN_FILE"))
-            if self.password is not None:
-                settings["sasl_plain_username"] = self.user
-                settings["sasl_plain_password"] = _Secret(self.password, "PEACEWATCH_KAFKA_PASSWORD_FILE")
-        return settings
-
     def _contradictions(self) -> list[tuple[str, str]]:
         found = []
         if self.uses_sasl and self.sasl_mechanism is None:
@@ -106,56 +79,3 @@ def config(address: Address) -> KafkaConfig:
 def shown(address: Address) -> str:
     """The address, for people: no secret is in it."""
     return config(address).bootstrap
-
-
-class _Secret:
-    """Reads a secret when it is needed; its repr, which may reach a log with a client's settings, shows nothing."""
-
-    def __init__(self, held: str | Path, variable: str) -> None:
-        self._held, self._variable = held, variable
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    def read(self) -> str:
-        if isinstance(self._held, str):
-            return self._held
-        try:
-            return self._held.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise BadSettings(f"{self._variable}: {error.strerror}: {self._held}") from None
-        except ValueError:  # its text would show some of the secret
-            raise BadSettings(f"{self._variable}: no text in UTF-8: {self._held}") from None
-
-
-class _Token(AbstractTokenProvider):  # type: ignore[misc]
-    def __init__(self, secret: _Secret) -> None:
-        super().__init__()
-        self._secret = secret
-
-    def token(self) -> str:
-        return self._secret.read()
-
-
-class _Plain(SaslMechanismPlain):  # type: ignore[misc]
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**_with_password(settings))
-
-
-class _Scram(SaslMechanismScram):  # type: ignore[misc]
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**_with_password(settings))
-
-
-def _with_password(settings: dict[str, Any]) -> dict[str, Any]:
-    held = settings["sasl_plain_password"]
-    return {**settings, "sasl_plain_password": held.read() if isinstance(held, _Secret) else held}
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-register_sasl_mechanism("PLAIN", _Plain, overwrite=True)
-register_sasl_mechanism("SCRAM-SHA-256", _Scram, overwrite=True)
-register_sasl_mechanism("SCRAM-SHA-512", _Scram, overwrite=True)

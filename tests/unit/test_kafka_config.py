@@ -11,6 +11,7 @@ import pytest
 
 from fleet.errors import BadSettings
 from infra.kafka.config import KafkaConfig
+from infra.kafka.security import client_settings
 from infra.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -60,13 +61,13 @@ def test_a_contradiction_is_named(given: dict[str, Any], complaint: str) -> None
 def test_no_secret_shows() -> None:
     config = KafkaConfig("k:9092", "SASL_PLAINTEXT", "PLAIN", user="u", password=PASSWORD)
     assert PASSWORD not in repr(config)
-    assert PASSWORD not in repr(config.client_settings())
+    assert PASSWORD not in repr(client_settings(config))
 
 
 def test_a_password_file_is_read_at_each_use(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
-    settings = KafkaConfig("k:9092", "SASL_PLAINTEXT", "PLAIN", user="u", password=file).client_settings()
+    settings = client_settings(KafkaConfig("k:9092", "SASL_PLAINTEXT", "PLAIN", user="u", password=file))
     assert settings["sasl_plain_password"].read() == PASSWORD
     file.write_text("another")
     assert settings["sasl_plain_password"].read() == "another"
