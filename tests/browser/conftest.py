@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from live_stack import LiveStack
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.support.live_stack import LiveStack
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),

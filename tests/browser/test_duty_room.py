@@ -6,9 +6,10 @@ import json
 import re
 from typing import Any
 
-from alert_stack import report
-from live_stack import LiveStack
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
+
+from tests.support.alert_stack import report
+from tests.support.live_stack import LiveStack
 
 
 def watch(page: Page, path: str = "/") -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import urllib.parse
 
-from alert_stack import report
-from live_stack import LiveStack
 from playwright.sync_api import Page, expect
+
+from tests.support.alert_stack import report
+from tests.support.live_stack import LiveStack
 
 MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 DRONE = "d/<b id=injected>1</b>"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from live_stack import LiveStack
 from playwright.sync_api import Page, expect
 from test_duty_room import watch
+
+from tests.support.live_stack import LiveStack
 
 MANY = 430
 LAND = "Manyland"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from live_stack import LiveStack
 from playwright.sync_api import Page, expect
 from test_duty_room import incident, raise_alert, watch
+
+from tests.support.live_stack import LiveStack
 
 
 def test_only_an_operators_token_acts(live: LiveStack, page: Page) -> None:

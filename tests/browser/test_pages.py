@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-import reports
-from alert_stack import report
 from axe_playwright_python.sync_playwright import Axe
-from live_stack import LiveStack
 from playwright.sync_api import Page, expect
 
 from serving.report import facts, render
 from serving.report.store import Made, ReportStore
+from tests.support import reports
+from tests.support.alert_stack import report
+from tests.support.live_stack import LiveStack
 
 PAGES = {
     **{"/": "#incidents > li", "/health": "#landing .value", "/drones/d1": "h1"},

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import lakes
 import pytest
 from deltalake import DeltaTable
 from flask.testing import FlaskClient
@@ -16,6 +15,7 @@ from pymongo.database import Database
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from serving.app import create_app
 from serving.config import Config
+from tests.support import lakes
 
 Documents = Database[dict[str, Any]]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import reports
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
@@ -18,6 +17,7 @@ from fleet.figures.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
 from serving.report.store import Made, ReportStore
+from tests.support import reports
 
 Documents = Database[dict[str, Any]]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

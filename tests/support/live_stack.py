@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from alert_stack import UNLIMITED, AlertStack
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from laptop import ports
 from laptop.services import mongo
+from tests.support.alert_stack import UNLIMITED, AlertStack
 
 READY_SECONDS = 240
 
