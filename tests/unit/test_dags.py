@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -114,6 +115,15 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_all_can_be_imported(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
     assert set(bag["dags"]) == {path.stem for path in DAGS}, "a DAG is called as its file"
+
+
+def test_spark_jobs_log_by_a_file_that_exists(bag: dict[str, Any]) -> None:
+    options = [task["java"] for dag in bag["dags"].values() for task in dag["tasks"].values() if task["application"]]
+    assert options
+    for option in options:
+        named = re.match(r"-Dlog4j2\.configurationFile=file://(\S+)", option)
+        assert named, option
+        assert Path(named[1]).is_file(), option
 
 
 def test_each_has_what_operators_need(bag: dict[str, Any]) -> None:
