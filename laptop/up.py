@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
 
+from infra import stop_signals
 from infra.settings import Settings
 from laptop.airflow import server
 from laptop.local_stack import Stack
@@ -26,7 +24,8 @@ def run(settings: Settings) -> None:
         console.print(f"[{_STYLES.get(event.state, 'default')}]{event.service:<22}[/] {event.text}", soft_wrap=True)
 
     stack = Stack(settings, told=told)
-    with _stopped_by_signals(stack):
+    # also while it starts
+    with stop_signals.calling(stack.ask_to_stop, stop_signals.TERMINAL):
         if stack.start():
             console.print(where(stack), soft_wrap=True)
         stack.wait()
@@ -44,15 +43,3 @@ def where(stack: Stack) -> Table:
     table.add_row("logs", str(settings.home.resolve() / "log"))
     table.add_row("", "Ctrl-C or `peacewatch down` stops it")
     return table
-
-
-@contextmanager
-def _stopped_by_signals(stack: Stack) -> Iterator[None]:
-    """The first signal asks the stack to stop, also while it starts; a closed terminal (SIGHUP) does the same."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda *_: stack.ask_to_stop()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -17,7 +17,10 @@ THREADS: Final = 256
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with the settings below and nothing of the command line."""
+    """gunicorn with the settings below and nothing of the command line.
+
+    `run()` serves until SIGTERM or SIGINT, and ends the process with exit code 0.
+    """
 
     def __init__(self, config: Config, host: str, port: int) -> None:
         self._config = config
@@ -45,8 +48,3 @@ class Server(BaseApplication):  # type: ignore[misc]
         services = connect(self._config)
         threading.Thread(target=services.warm, name="warm", daemon=True).start()
         return create_app(self._config, services)
-
-
-def serve(config: Config, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT; ends the process with exit code 0."""
-    Server(config, host, port).run()

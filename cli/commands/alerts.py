@@ -1,15 +1,13 @@
-"""Commands: alerting, notify and record, the alerts' way from a report to people."""
+"""Commands: alerting, notify and record, the alert pipeline from a report to people."""
 
 from __future__ import annotations
 
-import signal
 import sys
-from threading import Event
 from typing import Final
 
 import typer
 
-from infra import gc_tuning, logs, settings
+from infra import gc_tuning, logs, settings, stop_signals
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread of ours keeps the interpreter from Kafka's own, which sends and receives. At Python's 5 ms an alert
@@ -24,45 +22,35 @@ def register(app: typer.Typer) -> None:
 
 
 def alerting() -> None:
-    """Judges every report and raises alerts, until stopped."""
+    """Judge every report and raise alerts, until stopped. Any number of these share the work."""
     logs.configure("alerting")
     sys.setswitchinterval(SWITCH_SECONDS)
-    found = settings.load()
-    stop = _stop_on_signal()
+    loaded = settings.load()
+    with stop_signals.stop_event() as stop:
+        from cli.wiring import alerts
 
-    from cli.wiring import alerts
-    from speed_layer.alerting import alerter as layer
-
-    gc_tuning.spare()
-    layer.run(layer.AlertingConfig(found.kafka, alerts.rules(found), alerts.nearest), stop)
+        alerter = alerts.alerter(loaded)
+        gc_tuning.spare()
+        alerter(stop)
 
 
 def notify() -> None:
-    """Tells people of alerts in Discord, until stopped. One is active for a webhook; others stand by."""
+    """Notify people of alerts in Discord, until stopped. One process a webhook is active; others stand by."""
     logs.configure("notify")
     sys.setswitchinterval(SWITCH_SECONDS)
-    found = settings.load()
-    stop = _stop_on_signal()
+    loaded = settings.load()
+    with stop_signals.stop_event() as stop:
+        from cli.wiring import alerts
 
-    from cli.wiring import alerts
-
-    gc_tuning.spare()
-    alerts.run_together(alerts.channels(found), stop)
+        gc_tuning.spare()
+        alerts.run_together(alerts.channels(loaded), stop)
 
 
 def record() -> None:
-    """Keeps MongoDB's alerts and incidents, and watches the alerts' own way, until stopped."""
+    """Record alerts and incidents in MongoDB and watch the alert pipeline, until stopped."""
     logs.configure("record")
-    found = settings.load()
-    stop = _stop_on_signal()
+    loaded = settings.load()
+    with stop_signals.stop_event() as stop:
+        from cli.wiring import alerts
 
-    from cli.wiring import alerts
-
-    alerts.run_together(alerts.recorders(found), stop)
-
-
-def _stop_on_signal() -> Event:
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        alerts.run_together(alerts.recorders(loaded), stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +22,7 @@ def discord_standin(
     import structlog
 
     from fleet.errors import ServiceUnavailable
-    from infra import logs, settings
+    from infra import logs, settings, stop_signals
     from laptop.discord_standin.app import StandIn
     from laptop.discord_standin.server import Server
 
@@ -35,11 +34,10 @@ def discord_standin(
         server = Server((found.host, wanted), StandIn(folder))
     except OSError as error:
         raise ServiceUnavailable(f"the Discord stand-in cannot start on port {wanted}: {error.strerror}") from None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # from another thread: shutdown waits for the loop that this thread runs
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    structlog.get_logger().info("started", url=server.url, data=str(folder))
-    print(server.url, flush=True)
-    with server:
-        server.serve_forever(poll_interval=0.2)
+    # from another thread: shutdown waits for the loop that this thread runs
+    with stop_signals.calling(lambda: threading.Thread(target=server.shutdown).start()):
+        structlog.get_logger().info("started", url=server.url, data=str(folder))
+        print(server.url, flush=True)
+        with server:
+            server.serve_forever(poll_interval=0.2)
     server.standin.close()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from infra import gc_tuning, logs, settings
+from infra import gc_tuning, logs, settings, stop_signals
 
 
 def register(app: typer.Typer) -> None:
@@ -22,19 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def land() -> None:
-    """Lands every report in the lake, exactly once, until stopped. Any number of these share the work."""
+    """Land every report in the lake, exactly once, until stopped. Any number of these share the work."""
     logs.configure("landing")
-    found = settings.load()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    loaded = settings.load()
+    with stop_signals.stop_event() as stop:
+        from cli.wiring import landing
 
-    from speed_layer.landing import lander, metrics
-
-    if found.landing_metrics_port is not None:
-        metrics.serve(found.landing_metrics_port, found.host)
-    gc_tuning.spare()
-    lander.run(lander.LandingConfig(found.kafka, found.lake_location, found.mongo, nearest=_nearest), stop)
+        lander = landing.lander(loaded)
+        gc_tuning.spare()
+        lander(stop)
 
 
 def list_rejects(
@@ -64,10 +58,3 @@ def replay_rejects(
     else:
         chosen = list(rejected.read(bootstrap, REJECTED, reason))
     typer.echo(f"{rejected.replay(bootstrap, chosen, REPORTS)} rejects replayed")
-
-
-def _nearest(latitude: float, longitude: float) -> tuple[str, str] | None:
-    from infra.cities import places
-
-    city = places().nearest(latitude, longitude)
-    return (city.name, city.country) if city else None

@@ -16,16 +16,17 @@ from threading import Event
 import prometheus_client
 from pydantic import SecretStr
 
+from cli.wiring.places import nearest
 from fleet.alerts.alert import Alert
 from fleet.alerts.rulebook import parse, parse_stations
-from fleet.alerts.rules import Place, Rules
+from fleet.alerts.rules import Rules
 from fleet.errors import BadSettings
 from fleet.notifications.incident import Intervals
 from infra import settings
-from infra.cities import places
 from infra.settings import Settings
 from speed_layer import alerting, dead_mans_switch
 from speed_layer import recording as recorder
+from speed_layer.alerting import alerter as layer
 from speed_layer.notifying import notifier
 from speed_layer.notifying.sender import Sender
 
@@ -39,10 +40,9 @@ def rules(found: Settings) -> Rules:
     return parse(_read(book), str(book), parse_stations(_read(stations), str(stations)))
 
 
-def nearest(latitude: float, longitude: float) -> Place | None:
-    """City and country of the nearest city of the shipped list, which is loaded when it is first needed."""
-    city = places().nearest(latitude, longitude)
-    return (city.name, city.country) if city else None
+def alerter(found: Settings) -> Runner:
+    """What judges every report and raises alerts. Raises BadSettings for wrong rules."""
+    return partial(layer.run, layer.AlertingConfig(found.kafka, rules(found), nearest))
 
 
 def channels(found: Settings, at_step: Callable[[str], None] = lambda _step: None) -> list[Runner]:

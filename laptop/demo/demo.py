@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from infra import stop_signals
 from infra.cities import cities
 from laptop.demo.home import demo_settings
 from laptop.demo.live import Show, Stream
@@ -18,7 +19,7 @@ from laptop.demo.steps import Steps
 from laptop.demo.tables import show
 from laptop.demo.watch import Watch
 from laptop.feed.producer import Feed
-from laptop.feed.run import Recording, stopping
+from laptop.feed.run import Recording
 from laptop.simulator.simulator import Fleet
 
 
@@ -45,7 +46,7 @@ def live(drones: int, rate: float, seed: int) -> None:
             running(settings, steps, console) as demo,
             closing(Watch(demo.places)) as watch,
             Feed(demo.places.bootstrap) as feed,
-            stopping() as stop,
+            stop_signals.stop_event(once=True) as stop,
         ):
             messages = fleet.messages(datetime.now(UTC), timedelta(seconds=1 / rate))
             stream = Stream(feed, messages, rate, stop)

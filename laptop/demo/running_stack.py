@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from infra import stop_signals
 from infra.settings import Settings
 from laptop.airflow import server
 from laptop.airflow.api import AirflowApi
@@ -62,13 +63,15 @@ def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo
             console.print(f"{event.service} {event.text}", style="red", highlight=False)
         steps.say(f"{event.service} {event.text}")
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
     stack = Stack(settings, told=told)
-    try:
-        with steps.step("start", "Starting the stack"):
-            stack.start()
-        yield Demo(settings)
-    finally:
-        with console.status("Stopping the stack") if console.is_terminal else nullcontext():
-            stack.stop()
-        signal.signal(signal.SIGTERM, before)
+    with stop_signals.calling(interrupt, (signal.SIGTERM,)):
+        try:
+            with steps.step("start", "Starting the stack"):
+                stack.start()
+            yield Demo(settings)
+        finally:
+            with console.status("Stopping the stack") if console.is_terminal else nullcontext():
+                stack.stop()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from fleet.errors import BadInput
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, encode
+from infra import stop_signals
 from infra.cities import cities
 from infra.kafka.config import Address, shown
 from infra.kafka.topics import create_topics
@@ -94,7 +92,7 @@ def _check(file: CsvFile, recording: Recording) -> int:
 def _send(
     bootstrap: Address, messages: Iterable[tuple[bytes, bytes]], rate: float | None, what: str, total: int | None
 ) -> int:
-    with Feed(bootstrap) as feed, progress(what, total) as watch, stopping() as stop:
+    with Feed(bootstrap) as feed, progress(what, total) as watch, stop_signals.stop_event(once=True) as stop:
         create_topics(bootstrap)
         for key, value in paced(messages, rate, sleep=stop.wait):
             if stop.is_set():
@@ -107,25 +105,6 @@ def _send(
     if stop.is_set() and total is not None:
         raise KeyboardInterrupt  # not all of what was asked for
     return feed.acknowledged
-
-
-@contextmanager
-def stopping() -> Iterator[Event]:
-    """An event that SIGINT and SIGTERM set, once; a second one does what it did before."""
-    stop = Event()
-    before: dict[int, Any] = {}
-
-    def ask(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, before[number])
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        before[name] = signal.signal(name, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _forgive(_error: BadInput) -> None:

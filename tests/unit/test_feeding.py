@@ -11,9 +11,10 @@ from threading import Thread
 import pytest
 
 from fleet.errors import BadInput
+from infra import stop_signals
 from laptop.feed.csv_file import open_csv
 from laptop.feed.producer import paced
-from laptop.feed.run import Simulation, stopping
+from laptop.feed.run import Simulation
 
 HEADER = "DroneID,Record,Citizen,Message,PeaceScore,Country,City,Latitude,Longitude,Battery,Alert\r\n"
 ROW = "7,NOR-1,Åse,Hallo,4,Norway,Oslo,59.9,10.7,55,0\r\n"
@@ -81,7 +82,7 @@ def test_the_first_signal_asks_and_the_second_stops():
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # a parent that ignores it, as nohup does, leaves it ignored
-    with stopping() as stop:
+    with stop_signals.stop_event(once=True) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
         with pytest.raises(KeyboardInterrupt):
