@@ -12,6 +12,7 @@ from cli import extras
 from cli.commands import alerts, batch, demo, discord, feed, lake, report, serve, services, speed
 from fleet.errors import PeacewatchError
 from infra import s3
+from infra.redaction import redact
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for group in (services, feed, speed, alerts, batch, lake, serve, report, demo, discord):
@@ -23,7 +24,7 @@ def main() -> NoReturn:
         s3.keys_from_files()
         code = app(standalone_mode=False)
     except PeacewatchError as error:
-        print(f"peacewatch: {error}", file=sys.stderr)
+        print(f"peacewatch: {redact(str(error))}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         print(f"peacewatch: {extras.missing(error, sys.argv[1:])}", file=sys.stderr)

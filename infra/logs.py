@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-_SECRETS: Final = (
-    (re.compile(r"(/api/(?:v\d+/)?webhooks/\d+/)[^\s/?\"']+"), r"\1***"),  # a webhook's token
-    (re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+@"), r"\1***@"),  # a password in a URI
-)
-
-
-def redact(text: str) -> str:
-    """`text` with webhook tokens and passwords blotted out."""
-    for pattern, blot in _SECRETS:
-        text = pattern.sub(blot, text)
-    return text
+from infra.redaction import redact
 
 
 def configure(process: str) -> None:

@@ -6,16 +6,22 @@ Layers never read settings; the command passes each what it needs.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadSettings
 from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
+from infra.redaction import hide
 from infra.secrets import secret
 
 PREFIX: Final = "PEACEWATCH_"
@@ -126,6 +132,36 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
 
+    @field_validator("discord_webhook_url", "severe_webhook_url", "operators_webhook_url", "reports_webhook_url")
+    @classmethod
+    def _encrypted(cls, url: SecretStr | None) -> SecretStr | None:
+        """A webhook's URL is its password: it goes over no network in the clear."""
+        if url is not None:
+            try:
+                parts = urlsplit(url.get_secret_value())
+                host = parts.hostname
+            except ValueError:
+                raise ValueError("is no URL") from None
+            if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+                raise ValueError("must begin with https://; only on this machine may it be http://")
+        return url
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {name!r}; give an IANA name such as Europe/Berlin") from None
+        year = datetime.now(UTC).year
+        for month in (1, 7):  # with and without summer time
+            ahead = datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta()
+            if ahead % timedelta(hours=1):
+                raise ValueError(
+                    f"{name} is {ahead} from UTC; figures are kept by whole hours, so take a whole-hour zone"
+                )
+        return name
+
     @property
     def bootstrap(self) -> str:
         """The Kafka to talk to, local or not."""
@@ -193,11 +229,25 @@ def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
     """The settings of the environment. Raises BadSettings that names the variable and the reason, never a value."""
     environ = os.environ if environ is None else environ
     try:
-        return Settings(**{**_secrets_from_files(environ), **changes})
+        loaded = Settings(**{**_secrets_from_files(environ), **changes})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise BadSettings(f"{name}: {first['msg']}") from None
+        raise BadSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    for name in SECRETS:
+        if isinstance(value := getattr(loaded, name), SecretStr):
+            for part in re.split(r":\w+,?", value.get_secret_value()) if name == "api_tokens" else ():
+                hide(part)
+            hide(value.get_secret_value())
+    return loaded
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine by itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:

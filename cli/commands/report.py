@@ -95,6 +95,7 @@ def _desk() -> Iterator[tuple[Desk, str]]:
 
     from fleet.errors import ServiceUnavailable
     from infra import logs, settings
+    from infra.redaction import redact
     from serving.config import Config
     from serving.report.nightly import Desk
     from serving.report.store import ReportStore
@@ -106,7 +107,7 @@ def _desk() -> Iterator[tuple[Desk, str]]:
     try:
         yield Desk(services, ReportStore(wanted.lake_location), wanted.web_url), wanted.timezone
     except PyMongoError as error:
-        raise ServiceUnavailable(logs.redact(f"MongoDB does not answer: {type(error).__name__}")) from None
+        raise ServiceUnavailable(redact(f"MongoDB does not answer: {type(error).__name__}")) from None
     finally:
         services.close()
 

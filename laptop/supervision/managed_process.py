@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fleet.errors import PeacewatchError
-from infra import logs
+from infra.redaction import redact
 from laptop.supervision import processes, reaper
 from laptop.supervision.service import Event, Service, State
 
@@ -178,5 +178,5 @@ def _told(code: int) -> str:
 def _last_line(log: Path) -> str:
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return logs.redact(lines[-1]) if lines else ""
+        return redact(lines[-1]) if lines else ""
     return ""

@@ -34,14 +34,14 @@ def test_a_wrong_rule_ends_the_command_with_one_sentence(tmp_path: Path) -> None
 
 def test_a_url_is_read_again_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "url"
-    file.write_text("http://old")
+    file.write_text("https://old")
     monkeypatch.setenv("PEACEWATCH_DISCORD_WEBHOOK_URL_FILE", str(file))
     now = alerts.url_now(settings.load(), "webhook")
-    assert now() == "http://old"
-    file.write_text("http://new\n")
-    assert now() == "http://new"
+    assert now() == "https://old"
+    file.write_text("https://new\n")
+    assert now() == "https://new"
     file.unlink()
-    assert now() == "http://old"  # what it began with, until there is a file again
+    assert now() == "https://old"  # what it began with, until there is a file again
 
 
 def test_when_one_fails_the_others_end_and_its_error_is_raised() -> None:
@@ -54,5 +54,5 @@ def test_when_one_fails_the_others_end_and_its_error_is_raised() -> None:
 
 def test_a_second_webhook_takes_the_severe() -> None:
     one = alerts.channels(settings.load({}))
-    two = alerts.channels(settings.load({}, severe_webhook_url="http://severe"))
+    two = alerts.channels(settings.load({}, severe_webhook_url="https://severe"))
     assert (len(one), len(two)) == (1, 2)

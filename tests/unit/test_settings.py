@@ -42,9 +42,10 @@ def test_the_five_that_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_may_lie_in_a_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / "secret"
-    path.write_text(f"{SECRET}\n")
+    secret = "https://discord.example/api/webhooks/7/token" if name.endswith("webhook_url") else SECRET
+    path.write_text(f"{secret}\n")
     settings = load({f"{PREFIX}{name.upper()}_FILE": str(path)})
-    assert getattr(settings, name).get_secret_value() == SECRET
+    assert getattr(settings, name).get_secret_value() == secret
 
 
 def test_every_secret_is_in_the_list() -> None:
@@ -90,3 +91,46 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load({}).web_port = 1  # type: ignore[misc]
+
+
+WEBHOOKS = ("DISCORD_WEBHOOK_URL", "SEVERE_WEBHOOK_URL", "OPERATORS_WEBHOOK_URL", "REPORTS_WEBHOOK_URL")
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://chat.example/api/webhooks/1/very-secret",
+        "http://10.0.0.7/api/webhooks/1/very-secret",
+        "http://127.0.0.1.example/api/webhooks/1/very-secret",
+        "ftp://127.0.0.1/very-secret",
+        "//very-secret",
+        "very-secret",
+        "https://",
+        "https://[very-secret",
+    ],
+)
+def test_a_webhook_that_goes_over_a_network_in_the_clear_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name, url)
+    with pytest.raises(BadSettings, match=f"^{PREFIX}{name}: (must begin with https://|is no URL)") as raised:
+        load()
+    assert "very-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "[::1]"])
+def test_a_webhook_on_this_machine_may_be_in_the_clear(host: str) -> None:
+    url = f"http://{host}:18900/api/webhooks/1/alerts"
+    assert load({}, discord_webhook_url=url).webhook == url
+
+
+@pytest.mark.parametrize("zone", ["berlin", "Europe", "../etc/passwd", "", "Asia/Kolkata", "Australia/Lord_Howe"])
+def test_a_time_zone_that_no_figures_can_have_is_named_at_the_start(zone: str) -> None:
+    with pytest.raises(BadSettings, match=r"^PEACEWATCH_TIMEZONE: "):
+        load({}, timezone=zone)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Auckland"])
+def test_a_whole_hour_zone_is_taken(zone: str) -> None:
+    assert load({}, timezone=zone).timezone == zone
