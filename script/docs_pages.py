@@ -54,6 +54,7 @@ DECISIONS_INTRO: Final = """\
 
 One decision a file, newest last: context, decision, what was rejected, consequences.
 A decision is not edited away: a later one replaces it and says so.
+The alternatives of decisions 1 to 24 were written down later, from the reasons recorded at the time.
 
 | number | decision |
 |---|---|
