@@ -25,6 +25,9 @@ from fleet.text import sentence as one_line
 class Refused(KafkaError):  # type: ignore[misc]
     """The broker is there and does not let us in, or we do not trust it; the text is a sentence for people."""
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 _TLS: Final = (
     # part of OpenSSL's text, what it means
@@ -59,7 +62,8 @@ def refusal(error: BaseException | None) -> Refused | None:
         for kind, words in _REFUSALS:
             if isinstance(error, kind):
                 return Refused(words(error))
-        error = error.__cause__ or error.__context__
+        wrapped = next((part for part in error.args if isinstance(part, BaseException)), None)  # kafka-python's way
+        error = error.__cause__ or error.__context__ or wrapped
     return None
 
 

@@ -1,0 +1,174 @@
+"""A real broker with SASL_SSL and one with mutual TLS: the settings open it, and what refuses us says so by name."""
+
+from __future__ import annotations
+
+import gc
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kafka.admin import ACLOperation, ResourceType
+from kafka.errors import KafkaError
+
+from fleet import topics
+from infra.kafka import clients
+from infra.kafka.config import KafkaConfig
+from infra.kafka.failures import Refused, sentence
+from infra.kafka.topics import TopicSettings, create_topics
+from tests.support.secured_kafka import DAY, NOW, PASSWORD, Secured, secured_kafka, token
+
+TOPIC = topics.REPORTS
+
+# kafka-python 3.0.12 leaves a socket whose handshake failed to the garbage collector
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured_kafka(tmp_path_factory.mktemp("secured")) as broker:
+        create_topics(broker.inside, {TOPIC: TopicSettings(1)})
+        yield broker
+
+
+@pytest.fixture(autouse=True)
+def _sockets() -> Iterator[None]:
+    """They are collected here, where their warning is expected, and not in another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def user(secured: Secured) -> str:
+    """One who may read and write TOPIC."""
+    name = f"user-{uuid.uuid4().hex[:8]}"
+    secured.add_user(name)
+    allow_topic(secured, name)
+    return name
+
+
+def allow_topic(secured: Secured, name: str) -> None:
+    operations = (ACLOperation.READ, ACLOperation.WRITE)
+    secured.allow(name, *((ResourceType.TOPIC, TOPIC, operation) for operation in operations))
+
+
+def round_trip(config: KafkaConfig) -> None:
+    """Sends a message and reads it back."""
+    value = uuid.uuid4().bytes
+    with closing(clients.producer(config)) as producer:
+        producer.send(TOPIC, value).get(timeout=30)
+    with closing(clients.consumer(config, auto_offset_reset="earliest", enable_auto_commit=False)) as consumer:
+        consumer.subscribe([TOPIC])
+        values: list[bytes] = []
+        while value not in values:
+            values += [record.value for records in consumer.poll(timeout_ms=500).values() for record in records]
+
+
+def refused(config: KafkaConfig) -> str:
+    with pytest.raises(Refused) as error:
+        clients.producer(config)
+    return str(error.value)
+
+
+def failure(act: Callable[[], object]) -> KafkaError:
+    with pytest.raises(KafkaError) as error:
+        act()
+    return error.value
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_scram_over_tls(secured: Secured, user: str, mechanism: str) -> None:
+    round_trip(secured.scram(user, mechanism=mechanism))  # type: ignore[arg-type]
+
+
+def test_plain_over_tls(secured: Secured) -> None:
+    allow_topic(secured, "plain")
+    round_trip(secured.scram("plain", mechanism="PLAIN"))
+
+
+def test_mutual_tls(secured: Secured) -> None:
+    allow_topic(secured, "CN=officer")
+    round_trip(secured.tls(certificate=secured.authority.certificate("officer")))
+
+
+def test_oauth_token_is_read_again_at_each_connection(secured: Secured, tmp_path: Path) -> None:
+    allow_topic(secured, "oauth")
+    file = tmp_path / "token"
+    file.write_text(token("oauth"))
+    config = secured.oauth(file)
+    round_trip(config)
+    file.write_text("worn out")
+    assert "PEACEWATCH_KAFKA_TOKEN" in refused(config)
+    file.write_text(token("oauth"))
+    round_trip(config)
+
+
+def test_password_file_is_read_again_at_each_connection(secured: Secured, user: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    config = secured.scram(user, file)
+    round_trip(config)
+    secured.add_user(user, "changed")
+    assert "PEACEWATCH_KAFKA_PASSWORD" in refused(config)
+    file.write_text("changed")
+    round_trip(config)
+
+
+def test_wrong_password_is_one_sentence_without_it(
+    secured: Secured, user: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    said = refused(secured.scram(user, "wrong-secret-of-mine"))
+    assert said.startswith("Kafka refuses our name or secret (PEACEWATCH_KAFKA_USER, PEACEWATCH_KAFKA_PASSWORD")
+    assert "wrong-secret-of-mine" not in said + caplog.text
+
+
+def test_broker_with_expired_certificate(secured: Secured) -> None:
+    assert refused(secured.tls("EXPIRED")) == "TLS to Kafka failed: the broker's certificate has expired"
+
+
+def test_broker_of_another_name(secured: Secured, user: str) -> None:
+    said = refused(secured.tls("ELSEWHERE"))
+    assert said.startswith("TLS to Kafka failed: the broker's certificate is for another address")
+
+
+def test_host_name_check_can_be_turned_off(secured: Secured) -> None:
+    config = KafkaConfig(secured.addresses["ELSEWHERE"], "SSL", ca=secured.authority.file, check_hostname=False)
+    clients.producer(config).close()
+
+
+def test_broker_that_a_stranger_signed(secured: Secured) -> None:
+    said = refused(secured.tls("SASL", ca=secured.stranger.file))
+    assert said.startswith("TLS to Kafka failed: no authority that we trust signed the broker's certificate")
+
+
+@pytest.mark.parametrize("which", ["none", "expired", "stranger's"])
+def test_client_certificate_that_the_broker_refuses(secured: Secured, which: str) -> None:
+    certificate = {
+        "none": lambda: None,
+        "expired": lambda: secured.authority.certificate("late", NOW - DAY),
+        "stranger's": lambda: secured.stranger.certificate("nobody"),
+    }[which]()
+    assert "PEACEWATCH_KAFKA_CERTIFICATE" in refused(secured.tls(certificate=certificate))
+
+
+def test_missing_acl_names_the_topic(secured: Secured) -> None:
+    secured.add_user("nobody")
+    with closing(clients.producer(secured.scram("nobody"), max_block_ms=5000)) as producer:
+        error = failure(lambda: producer.send(TOPIC, b"x").get(timeout=30))
+    said = f"Kafka's ACLs do not let us use the topic: {TOPIC} (docs/kafka-security.md lists them)"
+    assert sentence(error) == said
+
+
+def test_missing_acl_names_the_group(secured: Secured, user: str) -> None:
+    with closing(clients.consumer(secured.scram(user), group_id="not-ours")) as consumer:
+        consumer.subscribe([TOPIC])
+        error = failure(lambda: [consumer.poll(timeout_ms=500) for _ in range(60)])
+    assert sentence(error).startswith("Kafka's ACLs do not let us use the consumer group: not-ours")
