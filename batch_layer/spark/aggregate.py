@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import date
 from typing import Final
@@ -28,15 +28,19 @@ PORTION: Final = 1024**3
 """Drones' days are folded from hours that together have no more bytes, or from one."""
 
 
+Seen = Callable[[DataFrame], None]
+"""Gets each query after its answer: tests read the plan that ran."""
+
+
 class SparkEngine:
     """batch_layer.spark.engine.Engine.
 
     Spark starts with the first question that needs it, for as much as that one reads.
     """
 
-    def __init__(self, config: SparkConfig, running: ExitStack) -> None:
+    def __init__(self, config: SparkConfig, running: ExitStack, seen: Seen = lambda _query: None) -> None:
         """What is started ends with `running`."""
-        self._config, self._running = config, running
+        self._config, self._running, self._seen = config, running, seen
         self._spark: SparkSession | None = None
 
     def spark(self, bytes_to_read: int) -> SparkSession:
@@ -45,19 +49,28 @@ class SparkEngine:
         return self._spark
 
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        (found,) = self.cells_of([cube], snapshot, hours)
+        return found
+
+    def cells_of(self, cubes: Sequence[Cube], snapshot: Snapshot, hours: Sequence[int]) -> list[pa.Table]:
         files = snapshot.uris(hours)
         if not files:
-            return cube.empty()
+            return [cube.empty() for cube in cubes]
+        cube = together(cubes)
         with _errors(snapshot):
             rows = session.read(self.spark(snapshot.size(hours)), files, day_views.landed_columns(cube))
-            found = fold(cube, rows.selectExpr(*day_views.expressions(cube))).toArrow()
-        return cube.merge([found.cast(cube.schema)])
+            found = self._answer(fold(cube, rows.selectExpr(*day_views.expressions(cube)))).cast(cube.schema)
+        return [each.merge([found]) for each in cubes]
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         folded, size = drone_days.Fold(day), snapshot.size(hours_of_day(day))
         for hours in snapshot.portions(hours_of_day(day), PORTION):
+            with _errors(snapshot), self._few_tasks(self.spark(size)) as spark:
+                folded.add(hours, self._answer(fold_drones(spark, snapshot.uris(hours), hours)))
+        for hours in snapshot.portions(folded.position_hours(), PORTION):
             with _errors(snapshot):
-                _add_drones(self.spark(size), snapshot, hours, folded)
+                query = find_positions(self.spark(size), snapshot.uris(hours), folded.wanted(hours))
+                folded.add_positions(self._answer(query))
         return folded.table()
 
     def copies(self, snapshot: Snapshot, day: date) -> int:
@@ -66,18 +79,37 @@ class SparkEngine:
         if not files:
             return 0
         with _errors(snapshot):
-            # By a 64-bit hash: of a day's 777 million reports one is taken for a copy by chance in two months.
-            rows = session.read(self.spark(snapshot.size(hours)), files, ["drone_id", "report_id"])
-            ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
-            many = ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1)").first()
-        return int(many[0] or 0) if many else 0
+            (many,) = self._answer(count_copies(self.spark(snapshot.size(hours)), files))["copies"].to_pylist()
+        return int(many or 0)
+
+    def _answer(self, query: DataFrame) -> pa.Table:
+        answer = query.toArrow()
+        self._seen(query)
+        return answer
+
+    @contextmanager
+    def _few_tasks(self, spark: SparkSession) -> Iterator[SparkSession]:
+        """Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest.
+
+        A cluster's settings know how many tasks suit it.
+        """
+        local = session.is_local(str(spark.sparkContext.master))
+        with session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g") if local else nullcontext():
+            yield spark
 
 
 @contextmanager
-def start(config: SparkConfig) -> Iterator[SparkEngine]:
+def start(config: SparkConfig, seen: Seen = lambda _query: None) -> Iterator[SparkEngine]:
     """Spark, not started before it is needed, and stopped at the end."""
     with ExitStack() as running:
-        yield SparkEngine(config, running)
+        yield SparkEngine(config, running, seen)
+
+
+def together(cubes: Sequence[Cube]) -> Cube:
+    """A cube whose cells merge to those of each of `cubes`, with all their keys and measures: one reading for all."""
+    keys = {name: kind for cube in cubes for name, kind in cube.keys}
+    measures = {measure.name: measure for cube in cubes for measure in cube.measures}
+    return Cube("+".join(cube.name for cube in cubes), tuple(keys.items()), tuple(measures.values()))
 
 
 def fold(cube: Cube, rows: DataFrame) -> DataFrame:
@@ -89,21 +121,27 @@ def fold(cube: Cube, rows: DataFrame) -> DataFrame:
     return folded.select(*cube.schema.names)
 
 
-def _add_drones(spark: SparkSession, snapshot: Snapshot, hours: Sequence[int], folded: drone_days.Fold) -> None:
-    rows = session.read(spark, snapshot.uris(hours), drone_days.COLUMNS)
+def fold_drones(spark: SparkSession, files: Sequence[str], hours: Sequence[int]) -> DataFrame:
+    """The first pass of drone days (batch_layer.views.drone_days): a row a drone, in PIECES parts."""
+    rows = session.read(spark, files, drone_days.COLUMNS)
     measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours)]
-    # Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest. A cluster's
-    # settings know how many tasks suit it.
-    few = session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g")
-    with few if session.is_local(str(spark.sparkContext.master)) else nullcontext():
-        # What a task answers travels in one piece: a fleet's 540,000 drones in two were more than Java's heap held.
-        answer = rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id").toArrow()
+    # What a task answers travels in one piece: a fleet's 540,000 drones in two were more than Java's heap held.
+    return rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id")
 
-    def places() -> dict[int, drone_days.Where]:
-        named = rows.select("country", "city").distinct().selectExpr("xxhash64(country, city)", "country", "city")
-        return {hashed: (country, city) for hashed, country, city in named.collect()}
 
-    folded.add(hours, answer, places)
+def find_positions(spark: SparkSession, files: Sequence[str], wanted: pa.Table) -> DataFrame:
+    """The second pass: positions and names of the `wanted` places, a row or two a drone."""
+    rows = session.read(spark, files, drone_days.POSITION_COLUMNS).selectExpr(*drone_days.position_expressions())
+    # By the drone, too: two may have reported in the same millisecond with the same battery.
+    return rows.join(F.broadcast(spark.createDataFrame(wanted)), ["drone_id", "place"])
+
+
+def count_copies(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """One row, one column: reports that are there more than once, each copy counted; null for none."""
+    # By a 64-bit hash: of a day's 777 million reports one is taken for a copy by chance in two months.
+    rows = session.read(spark, files, ["drone_id", "report_id"])
+    ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
+    return ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1) AS copies")
 
 
 def _measure(measure: Measure) -> Column:

@@ -19,6 +19,9 @@ class Engine(Protocol):
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         """The cube's cells of all reports of these event hours, sorted by keys."""
 
+    def cells_of(self, cubes: Sequence[Cube], snapshot: Snapshot, hours: Sequence[int]) -> list[pa.Table]:
+        """The cells of each of `cubes`, as `cells` has them; the files are read once."""
+
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         """Rows of batch_layer.views.drone_days.SCHEMA."""
 

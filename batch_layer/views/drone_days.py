@@ -1,14 +1,16 @@
 """A day of each drone, in Spark: batch-only, since live documents would need a row a drone (540,000 of them).
 
-Some hours at a time, and every column a long or a double, so that Spark keeps the whole in one hash table: a fleet's
-day in one piece would be 24 longs a drone wider, in each of its hundred tasks. What is no fold of a landed column is
-made one: a report's place in the drone's day is packed into a long whose largest is the last report, and the minutes in
-which a drone spoke are bits, one long an hour. What the hours answer is folded here.
+Two passes over the day's files. The first folds numbers alone, some hours at a time, every measure a long, so that the
+engine runs natively and keeps the whole in one hash table: a fleet's day in one piece would be 24 longs a drone wider,
+in each of its hundred tasks. What is no fold of a landed column is made one: a report's place in the drone's day is
+packed into a long whose largest is the last report, and the minutes in which a drone spoke are bits, one long an hour.
+What the hours answer is folded here. The second pass reads positions and names of first and last reports alone, from
+the hours that hold one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -40,10 +42,10 @@ SCHEMA: Final = pa.schema(
 )
 """Sorted by drone_id."""
 
-COLUMNS: Final = (
-    *("drone_id", "event_hour", "last_state", "alert_count"),
-    *("latitude", "longitude", "country", "city", "kafka_offset"),
-)
+COLUMNS: Final = ("drone_id", "event_hour", "last_state", "alert_count", "kafka_offset")
+"""Landed columns of the first pass."""
+POSITION_COLUMNS: Final = ("drone_id", "last_state", "kafka_offset", "latitude", "longitude", "country", "city")
+"""Landed columns of the second."""
 
 _TIE_BITS: Final = 19
 """Of two reports in one millisecond with one battery, the later in the topic is the last, by 19 bits of its offset."""
@@ -51,63 +53,92 @@ _BATTERY_BITS: Final = 17
 _MS_OF_DAY: Final = 86_400_000
 _HOURS: Final = 24
 
-Where = tuple[str, str]
+_BATTERY: Final = f"(last_state & {(1 << _BATTERY_BITS) - 1})"
+_PLACE: Final = (
+    f"((((last_state >> {_BATTERY_BITS}) % {_MS_OF_DAY}) << {_BATTERY_BITS + _TIE_BITS})"
+    f" | ({_BATTERY} << {_TIE_BITS}) | (kafka_offset & {(1 << _TIE_BITS) - 1}))"
+)
+"""A report's place in its drone's day, in Spark's SQL over landed columns. Two drones may share one."""
 
 
 def fold_expressions(hours: Sequence[int]) -> list[str]:
-    """The measures, in Spark's SQL, over the landed columns of these event hours of one day."""
-    battery = f"(last_state & {(1 << _BATTERY_BITS) - 1})"
-    place = f"(((last_state >> {_BATTERY_BITS}) % {_MS_OF_DAY}) << {_BATTERY_BITS + _TIE_BITS}) "
-    place += f"| ({battery} << {_TIE_BITS}) | (kafka_offset & {(1 << _TIE_BITS) - 1})"
+    """The measures of the first pass, in Spark's SQL, over the landed columns of these event hours of one day."""
     minute = f"shiftleft(1L, CAST((last_state >> {_BATTERY_BITS}) % 3600000 DIV 60000 AS INT))"
     return [
         "count(1) AS reports",
         "sum(alert_count) AS alerts",
-        f"min({battery}) AS lowest_battery",
-        f"max({place}) AS last_place",
-        f"min({place}) AS first_place",
-        *(f"min_by({name}, {place}) AS first_{name}" for name in ("latitude", "longitude")),
-        *(f"max_by({name}, {place}) AS last_{name}" for name in ("latitude", "longitude")),
-        f"max_by(xxhash64(country, city), {place}) AS where",
+        f"min({_BATTERY}) AS lowest_battery",
+        f"max({_PLACE}) AS last_place",
+        f"min({_PLACE}) AS first_place",
         *(f"bit_or(IF(event_hour = {hour}, {minute}, 0L)) AS {_spoke(hour)}" for hour in hours),
     ]
 
 
+def position_expressions() -> list[str]:
+    """The columns of POSITIONS, in Spark's SQL over POSITION_COLUMNS: a row a report."""
+    return ["drone_id", f"{_PLACE} AS place", *POSITIONS.names[2:]]
+
+
+POSITIONS: Final = pa.schema(
+    [
+        *(("drone_id", pa.string()), ("place", pa.int64()), ("latitude", pa.float64()), ("longitude", pa.float64())),
+        *(("country", pa.string()), ("city", pa.string())),
+    ]
+)
+"""What the second pass answers: where a report was sent from."""
+
+
 class Fold:
-    """Folds what Spark answered of some hours of a day into the day. Arrays are (drones,), spoke (drones, 24)."""
+    """Folds what Spark answered of some hours of a day into the day. Arrays are (drones,), spoke (drones, 24).
+
+    First every hour once (`add`), then `add_positions` for each of `position_hours`.
+    """
 
     def __init__(self, day: date) -> None:
-        self._day = day
+        self._first_hour = hours_of_day(day).start
         self._ids = pa.array([], pa.string())
-        self._columns: dict[str, Any] = {name: np.empty(0, kind) for name, (kind, _) in _UNSEEN.items()}
+        self._columns: dict[str, Any] = {name: np.empty(0, np.int64) for name in _UNSEEN}
         self._spoke = np.empty((0, _HOURS), np.uint64)
-        self._places: dict[int, Where] = {}
+        self._positions: list[pa.Table] = [POSITIONS.empty_table()]
 
-    def add(self, hours: Sequence[int], folded: pa.Table, places: Callable[[], Mapping[int, Where]]) -> None:
-        """`folded`: drone_id and fold_expressions(hours), a row a drone. Each hour is added once.
-
-        `places` says which country and city each value of `where` stands for; asked only where one is new.
-        """
+    def add(self, hours: Sequence[int], folded: pa.Table) -> None:
+        """`folded`: drone_id and fold_expressions(hours), a row a drone. Each hour is added once."""
         rows = self._rows_of(folded["drone_id"].combine_chunks())
         new = {name: folded[name].to_numpy() for name in _UNSEEN}
         mine = self._columns
         for name in ("reports", "alerts"):
             mine[name][rows] += new[name]
-        mine["lowest_battery"][rows] = np.minimum(mine["lowest_battery"][rows], new["lowest_battery"])
-        for which, is_nearer in (("first", np.less), ("last", np.greater)):
-            better = is_nearer(new[f"{which}_place"], mine[f"{which}_place"][rows])
-            for name in _SAID_BY[which]:
-                mine[name][rows[better]] = new[name][better]
+        for name in ("lowest_battery", "first_place"):
+            mine[name][rows] = np.minimum(mine[name][rows], new[name])
+        mine["last_place"][rows] = np.maximum(mine["last_place"][rows], new["last_place"])
         for hour in hours:
             self._spoke[rows, hour % _HOURS] = folded[_spoke(hour)].to_numpy().astype(np.uint64)
-        if not set(np.unique(new["where"]).tolist()) <= self._places.keys():
-            self._places |= places()
+
+    def position_hours(self) -> list[int]:
+        """The event hours that hold any drone's first or last report, sorted."""
+        found = {hour for name in _ENDS for hour in np.unique(_hour_of(self._columns[name])).tolist()}
+        return sorted(self._first_hour + hour for hour in found)
+
+    def wanted(self, hours: Sequence[int]) -> pa.Table:
+        """The first and last places that lie in these event hours: (drone_id, place), each once."""
+        parts = [_WANTED.empty_table()]
+        for name in _ENDS:
+            places = self._columns[name]
+            inside = np.isin(_hour_of(places), np.asarray(hours) - self._first_hour)
+            if name == "last_place":  # a drone that reported once has one place
+                inside &= places != self._columns["first_place"]
+            parts.append(pa.table([self._ids.filter(pa.array(inside)), places[inside]], schema=_WANTED))
+        return pa.concat_tables(parts).combine_chunks()
+
+    def add_positions(self, found: pa.Table) -> None:
+        """`found`: POSITIONS of what `wanted` names, at least a row each."""
+        self._positions.append(found.select(POSITIONS.names).cast(POSITIONS))
 
     def table(self) -> pa.Table:
         """Rows of SCHEMA."""
-        mine, start = self._columns, hours_of_day(self._day).start * 3_600_000
+        mine, start = self._columns, self._first_hour * 3_600_000
         times = {name: start + (mine[f"{name}_place"] >> (_BATTERY_BITS + _TIE_BITS)) for name in ("first", "last")}
-        last_in = [self._places[value] for value in mine["where"].tolist()]
+        first, last = (self._at(mine[name]) for name in _ENDS)
         columns: dict[str, Any] = {
             **{name: mine[name] for name in mine if name in SCHEMA.names},
             "drone_id": self._ids,
@@ -117,35 +148,48 @@ class Fold:
             "last_battery": (mine["last_place"] >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
             "first_at": times["first"],
             "last_at": times["last"],
-            "country": pa.array([country for country, _ in last_in], pa.string()),
-            "city": pa.array([city for _, city in last_in], pa.string()),
+            **{f"first_{name}": first[name] for name in ("latitude", "longitude")},
+            **{f"last_{name}": last[name] for name in ("latitude", "longitude")},
+            "country": last["country"],
+            "city": last["city"],
         }
         made = pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
         return made.take(pc.sort_indices(made["drone_id"])).combine_chunks()
+
+    def _at(self, places: Any) -> pa.Table:
+        """A row of POSITIONS a drone: of its report at its place, of several there the least in all columns."""
+        found = pa.concat_tables(self._positions).combine_chunks()
+        drone = pc.index_in(found["drone_id"].combine_chunks(), value_set=self._ids)
+        found = found.append_column("drone", drone)
+        found = found.filter(pa.array(found["place"].to_numpy() == places[drone.to_numpy()]))
+        tied = found.num_rows > len(self._ids)
+        found = found.sort_by([(name, "ascending") for name in ("drone", *(POSITIONS.names[2:] if tied else ()))])
+        one_each = found.filter(pa.array(np.diff(found["drone"].to_numpy(), prepend=-1) != 0))
+        if one_each.num_rows != len(self._ids):
+            raise ValueError(f"{len(self._ids) - one_each.num_rows} drones have no position")
+        return one_each
 
     def _rows_of(self, drones: pa.Array) -> Any:
         """The row of each drone; drones not seen before get new ones."""
         unknown = drones.filter(pc.invert(pc.is_in(drones, value_set=self._ids)))
         self._ids = pa.concat_arrays([self._ids, unknown])
         many = len(unknown)
-        for name, (kind, nothing) in _UNSEEN.items():
-            self._columns[name] = np.concatenate([self._columns[name], np.full(many, nothing, kind)])
+        for name, nothing in _UNSEEN.items():
+            self._columns[name] = np.concatenate([self._columns[name], np.full(many, nothing, np.int64)])
         self._spoke = np.concatenate([self._spoke, np.zeros((many, _HOURS), np.uint64)])
         return pc.index_in(drones, value_set=self._ids).to_numpy()
 
 
 _GREATEST: Final = np.iinfo(np.int64).max
-_SAID_BY: Final = {
-    "first": ("first_latitude", "first_longitude", "first_place"),
-    "last": ("last_latitude", "last_longitude", "where", "last_place"),
-}
-"""What the first and the last report of a drone say."""
-_UNSEEN: Final[dict[str, tuple[type, float]]] = {
-    **{"reports": (np.int64, 0), "alerts": (np.int64, 0), "lowest_battery": (np.int64, _GREATEST)},
-    **{"first_place": (np.int64, _GREATEST), "last_place": (np.int64, -1), "where": (np.int64, 0)},
-    **{f"{which}_{name}": (np.float64, 0.0) for which in _SAID_BY for name in ("latitude", "longitude")},
-}
-"""The columns of fold_expressions but `spoke`: their type, and what they are of a drone without reports."""
+_UNSEEN: Final = {"reports": 0, "alerts": 0, "lowest_battery": _GREATEST, "first_place": _GREATEST, "last_place": -1}
+"""The columns of fold_expressions but `spoke`, and what they are of a drone without reports."""
+_ENDS: Final = ("first_place", "last_place")
+_WANTED: Final = pa.schema(list(POSITIONS)[:2])
+
+
+def _hour_of(places: Any) -> Any:
+    """The hour of the day that each place lies in."""
+    return (places >> (_BATTERY_BITS + _TIE_BITS)) // 3_600_000
 
 
 def _spoke(hour: int) -> str:

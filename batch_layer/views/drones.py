@@ -65,8 +65,8 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
             drones = engine.drone_days(pinned, day)
             for document in blocks.documents(day, this.version, drones):
                 written += publish.replace(job.database, "drone_days", [document])
-            for cube in day_views.VIEWS:
-                cells = engine.cells(cube, pinned, ranges.hours_of_day(day))
+            of_views = engine.cells_of(day_views.VIEWS, pinned, ranges.hours_of_day(day))
+            for cube, cells in zip(day_views.VIEWS, of_views, strict=True):
                 publish.replace(job.database, cube.name, [_cells(cube, day, this.version, cells)])
             publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
             job.progress(done, len(days))

@@ -73,8 +73,9 @@ def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
     cells = spark.cells(HOURS, pinned, list(pinned.hours))
     assert cells.equals(HOURS.fold(lakes.everything(lake)))
     assert cells.to_pylist() == by_duckdb(pinned.uris(pinned.hours))
-    for cube in day_views.VIEWS:
-        mine = spark.cells(cube, pinned, list(pinned.hours))
+    together = spark.cells_of(day_views.VIEWS, pinned, list(pinned.hours))
+    for cube, mine in zip(day_views.VIEWS, together, strict=True):
+        assert mine.equals(spark.cells(cube, pinned, list(pinned.hours))), cube.name
         assert mine.equals(lakes.ArrowEngine().cells(cube, pinned, list(pinned.hours))), cube.name
 
 

@@ -127,10 +127,13 @@ class ArrowEngine:
         files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
         return cube.fold(derived(pinned.rows(files, day_views.landed_columns(cube))))
 
+    def cells_of(self, cubes: Sequence[Any], pinned: Any, hours: Sequence[int]) -> list[pa.Table]:
+        return [self.cells(cube, pinned, hours) for cube in cubes]
+
     def drone_days(self, pinned: Any, day: date) -> pa.Table:
         hours = hours_of_day(day)
         files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
-        rows = pinned.rows(files, [*drone_days.COLUMNS, "battery_millipercent"]).to_pylist()
+        rows = pinned.rows(files, _DRONE_DAY).to_pylist()
         drones = sorted({each["drone_id"] for each in rows})
         return pa.Table.from_pylist(
             [_drone_day([each for each in rows if each["drone_id"] == drone]) for drone in drones],
@@ -141,6 +144,9 @@ class ArrowEngine:
         files = [file.path for hour in hours_of_day(day) for file in pinned.hours.get(hour, ())]
         rows = pinned.rows(files, ["drone_id", "report_id"]).to_pylist()
         return len(rows) - len({(each["drone_id"], each["report_id"]) for each in rows})
+
+
+_DRONE_DAY = [*dict.fromkeys([*drone_days.COLUMNS, *drone_days.POSITION_COLUMNS, "battery_millipercent"])]
 
 
 def _drone_day(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,25 +37,42 @@ def answer(rows: list[dict[str, Any]], hours: list[int]) -> pa.Table:
     """What Spark says of the reports of some hours, by loops: fold_expressions in plain Python."""
     columns: dict[str, list[Any]] = {}
     for drone in sorted({row["drone_id"] for row in rows}):
-        mine = sorted((row for row in rows if row["drone_id"] == drone), key=place)
-        first, last = mine[0], mine[-1]
+        mine = [row for row in rows if row["drone_id"] == drone]
         measures = {
             "drone_id": drone,
             "reports": len(mine),
             "alerts": sum(row["alert"] for row in mine),
             "lowest_battery": min(row["battery"] for row in mine),
-            "first_place": place(first),
-            "last_place": place(last),
-            "where": last["city"],
-            **{f"{which}_latitude": float(row["offset"] % 90) for which, row in (("first", first), ("last", last))},
-            **{f"{which}_longitude": float(row["offset"] % 180) for which, row in (("first", first), ("last", last))},
+            "first_place": min(map(place, mine)),
+            "last_place": max(map(place, mine)),
         }
         for hour in hours:
-            minutes = {row["ms"] % 3_600_000 // MINUTE for row in mine if row["ms"] // 3_600_000 == hour - START}
+            minutes = {row["ms"] % 3_600_000 // MINUTE for row in mine if hour_of(row) == hour}
             measures[f"spoke_{hour % 24}"] = sum(1 << minute for minute in minutes)
         for name, value in measures.items():
             columns.setdefault(name, []).append(value)
     return pa.table(columns)
+
+
+def positions(rows: list[dict[str, Any]], wanted: pa.Table) -> pa.Table:
+    """What Spark says of the wanted places, by loops."""
+    pairs = {(each["drone_id"], each["place"]) for each in wanted.to_pylist()}
+    assert len(pairs) == wanted.num_rows
+    found = [row for row in rows if (row["drone_id"], place(row)) in pairs]
+    return pa.Table.from_pylist([{"drone_id": row["drone_id"], "place": place(row), **where(row)} for row in found])
+
+
+def where(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "latitude": float(row["offset"] % 90),
+        "longitude": float(row["offset"] % 180),
+        "country": f"Country {row['city'] % 2}",
+        "city": f"City {row['city']}",
+    }
+
+
+def hour_of(row: dict[str, Any]) -> int:
+    return int(row["ms"] // 3_600_000 + START)
 
 
 def place(row: dict[str, Any]) -> int:
@@ -63,14 +81,41 @@ def place(row: dict[str, Any]) -> int:
 
 
 def folded(rows: list[dict[str, Any]], portions: list[list[int]]) -> pa.Table:
-    """The day out of these portions of its hours; each says only the names that occur in it."""
+    """The day out of these portions of its hours, in both passes."""
     day = Fold(DAY)
     for hours in portions:
-        inside = [row for row in rows if row["ms"] // 3_600_000 + START in hours]
+        inside = [row for row in rows if hour_of(row) in hours]
         if inside:
-            names = {row["city"]: (f"Country {row['city'] % 2}", f"City {row['city']}") for row in inside}
-            day.add(hours, answer(inside, hours), lambda names=names: names)
+            day.add(hours, answer(inside, hours))
+    again = day.position_hours()
+    assert set(again) <= {hour_of(row) for row in rows}
+    for hours in portions:
+        if chosen := [hour for hour in hours if hour in again]:
+            inside = [row for row in rows if hour_of(row) in chosen]
+            day.add_positions(positions(inside, day.wanted(chosen)))
     return day.table()
+
+
+def by_loop(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """First and last reports of each drone, by a plain loop."""
+    found = []
+    for drone in sorted({row["drone_id"] for row in rows}):
+        mine = sorted((row for row in rows if row["drone_id"] == drone), key=place)
+        first, last = where(mine[0]), where(mine[-1])
+        found.append(
+            {
+                "drone_id": drone,
+                "reports": len(mine),
+                "minutes": len({row["ms"] // MINUTE for row in mine}),
+                "first_at": START * 3_600_000 + mine[0]["ms"],
+                "last_at": START * 3_600_000 + mine[-1]["ms"],
+                "last_battery": mine[-1]["battery"],
+                **{f"first_{name}": first[name] for name in ("latitude", "longitude")},
+                **{f"last_{name}": last[name] for name in ("latitude", "longitude")},
+                **{name: last[name] for name in ("country", "city")},
+            }
+        )
+    return found
 
 
 @given(reports, st.lists(st.integers(0, 5), min_size=24, max_size=24), st.randoms(use_true_random=False))
@@ -82,20 +127,54 @@ def test_any_portions_of_the_hours_give_the_same_day(rows: list[dict[str, Any]],
     assert folded(rows, portions).equals(whole)
     assert whole.schema.equals(SCHEMA)
     assert whole["drone_id"].to_pylist() == sorted({row["drone_id"] for row in rows})
-    assert sum(whole["reports"].to_pylist()) == len(rows)
+    expected = by_loop(rows)
+    assert whole.select(list(expected[0]) if expected else []).to_pylist() == expected
 
 
-def test_a_name_is_asked_for_once() -> None:
-    row = {"drone_id": "a", "ms": 0, "battery": 50_000, "offset": 1, "alert": False, "city": 3}
-    day, asked = Fold(DAY), list[int]()
-    for hour in (START, START + 1):
-        there = {**row, "ms": (hour - START) * 3_600_000}
+REPORT = {"drone_id": "a", "ms": 5_000, "battery": 50_000, "offset": 1, "alert": False, "city": 3}
 
-        def names(hour: int = hour) -> dict[int, tuple[str, str]]:
-            asked.append(hour)
-            return {3: ("Chad", "Abéché")}
 
-        day.add([hour], answer([there], [hour]), names)
-    assert asked == [START]
-    found = day.table().to_pylist()[0]
-    assert (found["reports"], found["country"], found["city"]) == (2, "Chad", "Abéché")
+def test_two_drones_that_share_a_place_keep_their_own_position() -> None:
+    rows = [REPORT, {**REPORT, "drone_id": "b", "city": 2, "offset": 1 + 2**19}]
+    assert place(rows[0]) == place(rows[1])
+    found = folded(rows, [[START]]).to_pylist()
+    assert [(row["drone_id"], row["city"], row["last_latitude"]) for row in found] == [
+        ("a", "City 3", 1.0),
+        ("b", "City 2", float((1 + 2**19) % 90)),
+    ]
+
+
+def test_of_two_reports_at_one_place_one_is_taken_whole_in_any_order() -> None:
+    """A drone that reported twice in a millisecond, 2**19 messages apart: no pair of a row's and another's columns."""
+    rows = [REPORT, {**REPORT, "city": 2, "offset": 1 + 2**19}]
+    found = [folded(each, [[START]]) for each in (rows, rows[::-1])]
+    assert found[0].equals(found[1])
+    (row,) = found[0].to_pylist()
+    assert (row["reports"], row["first_latitude"], row["country"], row["city"]) == (2, 1.0, "Country 1", "City 3")
+
+
+def test_only_hours_with_a_first_or_last_report_are_read_again() -> None:
+    rows = [{**REPORT, "ms": hour * 3_600_000} for hour in (2, 3, 5, 7)]
+    day = Fold(DAY)
+    day.add([START + hour for hour in (2, 3, 5, 7)], answer(rows, [START + hour for hour in (2, 3, 5, 7)]))
+    assert day.position_hours() == [START + 2, START + 7]
+    assert day.wanted([START + 2]).to_pylist() == [{"drone_id": "a", "place": place(rows[0])}]
+    assert day.wanted([START + 3]).num_rows == 0
+
+
+def test_a_first_or_last_report_in_every_hour() -> None:
+    rows = [{**REPORT, "drone_id": f"d{hour}", "ms": hour * 3_600_000 + n} for hour in range(24) for n in range(3)]
+    hours = [*range(START, START + 24)]
+    day = Fold(DAY)
+    day.add(hours, answer(rows, hours))
+    assert day.position_hours() == hours
+    found = folded(rows, [[hour] for hour in hours])
+    assert found.equals(folded(rows, [hours]))
+    assert found.num_rows == 24
+
+
+def test_a_position_that_was_not_found_is_no_row_of_nothing() -> None:
+    day = Fold(DAY)
+    day.add([START], answer([REPORT], [START]))
+    with pytest.raises(ValueError, match=r"^1 drones have no position$"):
+        day.table()
