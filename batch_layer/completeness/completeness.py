@@ -20,11 +20,15 @@ from batch_layer.completeness import drone_quality
 from batch_layer.lake import commit_facts, losses, sealed
 from batch_layer.views import alert_days, plan
 from batch_layer.views.hours import Job
+from batch_layer.views.remainder import OTHER
+from fleet.reports.landed import hour_name
 from fleet.reports.losses import Loss, messages, of_day, sentence
 from fleet.reports.watermark import ALLOWED_LATENESS, behind
 from infra.delta import ALERTS, TABLE, Snapshot, pin
 from infra.mongo import runs
 from infra.mongo.client import Documents, errors
+from infra.mongo.session import at_one_instant
+from infra.mongo.view_parts import whole
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
         "losses": [sentence(loss) for loss in lost],
         "copies": sums.get("copies", 0) + far_copies,
         "rejected": dict(sorted(sums.get("rejected", {}).items())),
+        "folded": _folded(database, day),
         "first_complete": first,
     }
 
@@ -135,8 +140,26 @@ def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
 
 def _received(database: Documents, day: date) -> int:
     hours = ranges.hours_of_day(day)
-    found = database.hours.find({"event_hour": {"$gte": hours.start, "$lt": hours.stop}}, {"cells.reports": 1})
-    return sum(sum(document["cells"]["reports"]) for document in found)
+    between = {"event_hour": {"$gte": hours.start, "$lt": hours.stop}}
+
+    def read(session: ClientSession) -> int:
+        found = database.hours.find(between, {"cells.reports": 1, "version": 1, "parts": 1}, session=session)
+        return sum(sum(document["cells"]["reports"]) for document in whole(database, "hours", found, session))
+
+    return at_one_instant(database, read)
+
+
+def _folded(database: Documents, day: date) -> list[str]:
+    """What of the day's names is counted under one name, in sentences without their stop."""
+    hours = ranges.hours_of_day(day)
+    wanted = {"folded": {"$exists": True}, "event_hour": {"$gte": hours.start, "$lt": hours.stop}}
+    found = [
+        (f"countries of {hour_name(document['event_hour'])}", document["folded"])
+        for document in database.hours.find(wanted, {"event_hour": 1, "folded": 1}).sort("_id")
+    ]
+    cities = database.city_days.find_one({"_id": day.isoformat(), "folded": {"$exists": True}}, {"folded": 1})
+    found += [("cities of the day", cities["folded"])] if cities else []
+    return [f"{rest['names']:,} {what} with {rest['counted']:,} reports are counted as {OTHER}" for what, rest in found]
 
 
 def _not_landed(database: Documents, day: date) -> list[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pymongo.client_session import ClientSession
 
 from batch_layer.register import Register
 from batch_layer.views.blocks import unpack
 from infra.mongo.client import Documents
+from infra.mongo.session import at_one_instant
+from infra.mongo.view_parts import contents
 
 MINUTES_OF_DAY: Final = 1440
 SEEN_WITHIN: Final = timedelta(days=7)
@@ -63,15 +67,24 @@ def _listed(drones: pa.Table, order: tuple[str, str]) -> list[dict[str, Any]]:
 
 def _drones(database: Documents, first: date, last: date, *, everything: bool) -> pa.Table:
     wanted = {"day": {"$gte": first.isoformat(), "$lte": last.isoformat()}}
-    parts = [_EMPTY if everything else _EMPTY.select(["drone_id"])]
-    for document in database.drone_days.find(wanted, {"last": 1, **({"rest": 1} if everything else {})}).sort("_id"):
-        part = unpack(document["last"])
-        if everything:
-            rest = unpack(document["rest"])
-            for name in rest.schema.names:
-                part = part.append_column(name, rest[name])
-        parts.append(part.select(parts[0].schema.names))
-    return pa.concat_tables(parts)
+    fields = ["last", "rest"] if everything else ["last"]
+    nothing = _EMPTY if everything else _EMPTY.select(["drone_id"])
+
+    def read(session: ClientSession) -> pa.Table:
+        chosen = dict.fromkeys([*fields, "version", "parts"], True)
+        found = database.drone_days.find(wanted, chosen, session=session).sort("_id")
+        packed = (part for document in found for part in contents(database, "drone_days", document, session, fields))
+        return pa.concat_tables([nothing, *(_unpacked(part, nothing.schema.names) for part in packed)])
+
+    return at_one_instant(database, read)
+
+
+def _unpacked(part: Mapping[str, Any], columns: list[str]) -> pa.Table:
+    drones = unpack(part["last"])
+    rest = unpack(part["rest"]) if "rest" in part else drones.select([])
+    for name in rest.schema.names:
+        drones = drones.append_column(name, rest[name])
+    return drones.select(columns)
 
 
 _EMPTY: Final = pa.schema(

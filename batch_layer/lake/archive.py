@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from batch_layer.lake import sealed
 from batch_layer.ranges import hours_of_day
 from fleet.reports.landed import hour_name
 from infra.delta import Snapshot
+from infra.mongo import view_parts
 from infra.mongo.client import Documents
 
 FOLDER: Final = "_sealed"
@@ -27,11 +29,16 @@ def collect(database: Documents, day: date, session: ClientSession) -> list[dict
         ("drone_days", {"day": name}),
         *((view, {"_id": name}) for view in _BY_DAY),
     ]
-    return [
-        {"view": view, "document": document}
-        for view, wanted in asked
-        for document in database[view].find(wanted, session=session).sort("_id")
-    ]
+    return [each for view, wanted in asked for each in _collect(database, view, wanted, session)]
+
+
+def _collect(
+    database: Documents, view: str, wanted: dict[str, Any], session: ClientSession
+) -> Iterator[dict[str, Any]]:
+    for document in database[view].find(wanted, session=session).sort("_id"):
+        yield {"view": view, "document": document}
+        _, *others = view_parts.contents(database, view, document, session, view_parts.EVERYTHING)
+        yield from ({"view": view_parts.NAME, "document": part} for part in others)
 
 
 def write(snapshot: Snapshot, day: date, documents: list[dict[str, Any]]) -> int:
@@ -50,11 +57,11 @@ def restore(database: Documents, snapshot: Snapshot) -> int:
     missing = sorted(_days(snapshot) - sealed.marked(database) - set(being_sealed))
     for day in missing:
         mark = {"view": "sealed", "document": {"_id": day.isoformat(), "version": snapshot.version}}
-        _put(database, [*lake_documents.read(snapshot, _path(day)), mark])
+        put(database, [*lake_documents.read(snapshot, _path(day)), mark])
     return len(missing)
 
 
-def _put(database: Documents, documents: list[dict[str, Any]]) -> None:
+def put(database: Documents, documents: list[dict[str, Any]]) -> None:
     def commit(session: ClientSession) -> None:
         for each in documents:
             document = each["document"]

@@ -7,7 +7,7 @@ enough for pyarrow: a storm's day of 7.8 million alerts is folded in seconds, so
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from batch_layer.lake import commit_facts, losses
 from batch_layer.ranges import day_of
@@ -19,6 +19,7 @@ from infra.delta import ALERTS as TABLE
 from infra.delta import NothingLanded, Snapshot, pin
 from infra.mongo import runs
 from infra.mongo.client import Documents, errors
+from infra.mongo.view_parts import Divided
 
 _THROUGH: Final = "through of alerts"
 """In `landing_facts`, as `through` is of reports."""
@@ -54,6 +55,7 @@ def forget(database: Documents) -> None:
     """Of another lake: the next run makes all anew."""
     database.runs.delete_many(_COMPLETE)
     database[ALERTS.name].delete_many({})
+    database.view_parts.delete_many({"view": ALERTS.name})
     database.losses.delete_many({"table": TABLE})
     database.landing_facts.delete_one({"_id": _THROUGH})
 
@@ -75,10 +77,10 @@ def _base(database: Documents, pinned: Snapshot) -> int:
     return runs.base_version(database, kind="alerts")
 
 
-def _document(pinned: Snapshot, day: date) -> dict[str, Any]:
+def _document(pinned: Snapshot, day: date) -> Divided:
     files = [file.path for hour, each in pinned.hours.items() if day_of(hour) == day for file in each]
     cells = ALERTS.fold(pinned.rows(files, ALERTS.columns))
-    return {"_id": day.isoformat(), "version": pinned.version, "cells": ALERTS.to_document(cells)}
+    return publish.of_cells(ALERTS, {"_id": day.isoformat(), "version": pinned.version}, cells)
 
 
 def _overlaps(first_hour: int, wanted: range) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from bson import Binary
 
 from fleet.figures.drone_blocks import BLOCKS, block_of
+from infra.mongo.cells import DOCUMENT_BYTES, divide
+from infra.mongo.view_parts import Divided
 
 __all__ = ["BLOCKS", "block_of", "documents", "pack", "unpack"]
 
@@ -18,20 +20,27 @@ _LAST: Final = ["drone_id", "last_at", "last_battery", "country"]
 """What counting reads; it lies in a field of its own, so that counting 30 days reads no more."""
 
 
-def documents(day: date, version: int, drones: pa.Table) -> Iterator[dict[str, Any]]:
-    """The documents of a day's drones: drone d lies in block `block_of(d)`; every block is there, be it empty."""
+def documents(day: date, version: int, drones: pa.Table, most: int = DOCUMENT_BYTES) -> Iterator[Divided]:
+    """The documents of a day's drones: drone d lies in block `block_of(d)`; every block is there, be it empty.
+
+    A block of more than `most` bytes, before it is packed, is divided: what drones say may not pack at all.
+    """
     numbers = pa.array([block_of(drone) for drone in drones["drone_id"].to_pylist()], pa.int32())
     for block in range(BLOCKS):
         part = drones.filter(pc.equal(numbers, block)).combine_chunks()
-        yield {
+        document = {
             "_id": f"{day.isoformat()}/{block:02}",
             "day": day.isoformat(),
             "block": block,
             "version": version,
             "drones": part.num_rows,
-            "last": pack(part.select(_LAST)),
-            "rest": pack(part.select([name for name in part.schema.names if name not in _LAST])),
         }
+        yield Divided.of(document, [_packed(rows) for rows in divide(part, most)])
+
+
+def _packed(drones: pa.Table) -> dict[str, Binary]:
+    others = [name for name in drones.schema.names if name not in _LAST]
+    return {"last": pack(drones.select(_LAST)), "rest": pack(drones.select(others))}
 
 
 def pack(cells: pa.Table) -> Binary:

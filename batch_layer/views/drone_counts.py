@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from batch_layer.views import publish
+from fleet.figures.cube import Cube, Measure
 from fleet.reports.fields import LOW_MILLIPERCENT
+from infra.mongo.view_parts import Divided
+
+COUNTS: Final = Cube(
+    "drones_by_day",
+    (("next_day", pa.string()), ("country", pa.string())),
+    (Measure("drones", "sum"), Measure("low", "sum")),
+)
+"""The cells of a day's document; no fold of landed columns. `next_day` "": the drone was not seen again."""
 
 
 class Counts:
@@ -46,7 +56,7 @@ class Counts:
             for (a, b, c), many in zip(*np.unique(chosen, axis=0, return_counts=True), strict=True):
                 counter[names[a], names[b] if b < len(names) else "", countries.dictionary[c].as_py()] += int(many)
 
-    def documents(self, version: int) -> Iterator[dict[str, Any]]:
+    def documents(self, version: int) -> Iterator[Divided]:
         """One document a day, its cells sorted by next day and country."""
         by_day: dict[str, list[tuple[str, str]]] = {day: [] for day in sorted(self._days)}
         for day, following, country in sorted(self._drones):
@@ -58,4 +68,4 @@ class Counts:
                 "drones": [self._drones[day, *key] for key in keys],
                 "low": [self._low[day, *key] for key in keys],
             }
-            yield {"_id": day, "version": version, "cells": cells}
+            yield publish.of_cells(COUNTS, {"_id": day, "version": version}, pa.table(cells, schema=COUNTS.schema))

@@ -14,21 +14,23 @@ hours may run every hour and this, which reads whole days, once a day.
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
 from batch_layer.lake import archive, sealed
 from batch_layer.spark.engine import Engine
 from batch_layer.views import blocks, day_views, drone_counts, plan, publish
 from batch_layer.views.hours import Job, Outcome
-from fleet.figures.cube import Cube
 from infra.delta import Snapshot, pin
-from infra.mongo import runs
+from infra.mongo import runs, view_parts
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import Run
+from infra.mongo.session import at_one_instant
+from infra.mongo.view_parts import Divided
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
@@ -59,28 +61,30 @@ def _days(pinned: Snapshot, base: int, wanted: range | None, *, everything: bool
 
 
 def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
-    written = 0
+    """Step 2; the blocks replaced. Raises DocumentRefused once all others are written."""
+    written, refused = 0, publish.Refusals()
     with job.engine() as engine:
         for done, day in enumerate(days, start=1):
             drones = engine.drone_days(pinned, day)
-            for document in blocks.documents(day, this.version, drones):
-                written += publish.replace(job.database, "drone_days", [document])
+            for block in blocks.documents(day, this.version, drones):
+                with refused:
+                    written += publish.replace(job.database, "drone_days", [block])
             of_views = engine.cells_of(day_views.VIEWS, pinned, ranges.hours_of_day(day))
             for cube, cells in zip(day_views.VIEWS, of_views, strict=True):
-                publish.replace(job.database, cube.name, [_cells(cube, day, this.version, cells)])
+                document = {"_id": day.isoformat(), "version": this.version}
+                with refused:
+                    publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
             publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
             job.progress(done, len(days))
+    refused.raise_any()
     return written
 
 
-def _cells(cube: Cube, day: date, version: int, cells: pa.Table) -> dict[str, Any]:
-    return {"_id": day.isoformat(), "version": version, "cells": cube.to_document(cells)}
-
-
-def _copies(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> dict[str, Any]:
+def _copies(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
     """Reports that the lake holds twice. Looked for only where a drone reported twice in a minute, as a copy does."""
     suspect = (pc.sum(drones["reports"]).as_py() or 0) > (pc.sum(drones["minutes"]).as_py() or 0)
-    return {"_id": day.isoformat(), "version": pinned.version, "copies": engine.copies(pinned, day) if suspect else 0}
+    copies = engine.copies(pinned, day) if suspect else 0
+    return Divided({"_id": day.isoformat(), "version": pinned.version, "copies": copies})
 
 
 def _count(database: Documents, this: Run) -> None:
@@ -89,6 +93,15 @@ def _count(database: Documents, this: Run) -> None:
         return
     counted = drone_counts.Counts()
     for block in range(blocks.BLOCKS):
-        found = database.drone_days.find({"block": block}, {"day": 1, "last": 1}).sort("_id")
-        counted.add([(document["day"], blocks.unpack(document["last"])) for document in found])
+        counted.add(at_one_instant(database, partial(_last_of_block, database, block)))
     publish.replace_view(database, "drones_by_day", list(counted.documents(this.version)), this.version)
+
+
+def _last_of_block(database: Documents, block: int, session: ClientSession) -> list[tuple[str, pa.Table]]:
+    """(day, rows of drone_id, last_battery, country) of a block, in the order of days."""
+    fields = {"day": 1, "last": 1, "version": 1, "parts": 1}
+    return [
+        (document["day"], pa.concat_tables(blocks.unpack(part["last"]) for part in parts))
+        for document in database.drone_days.find({"block": block}, fields, session=session).sort("_id")
+        if (parts := view_parts.contents(database, "drone_days", document, session, ["last"]))
+    ]

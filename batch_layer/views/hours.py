@@ -110,13 +110,17 @@ def _publish(job: Job, plan: Plan) -> int:
 
 
 def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
-    written = 0
+    """The documents replaced. Raises DocumentRefused once all others are written: such a run is no base."""
+    written, refused = 0, publish.Refusals()
     with job.engine() as engine:
         for begin in range(0, len(plan.hours), job.chunk):
             chunk = plan.hours[begin : begin + job.chunk]
-            cells = engine.cells(HOURS, plan.snapshot, chunk)
-            written += publish.replace(job.database, "hours", list(publish.hour_documents(HOURS, cells, chunk, this)))
+            with refused:
+                cells = engine.cells(HOURS, plan.snapshot, chunk)
+                documents = list(publish.hour_documents(HOURS, cells, chunk, this))
+                written += publish.replace(job.database, "hours", documents)
             job.progress(begin + len(chunk), len(plan.hours))
+    refused.raise_any()
     return written
 
 

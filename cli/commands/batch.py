@@ -41,28 +41,31 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     from batch_layer import ranges
     from batch_layer.completeness import completeness
     from batch_layer.spark import engine
-    from batch_layer.views import drones, hours
+    from batch_layer.views import drones, hours, publish
     from cli.wiring import batch
     from infra import logs, settings
     from infra.mongo import client
 
-    wanted = ranges.hours(first, last)
+    wanted, refused = ranges.hours(first, last), publish.Refusals()
     logs.configure("aggregate")
     loaded = settings.load()
     with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
         job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
-            with batch.progress("hours") as progress:
+            with refused, batch.progress("hours") as progress:
                 done = hours.run(replace(job, progress=progress), wanted, rebuild=rebuild)
-            typer.echo(_told("hours", done))
+                typer.echo(_told("hours", done))
         if views in (View.ALL, View.DRONES):
-            with batch.progress("drone days") as progress:
+            with refused, batch.progress("drone days") as progress:
                 done = drones.run(replace(job, progress=progress), wanted, rebuild=rebuild)
-            typer.echo(_told("drone days", done))
+                typer.echo(_told("drone days", done))
         if views != View.ALERTS:
-            typer.echo(f"completeness: {completeness.run(job)} days looked at")
+            with refused:
+                typer.echo(f"completeness: {completeness.run(job)} days looked at")
         if views in (View.ALL, View.ALERTS):
-            _alerts(job, loaded.kafka, wanted, rebuild=rebuild, needed=views == View.ALERTS)
+            with refused:
+                _alerts(job, loaded.kafka, wanted, rebuild=rebuild, needed=views == View.ALERTS)
+        refused.raise_any()
 
 
 def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool, needed: bool) -> None:

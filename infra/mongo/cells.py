@@ -21,13 +21,13 @@ _TEXT: Final = _ELEMENT + 5
 
 def encoded_size(cells: pa.Table) -> int:
     """At most so many bytes of BSON are the cells of a document."""
-    return int(_sizes(cells).sum()) if cells.num_rows else 0
+    return int(row_sizes(cells).sum()) if cells.num_rows else 0
 
 
 def divide(cells: pa.Table, most: int = DOCUMENT_BYTES) -> list[pa.Table]:
     """The cells in order, in parts of at most `most` bytes each; one part at least, and a larger cell is alone."""
     parts, start = [], 0
-    ends = np.cumsum(_sizes(cells))
+    ends = np.cumsum(row_sizes(cells))
     while start < cells.num_rows:
         before = ends[start - 1] if start else 0
         end = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
@@ -36,7 +36,8 @@ def divide(cells: pa.Table, most: int = DOCUMENT_BYTES) -> list[pa.Table]:
     return parts or [cells]
 
 
-def _sizes(cells: pa.Table) -> Any:
+def row_sizes(cells: pa.Table) -> Any:
+    """At most so many bytes of BSON each cell is: (cells,)."""
     sizes = np.zeros(cells.num_rows, dtype="int64")
     for column in cells.columns:
         if pa.types.is_string(column.type):

@@ -20,6 +20,7 @@ from pymongo.client_session import ClientSession
 
 from fleet.errors import PeacewatchError
 from infra.delta import Snapshot
+from infra.mongo import view_parts
 from infra.mongo.client import Documents
 
 _GENERATION: Final = "generation"
@@ -129,6 +130,7 @@ def at_work(database: Documents, kind: Kind, of: Snapshot, many: int, now: Calla
     started = now()
     run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     run = Run(run_id, kind, of.version, started, many, of.lake_id)
+    view_parts.ensure_index(database)
     start(database, run)
     try:
         yield run
@@ -193,6 +195,7 @@ def start_over(database: Documents, through: int, created_at: datetime) -> int:
         database.runs.delete_many({"state": "complete", "kind": views}, session=session)
         for view in VIEWS:
             database[view].delete_many({}, session=session)
+        database.view_parts.delete_many({"view": {"$in": list(VIEWS)}}, session=session)
         gone = [{"_id": {"$lte": through}}, {"committed_at": {"$lt": created_at}}]
         database.live.delete_many({"$or": gone}, session=session)
         database.live_parts.delete_many({"version": {"$lte": through}}, session=session)

@@ -12,6 +12,7 @@ from pymongo.client_session import ClientSession
 
 from fleet.alerts.landed_alert import ALERTS
 from fleet.figures import statistics
+from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.figures import envelope, look_up, whole_days
@@ -75,7 +76,8 @@ def blueprint(services: Services) -> APIBlueprint:
 
 def _read(services: Services, days: dict[str, Any]) -> tuple[Documents, int | None]:
     def read(session: ClientSession) -> tuple[Documents, int | None]:
-        found = list(services.database.alert_days.find(days, session=session))
+        each = services.database.alert_days.find(days, session=session)
+        found = list(view_parts.whole(services.database, "alert_days", each, session))
         return found, batch_views.version(services.database, "alert_days", session, kind="alerts")
 
     return at_one_instant(services.database, read)

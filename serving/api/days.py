@@ -30,6 +30,7 @@ class DayRow(BaseModel):
     lost: int | None = Field(description="messages lost before they landed, perhaps of the day; at most. null: unknown")
     lost_alerts: int | None = Field(description="the same of alerts, which `alerts-by-kind` lacks then")
     losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
+    folded: list[str] = Field(description="names that are counted as `other`, for they were too many to keep apart")
     copies: int | None
     rejected: int | None
     version: int | None = Field(description="version of the lake that this was worked out at")
@@ -74,6 +75,7 @@ def _day(name: str, document: Document) -> Document:
         "complete": document.get("complete"),
         "missing": [str(reason) for reason in document.get("missing", [])],
         "losses": list(document.get("losses", [])),
+        "folded": list(document.get("folded", [])),
         **{name: document.get(name) for name in ("received", "expected", "late", "lost", "lost_alerts", "copies")},
         "rejected": sum(rejected.values()) if isinstance(rejected, dict) else rejected,
         "version": document.get("version"),

@@ -10,10 +10,13 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
+from pymongo.client_session import ClientSession
 
 from fleet.errors import BadInput
 from fleet.figures import last_seen
 from fleet.figures.drone_blocks import block_of
+from infra.mongo import view_parts
+from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.drones import DronePath
 from serving.api.models import DaysQuery, days_of
@@ -73,19 +76,29 @@ def blueprint(services: Services) -> APIBlueprint:
 
 
 def _day(services: Services, day: date, drone_id: str) -> dict[str, Any] | None:
-    document = services.database.drone_days.find_one({"_id": f"{day.isoformat()}/{block_of(drone_id):02}"})
-    if document is None:
+    block = f"{day.isoformat()}/{block_of(drone_id):02}"
+
+    def read(session: ClientSession) -> tuple[dict[str, Any], int] | None:
+        document = services.database.drone_days.find_one({"_id": block}, session=session)
+        if document is None:
+            return None
+        for part in view_parts.contents(services.database, "drone_days", document, session):
+            last = last_seen.unpack(part["last"])
+            at = pc.index(last["drone_id"], drone_id).as_py()
+            if at >= 0:
+                rest = last_seen.unpack(part["rest"])
+                return last.slice(at, 1).to_pylist()[0] | rest.slice(at, 1).to_pylist()[0], document["version"]
         return None
-    last = last_seen.unpack(document["last"])
-    at = pc.index(last["drone_id"], drone_id).as_py()
-    if at < 0:
+
+    found = at_one_instant(services.database, read)
+    if found is None:
         return None
-    row = last.slice(at, 1).to_pylist()[0] | last_seen.unpack(document["rest"]).slice(at, 1).to_pylist()[0]
+    row, version = found
     return {
         "date": day.isoformat(),
         **{name: row[name] for name in COUNTED},
         **{name: row[name] / 1000 for name in ("lowest_battery", "last_battery")},
         **{name: _EPOCH + timedelta(milliseconds=row[name]) for name in ("first_at", "last_at")},
         **{name: row[name] for name in ("country", "city")},
-        "version": document["version"],
+        "version": version,
     }

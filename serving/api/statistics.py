@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures import statistics
+from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.figures import envelope, look_up, whole_days
@@ -202,7 +203,8 @@ def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int
     first, last = days[0], days[-1]
 
     def read(session: ClientSession) -> tuple[int, int, int | None]:
-        documents = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
+        found = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
+        documents = view_parts.whole(services.database, "drones_by_day", found, session)
         version = batch_views.version(services.database, "drones_by_day", session)
         return *statistics.drones_of_range(documents, first, last, country), version
 

@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import Cube
-from infra.mongo import runs
+from infra.mongo import runs, view_parts
 
 Documents = Database[dict[str, Any]]
 
@@ -42,9 +42,10 @@ def summed(database: Documents, cube: Cube, first: date, last: date, session: Cl
 
     A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
     """
-    found = database[cube.name].find(of_days(first, last), {"cells": True}, session=session, batch_size=DAYS_AT_ONCE)
+    fields = {"cells": True, "version": True, "parts": True}
+    found = database[cube.name].find(of_days(first, last), fields, session=session, batch_size=DAYS_AT_ONCE)
     total, read, rows = cube.empty(), [], 0
-    for document in found:
+    for document in view_parts.whole(database, cube.name, found, session):
         read.append(cube.from_document(document["cells"]))
         rows += read[-1].num_rows
         if rows > max(MOST_CELLS, total.num_rows):  # so that each is grouped twice or so, not once a day

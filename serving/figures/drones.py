@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from fleet.figures import last_seen
 from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, unpack_last_state
+from infra.mongo import view_parts
+from infra.mongo.session import at_one_instant
 
 MAX_AGE: Final = 2.0
 """Seconds; landing writes blocks less often."""
@@ -148,8 +151,12 @@ class Drones:
         days = sorted(self._database.drone_days.distinct("day"))[-DAYS_OF_BATCH:]
         known = self._database.drone_days.find({"day": {"$in": days}}, {"version": True})
         changed = self._changed((f"day {each['_id']}", each["_id"], each["version"]) for each in known)
-        found = self._database.drone_days.find({"_id": {"$in": changed}}) if changed else ()
-        return [_of_day(document) for document in found]
+        return at_one_instant(self._database, partial(self._of_days, changed)) if changed else []
+
+    def _of_days(self, blocks: Sequence[str], session: ClientSession) -> list[pa.Table]:
+        found = self._database.drone_days.find({"_id": {"$in": list(blocks)}}, session=session)
+        every = (view_parts.contents(self._database, "drone_days", document, session) for document in found)
+        return [_of_day(part) for parts in every for part in parts]
 
     def _changed(self, known: Iterable[tuple[str, Any, Any]]) -> Sequence[Any]:
         """The ids of those that are not as they were read; from now on they are."""
@@ -161,8 +168,8 @@ class Drones:
         return changed
 
 
-def _of_day(document: dict[str, Any]) -> pa.Table:
-    """The last states of a block of `drone_days` (batch_layer/views/drone_days.py)."""
+def _of_day(document: Mapping[str, Any]) -> pa.Table:
+    """The last states of a block, or of a part of one, of `drone_days` (batch_layer/views/drone_days.py)."""
     last, rest = last_seen.unpack(document["last"]), last_seen.unpack(document["rest"])
     states = (last["last_at"].to_numpy() << BATTERY_BITS) | last["last_battery"].to_numpy()
     count = last.num_rows

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-from infra.mongo import live, runs
+from infra.mongo import live, runs, view_parts
 from serving.figures.served import Served
 
 Document = dict[str, Any]
@@ -88,10 +88,10 @@ class Snapshot:
         """
         between = {"event_hour": {"$gte": min(wanted), "$lte": max(wanted)}}
         found = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
+        those = (one for one in found if one["event_hour"] in wanted and one["version"] <= newest)
         return {
             document["event_hour"]: (document["version"], HOURS.from_document(document["cells"]))
-            for document in found
-            if document["event_hour"] in wanted and document["version"] <= newest
+            for document in view_parts.whole(self._database, "hours", those, self._session)
         }
 
     @staticmethod

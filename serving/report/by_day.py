@@ -10,10 +10,13 @@ from datetime import UTC, date, datetime
 from heapq import nsmallest
 from typing import Any, Final
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.statistics import drones_of_range
 from fleet.reports import losses
+from infra.mongo import view_parts
+from infra.mongo.session import at_one_instant
 from serving.figures.ranges import Range
 from serving.report import completeness as trust
 from serving.report import facts
@@ -46,10 +49,10 @@ def quality(database: Documents, day: date, received: int | None, lost: Sequence
 
 def cities(database: Documents, day: date) -> tuple[list[facts.PlaceCount], int]:
     """Reports and alerts by city, most alerts first, at most MOST_CITIES; and how many cities there are."""
-    document = database.city_days.find_one({"_id": day.isoformat()})
-    if document is None:
+    found = _documents_of(database, "city_days", day)
+    if not found:
         return [], 0
-    cells = document["cells"]
+    cells = found[0]["cells"]
     rows = list(zip(cells["country"], cells["reports"], cells["alerts"], cells["city"], strict=True))
     first = nsmallest(MOST_CITIES, rows, key=lambda row: (-row[2], row[0], row[3]))
     return [facts.PlaceCount(*row) for row in first], len(rows)
@@ -75,7 +78,15 @@ def drones(database: Documents, day: date) -> facts.Drones:
 
 
 def _drones(database: Documents, day: date) -> tuple[int, int]:
-    return drones_of_range(database.drones_by_day.find({"_id": day.isoformat()}), day, day)
+    return drones_of_range(_documents_of(database, "drones_by_day", day), day, day)
+
+
+def _documents_of(database: Documents, view: str, day: date) -> list[dict[str, Any]]:
+    def read(session: ClientSession) -> list[dict[str, Any]]:
+        found = database[view].find({"_id": day.isoformat()}, session=session)
+        return list(view_parts.whole(database, view, found, session))
+
+    return at_one_instant(database, read)
 
 
 def _drone(row: dict[str, Any]) -> facts.Drone:

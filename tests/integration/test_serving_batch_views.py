@@ -98,9 +98,8 @@ def test_a_drones_days_are_read_from_its_blocks(client: FlaskClient, mongo_datab
         drones = {field.name: [0] * count if field.type != pa.string() else ["x"] * count for field in SCHEMA}
         drones |= {"drone_id": [f"drone-{n:03}" for n in range(count)], "reports": list(range(count))}
         drones |= {"lowest_battery": [12_500] * count, "last_at": [NOON_MS] * count}
-        mongo_database.drone_days.insert_many(
-            blocks.documents(date.fromisoformat(day), 7, pa.table(drones, schema=SCHEMA))
-        )
+        written = blocks.documents(date.fromisoformat(day), 7, pa.table(drones, schema=SCHEMA))
+        mongo_database.drone_days.insert_many(divided.document for divided in written)
     address = "/api/v1/drones/drone-123/days"
     rows = client.get(f"{address}?from=2026-11-20&to=2026-11-24").get_json()["days"]
     assert [(row["date"], row["reports"], row["lowest_battery"]) for row in rows] == [

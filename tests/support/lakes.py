@@ -99,6 +99,12 @@ def land(lake: Path | str, rows: Sequence[dict[str, Any]], metadata: dict[str, s
     return DeltaTable(f"{lake}/reports").version()
 
 
+def land_table(lake: Path | str, rows: pa.Table) -> int:
+    """One commit with many rows; the table's version after it. It sets no `txn` entry."""
+    write_deltalake(f"{lake}/reports", rows.cast(SCHEMA), mode="append")
+    return DeltaTable(f"{lake}/reports").version()
+
+
 def everything(lake: Path | str, version: int | None = None) -> pa.Table:
     """All reports of the lake at `version`, by pyarrow over the snapshot's own file list."""
     return DeltaTable(f"{lake}/reports", version=version).to_pyarrow_table()
