@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -85,13 +86,19 @@ def commands(command: Any = None, name: str = "peacewatch") -> Iterator[tuple[st
 
 def commands_page() -> str:
     known = list(commands())
-    summary = "".join(f"{_row(f'`{name}`', _sentences(command)[0])}\n" for name, command in known)
+    summary = "".join(f"{_row(f'`{name}`', _paragraphs(command)[0])}\n" for name, command in known)
     return COMMANDS_INTRO + summary + "".join(_command(name, command) for name, command in known)
 
 
-def _sentences(command: Any) -> list[str]:
-    """The help, without its line ends: the first paragraph, and the others."""
+def _paragraphs(command: Any) -> list[str]:
+    """The help, without its line ends."""
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", (command.help or "").strip())]
+
+
+def _one_a_line(paragraph: str) -> str:
+    """One sentence a line, and lines under 120 characters."""
+    sentences = re.split(r"(?<=[.!?]) +(?=[A-Z`])", paragraph)
+    return "\n".join(textwrap.fill(one, 119, break_long_words=False, break_on_hyphens=False) for one in sentences)
 
 
 def _command(name: str, command: Any) -> str:
@@ -99,7 +106,7 @@ def _command(name: str, command: Any) -> str:
     options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
     extra = ["[ARGS]..."] if command.context_settings.get("allow_extra_args") else []
     usage = " ".join([name, *arguments, *(["[OPTIONS]"] if options else []), *extra])
-    text = f"\n## {name}\n\n" + "\n\n".join(_sentences(command)) + f"\n\n```\n{usage}\n```\n"
+    text = f"\n## {name}\n\n" + "\n\n".join(map(_one_a_line, _paragraphs(command))) + f"\n\n```\n{usage}\n```\n"
     if command.params:
         text += "\n| argument or option | what it is | default |\n|---|---|---|\n"
         text += "".join(f"{_parameter_row(one)}\n" for one in command.params if not getattr(one, "hidden", False))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from speed_layer.landing.rejected import headers_of
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(docs_pages.commands())
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PROSE = [page for page in PAGES if page.name not in {"CHANGELOG.md", "alerts.md"}]
+DECISIONS = ROOT / "docs" / "decisions"
+TEST_FILES = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
 CONTRACTS = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
 
 
@@ -120,3 +125,63 @@ def test_files_that_docs_name_are_there(page: Path) -> None:
     pattern = rf"`((?:{rooms})/[\w./-]*\w\.\w+)`"
     gone = [name for name in re.findall(pattern, page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
     assert gone == [], f"{page.name} names files that there are not"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_of_code_that_docs_quote_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    names = set(re.findall(r"`((?:fleet|infra|speed_layer|batch_layer|serving|cli|laptop)(?:\.\w+)+)`", text))
+    assert {name for name in names if not resolves(name)} == set(), f"{page.name} quotes names that are not there"
+    tests = set(re.findall(r"`(test_\w+\.py)`", text))
+    assert tests <= TEST_FILES, f"{page.name} names tests that are not there"
+
+
+def resolves(name: str) -> bool:
+    """Whether the dotted `name` is a module, or an attribute of one."""
+    module, _, attribute = name.rpartition(".")
+    if importlib.util.find_spec(module) is None:
+        return False
+    return hasattr(importlib.import_module(module), attribute) or importlib.util.find_spec(name) is not None
+
+
+def prose(page: Path) -> Iterator[tuple[int, str]]:
+    """(number, text) of every line that is neither a heading, a table, code, a picture nor a comment."""
+    code = False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        code ^= line.startswith("```")
+        if not code and not line.startswith(("```", "|", "#", "![", "<")):
+            yield number, line
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_has_one_sentence_a_line(page: Path) -> None:
+    lines = list(prose(page))
+    assert [number for number, line in lines if len(line) > 119] == [], f"{page.name}: lines over 119 characters"
+    ends = r"[.!?][)*]* +[A-Z`(\[*]"
+    several = [number for number, line in lines if re.search(ends, re.sub(r"^\s*(\d+\.|-) +", "", line))]
+    assert several == [], f"{page.name}: lines with more than one sentence"
+
+
+@pytest.mark.parametrize("page", sorted(DECISIONS.glob("0*.md")), ids=lambda page: page.stem)
+def test_decision_has_its_parts(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# {int(page.stem[:4])}. "), "the title begins with the number of the file"
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Rejected", "Consequences"]
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    numbers = [path.stem[:4] for path in DECISIONS.glob("0*.md")]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_glossary_is_in_order() -> None:
+    words = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)[1:]
+    assert words == sorted(words, key=str.lower)
+
+
+def test_every_page_is_in_the_site_and_on_its_first_page() -> None:
+    listed = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    start = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f'"{page.name}"' in listed, f"add {page.name} to the navigation in zensical.toml"
+        assert page.name == "index.md" or f"({page.name})" in start, f"add {page.name} to docs/index.md"
