@@ -149,7 +149,7 @@ def _alert(rule: Silent, drone_id: str, last: Last, now: datetime, clears: bool 
     """Its id is made of the time of the last report: the same silence has the same id, whoever finds it."""
     report_id = f"after-{int(last.at.timestamp() * 1000)}"
     return Alert(
-        alert_id=alert_id("silent", drone_id, report_id) + ("/cleared" if clears else ""),
+        alert_id=alert_id("silent", drone_id, report_id, last.at, *(["cleared"] if clears else [])),
         kind="silent",
         severity=rule.severity,
         incident_key=identity.join("silent", drone_id),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from fleet import wire
+from fleet import identity, wire
 from fleet.reports.report import Citizen
 
 Kind = Literal["unrest", "low_battery", "watchword", "silent"]
@@ -16,7 +16,7 @@ Severity = Literal["critical", "high", "moderate"]
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was raised, where, by whom, how bad. `alert_id` is kind, drone and report: a copy has the same."""
+    """What was raised, where, by whom, how bad. A duplicate has the same `alert_id`."""
 
     alert_id: str
     kind: Kind
@@ -38,13 +38,19 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     clears: bool = False  # no alert, but the end of the incident with this key: nobody is told of it but by an edit
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _decoder = msgspec.json.Decoder(Alert)
 _encoder = msgspec.json.Encoder()
 
 
-def alert_id(kind: Kind, drone_id: str, report_id: str) -> str:
-    """The id of the alert of this kind that this report raises."""
-    return f"{kind}/{drone_id}/{report_id}"
+def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *more: str) -> str:
+    """The id of the alert of this kind that this report raises; `more` tells its clearing apart.
+
+    A report is known by its drone, its id and its time: a drone that starts its ids anew does not repeat itself.
+    """
+    milliseconds = (reported_at - _EPOCH) // timedelta(milliseconds=1)
+    return identity.join(kind, drone_id, report_id, str(milliseconds), *more)
 
 
 def encode(alert: Alert) -> bytes:

@@ -157,8 +157,9 @@ def _speaks_again(rule: Silent | None, memory: Memory, seen: Sighting) -> Alert 
 def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clears: bool = False) -> Alert:
     report = seen.report
     city, country = place(report, seen.nearest)
+    more = ["cleared"] if clears else []
     return Alert(
-        alert_id=alert_id(kind, report.drone_id, report.report_id) + ("/cleared" if clears else ""),
+        alert_id=alert_id(kind, report.drone_id, report.report_id, report.reported_at, *more),
         kind=kind,
         severity=severity,
         incident_key=incident_key(kind, report.drone_id, (city, country)),

@@ -56,7 +56,7 @@ class AlertState:
 
     def __init__(self, bootstrap: Address, topic: str, source: str, producer: KafkaProducer) -> None:
         self._bootstrap, self._topic, self._producer = bootstrap, topic, producer
-        self._source_id = _topic_id(bootstrap, source)
+        self.source_id = _topic_id(bootstrap, source)
 
     def save(self, partitions: Mapping[int, Partition]) -> None:
         """Returns when the broker has them. Raises KafkaError."""
@@ -96,7 +96,7 @@ class AlertState:
         return Partition(saved.offset, Memory(set(saved.low), silence))
 
     def _key(self, partition: int, part: str = "") -> bytes:
-        return f"alerting/{self._source_id}/{partition}{part}".encode()
+        return f"alerting/{self.source_id}/{partition}{part}".encode()
 
     def _read(self) -> dict[bytes, bytes | None]:
         """The newest value of each key."""

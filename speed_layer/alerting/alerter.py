@@ -30,9 +30,9 @@ from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import Health
 from fleet.alerts.rules import Nearest, Rules, Sighting, Unrest, judge
+from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
-from fleet.reports.salvage import says_alert, unverified
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
@@ -183,7 +183,6 @@ class Session:
         try:
             report = reports.decode(record.value, received_at)
         except RejectedReport:
-            if not says_alert(record.value):
-                return []
-            return [unverified(record.value, f"{record.topic}-{record.partition}-{record.offset}", received_at)]
+            place = (self._state.source_id, record.partition, record.offset)
+            return salvaged(record.value, place, received_at, self._config.nearest)
         return judge(self._config.rules, state.memory, Sighting(report, received_at, self._config.nearest))

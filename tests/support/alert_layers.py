@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -80,11 +80,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+BEGAN = datetime.now(UTC)
+
+
 def report(number: int, alert: bool = True, city: str = "Hamburg", battery: float = 60.0) -> Report:
     return Report(
         report_id=f"r{number}",
         drone_id=f"d{number % 7}",
-        reported_at=datetime.now(UTC),
+        reported_at=BEGAN + timedelta(milliseconds=number),  # a duplicate has the same
         latitude=53.55,
         longitude=9.99,
         battery=battery,

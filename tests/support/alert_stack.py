@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +146,14 @@ def alerts_of(message: dict[str, Any]) -> int:
     return sum(int(field["value"]) for field in fields if field["name"] == "Alerts")
 
 
+BEGAN = datetime.now(UTC)
+
+
 def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dict[str, Any]:
     return {
         "report_id": f"r{number}",
         "drone_id": f"d{number % 97}",
-        "reported_at": datetime.now(UTC).isoformat(),
+        "reported_at": (BEGAN + timedelta(milliseconds=number)).isoformat(),  # a duplicate has the same
         "latitude": 53.55,
         "longitude": 9.99,
         "battery": 60.0,

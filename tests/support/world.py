@@ -21,7 +21,7 @@ ALL = Allowance(first=True, urgent=True, edit=True)
 
 def alert(number: int, at: datetime, city: int = 0, severity: Severity = "high") -> Alert:
     return Alert(
-        alert_id=alert_id("unrest", f"d{number}", f"r{number}"),
+        alert_id=alert_id("unrest", f"d{number}", f"r{number}", START),
         kind="unrest",
         severity=severity,
         incident_key=f"unrest/Germany/City {city}",

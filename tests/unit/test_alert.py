@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from fleet.reports.report import Citizen
 
 TIME = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEAST = Alert(
-    alert_id=alert_id("unrest", "drone-42", "17"),
+    alert_id=alert_id("unrest", "drone-42", "17", TIME),
     kind="unrest",
     severity="high",
     incident_key="unrest/france/paris",
@@ -49,8 +49,21 @@ def test_what_is_not_known_is_not_sent() -> None:
 
 
 def test_a_copy_has_the_same_id_and_another_kind_another() -> None:
-    assert alert_id("unrest", "drone-42", "17") == LEAST.alert_id
-    assert len({alert_id(kind, "drone-42", "17") for kind in ("unrest", "low_battery", "watchword", "silent")}) == 4
+    assert alert_id("unrest", "drone-42", "17", TIME) == LEAST.alert_id
+    assert (
+        len({alert_id(kind, "drone-42", "17", TIME) for kind in ("unrest", "low_battery", "watchword", "silent")}) == 4
+    )
+
+
+def test_a_report_is_known_by_its_time_too() -> None:
+    """A drone that starts its ids anew after a reboot does not repeat itself."""
+    assert alert_id("unrest", "d", "17", TIME + timedelta(milliseconds=1)) != alert_id("unrest", "d", "17", TIME)
+    assert alert_id("unrest", "d", "17", TIME.astimezone(timezone(timedelta(hours=2)))) == "unrest/d/17/1795521600000"
+
+
+def test_two_reports_never_have_one_id() -> None:
+    ids = {alert_id("unrest", *names, TIME) for names in (("paris", "7/18"), ("paris/7", "18"), ("paris%2F7", "18"))}
+    assert len(ids) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import fields
 from fleet.reports.report import decode
-from fleet.reports.salvage import unverified
 
 NOW = datetime(2026, 11, 24, 8, 15, tzinfo=UTC)
 REPORT: dict[str, Any] = {
@@ -40,8 +40,8 @@ def message(**changes: Any) -> bytes:
 )
 def test_a_battery_has_one_rounding(sent: float, kept: float, low: bool, shown: str) -> None:
     battery = decode(message(battery=sent), NOW).battery
-    salvaged = unverified(message(battery=sent, alert=True, citizens=None), "3/17", NOW).battery
-    assert battery == salvaged == kept
+    (alert,) = salvaged(message(battery=sent, alert=True, citizens=None), ("topic", 3, 17), NOW)
+    assert battery == alert.battery == kept
     assert math.copysign(1, battery) == 1.0
     assert fields.is_low(battery) is low
     assert fields.battery_text(battery) == shown
@@ -51,7 +51,8 @@ def test_a_battery_has_one_rounding(sent: float, kept: float, low: bool, shown: 
 def test_a_battery_beyond_its_range_is_none(sent: float) -> None:
     with pytest.raises(RejectedReport):
         decode(message(battery=sent), NOW)
-    assert unverified(message(battery=sent, alert=True), "3/17", NOW).battery is None
+    (alert,) = salvaged(message(battery=sent, alert=True), ("topic", 3, 17), NOW)
+    assert alert.battery is None
 
 
 @pytest.mark.parametrize("text", ["3.0", "3e0", "30e-1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import resources
 
 import pytest
@@ -11,10 +11,8 @@ from fleet.alerts.alert import Alert
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.alerts.rulebook import parse, parse_stations
 from fleet.alerts.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
-from fleet.errors import BadSettings, RejectedReport
-from fleet.reports import report as reports
+from fleet.errors import BadSettings
 from fleet.reports.report import Citizen, Report
-from fleet.reports.salvage import says_alert, unverified
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BERLIN = (Station("Tempelhof", 52.473, 13.404), Station("Hamburg", 53.55, 9.935))
@@ -65,7 +63,7 @@ def test_unrest(flag: bool, scores: list[int], at_most: int, severity: str | Non
 
 def test_an_alert_says_what_people_ask_first() -> None:
     [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, citizens=[Citizen("B", 9), Citizen("A", 1)], message="m"))
-    assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1", "unrest/germany/berlin")
+    assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1/1795507200000", "unrest/germany/berlin")
     assert [citizen.name for citizen in alert.citizens] == ["A", "B"]
     assert (alert.city, alert.country, alert.battery, alert.message, alert.verified) == (
         "Berlin",
@@ -167,48 +165,3 @@ def test_a_wrong_rule_is_named_by_line(text: str, says: str) -> None:
 def test_a_wrong_station_is_named_by_line(text: str, says: str) -> None:
     with pytest.raises(BadSettings, match=says):
         parse_stations(text, "s.csv")
-
-
-WHOLE = reports.encode(seen(alert=True, message="shouting").report)
-
-
-@pytest.mark.parametrize(
-    ("value", "alert_id", "city"),
-    [
-        (WHOLE[:-1], "unrest/d1/r1", "Berlin"),
-        (WHOLE.replace(b'"battery":80.0', b'"battery":800'), "unrest/d1/r1", "Berlin"),
-        (WHOLE.replace(b"shouting", b"\xff\xfe"), "unrest/d1/r1", "Berlin"),
-        (b'{"alert" : true}', "unrest/unknown/source", "unknown"),
-        (b'["alert", {"alert":true}]', "unrest/unknown/source", "unknown"),
-        (
-            b'{"alert":true,"drone_id":7,"city":null,"citizens":[{"name":1},{"name":"A","peace_score":1}]',
-            "unrest/unknown/source",
-            "unknown",
-        ),
-        (b"[" * 10_000 + b'"alert":true', "unrest/unknown/source", "unknown"),
-    ],
-)
-def test_what_is_no_report_but_says_alert_is_told_unverified(value: bytes, alert_id: str, city: str) -> None:
-    with pytest.raises(RejectedReport):
-        reports.decode(value, AT)
-    assert says_alert(value)
-    alert = unverified(value, "source", AT)
-    assert (alert.alert_id, alert.city, alert.verified) == (alert_id, city, False)
-    assert alert.battery is None or 0 <= alert.battery <= 100
-
-
-def test_a_report_ahead_of_its_time_alerts_with_the_brokers_time() -> None:
-    value = reports.encode(seen(alert=True, reported_at=AT + timedelta(days=400)).report)
-    assert unverified(value, "source", AT).reported_at == AT
-
-
-@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+14:00"])
-def test_a_time_before_all_reports_is_not_believed(time: str) -> None:
-    """The year 1 east of Greenwich has no UTC date: MongoDB and the lake cannot hold it."""
-    alert = unverified(b'{"alert": true, "reported_at": "%b"}' % time.encode(), "source", AT)
-    assert alert.reported_at == AT
-
-
-@pytest.mark.parametrize("value", [None, b"", b'{"alert":false}', b'{"alert":1}', b"true"])
-def test_what_says_no_alert_is_none(value: bytes | None) -> None:
-    assert not says_alert(value)

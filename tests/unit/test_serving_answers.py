@@ -171,7 +171,7 @@ def test_a_cursor_that_is_none_is_named(text: str) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "д", "🕊", "\x01", '"'])
 def test_the_longest_id_has_a_cursor(letter: str) -> None:
-    longest = alert_id("low_battery", letter * 200, letter * 200)
+    longest = alert_id("low_battery", letter * 200, letter * 200, NOON, "cleared")
     cursor = paging.encode({"_id": longest, "at": NOON}, "at")
     assert re.match(paging.CURSOR, cursor)
     assert paging.decode(cursor) == (NOON, longest)

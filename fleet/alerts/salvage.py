@@ -1,0 +1,221 @@
+"""The alerts of a message that is no report, as far as it can be read. Pure.
+
+What parses is read, lines and values that stand side by side too, and is looked into: lists, objects, and texts that
+hold JSON. Each object whose own `alert` is a form of true raises one alert, with what it says itself. Only what does
+not parse is searched by pattern.
+
+Such an alert is named by its place on the topic, not by the ids that the message claims: a message that is no report
+must not stand for a report that is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from json import JSONDecoder
+from typing import Any, Final
+
+import msgspec
+
+from fleet import identity
+from fleet.alerts.alert import Alert
+from fleet.alerts.rules import HEARD, NAME, SEEN, Nearest, incident_key
+from fleet.reports import fields as ranges
+from fleet.reports.report import EARLIEST, UNKNOWN, Citizen
+
+_FLAG: Final = re.compile(rb'"alert"\s*:\s*(?:true\b|1(?![\d.])|"\s*(?:true|1)\s*")', re.IGNORECASE)
+_TRUE: Final = ("true", "1")
+"""As texts. The original data writes 1 and 0."""
+
+_STRINGS: Final = ("report_id", "drone_id", "country", "city", "message", "reported_at")
+_NUMBERS: Final = ("latitude", "longitude", "battery")
+_ID: Final = 200
+
+LONGEST: Final = 200_000
+"""Bytes of a piece that are searched by pattern: over megabytes patterns would hold the neighbours up."""
+
+DEPTH: Final = 8
+"""How deep is looked: firmware wraps a report once or twice."""
+
+LOOKS: Final = 10_000
+"""Values of a message that are looked at; a message of 1 MiB may have half a million."""
+
+MOST: Final = 50
+"""Alerts of one message; the last one says that there are more."""
+
+_json: Final = JSONDecoder()
+
+
+def salvaged(
+    value: bytes | None, place: tuple[str, int, int], received_at: datetime, nearest: Nearest = lambda *_: None
+) -> list[Alert]:
+    """The alerts of a message that is no report. `place` is topic id, partition and offset."""
+    if value is None or b"alert" not in value:
+        return []
+    found: list[Alert] = []
+    for number, fields in enumerate(_flagged(value)):
+        if number == MOST:
+            found[-1] = msgspec.structs.replace(found[-1], note=f"the message has more than {MOST} alerts")
+            break
+        found.append(_alert(fields, (*place, number), received_at, nearest))
+    return found
+
+
+def is_true(value: Any) -> bool:
+    """Whether a flag is set, in one of the forms that drones write: true, 1, "true", "1"."""
+    if isinstance(value, str):
+        return value.strip().casefold() in _TRUE
+    return isinstance(value, bool | int | float) and value == 1
+
+
+def _flagged(value: bytes) -> Iterator[dict[str, Any]]:
+    """The objects that raise an alert."""
+    for piece in _pieces(value):
+        whole = _parsed(piece)
+        if whole is not None:
+            yield from _inside(whole)
+        elif _FLAG.search(piece):
+            yield _by_pattern(piece[:LONGEST].decode("utf-8", "replace"))
+
+
+def _pieces(value: bytes) -> list[bytes]:
+    """The whole where it parses, else its lines that may have a flag, values that stand in one line taken apart."""
+    if _parsed(value) is not None:
+        return [value]
+    lines = [line for line in value.splitlines() if b"alert" in line]
+    if any(_parsed(line) is not None for line in lines[:MOST]):
+        return [part for line in lines[: MOST + 1] for part in _side_by_side(line)]
+    return _side_by_side(value)
+
+
+def _side_by_side(line: bytes) -> list[bytes]:
+    """`{…}{…}` as two; what follows the last value that parses is one piece more."""
+    if _parsed(line) is not None or len(line) > LONGEST:
+        return [line]
+    parts: list[bytes] = []
+    try:
+        text = line.decode()
+        while len(parts) <= MOST and text.strip():
+            _, end = _json.raw_decode(text.lstrip())
+            text = text.lstrip()
+            parts.append(text[:end].encode())
+            text = text[end:].lstrip(" \t\r\n,;")
+    except (ValueError, RecursionError):
+        return [*parts, text.encode()] if parts else [line]
+    return parts or [line]
+
+
+def _parsed(value: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except Exception:  # noqa: BLE001 - whatever garbage makes a parser raise
+        return None
+
+
+def _inside(whole: Any) -> Iterator[dict[str, Any]]:
+    """Breadth first; an object that has a flag of its own speaks for all that is in it."""
+    level, looks = [whole], 0
+    for _ in range(DEPTH):
+        below: list[Any] = []
+        for one in level:
+            looks += 1
+            if looks > LOOKS:
+                return
+            if isinstance(one, dict) and not isinstance(one.get("alert", []), list | dict):
+                if is_true(one["alert"]):
+                    yield one
+            elif isinstance(one, dict):
+                below.extend(one.values())
+            elif isinstance(one, list):
+                below.extend(one[:LOOKS])
+            elif isinstance(one, str) and one.lstrip()[:1] in ("{", "[") and "alert" in one:
+                below.append(_parsed(one))
+        level = below
+
+
+def _alert(fields: dict[str, Any], place: tuple[str, int, int, int], received_at: datetime, nearest: Nearest) -> Alert:
+    topic_id, partition, offset, number = place
+    source = f"{partition}-{offset}" + (f"-{number}" if number else "")
+    report_id, drone = _text(fields, "report_id", source)[:_ID], _text(fields, "drone_id", UNKNOWN)[:_ID]
+    latitude, longitude = _number(fields, "latitude"), _number(fields, "longitude")
+    city, country = _text(fields, "city", "")[:NAME], _text(fields, "country", "")[:NAME]
+    if not (city and country) and latitude is not None and longitude is not None:
+        named = nearest(latitude, longitude)
+        if named is not None and country in ("", named[1]):
+            city, country = city or named[0], named[1]
+    city, country = city or UNKNOWN, country or UNKNOWN
+    return Alert(
+        alert_id=identity.join("unrest", "salvaged", topic_id, str(partition), str(offset), str(number)),
+        kind="unrest",
+        severity="high",
+        incident_key=incident_key("unrest", drone, (city, country)),
+        report_id=report_id,
+        drone_id=drone,
+        reported_at=_time(fields, received_at),
+        received_at=received_at,
+        country=country,
+        city=city,
+        latitude=latitude,
+        longitude=longitude,
+        battery=_number(fields, "battery"),
+        citizens=_citizens(fields.get("citizens")),
+        message=_text(fields, "message", "")[:HEARD],
+        verified=False,
+    )
+
+
+def _by_pattern(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _STRINGS:
+        match = re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.){{0,2000}})', text)
+        if match:
+            found[name] = _unescaped(match.group(1))
+    for name in _NUMBERS:
+        match = re.search(rf'"{name}"\s*:\s*(-?\d{{1,4}}(?:\.\d{{1,20}})?)', text)
+        if match:
+            found[name] = float(match.group(1))
+    return found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return msgspec.json.decode(f'"{text}"', type=str)
+    except (msgspec.MsgspecError, UnicodeError):
+        return text
+
+
+def _text(fields: dict[str, Any], name: str, otherwise: str) -> str:
+    """An id may be a number: drones of the original data have numbers."""
+    value = fields.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and value else otherwise
+
+
+def _number(fields: dict[str, Any], name: str) -> float | None:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return ranges.number(name, float(value))
+
+
+def _time(fields: dict[str, Any], received_at: datetime) -> datetime:
+    """The drone's time where it can be believed, else the broker's."""
+    try:
+        at = datetime.fromisoformat(_text(fields, "reported_at", ""))
+    except ValueError:
+        return received_at
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if EARLIEST <= at <= received_at else received_at
+
+
+def _citizens(value: Any) -> list[Citizen]:
+    found = []
+    for item in value[:SEEN] if isinstance(value, list) else []:
+        try:
+            citizen = msgspec.convert(item, Citizen)
+        except msgspec.MsgspecError:
+            continue
+        found.append(Citizen(citizen.name[:NAME], citizen.peace_score))
+    return found
