@@ -17,9 +17,9 @@ from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
 from batch_layer.completeness import drone_quality
+from batch_layer.job import Job
 from batch_layer.lake import commit_facts, losses, sealed
 from batch_layer.views import alert_days, plan
-from batch_layer.views.hours import Job
 from batch_layer.views.remainder import OTHER
 from fleet.reports.landed import hour_name
 from fleet.reports.losses import Loss, messages, of_day, sentence

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from pymongo.client_session import ClientSession
 
+from batch_layer.job import Job
 from batch_layer.lake import documents as lake_documents
 from batch_layer.lake import losses
-from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError
 from fleet.reports.watermark import newest_topic
 from infra.delta import Commit, Snapshot

@@ -25,11 +25,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from pymongo.client_session import ClientSession
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.lake import archive, compact, sealed
 from batch_layer.ranges import day_of, hours_of_day
 from batch_layer.retention import delta_log
 from batch_layer.views import drones, hours, plan
-from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.reports.landed import PARTITION_BY
 from fleet.reports.sealed import SEALED_THROUGH_KEY, sealed_through
@@ -80,12 +80,12 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
     return Plan(tuple(days), files, waits)
 
 
-def run(job: Job, through: date, at_step: Callable[[str], None] = lambda _step: None) -> list[date]:
+def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step: None) -> list[date]:
     """Seals all days up to `through`; those whose reports were removed. Raises PeacewatchErrors only."""
     with errors():
         runs.require_lake(job.database, pin(job.lake).lake_id)
         _close(job.lake, through)  # 1
-        at_step("closed")
+        failpoint("closed")
         pinned = pin(job.lake)
         days = sealed.with_files(pinned, through)
         bases = covering(job.database, pinned, days)
@@ -94,12 +94,12 @@ def run(job: Job, through: date, at_step: Callable[[str], None] = lambda _step: 
             drones.run(job)
             completeness.run(job)
             bases = covering(job.database, pinned, days)
-        at_step("computed")
+        failpoint("computed")
         for day in days:  # 3
             archive.write(pinned, day, _documents(job.database, bases, day))
-        at_step("archived")
+        failpoint("archived")
         _remove(job.lake, days)  # 4
-        at_step("removed")
+        failpoint("removed")
         archive.restore(job.database, pin(job.lake))  # 5
         return days
 

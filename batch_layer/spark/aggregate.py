@@ -33,7 +33,7 @@ Seen = Callable[[DataFrame], None]
 
 
 class SparkEngine:
-    """batch_layer.spark.engine.Engine.
+    """batch_layer.engine.Engine.
 
     Spark starts with the first question that needs it, for as much as that one reads.
     """

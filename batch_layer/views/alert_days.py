@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+from batch_layer.job import Job, Outcome
 from batch_layer.lake import commit_facts, losses
 from batch_layer.ranges import day_of
 from batch_layer.views import plan, publish
-from batch_layer.views.hours import Job, Outcome
 from fleet.alerts.landed_alert import ALERTS, SCHEMA
 from fleet.reports.watermark import newest_topic
 from infra.delta import ALERTS as TABLE

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
+from batch_layer.engine import Engine
+from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
-from batch_layer.spark.engine import Engine
 from batch_layer.views import blocks, day_views, drone_counts, plan, publish
-from batch_layer.views.hours import Job, Outcome
 from infra.delta import Snapshot, pin
 from infra.mongo import runs, view_parts
 from infra.mongo.client import Documents, errors

@@ -4,7 +4,7 @@
 2. Write the live documents up to V that are missing: a reader's version must not lie before a document's.
 3. Recompute the hours from the files of V; replace each document whose stored version is not greater than V.
 4. Write the run as complete: V is the base version of readers when the run covered all hours touched.
-5. Delete the live documents at or below the base of a grace ago.
+5. Delete the live documents at or below the base of some minutes ago.
 
 Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2, 3 and 4 is what
 makes every answer exact at every instant.
@@ -12,16 +12,10 @@ makes every answer exact at every instant.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
 import structlog
 
+from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive
-from batch_layer.register import Register
-from batch_layer.spark.engine import StartEngine
 from batch_layer.views import publish
 from batch_layer.views.plan import Plan
 from batch_layer.views.plan import make as make_plan
@@ -32,43 +26,7 @@ from infra.mongo import live, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import NO_BASE, Run
 
-CHUNK: Final = 24
-"""Hours a job: memory stays that of a day, and progress moves by the day."""
-
-GRACE: Final = timedelta(minutes=10)
-"""How long live documents outlive the run that made them superfluous; far longer than any reader's request."""
-
 _log = structlog.get_logger()
-
-Progress = Callable[[int, int], None]
-"""Told (hours done, hours in all)."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run did: `computed` hours or days at `version`, `written` documents replaced."""
-
-    version: int
-    computed: int
-    written: int
-    kind: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run works with: MongoDB's database, the lake's place, what computes, whom to tell, the clock.
-
-    `register`: the drones expected; None: those seen lately.
-    """
-
-    database: Documents
-    lake: str
-    engine: StartEngine
-    progress: Progress = lambda _done, _total: None
-    grace: timedelta = GRACE
-    chunk: int = CHUNK
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    register: Register | None = None
 
 
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
@@ -78,7 +36,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         if plan.nothing_to_do:
             return Outcome(plan.snapshot.version, 0, 0, plan.kind)
         written = _publish(job, plan)
-        live.delete_through(job.database, runs.base_version(job.database, finished_before=job.now() - job.grace))
+        live.delete_through(job.database, runs.base_version(job.database, finished_before=job.now() - job.live_kept))
         return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
 
 

@@ -10,7 +10,7 @@ import typer
 from infra.kafka.config import Address
 
 if TYPE_CHECKING:
-    from batch_layer.views.hours import Job, Outcome
+    from batch_layer.job import Job, Outcome
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour: 2026-11-24T08")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last UTC date or hour, inclusive")]
@@ -38,9 +38,8 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     """Compute again what reports landed since the last run have touched, or all of a range."""
     from dataclasses import replace
 
-    from batch_layer import ranges
+    from batch_layer import engine, ranges
     from batch_layer.completeness import completeness
-    from batch_layer.spark import engine
     from batch_layer.views import drones, hours, publish
     from cli.wiring import batch
     from infra import logs, settings

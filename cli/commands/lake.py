@@ -87,8 +87,8 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
     """Take the raw reports of old days out of the lake. Their figures stay; a later report of these is rejected."""
     from datetime import UTC, datetime, timedelta
 
+    from batch_layer import engine
     from batch_layer.retention import seal as sealing
-    from batch_layer.spark import engine
     from cli.wiring import batch
     from fleet.reports.sealed import last_to_seal
     from infra import delta, logs, settings

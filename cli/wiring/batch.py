@@ -17,8 +17,8 @@ from infra import s3
 from infra.java import java
 
 if TYPE_CHECKING:
-    from batch_layer.spark.engine import Engine, StartEngine
-    from batch_layer.views.hours import Job, Progress
+    from batch_layer.engine import Engine, StartEngine
+    from batch_layer.job import Job, Progress
     from infra.mongo.client import Documents
     from infra.settings import Settings
 
@@ -50,8 +50,8 @@ def scratch(loaded: Settings) -> None:
 
 def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
     """What each run works with, the register of drones too. Raises BadSettings or BadInput for a wrong register."""
+    from batch_layer.job import Job  # noqa: PLC0415 - as above
     from batch_layer.register import load  # noqa: PLC0415
-    from batch_layer.views.hours import Job  # noqa: PLC0415 - as above
 
     register = load(loaded.drone_register) if loaded.drone_register else None
     return Job(documents, loaded.lake_location, start, register=register)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_layer.job import Job
 from batch_layer.views import hours
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
@@ -44,14 +45,14 @@ def engine():
     yield Slow()
 
 with database.connect(sys.argv[1]) as documents:
-    hours.run(hours.Job(documents, sys.argv[2], engine, chunk=1))
+    hours.run(Job(documents, sys.argv[2], engine, chunk=1))
 """
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_killed_between_hours(after: int, tmp_path: Path, mongo_uri: str, mongo_database: Documents) -> None:
     lakes.make(tmp_path)
-    job = hours.Job(mongo_database, str(tmp_path), lakes.arrow_engine, grace=timedelta(0), chunk=1)
+    job = Job(mongo_database, str(tmp_path), lakes.arrow_engine, live_kept=timedelta(0), chunk=1)
     lakes.land(tmp_path, lakes.some_rows(60, seed=1))
     hours.run(job)
     lakes.land(tmp_path, lakes.some_rows(60, seed=2, first=100))
@@ -99,12 +100,12 @@ def test_mongodb_away_is_one_sentence_and_the_next_run_succeeds(tmp_path: Path) 
         pytest.raises(ServiceUnavailable, match=r"^MongoDB does not answer[^\n]*$"),
         client.connect(uri) as documents,
     ):
-        hours.run(hours.Job(documents, str(lake), killing))
+        hours.run(Job(documents, str(lake), killing))
     again = mongo.start(tmp_path, port)
     try:
         with client.connect(again.uri) as documents:
             assert runs.base_version(documents) == runs.NO_BASE
-            assert hours.run(hours.Job(documents, str(lake), lakes.arrow_engine)).computed == 3
+            assert hours.run(Job(documents, str(lake), lakes.arrow_engine)).computed == 3
             assert runs.base_version(documents) == 1
     finally:
         again.kill()

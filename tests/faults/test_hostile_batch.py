@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from batch_layer.completeness import completeness, drone_quality
+from batch_layer.job import Job
 from batch_layer.lake import archive
 from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, publish, remainder
-from batch_layer.views.hours import Job
 from fleet.alerts.landed_alert import ALERTS
 from fleet.errors import DocumentRefused
 from fleet.figures.cube import HOURS
@@ -49,7 +49,7 @@ def lake(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(lake: Path, mongo_database: Documents) -> Job:
-    return Job(mongo_database, str(lake), lakes.arrow_engine, grace=timedelta(0))
+    return Job(mongo_database, str(lake), lakes.arrow_engine, live_kept=timedelta(0))
 
 
 def served(database: Documents) -> pa.Table:

@@ -13,11 +13,11 @@ import pytest
 from deltalake import DeltaTable
 from kafka import TopicPartition
 
+from batch_layer.job import Job
 from batch_layer.lake import alert_landing, compact
 from batch_layer.lake.alert_landing import AlertTopic, Landed
 from batch_layer.retention import vacuum
 from batch_layer.views import alert_days
-from batch_layer.views.hours import Job
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert

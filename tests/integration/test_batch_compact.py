@@ -17,6 +17,7 @@ import pytest
 from deltalake import DeltaTable
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.lake import compact, external_sort
 from batch_layer.retention import delta_log, vacuum
 from batch_layer.views import drones, hours
@@ -225,7 +226,7 @@ def test_a_file_that_has_waited_for_hours_is_not_committed(lake: Path, monkeypat
 
 
 def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: Documents) -> None:
-    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    job = Job(mongo_database, str(lake), lakes.arrow_engine)
     run(lake, LONG_AFTER)
     assert vacuum.run(mongo_database, str(lake), timedelta(0), dry_run=False) == [], "nothing is published yet"
     hours.run(job)
@@ -239,21 +240,21 @@ def test_vacuum_never_passes_the_published_version(lake: Path, mongo_database: D
     for commit in pinned.commits(base):
         live.cells(pinned, commit)  # what commits after the base added can be read still
     rows_of(lake, base)
-    assert hours.run(replace(job, grace=timedelta(0))).computed == 2
+    assert hours.run(replace(job, live_kept=timedelta(0))).computed == 2
 
 
 def log_of(lake: Path) -> list[str]:
     return sorted(path.name for path in (lake / "reports" / "_delta_log").glob("0*"))
 
 
-def published(job: hours.Job) -> None:
+def published(job: Job) -> None:
     hours.run(job)
     drones.run(job)
     completeness.run(job)
 
 
 def test_the_log_is_trimmed_before_a_checkpoint_that_nobody_reads_beyond(lake: Path, mongo_database: Documents) -> None:
-    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    job = Job(mongo_database, str(lake), lakes.arrow_engine)
     now = timedelta(0)
     assert delta_log.run(mongo_database, str(lake), now, dry_run=False) == [], "nothing is published, nothing goes"
     published(job)
@@ -278,7 +279,7 @@ def test_the_log_is_trimmed_before_a_checkpoint_that_nobody_reads_beyond(lake: P
 def test_nothing_is_cleaned_by_the_figures_of_another_lake(
     lake: Path, mongo_database: Documents, tmp_path: Path
 ) -> None:
-    published(hours.Job(mongo_database, str(lake), lakes.arrow_engine))
+    published(Job(mongo_database, str(lake), lakes.arrow_engine))
     lakes.make(tmp_path / "another")
     lakes.land(tmp_path / "another", lakes.some_rows(5))
     for clean in (vacuum.run, delta_log.run):
@@ -287,7 +288,7 @@ def test_nothing_is_cleaned_by_the_figures_of_another_lake(
 
 
 def test_what_one_kind_of_run_has_still_to_read_keeps_the_log(lake: Path, mongo_database: Documents) -> None:
-    job = hours.Job(mongo_database, str(lake), lakes.arrow_engine)
+    job = Job(mongo_database, str(lake), lakes.arrow_engine)
     published(job)
     delta_log.run(mongo_database, str(lake), timedelta(0), dry_run=False)
     drones_at = runs.base_version(mongo_database, kind="drones")

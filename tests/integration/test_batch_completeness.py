@@ -12,8 +12,8 @@ import pytest
 
 from batch_layer import register
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.lake import commit_facts
-from batch_layer.views.hours import Job
 from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
 from infra import delta
 from infra.mongo import runs

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from batch_layer.job import Job
 from batch_layer.views import blocks, drones, hours
-from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.figures.statistics import drones_of_range
 from infra.mongo import runs

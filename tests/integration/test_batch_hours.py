@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from batch_layer.job import Job
 from batch_layer.views import hours
-from batch_layer.views.hours import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from fleet.reports.landed import hour_name
@@ -35,7 +35,7 @@ def lake(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(lake: Path, mongo_database: Documents) -> Job:
-    return Job(mongo_database, str(lake), lakes.arrow_engine, grace=timedelta(0))
+    return Job(mongo_database, str(lake), lakes.arrow_engine, live_kept=timedelta(0))
 
 
 def stored(database: Documents, *without: str) -> list[dict[str, Any]]:
@@ -165,7 +165,7 @@ def test_a_slow_run_that_ends_after_a_fast_one_changes_nothing(lake: Path, job: 
 
 
 def test_a_gap_of_live_documents_is_closed_before_a_document_is_replaced(lake: Path, job: Job) -> None:
-    hours.run(replace(job, grace=timedelta(hours=1)))
+    hours.run(replace(job, live_kept=timedelta(hours=1)))
     for number in (7, 8):
         lakes.land(lake, lakes.some_rows(10, seed=number, first=number * 100))
     seen = []
@@ -176,14 +176,14 @@ def test_a_gap_of_live_documents_is_closed_before_a_document_is_replaced(lake: P
         with lakes.arrow_engine() as engine:
             yield engine
 
-    hours.run(replace(job, engine=looking, grace=timedelta(hours=1)))
+    hours.run(replace(job, engine=looking, live_kept=timedelta(hours=1)))
     assert seen == [[4, 5]]
 
 
 def test_live_documents_go_after_the_grace_only(lake: Path, job: Job) -> None:
     hours.run(job)
     lakes.land(lake, lakes.some_rows(10, seed=7, first=700))
-    hours.run(replace(job, grace=timedelta(hours=1)))
+    hours.run(replace(job, live_kept=timedelta(hours=1)))
     assert job.database.live.count_documents({}) == 1
     lakes.land(lake, lakes.some_rows(10, seed=8, first=800))
     hours.run(job)

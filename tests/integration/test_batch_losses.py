@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.retention import delta_log
-from batch_layer.views.hours import Job
 from fleet.errors import ServiceUnavailable
 from infra import delta
 from infra.mongo import runs

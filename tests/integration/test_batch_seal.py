@@ -16,10 +16,10 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.lake import compact
 from batch_layer.retention import seal
 from batch_layer.views import drones, hours
-from batch_layer.views.hours import Job
 from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from infra import delta

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 from pymongo.database import Database
 
+from batch_layer.job import Job
 from batch_layer.spark import aggregate, comet, session
 from batch_layer.views import day_views, drones, hours
 from fleet.errors import ServiceUnavailable
@@ -144,7 +145,7 @@ def test_a_run_over_a_bad_file_publishes_nothing_and_the_next_one_succeeds(
 ) -> None:
     lakes.make(tmp_path)
     lakes.land(tmp_path, lakes.some_rows(20, hours=1))
-    job = hours.Job(mongo_database, str(tmp_path), lambda: nullcontext(spark))
+    job = Job(mongo_database, str(tmp_path), lambda: nullcontext(spark))
     for run in (hours.run, drones.run):
         run(job)
     before = [list(mongo_database[view].find().sort("_id")) for view in runs.VIEWS]

@@ -26,10 +26,10 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch_layer.job import Job
 from batch_layer.lake import compact, sealed
 from batch_layer.retention import seal
 from batch_layer.views import hours
-from batch_layer.views.hours import Job
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
@@ -130,7 +130,7 @@ class World:
             if step == how.get("dies_at"):
                 raise ServiceUnavailable("sealing dies here")
 
-        job = Job(self.database, str(self.lake), lambda: self._engine({}), grace=timedelta(hours=1), chunk=1)
+        job = Job(self.database, str(self.lake), lambda: self._engine({}), live_kept=timedelta(hours=1), chunk=1)
         with contextlib.suppress(ServiceUnavailable):
             seal.run(job, SEALED, at_step)
 
@@ -163,8 +163,8 @@ class World:
     def run(self, how: dict[str, Any]) -> None:
         first, last = how.get("range") or (None, None)
         wanted = None if first is None else range(FIRST_HOUR + first, FIRST_HOUR + last + 1)
-        grace = timedelta(0) if how.get("forget") else timedelta(hours=1)
-        job = Job(self.database, str(self.lake), lambda: self._engine(how), grace=grace, chunk=1)
+        live_kept = timedelta(0) if how.get("forget") else timedelta(hours=1)
+        job = Job(self.database, str(self.lake), lambda: self._engine(how), live_kept=live_kept, chunk=1)
         with contextlib.suppress(ServiceUnavailable, BadInput):  # a range may be sealed
             hours.run(job, wanted, rebuild=how.get("rebuild", False))
 

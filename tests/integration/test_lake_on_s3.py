@@ -14,10 +14,10 @@ import pytest
 from deltalake import DeltaTable
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.lake import archive, compact
 from batch_layer.retention import delta_log, seal, vacuum
 from batch_layer.views import drones, hours
-from batch_layer.views.hours import Job
 from cli import status_facts
 from fleet import topics
 from fleet.errors import ServiceUnavailable

@@ -22,6 +22,7 @@ import pytest
 from deltalake import DeltaTable
 from pymongo.database import Database
 
+from batch_layer.job import Job
 from batch_layer.lake import compact
 from batch_layer.spark import aggregate, engine, session
 from batch_layer.views import hours
@@ -100,7 +101,7 @@ def live(
         lake = str(running.lake)
         work = [
             lambda: feed(kafka, reports, stop),
-            lambda: batch(hours.Job(database, lake, kept, grace=timedelta(seconds=5), chunk=3), seen),
+            lambda: batch(Job(database, lake, kept, live_kept=timedelta(seconds=5), chunk=3), seen),
             lambda: compacting(lake, seen),
         ]
         with at_work(work, stop):
@@ -127,7 +128,7 @@ def feed(kafka: str, reports: str, stop: threading.Event) -> None:
         send(kafka, reports, (message(number) for number in range(first, first + 40)))
 
 
-def batch(job: hours.Job, seen: COUNTED) -> None:
+def batch(job: Job, seen: COUNTED) -> None:
     with suppress(ServiceUnavailable):  # a compaction may take a file away only after a vacuum, and there is none
         seen["runs"] += hours.run(job).computed > 0
 

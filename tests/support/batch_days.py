@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from batch_layer.completeness import completeness
+from batch_layer.job import Job
 from batch_layer.views import drones, hours
-from batch_layer.views.hours import Job
 from tests.support import lakes
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)

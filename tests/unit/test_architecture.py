@@ -176,3 +176,70 @@ def test_the_purity_rule_sees(source: str) -> None:
 )
 def test_the_rule_of_commits_sees(line: str) -> None:
     assert found_in(line)
+
+
+def sub_rooms(room: str) -> dict[str, set[str]]:
+    """By sub-room (a folder of the room) the others that its modules import; a file of the room itself is none."""
+    edges: dict[str, set[str]] = {}
+    for path in sources(room):
+        mine = path.relative_to(ROOT).parts[1:-1]
+        if not mine:
+            continue
+        for _, module in imports(ast.parse(path.read_text())):
+            top, *rest = module.split(".")
+            if top == room and rest and rest[0] != mine[0] and (ROOT / room / rest[0]).is_dir():
+                edges.setdefault(mine[0], set()).add(rest[0])
+    return edges
+
+
+def circle(edges: dict[str, set[str]]) -> list[str]:
+    """Names that import each other in a ring; none where there is an order."""
+    left = {name: set(others) for name, others in edges.items()}
+    while free := [name for name in left if not left[name] & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"dags", "fleet"}])
+def test_sub_rooms_import_in_one_order(room: str) -> None:
+    assert circle(sub_rooms(room)) == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Also within fleet, whose sub-rooms are one domain: a report is salvaged as an alert, an alert lands as a row."""
+    edges: dict[str, set[str]] = {}
+    for path in sources(*ROOMS):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        edges[name] = set()
+        for node in outside_functions(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ROOMS:
+                named = {f"{node.module}.{alias.name}" for alias in node.names}
+                edges[name] |= {each if is_module(each) else node.module for each in named}
+    assert circle({name: others - {name} for name, others in edges.items()}) == []
+
+
+def outside_functions(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported; names that only types need are none of it."""
+    for node in ast.iter_child_nodes(tree):
+        for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not (for_types or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield node
+            yield from outside_functions(node)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def test_the_order_of_the_batch_layer() -> None:
+    order = ["lake", "views", "completeness", "retention"]
+    found = sub_rooms("batch_layer")
+    for at, name in enumerate(order):
+        assert not found.get(name, set()) & set(order[at + 1 :]), f"{name} imports what comes after it"
+
+
+def test_the_rule_of_circles_sees() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "d": {"a"}}) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"e"}}) == ["a", "b", "c"]
