@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         None, description="Kafka to use, host:port[,host:port]; unset: a local one is started"
     )
     kafka_security_protocol: SecurityProtocol = Field(
-        "PLAINTEXT", description="how Kafka is spoken to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+        "PLAINTEXT", description="how to connect to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     kafka_sasl_mechanism: Mechanism | None = Field(
         None, description="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; needed with SASL"
@@ -73,8 +73,12 @@ class Settings(BaseSettings):
         None, description="Discord webhook for alerts; unset: a local stand-in"
     )
 
-    severe_webhook_url: SecretStr | None = Field(None, description="a second webhook that takes the critical incidents")
-    operators_webhook_url: SecretStr | None = Field(None, description="where Peacewatch reports trouble of its own")
+    severe_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for critical incidents; unset: the alerts' one"
+    )
+    operators_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook for trouble of Peacewatch itself"
+    )
     reports_webhook_url: SecretStr | None = Field(
         None, description="Discord webhook for the nightly report's summary; unset: the alerts' one"
     )
@@ -84,14 +88,14 @@ class Settings(BaseSettings):
     api_rate_limit: str = Field(
         "600 per second",
         pattern=r"^[1-9]\d* per (second|minute|hour)$",
-        description="requests that the API answers one token or address",
+        description="requests that the API answers to one token or address",
     )
 
     retention_days: int | None = Field(
         None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
     )
     spark_jars: str | None = Field(
-        None, description="jars for Spark jobs, comma-separated; unset: with a lake on S3 those that read it"
+        None, description="jars for Spark jobs, comma-separated; unset: those that read S3, if the lake is there"
     )
     comet: str = Field(
         "auto",
@@ -103,10 +107,16 @@ class Settings(BaseSettings):
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
-    incident_update_seconds: float = Field(5, gt=0, description="a message is edited no more often than this")
-    incident_quiet_seconds: float = Field(300, gt=0, description="an incident without an alert for this long is quiet")
-    incident_resolve_seconds: float = Field(1800, gt=0, description="quiet for this long, an incident is resolved")
-    incident_repeat_seconds: float = Field(14400, gt=0, description="what nobody takes up is told again after this")
+    incident_update_seconds: float = Field(5, gt=0, description="seconds between edits of a message, at least")
+    incident_quiet_seconds: float = Field(
+        300, gt=0, description="seconds without an alert after which an incident is quiet"
+    )
+    incident_resolve_seconds: float = Field(
+        1800, gt=0, description="seconds of quiet after which an incident is resolved"
+    )
+    incident_repeat_seconds: float = Field(
+        14400, gt=0, description="seconds after which an unacknowledged incident is notified again"
+    )
 
     alert_metrics_port: int | None = Field(
         None,
@@ -115,7 +125,7 @@ class Settings(BaseSettings):
         description="port of the alerts' metrics, for Prometheus, in `peacewatch record`; unset: none",
     )
 
-    home: Path = Field(Path("var"), description="where local data and logs lie")
+    home: Path = Field(Path("var"), description="folder of local data and logs")
     host: str = Field("127.0.0.1", description="address that local services bind to")
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
     mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
@@ -124,13 +134,15 @@ class Settings(BaseSettings):
     airflow_database: SecretStr | None = Field(
         None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in the home"
     )
-    airflow_paused: bool = Field(False, description="true: new DAGs wait until somebody unpauses them")
+    airflow_paused: bool = Field(False, description="true: new DAGs start paused")
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
-    timezone: str = Field("UTC", description="the officers' time zone, whole hours from UTC: days of nightly reports")
+    timezone: str = Field(
+        "UTC", description="the officers' time zone, whole hours from UTC, for the days of nightly reports"
+    )
     landing_metrics_port: int | None = Field(
         None, ge=1, le=65535, description="port where `peacewatch land` answers Prometheus; unset: none"
     )
-    public_url: str | None = Field(None, description="address of the page as people reach it, for links in messages")
+    public_url: str | None = Field(None, description="address at which people reach the page, for links in messages")
 
     @field_validator("discord_webhook_url", "severe_webhook_url", "operators_webhook_url", "reports_webhook_url")
     @classmethod

@@ -12,9 +12,11 @@ from infra.kafka.config import Address
 if TYPE_CHECKING:
     from batch_layer.job import Job, Outcome
 
-From = Annotated[str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour: 2026-11-24T08")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour, such as 2026-11-24T08")
+]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last UTC date or hour, inclusive")]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="compute everything again, needed or not")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="recompute everything, needed or not")]
 
 
 class View(StrEnum):
@@ -26,7 +28,10 @@ class View(StrEnum):
     ALERTS = "alerts"
 
 
-Views = Annotated[View, typer.Option("--views", help="drones reads whole days, so a large fleet's runs once a day")]
+Views = Annotated[
+    View,
+    typer.Option("--views", help="what to compute; `drones` reads whole days, so run it once a day for a large fleet"),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
-    """Compute again what reports landed since the last run have touched, or all of a range."""
+    """Recompute the hours and days that reports have touched since the last run, or everything in a range."""
     from dataclasses import replace
 
     from batch_layer import engine, ranges

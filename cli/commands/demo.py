@@ -18,14 +18,16 @@ def register(app: typer.Typer) -> None:
 def demo(
     once: Annotated[bool, typer.Option("--once", help="one round, then end")] = False,
     csv: Annotated[Path | None, typer.Option(help="with --once: send this file, not a simulated fleet")] = None,
-    start: Annotated[str | None, typer.Option(help="with --csv: time of the first row, 2021-03-22T00:00:00Z")] = None,
-    clock: Annotated[ClockName | None, typer.Option(help="with --csv: fleet or drone, as replay has it")] = None,
-    summary: Annotated[Path | None, typer.Option(help="with --once: write what came of it here, as JSON")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="with --csv: time of the first row, such as 2021-03-22T00:00:00Z")
+    ] = None,
+    clock: Annotated[ClockName | None, typer.Option(help="with --csv: fleet or drone, as in `replay`")] = None,
+    summary: Annotated[Path | None, typer.Option(help="with --once: write the result to this file, as JSON")] = None,
     drones: Annotated[int, typer.Option(help="size of the simulated fleet")] = 600,
     rate: Annotated[float, typer.Option(help="reports a second of the simulated fleet")] = 20,
-    seed: Annotated[int, typer.Option(help="the same seed flies the same fleet")] = 0,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same fleet")] = 0,
 ) -> None:
-    """Start everything, stream a simulated fleet, and show what becomes of it until Ctrl-C; --once does one round."""
+    """Start everything, stream a simulated fleet and show what happens, until Ctrl-C. --once does one round."""
     from cli import arguments
     from fleet.errors import BadInput
 

@@ -27,11 +27,16 @@ def register(app: typer.Typer) -> None:
 def replay(
     file: Annotated[Path, typer.Argument(help="CSV file with the eleven columns of the original data")],
     start: Annotated[str, typer.Option(help="time of the first row, such as 2021-03-22T00:00:00Z")],
-    clock: Annotated[ClockName, typer.Option(help="fleet: row i at start + i minutes; drone: each drone its own")],
+    clock: Annotated[
+        ClockName,
+        typer.Option(
+            help="fleet: row i is i minutes after the start; drone: each drone's own rows are one minute apart"
+        ),
+    ],
     rate: Rate = None,
     as_fast_as_possible: Annotated[bool, typer.Option("--as-fast-as-possible", help="the default")] = False,
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="name wrong rows, and send the others")
+        bool, typer.Option("--skip-bad-rows", help="report wrong rows and send the others")
     ] = False,
 ) -> None:
     """Send a CSV file as reports. The whole file is checked before anything is sent."""
@@ -49,9 +54,9 @@ def replay(
 def simulate(
     drones: Annotated[int, typer.Option(help="size of the fleet")] = 100,
     rate: Rate = None,
-    seed: Annotated[int, typer.Option(help="the same seed flies the same fleet")] = 0,
-    duration: Annotated[str | None, typer.Option(help="such as 90s, 5m or 2h; without it until Ctrl-C")] = None,
-    start: Annotated[str | None, typer.Option(help="time of the first report; now where it is not given")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same fleet")] = 0,
+    duration: Annotated[str | None, typer.Option(help="such as 90s, 5m or 2h; default: until Ctrl-C")] = None,
+    start: Annotated[str | None, typer.Option(help="time of the first report; default: now")] = None,
 ) -> None:
     """Send a simulated fleet's reports. Without --rate each drone reports once a minute."""
     from datetime import UTC, datetime

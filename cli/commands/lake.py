@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from batch_layer.lake.compact import Done
     from infra.delta import Snapshot
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
-Retention = Annotated[int, typer.Option("--hours", min=1, help="keep what any version of these last hours needs")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only print what would be done")]
+Retention = Annotated[
+    int, typer.Option("--hours", min=1, help="keep the files that any version of the last hours needs")
+]
 KeptDays = Annotated[
     int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
 ]
 QuietHours = Annotated[
-    int, typer.Option("--quiet-hours", min=0, help="a day waits that got reports within so many hours")
+    int, typer.Option("--quiet-hours", min=0, help="leave a day that received reports within so many hours")
 ]
-LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of versions of these last days")]
+LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of the versions of the last days")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compact(dry_run: DryRun = False) -> None:
-    """Join the lake's small files; files of closed hours get sorted by drone and time. Safe beside landing."""
+    """Join the lake's small files; sort those of closed hours by drone and time. Safe while landing runs."""
     from batch_layer.lake import external_sort
     from cli.wiring import batch
     from fleet.alerts import landed_alert
@@ -84,7 +86,7 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
 
 
 def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: QuietHours = 24) -> None:
-    """Take the raw reports of old days out of the lake. Their figures stay; a later report of these is rejected."""
+    """Remove the raw reports of old days from the lake. Their figures stay; later reports of them are rejected."""
     from datetime import UTC, datetime, timedelta
 
     from batch_layer import engine
@@ -115,7 +117,7 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
 
 
 def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
-    """Delete files that no reader needs any more; never those of the published version or later ones."""
+    """Delete files that no reader needs any more, and never those of the published version or later ones."""
     from datetime import timedelta
 
     from batch_layer.retention import vacuum as cleaning
@@ -131,7 +133,7 @@ def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
 
 
 def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
-    """Write a checkpoint of the lake's log, and delete the log of versions that nobody can need any more."""
+    """Write a checkpoint of the lake's log, and delete the log of versions that nothing needs any more."""
     from datetime import timedelta
 
     from batch_layer.retention import delta_log

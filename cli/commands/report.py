@@ -17,11 +17,13 @@ ANSWER_SECONDS = 120
 """MongoDB counts the eight million alerts of a mission's day; less than a turn, serving/report/lock.py."""
 
 Day = Annotated[
-    str | None, typer.Option("--day", metavar="DATE", help="the officers' day, 2026-11-24; without it yesterday")
+    str | None, typer.Option("--day", metavar="DATE", help="the officers' day, such as 2026-11-24; default: yesterday")
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
-Window = Annotated[int, typer.Option("--days", min=1, help="how many days back to look; at incomplete ones always")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="let no later `revise` post what is made now")]
+Window = Annotated[
+    int, typer.Option("--days", min=1, help="how many days back to look; incomplete days are always looked at")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no later `revise` posts this report")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
@@ -34,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def wait(day: Day = None, minutes: Deadline = 120) -> None:
-    """Wait until every report of the day has been landed and counted, or until the deadline passes."""
+    """Wait until every report of the day has landed and been counted, or until the deadline passes."""
     from serving.report import nightly
 
     with _desk() as (desk, zone):
@@ -44,7 +46,7 @@ def wait(day: Day = None, minutes: Deadline = 120) -> None:
 
 
 def build(day: Day = None, quiet: Quiet = False) -> None:
-    """Make the report of the day: HTML, PDF, picture and JSON beside the lake. Said the same before, it stays."""
+    """Build the day's report as HTML, PDF, picture and JSON, beside the lake. An unchanged report is kept."""
     from serving.report import nightly
 
     with _desk() as (desk, zone):
@@ -69,7 +71,7 @@ def publish(day: Day = None) -> None:
 
 
 def revise(late: Late = False, days: Window = 31) -> None:
-    """Make reports again, and tell, whose day was incomplete and is complete now. Says what changed."""
+    """Rebuild and publish reports whose day has become complete, and say what changed."""
     from infra import settings
     from serving.report import nightly
 
@@ -82,7 +84,7 @@ def revise(late: Late = False, days: Window = 31) -> None:
 
 
 def show() -> None:
-    """List the reports that are there."""
+    """List the nightly reports."""
     with _desk() as (desk, _zone):
         for made in desk.store.days():
             report = desk.store.facts(made)

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up() -> None:
-    """Start everything on this machine, keep it running, and stop it at Ctrl-C."""
+    """Start everything on this machine and keep it running until Ctrl-C."""
     from infra import settings
     from laptop import up
 
@@ -33,7 +33,7 @@ def down() -> None:
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
-    """Show what runs, since when and where, and how far each layer is."""
+    """Show what runs, since when and where, and how far each layer has come."""
     from cli.status import show
     from infra import settings
 
@@ -41,7 +41,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
 
 
 def airflow(context: typer.Context) -> None:
-    """Airflow's own command line on the Airflow of this home: `peacewatch airflow backfill create --dag-id ...`."""
+    """Run Airflow's own command line on this home's Airflow, such as `peacewatch airflow dags list`."""
     import os
     import sys
 
@@ -56,10 +56,10 @@ def airflow(context: typer.Context) -> None:
 
 def tell_operators(
     title: Annotated[str, typer.Option(help="what has happened, in a few words")],
-    text: Annotated[str, typer.Option(help="what there is to know")] = "",
+    text: Annotated[str, typer.Option(help="the details")] = "",
     link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
 ) -> None:
-    """Post a message to the operators' webhook; without one, say so."""
+    """Post a message to the operators' webhook, if one is set."""
     from datetime import UTC, datetime
 
     from cli.wiring import operators
@@ -67,7 +67,7 @@ def tell_operators(
 
     webhook = settings.load().operators_webhook
     if webhook is None:
-        typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was told")
+        typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was notified")
         return
     operators.tell(webhook, operators.message(title, text, link, datetime.now(UTC)))
-    typer.echo("the operators are told")
+    typer.echo("operators notified")

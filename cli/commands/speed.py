@@ -13,7 +13,7 @@ from infra import gc_tuning, logs, settings, stop_signals
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command("land")(land)
-    rejects = typer.Typer(help="What came on `reports` and is no report.", no_args_is_help=True)
+    rejects = typer.Typer(help="Messages on `reports` that are not reports.", no_args_is_help=True)
     rejects.command("list")(list_rejects)
     rejects.command("replay")(replay_rejects)
     app.add_typer(rejects, name="rejects")
@@ -32,9 +32,9 @@ def land() -> None:
 
 
 def list_rejects(
-    reason: Annotated[str | None, typer.Option(help="only those with this reason")] = None,
+    reason: Annotated[str | None, typer.Option(help="only messages with this reason")] = None,
 ) -> None:
-    """Prints every reject, one JSON object a line, with all that is needed to mend and replay it."""
+    """Print every rejected message, one JSON object a line, with all that is needed to correct and replay it."""
     from fleet.topics import REJECTED
     from speed_layer.landing import rejected, rejected_file
 
@@ -44,11 +44,11 @@ def list_rejects(
 
 def replay_rejects(
     file: Annotated[
-        Path | None, typer.Argument(help="lines of `rejects list`, mended; without it, all as they came")
+        Path | None, typer.Argument(help="corrected lines of `rejects list`; default: all messages as they came")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="only those with this reason")] = None,
+    reason: Annotated[str | None, typer.Option(help="only messages with this reason")] = None,
 ) -> None:
-    """Sends rejects to `reports` again, with their keys: those of a mended file, or all as they came."""
+    """Send rejected messages to `reports` again, with their keys: those of a corrected file, or all as they came."""
     from fleet.topics import REJECTED, REPORTS
     from speed_layer.landing import rejected, rejected_file
 
