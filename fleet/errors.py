@@ -6,8 +6,8 @@ PeacewatchError            one sentence a person can act on; the command line en
 ├── BadSettings            a setting is wrong or missing
 ├── MissingPart            Java, a jar, a binary or a library is not there: what to install
 ├── DocumentRefused        MongoDB never takes a document as it is (too large, no BSON); trying again does not help
-├── NewerLayout            what is stored has a layout that this version does not know: upgrade it
 └── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
+    └── NewerLayout        what is stored has a layout that this version does not know: upgrade it
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class DocumentRefused(PeacewatchError):
     """MongoDB refuses a document for what it is, so it is contained where it belongs and never sent again as it is."""
 
 
-class NewerLayout(PeacewatchError):
-    """What is stored was written by a newer version; the text names it and what to do."""
-
-
 class ServiceUnavailable(PeacewatchError):
     """A service does not answer now. `retry_after` is seconds, or None where nobody knows."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class NewerLayout(ServiceUnavailable):
+    """What is stored was written by a newer version; the text says which part, and what to do."""

@@ -26,6 +26,7 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
+from fleet.errors import NewerLayout
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.actions import Action
@@ -34,12 +35,13 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.mongo import client as mongo
+from infra.mongo import layouts
 
 log = get_logger()
 
 UNTOLD: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
-AWAY: Final = (retry.NotYet, KafkaError, PyMongoError, OSError)
+AWAY: Final = (retry.NotYet, KafkaError, PyMongoError, NewerLayout, OSError)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
         )
         with closing(consumer), mongo.client(config.mongo_uri, "recorder", wait_ms=5000) as client:
             database = mongo.database(client)
+            layouts.claim(database)
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")

@@ -25,7 +25,9 @@ from fleet.reports.landed import hour_name
 from fleet.reports.losses import Loss, messages, of_day, sentence
 from fleet.reports.watermark import ALLOWED_LATENESS, behind
 from infra.delta import ALERTS, TABLE, Snapshot, pin
-from infra.mongo import runs
+from infra.mongo import completeness as stored_days
+from infra.mongo import landing_facts, layouts, runs
+from infra.mongo import losses as stored_losses
 from infra.mongo.client import Documents, errors
 from infra.mongo.session import at_one_instant
 from infra.mongo.view_parts import whole
@@ -42,6 +44,7 @@ class Known:
 def run(job: Job) -> int:
     """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only."""
     with errors():
+        layouts.claim(job.database)
         pinned = pin(job.lake)
         _forget_another_lake(job.database, pinned)
         base = runs.base_version(job.database, kind="completeness")
@@ -49,12 +52,12 @@ def run(job: Job) -> int:
         base = commit_facts.restore(job, pinned, base, days)
         if commits := pinned.commits_left(base):
             commit_facts.add_up(job, pinned, base, commits, days)
-        untold = losses.untold(job.database)
-        days |= _open(job.database) | sealed.still_open(pinned, losses.days(job.database, untold))
+        unaccounted = stored_losses.unaccounted(job.database)
+        days |= stored_days.open_days(job.database) | sealed.still_open(pinned, losses.days(job.database, unaccounted))
         known = Known(pinned.version, _uncomputed(job.database, pinned))
         written = [_write(job, known, day) for day in sorted(days)]
         if all(written):
-            losses.tell(job.database, untold)
+            stored_losses.account(job.database, unaccounted)
         mine = {"_id": "completeness", "version": max(base, pinned.version)}
         job.database.runs.update_one(mine, {"$unset": {"days": ""}})
         return len(days)
@@ -116,12 +119,6 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
     }
 
 
-def _open(database: Documents) -> set[date]:
-    """The days that wait for something, and those of which late reports are not computed yet."""
-    wanted = {"$or": [{"complete": False, "settled": {"$ne": True}}, {"waiting": True}]}
-    return {date.fromisoformat(each["_id"]) for each in database.completeness.find(wanted, {"_id": 1})}
-
-
 def _waits_for_a_run(known: Known, day: date) -> list[str]:
     hours = set(ranges.hours_of_day(day))
     return [f"the {kind} of the day wait for a batch run" for kind, those in known.uncomputed.items() if hours & those]
@@ -164,7 +161,7 @@ def _folded(database: Documents, day: date) -> list[str]:
 
 def _not_landed(database: Documents, day: date) -> list[str]:
     until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + ALLOWED_LATENESS
-    through = commit_facts.known_through(database)
+    through = landing_facts.landed_through(database)
     return behind(through, until) if through else ["nothing is known of how far reports are landed"]
 
 

@@ -20,8 +20,9 @@ from batch_layer.lake import documents as lake_documents
 from batch_layer.lake import losses
 from fleet.errors import PeacewatchError
 from fleet.reports.watermark import newest_topic
-from infra.delta import Commit, Snapshot
-from infra.mongo import runs
+from infra.delta import TABLE, Commit, Snapshot
+from infra.mongo import landing_facts, runs
+from infra.mongo import losses as stored_losses
 from infra.mongo.client import Documents
 from infra.mongo.runs import Run
 
@@ -30,12 +31,6 @@ COPIES: Final = "peacewatch.copies"
 """Facts of a commit: {reason: number}, number."""
 
 FOLDER: Final = "_facts"
-
-
-def known_through(database: Documents, name: str = "through") -> dict[str, int]:
-    """How far each partition of reports is landed, in ms by key (fleet.reports.watermark)."""
-    found = database.landing_facts.find_one({"_id": name}) or {}
-    return dict(found.get("partitions", {}))
 
 
 def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days: Iterable[date]) -> None:
@@ -49,14 +44,15 @@ def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days:
         day = commit.committed_at.date().isoformat()
         copies[day] += commit.fact(COPIES, 0)
         rejected[day].update(commit.fact(REJECTED, {}))
-    through = known_through(job.database)
-    losses.write(job.database, losses.found(those, through, since=losses.made_anew(job.database)))
+    through = landing_facts.landed_through(job.database)
+    since = stored_losses.topics_made_anew(job.database, TABLE)
+    stored_losses.insert(job.database, losses.found(those, through, since=since))
     changes: dict[str, Mapping[str, Any]] = {
         day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()
     }
     if through:  # of a topic that was made anew no partition of before is waited for
-        changes["through"] = {"$set": {"partitions": newest_topic(through)}}
+        changes[landing_facts.REPORTS] = {"$set": {"partitions": newest_topic(through)}}
     _complete(job, pinned, (base, pinned.version), changes, days)
 
 
@@ -66,7 +62,7 @@ def restore(job: Job, pinned: Snapshot, base: int, days: Iterable[date]) -> int:
     if not kept or kept[-1] <= base:
         return base
     documents = lake_documents.read(pinned, _path(kept[-1]))
-    losses.write(job.database, (each["document"] for each in documents if each["view"] == "losses"))
+    stored_losses.insert(job.database, (each["document"] for each in documents if each["view"] == "losses"))
     sums = [each["document"] for each in documents if each["view"] == "landing_facts"]
     changes = {document.pop("_id"): {"$set": document} for document in sums}
     _complete(job, pinned, (base, kept[-1]), changes, days)

@@ -25,7 +25,7 @@ def found(
     """The losses that `commits` tell of, in order.
 
     `known`: how far each partition was landed before them, ms by key; it is brought up to what they say. `since`: for
-    topics that were made anew before them (`made_anew`), how far the one before had landed.
+    topics that were made anew before them (`infra.mongo.losses.topics_made_anew`), how far the one before had landed.
     """
     floor = {**_least(known), **since}
     for commit in commits:
@@ -44,27 +44,6 @@ def found(
             yield _expired(table, key, offsets, (after, until), commit)
         for key, ms in through.items():
             known[key] = max(known.get(key, 0), ms)
-
-
-def made_anew(database: Documents, table: str = TABLE) -> dict[str, int | None]:
-    """By the id of a topic that was made anew: up to when the one before it had landed, in ms."""
-    those = database.losses.find({"table": table, "partition": None}, {"topic_id": 1, "after": 1})
-    return {loss["topic_id"]: round(loss["after"].timestamp() * 1000) for loss in those}
-
-
-def write(database: Documents, those: Iterable[dict[str, Any]]) -> None:
-    for loss in those:
-        database.losses.update_one({"_id": loss["_id"]}, {"$setOnInsert": loss}, upsert=True)
-
-
-def untold(database: Documents) -> list[dict[str, Any]]:
-    """Losses that the completeness of days does not tell of yet."""
-    return list(database.losses.find({"told": {"$ne": True}}).sort("_id"))
-
-
-def tell(database: Documents, those: Iterable[dict[str, Any]]) -> None:
-    """They are in the completeness of days."""
-    database.losses.update_many({"_id": {"$in": [loss["_id"] for loss in those]}}, {"$set": {"told": True}})
 
 
 def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:

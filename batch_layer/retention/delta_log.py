@@ -18,7 +18,7 @@ from batch_layer.lake import commit_facts
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
 from infra.delta import LogGone, Snapshot, of_table, open_table
-from infra.mongo import runs
+from infra.mongo import layouts, runs
 from infra.mongo.client import Documents
 from infra.mongo.runs import Kind
 
@@ -37,6 +37,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
 
     Never what a run of READ_BY has still to read, nor versions of the last `retention`. Raises PeacewatchErrors only.
     """
+    layouts.require(database)
     table = open_table(lake)
     snapshot = of_table(table)
     runs.require_lake(database, snapshot.lake_id)

@@ -35,7 +35,7 @@ from fleet.reports.landed import PARTITION_BY
 from fleet.reports.sealed import SEALED_THROUGH_KEY, sealed_through
 from fleet.text import sentence
 from infra.delta import File, Snapshot, of_table, open_table, pin
-from infra.mongo import runs
+from infra.mongo import layouts, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import Kind
 
@@ -69,6 +69,7 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
     days: list[date] = []
     waits = ""
     with errors():
+        layouts.require(database)
         busy = set() if quiet_since is None else _touched_since(snapshot, quiet_since)
         for day in sealed.with_files(snapshot, last):
             if not _closed(snapshot, day):
@@ -83,6 +84,7 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
 def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step: None) -> list[date]:
     """Seals all days up to `through`; those whose reports were removed. Raises PeacewatchErrors only."""
     with errors():
+        layouts.claim(job.database)
         runs.require_lake(job.database, pin(job.lake).lake_id)
         _close(job.lake, through)  # 1
         failpoint("closed")

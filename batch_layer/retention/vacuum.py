@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
 from infra.delta import ALERTS, LogGone, NothingLanded, of_table, open_table
-from infra.mongo import runs
+from infra.mongo import layouts, runs
 from infra.mongo.client import Documents
 
 RETENTION: Final = timedelta(hours=24)
@@ -24,6 +24,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     Never past the published version: what the base version and any later one name stays, so that live documents can be
     made again from their commits' own files. Nothing goes while nothing is published. Raises PeacewatchErrors only.
     """
+    layouts.require(database)
     base = runs.base_version(database)
     table = open_table(lake)
     runs.require_lake(database, str(table.metadata().id))

@@ -10,19 +10,18 @@ from datetime import date
 from typing import Final
 
 from batch_layer.job import Job, Outcome
-from batch_layer.lake import commit_facts, losses
+from batch_layer.lake import losses
 from batch_layer.ranges import day_of
 from batch_layer.views import plan, publish
 from fleet.alerts.landed_alert import ALERTS, SCHEMA
 from fleet.reports.watermark import newest_topic
 from infra.delta import ALERTS as TABLE
 from infra.delta import NothingLanded, Snapshot, pin
-from infra.mongo import runs
+from infra.mongo import landing_facts, layouts, runs
+from infra.mongo import losses as stored_losses
 from infra.mongo.client import Documents, errors
 from infra.mongo.view_parts import Divided
 
-_THROUGH: Final = "through of alerts"
-"""In `landing_facts`, as `through` is of reports."""
 _COMPLETE: Final = {"kind": "alerts", "state": "complete"}
 
 
@@ -32,6 +31,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
     Raises PeacewatchErrors only.
     """
     with errors():
+        layouts.claim(job.database)
         try:
             pinned = pin(job.lake, table=TABLE, schema=SCHEMA)
         except NothingLanded:
@@ -57,17 +57,17 @@ def forget(database: Documents) -> None:
     database[ALERTS.name].delete_many({})
     database.view_parts.delete_many({"view": ALERTS.name})
     database.losses.delete_many({"table": TABLE})
-    database.landing_facts.delete_one({"_id": _THROUGH})
+    database.landing_facts.delete_one({"_id": landing_facts.ALERTS})
 
 
 def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
     """What commits since the last run say was lost. How far partitions had landed before is noted last, so that a run
     that died gives the same again.
     """
-    known = commit_facts.known_through(database, _THROUGH)
-    since = losses.made_anew(database, TABLE)
-    losses.write(database, losses.found(pinned.commits_left(base), known, TABLE, since))
-    database.landing_facts.replace_one({"_id": _THROUGH}, {"partitions": newest_topic(known)}, upsert=True)
+    known = landing_facts.landed_through(database, landing_facts.ALERTS)
+    since = stored_losses.topics_made_anew(database, TABLE)
+    stored_losses.insert(database, losses.found(pinned.commits_left(base), known, TABLE, since))
+    database.landing_facts.replace_one({"_id": landing_facts.ALERTS}, {"partitions": newest_topic(known)}, upsert=True)
 
 
 def _base(database: Documents, pinned: Snapshot) -> int:

@@ -26,7 +26,7 @@ from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
 from batch_layer.views import blocks, day_views, drone_counts, plan, publish
 from infra.delta import Snapshot, pin
-from infra.mongo import runs, view_parts
+from infra.mongo import layouts, runs, view_parts
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import Run
 from infra.mongo.session import at_one_instant
@@ -36,6 +36,7 @@ from infra.mongo.view_parts import Divided
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
     """Recomputes the days that need it; with `wanted`, those of the range too. Raises PeacewatchErrors only."""
     with errors():
+        layouts.claim(job.database)
         pinned = pin(job.lake)
         runs.require_lake(job.database, pinned.lake_id)
         base = runs.base_version(job.database, kind="drones")

@@ -22,7 +22,7 @@ from batch_layer.views.plan import make as make_plan
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra.delta import LogGone, pin
-from infra.mongo import live, runs
+from infra.mongo import layouts, live, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import NO_BASE, Run
 
@@ -32,6 +32,7 @@ _log = structlog.get_logger()
 def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
     """Recomputes the hours that need it (batch_layer.views.plan.make says which). Raises PeacewatchErrors only."""
     with errors():
+        layouts.claim(job.database)
         plan = make_plan(job.database, pin(job.lake), wanted, rebuild=rebuild)
         if plan.nothing_to_do:
             return Outcome(plan.snapshot.version, 0, 0, plan.kind)

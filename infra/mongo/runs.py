@@ -22,6 +22,7 @@ from fleet.errors import PeacewatchError
 from infra.delta import Snapshot
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
+from infra.mongo.schema import Collection
 
 _GENERATION: Final = "generation"
 VIEWS: Final = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies", "sealed")
@@ -50,6 +51,9 @@ class RunDocument(TypedDict, total=False):
     days: list[str]  # of kind `completeness`: those that it has still to look at
     number: int  # of `generation`
     last: str  # of `generation`: the id of the run that completed last
+
+
+COLLECTION: Final = Collection("runs", 1, RunDocument, "the run, in order of their starts", "aggregate")
 
 
 @dataclass(frozen=True)

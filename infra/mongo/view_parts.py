@@ -21,6 +21,7 @@ from pymongo.client_session import ClientSession
 
 from fleet import identity
 from infra.mongo.client import Documents
+from infra.mongo.schema import Collection
 
 Document = dict[str, Any]
 
@@ -42,6 +43,9 @@ class PartDocument(TypedDict, total=False):
     cells: dict[str, list[Any]]
     last: bytes
     rest: bytes
+
+
+COLLECTION: Final = Collection(NAME, 1, PartDocument, "view, document, version and part", "aggregate")
 
 
 @dataclass(frozen=True)

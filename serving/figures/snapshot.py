@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-from infra.mongo import live, runs, view_parts
+from infra.mongo import hours, layouts, live, runs, view_parts
 from serving.figures.served import Served
 
 Document = dict[str, Any]
@@ -41,8 +41,7 @@ class Commit(NamedTuple):
 
 def ensure_indexes(database: Database[Document]) -> None:
     """The indexes that reading needs; makes those that are not there."""
-    database.hours.create_index([("event_hour", ASCENDING)])
-    database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])
+    hours.ensure_indexes(database)
     runs.ensure_index(database)
 
 
@@ -53,6 +52,7 @@ class Snapshot:
         self._database = database
         self._session = session
         self._parts: dict[int, Parts] = {}
+        layouts.require(database, session)
         run = runs.newest(database, session=session)
         self._base: int = run["version"] if run else runs.NO_BASE
         self._started_at = run.get("started_at") if run else None

@@ -13,6 +13,7 @@ from structlog import get_logger
 from fleet.errors import ServiceUnavailable
 from infra import retry
 from infra.mongo import client as mongo
+from infra.mongo import layouts
 from speed_layer.landing.commit import Failpoint, Lake
 from speed_layer.landing.last_states import BLOCK_SECONDS, LastStates
 from speed_layer.landing.live_views import LiveViews, Pending
@@ -43,6 +44,7 @@ class LiveThread:
     def _session(self) -> None:
         with closing(mongo.client(self._uri, "landing", wait_ms=5000, answer_ms=20_000)) as client:
             database, lake = mongo.database(client), Lake(self._location)
+            layouts.claim(database)
             views, states = LiveViews(database, lake), LastStates(database, lake)
             repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
             while not self._stop.is_set():

@@ -13,10 +13,9 @@ import pytest
 from batch_layer import register
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
-from batch_layer.lake import commit_facts
 from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
 from infra import delta
-from infra.mongo import runs
+from infra.mongo import landing_facts, runs
 from infra.mongo.client import Documents
 from tests.support import lakes
 from tests.support.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
@@ -80,14 +79,14 @@ def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.
         if not overtaken:
             overtaken.append(True)
             monkeypatch.setattr(completeness, "pin", lambda lake: pin(lake, newest.version - 1))
-            pinned_now = commit_facts.known_through
+            pinned_now = landing_facts.landed_through
 
             def then(database: Documents) -> dict[str, int]:
-                monkeypatch.setattr(commit_facts, "known_through", pinned_now)
+                monkeypatch.setattr(landing_facts, "landed_through", pinned_now)
                 completeness.run(job)
                 return pinned_now(database)
 
-            monkeypatch.setattr(commit_facts, "known_through", then)
+            monkeypatch.setattr(landing_facts, "landed_through", then)
         return newest
 
     monkeypatch.setattr(completeness, "pin", first_the_other)

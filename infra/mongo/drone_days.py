@@ -1,0 +1,23 @@
+"""The collection `drone_days`: a UTC day of each drone, in compressed blocks of drones."""
+
+from __future__ import annotations
+
+from typing import Final, Required, TypedDict
+
+from infra.mongo.schema import Collection
+
+
+class BlockDocument(TypedDict, total=False):
+    """A block. `last` and `rest` are Arrow streams with the same rows: what counting reads, and the other columns."""
+
+    _id: Required[str]
+    day: Required[str]
+    block: Required[int]  # fleet.figures.drone_blocks
+    version: Required[int]  # of the lake that it was computed at
+    drones: Required[int]
+    last: Required[bytes]
+    rest: Required[bytes]
+    parts: int  # where there are more than one: infra.mongo.view_parts
+
+
+COLLECTION: Final = Collection("drone_days", 2, BlockDocument, "day and block: `2026-11-24/07`", "aggregate")

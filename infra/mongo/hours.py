@@ -1,0 +1,31 @@
+"""The collection `hours`: the cells of an event hour at a version of the lake. With live documents it is the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Required, TypedDict
+
+from pymongo import ASCENDING
+
+from infra.mongo.client import Documents
+from infra.mongo.schema import Collection
+
+
+class HourDocument(TypedDict, total=False):
+    """An hour. `cells` are of fleet.figures.cube.HOURS, one list a column."""
+
+    _id: Required[str]
+    event_hour: Required[int]  # hours since 1970
+    version: Required[int]  # of the lake that it was computed at
+    cells: Required[dict[str, list[Any]]]
+    parts: int  # where there are more than one: infra.mongo.view_parts
+    folded: dict[str, int]  # `names` counted as one, and the reports `counted` of them
+    run: dict[str, str]  # `id` of the run that wrote it
+
+
+COLLECTION: Final = Collection("hours", 2, HourDocument, "the hour: `2026-11-24T08`", "aggregate")
+
+
+def ensure_indexes(database: Documents) -> None:
+    """The indexes that readers need; makes those that are not there."""
+    database.hours.create_index([("event_hour", ASCENDING)])
+    database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])

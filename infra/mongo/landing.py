@@ -1,0 +1,31 @@
+"""The collections that landing writes beside `live`: how far partitions are, and the last state of every drone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Required, TypedDict
+
+from infra.mongo.schema import Collection
+
+
+class PositionDocument(TypedDict, total=False):
+    """How far a partition is landed: a hint for people, the table itself is what counts."""
+
+    _id: Required[str]
+    next_offset: int
+    landed_through: datetime
+    lost: list[list[int]]  # offsets [first, end) that were never landed
+
+
+class DroneBlockDocument(TypedDict, total=False):
+    """The last states of some drones of a partition: `block` is an Arrow stream, true up to `next_offset`."""
+
+    _id: Required[str]
+    next_offset: int
+    written_at: datetime
+    drones: int
+    block: bytes
+
+
+LANDING: Final = Collection("landing", 1, PositionDocument, "topic id and partition", "land")
+DRONE_BLOCKS: Final = Collection("drone_blocks", 1, DroneBlockDocument, "topic id, partition and bucket", "land")

@@ -1,0 +1,71 @@
+"""Every collection, and the layouts of them that a database holds: one that is newer than this version is refused.
+
+One document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. Whoever writes claims its own
+layouts first; a database without the document is of before 0.2.0, and all of it is layout 1, which is read as ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypedDict
+
+from pymongo.client_session import ClientSession
+
+from fleet.errors import NewerLayout
+from infra.mongo import (
+    completeness,
+    day_views,
+    drone_days,
+    hours,
+    incidents,
+    landing,
+    landing_facts,
+    live,
+    losses,
+    reports,
+    runs,
+    view_parts,
+)
+from infra.mongo.client import Documents
+from infra.mongo.schema import Collection
+
+
+class LayoutsDocument(TypedDict):
+    """A field a collection, the number of its layout."""
+
+    _id: str
+
+
+_ID: Final = "collections"
+
+COLLECTIONS: Final = {
+    each.name: each
+    for each in (
+        *(runs.COLLECTION, hours.COLLECTION, live.COLLECTION, live.PARTS, view_parts.COLLECTION),
+        *(drone_days.COLLECTION, day_views.DRONES_BY_DAY, day_views.CITY_DAYS, day_views.PLACE_DAYS),
+        *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.COPIES, day_views.SEALED),
+        *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),
+        *(landing.LANDING, landing.DRONE_BLOCKS),
+        *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS),
+        *(reports.REPORT_TURNS, reports.REPORTS_TOLD),
+        Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "whoever writes"),
+    )
+}
+"""By name, in the order of docs/contracts.md."""
+
+
+def require(database: Documents, session: ClientSession | None = None) -> None:
+    """Raises NewerLayout where the database has a layout that this version does not know."""
+    found: dict[str, Any] = database.layouts.find_one({"_id": _ID}, session=session) or {}
+    for name, layout in sorted(found.items()):
+        known = COLLECTIONS[name].layout if name in COLLECTIONS else 0
+        if name != "_id" and layout > known:
+            raise NewerLayout(
+                f"MongoDB's {name} has layout {layout} and this version of Peacewatch knows {known}: upgrade it"
+            )
+
+
+def claim(database: Documents) -> None:
+    """`require`, and says that from now on documents of this version's layouts may be there."""
+    require(database)
+    mine = {name: collection.layout for name, collection in COLLECTIONS.items()}
+    database.layouts.update_one({"_id": _ID}, {"$max": mine}, upsert=True)

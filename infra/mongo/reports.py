@@ -1,0 +1,28 @@
+"""The collections of the nightly report: who is at work on which day, and which revisions were told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, TypedDict
+
+from infra.mongo.schema import Collection
+
+
+class TurnDocument(TypedDict):
+    """A lock: the process `by` may build and tell the day's report until then, by MongoDB's clock."""
+
+    _id: str
+    by: str
+    until: datetime
+
+
+class ToldDocument(TypedDict):
+    """A revision that was told; `message_id` "": it is kept quiet."""
+
+    _id: str
+    message_id: str
+    told_at: datetime
+
+
+REPORT_TURNS: Final = Collection("report_turns", 1, TurnDocument, "the officers' day", "report")
+REPORTS_TOLD: Final = Collection("reports_told", 1, ToldDocument, "day and revision: `2026-11-24/0`", "report")
