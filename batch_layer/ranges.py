@@ -44,7 +44,7 @@ def _hours_of(option: str, text: str) -> range:
             hour = int(datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()) // 3600
             found = range(hour, hour + 1)
     except ValueError:
-        raise BadInput(option, f"{text!r} is no UTC date or whole hour ({FORMS})") from None
+        raise BadInput(option, f"{text!r} is not a UTC date or whole hour ({FORMS})") from None
     if found.start < 0:
         raise BadInput(option, f"{text} lies before 1970, when nothing flew")
     return found

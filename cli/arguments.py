@@ -18,13 +18,13 @@ def utc_time(option: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise BadInput(option, f"{text!r} is no time such as 2021-03-22T00:00:00Z") from None
+        raise BadInput(option, f"{text!r} is not a time such as 2021-03-22T00:00:00Z") from None
     if time.tzinfo is None:
-        raise BadInput(option, f"{text!r} says no time zone; 2021-03-22T00:00:00Z does")
+        raise BadInput(option, f"{text!r} has no time zone; 2021-03-22T00:00:00Z has one")
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise BadInput(option, f"{text!r} is beyond what a time can be") from None
+        raise BadInput(option, f"{text!r} is out of the range of times") from None
 
 
 def duration(option: str, text: str) -> timedelta:
@@ -35,12 +35,12 @@ def duration(option: str, text: str) -> timedelta:
     except OverflowError:
         found = timedelta()
     if found <= timedelta():
-        raise BadInput(option, f"{text!r} is no duration such as 90, 90s, 5m or 2h")
+        raise BadInput(option, f"{text!r} is not a duration such as 90, 90s, 5m or 2h")
     return found
 
 
 def rate(option: str, value: float) -> float:
     """Reports a second: more than 0, and a number."""
     if not (math.isfinite(value) and value > 0):
-        raise BadInput(option, f"{value:g} is no rate; more than 0 reports a second can be sent")
+        raise BadInput(option, f"{value:g} is not a rate; give more than 0 reports a second")
     return value

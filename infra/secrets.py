@@ -18,4 +18,4 @@ def secret(environ: Mapping[str, str], name: str) -> str | None:
     except OSError as error:
         raise BadSettings(f"{name}_FILE: {error.strerror}: {path}") from None
     except ValueError:  # its text would show some of the secret
-        raise BadSettings(f"{name}_FILE: no text in UTF-8: {path}") from None
+        raise BadSettings(f"{name}_FILE: not UTF-8 text: {path}") from None

@@ -135,7 +135,9 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     if first == entry == end:
         return Landed()
     if first < entry:
-        log.error("the topic ends before what was landed: the broker lost alerts", partition=key, entry=entry, end=end)
+        log.error(
+            "the topic ends before the landed offset: the broker lost alerts", partition=key, entry=entry, end=end
+        )
     past = _past(table, topic_id, at.partition, entry)
     consumer.seek(at, first)
     landed = Landed()
@@ -180,7 +182,7 @@ def _row(record: Any, topic_id: str, past: Past) -> dict[str, Any] | None:
     try:
         alert = wire.decode(record.value or b"")
     except msgspec.MsgspecError as error:
-        log.warning("a message that is no alert", offset=record.offset, partition=record.partition, reason=error)
+        log.warning("a message that is not an alert", offset=record.offset, partition=record.partition, reason=error)
         return None
     place = topic_id, record.partition, record.offset
     return row(alert, datetime.fromtimestamp(record.timestamp / 1000, UTC), place, past.counts(record.offset, alert))

@@ -89,7 +89,7 @@ def keep(database: Documents, pinned: Snapshot, needed: int) -> None:
     with database.client.start_session() as session:
         base, documents = session.with_transaction(read)
     if base < needed:
-        raise PeacewatchError("another run is making the figures anew; nothing is trimmed, run it again")
+        raise PeacewatchError("a rebuild is running; nothing is trimmed, run it again")
     lake_documents.write(pinned, _path(base), documents)
     for version in kept:
         pinned.store.delete_file(_path(version))

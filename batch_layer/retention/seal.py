@@ -150,7 +150,7 @@ def _documents(database: Documents, bases: Mapping[Kind, int] | None, day: date)
     def read(session: ClientSession) -> list[dict[str, Any]]:
         now = {kind: runs.base_version(database, kind=kind, session=session) for kind in KINDS}
         if bases is None or any(now[kind] < bases[kind] for kind in KINDS):
-            raise PeacewatchError("another run is making the figures anew; nothing is sealed, run it again")
+            raise PeacewatchError("a rebuild is running; nothing is sealed, run it again")
         return archive.collect(database, day, session)
 
     with database.client.start_session() as session:
@@ -177,12 +177,12 @@ def _change(lake: str, change: Callable[[DeltaTable], None]) -> None:
         try:
             change(open_table(lake))
         except CommitFailedError as error:
-            _log.info("somebody else has changed the same", reason=sentence(error))
+            _log.info("another process has changed the same files", reason=sentence(error))
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
         else:
             return
-    raise ServiceUnavailable("others change the lake all the time; run it again, it goes on where it is")
+    raise ServiceUnavailable("other processes keep changing the lake; run it again, it continues where it stopped")
 
 
 def _hours(days: list[date]) -> list[int]:

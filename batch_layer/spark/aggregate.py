@@ -158,7 +158,7 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
         yield
     except session.JAVA_GONE as error:
         what = "Spark's Java has ended, perhaps for want of memory"
-        raise ServiceUnavailable(f"{what} ({sentence(error)}); the same command begins anew") from None
+        raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
     except (PySparkException, Py4JError) as error:
         reason = _reason(error)
         named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file

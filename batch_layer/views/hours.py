@@ -84,5 +84,5 @@ def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
 
 
 def _start_over(database: Documents, plan: Plan, reason: str) -> int:
-    _log.warning("the database's figures are dropped and made anew", reason=reason)
+    _log.warning("dropping the database's figures and rebuilding them", reason=reason)
     return runs.start_over(database, plan.snapshot.version, plan.snapshot.created_at)

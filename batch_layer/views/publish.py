@@ -49,7 +49,10 @@ def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = 
     cells, rest = remainder.fold(cube, cells, most)
     if rest is not None:
         _log.warning(
-            "names are counted as one: there is no room for all", view=cube.name, of=document["_id"], names=rest.names
+            "too many names for one document: the rarest are counted together",
+            view=cube.name,
+            of=document["_id"],
+            names=rest.names,
         )
         document = {**document, "folded": {"names": rest.names, "counted": rest.counted}}
     parts = document_cells.divide(cells, min(most, document_cells.DOCUMENT_BYTES))

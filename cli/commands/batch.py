@@ -65,7 +65,7 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
                 typer.echo(_told("drone days", done))
         if views != View.ALERTS:
             with refused:
-                typer.echo(f"completeness: {completeness.run(job)} days looked at")
+                typer.echo(f"completeness: {completeness.run(job)} days checked")
         if views in (View.ALL, View.ALERTS):
             with refused:
                 _alerts(job, loaded.kafka, wanted, rebuild=rebuild, needed=views == View.ALERTS)

@@ -53,7 +53,7 @@ def compact(dry_run: DryRun = False) -> None:
     try:
         _compact(loaded.lake_location, delta.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
     except delta.NothingLanded:
-        typer.echo("alerts: there are none")
+        typer.echo("alerts: none")
     if without_room is not None:
         raise without_room
 

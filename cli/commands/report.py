@@ -65,9 +65,9 @@ def publish(day: Day = None) -> None:
         asked = _asked(day, zone)
         made = desk.store.newest(asked.day)
         if made is None:
-            raise BadInput("--day", f"there is no report of {asked.day} yet; make it with: peacewatch report build")
+            raise BadInput("--day", f"there is no report of {asked.day} yet; build it with: peacewatch report build")
         message = nightly.publish(desk, made, settings.load().reports_webhook)
-    typer.echo(f"{made.day}: told on Discord, message {message}")
+    typer.echo(f"{made.day}: posted to Discord, message {message}")
 
 
 def revise(late: Late = False, days: Window = 31) -> None:
@@ -78,9 +78,9 @@ def revise(late: Late = False, days: Window = 31) -> None:
     with _desk() as (desk, _zone):
         revised = nightly.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late)
     for made in revised:
-        typer.echo(f"{made.day}: revision {made.revision} made and told on Discord")
+        typer.echo(f"{made.day}: revision {made.revision} built and posted to Discord")
     if not revised:
-        typer.echo("no report is to be revised")
+        typer.echo("no report needs rebuilding")
 
 
 def show() -> None:
@@ -124,4 +124,4 @@ def _asked(day: str | None, zone: str) -> Asked:
     try:
         return Asked(date.fromisoformat(day), zone)
     except ValueError:
-        raise BadInput("--day", f"{day!r} is no date; give one like 2026-11-24") from None
+        raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None

@@ -57,4 +57,4 @@ def replay_rejects(
         chosen = [found for found in rejected_file.read(file) if reason in {None, found.headers.get("reason")}]
     else:
         chosen = list(rejected.read(bootstrap, REJECTED, reason))
-    typer.echo(f"{rejected.replay(bootstrap, chosen, REPORTS)} rejects replayed")
+    typer.echo(f"{rejected.replay(bootstrap, chosen, REPORTS)} rejected messages replayed")

@@ -54,7 +54,7 @@ class _Secret:
         except OSError as error:
             raise BadSettings(f"{self._variable}: {error.strerror}: {self._held}") from None
         except ValueError:  # its text would show some of the secret
-            raise BadSettings(f"{self._variable}: no text in UTF-8: {self._held}") from None
+            raise BadSettings(f"{self._variable}: not UTF-8 text: {self._held}") from None
 
 
 class _Token(AbstractTokenProvider):  # type: ignore[misc]

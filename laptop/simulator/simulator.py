@@ -36,7 +36,7 @@ class Fleet:
 
     def __init__(self, cities: Sequence[City], drones: int, seed: int = 0) -> None:
         if drones < 1:
-            raise BadInput("drones", "at least one drone has to fly")
+            raise BadInput("drones", "at least one drone is needed")
         if not cities:
             raise BadInput("cities", "the list of cities is empty")
         self._random = random = Random(f"{seed}/fleet")  # noqa: S311 - no secret

@@ -59,7 +59,7 @@ class Partition:
             if there == end:
                 self._report_lost(_now_ms())
         elif there < self.next_offset:
-            log.error("the topic ends before what was landed: the broker lost messages", partition=self.source.key)
+            log.error("the topic ends before the landed offset: the broker lost messages", partition=self.source.key)
             self._add(Chunk(self.source, self.next_offset, there))
             self.next_offset = self._first = there
 

@@ -95,10 +95,10 @@ def test_rejects_are_listed_mended_and_replayed(stack: AlertStack) -> None:
     assert peacewatch(stack, "rejects", "list", "--reason", "too old") == ""
     mended = stack.home / "mended.jsonl"
     mended.write_text(line.replace("101", "99"))
-    assert peacewatch(stack, "rejects", "replay", mended) == "1 rejects replayed\n"
+    assert peacewatch(stack, "rejects", "replay", mended) == "1 rejected messages replayed\n"
     landed = f"peacewatch_landing_reports_total {stack.sent + 1:.1f}"
     stack.wait(lambda: landed in metrics(stack, LANDING))
-    assert peacewatch(stack, "rejects", "replay") == "1 rejects replayed\n"
+    assert peacewatch(stack, "rejects", "replay") == "1 rejected messages replayed\n"
     stack.wait(lambda: 'peacewatch_landing_rejects_total{reason="not a report"} 2.0' in metrics(stack, LANDING))
 
 

@@ -212,7 +212,7 @@ def test_a_run_that_starts_over_meanwhile_loses_no_sealed_day(lake: Path, job: J
         if step == "computed":
             runs.start_over(job.database, 0, START)
 
-    with pytest.raises(PeacewatchError, match="making the figures anew"):
+    with pytest.raises(PeacewatchError, match="a rebuild is running"):
         seal.run(job, SEALED[-1], starts_over)
     assert days_in_the_lake(lake) == set(DAYS), "nothing is removed of which there are no figures"
     seal.run(job, SEALED[-1], lambda step: starts_over("computed") if step == "archived" else None)

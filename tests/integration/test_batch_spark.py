@@ -28,7 +28,7 @@ from tests.support import lakes
 pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else
 
 DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at version 1 of the lake\n"
-DONE += "completeness: 1 days looked at\ndays of alerts: there are none\n"
+DONE += "completeness: 1 days checked\ndays of alerts: none\n"
 
 
 @pytest.fixture(scope="module", params=[comet.AUTO, pytest.param(comet.OFF, marks=pytest.mark.slow)])

@@ -91,9 +91,9 @@ def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka, num
         (["replay", "x.csv", "--clock", "fleet"], "Missing option '--start'."),
         (["replay", "x.csv", *START[:3], "sun"], "Invalid value for '--clock'"),
         (["replay", "x.csv", *START, "--rate", "5", "--as-fast-as-possible"], "--rate: --as-fast-as-possible says"),
-        (["simulate", "--drones", "0"], "drones: at least one drone has to fly"),
+        (["simulate", "--drones", "0"], "drones: at least one drone is needed"),
         (["simulate", "--drones", "many"], "Invalid value for '--drones'"),
-        (["simulate", "--rate", "-5"], "--rate: -5 is no rate"),
+        (["simulate", "--rate", "-5"], "--rate: -5 is not a rate"),
     ],
 )
 def test_bad_options_are_one_sentence(kafka, arguments, says):

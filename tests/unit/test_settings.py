@@ -61,7 +61,7 @@ def test_a_secret_file_that_is_not_there_is_named() -> None:
 def test_a_secret_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(f"{SECRET}\xff".encode("latin-1"))
-    with pytest.raises(BadSettings, match=r"^PEACEWATCH_MONGO_URI_FILE: no text in UTF-8: /\S+$"):
+    with pytest.raises(BadSettings, match=r"^PEACEWATCH_MONGO_URI_FILE: not UTF-8 text: /\S+$"):
         load({"PEACEWATCH_MONGO_URI_FILE": str(path)})
 
 
