@@ -54,6 +54,10 @@ def at_full_speed(url: str, paths: list[str], seconds: float, threads: int) -> l
     return _all(worker, threads)
 
 
+CLIENT_STREAMS = 50
+"""Streams that a server opens for one client."""
+
+
 class Streams:
     """Open event streams, read by one thread."""
 
@@ -66,9 +70,10 @@ class Streams:
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Streams:
-        for _ in range(self._count):
-            opened = socket.create_connection(self._address, timeout=30)
-            opened.sendall(b"GET /api/v1/stream?events=alert HTTP/1.1\r\nHost: bench\r\n\r\n")
+        for number in range(self._count):
+            source = (f"127.0.1.{1 + number // CLIENT_STREAMS}", 0)  # all of 127/8 is this machine
+            opened = socket.create_connection(self._address, timeout=30, source_address=source)
+            opened.sendall(b"GET /api/v1/stream?events=alert HTTP/1.1\r\nHost: localhost\r\n\r\n")
             while b"retry:" not in opened.recv(4096):
                 pass
             opened.setblocking(False)

@@ -9,7 +9,7 @@ BY_COMMAND: Final = {
     **dict.fromkeys(("land", "rejects"), "landing"),
     **dict.fromkeys(("alerting", "notify", "record", "tell-operators"), "alerts"),
     **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log"), "batch"),
-    **dict.fromkeys(("serve", "report"), "serving"),
+    **dict.fromkeys(("serve", "token", "report"), "serving"),
     **dict.fromkeys(("up", "down", "status", "airflow", "demo", "replay", "simulate", "discord-standin"), "laptop"),
 }
 """Airflow's own extra has no command: its tasks are commands of the others."""

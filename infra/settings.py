@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -83,7 +83,12 @@ class Settings(BaseSettings):
         None, description="Discord webhook for the nightly report's summary; unset: the alerts' one"
     )
     api_tokens: SecretStr | None = Field(
-        None, description="tokens of the API: token:role[,token:role], viewer or operator"
+        None,
+        description="tokens of the API, made by `peacewatch token`: token:role[,token:role], viewer or operator; "
+        "their file is read again when it changes",
+    )
+    api_open: Literal["figures", "nothing"] = Field(
+        "figures", description="what the API answers without a token where tokens are set: figures, or nothing"
     )
     api_rate_limit: str = Field(
         "600 per second",
@@ -129,6 +134,17 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that local services bind to")
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
     mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
+    web_host: str = Field(
+        "127.0.0.1", description="address that the page and the REST API bind to; off loopback they need tokens"
+    )
+    web_hosts: str | None = Field(
+        None,
+        description="names of the page, comma-separated, that requests may use beside localhost, IP addresses and that "
+        "of the public URL",
+    )
+    web_proxies: str | None = Field(
+        None, description="addresses of reverse proxies, comma-separated, whose X-Forwarded-For is believed"
+    )
     web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
     airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
     airflow_database: SecretStr | None = Field(
@@ -209,7 +225,12 @@ class Settings(BaseSettings):
 
     @property
     def web_url(self) -> str:
-        return (self.public_url or f"http://{self.host}:{self.web_port}").rstrip("/")
+        return (self.public_url or f"http://{self.web_probe_host}:{self.web_port}").rstrip("/")
+
+    @property
+    def web_probe_host(self) -> str:
+        """Where this machine reaches the page: an address that stands for all of them is none to connect to."""
+        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.web_host, self.web_host)  # noqa: S104 - compared, not bound
 
     @property
     def webhook(self) -> str:

@@ -25,20 +25,20 @@ from serving.api import (
     places,
     rejects,
     reports,
+    session,
     silences,
     statistics,
     status,
     stream,
 )
-from serving.config import Config
+from serving.config import MAX_BODY, Config
 from serving.http import caching, headers, limits, problems
+from serving.http.gate import Gate
 from serving.http.json import default
 from serving.http.limits import Limited
 from serving.http.response_cache import Ready
+from serving.http.segments import ID, IdConverter, Segments
 from serving.services import Services, connect
-
-MAX_BODY: Final = 64 * 1024
-"""Bytes of a request's body: the largest is a note of an operator."""
 
 INFO: Final = Info(
     title="Peacewatch",
@@ -57,6 +57,13 @@ class Json(DefaultJSONProvider):
     def default(value: Any) -> Any:
         return default(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
 
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Raises ValueError for what is no JSON, and for what is nested beyond Python's stack."""
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
 
 def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     """The application over `config`, or over `services` that a test made."""
@@ -69,6 +76,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
         validation_error_model=problems.Problem,
     )
     app.json = Json(app)
+    app.url_map.converters[ID] = IdConverter
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["SWAGGER_HTML_STRING"] = '{% extends "api_docs.html" %}'
     app.extensions["peacewatch"] = services
@@ -77,11 +85,11 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     limits.compress(app)
     caching.register(app)
     views = (statistics, alert_kinds, cities, alerts, incidents, drone_days, drones, reports, days, places, nightly)
-    for resource in (*views, actions, silences, stream, status, rejects, health):
+    for resource in (*views, actions, silences, session, stream, status, rejects, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     ready = Ready(app.wsgi_app, partial(_stamp, services))
-    app.wsgi_app = Limited(ready, config.rate_limit, config.tokens)  # type: ignore[method-assign]
+    app.wsgi_app = Limited(Gate(Segments(ready), config), config)  # type: ignore[method-assign]
     return app
 
 

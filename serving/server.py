@@ -1,50 +1,91 @@
-"""gunicorn, started from within: one worker process with many threads, which share what is held in memory."""
+"""The web server: uvicorn's event loop holds the connections, threads of the application answer the requests.
+
+One process, for what is held in memory (figures, drones, ready answers) is shared by all requests.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
 import threading
+from functools import partial
 from typing import Any, Final
 
-from flask_openapi3.openapi import OpenAPI
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+import uvicorn
 
 from serving.app import create_app
 from serving.config import Config
-from serving.services import connect
+from serving.front.connections import Connections
+from serving.front.protocol import IDLE_SECONDS, Connection
+from serving.front.requests import Requests
+from serving.services import Services, connect
 
-THREADS: Final = 256
-"""An open event stream holds a thread; 200 of them and requests beside."""
+MAX_CONNECTIONS: Final = 16_000
+"""Open at once, some 10 KB each; a process may open fewer files where the system says so."""
+
+OTHER_FILES: Final = 500
+"""Files that the process needs beside connections of clients: MongoDB, Kafka, the lake's files."""
+
+GRACE_SECONDS: Final = 5
+"""Requests at work are waited for so long when the server is stopped."""
 
 
-class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with the settings below and nothing of the command line.
+class Server(uvicorn.Server):
+    """uvicorn's server, which ends event streams before it waits for requests to end."""
 
-    `run()` serves until SIGTERM or SIGINT, and ends the process with exit code 0.
-    """
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
 
-    def __init__(self, config: Config, host: str, port: int) -> None:
-        self._config = config
-        self._bind = f"{host}:{port}"
-        super().__init__()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        threading.Thread(target=self._services.close, name="close", daemon=True).start()
+        await super().shutdown(sockets)
 
-    def load_config(self) -> None:
-        wanted: dict[str, Any] = {
-            "bind": self._bind,
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": THREADS,
-            "worker_connections": 2000,
-            "graceful_timeout": 5,
-            "timeout": 60,
-            "keepalive": 75,
-            "proc_name": "peacewatch-serving",
-            "loglevel": "warning",
-            "control_socket_disable": True,
-        }
-        for name, value in wanted.items():
-            self.cfg.set(name, value)
 
-    def load(self) -> OpenAPI:
-        services = connect(self._config)
-        threading.Thread(target=services.warm, name="warm", daemon=True).start()
-        return create_app(self._config, services)
+def make(config: Config, services: Services, host: str, port: int) -> tuple[Server, Requests]:
+    """The server of `config` at `host` and `port`, not yet started, and what hands requests to threads."""
+    requests = Requests(create_app(config, services), config.stream_clients)
+    connections = Connections(most_connections())
+    wanted: dict[str, Any] = {
+        "http": partial(Connection, connections=connections),
+        "ws": "none",
+        "lifespan": "off",
+        "interface": "asgi3",
+        "proxy_headers": bool(config.proxies),
+        "forwarded_allow_ips": list(config.proxies),
+        "server_header": False,
+        "access_log": False,
+        "log_config": None,
+        "timeout_keep_alive": IDLE_SECONDS,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "backlog": 4096,
+    }
+    return Server(uvicorn.Config(requests, host, port, **wanted), services), requests
+
+
+def serve(config: Config, host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT; ends the process with exit code 0."""
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is no warning
+    services = connect(config)
+    threading.Thread(target=services.warm, name="warm", daemon=True).start()
+    server, requests = make(config, services, host, port)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)  # uvicorn raises the signal again when it has stopped
+    server.run()
+    requests.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if server.started else 1)  # a thread that waits for MongoDB holds nobody up
+
+
+def most_connections() -> int:
+    """MAX_CONNECTIONS, or fewer where the process may open fewer files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(OTHER_FILES, allowed - OTHER_FILES)

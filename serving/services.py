@@ -15,6 +15,7 @@ from serving.events.stream import Hub
 from serving.figures.completeness import Completeness
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge
+from serving.operators.audit import Audit
 from serving.operators.desk import Desk
 from serving.rejected import Rejects
 
@@ -37,7 +38,7 @@ class Services:
     completeness: Completeness
     drones: Drones
     hub: Hub
-    desk: Desk
+    audit: Audit
     rejects: Rejects
 
     def warm(self) -> None:
@@ -54,7 +55,7 @@ class Services:
 
     def close(self) -> None:
         self.hub.close()
-        self.desk.close()
+        self.audit.desk.close()
         self.database.client.close()
 
 
@@ -71,7 +72,7 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         Merge(database, config.max_age),
         Completeness(database),
         Drones(database),
-        Hub(database, config.stream_clients),
-        Desk(config.kafka_bootstrap, config.actions_topic),
+        Hub(database, config.stream_clients, config.streams_a_client),
+        Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),
         Rejects(config.kafka_bootstrap, config.rejected_topic),
     )

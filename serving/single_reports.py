@@ -1,7 +1,15 @@
-"""Single reports of a day, straight from the lake: for looking at one drone or one place, never for figures."""
+"""Single reports of a day, straight from the lake: for looking at one drone or one place, never for figures.
+
+Memory is bounded whatever lies in the lake. The latest hours are read first and no more of them than hold the reports
+that are asked for; of those the long texts are read in a second pass, a few at a time, and cut.
+"""
 
 from __future__ import annotations
 
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -17,17 +25,47 @@ from pyarrow import fs
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.reports.sealed import sealed_through
 
+TABLE: Final = "reports"
+MESSAGE: Final = "message"
+
 COLUMNS: Final = (
     *("report_id", "drone_id", "reported_at", "latitude", "longitude", "battery"),
-    *("country", "city", "worst_score", "alert", "message"),
+    *("country", "city", "worst_score", "alert"),
 )
+"""All but the message: none of these is longer than 200 characters (fleet/reports/report.py)."""
 
-TABLE: Final = "reports"
+PLACE: Final = ("kafka_partition", "kafka_offset")
+"""Where a report came from; names its row in the second pass."""
+
+ORDER: Final = [("reported_at", "ascending"), ("report_id", "ascending")]
+
+ROWS_AT_ONCE: Final = 8192
+"""Rows of a batch without messages: some 6 MB where every text has its 200 characters."""
+
+MESSAGES_AT_ONCE: Final = 16
+"""Rows of a batch with messages, each of which may be as large as Kafka takes: 1 MiB."""
+
+MAX_TEXT: Final = 8 * 2**20
+"""Characters of all messages of an answer together."""
+
+MAX_MESSAGE: Final = 2000
+"""Characters of a message in a list; few are longer, and a report's page has the whole."""
+
+_READERS: Final = threading.BoundedSemaphore(2)
+"""Requests that read at once. Each needs a page of Parquet, which is as large as who wrote it made it."""
+
+WAIT_SECONDS: Final = 20
+"""For the readers before; as long as MongoDB's answers may take."""
+
+_HOUR: Final = re.compile(r"/hour=(\d{1,2})/")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Rows of COLUMNS in order of time, and the version of the table they were read at; -1: there is no table yet."""
+    """Rows of COLUMNS and `message` in order of time, and the version of the table; -1: there is no table yet.
+
+    `message_cut` of a row: how many characters of its message are missing here.
+    """
 
     rows: list[dict[str, Any]]
     version: int
@@ -36,24 +74,29 @@ class Found:
 def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> Found:
     """At most `most` reports of the UTC day with the values of `wanted` (column to text), the latest ones.
 
-    Reads the files of the day only; of files that compaction sorted by drone only the part of a drone.
-    Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
+    Messages are cut to MAX_MESSAGE characters, or fewer where there are many rows; those of a report that is named by
+    its drone and id are whole. Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
     """
     if lake is None:
         raise ServiceUnavailable("this server was started without a lake to read single reports from")
+    if not _READERS.acquire(timeout=WAIT_SECONDS):
+        raise ServiceUnavailable("other single reports are being read; retry later")
     try:
         table = DeltaTable(f"{lake}/{TABLE}")
         files = table.file_uris(file_pruning_predicate=[("date", "=", day.isoformat())])
         if not files:
             _refuse_sealed(table, day)
             return Found([], table.version())
-        rows = _dataset(table, files).to_table(columns=list(COLUMNS), filter=_filter(wanted))
-        rows = rows.sort_by([("reported_at", "ascending"), ("report_id", "ascending")])
-        return Found(rows.slice(max(0, rows.num_rows - most)).to_pylist(), table.version())
+        names_one = {"drone_id", "report_id"} <= wanted.keys()
+        rows = _latest(table, files, _filter(wanted), most)
+        longest = MAX_TEXT // max(1, len(rows)) if names_one else min(MAX_MESSAGE, MAX_TEXT // max(1, len(rows)))
+        return Found(_with_messages(table, files, rows, longest), table.version())
     except TableNotFoundError:
         return Found([], -1)
     except (DeltaError, OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from error
+    finally:
+        _READERS.release()
 
 
 def _refuse_sealed(table: DeltaTable, day: date) -> None:
@@ -63,10 +106,88 @@ def _refuse_sealed(table: DeltaTable, day: date) -> None:
         raise BadInput("date", f"{day} is sealed: its reports have left the lake, its figures stay")
 
 
-def _dataset(table: DeltaTable, files: list[str]) -> ds.Dataset:
+def _latest(table: DeltaTable, files: Sequence[str], condition: Any, most: int) -> pa.Table:
+    """The latest `most` rows without their messages, in ORDER: hour by hour from the latest, until there are enough."""
+    found: pa.Table | None = None
+    for of_hour in _by_hour(files):
+        parts = [found] if found is not None else []
+        for batch in _batches(table, of_hour, (*COLUMNS, *PLACE), condition, ROWS_AT_ONCE):
+            parts.append(pa.Table.from_batches([batch]))
+            if sum(part.num_rows for part in parts) > most + ROWS_AT_ONCE:
+                parts = [_newest(pa.concat_tables(parts), most)]
+        found = _newest(pa.concat_tables(parts), most) if parts else None
+        if found is not None and found.num_rows >= most:
+            break
+    return found if found is not None else pa.table({name: [] for name in (*COLUMNS, *PLACE)})
+
+
+def _newest(rows: pa.Table, most: int) -> pa.Table:
+    rows = rows.sort_by(ORDER)
+    return rows.slice(max(0, rows.num_rows - most)).combine_chunks()
+
+
+def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, longest: int) -> list[dict[str, Any]]:
+    """`rows` with their messages, each cut to `longest` characters."""
+    found: list[dict[str, Any]] = rows.to_pylist()
+    by_place = {tuple(row.pop(name) for name in PLACE): row for row in found}
+    if not found:
+        return found
+    hours = {row["reported_at"].hour for row in found}
+    of_hours = [file for file in files if (hour := _hour(file)) is None or hour in hours]
+    offsets = pa.array(sorted({offset for _, offset in by_place}), pa.int64())
+    condition = pc.field("kafka_offset").isin(offsets)
+    for batch in _batches(table, of_hours, (*PLACE, MESSAGE), condition, MESSAGES_AT_ONCE):
+        lengths = pc.utf8_length(batch.column(MESSAGE)).to_pylist()
+        texts = pc.utf8_slice_codeunits(batch.column(MESSAGE), 0, longest).to_pylist()
+        places = zip(*(batch.column(name).to_pylist() for name in PLACE), strict=True)
+        for place, text, length in zip(places, texts, lengths, strict=True):
+            if (row := by_place.get(place)) is not None:
+                row |= {MESSAGE: text, "message_cut": max(0, length - longest)}
+    return [row if MESSAGE in row else {**row, MESSAGE: "", "message_cut": 0} for row in found]
+
+
+def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
+    """The files of an hour together, the latest hour first; all at once where their names do not tell it."""
+    hours: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        hour = _hour(file)
+        if hour is None:
+            yield list(files)
+            return
+        hours[hour].append(file)
+    for hour in sorted(hours, reverse=True):
+        yield hours[hour]
+
+
+def _hour(file: str) -> int | None:
+    found = _HOUR.search(file)
+    return int(found[1]) if found else None
+
+
+def _batches(
+    table: DeltaTable, files: Sequence[str], columns: Sequence[str], condition: Any, rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows of `files` that fulfil `condition`, at most `rows` at once and nothing read ahead.
+
+    Of files that compaction sorted by drone only the parts of a drone are read.
+    """
+    streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
+    scanner = _dataset(table, files).scanner(
+        columns=list(columns),
+        filter=condition,
+        batch_size=rows,
+        batch_readahead=1,
+        fragment_readahead=1,
+        fragment_scan_options=streamed,
+        use_threads=False,
+    )
+    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+
+def _dataset(table: DeltaTable, files: Sequence[str]) -> ds.Dataset:
     """`files` of the table; those on S3 through deltalake's store, which alone reads all of the `AWS_*` variables."""
     if "://" not in files[0]:
-        return ds.dataset(files, format="parquet")
+        return ds.dataset(list(files), format="parquet")
     root = f"{table.table_uri.rstrip('/')}/"
     store = fs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
     return ds.dataset([file.removeprefix(root) for file in files], format="parquet", filesystem=store)

@@ -1,6 +1,8 @@
-"""Commands: the web server."""
+"""Commands: the web server and its tokens."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,4 +18,15 @@ def register(app: typer.Typer) -> None:
 
         loaded = settings.load()
         logs.configure("serving")
-        web.server(loaded).run()
+        web.serve(loaded)
+
+    @app.command()
+    def token(
+        role: Annotated[
+            Literal["viewer", "operator"], typer.Option(help="What it allows: to look, or to act as well.")
+        ] = "viewer",
+    ) -> None:
+        """Make a token of the API: an entry for PEACEWATCH_API_TOKENS or its file."""
+        from serving.tokens import new_token
+
+        typer.echo(new_token(role))

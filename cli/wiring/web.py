@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
 from fleet.errors import BadSettings
 from infra.settings import Settings
-from serving.config import Config, parse_tokens
-from serving.server import Server
+from serving import server
+from serving.config import Config, Role
+from serving.tokens import TokenFile, parse_tokens
 
 
-def server(settings: Settings) -> Server:
-    """The server of the page and the REST API. Raises BadSettings for wrong tokens, without naming one."""
-    try:
-        tokens = parse_tokens(settings.api_tokens.get_secret_value() if settings.api_tokens else None)
-    except ValueError as error:
-        raise BadSettings(f"PEACEWATCH_API_TOKENS: {error}") from None
+def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+    """Serves the page and the REST API until stopped. Raises BadSettings for tokens that are wrong or missing."""
+    tokens = _tokens(settings, environ)
+    _require_tokens_off_loopback(settings.web_host, tokens)
     config = Config(
         mongo_uri=settings.mongo,
         kafka_bootstrap=settings.kafka,
         lake=settings.lake_location,
         tokens=tokens,
+        open_to_all=settings.api_open,
+        hosts=_list(settings.web_hosts),
+        proxies=_list(settings.web_proxies),
         rate_limit=settings.api_rate_limit,
         public_url=settings.web_url,
     )
-    return Server(config, settings.host, settings.web_port)
+    server.serve(config, settings.web_host, settings.web_port)
+
+
+def _tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Role]:
+    """The tokens of the settings; those of a file are read again when it changes."""
+    path = environ.get("PEACEWATCH_API_TOKENS_FILE")
+    try:
+        if path:
+            return TokenFile(Path(path))
+        return parse_tokens(settings.api_tokens.get_secret_value() if settings.api_tokens else None)
+    except ValueError as error:
+        raise BadSettings(f"PEACEWATCH_API_TOKENS{'_FILE' if path else ''}: {error}") from None
+
+
+def _require_tokens_off_loopback(host: str, tokens: Mapping[str, Role]) -> None:
+    try:
+        is_loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback and not tokens:
+        raise BadSettings(
+            f"PEACEWATCH_WEB_HOST is {host}, which other machines reach: set PEACEWATCH_API_TOKENS "
+            "(`peacewatch token` makes one)"
+        )
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part for part in (each.strip() for each in (text or "").split(",")) if part)

@@ -113,7 +113,7 @@ def _own_services(settings: Settings) -> list[Service]:
         joining = membership.Joining(settings.kafka, group)
         found.append(Service(name, _peacewatch(name, joining.before_start), joining.ready, after))
     port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
-    web = _web("serve", "serve", port, f"http://{settings.host}:{port.number}", "/readyz")
+    web = _web("serve", "serve", port, f"http://{settings.web_probe_host}:{port.number}", "/readyz")
     found.append(replace(web, after=(MONGO,)))
     return found
 

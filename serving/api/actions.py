@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +17,7 @@ from serving.api import PREFIX, answers, with_example
 from serving.api.models import Query, Text
 from serving.http.access import require
 from serving.http.paging import CURSOR, MAX_PAGE, page
-from serving.operators.audit import Says, act, row
+from serving.operators.audit import Says, row
 from serving.services import Services
 
 Document = dict[str, Any]
@@ -82,26 +83,26 @@ def blueprint(services: Services) -> APIBlueprint:
     done = done_or_refused(404)
 
     def incident(incident_id: str) -> Target:
-        require(services.config, "operator")
         try:
             is_known = services.database.incidents.find_one({"_id": incident_id}, {"_id": True}) is not None
         except PyMongoError:
-            is_known = True  # for all that this server can know; the notifier knows, and needs no MongoDB for it
+            is_known = True  # the notifier knows, and needs no MongoDB for it
         if not is_known:
             raise NotFound("there is no such incident")
         return Target(incident_id=incident_id)
 
-    @api.post("/incidents/<incident_id>/acknowledge", summary="Take an incident up", responses=done)
+    @api.post("/incidents/<id:incident_id>/acknowledge", summary="Take an incident up", responses=done)
     def acknowledge(path: IncidentPath, body: Body) -> tuple[Document, int]:
-        return told(act(services, "acknowledge", incident(path.incident_id), Says(body.by, body.note)))
+        who = require(services.config, request, "operator").name
+        return accepted(services.audit.act(who, "acknowledge", incident(path.incident_id), Says(body.by, body.note)))
 
-    @api.post("/incidents/<incident_id>/resolve", summary="Say that an incident is over", responses=done)
+    @api.post("/incidents/<id:incident_id>/resolve", summary="Say that an incident is over", responses=done)
     def resolve(path: IncidentPath, body: Body) -> tuple[Document, int]:
-        return told(act(services, "resolve", incident(path.incident_id), Says(body.by, body.note)))
+        who = require(services.config, request, "operator").name
+        return accepted(services.audit.act(who, "resolve", incident(path.incident_id), Says(body.by, body.note)))
 
     @api.get("/actions", summary="The audit list, newest first", responses=answers(Actions, 401))
     def actions(query: ActionsQuery) -> Document:
-        require(services.config, "viewer")
         found, following = page(services.database.actions, {}, "at", query.limit, query.cursor)
         return {"actions": [row(document) for document in found], "next": following}
 
@@ -114,6 +115,6 @@ def done_or_refused(*more: int) -> dict[str | int, Any]:
     return {202: with_example(Done), **refused}
 
 
-def told(action: Document) -> tuple[Document, int]:
+def accepted(action: Document) -> tuple[Document, int]:
     """202: the notifier has it and obeys within seconds."""
     return {"action": action}, 202

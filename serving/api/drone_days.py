@@ -64,7 +64,7 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/drones/…/days`."""
     api = APIBlueprint("drone_days", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")])
 
-    @api.get("/drones/<path:drone_id>/days", summary="A drone's days", responses=answers(DroneDays, 404))
+    @api.get("/drones/<id:drone_id>/days", summary="A drone's days", responses=answers(DroneDays, 404))
     def drone_days(path: DronePath, query: DroneDaysQuery) -> Response:
         days = days_of(query, datetime.now(UTC).date())
         if len(days) > MOST_DAYS:

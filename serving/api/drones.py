@@ -19,12 +19,15 @@ from serving.figures import clusters
 from serving.figures.clusters import Box
 from serving.figures.drones import Fleet, shown
 from serving.http.paging import MAX_PAGE
+from serving.http.problems import FORMS
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Document = dict[str, Any]
 _NUMBER = r"-?\d{1,3}(\.\d{1,10})?"
-BoxText = Annotated[str, StringConstraints(pattern=rf"^{_NUMBER}(,{_NUMBER}){{3}}$")]
+_BOX = rf"^{_NUMBER}(,{_NUMBER}){{3}}$"
+BoxText = Annotated[str, StringConstraints(pattern=_BOX)]
+FORMS[_BOX] = "give west,south,east,north in degrees, such as -5,41,10,51"
 
 
 class DroneRow(BaseModel):
@@ -59,7 +62,7 @@ class Feature(BaseModel):
     """A GeoJSON feature."""
 
     type: str
-    geometry: dict[str, Any]
+    geometry: dict[str, Any] | None = Field(description="null: the position is not known")
     properties: dict[str, Any]
 
 
@@ -125,7 +128,7 @@ def blueprint(services: Services) -> APIBlueprint:
         features = clusters.features(fleet, mask, query.zoom)
         return {"type": "FeatureCollection", "features": features, "as_of": fleet.as_of}
 
-    @api.get("/drones/<path:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
+    @api.get("/drones/<id:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
     def drone(path: DronePath) -> Document:
         found = services.drones.fleet().one(path.drone_id)
         if found is None:

@@ -18,7 +18,7 @@ def look_up(services: Services, query: SpanQuery) -> tuple[Served, Range]:
     """The figures with the hours of the range held."""
     zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
     served = services.merge.served()
-    known = None if served.first_hour is None or served.last_hour is None else (served.first_hour, served.last_hour)
+    known = None if served.recent_hour is None or served.last_hour is None else (served.recent_hour, served.last_hour)
     wanted = parse(query.start, query.end, zone, known)
     return services.merge.served(wanted.hours), wanted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -12,10 +12,21 @@ from pydantic_core import CoreSchema
 
 from fleet.errors import BadInput
 from fleet.figures.statistics import dates_between
-from serving.figures.ranges import DAY_OR_HOUR, MAX_DAYS
+from serving.figures.ranges import DAY_OR_HOUR, DAY_OR_HOUR_FORM, MAX_DAYS
+from serving.http.paging import CURSOR
+from serving.http.problems import FORMS
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Zone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+\-/]+$")]
+_ZONE: Final = r"^[A-Za-z0-9_+\-/]+$"
+Zone = Annotated[str, Field(max_length=64, pattern=_ZONE)]
+
+FORMS.update(
+    {
+        DAY_OR_HOUR: DAY_OR_HOUR_FORM,
+        _ZONE: "give an IANA time zone, such as Europe/Paris",
+        CURSOR: "this is no cursor; take it from `next` of the page before",
+    }
+)
 
 
 class Query(BaseModel):

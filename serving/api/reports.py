@@ -1,8 +1,11 @@
-"""Single reports: of a drone or a place on one day, as a table, and a drone's track as GeoJSON."""
+"""Single reports: of a drone or a place on one day, as a table, and a drone's track as GeoJSON (RFC 7946)."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 
 from flask import Response
@@ -11,6 +14,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from fleet.errors import BadInput
+from fleet.reports.fields import rounded_battery
 from serving import single_reports
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
@@ -19,6 +23,9 @@ from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Document = dict[str, Any]
+Place = list[float]
+"""Longitude and latitude."""
+
 MINUTES = 1440
 MOST = 5000
 
@@ -37,6 +44,7 @@ class ReportRow(BaseModel):
     worst_score: int | None = Field(description="lowest peace score it saw; null: nobody was seen")
     alert: bool
     message: str
+    message_cut: int = Field(description="characters of the message that are left out; `drone` and `report` give all")
 
 
 class Reports(BaseModel):
@@ -61,6 +69,7 @@ class ReportsQuery(Query):
 
     day: date = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
     drone: Text | None = None
+    report: Text | None = Field(None, description="a report's id, with `drone`: its message comes whole")
     country: Text | None = None
     city: Text | None = None
     limit: int = Field(1000, ge=1, le=MOST)
@@ -85,11 +94,18 @@ def blueprint(services: Services) -> APIBlueprint:
         wanted = {column: text for column, text in fields.items() if text is not None}
         if not wanted:
             raise BadInput("drone", "name a drone, a country or a city: a whole day is too much to look at")
+        if query.report is not None:
+            if query.drone is None:
+                raise BadInput("drone", "a report's id is its drone's own: name the drone, too")
+            wanted["report_id"] = query.report
         found = single_reports.reports(services.config.lake, query.day, wanted, query.limit)
-        rows = [{**row, "worst_score": row["worst_score"] or None} for row in found.rows]
+        rows = [
+            {**row, "worst_score": row["worst_score"] or None, "battery": rounded_battery(row["battery"])}
+            for row in found.rows
+        ]
         return table({"reports": rows, "version": found.version}, rows, query.format)
 
-    @api.get("/drones/<path:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track, 404))
+    @api.get("/drones/<id:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track, 404))
     def track(path: TrackPath, query: TrackQuery) -> Document:
         found = single_reports.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
         return {"type": "FeatureCollection", "features": features(found.rows), "version": found.version}
@@ -98,14 +114,53 @@ def blueprint(services: Services) -> APIBlueprint:
 
 
 def features(rows: list[Document]) -> list[Document]:
-    """The line and the points of a drone's reports, which are in order of time."""
-    places = [[row["longitude"], row["latitude"]] for row in rows]
+    """The line and the points of a drone's reports, which are in order of time.
+
+    A report without a position (0, 0: what a receiver without a fix sends) is a point without geometry and no part of
+    the line. A line over the antimeridian is cut there into two (RFC 7946, 3.1.9).
+    """
     names = ("report_id", "reported_at", "battery", "alert", "worst_score", "message")
+    places = [_place(row) for row in rows]
     points = [
-        _feature("Point", place, {name: row[name] for name in names}) for place, row in zip(places, rows, strict=True)
+        _feature({"type": "Point", "coordinates": place} if place else None, {name: row[name] for name in names})
+        for place, row in zip(places, rows, strict=True)
     ]
-    return [_feature("LineString", places, {"reports": len(rows)}), *points] if points[1:] else points
+    parts = antimeridian_cut([place for place in places if place])
+    if not parts:
+        return points
+    line = (
+        {"type": "LineString", "coordinates": parts[0]}
+        if len(parts) == 1
+        else {"type": "MultiLineString", "coordinates": parts}
+    )
+    return [_feature(line, {"reports": len(rows)}), *points]
 
 
-def _feature(kind: str, coordinates: list[Any], properties: Document) -> Document:
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
+def antimeridian_cut(places: Sequence[Place]) -> list[list[Place]]:
+    """The line through `places` (longitude, latitude) in parts that do not cross 180 degrees; none of one place.
+
+    Two places in turn are joined the shorter way round; of a pair that crosses, both parts get the latitude of the
+    crossing at longitude 180 and -180.
+    """
+    if len(places) < 2:
+        return []
+    parts = [[places[0]]]
+    for (west, south), (east, north) in pairwise(places):
+        if abs(east - west) > 180:
+            side = math.copysign(180.0, west)
+            ahead, behind = 180 - abs(west), 180 - abs(east)
+            share = ahead / (ahead + behind) if ahead + behind else 0.0
+            latitude = south + share * (north - south)
+            parts[-1].append([side, latitude])
+            parts.append([[-side, latitude]])
+        parts[-1].append([east, north])
+    return parts
+
+
+def _place(row: Document) -> Place | None:
+    longitude, latitude = row["longitude"], row["latitude"]
+    return [longitude, latitude] if longitude or latitude else None
+
+
+def _feature(geometry: Document | None, properties: Document) -> Document:
+    return {"type": "Feature", "geometry": geometry, "properties": properties}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, model_validator
@@ -13,11 +14,11 @@ from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
 from serving.api import PREFIX, answers
-from serving.api.actions import SECURITY, ActionRow, Body, done_or_refused, told
+from serving.api.actions import SECURITY, ActionRow, Body, accepted, done_or_refused
 from serving.api.models import Text
 from serving.events.rows import Kind
 from serving.http.access import require
-from serving.operators.audit import MAX_SILENCE, Says, act, in_force
+from serving.operators.audit import MAX_SILENCE, Says
 from serving.services import Services
 
 Document = dict[str, Any]
@@ -55,20 +56,21 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.post("/silences", summary="Silence a kind, place or drone for a while", responses=done_or_refused())
     def silence(body: Silence) -> tuple[Document, int]:
+        who = require(services.config, request, "operator").name
         target = Target(kind=body.kind, country=body.country or "", city=body.city or "", drone_id=body.drone or "")
-        return told(act(services, "silence", target, Says(body.by, body.note), timedelta(minutes=body.minutes)))
+        lasts = timedelta(minutes=body.minutes)
+        return accepted(services.audit.act(who, "silence", target, Says(body.by, body.note), lasts))
 
     @api.delete("/silences/<silence_id>", summary="End a silence early", responses=done_or_refused(404))
     def unsilence(path: SilencePath) -> tuple[Document, int]:
-        require(services.config, "operator")
+        who = require(services.config, request, "operator").name
         found = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
         if found is None:
             raise NotFound("there is no such silence")
-        return told(act(services, "unsilence", msgspec.convert(found["target"], Target), Says()))
+        return accepted(services.audit.act(who, "unsilence", msgspec.convert(found["target"], Target), Says()))
 
     @api.get("/silences", summary="Silences in force", responses=answers(Silences, 401))
     def silences() -> Document:
-        require(services.config, "viewer")
-        return {"silences": in_force(services, datetime.now(UTC))}
+        return {"silences": services.audit.in_force(datetime.now(UTC))}
 
     return api

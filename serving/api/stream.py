@@ -14,11 +14,15 @@ from serving.api import PREFIX, answers
 from serving.api.models import Query
 from serving.events.events import NAMES
 from serving.events.stream import Told
+from serving.http.clients import client_key
+from serving.http.problems import FORMS
 from serving.services import Services
 
 RETRY_MS = 1000
 _ANY = "|".join(NAMES)
-Names = Annotated[str, StringConstraints(pattern=rf"^({_ANY})(,({_ANY}))*$")]
+_NAMES = rf"^({_ANY})(,({_ANY}))*$"
+Names = Annotated[str, StringConstraints(pattern=_NAMES)]
+FORMS[_NAMES] = f"give names of events, comma between: {', '.join(NAMES)}"
 
 
 class StreamQuery(Query):
@@ -39,7 +43,9 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.get("/stream", summary="Events as they happen", responses=documented)
     def stream(query: StreamQuery) -> Response:
         names = set(query.events.split(",") if query.events else NAMES) | {"reset"}
-        found = services.hub.listen(request.headers.get("Last-Event-ID") or query.after)
+        found = services.hub.listen(
+            request.headers.get("Last-Event-ID") or query.after, client_key(request.remote_addr or "")
+        )
         response = Response(_told(found, names), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from fleet.errors import BadInput
 
-Moment = Annotated[AwareDatetime, "RFC 3339"]
+_LOST_PLUS: Final = re.compile(r"^(.+T[\d:.]+) (\d\d:?\d\d)$")
+"""`2026-11-24T09:00:00 01:00`: a `+` in an address is read as a space."""
+
+
+def _with_plus(value: Any) -> Any:
+    return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_with_plus), "RFC 3339"]
 
 
 def between(field: str, since: datetime | None, until: datetime | None) -> dict[str, Any]:

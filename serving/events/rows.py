@@ -51,6 +51,7 @@ class AlertRow(BaseModel):
     worst_score: int | None = Field(description="lowest peace score of the citizens; null: nobody was seen")
     citizens: list[Citizen]
     message: str
+    note: str = Field(description="what the rule adds: the nearest charging station, the watchword, the last report")
     verified: bool = Field(description="false: read out of a message that is no whole report")
     incident_id: str | None
     delivered_at: datetime | None = Field(description="when Discord took it; null: not yet")
@@ -106,6 +107,7 @@ def alert_row(document: Document) -> dict[str, Any]:
         "worst_score": min((citizen["peace_score"] for citizen in citizens), default=None),
         "citizens": citizens,
         "message": document.get("message") or "",
+        "note": document.get("note") or "",
         "verified": document.get("verified", True),
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Any, Final
@@ -45,10 +45,12 @@ _log = structlog.get_logger()
 class Hub:
     """Reads changes once for all listeners. Starts with the first listener; `close` ends all streams."""
 
-    def __init__(self, database: Database[dict[str, Any]], clients: int) -> None:
+    def __init__(self, database: Database[dict[str, Any]], clients: int, each: int | None = None) -> None:
+        """At most `clients` streams are open, and `each` of one client."""
         self._database = database
         self._clients = clients
-        self._listeners = 0
+        self._each = clients if each is None else each
+        self._listeners: Counter[str] = Counter()  # by client
         self._ring: deque[tuple[int, Event]] = deque(maxlen=REMEMBERED)
         self._next = 0  # number of the next event
         self._place = ""  # the token up to which the ring holds every event
@@ -58,23 +60,23 @@ class Hub:
 
     @property
     def listeners(self) -> int:
-        return self._listeners
+        return self._listeners.total()
 
-    def listen(self, last_id: str | None) -> Told:
+    def listen(self, last_id: str | None, client: str = "") -> Told:
         """Events after `last_id`, or from now on; b"" where nothing has happened for PING_SECONDS.
 
-        Raises ServiceUnavailable when too many listen or MongoDB does not answer.
+        Raises ServiceUnavailable when too many listen, in all or of this client, or MongoDB does not answer.
         """
         with self._changed:
-            if self._listeners >= self._clients:
-                raise ServiceUnavailable("so many streams are open that no other can be", retry_after=PING_SECONDS)
-            self._listeners += 1
+            if self._listeners.total() >= self._clients or self._listeners[client] >= self._each:
+                raise ServiceUnavailable("too many open event streams; retry later", retry_after=PING_SECONDS)
+            self._listeners[client] += 1
         try:
             self._start()
-            events = self._events(last_id)
+            events = self._events(last_id, client)
             next(events)  # from here on it has its place, and leaves when it is closed
         except BaseException:
-            self._leave()
+            self._leave(client)
             raise
         return events
 
@@ -86,9 +88,11 @@ class Hub:
         if self._thread:
             self._thread.join(timeout=5)
 
-    def _leave(self) -> None:
+    def _leave(self, client: str) -> None:
         with self._changed:
-            self._listeners -= 1
+            self._listeners[client] -= 1
+            if self._listeners[client] <= 0:
+                del self._listeners[client]
 
     def _start(self) -> None:
         """Waits until the reader has a place in MongoDB's order: what happens from then on is not missed."""
@@ -99,7 +103,7 @@ class Hub:
             if not self._changed.wait_for(lambda: self._place or self._closed.is_set(), timeout=3):
                 raise ServiceUnavailable("the database does not answer now")
 
-    def _events(self, last_id: str | None) -> Told:
+    def _events(self, last_id: str | None, client: str) -> Told:
         try:
             with self._changed:
                 at, place = self._next, self._place
@@ -111,7 +115,7 @@ class Hub:
                 yield from self._missed(last_id, place)
             yield from self._follow(at)
         finally:
-            self._leave()
+            self._leave(client)
 
     def _after(self, last_id: str) -> int | None:
         """The number of the event after `last_id`, when the ring still holds that place."""

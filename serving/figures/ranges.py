@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,14 @@ MAX_DAYS: Final = 400
 
 DAY_OR_HOUR: Final = r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]))?$"
 """`2026-11-24` or `2026-11-24T08`, from 1970 to 2099."""
+
+DAY_OR_HOUR_FORM: Final = "give a day (2026-11-24) or an hour (2026-11-24T08) from 1970 to 2099"
+
+RULES_NOW: Final = (datetime(2037, 1, 1, tzinfo=UTC), datetime(2037, 7, 1, tzinfo=UTC))
+"""Winter and summer of a year that today's rules of every zone reach."""
+
+FURTHEST: Final = 27
+"""Hours; no clock was ever further from UTC (Manila until 1844: 16)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Range:
         """The clock of the zone: an event hour as the hours since 1970-01-01T00 that a clock there shows."""
         if self.zone is UTC:
             return lambda hour: hour
-        return lambda hour: hour + offset(self.zone, hour)
+        return partial(local_hour, self.zone)
 
 
 def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, int] | None) -> Range:
@@ -74,66 +83,68 @@ def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, in
 
     Without `from` the range starts at most MAX_DAYS before its end. Raises BadInput with the field and the reason.
     """
-    since = _hour("from", start, zone) if start else None
-    until = _hour("to", end, zone, after=True) if end else None
-    if since is not None and until is not None and until <= since:
+    first = _local_hour("from", start) if start else None
+    last = _local_hour("to", end, last=True) if end else None
+    if first is not None and last is not None and last < first:
         raise BadInput("to", "the range ends before it starts")
+    since = None if first is None else _begins(first, zone)
+    until = None if last is None else _begins(last + 1, zone)
+    local = Range(0, 0, zone).local
     if until is None:
-        until = max(_day_around(known[1], zone)[1] if known else 0, since or 0)
+        until = max(_begins(local(known[1]) // 24 * 24 + 24, zone) if known else 0, since or 0)
     if since is None:
-        since = min(_day_around(known[0], zone)[0] if known else until, until)
+        since = min(_begins(local(known[0]) // 24 * 24, zone) if known else until, until)
         since = max(since, until - MAX_DAYS * 24)
-    return _checked(Range(since, until, zone))
+    if until - since > MAX_DAYS * 24 + 1:  # an hour more where clocks go back in between
+        raise BadInput("from", f"the range is longer than {MAX_DAYS} days")
+    return Range(since, until, zone)
 
 
 def zone_of(name: str) -> tzinfo:
-    """The IANA zone `name`. Raises BadInput for a zone that is not known."""
+    """The IANA zone `name`. Raises BadInput for a zone that is not known, or is not whole hours from UTC these days.
+
+    Of a zone that once was not (Singapore until 1982) an event hour belongs to the local hour that it starts in.
+    """
     if name == "UTC":
         return UTC
     try:
-        return ZoneInfo(name)
+        zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadInput("tz", f"there is no time zone {name!r}; give an IANA name such as Europe/Paris") from None
+    for moment in RULES_NOW:
+        ahead = moment.astimezone(zone).utcoffset() or timedelta()
+        if ahead % timedelta(hours=1):
+            raise BadInput(
+                "tz", f"figures are kept by whole hours, and {name} is {ahead} from UTC; take a whole-hour zone"
+            )
+    return zone
 
 
 @lru_cache(maxsize=200_000)
-def offset(zone: tzinfo, hour: int) -> int:
-    """Whole hours that clocks of `zone` are ahead of UTC in an event hour. Raises BadInput when they are not whole."""
+def local_hour(zone: tzinfo, hour: int) -> int:
+    """The hour since 1970-01-01T00 that clocks of `zone` show when an event hour starts."""
     ahead = datetime.fromtimestamp(hour * 3600, zone).utcoffset() or timedelta()
-    whole, rest = divmod(ahead, timedelta(hours=1))
-    if rest:
-        raise BadInput("tz", f"figures are kept by whole hours, and {zone} is {ahead} from UTC; take a whole-hour zone")
-    return whole
+    return (hour * 3600 + int(ahead.total_seconds())) // 3600
 
 
-def _checked(wanted: Range) -> Range:
-    if wanted.end - wanted.first > MAX_DAYS * 24 + 1:  # an hour more where clocks go back in between
-        raise BadInput("from", f"the range is longer than {MAX_DAYS} days")
-    if wanted.end > wanted.first and wanted.zone is not UTC:
-        for hour in (*range(wanted.first, wanted.end, 24), wanted.end - 1):
-            offset(wanted.zone, hour)
-    return wanted
+def _begins(local: int, zone: tzinfo) -> int:
+    """The first event hour that clocks of `zone` show as the hour `local` or a later one.
+
+    So an hour that comes twice is both of them, and one that is skipped is none.
+    """
+    if zone is UTC:
+        return local
+    near = range(local - FURTHEST, local + FURTHEST)
+    return near[0] + bisect_left(near, local, key=lambda hour: local_hour(zone, hour))
 
 
-def _hour(field: str, text: str, zone: tzinfo, *, after: bool = False) -> int:
-    """The event hour where the day or hour `text` starts, or with `after` where it ends."""
+def _local_hour(field: str, text: str, *, last: bool = False) -> int:
+    """The hour that `text` names on the clock of its zone; of a day the first one, or with `last` the last."""
     if not re.match(DAY_OR_HOUR, text):
-        raise BadInput(field, f"{text!r} is no date (2026-11-24) or hour (2026-11-24T08) from 1970 to 2099")
+        raise BadInput(field, DAY_OR_HOUR_FORM)
     is_hour = "T" in text
     try:
-        local = datetime.strptime(text, "%Y-%m-%dT%H" if is_hour else "%Y-%m-%d")
+        moment = datetime.strptime(text, "%Y-%m-%dT%H" if is_hour else "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise BadInput(field, f"there is no such day: {text}") from None
-    if after and not is_hour:
-        local += timedelta(days=1)
-    start = local.replace(tzinfo=zone)
-    seconds = int(start.timestamp())
-    if seconds % 3600:
-        raise BadInput("tz", f"figures are kept by whole hours, and {zone} is not whole hours from UTC")
-    return seconds // 3600 + (1 if after and is_hour else 0)
-
-
-def _day_around(hour: int, zone: tzinfo) -> tuple[int, int]:
-    """The event hours where the day of `zone` that holds `hour` starts and ends."""
-    day = local_date(hour + offset(zone, hour)).isoformat()
-    return _hour("from", day, zone), _hour("to", day, zone, after=True)
+    return int(moment.timestamp()) // 3600 + (23 if last and not is_hour else 0)

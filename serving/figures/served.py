@@ -22,6 +22,7 @@ class Served:
     base: int = -1
     first_hour: int | None = None
     last_hour: int | None = None
+    recent_hour: int | None = None  # the first within MAX_DAYS of the last: an outlier of 1980 begins no range
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
     rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days

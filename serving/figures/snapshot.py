@@ -18,7 +18,12 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
+<<<<<<< HEAD
 from infra.mongo import hours, layouts, live, runs, view_parts
+=======
+from infra.mongo import live, runs, view_parts
+from serving.figures.ranges import MAX_DAYS
+>>>>>>> ecea631 (Put an event loop with deadlines and limits before the web app)
 from serving.figures.served import Served
 
 Document = dict[str, Any]
@@ -130,7 +135,9 @@ class Snapshot:
         served = replace(served, **commits[-1]._asdict(), touched=touched)
         hours = [hour for hour in (served.first_hour, served.last_hour, *new) if hour is not None]
         if hours:
-            served = replace(served, first_hour=min(hours), last_hour=max(hours))
+            first, last = min(hours), max(hours)
+            near = [hour for hour in (served.recent_hour, *new) if hour is not None and hour > last - MAX_DAYS * 24]
+            served = replace(served, first_hour=first, last_hour=last, recent_hour=min(near, default=last))
         return served.with_changed(
             {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
         )
@@ -174,9 +181,15 @@ class Snapshot:
         return time
 
     def _bounds(self) -> Mapping[str, Any]:
-        ends = [
-            self._database.hours.find_one({}, {"event_hour": True}, sort=[("event_hour", way)], session=self._session)
-            for way in (ASCENDING, DESCENDING)
-        ]
-        first, last = (end["event_hour"] if end else None for end in ends)
-        return {"first_hour": first, "last_hour": last}
+        last = self._end({}, DESCENDING)
+        if last is None:
+            return dict.fromkeys(("first_hour", "last_hour", "recent_hour"))
+        recent = self._end({"event_hour": {"$gt": last - MAX_DAYS * 24}}, ASCENDING)
+        return {"first_hour": self._end({}, ASCENDING), "last_hour": last, "recent_hour": recent}
+
+    def _end(self, wanted: Mapping[str, Any], way: int) -> int | None:
+        """The first or last event hour of an hour document."""
+        found = self._database.hours.find_one(
+            wanted, {"event_hour": True}, sort=[("event_hour", way)], session=self._session
+        )
+        return found["event_hour"] if found else None

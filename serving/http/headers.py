@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
@@ -15,24 +16,40 @@ DOCS_POLICY: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsaf
 """Swagger UI sets styles of its own; no text of a drone is shown there."""
 
 
+SECURE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""Headers of every answer, whatever it is."""
+
+
 def register(app: Flask) -> None:
     """Adds the headers to every response of `app`."""
 
     @app.after_request
     def add(response: Response) -> Response:
         secure(response, request.path)
+        if location := response.headers.get("Location"):
+            response.headers["Location"] = _without_host(location)
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _without_host(location: str) -> str:
+    """A redirect within this server, without the host that the request named: that may be anybody's."""
+    parts = urlsplit(location)
+    path = f"/{parts.path.lstrip('/')}"
+    return f"{path}?{parts.query}" if parts.query else path
 
 
 def secure(response: Response, path: str) -> Response:
     """`response` to a request for `path`, with what it lets a browser do."""
     is_docs = path.startswith("/openapi")
     response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
     response.headers.setdefault("X-Frame-Options", "DENY")  # a nightly report may be framed by our own page
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    for name, value in SECURE.items():
+        response.headers[name] = value
     return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask
@@ -11,10 +11,11 @@ from flask_compress import Compress
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from werkzeug.datastructures import Authorization
+from werkzeug.wrappers import Request
 
-from serving.http import headers, problems
-from serving.http.access import fingerprint
+from serving.config import Config
+from serving.http import access, headers, problems
+from serving.http.clients import client_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,15 +44,15 @@ class CalmStorage(MemoryStorage):
 
 
 class Limited:
-    """A WSGI application before `app` that refuses who asks for more than `most` ("600 per second").
+    """A WSGI application before `app` that refuses who asks for more than the settings allow ("600 per second").
 
     A client is a known token, or an address: tokens that nobody gave out are no way to more.
     """
 
-    def __init__(self, app: WSGIApplication, most: str, tokens: Container[str]) -> None:
+    def __init__(self, app: WSGIApplication, config: Config) -> None:
         self._app = app
-        self._most = parse(most)
-        self._tokens = tokens
+        self._config = config
+        self._most = parse(config.rate_limit)
         self._counts = FixedWindowRateLimiter(CalmStorage())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -63,10 +64,8 @@ class Limited:
         return headers.secure(refusal, environ["PATH_INFO"])(environ, start_response)
 
     def _client(self, environ: WSGIEnvironment) -> str:
-        given = Authorization.from_header(environ.get("HTTP_AUTHORIZATION"))
-        if given and given.token and given.token in self._tokens:
-            return f"token {fingerprint(given.token)}"
-        return f"address {environ.get('REMOTE_ADDR')}"
+        identity = access.identify(self._config, Request(environ)) if self._config.tokens else None
+        return f"token {identity.name}" if identity else f"address {client_key(environ.get('REMOTE_ADDR', ''))}"
 
 
 def compress(app: Flask) -> None:

@@ -6,7 +6,7 @@ Who asks for a page with a browser gets the same as a page.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -20,6 +20,9 @@ from fleet.errors import BadInput, ServiceUnavailable
 MIME: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
 """What a client is told to wait for MongoDB; a restart of it takes about that long."""
+
+FORMS: Final[MutableMapping[str, str]] = {}
+"""A sentence for a regular expression that a field must match, by the expression: people are told that instead."""
 
 _log = structlog.get_logger()
 
@@ -61,7 +64,7 @@ def of_validation(error: ValidationError) -> Response:
     """422 for a request that does not fit its schema."""
     errors = [
         FieldProblem(field=".".join(str(part) for part in found["loc"]) or "body", reason=_reason(found))
-        for found in error.errors(include_url=False, include_input=False, include_context=False)
+        for found in error.errors(include_url=False, include_input=False)
     ]
     return _unprocessable(errors)
 
@@ -122,5 +125,13 @@ def _unprocessable(errors: Sequence[FieldProblem]) -> Response:
 def _reason(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "there is no such parameter"
+    if error["type"] == "string_pattern_mismatch":
+        return FORMS.get(error["ctx"]["pattern"], "this is not in the form that docs/api.md names")
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] in ("timezone_aware", "datetime_from_date_parsing", "datetime_parsing", "datetime_object_invalid"):
+        return "give a moment with its offset from UTC, such as 2026-11-24T08:00:00Z or 2026-11-24T09:00:00+01:00"
+    if error["type"] in ("date_from_datetime_parsing", "date_parsing", "date_from_datetime_inexact"):
+        return "give a day, such as 2026-11-24"
     text: str = error["msg"]
     return text[:1].lower() + text[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -19,8 +20,13 @@ MIME: Final = "text/csv"
 TABLE: Final = ConfigDict(openapi_extra={"content": {MIME: {"schema": {"type": "string"}}}})  # type: ignore[typeddict-unknown-key]
 """The configuration of an answer's model that says it is there as CSV, too."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that starts so is run as a formula by spreadsheets; text comes from drones (OWASP, CSV injection)."""
+_SPACES: Final = r"[\s\x00-\x1f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
+_FORMULA: Final = re.compile(rf"(^|[,;|\t\r\n]){_SPACES}[\"']?{_SPACES}(?=[=+\-@\t\r＝＋－＠﹢﹣﹦﹫−])")
+"""Before what a spreadsheet would run as a formula (OWASP, CSV injection): at the start of a cell, and behind what
+another locale takes for the end of one, invisible characters in between or not. Text comes from drones."""
+
+BYTE_ORDER_MARK: Final = "\ufeff"
+"""Without it spreadsheets read UTF-8 as a code page of the last century."""
 
 
 def table(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wanted: Format | None) -> Response:
@@ -37,6 +43,7 @@ def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Respon
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     if rows:
+        file.write(BYTE_ORDER_MARK)
         writer.writerow(rows[0].keys())
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
     response = Response(file.getvalue(), mimetype=MIME)
@@ -45,7 +52,18 @@ def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Respon
             value = answer[name]
             shown = str(value) if isinstance(value, str | int) else default(value)
             response.headers[f"X-Peacewatch-{name.title().replace('_', '-')}"] = quote(shown, safe=":")
+    response.headers["Content-Disposition"] = f'attachment; filename="{_file_name()}"'
     return response
+
+
+def neutral(text: str) -> str:
+    """`text` with a `'` before what a spreadsheet would run as a formula."""
+    return _FORMULA.sub(lambda found: f"{found[0]}'", text)
+
+
+def _file_name() -> str:
+    """Of the endpoint alone: an id in the address is text of anybody."""
+    return f"peacewatch-{(request.endpoint or 'table').rpartition('.')[2].replace('_', '-')}.csv"
 
 
 def _wants_csv(wanted: Format | None) -> bool:
@@ -56,7 +74,7 @@ def _wants_csv(wanted: Format | None) -> bool:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return neutral(value)
     if isinstance(value, list | dict):
-        return dumps(value)
+        return neutral(dumps(value))
     return value if value is None or isinstance(value, bool | int | float) else default(value)

@@ -11,7 +11,7 @@ def blueprint(services: Services) -> Blueprint:  # noqa: ARG001 - every page is 
     """`/drones/…`; whether there is such a drone the API tells."""
     pages = Blueprint("drone", __name__)
 
-    @pages.get("/drones/<path:drone_id>")
+    @pages.get("/drones/<id:drone_id>")
     def drone(drone_id: str) -> str:
         return render_template("drone.html", drone_id=drone_id)
 

@@ -7,12 +7,12 @@ from flask import Blueprint, render_template
 from serving.services import Services
 
 
-def blueprint(services: Services) -> Blueprint:
+def blueprint(services: Services) -> Blueprint:  # noqa: ARG001 - every page is made so
     """`/`."""
     pages = Blueprint("home", __name__)
 
     @pages.get("/")
     def home() -> str:
-        return render_template("home.html", needs_token=bool(services.config.tokens))
+        return render_template("home.html")
 
     return pages

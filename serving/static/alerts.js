@@ -19,7 +19,7 @@ export class Alerts {
 
   async load() {
     const load = ++this.#loads;
-    const came = this.#came = [];
+    const came = (this.#came = []);
     try {
       const found = await ask("alerts", this.#query());
       if (load !== this.#loads) return;
@@ -36,7 +36,11 @@ export class Alerts {
   put(alert) {
     this.#came?.push(alert);
     const wanted = this.#query();
-    if (this.#known.has(alert.alert_id) || ["kind", "severity", "country"].some((name) => wanted[name] && wanted[name] !== alert[name])) return;
+    if (
+      this.#known.has(alert.alert_id) ||
+      ["kind", "severity", "country"].some((name) => wanted[name] && wanted[name] !== alert[name])
+    )
+      return;
     if (wanted.until && alert.raised_at >= wanted.until) return;
     this.#known.add(alert.alert_id);
     this.#body.querySelector(".none")?.parentElement.remove();
@@ -46,7 +50,14 @@ export class Alerts {
 
   #query() {
     const { kind, severity, country, from, to } = state();
-    return { kind, severity, country, since: from && `${from.slice(0, 10)}T00:00:00Z`, until: to && nextDay(to.slice(0, 10)), limit: PAGE };
+    return {
+      kind,
+      severity,
+      country,
+      since: from && `${from.slice(0, 10)}T00:00:00Z`,
+      until: to && nextDay(to.slice(0, 10)),
+      limit: PAGE,
+    };
   }
 
   async #page(more) {
@@ -61,7 +72,8 @@ export class Alerts {
     }
     this.#next = found.next;
     $("alerts-more").hidden = !found.next;
-    if (!this.#body.rows.length) this.#body.append(el("tr", {}, el("td", { class: "none", colspan: "8" }, "No alerts here.")));
+    if (!this.#body.rows.length)
+      this.#body.append(el("tr", {}, el("td", { class: "none", colspan: "8" }, "No alerts match the filters.")));
     const { country } = state();
     $("alerts-csv").href = address("alerts", { ...this.#query(), limit: 500, format: "csv" });
     $("records-title").textContent = country ? `Alerts of ${country}` : "Newest alerts";
@@ -74,14 +86,27 @@ function nextDay(day) {
 
 /* The row of an alert; the drone's page has it, too. */
 export function row(alert, { withDrone = true } = {}) {
-  const told = alert.delivered_at ? (alert.latency_ms === null ? "yes" : `${(alert.latency_ms / 1000).toFixed(1)} s`) : "not yet";
-  return el("tr", { class: ["critical", "high", "moderate"].includes(alert.severity) ? alert.severity : "" },
+  const delivered = alert.delivered_at
+    ? alert.latency_ms === null
+      ? "yes"
+      : `${(alert.latency_ms / 1000).toFixed(1)} s`
+    : "not yet";
+  return el(
+    "tr",
+    { class: ["critical", "high", "moderate"].includes(alert.severity) ? alert.severity : "" },
     el("td", { class: "nowrap" }, since(alert.raised_at)),
     el("td", { class: "sev nowrap" }, `${capital(String(alert.severity))} ${words(alert.kind)}`),
-    el("td", {}, alert.incident_id ? el("a", { href: `/?state=all&incident=${encodeURIComponent(alert.incident_id)}` }, placeOf(alert)) : placeOf(alert)),
+    el(
+      "td",
+      { class: "clip", title: placeOf(alert) },
+      alert.incident_id
+        ? el("a", { href: `/?state=all&incident=${encodeURIComponent(alert.incident_id)}` }, placeOf(alert))
+        : placeOf(alert),
+    ),
     withDrone ? el("td", { class: "nowrap" }, el("a", { href: droneLink(alert.drone_id) }, alert.drone_id)) : null,
     el("td", { class: "n" }, number(alert.worst_score)),
-    el("td", { class: "n" }, alert.battery === null ? "–" : `${Math.round(alert.battery)} %`),
-    el("td", { class: "heard" }, alert.message || ""),
-    el("td", { class: "nowrap" }, told));
+    el("td", { class: "n" }, alert.battery === null ? "–" : `${Math.floor(alert.battery)} %`),
+    el("td", { class: "heard" }, alert.message || alert.note || ""),
+    el("td", { class: "nowrap" }, delivered),
+  );
 }

@@ -1,10 +1,5 @@
-/* The REST API: asks, acts, and holds the token of this tab. */
-
-const TOKEN = "peacewatch-token";
-export const token = {
-  get: () => sessionStorage.getItem(TOKEN) ?? "",
-  set: (value) => (value ? sessionStorage.setItem(TOKEN, value) : sessionStorage.removeItem(TOKEN)),
-};
+/* The REST API: asks and acts. A server with tokens is signed in to once (session.js); the cookie then goes along by
+   itself, also with the event stream and links. */
 
 export class Refused extends Error {
   constructor(status, detail) {
@@ -15,7 +10,6 @@ export class Refused extends Error {
 
 async function call(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
-  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
   let answer;
   try {
     answer = await fetch(path, { ...options, headers });
@@ -40,5 +34,6 @@ export function address(path, query = {}) {
 }
 
 export function act(path, body = {}, method = "POST") {
-  return call(`/api/v1/${path}`, { method, headers: { "Content-Type": "application/json" }, ...(method === "POST" ? { body: JSON.stringify(body) } : {}) });
+  const sent = method === "POST" ? { body: JSON.stringify(body) } : {};
+  return call(`/api/v1/${path}`, { method, headers: { "Content-Type": "application/json" }, ...sent });
 }

@@ -1,6 +1,8 @@
 /* The API's reference: Swagger UI as its wheel has it, in our colours. */
 
-const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark" || document.getElementById("theme").getAttribute("aria-pressed") === "true";
+const isDark = () =>
+  getComputedStyle(document.documentElement).colorScheme === "dark" ||
+  document.getElementById("theme").getAttribute("aria-pressed") === "true";
 const dress = () => document.documentElement.classList.toggle("dark-mode", isDark());
 
 addEventListener("themechange", dress);

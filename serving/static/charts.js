@@ -8,17 +8,28 @@ export const TEXT = 12;
 
 export function make(name, attributes = {}, text = "") {
   const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, typeof value === "number" ? Math.round(value * 100) / 100 : value);
+  for (const [key, value] of Object.entries(attributes))
+    element.setAttribute(key, typeof value === "number" ? Math.round(value * 100) / 100 : value);
   if (text !== "") element.textContent = text;
   return element;
 }
 
-export const drawing = (width, height) => make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
+export const drawing = (width, height) =>
+  make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
 export const widthOf = (place) => Math.max(place.clientWidth, 160);
 
 /* Puts a chart in its place with its rows, [[name, value], …], for who cannot see it. */
 export function put(place, svg, says, rows) {
-  const table = el("table", { class: "hidden" }, el("caption", {}, says), el("tbody", {}, ...rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value)))));
+  const table = el(
+    "table",
+    { class: "hidden" },
+    el("caption", {}, says),
+    el(
+      "tbody",
+      {},
+      ...rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value))),
+    ),
+  );
   place.replaceChildren(svg, table);
 }
 
@@ -57,13 +68,32 @@ export function columns(place, rows, { says, tall = 150, values = true }) {
   rows.forEach((row, index) => {
     const high = row.value ? Math.max(row.value * scale, 1.5) : 0;
     const middle = left + (index + 0.5) * step;
-    const bar = make("rect", { x: middle - wide / 2, y: floor - high, width: wide, height: high, class: `bar ${row.kind ?? ""}` });
+    const bar = make("rect", {
+      x: middle - wide / 2,
+      y: floor - high,
+      width: wide,
+      height: high,
+      class: `bar ${row.kind ?? ""}`,
+    });
     bar.append(make("title", {}, row.title ?? `${row.name}: ${whole.format(row.value)}`));
     svg.append(bar);
-    if (values) svg.append(make("text", { x: middle, y: floor - high - 6, "text-anchor": "middle", class: "value" }, whole.format(row.value)));
-    if (row.label ?? row.name) svg.append(make("text", { x: middle, y: floor + 16, "text-anchor": "middle" }, row.label ?? row.name));
+    if (values)
+      svg.append(
+        make(
+          "text",
+          { x: middle, y: floor - high - 6, "text-anchor": "middle", class: "value" },
+          whole.format(row.value),
+        ),
+      );
+    if (row.label ?? row.name)
+      svg.append(make("text", { x: middle, y: floor + 16, "text-anchor": "middle" }, row.label ?? row.name));
   });
-  put(place, svg, says, rows.map((row) => [row.name, whole.format(row.value)]));
+  put(
+    place,
+    svg,
+    says,
+    rows.map((row) => [row.name, whole.format(row.value)]),
+  );
 }
 
 /* rows: [{name, value, shown, title, kind}] as bars below each other; `most` is the value of a full bar. */
@@ -75,14 +105,33 @@ export function bars(place, rows, { says, most = Math.max(...rows.map((row) => r
   const room = Math.floor((width - 90) / 7);
   rows.forEach((row, index) => {
     const y = index * step;
-    svg.append(make("text", { x: 0, y: y + 15, class: "name" }, row.name.length > room ? `${row.name.slice(0, room - 1)}…` : row.name));
-    svg.append(make("text", { x: width, y: y + 15, "text-anchor": "end", class: "value" }, row.shown ?? whole.format(row.value)));
+    svg.append(
+      make(
+        "text",
+        { x: 0, y: y + 15, class: "name" },
+        row.name.length > room ? `${row.name.slice(0, room - 1)}…` : row.name,
+      ),
+    );
+    svg.append(
+      make("text", { x: width, y: y + 15, "text-anchor": "end", class: "value" }, row.shown ?? whole.format(row.value)),
+    );
     svg.append(make("rect", { x: 0, y: y + 21, width, height: 7, class: "track" }));
-    const bar = make("rect", { x: 0, y: y + 21, width: Math.max((row.value / most) * width, row.value ? 1.5 : 0), height: 7, class: `bar ${row.kind ?? ""}` });
+    const bar = make("rect", {
+      x: 0,
+      y: y + 21,
+      width: Math.max((row.value / most) * width, row.value ? 1.5 : 0),
+      height: 7,
+      class: `bar ${row.kind ?? ""}`,
+    });
     bar.append(make("title", {}, row.title ?? row.name));
     svg.append(bar);
   });
-  put(place, svg, says, rows.map((row) => [row.name, row.shown ?? whole.format(row.value)]));
+  put(
+    place,
+    svg,
+    says,
+    rows.map((row) => [row.name, row.shown ?? whole.format(row.value)]),
+  );
 }
 
 /* points: [{x, y}] in the order of x, in numbers; null y is a gap. */
@@ -90,7 +139,10 @@ export function path(points, at) {
   let text = "";
   let drawn = false;
   for (const point of points) {
-    if (point.y === null) { drawn = false; continue; }
+    if (point.y === null) {
+      drawn = false;
+      continue;
+    }
     const [x, y] = at(point);
     text += `${drawn ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
     drawn = true;

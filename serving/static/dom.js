@@ -4,7 +4,13 @@ export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
-const dayAndClock = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const dayAndClock = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: "UTC",
+});
 const dayLong = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
 export const $ = (id) => document.getElementById(id);
@@ -25,7 +31,8 @@ export const share = (value) => (value === null || value === undefined ? "–" :
 export const number = (value, form = whole) => (value === null || value === undefined ? "–" : form.format(value));
 export const words = (name) => String(name).replaceAll("_", " ");
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-export const placeOf = (row) => [row.city, row.country].filter((part) => part && part !== "unknown").join(", ") || "Place unknown";
+export const placeOf = (row) =>
+  [row.city, row.country].filter((part) => part && part !== "unknown").join(", ") || "Place unknown";
 export const droneLink = (id) => `/drones/${encodeURIComponent(id)}`;
 
 export function ago(time, now = Date.now()) {
@@ -58,6 +65,13 @@ export function throttled(run, milliseconds) {
   let ranAt = -Infinity;
   return () => {
     if (timer !== null) return;
-    timer = setTimeout(() => { timer = null; ranAt = performance.now(); run(); }, Math.max(0, ranAt + milliseconds - performance.now()));
+    timer = setTimeout(
+      () => {
+        timer = null;
+        ranAt = performance.now();
+        run();
+      },
+      Math.max(0, ranAt + milliseconds - performance.now()),
+    );
   };
 }

@@ -5,6 +5,8 @@ import { ask } from "./api.js";
 import { line } from "./charts_line.js";
 import { $, dayOf, el, fine, number, placeOf, retell, since, throttled, timeOf, whole } from "./dom.js";
 import { makeMap } from "./map.js";
+import { wholeMessage } from "./records.js";
+import { signedIn } from "./session.js";
 import { showTrack } from "./map_track.js";
 import { keep, state } from "./state.js";
 
@@ -19,10 +21,15 @@ let rows = [];
 async function last() {
   try {
     const found = await ask(path);
-    $("last").replaceChildren(`${placeOf(found)}, battery ${fine.format(found.battery)} %${found.low ? ", low" : ""}. Last report `, since(found.reported_at), ` (${timeOf(found.reported_at)}).`);
+    $("last").replaceChildren(
+      `${placeOf(found)}, battery ${fine.format(found.battery)} %${found.low ? ", low" : ""}. Last report `,
+      since(found.reported_at),
+      ` (${timeOf(found.reported_at)}).`,
+    );
     return found.reported_at.slice(0, 10);
   } catch (error) {
-    $("last").textContent = error.status === 404 ? "No drone of this name has reported." : `It cannot be shown: ${error.message}.`;
+    $("last").textContent =
+      error.status === 404 ? "No drone of this name has reported." : `It cannot be shown: ${error.message}.`;
     return new Date().toISOString().slice(0, 10);
   }
 }
@@ -34,7 +41,9 @@ async function show() {
     const found = await ask("reports", { date: wanted, drone: id, limit: 1440 });
     if (wanted !== day.value) return;
     rows = found.reports;
-    $("track-note").textContent = rows.length ? `${whole.format(rows.length)} reports, ${whole.format(rows.filter((row) => row.alert).length)} with an alert` : "No reports on this day";
+    $("track-note").textContent = rows.length
+      ? `${whole.format(rows.length)} reports, ${whole.format(rows.filter((row) => row.alert).length)} with an alert`
+      : "No reports on this day";
   } catch (error) {
     if (wanted !== day.value) return;
     rows = [];
@@ -46,18 +55,45 @@ async function show() {
 }
 
 function charts() {
-  const minute = (row) => `${row.reported_at.slice(0, 10)}T${row.reported_at.slice(11, 13)}:${row.reported_at.slice(14, 16)}`;
-  const points = (value, says) => rows.map((row) => ({ name: minute(row), y: value(row), title: `${timeOf(row.reported_at)}: ${says(row)}` }));
-  line($("battery"), points((row) => row.battery, (row) => `${fine.format(row.battery)} %`), { says: "Battery by report", most: 100, show: (value) => `${Math.round(value)} %`, kind: "calm" });
-  line($("peace"), points((row) => row.worst_score, (row) => number(row.worst_score)), { says: "Lowest peace score by report", most: 10 });
+  const minute = (row) =>
+    `${row.reported_at.slice(0, 10)}T${row.reported_at.slice(11, 13)}:${row.reported_at.slice(14, 16)}`;
+  const points = (value, says) =>
+    rows.map((row) => ({ name: minute(row), y: value(row), title: `${timeOf(row.reported_at)}: ${says(row)}` }));
+  line(
+    $("battery"),
+    points(
+      (row) => row.battery,
+      (row) => `${fine.format(row.battery)} %`,
+    ),
+    { says: "Battery by report", most: 100, show: (value) => `${Math.round(value)} %`, kind: "calm" },
+  );
+  line(
+    $("peace"),
+    points(
+      (row) => row.worst_score,
+      (row) => number(row.worst_score),
+    ),
+    { says: "Lowest peace score by report", most: 10 },
+  );
 }
 
 function table(most) {
   const shown = rows.slice(-most).reverse();
-  $("reports").tBodies[0].replaceChildren(...shown.map((row) => el("tr", { class: row.alert ? "alarm" : "" },
-    el("td", { class: "nowrap" }, timeOf(row.reported_at)), el("td", {}, placeOf(row)), el("td", { class: "n" }, `${fine.format(row.battery)} %`),
-    el("td", { class: "n" }, number(row.worst_score)), el("td", { class: "heard" }, row.message))));
-  if (!rows.length) $("reports").tBodies[0].append(el("tr", {}, el("td", { class: "none", colspan: "5" }, "No reports on this day.")));
+  $("reports").tBodies[0].replaceChildren(
+    ...shown.map((row) =>
+      el(
+        "tr",
+        { class: row.alert ? "alarm" : "" },
+        el("td", { class: "nowrap" }, timeOf(row.reported_at)),
+        el("td", { class: "clip", title: placeOf(row) }, placeOf(row)),
+        el("td", { class: "n" }, `${fine.format(row.battery)} %`),
+        el("td", { class: "n" }, number(row.worst_score)),
+        el("td", { class: "heard" }, row.message, row.message_cut ? wholeMessage(row) : ""),
+      ),
+    ),
+  );
+  if (!rows.length)
+    $("reports").tBodies[0].append(el("tr", {}, el("td", { class: "none", colspan: "5" }, "No reports on this day.")));
   $("reports-more").hidden = rows.length <= shown.length;
 }
 
@@ -68,18 +104,38 @@ async function days() {
   const found = (await ask(`${path}/days`, { from, to: wanted }).catch(() => ({ days: [] }))).days;
   if (wanted !== day.value) return;
   $("its-days").hidden = !found.length;
-  $("days").tBodies[0].replaceChildren(...found.reverse().map((one) => el("tr", {},
-    el("td", { class: "nowrap" }, el("a", { href: `?date=${one.date}` }, dayOf(one.date))), el("td", { class: "n" }, whole.format(one.reports)), el("td", { class: "n" }, whole.format(one.expected - one.minutes)),
-    el("td", { class: "n" }, whole.format(one.gaps)), el("td", { class: "n" }, whole.format(one.alerts)), el("td", { class: "n" }, `${fine.format(one.lowest_battery)} %`), el("td", {}, `${placeOf(one)}, ${timeOf(one.last_at)}`))));
+  $("days").tBodies[0].replaceChildren(
+    ...found
+      .reverse()
+      .map((one) =>
+        el(
+          "tr",
+          {},
+          el("td", { class: "nowrap" }, el("a", { href: `?date=${one.date}` }, dayOf(one.date))),
+          el("td", { class: "n" }, whole.format(one.reports)),
+          el("td", { class: "n" }, whole.format(one.expected - one.minutes)),
+          el("td", { class: "n" }, whole.format(one.gaps)),
+          el("td", { class: "n" }, whole.format(one.alerts)),
+          el("td", { class: "n" }, `${fine.format(one.lowest_battery)} %`),
+          el("td", { class: "clip", title: placeOf(one) }, `${placeOf(one)}, ${timeOf(one.last_at)}`),
+        ),
+      ),
+  );
 }
 
 async function alerts() {
   const body = $("alerts").tBodies[0];
   try {
     const found = (await ask("alerts", { drone: id, limit: 10 })).alerts;
-    body.replaceChildren(...(found.length ? found.map((alert) => alertRow(alert, { withDrone: false })) : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "It has raised none."))]));
+    body.replaceChildren(
+      ...(found.length
+        ? found.map((alert) => alertRow(alert, { withDrone: false }))
+        : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "No alerts."))]),
+    );
   } catch (error) {
-    body.replaceChildren(el("tr", {}, el("td", { class: "none", colspan: "7" }, `They cannot be shown: ${error.message}.`)));
+    body.replaceChildren(
+      el("tr", {}, el("td", { class: "none", colspan: "7" }, `They cannot be shown: ${error.message}.`)),
+    );
   }
 }
 
@@ -98,11 +154,15 @@ function changed() {
 $("earlier").addEventListener("click", () => move(-1));
 $("later").addEventListener("click", () => move(1));
 $("reports-more").addEventListener("click", () => table(Infinity));
-document.forms.range.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+document.forms.range.addEventListener("submit", (event) => {
+  event.preventDefault();
+  changed();
+});
 day.addEventListener("change", changed);
 addEventListener("resize", throttled(charts, 200));
 setInterval(retell, 1000);
 
+await signedIn();
 const known = last();
 alerts();
 day.value = state().date ?? ""; // empty where it is no day

@@ -40,7 +40,10 @@ export function draw() {
   if (!last) return;
   note(last.means);
   partsOfDay(last.parts);
-  bars($("countries-five"), countryRows(last.countries.filter((row) => row.alerts).slice(0, 5)), { says: "Alerts by country", empty: "No alerts in this range." });
+  bars($("countries-five"), countryRows(last.countries.filter((row) => row.alerts).slice(0, 5)), {
+    says: "Alerts by country",
+    empty: "No alerts in this range.",
+  });
   overRange(last.series);
   meansOf(last.means, last.parts);
   weekdays(last.week);
@@ -58,20 +61,42 @@ function groupOf({ from, to }) {
 }
 
 function note(means) {
-  const range = means.from ? (means.from === means.to ? dayOf(means.from) : `${dayOf(means.from)} to ${dayOf(means.to)}`) : "nothing has landed yet";
-  $("figures-note").textContent = `${means.country ? `${means.country}, ` : ""}${range} (${means.tz}) · version ${means.version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
+  const range = means.from
+    ? means.from === means.to
+      ? dayOf(means.from)
+      : `${dayOf(means.from)} to ${dayOf(means.to)}`
+    : "nothing has landed yet";
+  $("figures-note").textContent =
+    `${means.country ? `${means.country}, ` : ""}${range} (${means.tz}) · version ${means.version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
 }
 
 function partsOfDay(found) {
   const most = Math.max(...found.hours);
   const kind = (hour) => (found.hours[hour] === most ? "alarm" : "alarm soft");
-  columns($("parts"), found.hours.map((value, hour) => ({ name: `${hour}:00`, label: hour % 3 ? "" : `${String(hour).padStart(2, "0")}`, value, kind: kind(hour), title: `${hour}:00 to ${hour}:59: ${whole.format(value)} alerts` })),
-    { says: "Alerts in each hour of the day", values: false });
-  $("parts-note").textContent = Object.entries(found.parts).map(([name, alerts]) => `${name} (${PARTS[name]} h) ${whole.format(alerts)}`).join(" · ");
+  columns(
+    $("parts"),
+    found.hours.map((value, hour) => ({
+      name: `${hour}:00`,
+      label: hour % 3 ? "" : `${String(hour).padStart(2, "0")}`,
+      value,
+      kind: kind(hour),
+      title: `${hour}:00 to ${hour}:59: ${whole.format(value)} alerts`,
+    })),
+    { says: "Alerts in each hour of the day", values: false },
+  );
+  $("parts-note").textContent = Object.entries(found.parts)
+    .map(([name, alerts]) => `${name} (${PARTS[name]} h) ${whole.format(alerts)}`)
+    .join(" · ");
 }
 
 function countryRows(rows) {
-  return rows.map((row) => ({ name: row.country, value: row.alerts, kind: "alarm", shown: `${whole.format(row.alerts)} · ${share(row.reports ? row.alerts / row.reports : null)}`, title: `${row.country}: ${whole.format(row.alerts)} alerts in ${whole.format(row.reports)} reports` }));
+  return rows.map((row) => ({
+    name: row.country,
+    value: row.alerts,
+    kind: "alarm",
+    shown: `${whole.format(row.alerts)} · ${share(row.reports ? row.alerts / row.reports : null)}`,
+    title: `${row.country}: ${whole.format(row.alerts)} alerts in ${whole.format(row.reports)} reports`,
+  }));
 }
 
 const MEASURES = {
@@ -86,39 +111,109 @@ function overRange(found) {
   const measure = state().measure in MEASURES ? state().measure : "alerts";
   const [name, form, kind, most] = MEASURES[measure];
   $("series-note").textContent = `by ${found.group}; the first and the last may be parts`;
-  const points = found.series.map((row) => ({ name: row.start, y: row[measure], title: `${row.start.replace("T", " ")}: ${number(row[measure], form)} ${name}` }));
+  const until = hourIn(found.tz, found.as_of);
+  const points = found.series.map((row) => ({
+    name: row.start,
+    y: until && row.start > until ? null : row[measure],
+    title: `${row.start.replace("T", " ")}: ${number(row[measure], form)} ${name}`,
+  }));
   line($("series"), points, { says: `${name} by ${found.group}`, kind, most });
 }
 
+/* The hour that a clock in `zone` showed at `time`, as starts of intervals are written: what starts later has no data yet. */
+export function hourIn(zone, time) {
+  if (!time) return "";
+  const parts = new Intl.DateTimeFormat("en-CA", {
+    timeZone: zone,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    hourCycle: "h23",
+  }).formatToParts(new Date(time));
+  const { year, month, day, hour } = Object.fromEntries(parts.map((part) => [part.type, part.value]));
+  return `${year}-${month}-${day}T${hour}`;
+}
+
 function meansOf(means, parts) {
-  const fact = (name, value, small) => [el("dt", {}, name), el("dd", {}, value, small ? el("small", {}, ` ${small}`) : "")];
-  $("means").replaceChildren(el("dl", { class: "facts" },
-    ...fact("Reports", whole.format(means.reports)),
-    ...fact("Alerts", whole.format(parts.total), means.reports ? `${share(parts.total / means.reports)} of reports` : ""),
-    ...fact("Mean battery", means.battery === null ? "–" : `${fine.format(means.battery)} %`),
-    ...fact("Mean peace score", number(means.peace_score, fine), "1 unrest, 10 peace")));
+  const fact = (name, value, small) => [
+    el("dt", {}, name),
+    el("dd", {}, value, small ? el("small", {}, ` ${small}`) : ""),
+  ];
+  $("means").replaceChildren(
+    el(
+      "dl",
+      { class: "facts" },
+      ...fact("Reports", whole.format(means.reports)),
+      ...fact(
+        "Alerts",
+        whole.format(parts.total),
+        means.reports ? `${share(parts.total / means.reports)} of reports` : "",
+      ),
+      ...fact("Mean battery", means.battery === null ? "–" : `${fine.format(means.battery)} %`),
+      ...fact("Mean peace score", number(means.peace_score, fine), "1 unrest, 10 peace"),
+    ),
+  );
 }
 
 function weekdays(found) {
-  columns($("weekdays"), found.weekdays.map((row) => ({ name: DAYS[row.weekday - 1], value: row.alerts, kind: row.weekday > 5 ? "alarm" : "alarm soft", title: `${DAYS[row.weekday - 1]}: ${whole.format(row.alerts)} alerts on ${row.days} days` })), { says: "Alerts by day of the week" });
+  columns(
+    $("weekdays"),
+    found.weekdays.map((row) => ({
+      name: DAYS[row.weekday - 1],
+      value: row.alerts,
+      kind: row.weekday > 5 ? "alarm" : "alarm soft",
+      title: `${DAYS[row.weekday - 1]}: ${whole.format(row.alerts)} alerts on ${row.days} days`,
+    })),
+    { says: "Alerts by day of the week" },
+  );
   const daily = (part) => number(part.alerts_per_day, fine);
-  $("week-note").textContent = `a working day ${daily(found.working_days)} · a day of the weekend ${daily(found.weekend)}`;
+  $("week-note").textContent =
+    `a working day ${daily(found.working_days)} · a day of the weekend ${daily(found.weekend)}`;
 }
 
 function peace(found) {
-  columns($("scores"), found.scores.map((row) => ({ name: String(row.peace_score), value: row.alerts, kind: row.peace_score < 4 ? "alarm" : "alarm soft", title: `Score ${row.peace_score}: ${whole.format(row.alerts)} alerts, ${whole.format(row.reports)} reports` })), { says: "Alerts by peace score" });
+  columns(
+    $("scores"),
+    found.scores.map((row) => ({
+      name: String(row.peace_score),
+      value: row.alerts,
+      kind: row.peace_score < 4 ? "alarm" : "alarm soft",
+      title: `Score ${row.peace_score}: ${whole.format(row.alerts)} alerts, ${whole.format(row.reports)} reports`,
+    })),
+    { says: "Alerts by peace score" },
+  );
 }
 
 function battery(found) {
-  const rows = [["Drones", found.drones], ["Reports", found.reports]].map(([name, part]) => ({ name: `${name}: ${whole.format(part.low)} of ${whole.format(part.total)}`, value: part.share ?? 0, shown: share(part.share), kind: "moderate" }));
+  const rows = [
+    ["Drones", found.drones],
+    ["Reports", found.reports],
+  ].map(([name, part]) => ({
+    name: `${name}: ${whole.format(part.low)} of ${whole.format(part.total)}`,
+    value: part.share ?? 0,
+    shown: share(part.share),
+    kind: "moderate",
+  }));
   bars($("low"), rows, { says: "Share with low battery", most: 1 });
-  $("low-note").textContent = `below ${found.threshold} %; drones by their last report${found.batch_version === null ? "" : `, at version ${found.batch_version}`}`;
+  $("low-note").textContent =
+    `below ${found.threshold} %; drones by their last report${found.batch_version === null ? "" : `, at version ${found.batch_version}`}`;
 }
 
 function byKind(found) {
-  const rows = found.kinds.map((row) => ({ name: capital(words(row.kind)), value: row.alerts, kind: "alarm", shown: `${whole.format(row.alerts)} in ${whole.format(row.incidents)}`, title: `${words(row.kind)}: ${whole.format(row.alerts)} alerts, ${whole.format(row.incidents)} incidents began` }));
-  bars($("kinds"), rows, { says: "Alerts by kind, and the incidents that began with them", empty: "The batch layer has counted no alerts in this range." });
-  $("kinds-note").textContent = `alerts in incidents${found.batch_version === null ? "" : `, at version ${found.batch_version} of the table of alerts`}`;
+  const rows = found.kinds.map((row) => ({
+    name: capital(words(row.kind)),
+    value: row.alerts,
+    kind: "alarm",
+    shown: `${whole.format(row.alerts)} in ${whole.format(row.incidents)}`,
+    title: `${words(row.kind)}: ${whole.format(row.alerts)} alerts, ${whole.format(row.incidents)} incidents began`,
+  }));
+  bars($("kinds"), rows, {
+    says: "Alerts by kind, and the incidents that began with them",
+    empty: "The batch layer has counted no alerts in this range.",
+  });
+  $("kinds-note").textContent =
+    `alerts in incidents${found.batch_version === null ? "" : `, at version ${found.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {
@@ -126,10 +221,23 @@ function above(countries) {
   const rows = countries.filter((row) => row.alerts >= least && row.alerts > 0);
   const most = Math.max(...countries.map((row) => row.alerts), 0);
   const place = $("countries-above");
-  if (!rows.length) return place.replaceChildren(el("p", { class: "none" }, `No country has ${whole.format(least)} alerts or more.`));
-  place.replaceChildren(el("ol", { class: "ranked" }, ...rows.map((row) => {
-    const bar = el("progress", { max: most, value: row.alerts, "aria-hidden": "true" });
-    const query = new URLSearchParams({ ...state(), country: row.country });
-    return el("li", {}, el("a", { href: `?${query}` }, row.country), el("span", { class: "n" }, whole.format(row.alerts)), bar);
-  })));
+  if (!rows.length)
+    return place.replaceChildren(el("p", { class: "none" }, `No country has ${whole.format(least)} alerts or more.`));
+  place.replaceChildren(
+    el(
+      "ol",
+      { class: "ranked" },
+      ...rows.map((row) => {
+        const bar = el("progress", { max: most, value: row.alerts, "aria-hidden": "true" });
+        const query = new URLSearchParams({ ...state(), country: row.country });
+        return el(
+          "li",
+          {},
+          el("a", { href: `?${query}` }, row.country),
+          el("span", { class: "n" }, whole.format(row.alerts)),
+          bar,
+        );
+      }),
+    ),
+  );
 }

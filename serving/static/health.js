@@ -1,10 +1,11 @@
 /* How far each layer is, asked every five seconds. What is late says so in words, not by colour alone. */
 
 import { ask } from "./api.js";
+import { signedIn } from "./session.js";
 import { $, ago, dayOf, el, number, retell, since, timeOf, whole, words } from "./dom.js";
 
 const EVERY_MS = 5000;
-// Landing commits every 5 s; a batch run comes every hour; an alert is told in seconds unless Discord is away.
+// Landing commits every 5 s; a batch run comes every hour; an alert is delivered in seconds unless Discord is away.
 const LATE = { landing: 60, batch: 2 * 3600, told: 60 };
 const late = new Map();
 
@@ -15,64 +16,156 @@ function layer(id, value, says, facts, why) {
   place.dataset.state = why ? "late" : "good";
   place.querySelector(".value").textContent = value;
   place.querySelector(".says").textContent = says;
-  place.querySelector("dl").replaceChildren(...facts.flatMap(([name, fact]) => [el("dt", {}, name), el("dd", {}, fact)]));
+  place
+    .querySelector("dl")
+    .replaceChildren(...facts.flatMap(([name, fact]) => [el("dt", {}, name), el("dd", {}, fact)]));
 }
 
-const duration = (seconds) => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${whole.format(seconds / 60)} min`);
+const duration = (seconds) =>
+  seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${whole.format(seconds / 60)} min`;
 const seconds = (milliseconds) => (milliseconds === null ? "–" : `${(milliseconds / 1000).toFixed(1)} s`);
 
 function show(found) {
   const { landing, batch, alerts } = found;
   const age = (time) => (Date.parse(found.now) - Date.parse(time)) / 1000;
   const lag = landing.lag_seconds;
-  layer("landing", lag === null ? "No reports yet" : duration(lag), lag === null ? "" : "behind the broker",
-    [["Version", number(landing.version)], ["Committed", landing.committed_at ? since(landing.committed_at) : "–"], ["Lost", whole.format(landing.lost)]],
-    lag !== null && lag > LATE.landing ? "landing is behind" : landing.lost ? "messages expired before they were landed" : "");
-  layer("batch", batch.finished_at ? ago(batch.finished_at, Date.parse(found.now)) : "No run yet", batch.finished_at ? "the last complete run ended" : "figures are live ones alone",
-    [["Version", batch.version === null || batch.version < 0 ? "–" : whole.format(batch.version)], ["Versions since", number(batch.versions_behind)], ["Hours written", number(batch.hours)]],
-    batch.finished_at && age(batch.finished_at) > LATE.batch ? "the last batch run is long ago" : "");
-  layer("told", alerts.undelivered ? `${whole.format(alerts.undelivered)} waiting` : "All told", alerts.undelivered ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(found.now))}` : "Discord has taken every alert",
-    [["Half within", seconds(alerts.latency_ms.p50)], ["99 of 100 within", seconds(alerts.latency_ms.p99)], ["Measured", whole.format(alerts.latency_ms.of)]],
-    alerts.undelivered && age(alerts.oldest_undelivered) > LATE.told ? "alerts wait for Discord" : "");
-  layer("serving", `Version ${whole.format(found.version)}`, found.as_of ? `true at ${timeOf(found.as_of)}` : "nothing has landed", [["Open streams", whole.format(found.streams)]], "");
-  $("verdict").textContent = late.size ? `Look at it: ${[...late.values()].join("; ")}.` : "All layers are where they should be.";
-  $("partitions").tBodies[0].replaceChildren(...rows(landing.partitions, 4, (one) => [[one.name], [whole.format(one.next_offset), "n"], [one.landed_through ? since(one.landed_through) : "–"], [whole.format(one.lost), "n"]]));
+  layer(
+    "landing",
+    lag === null ? "No reports yet" : duration(lag),
+    lag === null ? "" : "behind the broker",
+    [
+      ["Version", number(landing.version)],
+      ["Committed", landing.committed_at ? since(landing.committed_at) : "–"],
+      ["Lost", whole.format(landing.lost)],
+    ],
+    lag !== null && lag > LATE.landing
+      ? "landing is behind"
+      : landing.lost
+        ? "messages expired before they were landed"
+        : "",
+  );
+  layer(
+    "batch",
+    batch.finished_at ? ago(batch.finished_at, Date.parse(found.now)) : "No run yet",
+    batch.finished_at ? "the last complete run ended" : "figures are live only",
+    [
+      ["Version", batch.version === null || batch.version < 0 ? "–" : whole.format(batch.version)],
+      ["Versions since", number(batch.versions_behind)],
+      ["Hours written", number(batch.hours)],
+    ],
+    batch.finished_at && age(batch.finished_at) > LATE.batch ? "the last batch run is too long ago" : "",
+  );
+  layer(
+    "told",
+    alerts.undelivered ? `${whole.format(alerts.undelivered)} pending` : "All delivered",
+    alerts.undelivered
+      ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(found.now))}`
+      : "Discord has taken every alert",
+    [
+      ["Half within", seconds(alerts.latency_ms.p50)],
+      ["99 of 100 within", seconds(alerts.latency_ms.p99)],
+      ["Measured", whole.format(alerts.latency_ms.of)],
+    ],
+    alerts.undelivered && age(alerts.oldest_undelivered) > LATE.told ? "alerts are pending" : "",
+  );
+  layer(
+    "serving",
+    `Version ${whole.format(found.version)}`,
+    found.as_of ? `true at ${timeOf(found.as_of)}` : "nothing has landed",
+    [["Open streams", whole.format(found.streams)]],
+    "",
+  );
+  $("verdict").textContent = late.size
+    ? `Needs attention: ${[...late.values()].join("; ")}.`
+    : "All layers are up to date.";
+  $("partitions").tBodies[0].replaceChildren(
+    ...rows(landing.partitions, 4, (one) => [
+      [one.name],
+      [whole.format(one.next_offset), "n"],
+      [one.landed_through ? since(one.landed_through) : "–"],
+      [whole.format(one.lost), "n"],
+    ]),
+  );
 }
 
 /* Of the last hour and day from Kafka, now; by reason from the batch layer, whose days are complete. */
 function rejects(now, { rejected }) {
   const known = now.newest !== null;
-  layer("rejected", known ? whole.format(now.last_hour) : "–", known ? "in the last hour" : now.why,
-    [["Last 24 hours", known ? whole.format(now.last_day) : "–"], ...(rejected.days ? [[rejected.days === 1 ? "On the last counted day" : `On ${rejected.days} counted days`, whole.format(rejected.messages)]] : []),
-      ...rejected.reasons.map((each) => [words(each.reason), whole.format(each.messages)])], known ? "" : "rejects cannot be read");
-  $("rejects").tBodies[0].replaceChildren(...rows(now.newest ?? [], 4, (one) => [[since(one.rejected_at), "nowrap"], [el("span", {}, words(one.reason), el("small", {}, one.detail)), "why"], [whole.format(one.bytes), "n"], [one.excerpt, "heard"]]));
+  layer(
+    "rejected",
+    known ? whole.format(now.last_hour) : "–",
+    known ? "in the last hour" : now.why,
+    [
+      ["Last 24 hours", known ? whole.format(now.last_day) : "–"],
+      ...(rejected.days
+        ? [
+            [
+              rejected.days === 1 ? "On the last counted day" : `On ${rejected.days} counted days`,
+              whole.format(rejected.messages),
+            ],
+          ]
+        : []),
+      ...rejected.reasons.map((each) => [words(each.reason), whole.format(each.messages)]),
+    ],
+    known ? "" : "rejected messages cannot be read",
+  );
+  $("rejects").tBodies[0].replaceChildren(
+    ...rows(now.newest ?? [], 4, (one) => [
+      [since(one.rejected_at), "nowrap"],
+      [el("span", {}, words(one.reason), el("small", {}, one.detail)), "why"],
+      [whole.format(one.bytes), "n"],
+      [one.excerpt, "heard"],
+    ]),
+  );
 }
 
 function rows(found, width, cells) {
   if (!found.length) return [el("tr", {}, el("td", { class: "none", colspan: String(width) }, "None yet."))];
-  return found.map((one) => el("tr", {}, ...cells(one).map(([content, kind]) => el("td", { class: kind ?? "" }, content))));
+  return found.map((one) =>
+    el("tr", {}, ...cells(one).map(([content, kind]) => el("td", { class: kind ?? "" }, content))),
+  );
 }
 
 function days(found) {
   const known = found.days.filter((day) => day.received !== null || day.complete !== null).reverse();
-  $("days").tBodies[0].replaceChildren(...rows(known, 7, (day) => [[dayOf(day.date)],
-    [day.complete === null ? "not worked out" : day.complete ? "yes" : `no${day.missing.length ? `: ${day.missing.join(", ")}` : ""}`, day.complete === false ? "lacking" : ""],
-    [number(day.received), "n"], [number(day.expected), "n"], [number(day.late), "n"], [number(day.copies), "n"], [number(day.rejected), "n"]]));
+  $("days").tBodies[0].replaceChildren(
+    ...rows(known, 7, (day) => [
+      [dayOf(day.date)],
+      [
+        day.complete === null
+          ? "unknown"
+          : day.complete
+            ? "yes"
+            : `no${day.missing.length ? `: ${day.missing.join(", ")}` : ""}`,
+        day.complete === false ? "lacking" : "",
+      ],
+      [number(day.received), "n"],
+      [number(day.expected), "n"],
+      [number(day.late), "n"],
+      [number(day.copies), "n"],
+      [number(day.rejected), "n"],
+    ]),
+  );
 }
 
 async function refresh() {
   try {
     const unknown = (error) => ({ newest: null, why: error.message });
-    const [status, completeness, rejected] = await Promise.all([ask("status"), ask("completeness"), ask("rejects").catch(unknown)]);
+    const [status, completeness, rejected] = await Promise.all([
+      ask("status"),
+      ask("completeness"),
+      ask("rejects").catch(unknown),
+    ]);
     rejects(rejected, status);
     show(status);
     days(completeness);
   } catch (error) {
     for (const place of document.querySelectorAll(".layer")) delete place.dataset.state;
-    $("verdict").textContent = `The layers cannot be asked: ${error.message}.`;
+    $("verdict").textContent = `Status unavailable: ${error.message}.`;
   }
 }
 
+await signedIn();
 refresh();
 setInterval(() => document.hidden || refresh(), EVERY_MS);
 setInterval(retell, 1000);

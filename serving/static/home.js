@@ -10,6 +10,7 @@ import { showDrones } from "./map_drones.js";
 import { showHeat } from "./map_heat.js";
 import { showIncidents } from "./map_incidents.js";
 import { makeSilences } from "./operator.js";
+import { signedIn } from "./session.js";
 import { records } from "./records.js";
 import { bind, fill, state } from "./state.js";
 import { listen } from "./stream.js";
@@ -20,24 +21,31 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const range = document.forms.range;
 if (zone && zone !== "UTC") range.elements.tz.append(new Option(zone, zone));
 const { tz } = state();
-if (tz && ![...range.elements.tz.options].some((option) => option.value === tz)) range.elements.tz.append(new Option(tz, tz));
+if (tz && ![...range.elements.tz.options].some((option) => option.value === tz))
+  range.elements.tz.append(new Option(tz, tz));
 fill();
+await signedIn();
 
 const map = makeMap("map", { remember: true });
-const drones = showDrones(map, tellDrones);
+const drones = showDrones(map, describeDrones);
 const heat = showHeat(map);
 const marks = showIncidents(map, (id) => incidents.open(id));
-const incidents = new Incidents({ changed: (rows) => marks.show(rows, state().incident), picked: (row) => row && marks.flyTo(row) });
+const incidents = new Incidents({
+  changed: (rows) => marks.show(rows, state().incident),
+  picked: (row) => row && marks.flyTo(row),
+});
 const alerts = new Alerts();
 const silences = makeSilences();
 const failures = new Map();
 let recordsOf = ""; // single reports are read again only for another day or country
 
-function tellDrones(found) {
-  $("map-note").textContent = found ? `${whole.format(found.count)} ${found.count === 1 ? "drone" : "drones"} here, ${number(found.low)} with low battery` : "Drones cannot be shown now";
+function describeDrones(found) {
+  $("map-note").textContent = found
+    ? `${whole.format(found.count)} ${found.count === 1 ? "drone" : "drones"} here, ${number(found.low)} with low battery`
+    : "Drones cannot be shown now";
 }
 
-/* Runs one part of the page; what fails is told and does not stop the others. */
+/* Runs one part of the page; what fails is shown and does not stop the others. */
 async function part(name, run) {
   try {
     await run();
@@ -54,13 +62,14 @@ const loadIncidents = () => part("Incidents", () => incidents.load());
 const loadAlerts = () => part("Alerts", () => alerts.load());
 const loadTiles = () => part("The day's figures", () => tiles(state().country ?? ""));
 const loadHeat = () => part("Alerts by place", () => heat.load());
-const loadFigures = () => part("Figures", async () => {
-  const day = await figures();
-  if (day !== undefined && `${day} ${state().country}` !== recordsOf) {
-    recordsOf = `${day} ${state().country}`;
-    await part("Reports", () => records(day));
-  }
-});
+const loadFigures = () =>
+  part("Figures", async () => {
+    const day = await figures();
+    if (day !== undefined && `${day} ${state().country}` !== recordsOf) {
+      recordsOf = `${day} ${state().country}`;
+      await part("Reports", () => records(day));
+    }
+  });
 
 /* Once the stream is open, so that nothing falls between. What is seen first comes first: a browser asks for six things
    at once. The day's figures and the drones, which no event is added to, need not wait for the stream. */
@@ -73,21 +82,38 @@ async function loadAll() {
 
 const refreshFigures = throttled(() => document.hidden || (loadTiles(), loadFigures()), FIGURES_MS);
 
-listen({
-  incident: (row) => incidents.put(row),
-  alert: (alert) => { alerts.put(alert); marks.ring(alert); },
-  figures: refreshFigures,
-  drones: drones.refresh,
-}, { load: loadAll, tell: tellLive });
+listen(
+  {
+    incident: (row) => incidents.put(row),
+    alert: (alert) => {
+      alerts.put(alert);
+      marks.ring(alert);
+    },
+    figures: refreshFigures,
+    drones: drones.refresh,
+  },
+  { load: loadAll, tell: showLive },
+);
 
-function tellLive(how) {
+function showLive(how) {
   const place = $("live");
   place.dataset.state = how;
   place.lastElementChild.textContent = how === "live" ? "Live" : "Reconnecting";
 }
 
-bind("filters", () => { loadIncidents(); loadAlerts(); });
-bind("range", () => { draw(); drones.load(); loadFigures(); loadTiles(); loadHeat(); loadIncidents(); loadAlerts(); });
+bind("filters", () => {
+  loadIncidents();
+  loadAlerts();
+});
+bind("range", () => {
+  draw();
+  drones.load();
+  loadFigures();
+  loadTiles();
+  loadHeat();
+  loadIncidents();
+  loadAlerts();
+});
 addEventListener("heat", loadHeat);
 
 document.forms.find.addEventListener("submit", (event) => {
@@ -95,19 +121,39 @@ document.forms.find.addEventListener("submit", (event) => {
   const wanted = event.target.elements.drone.value.trim();
   if (wanted) location.assign(droneLink(wanted));
 });
-document.forms.find.addEventListener("input", throttled(async () => {
-  const q = $("drone").value.trim();
-  if (!q) return;
-  const found = await ask("drones", { q, limit: 12 }).catch(() => ({ drones: [] }));
-  $("drones").replaceChildren(...found.drones.map((drone) => new Option("", drone.drone_id)));
-}, 200));
+document.forms.find.addEventListener(
+  "input",
+  throttled(async () => {
+    const q = $("drone").value.trim();
+    if (!q) return;
+    const found = await ask("drones", { q, limit: 12 }).catch(() => ({ drones: [] }));
+    $("drones").replaceChildren(...found.drones.map((drone) => new Option("", drone.drone_id)));
+  }, 200),
+);
 
-range.elements.country.addEventListener("focus", async () => {
-  const found = await ask("statistics/alerts-by-country", { limit: 300 }).catch(() => ({ countries: [] }));
-  $("countries").replaceChildren(...found.countries.map((row) => new Option("", row.country)));
-}, { once: true });
+range.elements.country.addEventListener(
+  "focus",
+  async () => {
+    const found = await ask("statistics/alerts-by-country", { limit: 300 }).catch(() => ({ countries: [] }));
+    $("countries").replaceChildren(...found.countries.map((row) => new Option("", row.country)));
+  },
+  { once: true },
+);
 
 let width = innerWidth;
-addEventListener("resize", throttled(() => { if (innerWidth !== width) { width = innerWidth; draw(); } }, 200));
-document.addEventListener("visibilitychange", () => { if (!document.hidden) { refreshFigures(); drones.refresh(); } });
+addEventListener(
+  "resize",
+  throttled(() => {
+    if (innerWidth !== width) {
+      width = innerWidth;
+      draw();
+    }
+  }, 200),
+);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) {
+    refreshFigures();
+    drones.refresh();
+  }
+});
 setInterval(retell, 1000);

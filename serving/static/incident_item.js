@@ -2,8 +2,9 @@
 
 import { ask } from "./api.js";
 import { capital, droneLink, el, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
-import { deeds } from "./operator.js";
+import { actions } from "./operator.js";
 
+const LONG_PLACE = 30; // characters; a longer name is clipped in the line, and whole in what opens
 const MORE_MS = 3000; // an incident in a storm changes with every edit
 
 export class Item {
@@ -15,9 +16,21 @@ export class Item {
     this.id = id;
     this.opened = opened;
     const about = `incident-${id}`;
-    this.parts = Object.fromEntries(["place", "count", "meta", "heard"].map((name) => [name, el("span", { class: name })]));
-    this.head = el("button", { type: "button", class: "head", "aria-expanded": "false", "aria-controls": about, onclick: () => (this.isOpen ? this.close() : this.open()) },
-      el("i", { "aria-hidden": "true" }), ...Object.values(this.parts));
+    this.parts = Object.fromEntries(
+      ["place", "count", "meta", "heard"].map((name) => [name, el("span", { class: name })]),
+    );
+    this.head = el(
+      "button",
+      {
+        type: "button",
+        class: "head",
+        "aria-expanded": "false",
+        "aria-controls": about,
+        onclick: () => (this.isOpen ? this.close() : this.open()),
+      },
+      el("i", { "aria-hidden": "true" }),
+      ...Object.values(this.parts),
+    );
     this.about = about;
     this.recent = el("ol", { class: "recent" });
     this.calls = el("details", { class: "told", hidden: true });
@@ -30,14 +43,28 @@ export class Item {
   }
 
   show(row) {
-    if (this.#row && this.#row.updated_at === row.updated_at && this.#row.alerts === row.alerts && this.#row.state === row.state) return;
+    if (
+      this.#row &&
+      this.#row.updated_at === row.updated_at &&
+      this.#row.alerts === row.alerts &&
+      this.#row.state === row.state
+    )
+      return;
     this.#row = row;
-    this.node.className = ["incident", row.severity, row.state, row.acknowledged_by ? "taken" : ""].filter((name) => /^[a-z]+$/.test(name)).join(" ");
+    this.node.className = ["incident", row.severity, row.state, row.acknowledged_by ? "taken" : ""]
+      .filter((name) => /^[a-z]+$/.test(name))
+      .join(" ");
     const { place, count, meta, heard } = this.parts;
     place.textContent = placeOf(row);
+    place.title = placeOf(row);
     count.replaceChildren(whole.format(row.alerts), el("small", {}, row.alerts === 1 ? " alert" : " alerts"));
-    meta.replaceChildren(el("b", { class: "sev" }, `${capital(String(row.severity))} ${words(row.kind)}`), ` · ${row.state} · `, since(row.last));
-    if (row.acknowledged_by) meta.append(` · ${row.state === "resolved" ? "resolved" : "taken up"} by ${row.acknowledged_by}`);
+    meta.replaceChildren(
+      el("b", { class: "sev" }, `${capital(String(row.severity))} ${words(row.kind)}`),
+      ` · ${row.state} · `,
+      since(row.last),
+    );
+    if (row.acknowledged_by)
+      meta.append(` · ${row.state === "resolved" ? "resolved" : "acknowledged"} by ${row.acknowledged_by}`);
     heard.textContent = row.heard ? `“${row.heard}”` : row.note;
     heard.hidden = !heard.textContent;
     if (!this.isOpen) return;
@@ -48,7 +75,7 @@ export class Item {
   open() {
     if (this.isOpen) return;
     this.#facts = el("dl", {}, ...facts(this.#row));
-    this.#body = el("div", { class: "body", id: this.about }, this.#facts, deeds(this.#row), this.calls, this.recent);
+    this.#body = el("div", { class: "body", id: this.about }, this.#facts, actions(this.#row), this.calls, this.recent);
     this.node.append(this.#body);
     this.head.setAttribute("aria-expanded", "true");
     this.opened(true);
@@ -63,41 +90,57 @@ export class Item {
     this.opened(false);
   }
 
-  /* Its newest alerts, and how Discord was told of it. */
+  /* Its newest alerts, and its deliveries to Discord. */
   async #load() {
     if (!this.isOpen) return;
     try {
       const found = await ask(`incidents/${encodeURIComponent(this.id)}`);
       this.recent.replaceChildren(...found.recent_alerts.slice(0, 8).map(line));
       this.calls.hidden = found.deliveries.length === 0;
-      this.calls.replaceChildren(el("summary", {}, toldIn(found.deliveries)), el("ol", {}, ...found.deliveries.slice(0, 30).map(call)));
+      this.calls.replaceChildren(
+        el("summary", {}, deliveredIn(found.deliveries)),
+        el("ol", {}, ...found.deliveries.slice(0, 30).map(call)),
+      );
     } catch (error) {
       this.recent.replaceChildren(el("li", { class: "quiet" }, `Its alerts cannot be shown: ${error.message}`));
     }
   }
 }
 
-function toldIn(calls) {
+function deliveredIn(calls) {
   const count = (method) => calls.filter((one) => one.method === method).length;
   const edits = count("edit") ? `, ${whole.format(count("edit"))} edited` : "";
-  return `Told in ${whole.format(calls.length)} ${calls.length === 1 ? "call" : "calls"} to Discord: ${whole.format(count("post"))} posted${edits}`;
+  return `Sent to Discord in ${whole.format(calls.length)} ${calls.length === 1 ? "call" : "calls"}: ${whole.format(count("post"))} posted${edits}`;
 }
 
 function call(one) {
   const how = one.digest ? "counted in a digest" : one.method === "post" ? "posted" : "edited";
-  return el("li", {}, `${timeOf(one.delivered_at)} · ${how} · ${whole.format(one.alerts)} ${one.alerts === 1 ? "alert" : "alerts"}, ${one.state}`);
+  return el(
+    "li",
+    {},
+    `${timeOf(one.delivered_at)} · ${how} · ${whole.format(one.alerts)} ${one.alerts === 1 ? "alert" : "alerts"}, ${one.state}`,
+  );
 }
 
 function line(alert) {
   const heard = alert.message ? el("span", { class: "what" }, `“${alert.message}”`) : null;
-  return el("li", {}, since(alert.raised_at), " ", el("a", { href: droneLink(alert.drone_id) }, alert.drone_id),
-    alert.worst_score === null ? "" : ` · peace ${alert.worst_score}`, alert.delivered_at ? "" : " · not yet told", heard);
+  return el(
+    "li",
+    {},
+    since(alert.raised_at),
+    " ",
+    el("a", { href: droneLink(alert.drone_id) }, alert.drone_id),
+    alert.worst_score === null ? "" : ` · peace ${alert.worst_score}`,
+    alert.delivered_at ? "" : " · not yet delivered",
+    heard,
+  );
 }
 
 function facts(row) {
   const seen = row.who.map((citizen) => `${citizen.name} (${citizen.peace_score})`).join(", ");
   const drones = row.drones.flatMap((id, index) => [index ? ", " : "", el("a", { href: droneLink(id) }, id)]);
   const found = [
+    ["Place", placeOf(row).length > LONG_PLACE ? placeOf(row) : ""],
     ["First alert", timeOf(row.since)],
     ["Latest", timeOf(row.last)],
     ["Lowest peace score", number(row.worst_score)],
@@ -105,8 +148,15 @@ function facts(row) {
     ["Drones", drones],
     ["Heard", row.heard],
     ["Note", row.note],
-    [row.state === "resolved" && row.resolved_by ? `Resolved by ${row.resolved_by}` : `Taken up by ${row.acknowledged_by}`, row.acknowledged_by ? row.acknowledgement || "without a note" : ""],
-    ["Caution", row.verified ? "" : "read out of a message that is no whole report"],
+    [
+      row.state === "resolved" && row.resolved_by
+        ? `Resolved by ${row.resolved_by}`
+        : `Acknowledged by ${row.acknowledged_by}`,
+      row.acknowledged_by ? row.acknowledgement || "without a note" : "",
+    ],
+    ["Caution", row.verified ? "" : "read from a message that is not a whole report"],
   ];
-  return found.filter(([, value]) => value && value.length).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]);
+  return found
+    .filter(([, value]) => value && value.length)
+    .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]);
 }

@@ -34,9 +34,9 @@ export class Incidents {
     try {
       const found = await ask("incidents", this.#query());
       if (load !== this.#loads) return;
-      for (const id of [...this.#rows.keys()]) if (!this.#touched.has(id)) this.#rows.delete(id);
+      for (const id of this.#rows.keys()) if (!this.#touched.has(id)) this.#rows.delete(id);
       this.#take(found);
-      while (this.#next && this.#rows.size < this.#most && await this.#following(load)); // as many as were there before
+      while (this.#next && this.#rows.size < this.#most && (await this.#following(load))); // as many as were there before
       if (load !== this.#loads) return;
     } finally {
       if (load === this.#loads) this.#touched = null;
@@ -48,7 +48,8 @@ export class Incidents {
   /* STEP more; from the server where those that are known do not suffice. */
   async more() {
     this.#most += STEP;
-    if (this.#next && !this.#touched && this.#wanted().length < this.#most) { // else what is under way goes on with it
+    if (this.#next && !this.#touched && this.#wanted().length < this.#most) {
+      // else what is under way goes on with it
       const load = this.#loads;
       this.#touched = new Set();
       try {
@@ -83,7 +84,10 @@ export class Incidents {
   draw() {
     if (this.#waiting) return;
     this.#waiting = true;
-    const run = () => { this.#waiting = false; this.#draw(); };
+    const run = () => {
+      this.#waiting = false;
+      this.#draw();
+    };
     if (document.hidden) setTimeout(run, 500);
     else requestAnimationFrame(run);
   }
@@ -123,7 +127,10 @@ export class Incidents {
 
   #draw() {
     const worst = state().order !== "latest";
-    const order = (a, b) => (worst ? weight(b) - weight(a) : 0) || Date.parse(b.last) - Date.parse(a.last) || (a.incident_id < b.incident_id ? -1 : 1);
+    const order = (a, b) =>
+      (worst ? weight(b) - weight(a) : 0) ||
+      Date.parse(b.last) - Date.parse(a.last) ||
+      (a.incident_id < b.incident_id ? -1 : 1);
     const rows = this.#wanted().sort(order);
     const shown = rows.slice(0, this.#most);
     const places = this.#places();
@@ -132,10 +139,12 @@ export class Incidents {
     this.#slide(places);
     $("incidents-count").textContent = whole.format(rows.length) + (this.#next ? "+" : "");
     $("incidents-none").hidden = rows.length > 0;
-    $("incidents-none").textContent = this.#rows.size ? "None that the filters let through." : "All is quiet: no incident is known.";
+    $("incidents-none").textContent = this.#rows.size ? "No incidents match the filters." : "No incidents.";
     const isAll = shown.length === rows.length && !this.#next;
     $("incidents-more").hidden = $("incidents-rest").hidden = isAll;
-    $("incidents-rest").textContent = isAll ? "" : `The ${worst ? "worst" : "latest"} ${whole.format(shown.length)} of ${whole.format(rows.length)}${this.#next ? " and older ones" : ""}`;
+    $("incidents-rest").textContent = isAll
+      ? ""
+      : `The ${worst ? "worst" : "latest"} ${whole.format(shown.length)} of ${whole.format(rows.length)}${this.#next ? " and older ones" : ""}`;
     this.changed(shown);
   }
 
@@ -158,7 +167,11 @@ export class Incidents {
   }
 
   #forget(wanted) {
-    for (const [id, item] of this.#items) if (!wanted.has(id)) { item.node.remove(); this.#items.delete(id); }
+    for (const [id, item] of this.#items)
+      if (!wanted.has(id)) {
+        item.node.remove();
+        this.#items.delete(id);
+      }
   }
 
   /* Moves the others around the one that somebody is in: a node that is moved loses the focus. */
@@ -167,11 +180,16 @@ export class Incidents {
     const pinned = nodes.includes(held) ? held : null;
     if (pinned) {
       const at = nodes.indexOf(pinned);
-      nodes.slice(0, at).forEach((node, index) => { if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] === pinned ? pinned : this.list.children[index]); });
+      nodes.slice(0, at).forEach((node, index) => {
+        if (this.list.children[index] !== node)
+          this.list.insertBefore(node, this.list.children[index] === pinned ? pinned : this.list.children[index]);
+      });
       nodes.slice(at + 1).forEach((node) => this.list.append(node));
       return;
     }
-    nodes.forEach((node, index) => { if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] ?? null); });
+    nodes.forEach((node, index) => {
+      if (this.list.children[index] !== node) this.list.insertBefore(node, this.list.children[index] ?? null);
+    });
   }
 
   #places() {
@@ -183,7 +201,8 @@ export class Incidents {
     for (const node of this.list.children) {
       const before = places.get(node);
       if (before === undefined && places.size) node.animate({ opacity: [0, 1] }, SLIDE);
-      else if (before !== undefined && before !== node.offsetTop) node.animate({ transform: [`translateY(${before - node.offsetTop}px)`, "none"] }, SLIDE);
+      else if (before !== undefined && before !== node.offsetTop)
+        node.animate({ transform: [`translateY(${before - node.offsetTop}px)`, "none"] }, SLIDE);
     }
   }
 

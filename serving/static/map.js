@@ -9,9 +9,22 @@ const PLACE = /^(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$/;
 /* A Leaflet map in the element `id`; with `remember` the address keeps its view. */
 export function makeMap(id, { remember = false } = {}) {
   const map = L.map(id, {
-    zoomSnap: 0.05, zoomDelta: 1, minZoom: 1, maxZoom: 14, zoomControl: false, attributionControl: false, keyboard: true,
-    maxBounds: [[-85, -210], [85, 210]], maxBoundsViscosity: 0.8, worldCopyJump: false, preferCanvas: true,
-    fadeAnimation: false, zoomAnimation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+    zoomSnap: 0.05,
+    zoomDelta: 1,
+    minZoom: 1,
+    maxZoom: 14,
+    zoomControl: false,
+    attributionControl: false,
+    keyboard: true,
+    maxBounds: [
+      [-85, -210],
+      [85, 210],
+    ],
+    maxBoundsViscosity: 0.8,
+    worldCopyJump: false,
+    preferCanvas: true,
+    fadeAnimation: false,
+    zoomAnimation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
   });
   L.control.zoom({ position: "topright", zoomInTitle: "Zoom in", zoomOutTitle: "Zoom out" }).addTo(map);
   const kept = remember ? PLACE.exec(state().map ?? "") : null;

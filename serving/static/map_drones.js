@@ -19,7 +19,11 @@ export function showDrones(map, tell) {
     asked?.abort();
     asked = new AbortController();
     try {
-      const found = await ask("drones/map", { bbox: box(map), zoom: Math.round(map.getZoom()), country: state().country }, { signal: asked.signal });
+      const found = await ask(
+        "drones/map",
+        { bbox: box(map), zoom: Math.round(map.getZoom()), country: state().country },
+        { signal: asked.signal },
+      );
       draw(found.features);
     } catch (error) {
       if (error.name !== "AbortError") tell(null);
@@ -30,17 +34,36 @@ export function showDrones(map, tell) {
     shown = features;
     layer.clearLayers();
     const [calm, low] = ["--calm", "--moderate"].map(colour);
-    for (const { geometry: { coordinates: [west, north] }, properties: found } of features) {
+    for (const {
+      geometry: {
+        coordinates: [west, north],
+      },
+      properties: found,
+    } of features) {
       const one = found.count === 1;
       const mark = L.circleMarker([north, west], {
-        renderer, pane: "drones", radius: one ? 2.6 : Math.min(2.6 + 1.05 * Math.log2(found.count), 16), weight: one ? 0 : 1,
-        color: calm, opacity: 0.75, fillColor: one && found.low ? low : calm, fillOpacity: one ? 0.9 : 0.22, bubblingMouseEvents: false,
+        renderer,
+        pane: "drones",
+        radius: one ? 2.6 : Math.min(2.6 + 1.05 * Math.log2(found.count), 16),
+        weight: one ? 0 : 1,
+        color: calm,
+        opacity: 0.75,
+        fillColor: one && found.low ? low : calm,
+        fillOpacity: one ? 0.9 : 0.22,
+        bubblingMouseEvents: false,
       });
       mark.bindTooltip(() => says(found), { direction: "top", opacity: 1 });
-      mark.on("click", () => (one ? location.assign(droneLink(found.drone_id)) : map.setView([north, west], Math.min(map.getZoom() + 2, 14))));
+      mark.on("click", () =>
+        one ? location.assign(droneLink(found.drone_id)) : map.setView([north, west], Math.min(map.getZoom() + 2, 14)),
+      );
       layer.addLayer(mark);
     }
-    tell(features.reduce((sum, { properties: { count, low: few } }) => ({ count: sum.count + count, low: sum.low + few }), { count: 0, low: 0 }));
+    tell(
+      features.reduce(
+        (sum, { properties: { count, low: few } }) => ({ count: sum.count + count, low: sum.low + few }),
+        { count: 0, low: 0 },
+      ),
+    );
   }
 
   const refresh = throttled(load, 3000);
@@ -52,13 +75,19 @@ export function showDrones(map, tell) {
 function box(map) {
   const bounds = map.getBounds().pad(0.1);
   const within = (value, most) => Math.max(-most, Math.min(most, value)).toFixed(4);
-  return [within(bounds.getWest(), 180), within(bounds.getSouth(), 90), within(bounds.getEast(), 180), within(bounds.getNorth(), 90)].join(",");
+  return [
+    within(bounds.getWest(), 180),
+    within(bounds.getSouth(), 90),
+    within(bounds.getEast(), 180),
+    within(bounds.getNorth(), 90),
+  ].join(",");
 }
 
 /* A node, not a text: Leaflet would take a text for markup. */
 function says(found) {
-  const text = found.count === 1
-    ? `${found.drone_id} · battery ${found.battery === null || found.battery === undefined ? "unknown" : `${fine.format(found.battery)} %`}`
-    : `${whole.format(found.count)} drones · ${whole.format(found.low)} with low battery`;
+  const text =
+    found.count === 1
+      ? `${found.drone_id} · battery ${found.battery === null || found.battery === undefined ? "unknown" : `${fine.format(found.battery)} %`}`
+      : `${whole.format(found.count)} drones · ${whole.format(found.low)} with low battery`;
   return Object.assign(document.createElement("span"), { textContent: text });
 }

@@ -33,10 +33,29 @@ export function showHeat(map) {
     const most = Math.max(...features.map(({ properties }) => properties.alerts), 1);
     const fillColor = colour("--alert");
     const small = map.getSize().x < 600 ? 8 : 13;
-    for (const { geometry: { coordinates: [west, north] }, properties: { alerts, reports } } of features) {
+    for (const {
+      geometry: {
+        coordinates: [west, north],
+      },
+      properties: { alerts, reports },
+    } of features) {
       const part = Math.sqrt(alerts / most); // by area, as people compare circles
-      const mark = L.circleMarker([north, west], { renderer, pane: "heat", radius: 2.5 + small * part, stroke: false, fillColor, fillOpacity: 0.1 + 0.25 * part, bubblingMouseEvents: false });
-      mark.bindTooltip(() => Object.assign(document.createElement("span"), { textContent: `${whole.format(alerts)} alerts in ${whole.format(reports)} reports` }), { direction: "top", opacity: 1 });
+      const mark = L.circleMarker([north, west], {
+        renderer,
+        pane: "heat",
+        radius: 2.5 + small * part,
+        stroke: false,
+        fillColor,
+        fillOpacity: 0.1 + 0.25 * part,
+        bubblingMouseEvents: false,
+      });
+      mark.bindTooltip(
+        () =>
+          Object.assign(document.createElement("span"), {
+            textContent: `${whole.format(alerts)} alerts in ${whole.format(reports)} reports`,
+          }),
+        { direction: "top", opacity: 1 },
+      );
       layer.addLayer(mark);
     }
   }

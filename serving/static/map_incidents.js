@@ -15,7 +15,11 @@ export function showIncidents(map, chosen) {
 
   function show(rows, open) {
     const wanted = new Map(rows.filter(isPlaced).map((row) => [row.incident_id, row]));
-    for (const [id, mark] of marks) if (!wanted.has(id)) { mark.remove(); marks.delete(id); }
+    for (const [id, mark] of marks)
+      if (!wanted.has(id)) {
+        mark.remove();
+        marks.delete(id);
+      }
     for (const [id, row] of wanted) {
       const mark = marks.get(id) ?? add(id, row);
       mark.setLatLng([row.latitude, row.longitude]);
@@ -37,7 +41,11 @@ export function showIncidents(map, chosen) {
 
   function ring(alert) {
     if (!isPlaced(alert) || document.hidden) return;
-    const icon = L.divIcon({ className: `alert-ring ${RANK[alert.severity] ? alert.severity : ""}`, html: document.createElement("i"), iconSize: [10, 10] });
+    const icon = L.divIcon({
+      className: `alert-ring ${RANK[alert.severity] ? alert.severity : ""}`,
+      html: document.createElement("i"),
+      iconSize: [10, 10],
+    });
     const mark = L.marker([alert.latitude, alert.longitude], { icon, interactive: false, keyboard: false }).addTo(map);
     setTimeout(() => mark.remove(), 2400);
   }
@@ -53,9 +61,14 @@ export function showIncidents(map, chosen) {
 const isPlaced = (row) => typeof row.latitude === "number" && typeof row.longitude === "number";
 
 function dress(element, row) {
-  element.className = element.className.replace(/ (critical|high|moderate|growing|open|quiet|resolved|small|medium|large|taken)\b/g, "");
+  element.className = element.className.replace(
+    / (critical|high|moderate|growing|open|quiet|resolved|small|medium|large|taken)\b/g,
+    "",
+  );
   const size = row.alerts >= 50 ? "large" : row.alerts >= 8 ? "medium" : "small";
-  element.classList.add(...[row.severity, row.state, row.acknowledged_by ? "taken" : "", size].filter((name) => /^[a-z]+$/.test(name)));
+  element.classList.add(
+    ...[row.severity, row.state, row.acknowledged_by ? "taken" : "", size].filter((name) => /^[a-z]+$/.test(name)),
+  );
   element.setAttribute("aria-label", says(row));
   element.querySelector("b").textContent = (row.city === "unknown" ? row.country : row.city).slice(0, 24); // shown where it is critical
 }

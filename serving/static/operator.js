@@ -1,81 +1,107 @@
-/* What an operator does: take an incident up, say that it is over, silence a kind, place or drone for a while.
+/* What an operator does: acknowledge or resolve an incident, silence a kind, place or drone for a while.
    The API sends it to the notifier; the incident comes back changed by the event stream. */
 
-import { act, ask, token } from "./api.js";
+import { act, ask } from "./api.js";
 import { $, el, momentOf, words } from "./dom.js";
+import { actor } from "./session.js";
 
-const NAME = "peacewatch-operator";
-const MINUTES = [[30, "30 minutes"], [60, "1 hour"], [240, "4 hours"], [1440, "a day"]];
+const MINUTES = [
+  [30, "30 minutes"],
+  [60, "1 hour"],
+  [240, "4 hours"],
+  [1440, "a day"],
+];
 
-/* Name and token for this tab: asks where they are not known or were refused. Null: the operator changed their mind. */
-async function who(why = "") {
-  const name = sessionStorage.getItem(NAME);
-  if (name && !why) return name;
-  const dialog = $("sign-in");
-  const form = dialog.querySelector("form");
-  form.elements.by.value = name ?? "";
-  $("sign-in-why").textContent = why;
-  dialog.returnValue = "";
-  dialog.showModal();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  if (dialog.returnValue !== "ok") return null;
-  sessionStorage.setItem(NAME, form.elements.by.value.trim());
-  if (form.elements.token.value) token.set(form.elements.token.value);
-  form.elements.token.value = "";
-  return sessionStorage.getItem(NAME);
-}
-
-/* Does it, and asks for a token as long as the one known is refused. False: not done. */
+/* Takes an action; asks for a token again while the one given is refused. False: it was not taken. */
 async function perform(path, body, method = "POST") {
-  let by = await who();
+  let by = await actor();
   while (by !== null) {
     try {
       await act(path, { ...body, by }, method);
       return true;
     } catch (error) {
       if (![401, 403].includes(error.status)) throw error;
-      by = await who(error.message);
+      by = await actor(error.message);
     }
   }
   return false;
 }
 
 /* The form below an incident. */
-export function deeds(row) {
-  const note = el("input", { name: "note", maxlength: "500", placeholder: "Note, shown in Discord too", "aria-label": "Note" });
+export function actions(row) {
+  const note = el("input", {
+    name: "note",
+    maxlength: "500",
+    placeholder: "Note, shown in Discord too",
+    "aria-label": "Note",
+  });
   const said = el("p", { class: "said", role: "status" });
   const path = `incidents/${encodeURIComponent(row.incident_id)}`;
-  const button = (label, run, main = "") => el("button", { type: "button", class: main, onclick: (event) => once(event.currentTarget, said, run) }, label);
-  const done = async (what, how) => { said.textContent = (await perform(`${path}/${what}`, { note: note.value.trim() })) ? how : ""; };
+  const button = (label, run, main = "") =>
+    el("button", { type: "button", class: main, onclick: (event) => once(event.currentTarget, said, run) }, label);
+  const done = async (what, how) => {
+    said.textContent = (await perform(`${path}/${what}`, { note: note.value.trim() })) ? how : "";
+  };
   const quiet = silence(row, note, said);
   const isOver = row.state === "resolved";
-  return el("form", { class: "deeds", onsubmit: (event) => event.preventDefault() }, note,
-    el("div", { class: "bar" },
-      isOver ? "" : button("Acknowledge", () => done("acknowledge", "Taken up. Discord shows it within seconds."), "main"),
-      isOver ? "" : button("Resolve", () => done("resolve", "Over. Discord shows it within seconds.")),
-      quiet.toggle),
-    quiet.choice, said);
+  return el(
+    "form",
+    { class: "actions", onsubmit: (event) => event.preventDefault() },
+    note,
+    el(
+      "div",
+      { class: "bar" },
+      isOver
+        ? ""
+        : button("Acknowledge", () => done("acknowledge", "Acknowledged. Discord shows it within seconds."), "main"),
+      isOver ? "" : button("Resolve", () => done("resolve", "Resolved. Discord shows it within seconds.")),
+      quiet.toggle,
+    ),
+    quiet.choice,
+    said,
+  );
 }
 
 function silence(row, note, said) {
   const scopes = scopesOf(row);
-  const scope = el("select", { "aria-label": "What to silence" }, ...scopes.map(([label], index) => el("option", { value: index }, label)));
-  const minutes = el("select", { "aria-label": "For how long" }, ...MINUTES.map(([value, label]) => el("option", { value }, label)));
+  const scope = el(
+    "select",
+    { "aria-label": "What to silence" },
+    ...scopes.map(([label], index) => el("option", { value: index }, label)),
+  );
+  const minutes = el(
+    "select",
+    { "aria-label": "For how long" },
+    ...MINUTES.map(([value, label]) => el("option", { value }, label)),
+  );
   minutes.value = "60";
   const run = async () => {
     const body = { ...scopes[Number(scope.value)][1], minutes: Number(minutes.value), note: note.value.trim() };
     if (await perform("silences", body)) {
-      said.textContent = "Silenced. It is still kept and counted.";
+      said.textContent = "Silenced. Alerts are still stored and counted.";
       choice.hidden = true;
       dispatchEvent(new Event("silenced"));
     }
   };
-  const choice = el("div", { class: "bar silence", hidden: true }, scope, minutes,
-    el("button", { type: "button", onclick: (event) => once(event.currentTarget, said, run) }, "Silence"));
-  const toggle = el("button", { type: "button", "aria-expanded": "false", onclick: () => {
-    choice.hidden = !choice.hidden;
-    toggle.setAttribute("aria-expanded", String(!choice.hidden));
-  } }, "Silence…");
+  const choice = el(
+    "div",
+    { class: "bar silence", hidden: true },
+    scope,
+    minutes,
+    el("button", { type: "button", onclick: (event) => once(event.currentTarget, said, run) }, "Silence"),
+  );
+  const toggle = el(
+    "button",
+    {
+      type: "button",
+      "aria-expanded": "false",
+      onclick: () => {
+        choice.hidden = !choice.hidden;
+        toggle.setAttribute("aria-expanded", String(!choice.hidden));
+      },
+    },
+    "Silence…",
+  );
   return { toggle, choice };
 }
 
@@ -98,7 +124,7 @@ async function once(button, said, run) {
     await run();
     if (said.textContent === "Sending…") said.textContent = "";
   } catch (error) {
-    said.textContent = `It was not done: ${error.message}.`;
+    said.textContent = `Not done: ${error.message}.`;
   } finally {
     button.disabled = false;
   }
@@ -111,13 +137,36 @@ export function makeSilences() {
     try {
       const found = (await ask("silences")).silences;
       button.textContent = found.length ? `Silences (${found.length})` : "Silences";
-      place.replaceChildren(found.length ? el("ul", {}, ...found.map(each)) : el("p", { class: "quiet" }, "Nothing is silenced."));
+      place.replaceChildren(
+        found.length ? el("ul", {}, ...found.map(each)) : el("p", { class: "quiet" }, "No silences in force."),
+      );
     } catch (error) {
       place.replaceChildren(el("p", { class: "quiet" }, `Silences cannot be shown: ${error.message}.`));
     }
   }
-  const each = (found) => el("li", {}, el("span", {}, targetOf(found.target), el("small", {}, ` until ${momentOf(found.until)}, by ${found.by}${found.note ? `: ${found.note}` : ""}`)),
-    el("button", { type: "button", class: "plain", onclick: async (event) => { event.currentTarget.disabled = true; if (await perform(`silences/${encodeURIComponent(found.id)}`, {}, "DELETE")) await load(); } }, "End"));
+  const each = (found) =>
+    el(
+      "li",
+      {},
+      el(
+        "span",
+        {},
+        targetOf(found.target),
+        el("small", {}, ` until ${momentOf(found.until)}, by ${found.by}${found.note ? `: ${found.note}` : ""}`),
+      ),
+      el(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          onclick: async (event) => {
+            event.currentTarget.disabled = true;
+            if (await perform(`silences/${encodeURIComponent(found.id)}`, {}, "DELETE")) await load();
+          },
+        },
+        "End",
+      ),
+    );
   button.addEventListener("click", () => {
     place.hidden = !place.hidden;
     button.setAttribute("aria-expanded", String(!place.hidden));
@@ -129,5 +178,7 @@ export function makeSilences() {
 
 function targetOf({ kind, country, city, drone_id: drone }) {
   const place = [city, country].filter(Boolean).join(", ");
-  return [kind ? words(kind) : "everything", place && `in ${place}`, drone && `of drone ${drone}`].filter(Boolean).join(" ");
+  return [kind ? words(kind) : "everything", place && `in ${place}`, drone && `of drone ${drone}`]
+    .filter(Boolean)
+    .join(" ");
 }

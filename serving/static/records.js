@@ -20,11 +20,31 @@ export async function records(day) {
   if (load !== loads) return;
   $("reports-note").textContent = `${dayOf(day)}, the latest ${whole.format(found.reports.length)}`;
   const rows = found.reports.reverse().map(row);
-  $("reports").tBodies[0].replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "No reports on this day."))]));
+  $("reports").tBodies[0].replaceChildren(
+    ...(rows.length ? rows : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "No reports on this day."))]),
+  );
+}
+
+/* A long message is cut; the whole is one click away. */
+export function wholeMessage(report) {
+  const query = { date: report.reported_at.slice(0, 10), drone: report.drone_id, report: report.report_id };
+  return el(
+    "a",
+    { class: "cut", href: address("reports", query) },
+    ` … ${whole.format(report.message_cut)} more characters`,
+  );
 }
 
 function row(report) {
-  return el("tr", { class: report.alert ? "alarm" : "" },
-    el("td", { class: "nowrap" }, timeOf(report.reported_at)), el("td", { class: "nowrap" }, el("a", { href: droneLink(report.drone_id) }, report.drone_id)), el("td", {}, report.city),
-    el("td", { class: "n" }, number(report.worst_score)), el("td", { class: "n" }, `${Math.round(report.battery)} %`), el("td", {}, report.alert ? "yes" : ""), el("td", { class: "heard" }, report.message));
+  return el(
+    "tr",
+    { class: report.alert ? "alarm" : "" },
+    el("td", { class: "nowrap" }, timeOf(report.reported_at)),
+    el("td", { class: "nowrap" }, el("a", { href: droneLink(report.drone_id) }, report.drone_id)),
+    el("td", { class: "clip", title: report.city }, report.city),
+    el("td", { class: "n" }, number(report.worst_score)),
+    el("td", { class: "n" }, `${Math.floor(report.battery)} %`),
+    el("td", {}, report.alert ? "yes" : ""),
+    el("td", { class: "heard" }, report.message, report.message_cut ? wholeMessage(report) : ""),
+  );
 }

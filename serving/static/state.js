@@ -26,7 +26,8 @@ export function fill() {
   for (const form of FORMS.map((id) => document.forms[id])) {
     for (const field of fields(form)) {
       const wanted = kept[field.name] ?? "";
-      if (field instanceof HTMLSelectElement && wanted && ![...field.options].some((option) => option.value === wanted)) continue;
+      if (field instanceof HTMLSelectElement && wanted && ![...field.options].some((option) => option.value === wanted))
+        continue;
       field.value = wanted;
     }
   }
@@ -39,10 +40,15 @@ export function bind(id, changed) {
     keep(Object.fromEntries(fields(form).map((field) => [field.name, field.value.trim()])));
     changed();
   };
-  form.addEventListener("submit", (event) => { event.preventDefault(); take(); });
-  form.addEventListener("change", () => form.checkValidity() && take());
-  form.addEventListener("reset", () => setTimeout(() => {
-    for (const field of fields(form)) field.value = "";
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
     take();
-  }));
+  });
+  form.addEventListener("change", () => form.checkValidity() && take());
+  form.addEventListener("reset", () =>
+    setTimeout(() => {
+      for (const field of fields(form)) field.value = "";
+      take();
+    }),
+  );
 }

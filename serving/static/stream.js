@@ -39,13 +39,21 @@ export function listen(handlers, { load, tell }) {
 
   /* A browser opens six connections to a server, for all its tabs: one that nobody looks at gives its own back. */
   let hiding = null;
-  const close = () => { source.close(); tell("waiting"); };
-  const reopen = () => { clearTimeout(hiding); if (source.readyState === EventSource.CLOSED) open(); };
+  const close = () => {
+    source.close();
+    tell("waiting");
+  };
+  const reopen = () => {
+    clearTimeout(hiding);
+    if (source.readyState === EventSource.CLOSED) open();
+  };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) hiding = setTimeout(close, HIDDEN_MS);
     else reopen();
   });
   addEventListener("pagehide", close);
-  addEventListener("pageshow", (event) => { if (event.persisted) reopen(); });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) reopen();
+  });
   open();
 }

@@ -2,7 +2,13 @@
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const kept = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+  const kept = () => {
+    try {
+      return localStorage.getItem("theme");
+    } catch {
+      return null;
+    }
+  };
   const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
   if (["light", "dark"].includes(kept())) root.dataset.theme = kept();
 
@@ -14,7 +20,11 @@
     };
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";
-      try { localStorage.setItem("theme", root.dataset.theme); } catch { /* a private window forgets */ }
+      try {
+        localStorage.setItem("theme", root.dataset.theme);
+      } catch {
+        /* a private window forgets */
+      }
       tell();
     });
     system.addEventListener("change", tell);

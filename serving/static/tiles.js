@@ -12,26 +12,50 @@ export async function tiles(country = "") {
   const day = await newestDay(country);
   const before = iso(Date.parse(`${day}T00:00:00Z`) - DAY_MS).slice(0, 10);
   const whole_hours = day === iso(Date.now()).slice(0, 10) ? new Date().getUTCHours() : 24;
-  const until = (of) => (whole_hours === 24 ? {} : { to: `${of}T${String(Math.max(whole_hours - 1, 0)).padStart(2, "0")}` });
+  const until = (of) =>
+    whole_hours === 24 ? {} : { to: `${of}T${String(Math.max(whole_hours - 1, 0)).padStart(2, "0")}` };
   const means = (from, more) => ask("statistics/averages", { from, to: from, country, ...more });
   const [series, now, soFar, earlier] = await Promise.all([
     ask("statistics/series", { group: "hour", from: before, to: day, country }),
-    means(day), means(`${day}T00`, { to: `${day}T23`, ...until(day) }), means(`${before}T00`, { to: `${before}T23`, ...until(before) }),
+    means(day),
+    means(`${day}T00`, { to: `${day}T23`, ...until(day) }),
+    means(`${before}T00`, { to: `${before}T23`, ...until(before) }),
   ]);
   const hours = byHour(series.series, day);
   const hoursBefore = byHour(series.series, before);
   const sum = (rows, name) => rows.reduce((total, row) => total + (row?.[name] ?? 0), 0);
   const first = (rows) => rows.slice(0, whole_hours);
   head(day, whole_hours);
-  const counted = (name, key) => tile(name, whole.format(sum(hours, key)), whole_hours ? change(sum(first(hours), key), sum(first(hoursBefore), key)) : null, lines(hours, hoursBefore, key));
+  const counted = (name, key) =>
+    tile(
+      name,
+      whole.format(sum(hours, key)),
+      whole_hours ? change(sum(first(hours), key), sum(first(hoursBefore), key)) : null,
+      lines(hours, hoursBefore, key),
+    );
   counted("reports", "reports");
   counted("alerts", "alerts");
-  tile("peace", number(now.peace_score, fine), whole_hours ? step(soFar.peace_score, earlier.peace_score, "") : null, lines(hours, hoursBefore, "peace_score"));
-  tile("battery", now.battery === null ? "–" : `${fine.format(now.battery)} %`, whole_hours ? step(soFar.battery, earlier.battery, " points") : null, lines(hours, hoursBefore, "battery"));
+  tile(
+    "peace",
+    number(now.peace_score, fine),
+    whole_hours ? step(soFar.peace_score, earlier.peace_score, "") : null,
+    lines(hours, hoursBefore, "peace_score"),
+  );
+  tile(
+    "battery",
+    now.battery === null ? "–" : `${fine.format(now.battery)} %`,
+    whole_hours ? step(soFar.battery, earlier.battery, " points") : null,
+    lines(hours, hoursBefore, "battery"),
+  );
   const lowShare = (rows) => (sum(rows, "reports") ? sum(rows, "low_battery") / sum(rows, "reports") : null);
   const points = (rows) => (lowShare(rows) === null ? null : lowShare(rows) * 100);
   const lowHours = (rows) => rows.map((row) => (row?.reports ? { low: row.low_battery / row.reports } : undefined));
-  tile("low", share(lowShare(hours)), whole_hours ? step(points(first(hours)), points(first(hoursBefore)), " points") : null, lines(lowHours(hours), lowHours(hoursBefore), "low"));
+  tile(
+    "low",
+    share(lowShare(hours)),
+    whole_hours ? step(points(first(hours)), points(first(hoursBefore)), " points") : null,
+    lines(lowHours(hours), lowHours(hoursBefore), "low"),
+  );
 }
 
 /* Today, or the last day with reports: a replay of past years has its days, too. */
@@ -80,15 +104,24 @@ function tile(name, value, against, spark) {
 
 /* Today's hours as a line over yesterday's; the hour that goes on is left out, for it always falls. */
 function lines(now, before, key) {
-  const values = (rows) => rows.map((row, x) => ({ x, y: row?.reports === 0 ? null : row?.[key] ?? null }));
+  const values = (rows) => rows.map((row, x) => ({ x, y: row?.reports === 0 ? null : (row?.[key] ?? null) }));
   const [width, height] = [112, 34];
   const svg = drawing(width, height);
   const current = new Date().getUTCHours();
   const goesOn = $("tiles-day").textContent === "Today";
-  const [today, yesterday] = [values(now).map((point) => (goesOn && point.x >= current ? { ...point, y: null } : point)), values(before)];
+  const [today, yesterday] = [
+    values(now).map((point) => (goesOn && point.x >= current ? { ...point, y: null } : point)),
+    values(before),
+  ];
   const all = [...today, ...yesterday].map((point) => point.y).filter((y) => y !== null);
   const [least, most] = [Math.min(...all), Math.max(...all)];
-  const at = ({ x, y }) => [2 + (x / 23) * (width - 4), most > least ? height - 3 - ((y - least) / (most - least)) * (height - 6) : height / 2];
-  svg.append(make("path", { d: path(yesterday, at), class: "then" }), make("path", { d: path(today, at), class: "now" }));
+  const at = ({ x, y }) => [
+    2 + (x / 23) * (width - 4),
+    most > least ? height - 3 - ((y - least) / (most - least)) * (height - 6) : height / 2,
+  ];
+  svg.append(
+    make("path", { d: path(yesterday, at), class: "then" }),
+    make("path", { d: path(today, at), class: "now" }),
+  );
   return svg;
 }

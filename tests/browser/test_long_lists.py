@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_duty_room import watch
 
+from tests.browser.test_duty_room import watch
 from tests.support.live_stack import LiveStack
 
 MANY = 430

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
-from test_serving_api import HOUR, NOON, client, put_live
 
 from batch_layer.views import blocks, day_views
 from batch_layer.views.drone_days import SCHEMA
 from fleet.figures.cube import Cube
 from serving.api import cities, places
 from serving.figures import batch_views
+from tests.integration.test_serving_api import HOUR, NOON, client, put_live
 
 Documents = Database[dict[str, Any]]
 __all__ = ["client"]  # the fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
-from test_serving_api import HOUR, NOON, client, put_alert, put_live
 
 from serving.app import create_app
 from serving.config import Config
+from tests.integration.test_serving_api import HOUR, NOON, client, put_alert, put_live
 
 Documents = Database[dict[str, Any]]
 __all__ = ["client"]  # the fixture
@@ -63,13 +63,14 @@ def test_large_answers_are_compressed(client: FlaskClient, mongo_database: Docum
 def test_who_asks_too_often_is_told_when_to_come_back(mongo_uri: str) -> None:
     app = create_app(Config(mongo_uri=mongo_uri, rate_limit="3 per minute", tokens={"known": "viewer"}))
     client = app.test_client()
-    answers = [client.get("/api/v1/alerts") for _ in range(4)]
+    answers = [client.get("/api/v1/statistics/averages") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[-1].mimetype == "application/problem+json"
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert client.get("/healthz").status_code == 200
     for token, status in (("known", 200), ("unknown", 429)):
-        assert client.get("/api/v1/alerts", headers={"Authorization": f"Bearer {token}"}).status_code == status
+        given = {"Authorization": f"Bearer {token}"}
+        assert client.get("/api/v1/statistics/averages", headers=given).status_code == status
     app.extensions["peacewatch"].close()
 
 

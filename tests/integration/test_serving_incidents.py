@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
-from test_serving_api import NOON, client, put_alert
 
 from fleet.alerts.alert import Alert
 from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
 from speed_layer.recording import call_updates, incident_updates
+from tests.integration.test_serving_api import NOON, client, put_alert
 
 Documents = Database[dict[str, Any]]
 __all__ = ["client"]  # the fixture

@@ -15,13 +15,13 @@ from pymongo.database import Database
 from schemathesis import BaseSchema, Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
-from test_serving_api import NOON, put_alert, put_live
 
 from fleet import topics
 from fleet.alerts.landed_alert import ALERTS
 from fleet.figures.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
+from tests.integration.test_serving_api import NOON, put_alert, put_live
 
 # A request can fit the schema and make no sense: a range that ends before it starts, a 30th of February, a zone that is
 # not there. It gets 422 with the field and the reason, which test_serving_api.py holds case by case.

@@ -142,11 +142,24 @@ def test_an_id_that_mongodb_does_not_know_resets(hubs: Callable[..., Hub], last_
 def test_a_stream_too_many_is_refused_and_a_place_is_free_again(hubs: Callable[..., Hub]) -> None:
     hub = hubs(clients=1)
     first = hub.listen(None)
-    with pytest.raises(ServiceUnavailable, match="so many streams"):
+    with pytest.raises(ServiceUnavailable, match="too many open event streams"):
         hub.listen(None)
     first.close()
     assert hub.listeners == 0
     hub.listen(None)
+
+
+def test_one_client_cannot_take_every_stream(hubs: Callable[..., Hub], mongo_database: Documents) -> None:
+    hub = Hub(mongo_database, 4, 2)
+    try:
+        greedy = [hub.listen(None, "198.51.100.1") for _ in range(2)]
+        with pytest.raises(ServiceUnavailable, match="too many open event streams"):
+            hub.listen(None, "198.51.100.1")
+        hub.listen(None, "198.51.100.2")
+        greedy[0].close()
+        hub.listen(None, "198.51.100.1")
+    finally:
+        hub.close()
 
 
 def test_silence_is_pinged(hubs: Callable[..., Hub]) -> None:

@@ -31,6 +31,7 @@ from serving.figures.merge import Merge
 from serving.figures.served import Served
 from serving.http import paging
 from serving.http.tables import table
+from serving.operators.audit import Audit
 from serving.rejected import Rejects
 from serving.services import connect
 
@@ -143,7 +144,7 @@ def test_an_incident_is_taken_up_while_mongodb_is_away(what: str) -> None:
     services = connect(config)
     away: Any = SimpleNamespace(incidents=Away(), actions=Away())
     desk: Any = SimpleNamespace(send=sent.append)
-    app = create_app(config, replace(services, database=away, desk=desk))
+    app = create_app(config, replace(services, database=away, audit=Audit(away, desk)))
     answer = app.test_client().post(f"/api/v1/incidents/i1/{what}", json={"by": "Ada"})
     services.close()
     assert answer.status_code == 202

@@ -118,3 +118,35 @@ def test_a_range_tells_itself_as_it_was_asked_for(first: date, days: int, zone: 
     found = parse(first.isoformat(), last.isoformat(), zone_of(zone), None)
     assert found.names == (first.isoformat(), last.isoformat())
     assert (found.dates[0], found.dates[-1], len(found.dates)) == (first, last, days + 1)
+
+
+@pytest.mark.parametrize(("day", "skipped_or_twice", "hours"), [("2026-10-25", 2, 25), ("2026-03-29", 2, 23)])
+def test_hours_of_a_day_of_25_or_23_add_up_to_it(day: str, skipped_or_twice: int, hours: int) -> None:
+    def length(first: int, last: int) -> int:
+        return len(parse(f"{day}T{first:02}", f"{day}T{last:02}", PARIS, None).hours)
+
+    assert len(parse(day, day, PARIS, None).hours) == hours
+    assert [length(0, cut) + length(cut + 1, 23) for cut in range(23)] == [hours] * 23
+    assert length(skipped_or_twice, skipped_or_twice) == hours - 23, (
+        "both where it comes twice, none where it is skipped"
+    )
+    assert [length(hour, hour) for hour in range(24) if hour != skipped_or_twice] == [1] * 23
+
+
+@pytest.mark.parametrize("year", [1970, 1980])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Singapore", "Africa/Monrovia", "Europe/Amsterdam"])
+def test_offsets_of_the_past_work(zone: str, year: int) -> None:
+    first, last = hour(f"{year}-01-01T00:00"), hour(f"{year}-01-03T12:00")
+    found = parse(None, None, zone_of(zone), (first, last))
+    assert found.first <= first <= last < found.end
+    local = [found.local(each) for each in found.hours]
+    assert local == sorted(local)
+    assert (local[0] % 24, local[-1] % 24) == (0, 23), "whole days of the zone"
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T25", "24.11.2026", "2026-11-24 08"])
+def test_a_wrong_hour_is_answered_by_a_sentence(text: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"from: give a day \(2026-11-24\) or an hour \(2026-11-24T08\) from 1970 to 2099"
+    ):
+        parse(text, None, UTC, None)

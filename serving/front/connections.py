@@ -1,0 +1,68 @@
+"""All open connections by client, and which of them gives way when there are too many.
+
+A connection waits (nothing came yet, half a request came, or it is kept alive) or works (a whole request came). When
+`most` are open, one that waits gives way: the oldest one of the client that has most of them. So whoever opens
+thousands loses its own, and somebody else can always connect.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+
+class Connection(Protocol):
+    """What is known of a connection here."""
+
+    client_key: str
+
+    def give_way(self) -> None:
+        """Closes at once."""
+
+
+class Connections:
+    """Not safe for threads: the event loop alone uses it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[str, dict[Connection, None]] = {}  # by client; in a client the oldest first
+        self._open: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._open.total()
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(each) for each in self._waiting.values())
+
+    def opened(self, connection: Connection) -> bool:
+        """Takes a new connection, which waits; False: every other one works, so that none can give way."""
+        if len(self) >= self._most and not self._make_room():
+            return False
+        self._open[connection.client_key] += 1
+        self.waits(connection)
+        return True
+
+    def waits(self, connection: Connection) -> None:
+        self._waiting.setdefault(connection.client_key, {})[connection] = None
+
+    def works(self, connection: Connection) -> None:
+        """A whole request has come; it is answered before the connection can give way."""
+        held = self._waiting.get(connection.client_key)
+        if held is not None and held.pop(connection, self) is None and not held:
+            del self._waiting[connection.client_key]
+
+    def closed(self, connection: Connection) -> None:
+        self.works(connection)
+        self._open[connection.client_key] -= 1
+        if self._open[connection.client_key] <= 0:
+            del self._open[connection.client_key]
+
+    def _make_room(self) -> bool:
+        if not self._waiting:
+            return False
+        greediest = max(self._waiting.values(), key=len)
+        oldest = next(iter(greediest))
+        self.closed(oldest)
+        oldest.give_way()
+        return True

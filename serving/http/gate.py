@@ -1,0 +1,103 @@
+"""What every request must be before anything is worked out for it: for this host, from this page, by somebody known.
+
+A WSGI application in front of the ready answers, so that none of them gets past it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MisdirectedRequest
+from werkzeug.wrappers import Request
+
+from serving.config import Config
+from serving.http import access, headers, problems
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+API: Final = "/api/"
+FIGURES: Final = ("/api/v1/statistics/", "/api/v1/completeness", "/api/v1/places", "/api/v1/status")
+"""Counts and means: no names, no words, no single report."""
+
+SESSION: Final = "/api/v1/session"
+"""Signing in needs no token."""
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+FROM_HERE: Final = frozenset({"same-origin", "none"})
+"""`Sec-Fetch-Site` of a request that our own page, or a person who typed an address, has made."""
+
+
+class Gate:
+    """Refuses what is for another host, comes from another site's page, or needs a token and has none."""
+
+    def __init__(self, app: WSGIApplication, config: Config) -> None:
+        self._app = app
+        self._config = config
+        public = urlsplit(config.public_url)
+        self._hosts = {"localhost", *(name.lower() for name in config.hosts), *filter(None, [public.hostname])}
+        self._origins = {f"{public.scheme}://{public.netloc}".lower()} if public.netloc else set()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        try:
+            self._check_host(environ.get("HTTP_HOST", ""))
+            if request.method not in SAFE:
+                self._check_origin(request)
+            self._check_role(request)
+        except HTTPException as error:
+            refusal = headers.secure(problems.of_http(error), request.path)
+            return refusal(environ, start_response)
+        return self._app(environ, start_response)
+
+    def _check_host(self, host: str) -> None:
+        """A page of another site that points its own name at this server must not read from it (DNS rebinding)."""
+        name = _host_name(host)
+        if name is None:
+            raise BadRequest("the Host header names no host")
+        if name not in self._hosts and not _is_address(name):
+            raise MisdirectedRequest(f"this server is not {name[:100]!r}; PEACEWATCH_WEB_HOSTS names what it is called")
+
+    def _check_origin(self, request: Request) -> None:
+        """Only our own pages, and programs, which send neither header, may act."""
+        site = request.headers.get("Sec-Fetch-Site")
+        if site is not None and site not in FROM_HERE:
+            raise Forbidden("actions are taken from Peacewatch's own pages only")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.lower() not in self._origins | _own_origins(request):
+            raise Forbidden("actions are taken from Peacewatch's own pages only")
+
+    def _check_role(self, request: Request) -> None:
+        path = request.path
+        if not path.startswith(API) or path == SESSION:
+            return
+        is_open = self._config.open_to_all == "figures" and path.startswith(FIGURES)
+        if not is_open:
+            access.require(self._config, request, "viewer")
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        parts = urlsplit(f"//{host}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    is_plain = bool(name) and parts.netloc == host and not (parts.username or parts.path or parts.query)
+    return name if is_plain and port != 0 else None
+
+
+def _is_address(name: str) -> bool:
+    """An address cannot be pointed elsewhere, so it needs no list."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _own_origins(request: Request) -> set[str]:
+    host = request.environ.get("HTTP_HOST", "").lower()
+    return {f"http://{host}", f"https://{host}"}

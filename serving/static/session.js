@@ -1,0 +1,69 @@
+/* Who is signed in. A server with tokens asks for one before it shows names, words and single reports, and for an
+   operator's before it acts; a server without any asks for a name alone, and only when somebody acts. */
+
+import { act, ask } from "./api.js";
+import { $ } from "./dom.js";
+
+const NAME = "peacewatch-operator";
+
+/** @type {{needs_token: boolean, role: string | null, by: string | null} | null} */
+let known = null;
+
+async function session() {
+  known ??= await ask("session");
+  return known;
+}
+
+/* Before a page loads its lists: asks for a token where one is needed. False: nobody has signed in. */
+export async function signedIn() {
+  const now = await session().catch(() => null);
+  if (!now || !now.needs_token) return true;
+  show(now);
+  if (!now.role) await signIn();
+  return Boolean(known?.role);
+}
+
+/* The name that an action is taken by; asks for what is missing, or was refused (`why`). Null: not signed in. */
+export async function actor(why = "") {
+  const now = await session();
+  if (!why && now.needs_token && now.role === "operator") return now.by;
+  const name = sessionStorage.getItem(NAME);
+  if (!why && !now.needs_token && name) return name;
+  return (await signIn(why)) ? (known?.by ?? sessionStorage.getItem(NAME)) : null;
+}
+
+/* Asks until a token is taken. False: somebody changed their mind. */
+async function signIn(why = "") {
+  const dialog = /** @type {HTMLDialogElement} */ ($("sign-in"));
+  const form = dialog.querySelector("form");
+  $("sign-in-token").hidden = !known?.needs_token;
+  form.elements.by.value = known?.by ?? sessionStorage.getItem(NAME) ?? "";
+  for (let said = why; ;) {
+    $("sign-in-why").textContent = said;
+    dialog.returnValue = "";
+    dialog.showModal();
+    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+    const [by, token] = [form.elements.by.value.trim(), form.elements.token.value.trim()];
+    form.elements.token.value = "";
+    if (dialog.returnValue !== "ok") return false;
+    sessionStorage.setItem(NAME, by);
+    if (!known?.needs_token) return true;
+    try {
+      known = await act("session", { token, by });
+      show(known);
+      return true;
+    } catch (error) {
+      said = error.message;
+    }
+  }
+}
+
+function show(now) {
+  const place = $("signed-in");
+  place.hidden = false;
+  place.textContent = now.role ? `Sign out ${now.by ?? ""}`.trim() : "Sign in";
+  place.onclick = async () => {
+    if (known?.role) await act("session", {}, "DELETE");
+    location.reload();
+  };
+}

@@ -1,0 +1,78 @@
+"""Which connection gives way when too many are open: the oldest idle one of who has most, never one at work."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.front.connections import Connections
+
+
+class Fake:
+    def __init__(self, client_key: str) -> None:
+        self.client_key = client_key
+        self.is_open = True
+
+    def give_way(self) -> None:
+        self.is_open = False
+
+
+def opened(connections: Connections, client: str) -> Fake:
+    made = Fake(client)
+    assert connections.opened(made)
+    return made
+
+
+def test_up_to_the_bound_nobody_gives_way() -> None:
+    connections = Connections(3)
+    made = [opened(connections, name) for name in ("a", "a", "b")]
+    assert all(one.is_open for one in made)
+    assert len(connections) == connections.waiting == 3
+
+
+def test_past_the_bound_the_greediest_client_loses_its_oldest() -> None:
+    connections = Connections(3)
+    neighbour, *greedy = (opened(connections, name) for name in ("b", "a", "a"))
+    newcomer = opened(connections, "c")
+    assert [one.is_open for one in (neighbour, *greedy, newcomer)] == [True, False, True, True]
+    assert len(connections) == 3
+
+
+def test_a_greedy_client_cannot_shut_out_itself_or_others() -> None:
+    connections = Connections(50)
+    neighbour = opened(connections, "neighbour")
+    flood = [opened(connections, "greedy") for _ in range(500)]
+    assert neighbour.is_open
+    assert sum(one.is_open for one in flood) == 49
+    assert opened(connections, "late").is_open
+    assert opened(connections, "greedy").is_open
+
+
+def test_a_request_at_work_is_never_cut() -> None:
+    connections = Connections(2)
+    first, second = (opened(connections, "a") for _ in range(2))
+    connections.works(first)
+    assert opened(connections, "b").is_open
+    assert (first.is_open, second.is_open) == (True, False)
+
+
+def test_where_all_work_a_newcomer_is_refused_until_one_is_done() -> None:
+    connections = Connections(1)
+    first = opened(connections, "a")
+    connections.works(first)
+    assert not connections.opened(Fake("b"))
+    connections.waits(first)
+    assert opened(connections, "b").is_open
+    assert not first.is_open
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_what_is_closed_leaves_nothing_behind(works: bool) -> None:
+    connections = Connections(2)
+    for number in range(10):
+        made = opened(connections, f"client {number}")
+        if works:
+            connections.works(made)
+        connections.closed(made)
+    assert len(connections) == connections.waiting == 0
+    assert not connections._open
+    assert not connections._waiting
