@@ -18,12 +18,8 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-<<<<<<< HEAD
 from infra.mongo import hours, layouts, live, runs, view_parts
-=======
-from infra.mongo import live, runs, view_parts
 from serving.figures.ranges import MAX_DAYS
->>>>>>> ecea631 (Put an event loop with deadlines and limits before the web app)
 from serving.figures.served import Served
 
 Document = dict[str, Any]
