@@ -1,17 +1,20 @@
-"""What do hour views and drone days cost in Spark, and against DuckDB and Polars over the same files?
+"""What do hour views and drone days cost in plain Spark, in Spark with Comet, in DuckDB and in Polars?
 
-`python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--settings]`: makes a lake in a temporary
-folder, asks each engine the same question on the machine's cores until it is warm, then three times, checks that the
-answers are equal, and prints the best time. `--settings` starts Spark anew, as shipped and with each of its settings
-taken away, in turns, and says what that costs.
+`python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--settings]`: makes a lake in a
+temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that the
+answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
+beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark anew, as shipped and
+with each of its settings taken away, in turns, and says what that costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ import polars
 import pyarrow as pa
 
 from batch_layer.lake import compact
-from batch_layer.spark import aggregate, session
+from batch_layer.spark import aggregate, comet, session
+from batch_layer.views import day_views
 from bench import fleet_day
 from bench.machine import machine
 from fleet.figures.cube import HOURS
@@ -51,22 +55,32 @@ def main() -> None:
     asked.add_argument("--drones", type=int, default=54_000)
     asked.add_argument("--minutes", type=int, default=600)
     asked.add_argument("--every", type=int, default=1, help="minutes between a drone's reports")
+    asked.add_argument("--lake", type=Path, help="a lake that an earlier run has kept there; made where there is none")
+    asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--settings", action="store_true")
     asked.add_argument("--extra", nargs="*", default=[], help="Spark settings to try, name=value")
     given = asked.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        lake = Path(folder, "lake")
+        lake = given.lake or Path(folder, "lake")
         began = time.perf_counter()
-        reports = fleet_day.make(lake, given.drones, given.minutes, START, given.every)
+        if not lake.exists():
+            fleet_day.make(lake, given.drones, given.minutes, START, given.every)
+            print(f"(made in {time.perf_counter() - began:,.0f} s)")
         pinned = delta.pin(str(lake))
         size = sum(file.size for files in pinned.hours.values() for file in files)
-        print(f"{reports:,} reports, {given.drones:,} drones, {size / 1e6:,.0f} MB of Parquet")
-        print(f"(made at {reports / (time.perf_counter() - began):,.0f} reports/s)")
+        found = duckdb.sql(
+            "SELECT count(*) FROM read_parquet($files)", params={"files": pinned.uris(pinned.hours)}
+        ).fetchone()
+        reports = found[0] if found else 0
+        print(f"{reports:,} reports, {size / 1e6:,.0f} MB of Parquet", flush=True)
         extra = tuple(tuple(each.split("=", 1)) for each in given.extra)
-        _compare(pinned, reports, session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra))
+        config = session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra)
+        _compare(pinned, reports, config, given.rounds)
         if given.settings:
             _settings(pinned, reports, Path(folder, "spark"))
+        if given.lake:
+            return  # it is kept as it is
         began = time.perf_counter()
         done = compact.run(str(lake), compact.groups(pinned, max(pinned.hours) + 10))
         took = time.perf_counter() - began
@@ -74,30 +88,82 @@ def main() -> None:
         print(f"compact: {took:.1f} s, {size / took / 1e6:,.0f} MB/s, {size / 1e6:,.0f} MB -> {after / 1e6:,.0f} MB")
 
 
-def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig) -> None:
+def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, rounds: int) -> None:
     files, hours = pinned.uris(pinned.hours), list(pinned.hours)
-    cores = session.cores(config.master)
-    duckdb.sql(f"SET threads = {cores}")
-    began = time.perf_counter()
-    with aggregate.start(config) as spark:
-        spark.spark(session.QUICK_BYTES)  # with Java as a large job has it
-        started = time.perf_counter() - began
-        first, spark_cells = _timed(lambda: spark.cells(HOURS, pinned, hours), 1)
-        print(f"Spark starts in {started:.1f} s, its first answer takes {first:.1f} s")
-        _timed(lambda: spark.cells(HOURS, pinned, hours), WARM_UP)
-        spark_seconds, _ = _timed(lambda: spark.cells(HOURS, pinned, hours))
-        _row("hours, Spark", spark_seconds, reports)
-        duck_seconds, duck = _timed(lambda: _duckdb(files))
-        _row("hours, DuckDB", duck_seconds, reports)
-        polars_seconds, pola = _timed(lambda: _polars(files))
-        _row("hours, Polars", polars_seconds, reports)
-        assert spark_cells.equals(duck), "Spark and DuckDB disagree"
-        assert spark_cells.equals(pola), "Spark and Polars disagree"
-        print(f"Spark / DuckDB: {spark_seconds / duck_seconds:.1f}")
-        drones_seconds, drones = _timed(lambda: spark.drone_days(pinned, START.date()), 2)
-        _row(f"drone_days, Spark ({drones.num_rows:,} drones)", drones_seconds, reports)
-        duck_seconds, _ = _timed(lambda: _duckdb_drones(files), 2)
-        _row("drone_days, DuckDB", duck_seconds, reports)
+    duckdb.sql(f"SET threads = {session.cores(config.master)}")
+    for engine, jar in (("Spark", None), ("Spark with Comet", comet.jar(comet.AUTO))):
+        session.end_java()  # another class path
+        began = time.perf_counter()
+        with aggregate.start(replace(config, comet=jar)) as spark:
+            spark.spark(session.QUICK_BYTES)  # with Java as a large job has it
+            started = time.perf_counter() - began
+            first, _ = _timed(lambda: spark.cells(HOURS, pinned, hours))
+            print(f"{engine} starts in {started:.1f} s, its first answer takes {first:.1f} s", flush=True)
+            for _ in range(WARM_UP):
+                spark.cells(HOURS, pinned, hours)
+            _side_by_side(
+                "hours",
+                {
+                    engine: lambda: spark.cells(HOURS, pinned, hours),
+                    "DuckDB": lambda: _duckdb(files),
+                    "Polars": lambda: _polars(files),
+                },
+                reports,
+                rounds,
+            )
+            spark.drone_days(pinned, START.date())
+            _side_by_side(
+                "drone days",
+                {
+                    engine: lambda: spark.drone_days(pinned, START.date()),
+                    "DuckDB": lambda: _duckdb_drones(files),
+                    "Polars": lambda: _polars_drones(files),
+                },
+                reports,
+                rounds,
+            )
+            _side_by_side(
+                "views of a day",
+                {
+                    engine: lambda: _all_views(spark, pinned),
+                    "one reading a view": lambda: [spark.cells(cube, pinned, hours) for cube in day_views.VIEWS],
+                    "one reading": lambda: spark.cells_of(day_views.VIEWS, pinned, hours),
+                    "duplicates": lambda: spark.copies(pinned, START.date()),
+                    "DuckDB": lambda: _duckdb_views(files),
+                },
+                reports,
+                rounds,
+            )
+            print(f"{'Java, resident at most':40} {_peak_mb(spark):,.0f} MB", flush=True)
+
+
+def _side_by_side(what: str, asks: Mapping[str, Callable[[], Any]], reports: int, rounds: int) -> None:
+    """Rounds in turns; medians, and ratios to DuckDB's. Tables of one schema must be equal."""
+    seconds: dict[str, list[float]] = {name: [] for name in asks}
+    answers: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name, ask in asks.items():
+            took, answers[name] = _timed(ask)
+            seconds[name].append(took)
+    middle = {name: statistics.median(each) for name, each in seconds.items()}
+    for name, each in middle.items():
+        speed = f"{reports / each / 1e6:6.1f} million reports/s"
+        print(f"{what + ', ' + name:40} {each:8.2f} s {speed}  {each / middle['DuckDB']:5.2f} x DuckDB", flush=True)
+    tables = [table for table in answers.values() if isinstance(table, pa.Table)]
+    assert all(table.equals(tables[0]) for table in tables if table.schema == tables[0].schema), f"{what} differ"
+
+
+def _all_views(spark: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:
+    """All of a day but its hours, as batch_layer.views.drones asks for it."""
+    spark.drone_days(pinned, START.date())
+    spark.cells_of(day_views.VIEWS, pinned, list(pinned.hours))
+    spark.copies(pinned, START.date())
+
+
+def _peak_mb(spark: aggregate.SparkEngine) -> float:
+    gateway: Any = spark.spark(0).sparkContext._gateway
+    status = Path(f"/proc/{gateway.proc.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _settings(pinned: delta.Snapshot, reports: int, scratch: Path) -> None:
@@ -107,17 +173,14 @@ def _settings(pinned: delta.Snapshot, reports: int, scratch: Path) -> None:
         with aggregate.start(session.SparkConfig(java=java(), scratch=scratch, extra=extra)) as spark:
             spark.spark(session.QUICK_BYTES)
             spark.cells(HOURS, pinned, list(pinned.hours))
-            seconds, _ = _timed(lambda: spark.cells(HOURS, pinned, list(pinned.hours)))
-            _row(name, seconds, reports)
+            seconds = [_timed(lambda: spark.cells(HOURS, pinned, list(pinned.hours)))[0] for _ in range(REPEATS)]
+            _row(name, min(seconds), reports)
 
 
-def _timed(ask: Callable[[], Any], repeats: int = REPEATS) -> tuple[float, Any]:
-    best, answer = float("inf"), None
-    for _ in range(repeats):
-        began = time.perf_counter()
-        answer = ask()
-        best = min(best, time.perf_counter() - began)
-    return best, answer
+def _timed(ask: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    answer = ask()
+    return time.perf_counter() - began, answer
 
 
 def _row(what: str, seconds: float, reports: int) -> None:
@@ -160,6 +223,41 @@ def _duckdb_drones(files: list[str]) -> Any:
         .arrow()
         .read_all()
     )
+
+
+def _polars_drones(files: list[str]) -> Any:
+    last = polars.col("last_state")
+    names = ("latitude", "longitude")
+    minute = (last // (1 << 17)) % 86_400_000 // 60_000
+    scan = polars.scan_parquet(files, hive_partitioning=False).group_by("drone_id")
+    found = scan.agg(
+        polars.len().alias("reports"),
+        polars.col("alert_count").sum(),
+        (last % (1 << 17)).min().alias("lowest_battery"),
+        last.max().alias("last"),
+        last.min().alias("first"),
+        minute.n_unique().alias("minutes"),
+        *(polars.col(name).sort_by("last_state").first().alias(f"first_{name}") for name in names),
+        *(polars.col(name).sort_by("last_state").last().alias(f"last_{name}") for name in (*names, "country", "city")),
+    )
+    return found.collect()
+
+
+def _duckdb_views(files: list[str]) -> None:
+    """The questions of `_all_views`, each by itself, as DuckDB is asked best."""
+    _duckdb_drones(files)
+    where = "FROM read_parquet($files, hive_partitioning = false) GROUP BY ALL"
+    ends = "".join(
+        f"WHEN epoch_us(received_at) - epoch_us(reported_at) < {end * 1_000_000} THEN {number} "
+        for number, end in enumerate(day_views.DELAY_BUCKETS)
+    )
+    for query in (
+        f"SELECT country, city, {MEASURES} {where}",
+        f"SELECT floor(latitude * 2)::INT, floor(longitude * 2)::INT, count(*), sum(alert_count) {where}",
+        f"SELECT CASE {ends} ELSE 8 END AS delay, count(*), sum(alert_count) {where}",
+        f"SELECT sum(n - 1) FROM (SELECT count(*) AS n, hash(drone_id, report_id) AS i {where}) WHERE n > 1",
+    ):
+        duckdb.sql(query, params={"files": files}).arrow().read_all()
 
 
 if __name__ == "__main__":
