@@ -16,6 +16,10 @@ from infra.delta import Snapshot
 class Engine(Protocol):
     """Answers over the files of a snapshot. Raises ServiceUnavailable that names a file which cannot be read."""
 
+    @property
+    def name(self) -> str:
+        """What computes, for people: `Spark 4.1.4 with Comet 1.2.0`; "" before it was asked anything."""
+
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         """The cube's cells of all reports of these event hours, sorted by keys."""
 

@@ -99,6 +99,7 @@ def _facts(found: dict[str, Any]) -> Table:
     table.add_row("last commit", f"version {lake['version']}, {_ago(lake['committed_at'])} ago" if lake else "none yet")
     if alerts is not None:
         done = f"version {batch['version']}, {_ago(batch['finished_at'])} ago" if batch else "none yet"
+        done += f", by {batch['engine']}" if batch and batch.get("engine") else ""
         table.add_row("last batch run", done)
         table.add_row("alerts", f"{alerts['undelivered']:,} of {alerts['recorded']:,} not delivered yet")
     for trouble, sentence in (found["troubles"] or {}).items():

@@ -115,7 +115,7 @@ def _documents(uri: str) -> dict[str, Any]:
         run = runs.newest(database)
         alerts = database.alerts
         return {
-            "batch": run and {key: _json(run.get(key)) for key in ("_id", "version", "hours", "finished_at")},
+            "batch": run and {key: _json(run.get(key)) for key in ("_id", "version", "hours", "finished_at", "engine")},
             "alerts": {
                 "recorded": alerts.estimated_document_count(),
                 "undelivered": alerts.count_documents({"delivered_at": None}),

@@ -8,19 +8,22 @@ from datetime import date
 from typing import Final
 
 import pyarrow as pa
+import structlog
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.ranges import hours_of_day
-from batch_layer.spark import session
+from batch_layer.spark import comet, session
 from batch_layer.spark.session import SparkConfig
 from batch_layer.views import day_views, drone_days
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import Cube, Measure
 from fleet.text import sentence
 from infra.delta import Snapshot
+
+_log = structlog.get_logger()
 
 PIECES: Final = 64
 """A fleet's answer comes in so many."""
@@ -42,10 +45,18 @@ class SparkEngine:
         """What is started ends with `running`."""
         self._config, self._running, self._seen = config, running, seen
         self._spark: SparkSession | None = None
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     def spark(self, bytes_to_read: int) -> SparkSession:
         if self._spark is None:
             self._spark = self._running.enter_context(session.session(self._config, bytes_to_read))
+            native = f" with Comet {comet.version(self._spark)}" if comet.loaded(self._spark) else ""
+            self._name = f"Spark {self._spark.version}{native}"
+            _log.info("Spark started", engine=self._name, master=self._config.master)
         return self._spark
 
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:

@@ -116,6 +116,11 @@ def loaded(spark: Any) -> bool:
     return bool(getattr(session, "MODULE$").isCometLoaded(conf))
 
 
+def version(spark: Any) -> str:
+    """The version of the Comet that is loaded: a cluster's own may be another."""
+    return str(getattr(getattr(spark._jvm.org.apache.comet, "package$"), "MODULE$").COMET_VERSION())
+
+
 def fetch() -> Path:
     """The jar that set-up fetches, with its native library unpacked beside it. Raises MissingPart."""
     try:

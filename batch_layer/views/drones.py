@@ -24,7 +24,7 @@ from batch_layer import ranges
 from batch_layer.engine import Engine
 from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
-from batch_layer.views import blocks, day_views, drone_counts, plan, publish
+from batch_layer.views import blocks, day_views, drone_counts, plan, publish, resume
 from infra.delta import Snapshot, pin
 from infra.mongo import layouts, runs, view_parts
 from infra.mongo.client import Documents, errors
@@ -46,7 +46,13 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         generation = runs.generation(job.database)
         with runs.at_work(job.database, "drones", pinned, len(days), job.now) as this:
             archive.restore(job.database, pinned)
-            written = _publish(job, pinned, days, this) if days else 0
+            done: set[int] = set()
+            if rebuild:
+                asked = resume.request("drones", pinned, wanted, generation)
+                done = resume.done_before(job.database, asked, pinned)
+                runs.note(job.database, this, rebuild=asked, done=sorted(done))
+            left = [day for day in days if ranges.hours_of_day(day).start not in done]
+            written = _publish(job, pinned, left, this) if left else 0
             if days or base == runs.NO_BASE:
                 _count(job.database, this)
             runs.complete(job.database, this, job.now(), generation)
@@ -66,6 +72,7 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
     written, refused = 0, publish.Refusals()
     with job.engine() as engine:
         for done, day in enumerate(days, start=1):
+            before = len(refused)
             drones = engine.drone_days(pinned, day)
             for block in blocks.documents(day, this.version, drones):
                 with refused:
@@ -76,7 +83,10 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
                 with refused:
                     publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
             publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
+            if len(refused) == before:
+                runs.note_done(job.database, this, [ranges.hours_of_day(day).start])
             job.progress(done, len(days))
+        runs.note(job.database, this, engine=engine.name)
     refused.raise_any()
     return written
 

@@ -12,11 +12,13 @@ makes every answer exact at every instant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive
-from batch_layer.views import publish
+from batch_layer.views import publish, resume
 from batch_layer.views.plan import Plan
 from batch_layer.views.plan import make as make_plan
 from fleet.errors import PeacewatchError, ServiceUnavailable
@@ -36,7 +38,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         plan = make_plan(job.database, pin(job.lake), wanted, rebuild=rebuild)
         if plan.nothing_to_do:
             return Outcome(plan.snapshot.version, 0, 0, plan.kind)
-        written = _publish(job, plan)
+        written = _publish(job, plan, wanted, rebuild=rebuild)
         live.delete_through(job.database, runs.base_version(job.database, finished_before=job.now() - job.live_kept))
         return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
 
@@ -58,27 +60,35 @@ def close_gap(database: Documents, plan: Plan) -> int:
     return plan.generation
 
 
-def _publish(job: Job, plan: Plan) -> int:
+def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool) -> int:
     """Steps 2 to 4; the number of documents replaced."""
     with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
         generation = close_gap(job.database, plan) if plan.hours or plan.anew else plan.generation
         archive.restore(job.database, plan.snapshot)
-        written = _replace_hours(job, plan, this) if plan.hours else 0
+        done: set[int] = set()
+        if rebuild:
+            asked = resume.request("hours", plan.snapshot, wanted, generation)
+            done = resume.done_before(job.database, asked, plan.snapshot)
+            runs.note(job.database, this, rebuild=asked, done=sorted(done))
+        left = [hour for hour in plan.hours if hour not in done]
+        written = _replace_hours(job, plan, left, this) if left else 0
         runs.complete(job.database, this, job.now(), generation)
     return written
 
 
-def _replace_hours(job: Job, plan: Plan, this: Run) -> int:
+def _replace_hours(job: Job, plan: Plan, left: Sequence[int], this: Run) -> int:
     """The documents replaced. Raises DocumentRefused once all others are written: such a run is no base."""
-    written, refused = 0, publish.Refusals()
+    written, refused, before = 0, publish.Refusals(), len(plan.hours) - len(left)
     with job.engine() as engine:
-        for begin in range(0, len(plan.hours), job.chunk):
-            chunk = plan.hours[begin : begin + job.chunk]
+        for begin in range(0, len(left), job.chunk):
+            chunk = left[begin : begin + job.chunk]
             with refused:
                 cells = engine.cells(HOURS, plan.snapshot, chunk)
                 documents = list(publish.hour_documents(HOURS, cells, chunk, this))
                 written += publish.replace(job.database, "hours", documents)
-            job.progress(begin + len(chunk), len(plan.hours))
+                runs.note_done(job.database, this, chunk)
+            job.progress(before + begin + len(chunk), len(plan.hours))
+        runs.note(job.database, this, engine=engine.name)
     refused.raise_any()
     return written
 

@@ -75,6 +75,9 @@ class Refusals:
             return True
         return False
 
+    def __len__(self) -> int:
+        return len(self._errors)
+
     def raise_any(self) -> None:
         """Raises the first, which says how many there are."""
         if self._errors:

@@ -9,7 +9,7 @@ days, and has a base of its own.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +48,9 @@ class RunDocument(TypedDict, total=False):
     started_at: datetime
     finished_at: datetime
     reason: str  # why it failed
+    engine: str  # what computed, for people: `Spark 4.1.4 with Comet 1.2.0`
+    rebuild: object  # of `aggregate --rebuild`: what was asked for, so that the same command may resume it
+    done: list[int]  # of such a run: event hours whose documents are written (of a day its first)
     days: list[str]  # of kind `completeness`: those that it has still to look at
     number: int  # of `generation`
     last: str  # of `generation`: the id of the run that completed last
@@ -155,7 +158,7 @@ def complete(database: Documents, run: Run, finished_at: datetime, generation: i
         mine = {"_id": _GENERATION, "number": generation}
         if not database.runs.update_one(mine, {"$set": {"last": run.id}}, session=session).matched_count:
             raise PeacewatchError("another run has started over meanwhile; run it again")
-        database.runs.replace_one({"_id": run.id}, done, upsert=True, session=session)
+        database.runs.update_one({"_id": run.id}, {"$set": done}, upsert=True, session=session)
 
     with database.client.start_session() as session:
         session.with_transaction(commit)
@@ -211,7 +214,17 @@ def start_over(database: Documents, through: int, created_at: datetime) -> int:
 
 def fail(database: Documents, run: Run, finished_at: datetime, reason: str) -> None:
     failed = {**_document(run), "state": "failed", "finished_at": finished_at, "reason": reason}
-    database.runs.replace_one({"_id": run.id}, failed, upsert=True)
+    database.runs.update_one({"_id": run.id}, {"$set": failed}, upsert=True)
+
+
+def note(database: Documents, run: Run, **fields: Any) -> None:
+    """Sets fields of the run's document while it is at work: `engine`, `rebuild`, `done`."""
+    database.runs.update_one({"_id": run.id}, {"$set": fields})
+
+
+def note_done(database: Documents, run: Run, hours: Sequence[int]) -> None:
+    """Adds to `done` of a rebuild, once the documents of `hours` are written."""
+    database.runs.update_one({"_id": run.id}, {"$addToSet": {"done": {"$each": list(hours)}}})
 
 
 def _document(run: Run) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Computing:
     """An engine that computes cells by `cells`."""
 
     cells: Any
+    name: str = "pyarrow"
 
 
 @contextmanager
@@ -249,3 +250,44 @@ def test_an_empty_lake_is_complete_at_once(tmp_path: Path, mongo_database: Docum
     lakes.make(tmp_path / "empty")
     job = Job(mongo_database, str(tmp_path / "empty"), never)
     assert (hours.run(job).computed, runs.base_version(mongo_database)) == (0, 0)
+
+
+def test_a_rebuild_that_died_goes_on_where_it_was(lake: Path, job: Job) -> None:
+    """What was computed is not again, but for hours that a commit has touched since; a complete one starts anew."""
+    for number in range(3):
+        lakes.land(lake, lakes.some_rows(50, seed=number, hours=6, first=number * 50))
+    hours.run(job)
+    every = sorted(delta.pin(str(lake)).hours)
+    assert len(every) == 6
+    asked: list[int] = []
+
+    @contextmanager
+    def engine(dies_after: int) -> Iterator[Any]:
+        def cells(cube: Any, pinned: Any, wanted: Any) -> Any:
+            if len(asked) == dies_after:
+                raise ServiceUnavailable("the run dies here")
+            asked.extend(wanted)
+            return arrow.cells(cube, pinned, wanted)
+
+        with lakes.arrow_engine() as arrow:
+            yield Computing(cells)
+
+    def rebuild(dies_after: int = -1, wanted: range | None = None) -> list[int]:
+        asked.clear()
+        try:
+            hours.run(replace(job, engine=lambda: engine(dies_after), chunk=1), wanted, rebuild=True)
+        except ServiceUnavailable:
+            assert len(asked) == dies_after
+        return list(asked)
+
+    assert rebuild(dies_after=2) == every[:2]
+    assert rebuild(dies_after=1) == every[2:3]  # killed again, it remembers both
+    again = datetime.fromtimestamp(every[0] * 3600, UTC)
+    lakes.land(lake, [lakes.row(999, again)])
+    assert rebuild(wanted=range(every[0], every[1])) == every[:1]  # another request has nothing to resume
+    assert rebuild() == [every[0], *every[3:]]
+    assert cells_of(stored(job.database)) == whole(lake)
+    assert rebuild() == every
+    newest = runs.newest(job.database)
+    assert newest is not None
+    assert (newest["engine"], newest["done"]) == ("pyarrow", every)

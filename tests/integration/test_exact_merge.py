@@ -183,7 +183,7 @@ class World:
             return engine.cells(cube, pinned, wanted)
 
         with lakes.arrow_engine() as engine:
-            yield SimpleNamespace(cells=cells, drone_days=engine.drone_days, copies=engine.copies)
+            yield SimpleNamespace(cells=cells, drone_days=engine.drone_days, copies=engine.copies, name=engine.name)
 
     def _commit(self, hours_of_reports: list[int]) -> int:
         through = delta.pin(str(self.lake)).sealed_through
@@ -283,7 +283,7 @@ def test_beyond_a_gap_that_nobody_can_close_readers_take_no_newer_document(
             return engine.cells(*asked)
 
         with lakes.arrow_engine() as engine:
-            yield SimpleNamespace(cells=cells)
+            yield SimpleNamespace(cells=cells, name=engine.name)
 
     hours.run(Job(world.database, str(world.lake), looking, chunk=1))
     assert seen == [(1, True)] * 3

@@ -129,6 +129,8 @@ def derived(rows: pa.Table) -> pa.Table:
 class ArrowEngine:
     """Computes by pyarrow and plain Python, in place of Spark: what a run publishes and when does not depend on it."""
 
+    name = "pyarrow"
+
     def cells(self, cube: Any, pinned: Any, hours: Sequence[int]) -> pa.Table:
         files = [file.path for hour in hours for file in pinned.hours.get(hour, ())]
         return cube.fold(derived(pinned.rows(files, day_views.landed_columns(cube))))

@@ -1,0 +1,42 @@
+"""A rebuild that was killed goes on where it was, given the same command: what it has written is not computed again.
+
+A run of `--rebuild` notes in its own document what it was asked for, and each hour or day once its documents are
+written. What is done stays right at later versions of the lake as long as no commit has touched it since.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import structlog
+from pymongo import DESCENDING
+
+from batch_layer.views import plan
+from infra.delta import Snapshot
+from infra.mongo.client import Documents
+
+_log = structlog.get_logger()
+
+Views = Literal["hours", "drones"]
+
+
+def request(views: Views, snapshot: Snapshot, wanted: range | None, generation: int) -> dict[str, Any]:
+    """What a rebuild is asked for. Two that are equal may share their work."""
+    return {
+        "views": views,
+        "first": wanted.start if wanted is not None else None,
+        "stop": wanted.stop if wanted is not None else None,
+        "lake_id": snapshot.lake_id,
+        "generation": generation,
+    }
+
+
+def done_before(database: Documents, asked: dict[str, Any], snapshot: Snapshot) -> set[int]:
+    """What the last run of this request has done and no commit has touched since, if that run did not complete."""
+    last = database.runs.find_one({"rebuild": asked}, sort=[("started_at", DESCENDING), ("_id", DESCENDING)])
+    if last is None or last["state"] == "complete" or not last.get("done"):
+        return set()
+    touched = plan.last_touched(snapshot, last["version"])
+    done = set(last["done"]) - touched.keys()
+    _log.info("resuming a rebuild", run=last["_id"], done=len(done))
+    return done
