@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import date
@@ -172,9 +173,18 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
         raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
     except (PySparkException, Py4JError) as error:
         reason = _reason(error)
+        if _OUT_OF_MEMORY.search(reason):
+            where = "on its heap (spark.driver.memory, spark.executor.memory) or off it (spark.memory.offHeap.size)"
+            raise ServiceUnavailable(f"Spark has too little memory {where}: {reason}") from None
         named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file
-        where = "".join(f" ({path})" for path in named)
-        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{where}") from None
+        files = "".join(f" ({path})" for path in named)
+        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{files}") from None
+
+
+_OUT_OF_MEMORY: Final = re.compile(
+    r"resources exhausted|unable to acquire|failed to acquire|failed to allocate|out ?of ?memory", re.IGNORECASE
+)
+"""What Spark, Comet (DataFusion's memory pool) and Java say when memory is exhausted."""
 
 
 def _reason(error: Exception) -> str:
