@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -19,7 +20,12 @@ for group in (services, feed, speed, alerts, batch, lake, serve, report, demo, d
     group.register(app)
 
 
+PRIVATE: Final = 0o077
+"""The umask: folders 0700, files 0600. What citizens say, keys and logs are for the user who runs this alone."""
+
+
 def main() -> NoReturn:
+    os.umask(PRIVATE)
     try:
         s3.keys_from_files()
         code = app(standalone_mode=False)

@@ -57,6 +57,7 @@ class Record:
         """Takes the home. Raises BadSettings when a stack runs there."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
+            self.home.chmod(0o700)  # also one that an older version made
             lock = (self.home / LOCK).open("ab")
         except OSError as error:
             raise PeacewatchError(f"{self.home} cannot be used: {error.strerror}") from None

@@ -48,10 +48,12 @@ def airflow(context: typer.Context) -> None:
     from infra import settings
     from laptop.airflow import server
     from laptop.services import catalogue
+    from laptop.supervision.environment import SECRETS_OF, of_ours
 
     loaded = settings.load()
-    environment = {**os.environ, **catalogue.environment_of(loaded), **catalogue.airflow_of(loaded).environment()}
-    os.execve(sys.executable, server.program(*context.args), environment)  # noqa: S606 - as who asked for it
+    ours = of_ours({**os.environ, **catalogue.environment_of(loaded)}, SECRETS_OF["airflow-scheduler"])
+    environ = {**ours, **catalogue.airflow_of(loaded).environment()}
+    os.execve(sys.executable, server.program(*context.args), environ)  # noqa: S606 - as who asked for it
 
 
 def tell_operators(

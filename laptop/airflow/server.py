@@ -22,7 +22,8 @@ import httpx
 
 from infra import module_names
 from infra.java import java
-from laptop.supervision.service import Port, Service
+from laptop.supervision.environment import SECRETS_OF, of_ours
+from laptop.supervision.service import Inherit, Port, Service
 
 USER: Final = "admin"
 DAGS: Final = Path(__file__).parents[2] / "dags"
@@ -77,6 +78,7 @@ class Airflow:
                 self.url,
                 Port(self.port, "PEACEWATCH_AIRFLOW_PORT"),
                 environment,
+                _inherit("airflow-api-server"),
                 START_SECONDS,
             ),
             # Tasks speak to the api-server: one that starts before it has failed its first try.
@@ -92,6 +94,7 @@ class Airflow:
             partial(_healthy, self.url, part),
             after,
             env=environment,
+            inherit=_inherit(f"airflow-{part.replace('_', '-')}"),
             seconds=START_SECONDS,
         )
 
@@ -158,6 +161,8 @@ _LEAN: Final = {
     "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
     "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server tells the same
     "LOGGING__COLORED_CONSOLE_LOG": "False",
+    "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # it sets them itself, whatever the umask is
+    "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
     "SECRETS__USE_CACHE": "False",
 }
 
@@ -180,7 +185,14 @@ def _airflow_setup(airflow: Airflow) -> list[Service]:
     if not is_due(airflow.home, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
         return []
     program = [sys.executable, "-P", "-m", module_names.of("laptop.airflow.setup"), str(airflow.home)]
-    return [Service("airflow-setup", lambda: program, env=environment, once=True, seconds=START_SECONDS)]
+    inherit = _inherit("airflow-setup")
+    return [
+        Service("airflow-setup", lambda: program, env=environment, inherit=inherit, once=True, seconds=START_SECONDS)
+    ]
+
+
+def _inherit(process: str) -> Inherit:
+    return partial(of_ours, secrets=SECRETS_OF[process])
 
 
 def program(*arguments: str) -> list[str]:

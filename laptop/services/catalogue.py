@@ -20,7 +20,8 @@ from infra.kafka.topics import create_topics
 from infra.settings import PREFIX, Settings
 from laptop.airflow.server import Airflow
 from laptop.services import kafka, mongo
-from laptop.supervision.service import Port, Service
+from laptop.supervision.environment import SECRETS_OF, of_others, of_ours
+from laptop.supervision.service import Inherit, Port, Service
 
 KAFKA: Final = "kafka"
 MONGO: Final = "mongo"
@@ -95,12 +96,13 @@ def _data_services(settings: Settings) -> list[Service]:
         port = Port(settings.kafka_port, f"{PREFIX}KAFKA_PORT")
         command = partial(kafka.prepare, home, port.number, host, log)
         ready = partial(_kafka_ready, settings.bootstrap)
-        found.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port))
+        found.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port, inherit=of_others))
     if settings.mongo_uri is None:
         port = Port(settings.mongo_port, f"{PREFIX}MONGO_PORT")
         command = partial(mongo.prepare, home, port.number, host)
         address = f"{host}:{port.number}"
-        found.append(Service(MONGO, command, partial(_mongo_ready, port.number, host), address=address, port=port))
+        mongo_ready = partial(_mongo_ready, port.number, host)
+        found.append(Service(MONGO, command, mongo_ready, address=address, port=port, inherit=of_others))
     return found
 
 
@@ -111,7 +113,8 @@ def _own_services(settings: Settings) -> list[Service]:
         found.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
     for name, (group, after) in _SPEED.items():
         joining = membership.Joining(settings.kafka, group)
-        found.append(Service(name, _peacewatch(name, joining.before_start), joining.ready, after))
+        command = _peacewatch(name, joining.before_start)
+        found.append(Service(name, command, joining.ready, after, inherit=_secrets_of(name)))
     port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
     web = _web("serve", "serve", port, f"http://{settings.web_probe_host}:{port.number}", "/readyz")
     found.append(replace(web, after=(MONGO,)))
@@ -119,7 +122,12 @@ def _own_services(settings: Settings) -> list[Service]:
 
 
 def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:
-    return Service(name, _peacewatch(command), partial(_answers, url + probe), address=url, port=port)
+    ready = partial(_answers, url + probe)
+    return Service(name, _peacewatch(command), ready, address=url, port=port, inherit=_secrets_of(command))
+
+
+def _secrets_of(name: str) -> Inherit:
+    return partial(of_ours, secrets=SECRETS_OF[name])
 
 
 def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Callable[[], Sequence[str | Path]]:
@@ -132,7 +140,7 @@ def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Call
 
 def _lean(service: Service, there: set[str], environment: dict[str, str]) -> Service:
     after = tuple(name for name in service.after if name in there)
-    return replace(service, after=after, env={**_SMALL, **environment, **service.env})
+    return replace(service, after=after, env={**_SMALL, **service.inherit(environment), **service.env})
 
 
 def _kafka_ready(bootstrap: Address, _since: datetime) -> bool:

@@ -19,7 +19,7 @@ from infra.kafka.config import Address, shown
 from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.services.kafka_jars import KAFKA
-from laptop.supervision import processes
+from laptop.supervision import environment, processes
 
 __all__ = ["START_SECONDS", "Broker", "create_topics", "ready", "start"]
 
@@ -80,7 +80,7 @@ def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = 
     ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
     log = (log or home / "log" / "kafka.log").resolve()
     command = prepare(home, port, host, log)
-    broker = Broker(processes.start("Kafka", command, log), f"{host}:{port}")
+    broker = Broker(processes.start("Kafka", command, log, inherit=environment.of_others(os.environ)), f"{host}:{port}")
     broker.child.wait_ready(lambda: ready(broker.address), START_SECONDS)
     return broker
 
@@ -118,8 +118,9 @@ def _format(jvm: list[str], properties: Path, log: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # With "=", for an id may start with "-", which would be taken for an option.
     command = [*jvm, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
-        told = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)  # noqa: S603
+    with processes.open_log(log) as out:
+        told = subprocess.run(  # noqa: S603
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment.of_others(os.environ), check=False
+        )
     if told.returncode:
         raise MissingPart(f"Kafka cannot format its data folder {properties.parent}; its log is {log}")

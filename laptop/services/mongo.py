@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from fleet.errors import MissingPart
 from infra.mongo import client as mongo
 from laptop import ports
-from laptop.supervision import processes
+from laptop.supervision import environment, processes
 
 REPLICA_SET: Final = "peacewatch"
 DATABASE: Final = "peacewatch"
@@ -38,7 +39,8 @@ def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = 
     """
     ports.require_free("MongoDB", port, host, "PEACEWATCH_MONGO_PORT")
     log = (log or home / "log" / "mongo.log").resolve()
-    child = processes.start("MongoDB", prepare(home, port, host), log)
+    inherit = environment.of_others(os.environ)
+    child = processes.start("MongoDB", prepare(home, port, host), log, inherit=inherit)
     child.wait_ready(lambda: ready(port, host), START_SECONDS)
     return Mongo(child, f"mongodb://{host}:{port}/{DATABASE}?replicaSet={REPLICA_SET}")
 
@@ -64,7 +66,9 @@ def mongod() -> Path:
     found = shutil.which("mongod") or _of_wheel()
     if found is None:
         raise MissingPart("there is no mongod on the PATH; install MongoDB 6 or newer, or set PEACEWATCH_MONGO_URI")
-    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    told = subprocess.run(  # noqa: S603
+        [found, "--version"], capture_output=True, text=True, env=environment.of_others(os.environ), check=False
+    )
     if told.returncode:
         reason = told.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise MissingPart(f"{found} does not run: {reason[0]} (Debian: apt-get install libcurl4)")

@@ -111,8 +111,9 @@ class Supervised:
         mark = {reaper.VARIABLE: f"{self._mark}#{self.service.name}"}
         try:
             # Without SPT_NOENV, setproctitle (Airflow, gunicorn) writes titles over the environment, and so the mark.
-            env = {**self.service.env, **mark, "SPT_NOENV": "1"}
-            self.child = processes.start(self.service.name, self.service.command(), self.log, env=env)
+            env = {**mark, "SPT_NOENV": "1"}
+            inherit = self.service.environment(os.environ)
+            self.child = processes.start(self.service.name, self.service.command(), self.log, inherit=inherit, env=env)
         except PeacewatchError as error:
             return self._failed(f"cannot start: {error}", hopeless=True)
         self._began = time.monotonic()

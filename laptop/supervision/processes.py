@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from fleet.errors import MissingPart, ServiceUnavailable
 
@@ -98,15 +98,14 @@ def start(
     command: Sequence[str | Path],
     log: Path,
     *,
+    inherit: Mapping[str, str] = os.environ,
     env: Mapping[str, str] | None = None,
-    when_parent_dies: signal.Signals = signal.SIGKILL,
 ) -> Child:
-    """Starts `command`; `env` is added to this process's environment, output is added to the end of `log`.
+    """Starts `command`; its environment is `inherit` with `env` added, its output is added to the end of `log`.
 
-    `when_parent_dies` is what the kernel sends the child (not its children) when this process crashes.
+    The kernel kills the child (not its children) when this process crashes.
     Raises MissingPart when the program is not there.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     if shutil.which(str(command[0])) is None:
         raise MissingPart(f"{name}: there is no {command[0]} on this machine")
     # setpriv sets PR_SET_PDEATHSIG and becomes the command: no Python runs between fork and exec, where a lock held by
@@ -115,18 +114,24 @@ def start(
     death = [
         "setpriv",
         "--pdeathsig",
-        when_parent_dies.name.removeprefix("SIG"),
+        "KILL",
         "--",
         *_IF_PARENT_LIVES,
         str(os.getpid()),
     ]
-    with log.open("ab") as out:
+    with open_log(log) as out:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
             [*death, *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
+            env={**inherit, **(env or {})},
             process_group=0,
         )
     return Child(name, process, log)
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """To write at its end. Only its owner may read it: a log quotes what citizens said."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")  # noqa: PTH123 - by its mode

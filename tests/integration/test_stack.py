@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,6 +117,17 @@ def test_operators_hear_of_a_run_that_failed(laptop: Settings, stack: subprocess
     told = [message["embeds"][0] for message in channel(laptop, 3)]
     assert [embed["title"] for embed in told] == [r"rebuild\_views\: aggregate failed"]
     assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in told[0]["url"]
+
+
+def test_nothing_of_the_home_is_for_others(laptop: Settings, stack: subprocess.Popen[str]) -> None:
+    """Data, keys, and logs, those of tasks too."""
+    made = [path for path in (laptop.home, *laptop.home.rglob("*")) if not path.is_symlink()]
+    modes = {}
+    for path in made:
+        with suppress(FileNotFoundError):  # a file of a moment
+            modes[str(path.relative_to(laptop.home))] = path.stat().st_mode
+    assert len(modes) > 100
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def test_one_that_dies_comes_back(laptop: Settings, stack: subprocess.Popen[str]) -> None:

@@ -12,6 +12,7 @@ import typer
 from cli import extras
 from cli import main as cli
 from fleet.errors import BadInput, BadSettings, MissingPart, PeacewatchError, RejectedReport, ServiceUnavailable
+from laptop.supervision import processes
 
 ERRORS = [
     PeacewatchError("it went wrong"),
@@ -100,3 +101,14 @@ def test_a_module_of_ours_that_is_missing_is_no_missing_package() -> None:
     error = ModuleNotFoundError("No module named 'cli.gone'", name="cli.gone")
     with pytest.raises(ModuleNotFoundError):
         extras.missing(error, ["land"])
+
+
+def test_what_a_command_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "discord"
+    command = [sys.executable, "-m", "cli", "discord-standin", "--port", "0", "--data", str(data)]
+    child = processes.start("discord", command, tmp_path / "log" / "discord.log")
+    child.wait_ready(lambda: "http://" in child.log.read_text(), 60)
+    child.stop()
+    made = [data.parent, *data.parent.rglob("*")]
+    assert len(made) > 1
+    assert {path: oct(path.stat().st_mode) for path in made if path.stat().st_mode & 0o077} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,23 @@ def test_stop_ends_it_and_its_children(tmp_path: Path) -> None:
     psutil.wait_procs(below, timeout=30)
     assert not is_running(below[0].pid)
     assert child.stop() == -signal.SIGTERM  # again: nothing to do
+
+
+def test_its_log_is_for_its_owner_alone(tmp_path: Path) -> None:
+    child = start(tmp_path, "print('said')")
+    child.process.wait()
+    assert child.log.read_text() == "said\n"
+    assert stat.S_IMODE(child.log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(child.log.parent.stat().st_mode) == 0o700
+
+
+def test_it_gets_the_environment_that_it_is_given(tmp_path: Path) -> None:
+    code = "import os; print(sorted(name for name in os.environ if name in ('HERS', 'EXTRA', 'HOME')))"
+    child = processes.start(
+        "child", [sys.executable, "-c", code], tmp_path / "log", inherit={"HERS": "x"}, env={"EXTRA": "y"}
+    )
+    child.process.wait()
+    assert child.log.read_text() == "['EXTRA', 'HERS']\n"
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ WEBHOOK = "https://discord.com/api/webhooks/123/very-secret_token"
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     before = set(redaction._loaded)
+    redaction._loaded.clear()
     yield
     redaction._loaded.clear()
     redaction._loaded.update(before)

@@ -14,10 +14,11 @@ import pytest
 
 from fleet.errors import ServiceUnavailable
 from infra import settings
-from infra.settings import Settings
+from infra.settings import SECRETS, Settings
 from laptop import local_stack, ports
 from laptop.airflow import setup
 from laptop.services import catalogue
+from laptop.supervision import environment
 
 SPEED = {"land", "alerting", "notify", "record"}
 AIRFLOW = {"airflow-setup", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
@@ -177,3 +178,52 @@ def test_an_outside_service_that_does_not_answer_is_named(tmp_path: Path) -> Non
     found = load(tmp_path, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}")
     with pytest.raises(ServiceUnavailable, match=r"^no Kafka answers at 127.*PEACEWATCH_KAFKA_BOOTSTRAP"):
         local_stack.Stack(found, only=[]).start()
+
+
+ALL_SECRETS = {name: f"{name}-secret" for name in SECRETS if not name.endswith("webhook_url")} | {
+    name: f"https://chat.example/{name}-secret" for name in SECRETS if name.endswith("webhook_url")
+}
+ALL_SECRETS["airflow_database"] = "postgresql://db/airflow_database-secret"
+KAFKA_SECRETS = {"kafka_password", "kafka_token"}
+LAKE_SECRETS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+TASKS = {"mongo_uri", "discord_webhook_url", "reports_webhook_url", "operators_webhook_url"}
+
+
+def secrets_that_each_gets(home: Path) -> dict[str, set[str]]:
+    """By service: the secrets of its environment, when this process has them all, from files too."""
+    # Kafka's are in the environment alone: one setting of it allows only one of them.
+    found = settings.load({}, home=home, **{name: ALL_SECRETS[name] for name in set(SECRETS) - KAFKA_SECRETS})
+    environ = {f"PEACEWATCH_{name.upper()}": value for name, value in ALL_SECRETS.items()}
+    environ |= {f"PEACEWATCH_{name.upper()}_FILE": f"/run/{name}-secret" for name in SECRETS}
+    environ |= {name: f"{name}-secret" for name in LAKE_SECRETS} | {
+        f"{name}_FILE": f"/{name}-secret" for name in LAKE_SECRETS
+    }
+    environ |= {"PATH": "/usr/bin", "SOMEBODY_ELSES_TOKEN": "token-secret"}
+    local = {service.name: service for service in catalogue.of(load(home))}
+    services = {**local, **{service.name: service for service in catalogue.of(found)}}
+    values = {name: "\n".join(service.environment(environ).values()) for name, service in services.items()}
+    names = {*SECRETS, *LAKE_SECRETS}
+    return {service: {name for name in names if f"{name}-secret" in text} for service, text in values.items()}
+
+
+def test_each_gets_only_the_secrets_that_it_needs(tmp_path: Path) -> None:
+    assert secrets_that_each_gets(tmp_path) == {
+        "kafka": set(),
+        "mongo": set(),
+        "discord": set(),
+        "land": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri"},
+        "alerting": KAFKA_SECRETS,
+        "notify": KAFKA_SECRETS | {"discord_webhook_url", "severe_webhook_url"},
+        "record": KAFKA_SECRETS | {"mongo_uri", "operators_webhook_url", "discord_webhook_url"},
+        "serve": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri", "api_tokens"},
+        "airflow-setup": {"airflow_database"},
+        "airflow-api-server": {"airflow_database"},
+        "airflow-scheduler": KAFKA_SECRETS | LAKE_SECRETS | TASKS | {"airflow_database"},
+        "airflow-dag-processor": {"airflow_database", "operators_webhook_url", "discord_webhook_url"},
+        "airflow-triggerer": {"airflow_database"},
+    }
+
+
+def test_programs_of_others_get_nothing_that_they_have_no_use_for() -> None:
+    environ = {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "SOMEBODY_ELSES_TOKEN": "x", "PEACEWATCH_HOME": "x"}
+    assert environment.of_others(environ) == {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8"}
