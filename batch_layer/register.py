@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from fleet.errors import BadInput, BadSettings
+from fleet.spreadsheet import Spreadsheet
 
 COLUMNS: Final = ("drone_id", "from", "until")
 _TYPES: Final = {"drone_id": pa.string(), "from": pa.date32(), "until": pa.date32()}
@@ -36,13 +37,22 @@ class Register:
 def load(path: Path) -> Register:
     """Raises BadSettings when the file cannot be read, BadInput that says what is wrong with it."""
     try:
-        options = pyarrow.csv.ConvertOptions(column_types=_TYPES, include_columns=COLUMNS, strings_can_be_null=True)
-        drones = pyarrow.csv.read_csv(pa.BufferReader(path.read_bytes()), convert_options=options)
+        drones = _read(path.read_bytes())
     except OSError as error:
         raise BadSettings(f"PEACEWATCH_DRONE_REGISTER: {error.strerror}: {path}") from None
     except (pa.ArrowInvalid, KeyError) as error:
         raise BadInput(str(path), " ".join(str(error).split())[:300]) from None
+    # A spreadsheet writes rows of separators alone where cells were cleared.
+    empty = pc.and_(pc.and_(pc.is_null(drones["drone_id"]), pc.is_null(drones["from"])), pc.is_null(drones["until"]))
     nobody = pc.or_kleene(pc.is_null(drones["drone_id"]), pc.equal(drones["drone_id"], ""))
+    nobody = pc.and_(nobody, pc.invert(empty))
     if pc.any(nobody).as_py():
         raise BadInput(str(path), f"line {nobody.to_pylist().index(True) + 2} has no drone_id")
-    return Register(drones)
+    return Register(drones.filter(pc.invert(empty)))
+
+
+def _read(data: bytes) -> pa.Table:
+    header = data.partition(b"\n")[0].decode("utf-8", "replace")
+    parsing = pyarrow.csv.ParseOptions(delimiter=Spreadsheet([header], COLUMNS).separator)
+    converting = pyarrow.csv.ConvertOptions(column_types=_TYPES, include_columns=COLUMNS, strings_can_be_null=True)
+    return pyarrow.csv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=converting)

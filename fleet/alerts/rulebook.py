@@ -13,6 +13,7 @@ import msgspec
 from fleet.alerts.charging import Station
 from fleet.alerts.rules import Rules
 from fleet.errors import BadSettings
+from fleet.spreadsheet import Spreadsheet
 
 _COLUMNS: Final = ["name", "latitude", "longitude"]
 
@@ -36,15 +37,19 @@ def parse(text: str, name: str, stations: tuple[Station, ...] = ()) -> Rules:
 
 def parse_stations(text: str, name: str) -> tuple[Station, ...]:
     """The stations of a CSV file with the columns name, latitude, longitude. Raises BadSettings."""
-    rows = list(csv.reader(text.splitlines()))
-    if not rows or rows[0] != _COLUMNS:
+    sheet = Spreadsheet(text.splitlines(keepends=True), _COLUMNS)
+    rows = iter(sheet)
+    _, header = next(rows, (1, None))
+    if header != _COLUMNS:
         raise BadSettings(f"{name}, line 1: the columns must be {', '.join(_COLUMNS)}")
     found = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
+    for number, row in rows:
+        if isinstance(row, csv.Error):
+            raise BadSettings(f"{name}, line {number}: broken CSV: {row}")
         try:
-            found.append(msgspec.convert(dict(zip(_COLUMNS, row, strict=True)), Station, strict=False))
+            station = dict(zip(_COLUMNS, row, strict=True))
+            station |= {column: sheet.number(station[column]) for column in _COLUMNS[1:]}
+            found.append(msgspec.convert(station, Station, strict=False))
         except (msgspec.ValidationError, ValueError) as error:
             raise BadSettings(f"{name}, line {number}: {error}") from None
     return tuple(found)

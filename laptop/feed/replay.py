@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 
 from fleet.errors import BadInput
 from fleet.reports.report import Citizen, Report
+from fleet.spreadsheet import Row, Spreadsheet
 
 HEADER: Final = (
     "DroneID",
@@ -38,9 +39,8 @@ STEP: Final = timedelta(minutes=1)
 """A drone reports once a minute."""
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_ALERT: Final = {"0": False, "1": True}
+_ALERT: Final = {"0": False, "1": True, "FALSE": False, "TRUE": True}  # a spreadsheet turns 0 and 1 into words
 
-Row = list[str]
 OnBad = Callable[[BadInput], None]
 
 
@@ -51,6 +51,7 @@ def stop(error: BadInput) -> None:
 
 def reports(lines: Iterable[str], start: datetime, clock: Clock, on_bad: OnBad = stop) -> Iterator[Report]:
     """The reports of a CSV file in its order. `lines` keep their line ends, undecodable bytes as surrogates.
+    What spreadsheets write is read, too (fleet/spreadsheet.py).
 
     A row is named by the line it starts at, from 1, and its column. A bad row goes to `on_bad`, and its minute still
     passes, so that mending it changes no other report. A wrong header always raises BadInput.
@@ -60,9 +61,10 @@ def reports(lines: Iterable[str], start: datetime, clock: Clock, on_bad: OnBad =
     if start.tzinfo is None:
         raise BadInput("start", "a time zone is missing")
     minutes: Counter[str] = Counter()
-    for index, (line, row) in enumerate(_rows(lines)):
+    sheet = Spreadsheet(lines, HEADER)
+    for index, (line, row) in enumerate(_rows(sheet)):
         try:
-            cells = _cells(line, row)
+            cells = _cells(line, row, sheet)
             drone_id = cells.text("DroneID", least=1, most=200)
             minute = index if clock == "fleet" else minutes[drone_id]
             minutes[drone_id] += 1
@@ -73,29 +75,14 @@ def reports(lines: Iterable[str], start: datetime, clock: Clock, on_bad: OnBad =
             yield report
 
 
-def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Row | csv.Error]]:
-    """(the line it starts at, its fields or what is broken) of each row after the header; blank lines are no rows."""
-    reader = csv.reader(lines, strict=True)
-    header_seen = False
-    while True:
-        line, row = reader.line_num + 1, _next(reader)
-        if row is None:
-            break
-        if header_seen and row != []:
-            yield line, row
-        elif row != []:
-            _check_header(line, row)
-            header_seen = True
-    if not header_seen:
+def _rows(sheet: Spreadsheet) -> Iterator[tuple[int, Row | csv.Error]]:
+    """(the line it starts at, its cells or what is broken) of each row after the header."""
+    rows = iter(sheet)
+    line, header = next(rows, (1, None))
+    if header is None:
         raise BadInput("line 1", f"the file is empty; it must start with {','.join(HEADER)}")
-
-
-def _next(reader: Iterator[Row]) -> Row | csv.Error | None:
-    """A reader goes on after an error, at the next line."""
-    try:
-        return next(reader, None)
-    except csv.Error as error:
-        return error
+    _check_header(line, header)
+    yield from rows
 
 
 def _check_header(line: int, row: Row | csv.Error) -> None:
@@ -106,10 +93,10 @@ def _check_header(line: int, row: Row | csv.Error) -> None:
     _check_width(line, fields)
 
 
-def _cells(line: int, row: Row | csv.Error) -> _Cells:
+def _cells(line: int, row: Row | csv.Error, sheet: Spreadsheet) -> _Cells:
     fields = _whole_row(line, row)
     _check_width(line, fields)
-    return _Cells(line, fields)
+    return _Cells(line, fields, sheet)
 
 
 def _whole_row(line: int, row: Row | csv.Error) -> Row:
@@ -157,8 +144,9 @@ def stamp(time: datetime) -> str:
 class _Cells:
     """The cells of one row by column name; a wrong one raises BadInput that names its line and column."""
 
-    def __init__(self, line: int, row: Row) -> None:
+    def __init__(self, line: int, row: Row, sheet: Spreadsheet) -> None:
         self._line = line
+        self._sheet = sheet
         self._cells = dict(zip(HEADER, row, strict=True))
 
     def text(self, column: str, least: int = 0, most: int | None = None) -> str:
@@ -172,7 +160,7 @@ class _Cells:
         return cell
 
     def number(self, column: str, low: float, high: float) -> float:
-        cell = self._cells[column].strip()
+        cell = self._sheet.number(self._cells[column].strip())
         if not _NUMBER.fullmatch(cell):
             raise self._bad(column, f"{_quote(cell)} is no number")
         if not low <= float(cell) <= high:
@@ -186,9 +174,9 @@ class _Cells:
         return int(number)
 
     def flag(self, column: str) -> bool:
-        cell = self._cells[column].strip()
+        cell = self._cells[column].strip().upper()
         if cell not in _ALERT:
-            raise self._bad(column, f"{_quote(cell)} is neither 0 nor 1")
+            raise self._bad(column, f"{_quote(self._cells[column].strip())} is neither 0 nor 1")
         return _ALERT[cell]
 
     def _bad(self, column: str, reason: str) -> BadInput:

@@ -197,11 +197,26 @@ def test_a_register_says_who_is_expected(job: Job, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "drone_id,from,until\na,2026-11-24,\nb,,\n,,\n,,\n",
+        "\ufeffdrone_id;from;until\r\na;2026-11-24;\r\nb;;\r\n;;\r\n",
+    ],
+    ids=["rows of commas", "mark and semicolons"],
+)
+def test_a_register_is_read_as_spreadsheets_write_it(text: str, tmp_path: Path) -> None:
+    (tmp_path / "register.csv").write_text(text, encoding="utf-8", newline="")
+    found = register.load(tmp_path / "register.csv")
+    assert found.expected(DAY.date()).to_pylist() == ["a", "b"]
+    assert found.expected(DAY.date() - timedelta(days=365 * 10)).to_pylist() == ["b"]
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("drone_id\na\n", "Column 'from'"),
         ("drone_id,from,until\na,yesterday,\n", "'yesterday'"),
-        ("drone_id,from,until\na,,\n,,\n", "line 3 has no drone_id"),
+        ("drone_id,from,until\na,,\n,2026-11-24,\n", "line 3 has no drone_id"),
         ("", "Empty CSV file"),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import BadInput
 from fleet.reports.report import Citizen, decode, encode
+from fleet.spreadsheet import LONGEST_CELL
 from laptop.feed.replay import HEADER, reports
 
 START = datetime(2021, 3, 22, tzinfo=UTC)
@@ -178,6 +179,49 @@ def test_broken_quoting_is_named_by_the_line_it_starts_at():
     with pytest.raises(BadInput, match="broken CSV") as caught:
         replay(unclosed)
     assert caught.value.field == "line 4"
+
+
+def as_spreadsheet(separator, rows, first=""):
+    text = io.StringIO()
+    text.write(first)
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerows([HEADER, *rows])
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + text_of([GOOD]),
+        as_spreadsheet(";", [GOOD.values()]),
+        as_spreadsheet("\t", [GOOD.values()]),
+        as_spreadsheet("|", [GOOD.values()], "sep=|\r\n"),
+        as_spreadsheet(";", [{**GOOD, "Latitude": "59,9", "Longitude": "-10,7"}.values()]),
+        text_of([{**GOOD, "Alert": "TRUE" if GOOD["Alert"] == "1" else "False"}]),
+        text_of([GOOD]) + "," * 10 + "\r\n" + " , ,,,,,,,,,\r\n",
+        as_spreadsheet(",", [[*GOOD.values(), "", ""]]),
+    ],
+    ids=["mark", "semicolons", "tabs", "sep=", "decimal commas", "words", "rows of commas", "empty cells at the end"],
+)
+def test_what_spreadsheets_write_is_read(text):
+    assert replay(text) == replay(text_of([GOOD]))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_message_may_be_as_long_as_kafka_takes_it(over):
+    text = text_of([{**GOOD, "Message": "x" * (LONGEST_CELL + over)}])
+    if over:
+        with pytest.raises(BadInput, match=r"broken CSV: field larger than field limit \(1048576\)"):
+            replay(text)
+    else:
+        assert len(replay(text)[0].message) == LONGEST_CELL
+
+
+def test_lines_are_counted_from_the_files_first():
+    bad = {**GOOD, "Battery": "?"}
+    with pytest.raises(BadInput) as caught:
+        replay(as_spreadsheet(";", [GOOD.values(), bad.values()], "sep=;\r\n"))
+    assert caught.value.field == "line 4, column Battery"
 
 
 def test_the_time_and_the_clock_are_checked():

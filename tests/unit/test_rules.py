@@ -153,8 +153,23 @@ def test_a_wrong_rule_is_named_by_line(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '\ufeffname,latitude,longitude\n"A, north",1.5,2\n,,\n',
+        'name;latitude;longitude\r\n"A, north";1,5;2\r\n;;\r\n',
+        "sep=;\r\nname;latitude;longitude\r\nA, north;1.5;2;;\r\n",
+    ],
+    ids=["mark, quotes, commas alone", "semicolons and decimal commas", "sep="],
+)
+def test_stations_are_read_as_spreadsheets_write_them(text: str) -> None:
+    (station,) = parse_stations(text, "s.csv")
+    assert (station.name, station.latitude, station.longitude) == ("A, north", 1.5, 2)
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
+        ('name,latitude,longitude\n"A"x,1,2', "s.csv, line 2: broken CSV"),
         ("name,lat\n", "s.csv, line 1: the columns must be"),
         ("", "s.csv, line 1"),
         ("name,latitude,longitude\nA,1,2\nB,91,2", "s.csv, line 3: .*<= 90"),
