@@ -116,12 +116,19 @@ def _desk() -> Iterator[tuple[Desk, str]]:
 
 def _asked(day: str | None, zone: str) -> Asked:
     from fleet.errors import BadInput
+    from fleet.reports.report import EARLIEST
     from serving.figures import ranges
     from serving.report.build import Asked
 
     if day is None:
         return Asked(datetime.now(UTC).astimezone(ranges.zone_of(zone)).date() - timedelta(days=1), zone)
     try:
-        return Asked(date.fromisoformat(day), zone)
+        chosen = date.fromisoformat(day)
     except ValueError:
         raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None
+    today = datetime.now(UTC).astimezone(ranges.zone_of(zone)).date()
+    if chosen > today:
+        raise BadInput("--day", f"{chosen} lies in the future; today is {today} in {zone}")
+    if chosen < EARLIEST.date():
+        raise BadInput("--day", f"{chosen} lies before {EARLIEST.date()}, the earliest day that a report can have")
+    return Asked(chosen, zone)

@@ -30,17 +30,17 @@ FIGURES: Final = {
 }
 
 WHY: Final = {
-    "webhook dead": "The webhook took nothing: its address was dead",
+    "webhook dead": "The webhook no longer existed",
     "unreachable": "Discord did not answer",
     "rate limited": "Discord asked to wait",
     "refused": "Discord refused the message",
-    "started": "No notifier was at work",
-    "raised late": "Raised late: alerting was behind the reports",
+    "started": "No notifier was running",
+    "raised late": "Raised late: alerting lagged behind the reports",
     "silenced": "Silenced by an operator: counted in a digest",
-    "over": "Over before anybody was told: counted in a digest",
+    "over": "Resolved before it was notified: counted in a digest",
     "digest": "More incidents at once than people can read: counted in a digest",
-    "turn": "Others went first, or its message had just been edited",
-    "untold": "Not told yet",
+    "turn": "More severe incidents went first, or its message had just been edited",
+    "untold": "Not notified yet",
 }
 
 THIS_DAY: Final = "this day"
@@ -52,7 +52,9 @@ SCORE_AXIS: Final = "worst peace score seen (1 unrest, 10 peace)"
 
 EMPTY_LEAD: Final = "Nothing was received."
 
-EMPTY_DAY: Final = "No drone reported on this day: the figures are zero because nothing came, not because all was calm."
+EMPTY_DAY: Final = (
+    "No drone reported on this day: the figures are zero because nothing arrived, not because all was calm."
+)
 
 
 def several(number: int, one: str, many: str | None = None) -> str:
@@ -60,26 +62,41 @@ def several(number: int, one: str, many: str | None = None) -> str:
     return one if number == 1 else many or f"{one}s"
 
 
+LONGEST_NAME: Final = 40
+"""Characters of a stranger's name in a table; a place may have 200. The page's tooltip and the JSON have the whole."""
+
+LONGEST_OF_TWO: Final = 22
+"""Where two names share a row."""
+
+_JOINERS: Final = "\u200c\u200d"
+
+
+def clipped(text: str, most: int = LONGEST_NAME) -> str:
+    """A stranger's text on one line without controls or marks that turn a line around, clipped with an ellipsis."""
+    line = " ".join("".join(each for each in text if each.isprintable() or each in _JOINERS or each.isspace()).split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "\u2026"
+
+
 UNKNOWN: Final = "unknown"
-TOLD_CHANGES: Final = 6
-TOLD_WAITS: Final = 8
+SHOWN_CHANGES: Final = 6
+SHOWN_DELAYS: Final = 8
 
 
 def revised(changes: list[facts.Change]) -> str:
     """What a revision changed, in a line."""
     if not changes:
         return "None of the main figures has changed."
-    told = [f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes[:TOLD_CHANGES]]
-    more = len(changes) - len(told)
-    return "; ".join([*told, *([f"and {more} more, in the JSON"] if more else [])]) + "."
+    shown = [f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes[:SHOWN_CHANGES]]
+    more = len(changes) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more, in the JSON"] if more else [])]) + "."
 
 
 def several_revised(reports: int) -> str:
-    return f"{reports} nightly {several(reports, 'report')} made again"
+    return f"{reports} nightly {several(reports, 'report')} rebuilt"
 
 
 def more_days(days: int) -> str:
-    return f"and {days} more {several(days, 'day')}; all are on the page."
+    return f"and {days} more {several(days, 'day')}; the page lists all."
 
 
 def _number(value: float | None) -> str:
@@ -89,20 +106,20 @@ def _number(value: float | None) -> str:
 
 
 def verdict(state: str, missing: list[str], *, for_good: bool = False) -> str:
-    """The first line: can the day be believed? `for_good`: nothing of what is missing will come."""
+    """The first line: is the day complete? `for_good`: nothing of what is missing will arrive."""
     if state == "empty":
         return EMPTY_DAY
     if state == "incomplete":
-        reason = "; ".join(missing) or "not every report has been landed yet"
+        reason = "; ".join(missing) or "not every report has landed yet"
         if for_good:
             return f"This day is not complete, and never will be: {reason}."
-        return f"This day is not complete: {reason}. The report is made again when it is."
+        return f"This day is not complete: {reason}. The report is rebuilt when it is."
     return "This day is complete: every report that reached Peacewatch is counted, once."
 
 
 def lost(losses: Sequence[str]) -> str:
-    """What was lost before it landed; some of it may have been of the day."""
-    return f"Lost, perhaps of this day: {'; '.join(losses)}."
+    """What was lost before it landed; some of it may belong to the day."""
+    return f"Lost, possibly from this day: {'; '.join(losses)}."
 
 
 def at_most(number: int | None) -> str:
@@ -117,7 +134,7 @@ def summary(alerts: int, places: int, peak_hour: int | None, country: str | None
     text = f"{figures.count(alerts)} {several(alerts, 'alert')} in {places} "
     text += several(places, "country", "countries")
     if country and places > 1:
-        text += f", most in {country}"
+        text += f", most in {clipped(country)}"
     if peak_hour is not None:
         text += f"; the peak was from {peak_hour:02d}:00 to {(peak_hour + 1) % 24:02d}:00"
     return text + "."
@@ -132,8 +149,8 @@ def week(working: float | None, weekend: float | None) -> str:
 
 
 def by_utc_day(day: date, complete: bool) -> str:
-    """Of which day the figures are that are kept by UTC day."""
-    text = f"Cities, drones and data quality are kept by UTC day; these are of {day.day} {day:%B} UTC"
+    """Which day the figures belong to that are kept by UTC day."""
+    text = f"Cities, drones and data quality are kept by UTC day; these are for {day.day} {day:%B} UTC"
     return text + (
-        "." if complete else ", which was not complete when this report was made. It is made again when it is."
+        "." if complete else ", which was not complete when this report was built. It is rebuilt when it is."
     )

@@ -112,7 +112,7 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
         nightly._publish_together(desk, revised, webhook)  # as of another process that found the same
         assert nightly.revise(desk, webhook, timedelta(days=30)) == []
         (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
-    assert told["embeds"][0]["title"] == "4 nightly reports made again"
+    assert told["embeds"][0]["title"] == "4 nightly reports rebuilt"
     assert (
         "[Monday, 23 November 2026](http://page.test/reports/2026-11-23): reports received 10 → 15"
         in (told["embeds"][0]["description"])
@@ -124,7 +124,7 @@ def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
     form = post.several([report] * 60, "http://page.test/reports")
     lines = form["embeds"][0]["description"].splitlines()
     assert len(form["embeds"][0]["description"]) <= 4096
-    assert lines[-1] == f"and {60 - len(lines) + 1} more days; all are on the page."
+    assert lines[-1] == f"and {60 - len(lines) + 1} more days; the page lists all."
 
 
 def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:

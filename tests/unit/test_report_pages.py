@@ -7,6 +7,7 @@ import itertools
 
 import msgspec
 import pytest
+from markupsafe import escape
 from pypdf import PdfReader
 
 from serving.report import facts, figures, map_svg, render, strings
@@ -51,7 +52,7 @@ def test_first_page_is_enough_and_details_follow():
     pages = PdfReader(io.BytesIO(render.to_pdf(reports.busy()))).pages
     assert len(pages) == 3
     assert "Incidents that mattered" in pages[0].extract_text()
-    assert "Can this day be believed?" in pages[2].extract_text()
+    assert "Is this day complete?" in pages[2].extract_text()
 
 
 def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too():
@@ -64,7 +65,7 @@ def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too():
     pages = PdfReader(io.BytesIO(render.to_pdf(revised))).pages
     assert len(pages) == 3
     assert "and 6 more" in pages[0].extract_text()
-    assert "these are of 23 November UTC, which was not complete" in " ".join(pages[1].extract_text().split())
+    assert "these are for 23 November UTC, which was not complete" in " ".join(pages[1].extract_text().split())
 
 
 def test_text_from_outside_is_escaped():
@@ -73,6 +74,53 @@ def test_text_from_outside_is_escaped():
     html = render.to_html(msgspec.structs.replace(reports.busy(), incidents=[incident]))
     assert hostile not in html
     assert "&lt;script&gt;" in html
+
+
+def with_names(name: str) -> facts.DayReport:
+    """A busy day whose every place and drone is called `name`."""
+    day = reports.busy()
+    replace = msgspec.structs.replace
+    statistics = replace(
+        day.statistics,
+        countries=[replace(place, country=name) for place in day.statistics.countries],
+        cities=[replace(place, city=name, country=name) for place in day.statistics.cities],
+    )
+    drones = replace(
+        day.drones,
+        worst_batteries=[replace(drone, drone_id=name, country=name) for drone in day.drones.worst_batteries],
+        longest_gaps=[replace(drone, drone_id=name, country=name) for drone in day.drones.longest_gaps],
+    )
+    incidents = [replace(incident, city=name, country=name) for incident in day.incidents]
+    return replace(day, statistics=statistics, drones=drones, incidents=incidents)
+
+
+@pytest.mark.parametrize("letter", ["W", "<"])
+def test_names_as_long_as_can_be_fill_no_page(letter: str) -> None:
+    name = f"{letter * 199}!"
+    report = with_names(name)
+    html = render.to_html(report)
+    shown = strings.clipped(name)
+    assert len(shown) <= strings.LONGEST_NAME
+    assert f'<bdi title="{escape(name)}">{escape(shown)}</bdi>' in html
+    pdf = render.to_pdf(report)
+    assert (
+        len(PdfReader(io.BytesIO(pdf)).pages) <= 6
+    )  # three with ordinary names; thirty and more when nothing is clipped
+    text = "".join(pdf_text(pdf).split())
+    assert letter * strings.LONGEST_NAME not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 39 + "\u2026"),
+        ("  New \n York\x00 ", "New York"),
+        ("a\u202eb\u200d", "ab\u200d"),
+    ],
+)
+def test_a_name_is_clipped_past_its_bound(text: str, shown: str) -> None:
+    assert strings.clipped(text) == shown
 
 
 def test_nothing_is_loaded_from_elsewhere():
