@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Final
 
 from fleet.errors import BadInput
 
 FORMS: Final = "2026-11-24 or 2026-11-24T08"
-_LENGTH_OF_DATE: Final = len("2026-11-24")
+_FORM: Final = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?", re.ASCII)
 
 
 def hours(first: str | None, last: str | None) -> range | None:
@@ -37,12 +38,13 @@ def hours_of_day(day: date) -> range:
 
 
 def _hours_of(option: str, text: str) -> range:
+    form = _FORM.fullmatch(text)
     try:
-        if len(text) == _LENGTH_OF_DATE:
-            found = hours_of_day(date.fromisoformat(text))
-        else:
+        if form is not None and form[1] is not None:
             hour = int(datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()) // 3600
             found = range(hour, hour + 1)
+        else:
+            found = hours_of_day(date.fromisoformat(text if form else ""))
     except ValueError:
         raise BadInput(option, f"{text!r} is not a UTC date or whole hour ({FORMS})") from None
     if found.start < 0:

@@ -1,10 +1,15 @@
 """The register of drones: who is expected to report on which day, where it is not left to who was seen lately.
 
-A CSV file with a header: `drone_id`, `from`, `until`; the dates are UTC days, both in service, and may be empty.
+A CSV file with a header: `drone_id`, `from`, `until`; the dates are UTC days, both in service, and may be empty. It is
+read as spreadsheets write it: with a byte-order mark, with semicolons, with empty rows and spaces around values.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,18 +17,21 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from fleet.errors import BadInput, BadSettings
 from fleet.spreadsheet import Spreadsheet
 
 COLUMNS: Final = ("drone_id", "from", "until")
-_TYPES: Final = {"drone_id": pa.string(), "from": pa.date32(), "until": pa.date32()}
+SCHEMA: Final = pa.schema([("drone_id", pa.string()), ("from", pa.date32()), ("until", pa.date32())])
+LONGEST: Final = 1_000
+"""Letters of a value; a drone's id has at most 200. A file that is no CSV is told from one by its first line."""
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Register:
-    """Rows of COLUMNS."""
+    """Rows of SCHEMA."""
 
     drones: pa.Table
 
@@ -35,24 +43,62 @@ class Register:
 
 
 def load(path: Path) -> Register:
-    """Raises BadSettings when the file cannot be read, BadInput that says what is wrong with it."""
+    """Raises BadSettings when the file cannot be read, BadInput that names the line and what is wrong with it."""
     try:
-        drones = _read(path.read_bytes())
+        text = path.read_bytes().decode()
     except OSError as error:
         raise BadSettings(f"PEACEWATCH_DRONE_REGISTER: {error.strerror}: {path}") from None
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise BadInput(str(path), " ".join(str(error).split())[:300]) from None
-    # A spreadsheet writes rows of separators alone where cells were cleared.
-    empty = pc.and_(pc.and_(pc.is_null(drones["drone_id"]), pc.is_null(drones["from"])), pc.is_null(drones["until"]))
-    nobody = pc.or_kleene(pc.is_null(drones["drone_id"]), pc.equal(drones["drone_id"], ""))
-    nobody = pc.and_(nobody, pc.invert(empty))
-    if pc.any(nobody).as_py():
-        raise BadInput(str(path), f"line {nobody.to_pylist().index(True) + 2} has no drone_id")
-    return Register(drones.filter(pc.invert(empty)))
+    except UnicodeDecodeError:
+        raise BadInput(str(path), "it is not UTF-8; save it as CSV UTF-8") from None
+    try:
+        rows = list(_rows(text))
+    except _Wrong as wrong:
+        raise BadInput(str(path), str(wrong)) from None
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    return Register(pa.table(dict(zip(COLUMNS, columns, strict=True)), schema=SCHEMA))
 
 
-def _read(data: bytes) -> pa.Table:
-    header = data.partition(b"\n")[0].decode("utf-8", "replace")
-    parsing = pyarrow.csv.ParseOptions(delimiter=Spreadsheet([header], COLUMNS).separator)
-    converting = pyarrow.csv.ConvertOptions(column_types=_TYPES, include_columns=COLUMNS, strings_can_be_null=True)
-    return pyarrow.csv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=converting)
+class _Wrong(Exception):
+    """Its text says which line, and what is wrong with it."""
+
+
+def _rows(text: str) -> Iterator[tuple[str, date | None, date | None]]:
+    places: list[int] = []
+    for line, row in Spreadsheet(io.StringIO(text, newline=""), COLUMNS):
+        if isinstance(row, csv.Error):
+            raise _Wrong(f"line {line} is no CSV: {row}")
+        cells = [cell.strip() for cell in row]
+        if places:
+            yield _row([cells[at] if at < len(cells) else "" for at in places], f"line {line}")
+        else:
+            places = _places([cell.lower() for cell in cells])
+    if not places:
+        _places([])
+
+
+def _places(header: list[str]) -> list[int]:
+    for name in COLUMNS:
+        if name not in header:
+            raise _Wrong(f"its first line has no column {name}; it is {','.join(COLUMNS)}")
+    return [header.index(name) for name in COLUMNS]
+
+
+def _row(values: list[str], line: str) -> tuple[str, date | None, date | None]:
+    drone_id, *days = values
+    if not drone_id:
+        raise _Wrong(f"{line} has no drone_id")
+    if len(drone_id) > LONGEST:
+        raise _Wrong(f"{line} has a drone_id of more than {LONGEST:,} letters")
+    begin, end = (_day(day, line) for day in days)
+    if begin and end and end < begin:
+        raise _Wrong(f"{line} ends on {end}, before it begins on {begin}")
+    return drone_id, begin, end
+
+
+def _day(text: str, line: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text if _DAY.fullmatch(text) else "")
+    except ValueError:
+        raise _Wrong(f"{line}: {text[:40]!r} is no date; write it as 2026-11-24") from None

@@ -13,7 +13,7 @@ import pytest
 from batch_layer import register
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
-from fleet.errors import BadInput, BadSettings, PeacewatchError, ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import delta
 from infra.mongo import landing_facts, runs
 from infra.mongo.client import Documents
@@ -194,38 +194,6 @@ def test_a_register_says_who_is_expected(job: Job, tmp_path: Path) -> None:
     assert (found["received"], found["expected"]) == (61, 2 * 1440)
     assert (found["silent"], found["unregistered"]) == (1, 1)
     assert [each["gap_minutes"] for each in found["longest_gaps"]] == [1380, 0]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "drone_id,from,until\na,2026-11-24,\nb,,\n,,\n,,\n",
-        "\ufeffdrone_id;from;until\r\na;2026-11-24;\r\nb;;\r\n;;\r\n",
-    ],
-    ids=["rows of commas", "mark and semicolons"],
-)
-def test_a_register_is_read_as_spreadsheets_write_it(text: str, tmp_path: Path) -> None:
-    (tmp_path / "register.csv").write_text(text, encoding="utf-8", newline="")
-    found = register.load(tmp_path / "register.csv")
-    assert found.expected(DAY.date()).to_pylist() == ["a", "b"]
-    assert found.expected(DAY.date() - timedelta(days=365 * 10)).to_pylist() == ["b"]
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("drone_id\na\n", "Column 'from'"),
-        ("drone_id,from,until\na,yesterday,\n", "'yesterday'"),
-        ("drone_id,from,until\na,,\n,2026-11-24,\n", "line 3 has no drone_id"),
-        ("", "Empty CSV file"),
-    ],
-)
-def test_a_wrong_register_is_named(text: str, why: str, tmp_path: Path) -> None:
-    (tmp_path / "register.csv").write_text(text)
-    with pytest.raises(BadInput, match=rf"^[^\n]*{why}[^\n]*$"):
-        register.load(tmp_path / "register.csv")
-    with pytest.raises(BadSettings, match="PEACEWATCH_DRONE_REGISTER: No such file"):
-        register.load(tmp_path / "nowhere.csv")
 
 
 def test_a_lake_made_anew_starts_anew(job: Job, tmp_path: Path) -> None:

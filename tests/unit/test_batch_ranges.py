@@ -6,6 +6,7 @@ from batch_layer import ranges
 from fleet.errors import BadInput
 
 DAY = 20781 * 24  # 2026-11-24T00
+END = 2_932_897 * 24  # after 9999-12-31, the last day that there is
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,9 @@ DAY = 20781 * 24  # 2026-11-24T00
         ("2026-11-24T08", "2026-11-24", range(DAY + 8, DAY + 24)),
         ("2026-11-24", "2026-11-24T08", range(DAY, DAY + 9)),
         ("1970-01-01", None, range(24)),
+        ("9999-12-31", None, range(END - 24, END)),
+        ("9999-12-31T23", None, range(END - 1, END)),
+        ("1970-01-01", "9999-12-31", range(END)),
     ],
 )
 def test_both_ends_are_inclusive(first: str | None, last: str | None, expected: range | None) -> None:
@@ -37,6 +41,13 @@ def test_both_ends_are_inclusive(first: str | None, last: str | None, expected: 
         ("", None, "--from"),
         ("1969-12-31", None, "--from"),
         ("20261124", None, "--from"),
+        ("2026-W01-1", None, "--from"),
+        ("2026-11-24T1", None, "--from"),
+        ("0001-01-01", None, "--from"),
+        ("0001-01-01T00", None, "--from"),
+        ("0000-01-01", None, "--from"),
+        ("2026-11-24", "10000-01-01", "--to"),
+        ("２０２６-11-24", None, "--from"),
     ],
 )
 def test_a_wrong_range_names_its_option(first: str | None, last: str | None, option: str) -> None:
