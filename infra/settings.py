@@ -130,6 +130,14 @@ class Settings(BaseSettings):
         description="port of the alerts' metrics, for Prometheus, in `peacewatch record`; unset: none",
     )
 
+    operations_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port where each long-running process answers /metrics, /healthz and /readyz; unset: none",
+    )
+    operations_host: str = Field("127.0.0.1", description="address that the operations port binds to")
+
     home: Path = Field(Path("var"), description="folder of local data and logs")
     host: str = Field("127.0.0.1", description="address that local services bind to")
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")

@@ -27,8 +27,9 @@ def alerting() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     loaded = settings.load()
     with stop_signals.stop_event() as stop:
-        from cli.wiring import alerts
+        from cli.wiring import alerts, operations
 
+        operations.serve(loaded)
         alerter = alerts.alerter(loaded)
         gc_tuning.spare()
         alerter(stop)
@@ -40,8 +41,9 @@ def notify() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     loaded = settings.load()
     with stop_signals.stop_event() as stop:
-        from cli.wiring import alerts
+        from cli.wiring import alerts, operations
 
+        operations.serve(loaded)
         gc_tuning.spare()
         alerts.run_together(alerts.channels(loaded), stop)
 
@@ -51,6 +53,7 @@ def record() -> None:
     logs.configure("record")
     loaded = settings.load()
     with stop_signals.stop_event() as stop:
-        from cli.wiring import alerts
+        from cli.wiring import alerts, operations
 
+        operations.serve(loaded, old="alert_metrics_port")
         alerts.run_together(alerts.recorders(loaded), stop)

@@ -24,8 +24,9 @@ def land() -> None:
     logs.configure("landing")
     loaded = settings.load()
     with stop_signals.stop_event() as stop:
-        from cli.wiring import landing
+        from cli.wiring import landing, operations
 
+        operations.serve(loaded, old="landing_metrics_port")
         lander = landing.lander(loaded)
         gc_tuning.spare()
         lander(stop)

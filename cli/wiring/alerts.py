@@ -13,7 +13,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from threading import Event
 
-import prometheus_client
 from pydantic import SecretStr
 
 from cli.wiring.places import nearest
@@ -57,8 +56,6 @@ def channels(found: Settings, at_step: Callable[[str], None] = lambda _step: Non
 
 def recorders(found: Settings) -> list[Runner]:
     """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
-    if found.alert_metrics_port is not None:
-        prometheus_client.start_http_server(found.alert_metrics_port, found.host)
     watch = dead_mans_switch.WatchConfig(found.kafka, url_now(found, "operators_webhook"))
     lives = _intervals(found)
     recording = recorder.RecorderConfig(found.kafka, found.mongo, over_after=lives.quiet + lives.resolve)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
 REJECTED: Final = Counter("peacewatch_landing_rejects", "messages that are no report, by reason", ["reason"])
@@ -18,8 +18,3 @@ COMMIT_SECONDS: Final = Histogram(
 VERSION: Final = Gauge("peacewatch_landing_version", "the table's version after the last commit")
 UNLANDED: Final = Gauge("peacewatch_landing_unlanded", "messages that wait in the partitions of this process")
 EXPIRING: Final = Gauge("peacewatch_landing_expiring", "partitions whose unlanded reports are near their expiry")
-
-
-def serve(port: int, host: str) -> None:
-    """Answers on http://`host`:`port`/metrics, in a thread of its own."""
-    start_http_server(port, addr=host)

@@ -1,0 +1,25 @@
+"""The operations port of a long-running process, by the settings."""
+
+from __future__ import annotations
+
+from structlog import get_logger
+
+from fleet.errors import BadSettings
+from infra import operations
+from infra.settings import PREFIX, Settings
+
+log = get_logger()
+
+
+def serve(found: Settings, old: str = "") -> None:
+    """Answers on the operations port, if there is one. `old`: the setting of this process that it replaces."""
+    port, host = found.operations_port, found.operations_host
+    if port is None and old and getattr(found, old) is not None:
+        port, host = getattr(found, old), found.host
+        log.warning(f"{PREFIX}{old.upper()} is {PREFIX}OPERATIONS_PORT now; the old name still works")
+    if port is None:
+        return
+    try:
+        operations.serve(port, host)
+    except OSError as error:
+        raise BadSettings(f"the operations port {host}:{port} cannot be opened: {error.strerror}") from None

@@ -1,0 +1,141 @@
+"""The operations port of a process: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever starts it again.
+
+Each long-running loop has a name here. It is *working* from the moment its session begins, *waiting* while it pauses
+for a service that is away. `/readyz` answers 200 when every loop works, else 503 with the reasons. `/healthz` answers
+503 only when a loop has given no sign of life for STUCK_SECONDS: then starting the process again is the mend, which it
+is not while a service is away.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from threading import BoundedSemaphore, Lock, Thread
+from typing import TYPE_CHECKING, Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+STUCK_SECONDS: Final = 300.0
+"""Longer than any call of a loop may last: a store that answers nothing holds a commit for three minutes."""
+
+READ_SECONDS: Final = 5.0
+"""A client that sends nothing for so long is cut off."""
+
+MOST_CONNECTIONS: Final = 32
+"""Probes and a few Prometheus need three or four."""
+
+
+@dataclass
+class _Loop:
+    at: float
+    reason: str = ""
+
+
+class Loops:
+    """What the loops of this process do now. `clock`: seconds, monotonic. Methods may be called from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, Lock()
+        self._loops: dict[str, _Loop] = {}
+
+    def working(self, name: str) -> None:
+        """A sign of life: the loop `name` works."""
+        self._enter(name, "")
+
+    def waiting(self, name: str, reason: str) -> None:
+        """A sign of life: the loop `name` pauses, since something that it needs is away."""
+        self._enter(name, reason)
+
+    def ended(self, name: str) -> None:
+        """The loop `name` has come to its end, as it was asked to."""
+        with self._lock:
+            self._loops.pop(name, None)
+
+    def stuck(self) -> dict[str, float]:
+        """The loops without a sign of life for STUCK_SECONDS, with the seconds since their last one."""
+        with self._lock:
+            silent = {name: self._clock() - loop.at for name, loop in self._loops.items()}
+        return {name: seconds for name, seconds in silent.items() if seconds > STUCK_SECONDS}
+
+    def unready(self) -> dict[str, str]:
+        """The loops that wait, with the reason of each; without any loop the process itself."""
+        with self._lock:
+            if not self._loops:
+                return {"process": "has not begun to work"}
+            return {name: loop.reason for name, loop in self._loops.items() if loop.reason}
+
+    def _enter(self, name: str, reason: str) -> None:
+        with self._lock:
+            self._loops[name] = _Loop(self._clock(), reason)
+
+
+LOOPS: Final = Loops()
+"""Those of this process, as `prometheus_client.REGISTRY` has the metrics of this process."""
+
+
+def application(loops: Loops) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    """The WSGI application of the port."""
+    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - only a process that is asked pays for it
+
+    metrics = make_wsgi_app()
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            found: Iterable[bytes] = metrics(environ, start)
+            return found
+        if path == "/healthz":
+            stuck = {name: f"no sign of life for {seconds:.0f} s" for name, seconds in loops.stuck().items()}
+            return _json(start, stuck)
+        if path == "/readyz":
+            return _json(start, loops.unready())
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics, /healthz or /readyz\n"]
+
+    return answer
+
+
+def serve(port: int, host: str, loops: Loops = LOOPS) -> WSGIServer:
+    """Answers at http://`host`:`port` in a thread of its own until `shutdown()`. Raises OSError: the port is taken."""
+    server = make_server(host, port, application(loops), server_class=_Server, handler_class=_Quiet)
+    Thread(target=server.serve_forever, name="operations", daemon=True).start()
+    return server
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = READ_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """A probe every few seconds is no news."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a connection, MOST_CONNECTIONS at most: one more is closed, so slow clients cost no more than these."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._free = BoundedSemaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+def _json(start: StartResponse, wrong: dict[str, str]) -> list[bytes]:
+    start("503 Service Unavailable" if wrong else "200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"status": "wrong" if wrong else "ok", **wrong}).encode() + b"\n"]
