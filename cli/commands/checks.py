@@ -1,0 +1,59 @@
+"""Commands: doctor and healthcheck."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(doctor)
+    app.command()(healthcheck)
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
+    """Look at every outside service and say what is wrong and how to mend it. Exit code 1: something is wrong."""
+    from json import dumps
+
+    from rich.console import Console
+
+    from cli.doctor import finding, run
+    from infra import settings
+
+    loaded = settings.load()
+    if json:
+        found = run.run(loaded)
+        typer.echo(dumps([one.as_json() for one in found], indent=1))
+    else:
+        with Console(stderr=True).status("looking") as status:
+            found = run.run(loaded, lambda what: status.update(f"looking at {what}"))
+        Console().print(finding.table(found))
+    if any(one.verdict == "wrong" for one in found):
+        raise typer.Exit(1)
+
+
+def healthcheck() -> None:
+    """Ask the process on this machine's operations port whether it is alive. Exit code 1: it is not."""
+    from http.client import HTTPConnection, HTTPException
+
+    from fleet.errors import BadSettings
+    from infra import settings
+
+    loaded = settings.load()
+    if loaded.operations_port is None:
+        raise BadSettings("PEACEWATCH_OPERATIONS_PORT is not set: no process answers")
+    connection = HTTPConnection("127.0.0.1", loaded.operations_port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        typer.echo(answer.read().decode().strip())
+        alive = answer.status == 200
+    except (OSError, HTTPException) as error:
+        typer.echo(f"no answer: {type(error).__name__}")
+        alive = False
+    finally:
+        connection.close()
+    if not alive:
+        raise typer.Exit(1)

@@ -1,0 +1,46 @@
+"""Discord: each webhook is asked who it is by a GET, which posts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from cli.doctor.finding import Finding, fine, verdict, wrong
+
+PART: Final = "Discord"
+SECONDS: Final = 10.0
+LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+
+
+def look(webhooks: Mapping[str, str | None]) -> Iterator[Finding]:
+    """The findings of each webhook, by the name of its setting. Never shows a URL: whoever has it can post."""
+    for setting, url in webhooks.items():
+        if url is None:
+            mend = f"set {setting}: who runs Peacewatch is told of trouble there"
+            yield wrong(PART, setting, "no webhook is set", mend)
+            continue
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            yield wrong(PART, setting, "is not https: whoever is on the way can read and post", "use its https address")
+            continue
+        yield _ask(setting, url)
+
+
+def _ask(setting: str, url: str) -> Finding:
+    try:
+        answer = httpx.get(url, timeout=SECONDS)
+    except httpx.HTTPError as error:
+        return wrong(PART, setting, f"does not answer: {type(error).__name__}", "look at the network and its proxy")
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return fine(PART, setting, "is there, and asks to wait")
+    name = answer.json().get("name", "") if answer.is_success else ""
+    return verdict(
+        PART,
+        setting,
+        answer.is_success,
+        f"webhook “{name}”" if answer.is_success else f"answers {answer.status_code}",
+        f"somebody has deleted it or its token is wrong: make a new one, and put it where {setting} is",
+    )

@@ -1,0 +1,72 @@
+"""What a look at a service found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.table import Table
+from rich.text import Text
+
+Verdict = Literal["fine", "wrong", "unknown"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`part`: the service. `what`: what was looked at. `said`: what was found. `mend`: what to do when it is wrong."""
+
+    part: str
+    what: str
+    verdict: Verdict
+    said: str = ""
+    mend: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return {
+            "part": self.part,
+            "what": self.what,
+            "verdict": self.verdict,
+            "said": self.said,
+            "mend": self.mend,
+        }
+
+
+def fine(part: str, what: str, said: str = "") -> Finding:
+    """Nothing is wrong."""
+    return Finding(part, what, "fine", said)
+
+
+def wrong(part: str, what: str, said: str, mend: str) -> Finding:
+    """Something is wrong, and `mend` says what to do."""
+    return Finding(part, what, "wrong", said, mend)
+
+
+def unknown(part: str, what: str, said: str) -> Finding:
+    """It could not be looked at; no reason to say that it is wrong."""
+    return Finding(part, what, "unknown", said)
+
+
+def verdict(part: str, what: str, is_fine: bool, said: str, mend: str) -> Finding:
+    """Fine or wrong, by `is_fine`."""
+    return fine(part, what, said) if is_fine else wrong(part, what, said, mend)
+
+
+_COLOURS = {"fine": "green", "wrong": "bold red", "unknown": "yellow"}
+
+
+def table(findings: Iterable[Finding]) -> Table:
+    """The findings for a terminal; what is wrong has how to mend it below what was found."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("service", "what", "", "found"):
+        shown.add_column(name, overflow="fold")
+    before = ""
+    for one in findings:
+        said = Text(one.said)
+        if one.mend:
+            said.append(f"\n→ {one.mend}", style="bold")
+        part = one.part if one.part != before else ""
+        before = one.part
+        shown.add_row(part, one.what, Text(one.verdict, style=_COLOURS[one.verdict]), said)
+    return shown

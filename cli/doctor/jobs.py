@@ -1,0 +1,97 @@
+"""What runs the batch layer: Java, Spark's master, and Airflow with its pools and connection."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Final
+
+from cli.doctor.finding import Finding, fine, unknown, verdict, wrong
+from fleet.errors import MissingPart
+from infra import java
+
+SPARK: Final = "Spark"
+CONNECT_SECONDS: Final = 5.0
+
+
+def look_at_spark(master: str) -> Iterator[Finding]:
+    """The findings of Java and the master. A cluster tells its version to jobs alone, so it is not asked."""
+    try:
+        version = metadata.version("pyspark")
+    except metadata.PackageNotFoundError:
+        yield unknown(SPARK, "package", "pyspark is not installed here: no batch job runs on this machine")
+        return
+    yield fine(SPARK, "package", f"pyspark {version}; a cluster must have the same")
+    try:
+        yield fine(SPARK, "Java", str(java.java()))
+    except MissingPart as error:
+        yield wrong(SPARK, "Java", str(error), "install it, or set JAVA_HOME")
+    found = re.fullmatch(r"spark://([^:/]+):(\d+)", master)
+    if found is None:
+        yield verdict(
+            SPARK,
+            "master",
+            bool(re.match(r"local(\[|$)|yarn$|k8s://", master)),
+            master,
+            "PEACEWATCH_SPARK_MASTER is local[N], spark://host:port, yarn or k8s://…",
+        )
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), CONNECT_SECONDS).close()
+    except OSError as error:
+        yield wrong(SPARK, "master", f"{master}: {error}", "start it, or set PEACEWATCH_SPARK_MASTER")
+    else:
+        yield fine(SPARK, "master", f"{master} takes connections")
+
+
+AIRFLOW: Final = "Airflow"
+POOLS: Final = {"spark": 1, "reports": 1}
+"""Pool: places. Two Spark jobs at once fight for memory, two reports of one day wait for each other."""
+
+CONNECTION: Final = "peacewatch_spark"
+_SECONDS: Final = 120.0
+
+
+def look_at_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """The findings of the Airflow that `environment` (its AIRFLOW__ variables) names, asked by its own command line."""
+    if importlib.util.find_spec("airflow") is None:
+        yield unknown(AIRFLOW, "package", "Airflow is not installed here: ask on its own machine")
+        return
+    try:
+        pools = {row["pool"]: int(row["slots"]) for row in _airflow(environment, "pools", "list")}
+        connections = {row["conn_id"] for row in _airflow(environment, "connections", "list")}
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        said = f"its command line fails: {type(error).__name__}"
+        yield wrong(AIRFLOW, "database", said, "look at PEACEWATCH_AIRFLOW_DATABASE; `peacewatch airflow db check`")
+        return
+    for name, places in POOLS.items():
+        yield verdict(
+            AIRFLOW,
+            f"pool {name}",
+            pools.get(name) == places,
+            f"{pools[name]} places" if name in pools else "is not there",
+            f"peacewatch airflow pools set {name} {places} ''",
+        )
+    yield verdict(
+        AIRFLOW,
+        f"connection {CONNECTION}",
+        CONNECTION in connections,
+        "is there" if CONNECTION in connections else "is not there",
+        f"peacewatch airflow connections add {CONNECTION} --conn-type spark --conn-host MASTER",
+    )
+
+
+def _airflow(environment: Mapping[str, str], *arguments: str) -> list[dict[str, str]]:
+    command = [sys.executable, "-P", "-m", "airflow", *arguments, "--output", "json"]
+    told = subprocess.run(  # noqa: S603 - our own interpreter
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=_SECONDS, check=True
+    )
+    rows: list[dict[str, str]] = json.loads(told.stdout[told.stdout.index("[") :])
+    return rows

@@ -1,0 +1,91 @@
+"""Kafka: reachable, its brokers, and each topic of ours against its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+
+from cli.doctor.finding import Finding, fine, unknown, verdict, wrong
+from fleet import topics
+from infra.kafka import clients, failures
+from infra.kafka.config import KafkaConfig
+from infra.kafka.topics import TOPICS
+
+PART: Final = "Kafka"
+REPLICAS: Final = 3
+"""With min.insync.replicas 2 a broker may die, and another restart, while nothing is lost and all goes on."""
+
+OUTAGE_MS: Final = 3 * 24 * 3600 * 1000
+"""Reports must outlive the longest outage of landing: a weekend, and the Monday on which somebody looks."""
+
+_KEYS: Final = ("message.timestamp.type", "min.insync.replicas", "retention.ms", "cleanup.policy")
+_ANSWER_MS: Final = 10_000
+
+
+def look(kafka: KafkaConfig, replicas: int = REPLICAS) -> Iterator[Finding]:
+    """The findings. `replicas`: how many each topic should have; 1 for a laptop. Never raises for what Kafka does."""
+    try:
+        with closing(clients.admin(kafka, request_timeout_ms=_ANSWER_MS, bootstrap_timeout_ms=_ANSWER_MS)) as admin:
+            yield from _cluster(admin)
+            yield from _topics(admin, replicas)
+    except KafkaError as error:
+        mend = "look at PEACEWATCH_KAFKA_BOOTSTRAP and the other PEACEWATCH_KAFKA settings, and at the broker's log"
+        yield wrong(PART, "reachable", failures.sentence(error) or type(error).__name__, mend)
+
+
+def _cluster(admin: KafkaAdminClient) -> Iterator[Finding]:
+    brokers = admin.describe_cluster()["brokers"]
+    yield fine(PART, "reachable", f"{len(brokers)} broker{'s' * (len(brokers) != 1)}")
+
+
+def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
+    there = set(admin.list_topics())
+    for name in TOPICS:
+        if name not in there:
+            mend = "the first process that needs it makes it; if it may not, make it by docs/contracts.md"
+            yield unknown(PART, f"topic {name}", f"is not there yet: {mend}")
+    names = [name for name in TOPICS if name in there]
+    described = {one["name"]: one for one in admin.describe_topics(names)} if names else {}
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
+    configs = admin.describe_configs(asked, config_filter="all")["topic"] if names else {}
+    for name in names:
+        yield from _topic(name, described[name], {key: configs[name][key]["value"] for key in _KEYS}, replicas)
+
+
+def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], replicas: int) -> Iterator[Finding]:
+    alter = f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config"
+    kind = config["message.timestamp.type"]
+    yield verdict(
+        PART,
+        f"{name}: the broker's time",
+        kind == "LogAppendTime",
+        kind,
+        f"{alter} message.timestamp.type=LogAppendTime",
+    )
+    partitions = topic["partitions"]
+    fewest = min(len(partition["replica_nodes"]) for partition in partitions)
+    yield verdict(
+        PART,
+        f"{name}: replicas",
+        fewest >= replicas and int(config["min.insync.replicas"]) >= replicas - 1,
+        f"{fewest}, of which {config['min.insync.replicas']} must have a message; {len(partitions)} partitions",
+        f"with one broker fewer nothing is safe: kafka-reassign-partitions.sh to {replicas} replicas, then"
+        f" {alter} min.insync.replicas={replicas - 1}",
+    )
+    behind = [one["partition_index"] for one in partitions if len(one["isr_nodes"]) < len(one["replica_nodes"])]
+    if behind:
+        yield wrong(PART, f"{name}: in sync", f"partitions {behind} lack a replica", "look at the brokers' logs")
+    if name == topics.REPORTS:
+        kept = int(config["retention.ms"])
+        yield verdict(
+            PART,
+            f"{name}: kept for",
+            kept < 0 or kept >= OUTAGE_MS,
+            "ever" if kept < 0 else f"{kept / 3_600_000:.0f} hours",
+            f"a longer outage of landing loses reports: {alter} retention.ms={OUTAGE_MS}",
+        )
