@@ -1,0 +1,82 @@
+"""The chart, rendered by Helm itself, is valid by Kubernetes' own schemas. Slow: Helm may have to be built first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+CHART = Path(__file__).parents[2] / "deploy" / "helm" / "peacewatch"
+HELM = "helm.sh/helm/v3/cmd/helm@v3.22.0"
+NEEDED = {"settings.PEACEWATCH_KAFKA_BOOTSTRAP": "kafka:9092", "settings.PEACEWATCH_LAKE": "s3://bucket/lake"}
+ALL = {
+    **NEEDED,
+    "processes.land.autoscaling.enabled": "true",
+    "ingress.enabled": "true",
+    "ingress.host": "peace.example.org",
+    "ingress.tlsSecret": "page",
+    "image.registry": "registry.example.org/fleet",
+}
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    found = shutil.which("helm")
+    if found is not None:
+        return found
+    go = shutil.which("go")
+    assert go is not None, "neither helm nor go is on the PATH; install one of them"
+    folder = tmp_path_factory.mktemp("helm")
+    subprocess.run([go, "install", HELM], env={**os.environ, "GOBIN": str(folder)}, check=True, timeout=1500)
+    return str(folder / "helm")
+
+
+def rendered(helm: str, values: dict[str, str]) -> list[dict[str, Any]]:
+    chosen = [f"--set={name}={value}" for name, value in values.items()]
+    command = [helm, "template", "fleet", str(CHART), "--kube-version", "1.31", *chosen]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    return [document for document in yaml.safe_load_all(told.stdout) if document]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("values", [NEEDED, ALL], ids=["as it is", "all parts"])
+def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
+    manifests = rendered(helm, values)
+    kinds = [one["kind"] for one in manifests]
+    assert kinds.count("Deployment") == 5
+    for manifest in manifests:
+        if manifest["kind"] != "ScaledObject":  # KEDA's own
+            kubernetes_validate.validate(manifest, "1.31", strict=True)
+    assert ("ScaledObject" in kinds) == (values is ALL)
+
+
+@pytest.mark.timeout(1800)
+def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
+    for manifest in rendered(helm, NEEDED):
+        if manifest["kind"] != "Deployment":
+            continue
+        pod = manifest["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        named = {one["value"].rpartition("/")[2] for one in container["env"] if one["name"].endswith("_FILE")}
+        mounted = {item["key"] for one in pod["volumes"] for item in one.get("secret", {}).get("items", [])}
+        assert named == mounted
+
+
+@pytest.mark.timeout(1800)
+def test_values_that_cannot_work_are_refused(helm: str) -> None:
+    command = [helm, "template", "fleet", str(CHART), "--kube-version", "1.31"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode != 0
+    assert "PEACEWATCH_KAFKA_BOOTSTRAP" in told.stderr

@@ -1,0 +1,127 @@
+"""The files of deploy/ name what there is: extras, commands, settings, secrets; and they are valid by their schemas."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from deploy import role_requirements
+from infra.settings import PREFIX, SECRETS, Settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONTAINERFILE = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "helm/peacewatch/values.yaml").read_text(encoding="utf-8"))
+UNIT = DEPLOY / "systemd" / "peacewatch@.service"
+SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+SECRET_SETTINGS = {f"{PREFIX}{name.upper()}" for name in SECRETS}
+ROLES = {"land", "alert", "notify", "record", "serve"}
+"""Long-running, with an image each; `aggregate` and `airflow` have images too."""
+
+EXTRAS = ["landing", "alerts", "batch", "serving", "airflow"]
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_a_roles_part_of_the_lock_has_all_that_its_extra_names(extra: str) -> None:
+    part = role_requirements.part(LOCK, role_requirements.wanted(PROJECT, extra))
+    names = {name for name, _, _ in role_requirements.stanzas(part)}
+    direct = [Requirement(line) for line in PROJECT["project"]["optional-dependencies"][extra]]
+    assert {canonicalize_name(one.name) for one in direct} - names - {"peacewatch"} == set()
+    assert all("--hash=sha256:" in text for _, text, _ in role_requirements.stanzas(part))
+
+
+@pytest.mark.parametrize("extra", ["landing", "alerts"])
+def test_a_small_roles_part_has_nothing_heavy(extra: str) -> None:
+    part = role_requirements.part(LOCK, role_requirements.wanted(PROJECT, extra))
+    names = {name for name, _, _ in role_requirements.stanzas(part)}
+    assert names & {"apache-airflow", "pyspark", "weasyprint", "flask", "matplotlib", "pytest"} == set()
+
+
+def test_every_role_has_an_image_that_is_no_roots() -> None:
+    stages = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n((?:(?!^FROM ).*\n?)*)", CONTAINERFILE, re.MULTILINE))
+    for role in (*ROLES, "aggregate", "airflow"):
+        assert "USER 10001:10001" in stages[role], f"{role} runs as root"
+        assert "COPY --from=" in stages[role]
+
+
+def test_compose_is_valid_and_builds_every_role() -> None:
+    schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    jsonschema.validate(COMPOSE, json.loads(schema.read_text(encoding="utf-8")))
+    built = {name: service["build"]["target"] for name, service in COMPOSE["services"].items() if "build" in service}
+    assert built == {role: role for role in (*ROLES, "airflow")}
+
+
+def test_compose_hands_secrets_over_as_files_only() -> None:
+    for name, service in COMPOSE["services"].items():
+        variables = service.get("environment", {})
+        assert variables.keys() & SECRET_SETTINGS == set(), f"{name} has a secret in a variable"
+        named = {value for key, value in variables.items() if key.endswith("_FILE")}
+        mounted = {one if isinstance(one, str) else one["source"] for one in service.get("secrets", [])}
+        assert {f"/run/secrets/{one}" for one in mounted} >= named, f"{name} names a secret that it is not given"
+
+
+def test_every_setting_that_is_named_is_one() -> None:
+    named: dict[str, set[str]] = {"Containerfile": set(re.findall(rf"{PREFIX}[A-Z_]+(?==)", CONTAINERFILE))}
+    for name, service in COMPOSE["services"].items():
+        named[f"compose.yaml: {name}"] = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
+    named["values.yaml"] = {*VALUES["settings"], *VALUES["secret"]["keys"].values()}
+    templates = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("helm/*/templates/*.yaml"))
+    named["templates"] = set(re.findall(rf"{PREFIX}[A-Z_]+", templates))
+    named[UNIT.name] = set(re.findall(rf"{PREFIX}[A-Z_]+(?==)", UNIT.read_text(encoding="utf-8")))
+    unknown = {where: {name.removesuffix("_FILE") for name in names} - SETTINGS for where, names in named.items()}
+    assert {where: names for where, names in unknown.items() if names} == {}
+
+
+def test_the_chart_has_every_role_and_only_secrets_as_secrets() -> None:
+    assert VALUES["processes"].keys() == ROLES
+    assert set(VALUES["secret"]["keys"].values()) <= SECRET_SETTINGS
+    wanted = {key for process in VALUES["processes"].values() for key in process["secrets"]}
+    assert wanted <= VALUES["secret"]["keys"].keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "valid"),
+    [
+        ((), None, True),
+        (("settings", "PEACEWATCH_LAKE"), "/lake", False),  # pods share no folder
+        (("settings", "PEACEWATCH_KAFKA_BOOTSTRAP"), "", False),
+        (("settings", "PATH"), "/bin", False),
+        (("processes", "land", "replicas"), -1, False),
+        (("processes", "land", "replica"), 2, False),
+        (("networkPolicy", "egressPorts"), [0], False),
+        (("image", "pullPolicy"), "Sometimes", False),
+    ],
+)
+def test_wrong_values_are_refused(path: tuple[str, ...], value: Any, valid: bool) -> None:
+    schema = json.loads((DEPLOY / "helm/peacewatch/values.schema.json").read_text(encoding="utf-8"))
+    values = json.loads(json.dumps(VALUES))
+    values["settings"].update(PEACEWATCH_KAFKA_BOOTSTRAP="kafka:9092", PEACEWATCH_LAKE="s3://bucket/lake")
+    place = values
+    for key in path[:-1]:
+        place = place[key]
+    if path:
+        place[path[-1]] = value
+    assert jsonschema.Draft7Validator(schema).is_valid(values) is valid
+
+
+def test_the_unit_takes_what_a_command_needs_and_no_more() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT, encoding="utf-8")
+    service = unit["Service"]
+    assert service["ExecStart"].endswith("/bin/peacewatch %i")
+    assert (service["NoNewPrivileges"], service["ProtectSystem"], service["User"]) == ("true", "strict", "peacewatch")
