@@ -3,7 +3,7 @@
 `python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--settings]`: makes a lake in a
 temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that the
 answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
-beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark anew, as shipped and
+beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark again, as shipped and
 with each of its settings taken away, in turns, and says what that costs.
 """
 
