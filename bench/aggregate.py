@@ -69,10 +69,8 @@ def main() -> None:
             print(f"(made in {time.perf_counter() - began:,.0f} s)")
         pinned = delta.pin(str(lake))
         size = sum(file.size for files in pinned.hours.values() for file in files)
-        found = duckdb.sql(
-            "SELECT count(*) FROM read_parquet($files)", params={"files": pinned.uris(pinned.hours)}
-        ).fetchone()
-        reports = found[0] if found else 0
+        files = pinned.uris(pinned.hours)
+        ((reports,),) = duckdb.sql("SELECT count(*) FROM read_parquet($files)", params={"files": files}).fetchall()
         print(f"{reports:,} reports, {size / 1e6:,.0f} MB of Parquet", flush=True)
         extra = tuple(tuple(each.split("=", 1)) for each in given.extra)
         config = session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra)
