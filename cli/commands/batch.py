@@ -53,7 +53,7 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     wanted, refused = ranges.hours(first, last), publish.Refusals()
     logs.configure("aggregate")
     loaded = settings.load()
-    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
             with refused, batch.progress("hours") as progress:
