@@ -94,7 +94,7 @@ def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool
 
 def _summary(what: str, done: Outcome) -> str:
     if done.version < 0:
-        return f"{what}: there are none"
+        return f"{what}: none"
     if not done.computed:
         return f"{what}: nothing to do, the figures are those of version {done.version} of the lake"
     left = "; hours outside the range still wait for a run without one" if done.kind == "range" else ""
