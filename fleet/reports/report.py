@@ -31,8 +31,9 @@ REASONS: Final = (
     "not a report",
     "ahead of time",
     "too old",
+    "conflict",
 )
-"""Why a message is no report; one of these is the header `reason` on `reports.rejected`."""
+"""Why a message did not land; one of these is the header `reason` on `reports.rejected`."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 Place = Annotated[str, Meta(min_length=1, max_length=200)]

@@ -11,12 +11,7 @@ from kafka.errors import (
     BrokerResponseError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    InvalidConfigurationError,
-    InvalidRecordError,
     KafkaError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
@@ -25,12 +20,6 @@ from kafka.errors import (
 
 from fleet.errors import BadSettings
 from fleet.text import sentence as one_line
-
-PERMANENT: Final = (
-    *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, PolicyViolationError),
-    *(InvalidConfigurationError,),
-)
-"""Errors that come again with every attempt: they are of this message, not of the broker's state."""
 
 
 class Refused(KafkaError):  # type: ignore[misc]

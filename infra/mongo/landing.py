@@ -28,4 +28,6 @@ class DroneBlockDocument(TypedDict, total=False):
 
 
 LANDING: Final = Collection("landing", 1, PositionDocument, "topic id and partition", "land")
-DRONE_BLOCKS: Final = Collection("drone_blocks", 1, DroneBlockDocument, "topic id, partition and bucket", "land")
+DRONE_BLOCKS: Final = Collection(
+    "drone_blocks", 2, DroneBlockDocument, "topic id, partition, bucket and, after the first, number", "land"
+)

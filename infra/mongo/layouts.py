@@ -19,8 +19,9 @@ from infra.mongo import (
     incidents,
     landing,
     landing_facts,
-    live_documents,
+    live,
     losses,
+    problems,
     reports,
     runs,
     view_parts,
@@ -40,11 +41,11 @@ _ID: Final = "collections"
 COLLECTIONS: Final = {
     each.name: each
     for each in (
-        *(runs.COLLECTION, hours.COLLECTION, live_documents.COLLECTION, live_documents.PARTS, view_parts.COLLECTION),
+        *(runs.COLLECTION, hours.COLLECTION, live.COLLECTION, live.PARTS, view_parts.COLLECTION),
         *(drone_days.COLLECTION, day_views.DRONES_BY_DAY, day_views.CITY_DAYS, day_views.PLACE_DAYS),
         *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.COPIES, day_views.SEALED),
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),
-        *(landing.LANDING, landing.DRONE_BLOCKS),
+        *(landing.LANDING, landing.DRONE_BLOCKS, problems.COLLECTION),
         *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS),
         *(reports.REPORT_TURNS, reports.REPORTS_TOLD),
         Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "whoever writes"),

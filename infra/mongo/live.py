@@ -8,23 +8,68 @@ Landing and batch both write documents that are missing, by this code and with t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Required, TypedDict
 
 import pyarrow as pa
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
+from structlog import get_logger
 
 from fleet.figures.cube import HOURS
 from infra.delta import Commit, Snapshot
+from infra.mongo import problems
 from infra.mongo.cells import DOCUMENT_BYTES, divide
 from infra.mongo.client import Documents
+from infra.mongo.problems import refusal
+from infra.mongo.schema import Collection
+
+
+class LiveDocument(TypedDict, total=False):
+    """A version of the lake. `cells` are those of fleet.figures.cube.HOURS of the commit's own rows."""
+
+    _id: Required[int]
+    committed_at: Required[datetime]
+    cells: Required[dict[str, list[Any]]]
+    parts: int  # where there are more than one, in `live_parts`
+    unwritable: str  # why there are no cells: MongoDB takes no document with them
+
+
+class LivePartDocument(TypedDict):
+    """A further part of a live document."""
+
+    _id: str
+    version: int
+    part: int  # from 1
+    cells: dict[str, list[Any]]
+
+
+COLLECTION: Final = Collection("live", 2, LiveDocument, "the version", "land, aggregate")
+PARTS: Final = Collection("live_parts", 1, LivePartDocument, "version and part: `481/1`", "land, aggregate")
+
+log = get_logger()
 
 
 def insert(
     database: Documents, version: int, committed_at: datetime, cells: pa.Table, most: int = DOCUMENT_BYTES
 ) -> bool:
-    """Writes a version's document, in parts of at most `most` bytes; False where it is there already."""
+    """Writes a version's document, in parts of at most `most` bytes, where it is not there already.
+
+    False where MongoDB refuses it for what it is. Then one without cells stands in its place, for readers would stop
+    before the gap for ever: its reports are in no figure until a batch run has computed their hours.
+    """
+    reason = refusal(lambda: _insert(database, version, committed_at, cells, most))
+    if not reason:
+        return True
+    log.error("live document refused; the next batch run counts its reports", version=version, reason=reason)
+    live = {"_id": version, "committed_at": committed_at, "cells": HOURS.to_document(HOURS.empty())}
+    database.live.update_one({"_id": version}, {"$setOnInsert": {**live, "unwritable": reason}}, upsert=True)
+    problems.note(database, "live documents", f"version {version}: {reason}", committed_at)
+    return False
+
+
+def _insert(database: Documents, version: int, committed_at: datetime, cells: pa.Table, most: int) -> None:
     first, *others = divide(cells, most)
     for part, more in enumerate(others, 1):
         document = {"version": version, "part": part, "cells": HOURS.to_document(more)}
@@ -32,17 +77,8 @@ def insert(
     live: dict[str, Any] = {"_id": version, "committed_at": committed_at, "cells": HOURS.to_document(first)}
     if others:
         live["parts"] = 1 + len(others)
-    try:
+    with suppress(DuplicateKeyError):  # another process was faster, with the same content
         database.live.insert_one(live)
-    except DuplicateKeyError:
-        return False  # another process was faster, with the same content
-    return True
-
-
-def insert_unwritable(database: Documents, version: int, committed_at: datetime, reason: str) -> None:
-    """A document without cells in the place of one that MongoDB never takes: readers would stop before it for ever."""
-    live = {"_id": version, "committed_at": committed_at, "cells": HOURS.to_document(HOURS.empty())}
-    database.live.update_one({"_id": version}, {"$setOnInsert": {**live, "unwritable": reason}}, upsert=True)
 
 
 def cells_of(database: Documents, live: Mapping[str, Any], session: ClientSession | None = None) -> pa.Table:

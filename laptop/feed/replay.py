@@ -45,7 +45,7 @@ OnBad = Callable[[BadInput], None]
 
 
 def stop(error: BadInput) -> None:
-    """The default for a bad row: nothing of the file is sent."""
+    """What to do with a bad row unless told otherwise: nothing of the file is taken."""
     raise error
 
 

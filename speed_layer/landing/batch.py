@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from structlog import get_logger
 
 from fleet.figures.cube import HOURS
+from fleet.reports.counted_places import CountedPlaces
 from fleet.reports.landed import SCHEMA
 from fleet.reports.watermark import CLOCKS_APART
 from infra.delta import Commit
@@ -26,12 +29,8 @@ from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
 
-CHUNK: Final = 5000
-"""Messages that Arrow takes at once: fewer cost calls, more gain nothing and take memory."""
-
-
-CHUNK_BYTES: Final = 16 * 1024 * 1024
-"""Messages of a megabyte fill a chunk sooner; an Arrow column of texts ends at 2 GiB."""
+COMMIT_HOURS: Final = 128
+"""Distinct event hours of a commit, each a file."""
 
 CLOCKS_APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
@@ -65,40 +64,64 @@ class Chunk:
     duplicates: int = 0
     lost_before: int = 0
 
+    @cached_property
+    def hours(self) -> frozenset[int]:
+        """The event hours of its rows."""
+        return frozenset(pc.unique(self.cells["event_hour"]).to_pylist())
 
-def chunk(source: Source, first: int, next_offset: int, through: int, decoded: Decoded) -> Chunk:
-    """The chunk of what is decoded, with the cells of its rows."""
-    landed = rows(decoded, source.topic_id, source.partition)
-    return Chunk(
-        source, first, next_offset, through, landed, HOURS.fold(landed), tuple(decoded.rejected), decoded.duplicates
-    )
+
+def chunk(empty: Chunk, decoded: Decoded, places: CountedPlaces) -> Chunk:
+    """The chunk `empty` with what is decoded of its offsets, and the cells of its rows."""
+    landed = rows(decoded, empty.source.topic_id, empty.source.partition)
+    if landed.num_rows:
+        landed = places.count(landed)
+    rejected, duplicates = tuple(decoded.rejected), decoded.duplicates
+    return replace(empty, rows=landed, cells=HOURS.fold(landed), rejected=rejected, duplicates=duplicates)
 
 
 def commit(
     chunks: Sequence[Chunk], through: Mapping[str, int], lake: Lake, producer: RejectedProducer, pending: Pending
 ) -> list[Commit]:
-    """Commits the chunks, in order, in as few versions as their live documents allow; the versions.
+    """Commits the chunks in as few versions as bounds allow, those of each partition in order; the versions.
 
     `through`: by key, the broker's time in ms up to which partitions are landed that have nothing to land. Raises as
     `Lake.commit` does; then the first so many versions may be there.
     """
-    return [_commit(group, {**through, **_through(group)}, lake, producer, pending) for group in groups(chunks)]
+    return [
+        _commit(group, {**through, **_through(group)}, lake, producer, pending) for group in groups(fair_order(chunks))
+    ]
 
 
-def groups(chunks: Sequence[Chunk], most_bytes: int = DOCUMENT_BYTES) -> Iterator[list[Chunk]]:
-    """The chunks in order, in groups whose cells are one document of `most_bytes`; a larger chunk is alone.
+def fair_order(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The first chunk of every partition, those of few hours before others; then the second ones, and so on.
 
-    One group at least.
+    A partition that is flooded with hours delays its neighbours by none of its later files.
+    """
+    turns: Counter[Source] = Counter()
+    ordered = []
+    for one in chunks:
+        ordered.append((turns[one.source], len(one.hours), one))
+        turns[one.source] += 1
+    return [one for _, _, one in sorted(ordered, key=lambda each: each[:2])]
+
+
+def groups(
+    chunks: Sequence[Chunk], most_bytes: int = DOCUMENT_BYTES, most_hours: int = COMMIT_HOURS
+) -> Iterator[list[Chunk]]:
+    """The chunks in order, in groups whose cells are one document of `most_bytes` and whose rows are few files.
+
+    A larger chunk is alone. One group at least.
     """
     group: list[Chunk] = []
-    filled = 0
+    filled, hours = 0, set[int]()
     for one in chunks:
         size = encoded_size(one.cells)
-        if group and filled + size > most_bytes:
+        if group and (filled + size > most_bytes or len(hours | one.hours) > most_hours):
             yield group
-            group, filled = [], 0
+            group, filled, hours = [], 0, set()
         group.append(one)
         filled += size
+        hours |= one.hours
     yield group
 
 

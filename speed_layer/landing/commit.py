@@ -29,6 +29,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -37,7 +38,7 @@ from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.reports.sealed import opens_at, sealed_through
 from fleet.text import sentence
 from infra.conditional_writes import require_conditional_writes
-from infra.delta import PLACE, TABLE, Commit, Snapshot, files_between, of_table, read_commit
+from infra.delta import PLACE, TABLE, Commit, File, Snapshot, files_between, of_table, read_commit
 from infra.object_store import LakeFiles, errors
 
 COMMIT_ID: Final = "peacewatch.commit"
@@ -86,6 +87,7 @@ class Lake:
             self._table = _open_or_create(location, self._url)
             self._files = LakeFiles(self._table.table_uri)
             self._read_sealed_through()
+        self._hours: tuple[int, Mapping[int, tuple[File, ...]]] | None = None
 
     @property
     def opens_at(self) -> datetime:
@@ -152,6 +154,21 @@ class Lake:
         with errors():
             return self._files.read(files_between(self._table, partition, first, end), columns, wanted)
 
+    def places_of_hour(self, topic_id: str, partition: int, event_hour: int, end: int) -> set[tuple[str, str]]:
+        """(country, city) of the rows of a partition with offsets before `end` in an event hour, each once."""
+        if self._hours is None or self._hours[0] != self.version:
+            with errors():
+                self._hours = self.version, self.snapshot().hours
+        names = ["country", "city", "topic_id", "kafka_partition", "kafka_offset"]
+        found: set[tuple[str, str]] = set()
+        with errors():
+            for file in self._hours[1].get(event_hour, ()):
+                for rows in self._files.batches(file.path, names):
+                    ours = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
+                    pairs = rows.filter(ours & (pc.field("kafka_offset") < end)).group_by(names[:2]).aggregate([])
+                    found.update(zip(pairs["country"].to_pylist(), pairs["city"].to_pylist(), strict=True))
+        return found
+
     def _update(self) -> None:
         self._table.update_incremental()
         self._read_sealed_through()
@@ -212,10 +229,24 @@ def _check_age(began: float) -> None:
 
 def _open_or_create(location: str, url: str) -> DeltaTable:
     try:
-        return DeltaTable(url)
+        return _with_all_columns(DeltaTable(url))
     except TableNotFoundError:
         require_conditional_writes(location)
         try:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY), configuration=CONFIGURATION)
         except DeltaError:
             return DeltaTable(url)  # another lander was faster
+
+
+def _with_all_columns(table: DeltaTable) -> DeltaTable:
+    """A table of before has columns added that it lacks. Its files stay as they are: there the columns are null."""
+    there = {field.name for field in table.schema().fields}
+    wanted = DeltaSchema.from_arrow(SCHEMA).fields
+    if lacking := [field for field in wanted if field.name not in there]:
+        try:
+            table.alter.add_columns(lacking)
+        except DeltaError:
+            table.update_incremental()
+            if {field.name for field in lacking} - {field.name for field in table.schema().fields}:
+                raise  # no other lander was faster
+    return table

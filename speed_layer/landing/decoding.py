@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -21,20 +21,34 @@ from fleet.reports import report as reports
 from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, SCHEMA
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, normal
-from speed_layer.landing.deduplication import Window
+from speed_layer.landing.deduplication import NEW, Verdict, Window
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a report's message; the topic's own limit here. An outside topic may take more, landing does not."""
 
+CHUNK: Final = 5000
+"""Messages that Arrow takes at once: fewer cost calls, more gain nothing and take memory."""
+
+CHUNK_BYTES: Final = 16 * 1024 * 1024
+"""Messages of a megabyte fill a chunk sooner; an Arrow column of texts ends at 2 GiB."""
+
+CHUNK_HOURS: Final = 64
+"""Distinct event hours of a chunk: each is a file of its own, which takes some 5 ms. A backlog of two days fits."""
+
 _HOUR_US: Final = 3600 * 1_000_000
+_HOUR_MS: Final = 3600 * 1000
+_MS: Final = timedelta(milliseconds=1)
 _decoder: Final = msgspec.json.Decoder(Report)
-_encoder: Final = msgspec.json.Encoder()
+_encode: Final = msgspec.json.Encoder().encode
 _WIRE: Final = pa.schema([SCHEMA.field(name) for name in Report.__struct_fields__])
 
 
 @dataclass(frozen=True)
 class RejectedMessage:
-    """A message that is no report: as it came, and why. `received_at` is the broker's time in ms since 1970."""
+    """A message that is no report, or not the one that it says: as it came, and why.
+
+    `received_at` is the broker's time in ms since 1970.
+    """
 
     reason: str
     detail: str
@@ -47,59 +61,111 @@ class RejectedMessage:
 
 @dataclass
 class Decoded:
-    """What messages of one partition hold. `offsets` and `received_at` (ms) are those of `reports`, item by item."""
+    """What messages of one partition hold, up to a chunk of them.
 
-    reports: list[Report] = field(default_factory=list)
+    `lines`: the reports as JSON, in one form whatever the drone's was. `offsets` and `received_at` (ms) are those of
+    `lines`, item by item; `hours` their event hours.
+    """
+
+    lines: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     received_at: list[int] = field(default_factory=list)
+    hours: set[int] = field(default_factory=set)
     rejected: list[RejectedMessage] = field(default_factory=list)
     duplicates: int = 0
+    messages: int = 0
     size: int = 0  # bytes of the messages
 
-    def take(self, records: Sequence[Any], window: Window, nearest: Nearest, opens_at: datetime = EARLIEST) -> None:
-        """Adds Kafka's `records`; reports of before `opens_at` are too old. Raises nothing, whatever is in them."""
+    @property
+    def is_full(self) -> bool:
+        return self.messages >= CHUNK or self.size >= CHUNK_BYTES or len(self.hours) >= CHUNK_HOURS
+
+    def take(
+        self,
+        records: Sequence[Any],
+        window: Window,
+        nearest: Nearest,
+        opens_at: datetime = EARLIEST,
+        start: int = 0,
+    ) -> int:
+        """Adds Kafka's `records` from the position `start` on until it is full; the position after the last one added.
+
+        Reports of before `opens_at` are too old. Raises nothing, whatever is in the messages.
+        """
         timestamp, received_at, latest = -1, EARLIEST, EARLIEST
         earliest = max(EARLIEST, opens_at)
-        for record in records:
+        hours, look = self.hours, window.look
+        end = min(len(records), start + CHUNK - self.messages)
+        for position in range(start, end):
+            if self.size >= CHUNK_BYTES or len(hours) >= CHUNK_HOURS:
+                end = position
+                break
+            record = records[position]
             if record.timestamp != timestamp:
                 timestamp = record.timestamp
                 received_at = datetime.fromtimestamp(timestamp / 1000, UTC)
                 latest = received_at + MAX_AHEAD
             value = record.value
             try:
-                report = normal(_decoder.decode(value))
+                report = _decoder.decode(value)
+                battery = report.battery
+                # what is normal already is not made so again: `normal` has the same condition
+                if report.reported_at.tzinfo is not UTC or not battery or int(battery * 1000 + 0.5) / 1000 != battery:
+                    report = normal(report)
                 usable = earliest <= report.reported_at <= latest and len(value) <= LARGEST
             except Exception:  # noqa: BLE001 - garbage makes a parser raise anything; the slow way says what it is
                 usable = False
             if not usable:
                 slowly = _report_or_reject(record, received_at, earliest)
                 if isinstance(slowly, RejectedMessage):
-                    self.rejected.append(slowly)
-                    self.size += len(slowly.value or b"")
+                    self._reject(slowly)
                     continue
                 report = slowly
-            if window.is_duplicate(report.drone_id, report.report_id, record.offset):
-                self.duplicates += 1
-                continue
             if report.city is None or report.country is None:
                 city, country = place(report, nearest)
                 report = msgspec.structs.replace(report, city=city, country=country)
-            self.reports.append(report)
-            self.offsets.append(record.offset)
-            self.received_at.append(timestamp)
-            self.size += len(value)
+            line = _encode(report)
+            reported_ms = (report.reported_at - EARLIEST) // _MS
+            verdict = look((report.drone_id, report.report_id, reported_ms), hash(line), record.offset)
+            if verdict is NEW:
+                self.lines.append(line)
+                self.offsets.append(record.offset)
+                self.received_at.append(timestamp)
+                hours.add(reported_ms // _HOUR_MS)
+                self.size += len(value)
+            else:
+                self._drop(verdict, record, report)
+        self.messages += end - start
+        return end
+
+    def _drop(self, verdict: Verdict, record: Any, report: Report) -> None:
+        if verdict is Verdict.DUPLICATE:
+            self.duplicates += 1
+        else:
+            self._reject(_conflicting(record, report))
+
+    def _reject(self, message: RejectedMessage) -> None:
+        self.rejected.append(message)
+        self.size += len(message.value or b"")
+
+
+def content(report: Report) -> int:
+    """A hash of all that a report says, the same for this process only."""
+    return hash(_encode(report))
 
 
 def rows(decoded: Decoded, topic_id: str, partition: int) -> pa.Table:
     """The landed rows (fleet.reports.landed.SCHEMA) of what is decoded, in the order of their offsets."""
-    count = len(decoded.reports)
+    count = len(decoded.lines)
     if not count:
         return SCHEMA.empty_table()
-    wire = _read(_encoder.encode_lines(decoded.reports))
+    wire = _read(b"\n".join(decoded.lines))
     if wire.num_rows != count:
         raise AssertionError(f"Arrow read {wire.num_rows} rows of {count} reports")
     columns = {name: wire[name] for name in wire.schema.names}
     columns |= {
+        "reported_country": pa.nulls(count, pa.string()),
+        "reported_city": pa.nulls(count, pa.string()),
         "received_at": pa.array(np.array(decoded.received_at, dtype="int64") * 1000).cast(_type("received_at")),
         "topic_id": pa.repeat(topic_id, count),
         "kafka_partition": pa.repeat(pa.scalar(partition, pa.int32()), count),
@@ -158,6 +224,14 @@ def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) ->
             reason, detail = error.reason, error.detail
     kept = None if value is None else value[:LARGEST]
     return RejectedMessage(reason, detail, record.partition, record.offset, record.timestamp, record.key, kept)
+
+
+def _conflicting(record: Any, report: Report) -> RejectedMessage:
+    at = report.reported_at.isoformat(timespec="milliseconds")
+    detail = f"a report {report.report_id!r} of drone {report.drone_id!r} at {at} has landed with other content"
+    return RejectedMessage(
+        "conflict", detail, record.partition, record.offset, record.timestamp, record.key, record.value
+    )
 
 
 def _read(lines: bytes) -> pa.Table:

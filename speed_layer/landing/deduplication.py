@@ -1,50 +1,83 @@
-"""Copies: messages with the same drone and `report_id` are one report, and the first of them lands.
+"""Duplicates: messages with the same drone, `report_id` and time are one report, and the first of them lands.
 
-A report is a copy when a row of the same drone and id lies at most `WINDOW` offsets before it in its partition. So what
-is a copy depends on the lake and the topic alone, not on which process looks, nor since when: the memory of a partition
-can be built again from the rows within that many offsets.
+A message is a duplicate when a row of the same drone, id and `reported_at` (in ms) lies at most `WINDOW` offsets before
+it in its partition, and says the same. Says it something else, the two are in conflict: the first stays, the other is
+rejected, never dropped. A drone that counts its ids from the beginning again after a reboot has other times, and loses
+nothing. All of it depends on the lake and the topic alone, not on which process looks, nor since when: the memory of a
+partition can be built again from the rows within that many offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Final
 
 WINDOW: Final = 100_000
 """Offsets. A minute of a partition's share of the mission's rate (1,500/s), 28 hours of a report a second."""
 
+Identity = tuple[str, str, int]
+"""drone_id, report_id, reported_at in ms."""
+
+
+class Verdict(Enum):
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+NEW: Final = Verdict.NEW
+
 
 class Window:
-    """The reports of one partition that landed lately, as 64-bit hashes, each with its offset; 10 MB when it is full.
+    """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
 
-    Python's hash of texts is keyed anew in each process, so nobody can send an id that collides on purpose. By chance
-    one report in 10**14 does, and is dropped.
+    20 MB when it is full. Python's hash of texts is keyed anew in each process, so nobody can send an id that collides
+    on purpose. By chance one report in 10**14 does.
     """
 
-    def __init__(self, size: int = WINDOW) -> None:
-        self._size = size
+    def __init__(
+        self,
+        contents: Callable[[int], Iterable[tuple[Identity, int, int]]] = lambda _offset: (),
+        size: int = WINDOW,
+    ) -> None:
+        """`contents`: rows of the lake around an offset: identity, offset, and the hash of what the report says."""
+        self._ask, self._size = contents, size
         self._offsets: dict[int, int] = {}
+        self._contents: dict[int, int] = {}
         self._sweep_at = 2 * size
 
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def is_duplicate(self, drone_id: str, report_id: str, offset: int) -> bool:
-        """Whether it is a copy; if it is none, it is remembered as a row at `offset`."""
-        name = hash((drone_id, report_id))
+    def look(self, identity: Identity, content: int, offset: int) -> Verdict:
+        """What a message at `offset` is, whose words have the hash `content`. A new one is remembered as a row."""
+        name = hash(identity)
         before = self._offsets.get(name)
         if before is not None and offset - before <= self._size:
-            return True
+            return self._against(name, before, content)
         self._offsets[name] = offset
+        self._contents[name] = content
         if len(self._offsets) >= self._sweep_at:
             self._forget(offset)
-        return False
+        return NEW
 
-    def remember(self, rows: Iterable[tuple[str, str, int]]) -> None:
-        """Rows of the lake: drone_id, report_id, kafka_offset."""
-        for drone_id, report_id, offset in rows:
-            name = hash((drone_id, report_id))
+    def remember(self, rows: Iterable[tuple[Identity, int]]) -> None:
+        """Rows of the lake, with their offsets. What they say is asked for when it is needed."""
+        for identity, offset in rows:
+            name = hash(identity)
             self._offsets[name] = max(offset, self._offsets.get(name, offset))
+            self._contents.pop(name, None)
+
+    def _against(self, name: int, before: int, content: int) -> Verdict:
+        if name not in self._contents:
+            for identity, offset, said in self._ask(before):
+                other = hash(identity)
+                if self._offsets.get(other) == offset:
+                    self._contents[other] = said
+        # What has left the lake since says what this one says.
+        return Verdict.DUPLICATE if self._contents.get(name, content) == content else Verdict.CONFLICT
 
     def _forget(self, offset: int) -> None:
         self._offsets = {name: at for name, at in self._offsets.items() if offset - at <= self._size}
+        self._contents = {name: said for name, said in self._contents.items() if name in self._offsets}

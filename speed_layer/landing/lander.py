@@ -20,7 +20,6 @@ from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from structlog import get_logger
 
 from fleet import topics
-from fleet.alerts.rules import Nearest
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import retry
 from infra.delta import Commit
@@ -30,10 +29,11 @@ from infra.kafka.config import Address
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
 from speed_layer.landing.commit import Failpoint, Lake, OffsetConflict
+from speed_layer.landing.decoding import CHUNK
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every, LiveThread
 from speed_layer.landing.live_views import Pending
-from speed_layer.landing.partition import Partition
+from speed_layer.landing.partition import Lists, Partition
 from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
@@ -56,7 +56,7 @@ class LandingConfig:
     bootstrap: Address
     lake: str
     mongo_uri: str
-    nearest: Nearest = lambda _latitude, _longitude: None
+    places: Lists = Lists()  # noqa: RUF009 - frozen
     group: str = "peacewatch-landing"
     reports: str = topics.REPORTS
     rejected: str = topics.REJECTED
@@ -92,6 +92,7 @@ class Session:
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commit: Future[list[Commit]] | None = None
         self._offsets: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
         self._first_at: float | None = None
         self._last_at = self._committed_at = time.monotonic()
         self._watch = Every(expiry_watch.WATCH_SECONDS)
@@ -113,8 +114,9 @@ class Session:
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
-            self._take(self._consumer.poll(timeout_ms=POLL_MS))
+            self._take(self._consumer.poll(timeout_ms=0 if self._is_behind() else POLL_MS))
             self._rebalance()
+            self._decode()
             if self._commit is not None and self._commit.done():
                 self._finish()
             if self._due():
@@ -130,7 +132,30 @@ class Session:
             self._last_at = time.monotonic()
             if self._first_at is None:
                 self._first_at = self._last_at
-            self._partitions[at].take(records)
+            self._partitions[at].add(records)
+
+    def _decode(self) -> None:
+        """A chunk of each partition that has messages to decode, those with the least of the batch first.
+
+        Who is behind is paused, so that its messages wait in Kafka; the others are read on.
+        """
+        for state in sorted(self._partitions.values(), key=lambda one: one.size):
+            if state.is_behind and not state.is_spread and not self._is_full():
+                state.decode()
+        behind = {at for at, state in self._partitions.items() if state.is_behind}
+        self._consumer.pause(*behind - self._paused)
+        self._consumer.resume(*self._paused - behind)
+        self._paused = behind
+
+    def _is_behind(self) -> bool:
+        return any(state.is_behind for state in self._partitions.values())
+
+    def _is_full(self) -> bool:
+        states = self._partitions.values()
+        return (
+            sum(state.rows for state in states) >= self._config.most_rows
+            or sum(state.size for state in states) >= self._config.most_bytes
+        )
 
     def _rebalance(self) -> None:
         """What was read of partitions that are gone is dropped; new ones start where the table is."""
@@ -138,6 +163,7 @@ class Session:
         for at in void:
             self._partitions.pop(at, None)
             self._offsets.pop(at, None)
+            self._paused.discard(at)
         if new:
             self._finish()  # a commit on its way changes the entries
             self._take_over(new)
@@ -150,7 +176,7 @@ class Session:
         ends = self._consumer.end_offsets(list(new))
         for at in new:
             source = Source(self._topic_id, at.partition)
-            state = Partition(source, self._lake.entry(source.key), self._lake, self._worker, self._config.nearest)
+            state = Partition(source, self._lake.entry(source.key), self._lake, self._worker, self._config.places)
             state.begin(beginnings[at], ends[at])
             self._consumer.seek(at, state.next_offset)
             self._consumer.resume(at)
@@ -163,12 +189,11 @@ class Session:
         now = time.monotonic()
         if self._first_at is None:
             return now - self._committed_at >= self._config.quiet_seconds
-        config, states = self._config, self._partitions.values()
         return (
-            now - self._first_at >= config.seconds
-            or now - self._last_at >= config.idle_seconds
-            or sum(state.rows for state in states) >= config.most_rows
-            or sum(state.size for state in states) >= config.most_bytes
+            now - self._first_at >= self._config.seconds
+            or (now - self._last_at >= self._config.idle_seconds and not self._is_behind())
+            or any(state.is_spread for state in self._partitions.values())
+            or self._is_full()
         )
 
     def _flush(self) -> None:
@@ -176,7 +201,8 @@ class Session:
         self._finish()
         through = self._caught_up()
         futures = [future for state in self._partitions.values() for future in state.close_batch()]
-        self._first_at, self._committed_at = None, time.monotonic()
+        self._committed_at = time.monotonic()
+        self._first_at = self._committed_at if self._is_behind() else None
         if futures or through:
             self._offsets = {at: state.next_offset for at, state in self._partitions.items()}
             self._commit = self._worker.submit(self._make_commit, futures, through)
@@ -184,7 +210,7 @@ class Session:
     def _caught_up(self) -> dict[str, int]:
         """By key, the broker's time in ms up to which partitions are landed that have nothing more to land."""
         asked_at = int(time.time() * 1000)
-        idle = {at: state for at, state in self._partitions.items() if not state.rows}
+        idle = {at: state for at, state in self._partitions.items() if not state.rows and not state.is_behind}
         if not idle:
             return {}
         ends = self._consumer.end_offsets(list(idle))
@@ -237,7 +263,7 @@ def _consumer(config: LandingConfig) -> KafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",  # an offset that is gone must be heard of
         isolation_level="read_committed",
-        max_poll_records=batch.CHUNK,
+        max_poll_records=CHUNK,
         max_partition_fetch_bytes=4 * 1024 * 1024,
         session_timeout_ms=int(config.session_seconds * 1000),
     )

@@ -7,10 +7,8 @@ import time
 from contextlib import closing
 from typing import Final
 
-from pymongo.errors import PyMongoError
 from structlog import get_logger
 
-from fleet.errors import ServiceUnavailable
 from infra import retry
 from infra.mongo import client as mongo
 from infra.mongo import layouts
@@ -21,7 +19,8 @@ from speed_layer.landing.live_views import LiveViews, Pending
 log = get_logger()
 
 REPAIR_SECONDS: Final = 3.0
-AWAY: Final = (retry.NotYet, PyMongoError, ServiceUnavailable, OSError)
+AWAY: Final = (Exception,)
+"""Whatever goes wrong, the thread goes on: without it figures would stand still until somebody looks."""
 
 
 class LiveThread:

@@ -20,6 +20,7 @@ from pymongo.database import Database
 from fleet.errors import ServiceUnavailable
 from infra.delta import Commit, LogGone
 from infra.mongo import live, runs
+from speed_layer.landing import metrics
 from speed_layer.landing.commit import Lake
 from speed_layer.landing.last_states import States
 
@@ -27,6 +28,9 @@ Documents = Database[dict[str, Any]]
 
 MAX_PENDING: Final = 200
 """Commits kept in memory while MongoDB is away; older ones are read from the lake again."""
+
+PENDING_BYTES: Final = 64 * 1024 * 1024
+"""Of drones' states kept in memory while MongoDB is away; older ones are read from the lake again, too."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Pending:
             self._positions.update(positions)
             self._states += states
             del self._states[:-MAX_PENDING]
+            while len(self._states) > 1 and sum(one.table.nbytes for one in self._states) > PENDING_BYTES:
+                del self._states[0]
         self._something.set()
 
     def wait(self, seconds: float) -> None:
@@ -95,7 +101,8 @@ class LiveViews:
         """Writes all that is pending; whether there was a commit."""
         commits, positions = pending.take()
         for commit, cells in commits:
-            live.insert(self._database, commit.version, commit.committed_at, cells)
+            if not live.insert(self._database, commit.version, commit.committed_at, cells):
+                metrics.REFUSED.labels("live").inc()
         if positions:
             self._database["landing"].bulk_write([_update(key, at) for key, at in positions.items()])
         return bool(commits)

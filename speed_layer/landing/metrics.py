@@ -15,6 +15,10 @@ COMMIT_SECONDS: Final = Histogram(
     "time of a commit, files included",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
+REFUSED: Final = Counter("peacewatch_landing_refused", "documents that MongoDB refuses for what they are", ["view"])
+FORGOTTEN: Final = Counter(
+    "peacewatch_landing_forgotten_drones", "drones whose last state was dropped, those longest unseen first, for memory"
+)
 VERSION: Final = Gauge("peacewatch_landing_version", "the table's version after the last commit")
 UNLANDED: Final = Gauge("peacewatch_landing_unlanded", "messages that wait in the partitions of this process")
 EXPIRING: Final = Gauge("peacewatch_landing_expiring", "partitions whose unlanded reports are near their expiry")

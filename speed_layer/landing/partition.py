@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from structlog import get_logger
 
 from fleet.alerts.rules import Nearest
+from fleet.reports.counted_places import CountedPlaces, KnownPlaces
+from fleet.reports.landed import unpack_last_state
+from fleet.reports.report import Report
 from speed_layer.landing import batch
-from speed_layer.landing.batch import CHUNK, CHUNK_BYTES, CLOCKS_APART_MS, Chunk, Source
+from speed_layer.landing.batch import CLOCKS_APART_MS, Chunk, Source
 from speed_layer.landing.commit import Lake, OffsetConflict
-from speed_layer.landing.decoding import Decoded
-from speed_layer.landing.deduplication import WINDOW, Window
+from speed_layer.landing.decoding import CHUNK_HOURS, Decoded, content
+from speed_layer.landing.deduplication import WINDOW, Identity, Window
 
 log = get_logger()
 
-_NAMES: Final = ["drone_id", "report_id", "kafka_offset"]
+_IDENTITY: Final = ["drone_id", "report_id", "last_state", "kafka_offset"]
+_REPORT: Final = [*Report.__struct_fields__, "reported_country", "reported_city", *_IDENTITY[2:]]
+
+CONTENTS_AROUND: Final = 50
+"""Offsets to both sides of a row that are read with it when it must be known what it says: a producer that sends a
+backlog twice repeats neighbours. At a megabyte each they are 100 MB."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Places that have names: the nearest to a point, and those that are known, which are loaded when needed."""
+
+    nearest: Nearest = lambda _latitude, _longitude: None
+    known: Callable[[], KnownPlaces] = KnownPlaces
 
 
 class Partition:
-    """`next_offset` is the first that was not read."""
+    """`next_offset` is the first that was not decoded."""
 
-    def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, nearest: Nearest) -> None:
-        """`entry`: the table's `txn` entry. Reads what landed lately before it, to know copies."""
+    def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, lists: Lists) -> None:
+        """`entry`: the table's `txn` entry. Reads what landed lately before it, to know duplicates."""
         self.source, self.next_offset = source, entry
-        self._lake, self._worker, self._nearest = lake, worker, nearest
+        self._lake, self._worker, self._nearest = lake, worker, lists.nearest
+        self._entry = entry
+        self._records: Sequence[Any] = ()
+        self._position = 0
         self._chunks: list[Future[Chunk]] = []
         self._decoded, self._first, self._through = Decoded(), entry, 0
         self._closed_rows = self._closed_size = 0
+        self._hours: set[int] = set()
         self._lost_from: int | None = None
-        self._window = Window()
-        lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _NAMES)
-        self._window.remember(zip(*(lately[name].to_pylist() for name in _NAMES), strict=True))
+        self._places = CountedPlaces(lists.known(), self._places_of_hour)
+        self._window = Window(self._contents)
+        lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _IDENTITY)
+        self._window.remember(_identities(lately.to_pydict()))
 
     @property
     def rows(self) -> int:
@@ -47,8 +70,18 @@ class Partition:
         return self._closed_size + self._decoded.size
 
     @property
+    def is_spread(self) -> bool:
+        """Whether the batch has so many event hours of this partition that the rest has to wait for the next."""
+        return len(self._hours | self._decoded.hours) >= CHUNK_HOURS
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages were added that are not decoded yet."""
+        return self._position < len(self._records)
+
+    @property
     def through(self) -> int:
-        """The broker's time in ms of the last message that was read; 0 where none was."""
+        """The broker's time in ms of the last message that was decoded; 0 where none was."""
         return self._through
 
     def begin(self, beginning: int, end: int) -> None:
@@ -63,14 +96,25 @@ class Partition:
             self._add(Chunk(self.source, self.next_offset, there))
             self.next_offset = self._first = there
 
-    def take(self, records: Sequence[Any]) -> None:
-        """Adds messages that were read, in the order of their offsets."""
-        if records[0].offset < self.next_offset:
+    def add(self, records: Sequence[Any]) -> None:
+        """Messages that were read, in the order of their offsets; those of before must be decoded by now."""
+        if self.is_behind or records[0].offset < self.next_offset:
             raise OffsetConflict(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
+        self._records, self._position = records, 0
         self._report_lost(records[0].timestamp)
-        self._decoded.take(records, self._window, self._nearest, self._lake.opens_at)
-        self.next_offset, self._through = records[-1].offset + 1, records[-1].timestamp
-        if self.next_offset - self._first >= CHUNK or self._decoded.size >= CHUNK_BYTES:
+
+    def decode(self) -> None:
+        """Decodes messages that were added, up to a chunk of them."""
+        before = self._position
+        self._position = self._decoded.take(
+            self._records, self._window, self._nearest, self._lake.opens_at, start=self._position
+        )
+        if self._position > before:
+            last = self._records[self._position - 1]
+            self.next_offset, self._through = last.offset + 1, last.timestamp
+        if not self.is_behind:
+            self._records, self._position = (), 0
+        if self._decoded.is_full:
             self._close_chunk()
 
     def skip_to(self, position: int) -> None:
@@ -80,21 +124,22 @@ class Partition:
             self.next_offset = position
 
     def close_batch(self) -> list[Future[Chunk]]:
-        """What was read since the last batch, as chunks in the making."""
+        """What was decoded since the last batch, as chunks in the making."""
         if self.next_offset > self._first:
             self._close_chunk()
         chunks, self._chunks = self._chunks, []
         self._closed_rows = self._closed_size = 0
+        self._hours = set()
         return chunks
 
     def _close_chunk(self) -> None:
         decoded, first = self._decoded, self._first
         self._closed_rows += self.next_offset - first
         self._closed_size += decoded.size
+        self._hours |= decoded.hours
         self._decoded, self._first = Decoded(), self.next_offset
-        self._chunks.append(
-            self._worker.submit(batch.chunk, self.source, first, self.next_offset, self._through, decoded)
-        )
+        empty = Chunk(self.source, first, self.next_offset, self._through)
+        self._chunks.append(self._worker.submit(batch.chunk, empty, decoded, self._places))
 
     def _report_lost(self, before_ms: int) -> None:
         """What `begin` found gone is told with the first message after it, for its time is the latest theirs can be."""
@@ -106,6 +151,25 @@ class Partition:
         done: Future[Chunk] = Future()
         done.set_result(made)
         self._chunks.append(done)
+
+    def _places_of_hour(self, event_hour: int) -> Iterable[tuple[str, str]]:
+        """Of rows that landed before this process had the partition; its own are remembered as they come."""
+        return self._lake.places_of_hour(self.source.topic_id, self.source.partition, event_hour, self._entry)
+
+    def _contents(self, offset: int) -> Iterator[tuple[Identity, int, int]]:
+        first, end = max(0, offset - CONTENTS_AROUND), offset + CONTENTS_AROUND
+        rows = self._lake.rows_between(self.source.topic_id, self.source.partition, first, end, _REPORT).to_pydict()
+        fields = {name: rows[name] for name in Report.__struct_fields__}
+        for name in ("country", "city"):  # as the drone said, where it is counted under another name
+            fields[name] = [said or own for own, said in zip(rows[name], rows[f"reported_{name}"], strict=True)]
+        reports = (dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True))
+        for (identity, at), report in zip(_identities(rows), reports, strict=True):
+            yield identity, at, content(msgspec.convert(report, Report))
+
+
+def _identities(rows: dict[str, list[Any]]) -> Iterator[tuple[Identity, int]]:
+    for drone_id, report_id, state, offset in zip(*(rows[name] for name in _IDENTITY), strict=True):
+        yield (drone_id, report_id, unpack_last_state(state)[0]), offset
 
 
 def _now_ms() -> int:

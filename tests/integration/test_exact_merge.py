@@ -32,6 +32,7 @@ from batch_layer.retention import seal
 from batch_layer.views import hours
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures.cube import HOURS
+from fleet.reports.counted_places import OTHER
 from infra import delta
 from infra.mongo import live, runs
 from infra.mongo.client import Documents
@@ -183,7 +184,13 @@ class World:
             return engine.cells(cube, pinned, wanted)
 
         with lakes.arrow_engine() as engine:
-            yield SimpleNamespace(cells=cells, drone_days=engine.drone_days, copies=engine.copies, name=engine.name)
+            yield SimpleNamespace(
+                cells=cells,
+                cells_of=engine.cells_of,
+                drone_days=engine.drone_days,
+                copies=engine.copies,
+                name=engine.name,
+            )
 
     def _commit(self, hours_of_reports: list[int]) -> int:
         through = delta.pin(str(self.lake)).sealed_through
@@ -192,11 +199,19 @@ class World:
     def _rows(self, hours_of_reports: list[int], sealed_through: date | None) -> list[dict[str, Any]]:
         """What a lander that knows of `sealed_through` lands: it rejects reports of sealed days."""
         rows = [
-            lakes.row(self.landed + number, START + timedelta(hours=hour, minutes=number))
+            lakes.row(self.landed + number, START + timedelta(hours=hour, minutes=number), **self._place(number))
             for number, hour in enumerate(hours_of_reports)
         ]
         self.landed += len(rows)
         return [row for row in rows if sealed_through is None or row["date"] > sealed_through]
+
+    def _place(self, number: int) -> dict[str, Any]:
+        """Every other report has a name of 800 bytes that no list knows, or is counted under "other"."""
+        if number % 2:
+            return {}
+        name = f"{self.landed + number:03}" + "\U0001f300" * 197
+        counted = name if self.landed % 3 else OTHER
+        return {"country": counted, "city": counted, "reported_country": name, "reported_city": name}
 
     def _note_what_was_taken_out(self) -> None:
         """Just after sealing has removed files: which rows, and since which version."""

@@ -15,11 +15,13 @@ from pymongo.database import Database
 
 from fleet import topics
 from fleet.figures.cube import HOURS
+from fleet.reports.counted_places import KnownPlaces
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from speed_layer.landing import rejected as rejects
 from speed_layer.landing import rejected_file
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.last_states import unpack
+from speed_layer.landing.partition import Lists
 from tests.support.landing import (
     check_exactly_once,
     config,
@@ -206,7 +208,7 @@ def test_odd_messages_cost_their_neighbours_nothing(
         report(4, reported_at="1970-01-01T00:00:00Z"),
         report(5, country=None, city=None),
     ]
-    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, nearest=lambda _lat, _lon: ("Bonn", "Germany"))
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(lambda *_: ("Bonn", "Germany")))
     with running(landing):
         for number, one in enumerate(odd):
             send(kafka, reports, [report(100 + number), one])
@@ -217,3 +219,25 @@ def test_odd_messages_cost_their_neighbours_nothing(
     assert landed(tmp_path, "city, country").count(("Bonn", "Germany")) == 1
     reasons = [dict(record.headers)["reason"].decode() for record in messages(kafka, rejected)]
     assert reasons == ["not json", "not json", "ahead of time"]
+
+
+def test_another_process_knows_duplicates_conflicts_and_reboots(
+    kafka: str, topic: Topic, rejected: str, mongo_uri: str, tmp_path: Path
+) -> None:
+    reports = topic(partitions=1)
+    known = KnownPlaces([("France", "Paris")], ["France"])
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(known=lambda: known))
+    sent = [report(n, country="FRANCE", battery=n + 0.12345) for n in range(5)]
+    with running(landing):
+        send(kafka, reports, sent)
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+    forged = {**sent[1], "message": "all is well"}
+    rebooted = {**sent[2], "reported_at": "2026-11-20T00:00:00Z", "message": "I am up again"}
+    with running(landing):
+        send(kafka, reports, [sent[0], forged, rebooted, sent[4]])
+        wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
+    assert sorted(landed(tmp_path, "kafka_offset")) == [(0,), (1,), (2,), (3,), (4,), (7,)]
+    assert set(landed(tmp_path, "country, reported_country")) == {("France", "FRANCE")}
+    [conflict] = messages(kafka, rejected)
+    assert json.loads(conflict.value) == forged
+    assert (dict(conflict.headers)["reason"], dict(conflict.headers)["offset"]) == (b"conflict", b"6")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.reports.landed import SCHEMA, last_state
-from fleet.reports.report import EARLIEST
-from speed_layer.landing.decoding import LARGEST, Decoded, rows
+from fleet.reports.report import EARLIEST, REASONS
+from speed_layer.landing.decoding import CHUNK, CHUNK_HOURS, LARGEST, Decoded, rows
 from speed_layer.landing.deduplication import Window
 
 Record = namedtuple("Record", "partition offset timestamp key value")
@@ -70,6 +70,8 @@ def reference(value: bytes, offset: int) -> dict[str, Any]:
         "citizens": [{"name": one["name"], "peace_score": one["peace_score"]} for one in sent["citizens"]],
         "country": known[0] or "unknown",
         "city": known[1] or "unknown",
+        "reported_country": None,
+        "reported_city": None,
         "received_at": RECEIVED,
         "topic_id": "id",
         "kafka_partition": 3,
@@ -125,8 +127,8 @@ def test_rows_are_what_the_reference_says(sent: list[dict[str, Any]], ascii_only
 @given(st.lists(st.binary(max_size=40) | st.none() | reports.map(lambda one: json.dumps(one).encode()), max_size=8))
 def test_whatever_comes_is_a_row_a_reject_or_a_copy(values: list[bytes | None]) -> None:
     decoded = decode(*values)
-    assert len(decoded.reports) + len(decoded.rejected) + decoded.duplicates == len(values)
-    assert rows(decoded, "id", 3).num_rows == len(decoded.reports)
+    assert len(decoded.lines) + len(decoded.rejected) + decoded.duplicates == len(values)
+    assert rows(decoded, "id", 3).num_rows == len(decoded.lines)
 
 
 NESTED = b'{"x":' * 10_000 + b"1" + b"}" * 10_000
@@ -192,6 +194,81 @@ def test_odd_reports_land_whole(value: bytes) -> None:
     assert rows(decode(value), "id", 3).to_pylist() == [reference(value, 100)]
 
 
-def test_copies_are_dropped_and_counted() -> None:
-    decoded = decode(message(), message(battery=3), message(report_id="18"), message(drone_id="other"))
-    assert (decoded.duplicates, decoded.offsets) == (1, [100, 102, 103])
+def test_duplicates_are_dropped_and_counted() -> None:
+    again = message(reported_at="2026-11-24T09:15:00+01:00", newer="ignored")
+    decoded = decode(message(), message(), again, message(report_id="18"), message(drone_id="other"))
+    assert (decoded.duplicates, decoded.offsets, decoded.rejected) == (2, [100, 103, 104], [])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"battery": 3},
+        {"message": "x"},
+        {"alert": False},
+        {"citizens": []},
+        {"latitude": 48.8},
+        {"city": "Lyon"},
+        {"citizens": [{"name": "Zoë Nuñez", "peace_score": 4}]},
+        {"reported_at": "2026-11-24T08:15:00.000100Z"},
+    ],
+)
+def test_the_same_identity_with_other_content_is_a_conflict(changed: dict[str, Any]) -> None:
+    sent = message(**changed)
+    decoded = decode(message(), sent, message())
+    assert (decoded.duplicates, decoded.offsets) == (1, [100])
+    [conflict] = decoded.rejected
+    assert (conflict.reason, conflict.offset, conflict.value) == ("conflict", 101, sent)
+    assert "'17' of drone 'drone-42' at 2026-11-24T08:15:00.000" in conflict.detail
+
+
+def test_a_report_after_a_reboot_has_its_own_time_and_lands() -> None:
+    decoded = decode(message(), message(reported_at="2026-11-24T08:15:00.001Z", message="up again"))
+    assert (decoded.duplicates, decoded.rejected, decoded.offsets) == (0, [], [100, 101])
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        ([message(report_id=str(n)) for n in range(CHUNK + 1)], CHUNK),
+        ([message(report_id=str(n), message="x" * 1_000_000) for n in range(20)], 17),
+        ([message(report_id=str(n), reported_at=f"2026-0{1 + n // 600}-{1 + n % 600 // 24:02}T{n % 24:02}:00:00Z")
+          for n in range(CHUNK_HOURS + 1)], CHUNK_HOURS),
+        ([b"x" * 1_000_000] * 20, 17),
+        ([b"no json"] * (CHUNK + 1), CHUNK),
+    ],
+    ids=["messages", "bytes", "hours", "bytes of rejected messages", "rejected messages"],
+)  # fmt: skip
+def test_a_chunk_is_bounded(values: list[bytes], first: int) -> None:
+    decoded, records = (
+        Decoded(),
+        [Record(3, n, int(RECEIVED.timestamp() * 1000), b"k", v) for n, v in enumerate(values)],
+    )
+    window = Window()
+    assert decoded.take(records, window, nearest) == first
+    assert decoded.is_full
+    assert decoded.take(records, window, nearest, start=first) == first, "nothing more fits"
+    assert Decoded().take(records, window, nearest, start=first) == len(values)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+odd_reports = st.fixed_dictionaries(
+    {}, optional={name: json_values | st.just(value) for name, value in GOOD.items()}
+).map(lambda one: json.dumps({**GOOD, **one}, allow_nan=True).encode())
+mutated = st.tuples(st.just(message()), st.integers(0, 400), st.binary(max_size=4)).map(
+    lambda one: one[0][: one[1]] + one[2] + one[0][one[1] + len(one[2]) :]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(odd_reports | mutated | json_values.map(lambda one: json.dumps(one).encode()), max_size=6))
+def test_a_message_of_any_shape_costs_its_neighbours_nothing(values: list[bytes]) -> None:
+    decoded = decode(message(report_id="before"), *values, message(report_id="after"))
+    assert len(decoded.lines) + len(decoded.rejected) + decoded.duplicates == len(values) + 2
+    assert {decoded.offsets[0], decoded.offsets[-1]} == {100, 101 + len(values)}
+    assert {one.reason for one in decoded.rejected} <= set(REASONS)
+    assert rows(decoded, "id", 3)["kafka_offset"].to_pylist() == decoded.offsets

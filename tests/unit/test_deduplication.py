@@ -1,11 +1,11 @@
-"""What a copy is, and that a memory built from the rows knows the same as one that saw them come."""
+"""Duplicates and conflicts, and that a memory built from rows knows the same as one that saw them come."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.landing.deduplication import Window
+from speed_layer.landing.deduplication import Verdict, Window
 
 SIZE = 10
 arrivals = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 5).map(str)), max_size=80)
@@ -15,33 +15,68 @@ def kept(messages: list[tuple[str, str]], window: Window, first: int = 0) -> lis
     return [
         (drone, report, offset)
         for offset, (drone, report) in enumerate(messages, first)
-        if not window.is_duplicate(drone, report, offset)
+        if window.look((drone, report, 0), 7, offset) is Verdict.NEW
     ]
 
 
 @given(arrivals)
-def test_a_copy_has_a_row_of_its_id_at_most_a_window_before_it(messages: list[tuple[str, str]]) -> None:
+def test_a_duplicate_has_a_row_of_its_identity_at_most_a_window_before_it(messages: list[tuple[str, str]]) -> None:
     rows: list[tuple[str, str, int]] = []
     for offset, (drone, report) in enumerate(messages):
         if not any((drone, report) == row[:2] and offset - row[2] <= SIZE for row in rows):
             rows.append((drone, report, offset))
-    assert kept(messages, Window(SIZE)) == rows
+    assert kept(messages, Window(size=SIZE)) == rows
 
 
 @given(arrivals, st.integers(0, 80))
 def test_a_process_that_takes_over_keeps_the_same(messages: list[tuple[str, str]], at: int) -> None:
     at = min(at, len(messages))
-    before = kept(messages[:at], Window(SIZE))
-    successor = Window(SIZE)
-    successor.remember(row for row in before if row[2] >= at - SIZE)
-    assert before + kept(messages[at:], successor, at) == kept(messages, Window(SIZE))
+    before = kept(messages[:at], Window(size=SIZE))
+    successor = Window(size=SIZE)
+    successor.remember(((drone, report, 0), offset) for drone, report, offset in before if offset >= at - SIZE)
+    assert before + kept(messages[at:], successor, at) == kept(messages, Window(size=SIZE))
 
 
 def test_it_forgets_what_is_out_of_the_window() -> None:
-    window = Window(SIZE)
+    window = Window(size=SIZE)
     assert len(kept([("A", str(n)) for n in range(1000)], window)) == 1000
     assert len(window) <= 2 * SIZE
 
 
 def test_drone_and_report_do_not_run_together() -> None:
     assert len(kept([("ab", "c"), ("a", "bc")], Window())) == 2
+
+
+sayings = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.integers(0, 2)), max_size=60)
+
+
+@given(sayings, st.integers(0, 60))
+def test_a_process_that_takes_over_finds_the_same_conflicts(said: list[tuple[str, int, int]], at: int) -> None:
+    """`said`: drone, time, content. The successor asks the lake what the rows say."""
+    whole = Window(size=SIZE)
+    verdicts = [whole.look((drone, "7", time), content, offset) for offset, (drone, time, content) in enumerate(said)]
+    rows = [
+        ((drone, "7", time), offset, content)
+        for offset, (drone, time, content) in enumerate(said[:at])
+        if verdicts[offset] is Verdict.NEW
+    ]
+    asked = []
+
+    def around(offset: int) -> list[tuple[tuple[str, str, int], int, int]]:
+        asked.append(offset)
+        return [row for row in rows if abs(row[1] - offset) < 3]
+
+    successor = Window(around, size=SIZE)
+    successor.remember((identity, offset) for identity, offset, _ in rows if offset >= at - SIZE)
+    later = [
+        successor.look((drone, "7", time), content, offset)
+        for offset, (drone, time, content) in enumerate(said[at:], at)
+    ]
+    assert later == verdicts[at:]
+    assert len(asked) == len(set(asked)), "what a row says is asked for once"
+
+
+def test_what_has_left_the_lake_is_taken_for_a_duplicate() -> None:
+    window = Window()
+    window.remember([(("A", "7", 0), 5)])
+    assert window.look(("A", "7", 0), 1, 6) is Verdict.DUPLICATE

@@ -17,7 +17,7 @@ from infra.mongo.cells import encoded_size
 from speed_layer.landing.batch import Chunk, Source, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
-from speed_layer.landing.partition import Partition
+from speed_layer.landing.partition import Lists, Partition
 from tests.support.lakes import some_rows, table
 
 SOURCE = Source("topic", 0)
@@ -88,15 +88,17 @@ def test_what_expired_is_told_with_the_time_of_the_first_message_after_it() -> N
     with ThreadPoolExecutor(1) as worker:
 
         def partition(beginning: int, end: int) -> Partition:
-            made = Partition(SOURCE, 2, empty, worker, lambda *_: None)
+            made = Partition(SOURCE, 2, empty, worker, Lists())
             made.begin(beginning, end)
             return made
 
         waits = partition(5, 8)
         assert told(waits) == [], "the first message is on its way, and nobody else can say how late they may be"
-        waits.take([record(5, 77), record(6, 78)])
+        waits.add([record(5, 77), record(6, 78)])
+        waits.decode()
         assert told(waits) == [(2, 5, 77), (5, 7, 0)]
-        waits.take([record(7, 79)])
+        waits.add([record(7, 79)])
+        waits.decode()
         assert told(waits) == [(7, 8, 0)]
 
         now = time.time() * 1000

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.landing.last_states import BUCKETS, STATE, bucket_of, newest, pack, unpack
+from speed_layer.landing.last_states import BUCKETS, STATE, bucket_of, newest, pack, packed, unpack, within
 
 drones = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
 rows = st.lists(
@@ -58,3 +58,23 @@ def test_a_drone_stays_in_its_bucket(found: list[dict[str, Any]], start: int) ->
     part = table(found).slice(start)
     wanted = [row["drone_id"].encode()[-1] % BUCKETS for row in found[start:]]
     assert bucket_of(part["drone_id"]).tolist() == wanted
+
+
+@given(rows, st.integers(1, 3000))
+def test_a_bucket_is_divided_into_blocks_of_so_many_bytes(found: list[dict[str, Any]], most: int) -> None:
+    blocks = packed(table(found), most)
+    assert pa.concat_tables([unpack(block) for block, _ in blocks]).to_pylist() == found
+    assert [unpack(block).num_rows for block, _ in blocks] == [drones for _, drones in blocks]
+    assert all(len(block) <= most or drones == 1 for block, drones in blocks) or not found
+
+
+@given(rows, st.integers(1, 4000))
+def test_drones_longest_unseen_make_way(found: list[dict[str, Any]], most: int) -> None:
+    whole = newest([table(found)])
+    kept = within(whole, most)
+    if whole.nbytes <= most:
+        assert kept.equals(whole)
+    elif found:
+        times = sorted(whole["last_state"].to_pylist(), reverse=True)
+        assert 1 <= kept.num_rows <= whole.num_rows
+        assert sorted(kept["last_state"].to_pylist(), reverse=True) == times[: kept.num_rows]

@@ -1,0 +1,53 @@
+"""The collection `landing_problems`: what MongoDB refuses of landing for what it is; the latest of each kind.
+
+`{_id: what, reason, at}`. Trying again never helps there, so nothing waits for it: the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypedDict
+
+from bson.errors import BSONError
+from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
+
+from fleet.text import sentence
+from infra.mongo.client import Documents, is_refused
+from infra.mongo.schema import Collection
+
+SHOWN: Final = 20
+
+
+class ProblemDocument(TypedDict):
+    """What MongoDB refused last of a kind. `reason` is its own sentence."""
+
+    _id: str
+    reason: str
+    at: datetime
+
+
+COLLECTION: Final = Collection("landing_problems", 1, ProblemDocument, "what, such as `live documents`", "land")
+
+
+def note(database: Documents, what: str, reason: str, at: datetime) -> None:
+    """Keeps the latest reason for `what`, such as the live documents or a partition's last states."""
+    database.landing_problems.replace_one({"_id": what}, {"reason": reason, "at": at}, upsert=True)
+
+
+def latest(database: Documents) -> list[dict[str, Any]]:
+    """{what, reason, at} of the latest problems, newest first."""
+    found = database.landing_problems.find().sort("at", DESCENDING).limit(SHOWN)
+    return [{"what": each["_id"], "reason": each["reason"], "at": each["at"]} for each in found]
+
+
+def refusal(write: Callable[[], None]) -> str:
+    """Writes; why MongoDB refuses what is written for what it is, or nothing. Raises what else PyMongo raises."""
+    try:
+        write()
+    except (PyMongoError, BSONError) as error:
+        if not is_refused(error):
+            raise
+        return sentence(error)
+    return ""
