@@ -12,6 +12,9 @@ from serving.http.problems import MIME, Problem
 
 PREFIX: Final = "/api/v1"
 
+SECURITY: Final[list[dict[str, list[Any]]]] = [{"token": []}]
+"""Where the settings name tokens; figures may be open without (serving/http/gate.py)."""
+
 EXAMPLES: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
 """An answer as it is sent, by the name of its model; long lists are cut."""
 
@@ -31,7 +34,7 @@ def answers(model: type[BaseModel] | None, *statuses: int) -> dict[str | int, An
     """The documented answers of an operation: `model`, the errors given, and those that every operation may have."""
     content = {MIME: {"schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")}}
     errors: dict[str | int, Any] = {
-        status: {"description": _WHAT[status], "content": content} for status in (*statuses, 422, 429, 503)
+        status: {"description": _WHAT[status], "content": content} for status in sorted({*statuses, 401, 422, 429, 503})
     }
     return {**({200: with_example(model)} if model else {}), **errors}
 

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
-from serving.api import PREFIX, answers, with_example
+from serving.api import PREFIX, SECURITY, answers, with_example
 from serving.api.models import Query, Text
 from serving.http.access import require
 from serving.http.paging import CURSOR, MAX_PAGE, page
@@ -21,7 +21,6 @@ from serving.operators.audit import Says, row
 from serving.services import Services
 
 Document = dict[str, Any]
-SECURITY: list[dict[str, list[Any]]] = [{"token": []}]
 
 
 class Body(BaseModel):

@@ -10,7 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.listing import Kept, Listing, ListingQuery, list_of
 from serving.api.models import Text
 from serving.events.rows import AlertRow, Kind, Severity, alert_row
@@ -45,7 +45,7 @@ class AlertsQuery(ListingQuery):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/alerts`."""
-    api = APIBlueprint("alerts", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="alerts")])
+    api = APIBlueprint("alerts", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="alerts")], abp_security=SECURITY)
 
     @api.get("/alerts", summary="Alerts, newest first", responses=answers(Alerts))
     def alerts(query: AlertsQuery) -> Response:

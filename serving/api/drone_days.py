@@ -17,7 +17,7 @@ from fleet.figures import last_seen
 from fleet.figures.drone_blocks import block_of
 from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import DronePath
 from serving.api.models import DaysQuery, days_of
 from serving.http.tables import TABLE, Format, table
@@ -62,7 +62,7 @@ class DroneDaysQuery(DaysQuery):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/drones/…/days`."""
-    api = APIBlueprint("drone_days", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")])
+    api = APIBlueprint("drone_days", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")], abp_security=SECURITY)
 
     @api.get("/drones/<id:drone_id>/days", summary="A drone's days", responses=answers(DroneDays, 404))
     def drone_days(path: DronePath, query: DroneDaysQuery) -> Response:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from werkzeug.exceptions import NotFound
 
 from fleet.errors import BadInput
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query, Text
 from serving.figures import clusters
 from serving.figures.clusters import Box
@@ -103,7 +103,7 @@ class DronePath(BaseModel):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/drones`."""
-    api = APIBlueprint("drones", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")])
+    api = APIBlueprint("drones", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="drones")], abp_security=SECURITY)
 
     @api.get("/drones", summary="Drones by id", responses=answers(DroneList))
     def drones(query: DronesQuery) -> Response:

@@ -8,7 +8,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import NotFound
 
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.listing import Document, Kept, Listing, ListingQuery, list_of
 from serving.api.models import Text
 from serving.events.rows import (
@@ -62,7 +62,9 @@ class IncidentPath(BaseModel):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/incidents`."""
-    api = APIBlueprint("incidents", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="incidents")])
+    api = APIBlueprint(
+        "incidents", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="incidents")], abp_security=SECURITY
+    )
 
     @api.get("/incidents", summary="Incidents, latest first", responses=answers(Incidents))
     def incidents(query: IncidentsQuery) -> Response:

@@ -11,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import NotFound
 
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.http.caching import tagged
 from serving.report.reader import Shelf
@@ -67,7 +67,9 @@ class FormPath(BaseModel):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/nightly-reports`."""
-    api = APIBlueprint("nightly", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="nightly reports")])
+    api = APIBlueprint(
+        "nightly", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="nightly reports")], abp_security=SECURITY
+    )
     shelf = Shelf(services.config.lake)
     documented = answers(None, 404)
     documented[200] = {"description": "The report.", "content": {kind: {} for kind in FORMS.values()}}

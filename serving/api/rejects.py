@@ -9,7 +9,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.rejected import EXCERPT, NEWEST
 from serving.services import Services
@@ -38,7 +38,7 @@ class Rejects(BaseModel):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/rejects`."""
-    api = APIBlueprint("rejects", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")])
+    api = APIBlueprint("rejects", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")], abp_security=SECURITY)
 
     @api.get("/rejects", summary="Messages that were no reports, now", responses=answers(Rejects))
     def rejects(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters

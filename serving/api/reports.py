@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from fleet.errors import BadInput
 from fleet.reports.fields import rounded_battery
 from serving import single_reports
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import Feature
 from serving.api.models import Query, Text
 from serving.http.tables import TABLE, Format, table
@@ -86,7 +86,7 @@ class TrackPath(BaseModel):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/reports` and `/api/v1/drones/…/track`."""
-    api = APIBlueprint("reports", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="reports")])
+    api = APIBlueprint("reports", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="reports")], abp_security=SECURITY)
 
     @api.get("/reports", summary="Reports of a drone or place on a day", responses=answers(Reports))
     def reports(query: ReportsQuery) -> Response:

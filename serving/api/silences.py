@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field, model_validator
 from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
-from serving.api import PREFIX, answers
-from serving.api.actions import SECURITY, ActionRow, Body, accepted, done_or_refused
+from serving.api import PREFIX, SECURITY, answers
+from serving.api.actions import ActionRow, Body, accepted, done_or_refused
 from serving.api.models import Text
 from serving.events.rows import Kind
 from serving.http.access import require

@@ -142,7 +142,12 @@ class CountriesQuery(ZonedQuery):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/statistics/…`."""
-    api = APIBlueprint("statistics", __name__, url_prefix=f"{PREFIX}/statistics", abp_tags=[Tag(name="statistics")])
+    api = APIBlueprint(
+        "statistics",
+        __name__,
+        url_prefix=f"{PREFIX}/statistics",
+        abp_tags=[Tag(name="statistics")],
+    )
 
     def look(query: RangeQuery, keep: Keep) -> tuple[Any, Range, Answer]:
         served, wanted = look_up(services, query)

@@ -10,7 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field, StringConstraints
 
-from serving.api import PREFIX, answers
+from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.events.events import NAMES
 from serving.events.stream import Told
@@ -36,7 +36,7 @@ class StreamQuery(Query):
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/stream`."""
-    api = APIBlueprint("stream", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="stream")])
+    api = APIBlueprint("stream", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="stream")], abp_security=SECURITY)
     documented = answers(None)
     documented[200] = {"description": "Events until the client leaves.", "content": {"text/event-stream": {}}}
 

@@ -6,6 +6,8 @@ const L = window.L;
 const NEAR = 4.5; // from here on there is room for every place's name
 const RANK = { critical: 3, high: 2, moderate: 1 };
 
+const ABOVE = 10_000; // the open incident lies over others of its place
+
 /* {show(rows, chosen id), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
 export function showIncidents(map, chosen) {
   const marks = new Map();
@@ -23,7 +25,7 @@ export function showIncidents(map, chosen) {
     for (const [id, row] of wanted) {
       const mark = marks.get(id) ?? add(id, row);
       mark.setLatLng([row.latitude, row.longitude]);
-      mark.setZIndexOffset((RANK[row.severity] ?? 0) * 1000);
+      mark.setZIndexOffset(id === open ? ABOVE : (RANK[row.severity] ?? 0) * 1000);
       dress(mark.getElement(), row);
       mark.getElement().classList.toggle("chosen", id === open);
       mark.setTooltipContent(Object.assign(document.createElement("span"), { textContent: says(row) }));

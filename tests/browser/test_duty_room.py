@@ -102,7 +102,7 @@ def test_a_silence_is_made_and_ended_in_place(live: LiveStack, page: Page) -> No
     page.get_by_role("button", name="Silences (1)").click()
     expect(page.locator("#silence-list li")).to_contain_text("unrest in Goslar, Germany until")
     page.locator("#silence-list").get_by_role("button", name="End").click()
-    expect(page.locator("#silence-list")).to_contain_text("Nothing is silenced")
+    expect(page.locator("#silence-list")).to_contain_text("No silences in force")
 
 
 def test_a_link_keeps_its_filters(live: LiveStack, page: Page) -> None:
