@@ -83,7 +83,9 @@ def newest(parts: Iterable[pa.Table]) -> pa.Table:
 class LastStates:
     """Folds and writes them; for one thread. Raises PyMongoError and ServiceUnavailable, and may be asked again."""
 
-    def __init__(self, database: Database[dict[str, Any]], lake: Lake) -> None:
+    def __init__(self, database: Database[dict[str, Any]], lake: Lake, most: int = DOCUMENT_BYTES) -> None:
+        """`most`: bytes of a block."""
+        self._most = most
         self._database, self._blocks, self._lake = database, database["drone_blocks"], lake
         self._held: dict[str, States] = {}
         self._written: dict[str, int] = {}
@@ -128,7 +130,7 @@ class LastStates:
         written_at = datetime.now(UTC)
         for bucket in range(BUCKETS):
             name = f"{states.key}/{bucket}"
-            blocks = packed(states.table.filter(pa.array(buckets == bucket)))
+            blocks = packed(states.table.filter(pa.array(buckets == bucket)), self._most)
             names = [name, *(f"{name}/{number}" for number in range(1, len(blocks)))]
             for one, (block, drones) in zip(names, blocks, strict=True):
                 document = {

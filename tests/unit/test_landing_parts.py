@@ -14,7 +14,7 @@ import pytest
 from fleet.figures.cube import HOURS
 from fleet.reports.landed import SCHEMA
 from infra.mongo.cells import encoded_size
-from speed_layer.landing.batch import Chunk, Source, groups
+from speed_layer.landing.batch import Chunk, Source, fair_order, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
 from speed_layer.landing.partition import Lists, Partition
@@ -43,6 +43,26 @@ def test_a_commit_holds_no_more_cells_than_a_document_takes(cells: list[int], wa
     found = list(groups(chunks, most_bytes=10 * encoded_size(chunk(0, 1).cells)))
     assert [[one.cells.num_rows for one in group] for group in found] == wanted
     assert [one for group in found for one in group] == chunks, "in order, none left out"
+
+
+def of_hours(source: Source, first: int, hours: range) -> Chunk:
+    row = HOURS.fold(table(some_rows(1))).to_pylist()[0]
+    cells = pa.Table.from_pylist([{**row, "event_hour": hour} for hour in hours], schema=HOURS.schema)
+    return Chunk(source, first, first + 10, cells=cells)
+
+
+def test_a_commit_holds_no_more_hours_than_it_may_have_files() -> None:
+    chunks = [of_hours(SOURCE, 10 * n, range(n * 40, n * 40 + 60)) for n in range(4)]
+    found = list(groups(chunks, most_hours=100))
+    assert [one for group in found for one in group] == chunks
+    assert [[one.first for one in group] for group in found] == [[0, 10], [20, 30]]
+
+
+def test_neighbours_of_a_flood_are_committed_first_and_each_partition_in_order() -> None:
+    other, third = Source("topic", 1), Source("topic", 2)
+    flood = [of_hours(SOURCE, 10 * n, range(60)) for n in range(3)]
+    calm = [of_hours(other, 0, range(1)), of_hours(other, 10, range(60)), of_hours(third, 0, range(2))]
+    assert fair_order([*flood, *calm]) == [calm[0], calm[2], flood[0], flood[1], calm[1], flood[2]]
 
 
 DAY = 24 * 3600 * 1000
