@@ -36,7 +36,7 @@ from serving.http import caching, headers, limits, problems
 from serving.http.gate import Gate
 from serving.http.json import default
 from serving.http.limits import Limited
-from serving.http.response_cache import Ready
+from serving.http.response_cache import ResponseCache
 from serving.http.segments import ID, IdConverter, Segments
 from serving.services import Services, connect
 
@@ -88,7 +88,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     for resource in (*views, actions, silences, session, stream, status, rejects, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
-    ready = Ready(app.wsgi_app, partial(_stamp, services))
+    ready = ResponseCache(app.wsgi_app, partial(_stamp, services))
     app.wsgi_app = Limited(Gate(Segments(ready), config), config)  # type: ignore[method-assign]
     return app
 

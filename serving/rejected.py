@@ -65,7 +65,7 @@ class Rejects:
 
     def _read(self) -> Row:
         if self._bootstrap is None:
-            raise ServiceUnavailable("this server was started without a Kafka to read rejects from")
+            raise ServiceUnavailable("this server was started without a Kafka to read rejected messages from")
         try:
             with closing(_consumer(self._bootstrap)) as consumer:
                 numbers = consumer.partitions_for_topic(self._topic) or ()

@@ -51,7 +51,7 @@ class Services:
                     self.merge.served(range(start, start + 24))
             self.drones.fleet()
         except PyMongoError as error:
-            _log.info("nothing is read in advance", reason=error)
+            _log.info("cache not warmed", reason=error)
 
     def close(self) -> None:
         self.hub.close()

@@ -147,7 +147,7 @@ def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, long
 
 
 def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
-    """The files of an hour together, the latest hour first; all at once where their names do not tell it."""
+    """The files of an hour together, the latest hour first; all at once where their names do not say it."""
     hours: dict[int, list[str]] = defaultdict(list)
     for file in files:
         hour = _hour(file)

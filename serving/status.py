@@ -16,9 +16,9 @@ from infra.mongo import runs
 Document = dict[str, Any]
 
 DAYS: Final = 7
-"""The days whose rejects are told together."""
+"""The days whose rejected messages are counted together."""
 
-TOLD: Final = 1000
+MEASURED: Final = 1000
 """The latest alerts whose way to Discord is measured."""
 
 
@@ -54,13 +54,13 @@ def batch(database: Database[Document], version: int) -> Document:
 
 def alerts(database: Database[Document]) -> Document:
     """Alerts that Discord has not taken, and how long the latest ones took that it has."""
-    waiting = {"delivered_at": None, "raised_at": {"$type": "date"}}
-    oldest = database.alerts.find_one(waiting, {"raised_at": True}, sort=[("raised_at", ASCENDING)])
-    told = {"delivered_at": {"$type": "date"}, "raised_at": {"$type": "date"}}
-    latest = database.alerts.find(told, {"latency_ms": True}).sort("raised_at", DESCENDING).limit(TOLD)
+    pending = {"delivered_at": None, "raised_at": {"$type": "date"}}
+    oldest = database.alerts.find_one(pending, {"raised_at": True}, sort=[("raised_at", ASCENDING)])
+    delivered = {"delivered_at": {"$type": "date"}, "raised_at": {"$type": "date"}}
+    latest = database.alerts.find(delivered, {"latency_ms": True}).sort("raised_at", DESCENDING).limit(MEASURED)
     taken = sorted(document["latency_ms"] for document in latest if document.get("latency_ms") is not None)
     return {
-        "undelivered": database.alerts.count_documents(waiting),
+        "undelivered": database.alerts.count_documents(pending),
         "oldest_undelivered": oldest["raised_at"] if oldest else None,
         "latency_ms": {"of": len(taken), "p50": rank(taken, 0.5), "p99": rank(taken, 0.99)},
     }

@@ -19,7 +19,7 @@ from serving.services import Services
 FIELDS = {name: name for name in ("kind", "severity", "country", "city")}
 KEPT = Kept("alerts", "raised_at", FIELDS | {"drone": "drone_id", "incident": "incident_id"}, alert_row)
 
-TOLD: Final[Mapping[str, dict[str, Any]]] = {
+BY_DELIVERY: Final[Mapping[str, dict[str, Any]]] = {
     "delivered": {"delivered_at": {"$ne": None}},
     "undelivered": {"delivered_at": None},
 }
@@ -49,6 +49,6 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/alerts", summary="Alerts, newest first", responses=answers(Alerts))
     def alerts(query: AlertsQuery) -> Response:
-        return list_of(services, KEPT, query, TOLD[query.state] if query.state else None)
+        return list_of(services, KEPT, query, BY_DELIVERY[query.state] if query.state else None)
 
     return api

@@ -19,10 +19,10 @@ Document = dict[str, Any]
 
 
 class DayRow(BaseModel):
-    """What is known of a UTC day; null where the batch layer has not worked it out."""
+    """What is known of a UTC day; null where the batch layer has not computed it."""
 
     date: str
-    complete: bool | None = Field(description="null: not worked out yet")
+    complete: bool | None = Field(description="null: not computed yet")
     missing: list[str] = Field(description="why it is not complete")
     received: int | None
     expected: int | None

@@ -52,7 +52,7 @@ class DroneList(BaseModel):
 
     drones: list[DroneRow]
     next: str | None = Field(description="`after` of the next page; null: this is the last")
-    total: int = Field(description="drones that the filters let through")
+    total: int = Field(description="drones that match the filters")
     low: int = Field(description="of those, low on battery")
     version: int
     as_of: datetime | None = Field(description="time of the fleet's newest report")

@@ -1,4 +1,4 @@
-"""Incidents: alerts of one kind in one place, as Discord was told."""
+"""Incidents: alerts of one kind in one place, as Discord shows them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Incidents(Listing):
 
 
 class OneIncident(IncidentRow):
-    """An incident with its newest alerts and how Discord was told of it."""
+    """An incident with its newest alerts and its deliveries to Discord."""
 
     recent_alerts: list[AlertRow] = Field(description=f"the newest {SHOWN}; all are at /alerts?incident=")
-    messages: list[str] = Field(description="ids of the Discord messages that told it, oldest first")
-    deliveries: list[DeliveryRow] = Field(description=f"calls to Discord that told it, the newest {SHOWN} first")
+    messages: list[str] = Field(description="ids of its Discord messages, oldest first")
+    deliveries: list[DeliveryRow] = Field(description=f"its deliveries to Discord, the newest {SHOWN} first")
 
 
 class IncidentsQuery(ListingQuery):

@@ -33,7 +33,7 @@ class Places(BaseModel):
     features: list[Feature]
     start: str = Field(alias="from", description="first UTC day that is counted")
     end: str = Field(alias="to", description="last UTC day that is counted")
-    cells: int = Field(description=f"cells with alerts; at most {MAX_PLACES} of them are told")
+    cells: int = Field(description=f"cells with alerts; at most {MAX_PLACES} of them are listed")
     complete: bool
     incomplete_days: list[str]
     batch_version: int | None = Field(description="version of the lake that places are true at; null: no batch run yet")

@@ -16,7 +16,7 @@ from serving.services import Services
 
 
 class RejectRow(BaseModel):
-    """A message as it came. `excerpt` and `detail` are bytes of anybody as text: escape them."""
+    """A rejected message as it came. `excerpt` and `detail` are bytes of anybody as text: escape them."""
 
     rejected_at: datetime = Field(description="by the broker's clock")
     partition: int = Field(description="of the topic reports.rejected")
@@ -29,7 +29,7 @@ class RejectRow(BaseModel):
 
 
 class Rejects(BaseModel):
-    """Rejects as the broker has them now. After a crash of landing one may be there twice."""
+    """Rejected messages as the broker has them now. After a crash of landing one may be there twice."""
 
     last_hour: int
     last_day: int
@@ -40,7 +40,7 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/rejects`."""
     api = APIBlueprint("rejects", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")], abp_security=SECURITY)
 
-    @api.get("/rejects", summary="Messages that were no reports, now", responses=answers(Rejects))
+    @api.get("/rejects", summary="Rejected messages, now", responses=answers(Rejects))
     def rejects(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
         return services.rejects.now()
 

@@ -1,4 +1,4 @@
-"""Silences: what people need not be told of for a while. It is still kept and counted."""
+"""Silences: what is not notified for a while. It is still stored and counted."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Latency(BaseModel):
     p99: int | None
 
 
-class AlertsTold(BaseModel):
+class AlertDelivery(BaseModel):
     undelivered: int
     oldest_undelivered: datetime | None
     latency_ms: Latency = Field(description="from the broker's time of the report to Discord's answer")
@@ -70,7 +70,7 @@ class Status(BaseModel):
     as_of: datetime | None
     landing: Landing
     batch: Batch
-    alerts: AlertsTold
+    alerts: AlertDelivery
     rejected: Rejected
     streams: int = Field(description="open event streams")
 

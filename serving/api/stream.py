@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.events.events import NAMES
-from serving.events.stream import Told
+from serving.events.stream import Events
 from serving.http.clients import client_key
 from serving.http.problems import FORMS
 from serving.services import Services
@@ -46,7 +46,7 @@ def blueprint(services: Services) -> APIBlueprint:
         found = services.hub.listen(
             request.headers.get("Last-Event-ID") or query.after, client_key(request.remote_addr or "")
         )
-        response = Response(_told(found, names), mimetype="text/event-stream")
+        response = Response(_parts(found, names), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
         response.call_on_close(found.close)
@@ -55,7 +55,7 @@ def blueprint(services: Services) -> APIBlueprint:
     return api
 
 
-def _told(found: Told, names: set[str]) -> Iterator[bytes]:
+def _parts(found: Events, names: set[str]) -> Iterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     for each in found:
         if isinstance(each, bytes):

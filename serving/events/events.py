@@ -51,7 +51,7 @@ def event(identifier: str, name: Name, data: Document) -> Event:
 
 
 def of_change(change: Document) -> Event | None:
-    """The event of a change; None for one that tells people nothing new."""
+    """The event of a change; None for one without news."""
     identifier: str = change["_id"]["_data"]
     document = change.get("fullDocument")
     collection = change["ns"]["coll"]

@@ -59,7 +59,7 @@ class AlertRow(BaseModel):
 
 
 class IncidentRow(BaseModel):
-    """Alerts of one kind in one place, as Discord was last told. Names, places and `heard` are text of anybody."""
+    """Alerts of one kind in one place, as Discord shows them now. Names, places and `heard` are text of anybody."""
 
     incident_id: str
     kind: str

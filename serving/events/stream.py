@@ -38,7 +38,7 @@ HISTORY_LOST: Final = (260, 280, 286)
 RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
 
 Changes = ChangeStream[dict[str, Any]]
-Told = Generator[bytes | Event, None, None]
+Events = Generator[bytes | Event, None, None]
 _log = structlog.get_logger()
 
 
@@ -62,7 +62,7 @@ class Hub:
     def listeners(self) -> int:
         return self._listeners.total()
 
-    def listen(self, last_id: str | None, client: str = "") -> Told:
+    def listen(self, last_id: str | None, client: str = "") -> Events:
         """Events after `last_id`, or from now on; b"" where nothing has happened for PING_SECONDS.
 
         Raises ServiceUnavailable when too many listen, in all or of this client, or MongoDB does not answer.
@@ -103,7 +103,7 @@ class Hub:
             if not self._changed.wait_for(lambda: self._place or self._closed.is_set(), timeout=3):
                 raise ServiceUnavailable("the database does not answer now")
 
-    def _events(self, last_id: str | None, client: str) -> Told:
+    def _events(self, last_id: str | None, client: str) -> Events:
         try:
             with self._changed:
                 at, place = self._next, self._place
@@ -136,10 +136,10 @@ class Hub:
                     elif change is not None or _token(changes) >= place:
                         return
         except OperationFailure as error:
-            _log.info("a stream cannot go on where it was", reason=error)
-            yield event(place, "reset", {"reason": "too much has happened since; load everything anew"})
+            _log.info("stream cannot resume where it was", reason=error)
+            yield event(place, "reset", {"reason": "too much has happened since; reload everything"})
 
-    def _follow(self, at: int) -> Told:
+    def _follow(self, at: int) -> Events:
         while not self._closed.is_set():
             with self._changed:
                 self._wait_beyond(at)
@@ -160,7 +160,7 @@ class Hub:
             try:
                 self._read()
             except PyMongoError as error:
-                _log.warning("the event stream lost MongoDB", error=error)
+                _log.warning("event stream lost MongoDB", error=error)
                 if isinstance(error, OperationFailure) and error.code in HISTORY_LOST:
                     self._restart()
                 self._closed.wait(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
@@ -171,17 +171,17 @@ class Hub:
     def _restart(self) -> None:
         """MongoDB no longer knows the hub's place: listeners must load everything anew."""
         lost, self._place = self._place, ""
-        self._tell(event(lost, "reset", {"reason": "the database was set up anew"}))
+        self._publish(event(lost, "reset", {"reason": "the database was set up again"}))
 
     def _read(self) -> None:
         with self._watch(self._place) as changes:
-            self._tell(None, _token(changes))
+            self._publish(None, _token(changes))
             while not self._closed.is_set():
                 change = changes.try_next()
-                self._tell(of_change(change) if change else None, _token(changes))
+                self._publish(of_change(change) if change else None, _token(changes))
 
-    def _tell(self, found: Event | None, place: str = "") -> None:
-        """`place`: every change up to it has been told."""
+    def _publish(self, found: Event | None, place: str = "") -> None:
+        """`place`: every change up to it is in the ring."""
         with self._changed:
             is_first = not self._place
             self._place = place or self._place

@@ -17,7 +17,7 @@ CELL_PIXELS: Final = 56
 
 TILE_PIXELS: Final = 256
 MAX_CELLS: Final = 4096
-"""Cells of a view: those of the largest screens. Who asks for more of the world than fits one, is told it coarsely."""
+"""Cells of a view: those of the largest screens. A larger part of the world gets larger cells."""
 
 Box = tuple[float, float, float, float]
 

@@ -1,4 +1,4 @@
-"""Which days are complete, by the batch layer's documents: kept for a few seconds, for every answer tells it."""
+"""Which days are complete, by the batch layer's documents: cached for a few seconds, since every answer says it."""
 
 from __future__ import annotations
 

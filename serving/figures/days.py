@@ -58,7 +58,7 @@ class Hour:
 
 
 class Day:
-    """The hours of one UTC day, joined; rolled up where a statistic does not tell hours apart."""
+    """The hours of one UTC day, joined; rolled up where a statistic does not need single hours."""
 
     def __init__(self, hours: Sequence[Hour]) -> None:
         self._hours = hours

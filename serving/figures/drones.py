@@ -31,7 +31,7 @@ MAX_AGE: Final = 2.0
 """Seconds; landing writes blocks less often."""
 
 BUSY_SECONDS: Final = 5.0
-"""While another request reads, one is served what was known so much longer: a large fleet takes a second to merge."""
+"""How stale an answer may be while a refresh runs, in seconds: a large fleet takes a second to merge."""
 
 DAYS_OF_BATCH: Final = 2
 MERCATOR_LIMIT: Final = 85.05

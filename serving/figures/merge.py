@@ -30,7 +30,7 @@ from serving.figures.snapshot import Snapshot, ensure_indexes
 Document = dict[str, Any]
 
 BUSY_SECONDS: Final = 2.0
-"""While another request reads, one is served what is held if it is no older than this."""
+"""How stale an answer may be while a refresh runs, in seconds."""
 
 MAX_HELD_HOURS: Final = 24 * 800
 """Two of the longest ranges that a request may ask for; beyond it all but the hours asked for are dropped."""

@@ -34,7 +34,7 @@ READ_AT_ONCE: Final = 24
 
 
 class Commit(NamedTuple):
-    """A version of the lake that a live document tells of."""
+    """A version of the lake that has a live document."""
 
     version: int
     as_of: datetime

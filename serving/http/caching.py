@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask, Response, request
 
 CLOSED_AFTER: Final = timedelta(days=2)
-"""Late reports come within two days as a rule; an answer about older days rarely changes, and its ETag tells when."""
+"""Late reports come within two days as a rule; an answer about older days rarely changes, and its ETag says when."""
 
 KEPT_SECONDS: Final = 60
 

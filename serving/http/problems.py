@@ -19,10 +19,10 @@ from fleet.errors import BadInput, ServiceUnavailable
 
 MIME: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
-"""What a client is told to wait for MongoDB; a restart of it takes about that long."""
+"""`Retry-After` while MongoDB is away; a restart of it takes about that long."""
 
 FORMS: Final[MutableMapping[str, str]] = {}
-"""A sentence for a regular expression that a field must match, by the expression: people are told that instead."""
+"""A sentence for a regular expression that a field must match, by the expression: people read that instead."""
 
 _log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Problem(BaseModel):
 def answer(
     status: int, title: str, detail: str, errors: Sequence[FieldProblem] = (), retry_after: float | None = None
 ) -> Response:
-    """A response that tells a problem."""
+    """A response with a problem."""
     problem = Problem(type="about:blank", title=title, status=status, detail=detail, errors=list(errors))
     if _wants_a_page():
         response = Response(render_template("problem.html", problem=problem), status)
@@ -81,7 +81,7 @@ def of_mongo(error: PyMongoError) -> Response:
 
 
 def of_service(error: ServiceUnavailable) -> Response:
-    _log.warning("a service does not answer", error=error)
+    _log.warning("service does not answer", error=error)
     return answer(503, "Service Unavailable", str(error), retry_after=error.retry_after or RETRY_SECONDS)
 
 

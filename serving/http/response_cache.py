@@ -1,4 +1,4 @@
-"""Ready answers: figures that were worked out at a version are sent again as they are, before the web framework.
+"""The response cache: figures that were computed at a version are sent again as they are, before the web framework.
 
 Every open page asks for the same figures at the same moment, when a version is new. One of them works an answer out and
 the others wait for it. It is kept, by path, query and the headers that choose its form, as long as that version is the
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FIGURES: Final = "/api/v1/statistics/"
 
 KEPT_SECONDS: Final = 2.0
-"""What an answer tells beside figures (which days are complete, drones by day) has no version and is no older."""
+"""What an answer has beside figures (which days are complete, drones by day) has no version and is no older."""
 
 KEPT_BYTES: Final = 32 * 2**20
 """Some thousand answers, whatever is asked for."""
@@ -54,7 +54,7 @@ class Work:
         self.refusal: Response | None = None
 
 
-class Ready:
+class ResponseCache:
     """A WSGI application before `app`. `stamp` is that of the newest figures; None: somebody must look first."""
 
     def __init__(

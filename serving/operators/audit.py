@@ -77,7 +77,7 @@ class Audit:
         try:
             self.database.actions.replace_one({"_id": action.id}, document, upsert=True)
         except PyMongoError as error:
-            _log.warning("an action is not in the audit list yet", action=action.id, error=error)
+            _log.warning("action not in the audit list yet", action=action.id, error=error)
         return row({"_id": action.id, **document})
 
 

@@ -15,7 +15,7 @@ from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from serving.events import stream
 from serving.events.events import Event
-from serving.events.stream import Hub, Told
+from serving.events.stream import Events, Hub
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 Documents = Database[dict[str, Any]]
@@ -26,7 +26,7 @@ def raise_alert(database: Documents, number: int, **more: Any) -> None:
     database.alerts.update_one({"_id": f"alert-{number}"}, {"$set": fields}, upsert=True)
 
 
-def read(told: Told, count: int) -> list[Event]:
+def read(told: Events, count: int) -> list[Event]:
     """The next `count` events; pings between them are passed over."""
     events: list[Event] = []
     pings = 0

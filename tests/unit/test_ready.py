@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from serving.http.response_cache import FIGURES, KEPT_BYTES, KEPT_SECONDS, Ready
+from serving.http.response_cache import FIGURES, KEPT_BYTES, KEPT_SECONDS, ResponseCache
 
 PATH = f"{FIGURES}averages"
 
@@ -28,7 +28,7 @@ class Figures:
         self.size = 0
         self.goes_on = threading.Event()
         self.goes_on.set()
-        self.client = Client(Ready(self, self.look, lambda: self.now))
+        self.client = Client(ResponseCache(self, self.look, lambda: self.now))
 
     def look(self) -> Any:
         self.looks += 1
