@@ -1,4 +1,4 @@
-"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with three mends.
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with four mends.
 
 kafka-python 3.0.12 has these defects:
 
@@ -10,6 +10,7 @@ kafka-python 3.0.12 has these defects:
    for Kafka. Here it ends with the attempt.
 3. A broker that refuses a password or a certificate looks like one that is away: the reason is only logged, and asked
    again until the time is up. Here the first refusal ends the attempt, and is raised as `failures.Refused`.
+4. A consumer decompresses whatever a producer has compressed, gigabytes from a batch of 1 MiB (`decompression`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from infra.kafka.config import Address, config
+from infra.kafka.decompression import POLL, Budget, bound
 from infra.kafka.failures import Refused, refusal
 from infra.kafka.security import client_settings
 
@@ -43,9 +45,15 @@ def producer(kafka: Address, **settings: Any) -> KafkaProducer:
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]
-    """One that ends the joins that it begins."""
+    """One that ends the joins that it begins, and whose polls are bounded."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._budget = Budget()
+        bound(self._fetcher, self._budget)
 
     def poll(self, *args: Any, **kwargs: Any) -> Any:
+        self._budget.left = POLL
         if self._coordinator.rebalance_in_progress():
             self._coordinator.request_rejoin()
         return super().poll(*args, **kwargs)
