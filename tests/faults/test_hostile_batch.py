@@ -289,6 +289,7 @@ class Computed:
     """An engine that computes cells by `cells`."""
 
     cells: Any
+    name: str = "pyarrow"
 
 
 def computing(table: pa.Table) -> Any:

@@ -1,0 +1,87 @@
+"""Three MongoDB servers with a password: while a run publishes, the primary goes, and no figure is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_layer.completeness import completeness
+from batch_layer.job import Job
+from batch_layer.views import drones, hours
+from fleet.errors import ServiceUnavailable
+from fleet.figures.cube import HOURS
+from infra.mongo import client, runs
+from serving.figures.merge import Merge
+from tests.support import lakes
+from tests.support.replica_set import ReplicaSet, replica_set, wait
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+FIRST_HOUR = int(lakes.START.timestamp()) // 3600
+ASKED = range(FIRST_HOUR, FIRST_HOUR + 6)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    with replica_set(tmp_path_factory.mktemp("three")) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """An engine that computes as always, and has something happen before each answer."""
+
+    happens: Callable[[], object]
+    name: str = "pyarrow"
+
+    def cells(self, cube: Any, pinned: Any, wanted: Sequence[int]) -> Any:
+        self.happens()
+        return lakes.ArrowEngine().cells(cube, pinned, wanted)
+
+
+def test_no_figure_is_lost_when_the_primary_goes(servers: ReplicaSet, tmp_path: Path) -> None:
+    lakes.make(tmp_path)
+    for number in range(3):
+        lakes.land(tmp_path, lakes.some_rows(60, seed=number, hours=6, first=number * 60))
+    killed: list[int] = []
+
+    def kill_once() -> None:
+        if not killed:
+            killed.append(servers.kill_primary())
+
+    for happens in (servers.step_down, kill_once):
+        with client.connect(servers.uri, "test") as database:
+
+            @contextmanager
+            def start(happens: Callable[[], object] = happens) -> Iterator[Any]:
+                yield Interrupted(happens)
+
+            job = Job(database, str(tmp_path), lakes.arrow_engine, live_kept=timedelta(0), chunk=2)
+            try:
+                hours.run(Job(database, str(tmp_path), start, live_kept=timedelta(0), chunk=2), rebuild=True)
+            except ServiceUnavailable:
+                wait(lambda: servers.primary() is not None)
+                hours.run(job)
+            newest = runs.newest(database)
+            assert newest is not None
+            assert (newest["version"], database.hours.count_documents({})) == (3, 6)
+            served = Merge(database, 0).served(ASKED)
+            assert HOURS.merge(list(served.hours.values())).equals(HOURS.fold(lakes.everything(tmp_path)))
+    servers.restart(killed[0])
+    with client.connect(servers.uri, "test") as database:
+        job = Job(database, str(tmp_path), lakes.arrow_engine)
+        drones.run(job)
+        completeness.run(job)
+        assert database.completeness.count_documents({}) == 1
+
+
+def test_a_wrong_password_is_one_sentence_without_it(servers: ReplicaSet) -> None:
+    wrong = servers.uri.replace("mongodb://peacewatch:", "mongodb://peacewatch:x")
+    with pytest.raises(ServiceUnavailable, match="Authentication failed") as error, client.connect(wrong) as database:
+        database.runs.find_one({})
+    assert servers.uri.partition("@")[0].rpartition(":")[2] not in str(error.value)
