@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Rows of batch_layer.views.drone_days.SCHEMA."""
 
     def copies(self, snapshot: Snapshot, day: date) -> int:
-        """Reports of the day that are there more than once by drone and report_id, each copy counted."""
+        """The day's duplicate reports, by drone and report_id: each one after the first counts."""
 
 
 StartEngine = Callable[[], AbstractContextManager[Engine]]

@@ -24,7 +24,7 @@ from fleet.spreadsheet import Spreadsheet
 COLUMNS: Final = ("drone_id", "from", "until")
 SCHEMA: Final = pa.schema([("drone_id", pa.string()), ("from", pa.date32()), ("until", pa.date32())])
 LONGEST: Final = 1_000
-"""Letters of a value; a drone's id has at most 200. A file that is no CSV is told from one by its first line."""
+"""Letters of a value; a drone's id has at most 200. A file that is no CSV is recognised by its first line."""
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 

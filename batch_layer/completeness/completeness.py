@@ -129,7 +129,7 @@ def _forget_another_lake(database: Documents, pinned: Snapshot) -> None:
     if mine is not None and mine["lake_id"] != pinned.lake_id:
         database.landing_facts.delete_many({})
         database.losses.delete_many({"table": TABLE})
-        alert_days.forget(database)  # else their losses would be told of the new lake's days
+        alert_days.forget(database)  # else their losses would count for the new lake's days
         kept = [day.isoformat() for day in sealed.marked(database)]  # a run that started over has put them back
         database.completeness.delete_many({"_id": {"$nin": kept}})
         database.runs.delete_one({"_id": "completeness"})

@@ -1,9 +1,9 @@
-"""The topic `alerts` to the lake's table `alerts`, exactly once, by whoever runs this: a batch run, before it counts.
+"""The topic `alerts` to the lake's table `alerts`, exactly once: a batch run does it before it counts.
 
 Alerts are few (90 a second in a storm) and their topic keeps them, so no process has to wait for them. As for reports,
 the table itself says what has landed: its `txn` entry of a partition is the next offset, set by the commit that adds
 the rows. The entry must equal what it was when they were read, and Delta refuses the second of two commits that set it.
-What expired before it was landed is told by the commit that moves the entry over it, so it is counted once, too.
+The commit that moves the entry over a gap records what expired before it landed, so that is counted once, too.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Landed:
 class Look:
     """Where the partitions ended at a moment, none before `until` (broker's time in ms).
 
-    `idle`: `until` by the key of each that had landed up to its end; commits tell of those, too.
+    `idle`: `until` by the key of each that had landed up to its end; commits record those, too.
     """
 
     topic_id: str
@@ -144,7 +144,7 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     for records, position in _chunks(consumer, at, end):
         rows = [made for record in records if (made := _row(record, topic_id, past))]
         times = [record.timestamp for record in records[-1:]] + [look.until] * (position >= end)
-        told = _told(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
+        told = _recorded(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
         properties = CommitProperties(told, app_transactions=[Transaction(key, position)])
         if not _commit(table, rows, key, entry, properties):
             return landed
@@ -153,7 +153,7 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     return landed
 
 
-def _told(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
+def _recorded(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
     """What the commit of `records` says where offsets `entry` to `first` had expired."""
     if first <= entry:
         return {}
@@ -194,7 +194,7 @@ def _past(table: DeltaTable, topic_id: str, partition: int, entry: int) -> Past:
         (pc.field("topic_id") == topic_id)
         & (pc.field("kafka_partition") == partition)
         & (pc.field("kafka_offset") >= entry - WINDOW)
-        & ((pc.field("alert_count") == 1) | pc.field("clears"))  # not the copies, which changed nothing then either
+        & ((pc.field("alert_count") == 1) | pc.field("clears"))  # not the duplicates, which changed nothing then either
     )
     rows = table.to_pyarrow_dataset().to_table(columns=_PAST, filter=wanted).sort_by("kafka_offset")
     past.recall(zip(*(rows[name].to_pylist() for name in _PAST), strict=True))

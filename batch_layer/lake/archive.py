@@ -49,7 +49,7 @@ def write(snapshot: Snapshot, day: date, documents: list[dict[str, Any]]) -> int
 def restore(database: Documents, snapshot: Snapshot) -> int:
     """Puts back the documents of sealed days that the database does not know as sealed; how many days.
 
-    A day's documents and its mark are one transaction: whoever drops them drops both. Raises ServiceUnavailable.
+    A day's documents and its mark are one transaction: both are dropped together. Raises ServiceUnavailable.
     """
     if snapshot.sealed_through is None:
         return 0

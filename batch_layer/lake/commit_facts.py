@@ -1,8 +1,8 @@
 """What commits say of landing itself, added up by day of commit: `landing_facts`, and `losses`.
 
-How far each partition is landed, copies dropped, rejects by reason: each commit is counted once, for a run's end and
-its sums are one transaction. They are in no row, only in the log. So before the log is trimmed, the sums up to the last
-run are kept in the lake (`_facts/`), and a run in a database that knows less goes on from there.
+How far each partition is landed, duplicates dropped, rejected messages by reason: each commit is counted once, for a
+run's end and its sums are one transaction. They are in no row, only in the log. So before the log is trimmed, the
+sums up to the last run are kept in the lake (`_facts/`), and a run in a database that knows less continues from there.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days:
         copies[day] += commit.fact(COPIES, 0)
         rejected[day].update(commit.fact(REJECTED, {}))
     through = landing_facts.landed_through(job.database)
-    since = stored_losses.topics_made_anew(job.database, TABLE)
+    since = stored_losses.recreated_topics(job.database, TABLE)
     stored_losses.insert(job.database, losses.found(those, through, since=since))
     changes: dict[str, Mapping[str, Any]] = {
         day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()
     }
-    if through:  # of a topic that was made anew no partition of before is waited for
+    if through:  # of a topic that was created again, no old partition is waited for
         changes[landing_facts.REPORTS] = {"$set": {"partitions": newest_topic(through)}}
     _complete(job, pinned, (base, pinned.version), changes, days)
 

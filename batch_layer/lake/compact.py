@@ -48,7 +48,7 @@ _PLACE: Final = ["kafka_partition", "kafka_offset"]
 """The columns whose statistics landing looks for."""
 
 REARRANGED: Final = "peacewatch.rearranged"
-"""Whoever takes files out of the table sets this entry of it, and is alone in that."""
+"""A process that takes files out of the table sets this entry, so two at once conflict."""
 
 
 @dataclass(frozen=True)

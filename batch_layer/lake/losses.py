@@ -1,6 +1,6 @@
 """What was lost before it landed, out of what commits say: a document each in `losses`, once, however often it is read.
 
-The commit that moves a partition's `txn` entry over the gap tells of it, so there is one such commit whoever landed
+The commit that moves a partition's `txn` entry over the gap records it, so there is one such commit whatever landed
 and whatever was killed. The first writing of a document stays: what is known of the time before the gap only grows.
 """
 
@@ -22,10 +22,11 @@ _NONE: Final[Mapping[str, int | None]] = MappingProxyType({})
 def found(
     commits: Iterable[Commit], known: dict[str, int], table: str = TABLE, since: Mapping[str, int | None] = _NONE
 ) -> Iterator[dict[str, Any]]:
-    """The losses that `commits` tell of, in order.
+    """The losses that `commits` record, in order.
 
     `known`: how far each partition was landed before them, ms by key; it is brought up to what they say. `since`: for
-    topics that were made anew before them (`infra.mongo.losses.topics_made_anew`), how far the one before had landed.
+    topics that were created again before them (`infra.mongo.losses.recreated_topics`), how far the
+    topic before had landed.
     """
     floor = {**_least(known), **since}
     for commit in commits:

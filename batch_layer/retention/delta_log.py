@@ -26,7 +26,7 @@ RETENTION: Final = timedelta(days=7)
 """Far longer than any reader stays at one version."""
 
 READ_BY: Final[Sequence[Kind]] = ("hours", "drones", "completeness")
-"""The kinds of runs that go on from the log where they ended."""
+"""The kinds of runs that continue from the log where they ended."""
 
 OWN_CLEANING: Final = "delta.enableExpiredLogCleanup"
 """Delta's writers delete logs by age alone, 30 days: a run that was away for longer would not know what it missed."""
@@ -63,7 +63,7 @@ def _bases(database: Documents) -> Iterator[int]:
 
 
 def not_older(snapshot: Snapshot, since: datetime) -> int:
-    """The last version that was made before `since`: whoever reads may have begun with it. -1: there is none.
+    """The last version that was made before `since`: a reader may have begun with it. -1: there is none.
 
     By halving, for a week is 120,000 versions: their times ascend, but for what the clocks of landers differ by.
     """

@@ -8,8 +8,8 @@
 4. Remove: one commit takes all files of these days out of the table. (Vacuum deletes them later.)
 5. Mark the days as sealed in the database, as every later run would where it is not done.
 
-Died after any step, the same command goes on; until 4 the days can be computed as ever. A compaction at work meanwhile
-either loses (it and 4 set the same `txn` entry) or wins, and then 4 takes its files out instead.
+Killed after any step, the same command continues; until step 4 the days can be computed as before. A compaction at
+work meanwhile either loses (it and 4 set the same `txn` entry) or wins, and then 4 takes its files out instead.
 """
 
 from __future__ import annotations

@@ -149,8 +149,8 @@ def find_positions(spark: SparkSession, files: Sequence[str], wanted: pa.Table) 
 
 
 def count_copies(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    """One row, one column: reports that are there more than once, each copy counted; null for none."""
-    # By a 64-bit hash: of a day's 777 million reports one is taken for a copy by chance in two months.
+    """One row, one column: the number of duplicate reports, each one after the first; null for none."""
+    # By a 64-bit hash: of a day's 777 million reports one is taken for a duplicate by chance in two months.
     rows = session.read(spark, files, ["drone_id", "report_id"])
     ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
     return ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1) AS copies")

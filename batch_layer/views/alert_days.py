@@ -52,7 +52,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
 
 
 def forget(database: Documents) -> None:
-    """Of another lake: the next run makes all anew."""
+    """Of another lake: the next run computes everything again."""
     database.runs.delete_many(_COMPLETE)
     database[ALERTS.name].delete_many({})
     database.view_parts.delete_many({"view": ALERTS.name})
@@ -65,7 +65,7 @@ def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
     that died gives the same again.
     """
     known = landing_facts.landed_through(database, landing_facts.ALERTS)
-    since = stored_losses.topics_made_anew(database, TABLE)
+    since = stored_losses.recreated_topics(database, TABLE)
     stored_losses.insert(database, losses.found(pinned.commits_left(base), known, TABLE, since))
     database.landing_facts.replace_one({"_id": landing_facts.ALERTS}, {"partitions": newest_topic(known)}, upsert=True)
 

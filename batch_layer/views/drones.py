@@ -92,7 +92,7 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
 
 
 def _copies(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
-    """Reports that the lake holds twice. Looked for only where a drone reported twice in a minute, as a copy does."""
+    """Duplicate reports in the lake. Looked for only where a drone reported twice in a minute, as a duplicate does."""
     suspect = (pc.sum(drones["reports"]).as_py() or 0) > (pc.sum(drones["minutes"]).as_py() or 0)
     copies = engine.copies(pinned, day) if suspect else 0
     return Divided({"_id": day.isoformat(), "version": pinned.version, "copies": copies})

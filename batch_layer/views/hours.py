@@ -44,7 +44,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
 
 
 def close_gap(database: Documents, plan: Plan) -> int:
-    """Step 2; the generation to complete in. Where a gap cannot be closed, only a run over everything can go on."""
+    """Step 2; the generation to complete in. Where a gap cannot be closed, only a run over everything can continue."""
     if plan.another:
         return _start_over(database, plan, "they are of another lake")
     if plan.base == NO_BASE and database.live.find_one({"_id": 0}, {"_id": 1}) is None:

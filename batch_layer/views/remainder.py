@@ -1,7 +1,7 @@
 """Names that a view has no room for are counted together under one name, so that no sender can fill a document.
 
-Countries and cities are text of drones: whoever invents 20,000 of them in an hour would make its document too large for
-MongoDB, and too large for whoever reads it. Past `VIEW_BYTES` the names with the fewest reports become OTHER. All sums
+Countries and cities are text of drones: a sender of 20,000 names in an hour would make its document too large for
+MongoDB, and for its readers. Past `VIEW_BYTES` the names with the fewest reports become OTHER. All sums
 stay what they are, and how many names were folded is in the document, in the day's completeness and in the log.
 """
 

@@ -1,4 +1,4 @@
-"""A rebuild that was killed goes on where it was, given the same command: what it has written is not computed again.
+"""A killed rebuild resumes when the same command is given: what it has written is not computed again.
 
 A run of `--rebuild` notes in its own document what it was asked for, and each hour or day once its documents are
 written. What is done stays right at later versions of the lake as long as no commit has touched it since.

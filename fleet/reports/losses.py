@@ -59,7 +59,7 @@ def sentence(loss: Loss) -> str:
     after = f"between {_minute(loss['after'])} and" if loss["after"] else "before"
     time = f"{after} {_minute(loss['before'])} UTC"
     if loss["partition"] is None:
-        return f"the topic of {loss['table']} was made anew {time}: what had not landed is lost, nobody knows how much"
+        return f"the topic of {loss['table']} was created again {time}: what had not landed is lost, an unknown number"
     many = f"up to {loss['messages']:,} {loss['table']}" if loss["messages"] != 1 else f"one of the {loss['table']}"
     return f"{many} of partition {loss['partition']} expired before they were landed; the broker took them {time}"
 

@@ -35,6 +35,6 @@ def topic_of(key: str) -> str:
 
 
 def newest_topic(through: Mapping[str, int]) -> dict[str, int]:
-    """The partitions of the newest topic alone: one that was made anew has another id, and its times are later."""
+    """The partitions of the newest topic alone: a topic that was created again has another id, and later times."""
     newest = topic_of(max(through, key=lambda key: through[key])) if through else ""
     return {key: ms for key, ms in through.items() if topic_of(key) == newest}

@@ -12,7 +12,7 @@ from infra.mongo.schema import Collection
 
 
 class AlertDocument(TypedDict, total=False):
-    """What is known of an alert beside its message: when it was raised, and where and when it was told."""
+    """What is known of an alert beside its message: when it was raised, and where and when people were notified."""
 
     _id: Required[str]
     raised_at: datetime  # the broker's time of the alert
@@ -27,7 +27,7 @@ class AlertDocument(TypedDict, total=False):
 
 
 class IncidentDocument(TypedDict, total=False):
-    """What is known of an incident beside the delivery that told of it last."""
+    """What is known of an incident beside its newest delivery."""
 
     _id: Required[str]
     webhook: str

@@ -11,7 +11,7 @@ from infra.mongo.schema import Collection
 
 
 class LossDocument(TypedDict, total=False):
-    """A loss. Of a topic that was made anew partition, offsets and number are null."""
+    """A loss. For a topic that was created again, partition, offsets and number are null."""
 
     _id: Required[str]
     table: str  # reports or alerts
@@ -24,7 +24,7 @@ class LossDocument(TypedDict, total=False):
     before: datetime
     noticed_at: datetime
     version: int  # of the commit that says so
-    told: bool  # the completeness of days tells of it
+    told: bool  # it is in the completeness of days
 
 
 COLLECTION: Final = Collection("losses", 1, LossDocument, "table, topic id, partition and first offset", "aggregate")
@@ -41,7 +41,7 @@ def every(database: Documents) -> list[dict[str, Any]]:
 
 
 def unaccounted(database: Documents) -> list[dict[str, Any]]:
-    """Losses that the completeness of days does not tell of yet."""
+    """Losses that are not in the completeness of days yet."""
     return list(database.losses.find({"told": {"$ne": True}}).sort("_id"))
 
 
@@ -50,7 +50,7 @@ def account(database: Documents, those: Iterable[dict[str, Any]]) -> None:
     database.losses.update_many({"_id": {"$in": [loss["_id"] for loss in those]}}, {"$set": {"told": True}})
 
 
-def topics_made_anew(database: Documents, table: str) -> dict[str, int | None]:
-    """By the id of a topic that was made anew: up to when the one before it had landed, in ms."""
+def recreated_topics(database: Documents, table: str) -> dict[str, int | None]:
+    """By the id of a topic that was created again: up to when the topic before it had landed, in ms."""
     those = database.losses.find({"table": table, "partition": None}, {"topic_id": 1, "after": 1})
     return {loss["topic_id"]: round(loss["after"].timestamp() * 1000) for loss in those}

@@ -1,4 +1,4 @@
-"""The collections of the nightly report: who is at work on which day, and which revisions were told."""
+"""The collections of the nightly report: who is at work on which day, and which revisions were posted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from infra.mongo.schema import Collection
 
 
 class TurnDocument(TypedDict):
-    """A lock: the process `by` may build and tell the day's report until then, by MongoDB's clock."""
+    """A lock: the process `by` may build and post the day's report until then, by MongoDB's clock."""
 
     _id: str
     by: str
@@ -17,7 +17,7 @@ class TurnDocument(TypedDict):
 
 
 class ToldDocument(TypedDict):
-    """A revision that was told; `message_id` "": it is kept quiet."""
+    """A revision that was posted; `message_id` "": it is not to be posted."""
 
     _id: str
     message_id: str

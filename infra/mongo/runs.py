@@ -26,7 +26,7 @@ from infra.mongo.schema import Collection
 
 _GENERATION: Final = "generation"
 VIEWS: Final = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies", "sealed")
-"""What starting over drops, and makes anew."""
+"""What starting over drops and computes again."""
 NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""
 

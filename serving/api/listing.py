@@ -1,4 +1,4 @@
-"""Lists that go on for ever, newest first: what alerts and incidents have in common."""
+"""Lists without an end, newest first: what alerts and incidents have in common."""
 
 from __future__ import annotations
 

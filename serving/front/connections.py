@@ -1,7 +1,7 @@
 """All open connections by client, and which of them gives way when there are too many.
 
 A connection waits (nothing came yet, half a request came, or it is kept alive) or works (a whole request came). When
-`most` are open, one that waits gives way: the oldest one of the client that has most of them. So whoever opens
+`most` are open, one that waits gives way: the oldest one of the client that has most of them. So a client that opens
 thousands loses its own, and somebody else can always connect.
 """
 

@@ -74,7 +74,7 @@ def known_token(tokens: Mapping[str, Role], given: str) -> str | None:
 
 
 def fingerprint(token: str) -> str:
-    """Eight digits that tell tokens apart in the audit list."""
+    """Eight digits by which the audit list names a token."""
     return hashlib.blake2b(token.encode(), digest_size=4).hexdigest()
 
 

@@ -52,9 +52,9 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
     end = int((NEXT_DAY + completeness.ALLOWED_LATENESS).timestamp() * 1000)
     land(job, [], landed_through=json.dumps({"another/0": end}))
     compute(job)
-    gone = "the topic of reports was made anew between 2026-11-24 00:00 and 2026-11-25 00:10 UTC"
+    gone = "the topic of reports was created again between 2026-11-24 00:00 and 2026-11-25 00:10 UTC"
     found = document(job)
-    assert found["missing"] == [f"{gone}: what had not landed is lost, nobody knows how much"]
+    assert found["missing"] == [f"{gone}: what had not landed is lost, an unknown number"]
     assert (found["complete"], found["settled"]) == (False, True)
     land(job, [], landed_through=through(DAY))  # what the old topic's last lander still says
     assert document(job)["missing"] == found["missing"]

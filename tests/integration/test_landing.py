@@ -52,7 +52,7 @@ def test_every_report_lands_once_and_is_seen_live(
         send(kafka, reports, (report(n) for n in range(3000)))
         send(kafka, reports, [b"no json", None, b'{"report_id": 1}'])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
-    with running(landing):  # a second process goes on where the table is; copies are known
+    with running(landing):  # a second process resumes from the table; duplicates are known
         send(kafka, reports, [*(report(n) for n in range(100)), *(report(n) for n in range(3000, 3100))])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
     assert len(landed(tmp_path, "report_id")) == 3100

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from cli import docs_pages
 from fleet import topics
 from fleet.alerts.alert import Alert
 from fleet.notifications.delivery import Delivery
 from fleet.reports.report import REASONS, Citizen, Report
 from infra.kafka.topics import TOPICS
 from infra.settings import PREFIX, Settings
-from script import docs_pages
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.rejected import headers_of
 

@@ -48,7 +48,7 @@ def test_where_nothing_had_landed_before_it_is_of_any_day_until_then() -> None:
     [
         ({}, "up to 3 reports of partition 2 expired before they were landed; the broker took them between"),
         ({"messages": 1, "table": "alerts"}, "one of the alerts of partition 2 expired before they were landed; the"),
-        ({"partition": None, "messages": None}, "the topic of reports was made anew between"),
+        ({"partition": None, "messages": None}, "the topic of reports was created again between"),
     ],
 )
 def test_one_sentence_says_what_and_when(more: dict[str, Any], said: str) -> None:
@@ -111,7 +111,7 @@ def test_a_topic_made_anew_ends_the_one_before(table: str) -> None:
 
 @pytest.mark.parametrize("runs", [1, 2])
 def test_a_partition_heard_of_after_its_topic_began_when_the_topic_did(runs: int) -> None:
-    """Two landers of a topic made anew commit one after the other; a partition may be added at any time."""
+    """Two landers of a recreated topic commit one after the other; a partition may be added at any time."""
     first = commit(1, landed_through={"b/0": ms(7)}, lost={"b/0": [0, 2]}, lost_before={"b/0": ms(6)})
     second = commit(2, landed_through={"b/1": ms(9)}, lost={"b/1": [0, 4]}, lost_before={"b/1": ms(8)})
     known = {"a/0": ms(1), "a/1": ms(3)}
