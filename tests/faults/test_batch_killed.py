@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_mongodb_away_is_one_sentence_and_the_next_run_succeeds(tmp_path: Path) 
     lakes.land(lake, lakes.some_rows(60))
 
     class Killing(lakes.ArrowEngine):
-        def cells(self, *asked):
+        def cells(self, *asked: Any) -> Any:
             server.kill()
             return super().cells(*asked)
 

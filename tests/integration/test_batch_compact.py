@@ -194,7 +194,8 @@ def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> No
 
 def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delta does not see it by itself: every row would be there twice."""
-    before, write, others = rows_of(lake), compact._write, []
+    before, write = rows_of(lake), compact._write
+    others: list[Any] = []
 
     def overtaken(*asked: Any) -> Any:
         added = write(*asked)

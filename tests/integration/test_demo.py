@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,16 +20,16 @@ STEPS = ["start", "send", "land", "alert", "airflow", "deliver", "answers"]
 SECONDS = 900
 
 
-def environ(home):
+def environ(home: Any) -> Any:
     return {**os.environ, "PEACEWATCH_HOME": str(home)}
 
 
-def demo(home, *arguments):
+def demo(home: Any, *arguments: Any) -> Any:
     command = [sys.executable, "-m", "cli", "demo", *map(str, arguments)]
     return subprocess.Popen(command, env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def left_behind(home):
+def left_behind(home: Any) -> Any:
     """Command lines of processes that work in the folder."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
@@ -37,7 +39,7 @@ def left_behind(home):
 
 
 @pytest.mark.timeout(SECONDS + 60)
-def test_one_round_on_the_original_data(tmp_path):
+def test_one_round_on_the_original_data(tmp_path: Path) -> None:
     csv, summary = tmp_path / "rows.csv", tmp_path / "summary.json"
     oracle.write(csv, ROWS)
     start = oracle.start_of(2021)
@@ -66,7 +68,7 @@ def test_one_round_on_the_original_data(tmp_path):
 
 @pytest.mark.slow  # a start of everything for what the round above nearly shows
 @pytest.mark.timeout(SECONDS)
-def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path):
+def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path: Path) -> None:
     child = demo(tmp_path, "--drones", 40, "--rate", 40)
     lines = []
     for line in child.stdout:
@@ -92,7 +94,7 @@ def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path):
         (["--drones", "0"], "drones: at least one"),
     ],
 )
-def test_bad_options_are_one_sentence_and_start_nothing(tmp_path, arguments, says):
+def test_bad_options_are_one_sentence_and_start_nothing(tmp_path: Path, arguments: Any, says: Any) -> None:
     child = demo(tmp_path, *arguments)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out, err.count("\n")) == (2, "", 1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from kafka import TopicPartition
 
@@ -11,7 +15,7 @@ from laptop.feed.producer import IN_FLIGHT, Feed
 from laptop.services import kafka as kafka_server
 
 
-def read(bootstrap, topic):
+def read(bootstrap: Any, topic: Callable[..., str]) -> Any:
     """(partition, key, value) of everything in the topic."""
     consumer = clients.consumer(bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
@@ -25,7 +29,7 @@ def read(bootstrap, topic):
     return found
 
 
-def test_everything_arrives_once_and_in_order_by_drone(kafka, topic):
+def test_everything_arrives_once_and_in_order_by_drone(kafka: str, topic: Callable[..., str]) -> None:
     name = topic()
     messages = [(f"d{number % 50}".encode(), f"{number}".encode()) for number in range(3 * IN_FLIGHT)]
     with Feed(kafka, name) as feed:
@@ -42,7 +46,7 @@ def test_everything_arrives_once_and_in_order_by_drone(kafka, topic):
         assert len({partition for partition, found_key, _ in found if found_key == key}) == 1
 
 
-def test_an_error_inside_sends_no_more_but_closes(kafka, topic):
+def test_an_error_inside_sends_no_more_but_closes(kafka: str, topic: Callable[..., str]) -> None:
     feed = Feed(kafka, topic())
     with pytest.raises(ZeroDivisionError), feed:
         feed.send(b"d", str(1 / 0).encode())
@@ -52,7 +56,9 @@ def test_an_error_inside_sends_no_more_but_closes(kafka, topic):
         feed.flush()
 
 
-def test_what_the_broker_refuses_is_told(kafka, topic, monkeypatch):
+def test_what_the_broker_refuses_is_told(
+    kafka: str, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("laptop.feed.producer.SECOND_TRIES", 0)
     feed = Feed(kafka, topic())
     feed.send(b"d", b"fine")
@@ -62,13 +68,13 @@ def test_what_the_broker_refuses_is_told(kafka, topic, monkeypatch):
     feed.close()
 
 
-def test_no_kafka_is_one_sentence(free_port, monkeypatch):
+def test_no_kafka_is_one_sentence(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laptop.feed.producer.CONNECT_MS", 300)
     with pytest.raises(ServiceUnavailable, match=f"Kafka at 127.0.0.1:{free_port} does not answer"):
         Feed(f"127.0.0.1:{free_port}")
 
 
-def test_a_broker_that_is_killed_and_comes_back_has_everything(tmp_path, free_port):
+def test_a_broker_that_is_killed_and_comes_back_has_everything(tmp_path: Path, free_port: int) -> None:
     broker = kafka_server.start(tmp_path, free_port)
     kafka_server.create_topics(broker.address)
     with Feed(broker.address) as feed:

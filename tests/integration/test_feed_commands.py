@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
@@ -18,13 +20,13 @@ ROWS = [f'{i % 3},R-{i},"Åse, ""B"" {i}",Hallo,4,Norway,Oslo,59.9,10.7,55,{i % 
 START = ["--start", "2021-03-22T00:00:00Z", "--clock", "fleet"]
 
 
-def peacewatch(kafka, *arguments, **options):
+def peacewatch(kafka: str, *arguments: Any, **options: Any) -> Any:
     environ = {**os.environ, "PEACEWATCH_KAFKA_BOOTSTRAP": kafka}
     command = [sys.executable, "-m", "cli", *map(str, arguments)]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, **options)
 
 
-def count(kafka):
+def count(kafka: str) -> Any:
     """Messages in `reports` so far; 0 when there is no such topic."""
     consumer = clients.consumer(kafka)
     try:
@@ -35,13 +37,13 @@ def count(kafka):
 
 
 @pytest.fixture
-def csv_file(tmp_path):
+def csv_file(tmp_path: Path) -> Any:
     path = tmp_path / "rows.csv"
     path.write_text(HEADER + "".join(ROWS), encoding="utf-8")
     return path
 
 
-def test_replay_sends_the_file(kafka, csv_file):
+def test_replay_sends_the_file(kafka: str, csv_file: Any) -> None:
     before = count(kafka)
     told = peacewatch(kafka, "replay", csv_file, *START)
     assert (told.returncode, told.stderr) == (0, "")
@@ -49,7 +51,7 @@ def test_replay_sends_the_file(kafka, csv_file):
     assert count(kafka) - before == 30
 
 
-def test_replay_with_a_wrong_row_sends_nothing_unless_told_to_skip(kafka, csv_file):
+def test_replay_with_a_wrong_row_sends_nothing_unless_told_to_skip(kafka: str, csv_file: Any) -> None:
     before = count(kafka)
     csv_file.write_text(HEADER + "".join([*ROWS[:20], ROWS[20].replace("59.9", "159.9"), *ROWS[21:]]), encoding="utf-8")
     told = peacewatch(kafka, "replay", csv_file, *START)
@@ -62,7 +64,7 @@ def test_replay_with_a_wrong_row_sends_nothing_unless_told_to_skip(kafka, csv_fi
     assert count(kafka) - before == 29
 
 
-def test_simulate_sends_its_fleet(kafka):
+def test_simulate_sends_its_fleet(kafka: str) -> None:
     before = count(kafka)
     told = peacewatch(kafka, "simulate", "--drones", 7, "--rate", 500, "--seed", 3, "--duration", "1s")
     assert (told.returncode, told.stderr) == (0, "")
@@ -71,7 +73,7 @@ def test_simulate_sends_its_fleet(kafka):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka, number):
+def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka: str, number: Any) -> None:
     before = count(kafka)
     environ = {**os.environ, "PEACEWATCH_KAFKA_BOOTSTRAP": kafka}
     command = [sys.executable, "-m", "cli", "simulate", "--rate", "20"]
@@ -96,7 +98,7 @@ def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka, num
         (["simulate", "--rate", "-5"], "--rate: -5 is not a rate"),
     ],
 )
-def test_bad_options_are_one_sentence(kafka, arguments, says):
+def test_bad_options_are_one_sentence(kafka: str, arguments: Any, says: Any) -> None:
     told = peacewatch(kafka, *arguments)
     assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1)
     assert told.stderr.startswith(f"peacewatch: {says}")

@@ -22,9 +22,10 @@ import pytest
 from deltalake import DeltaTable
 from pymongo.database import Database
 
+from batch_layer import engine
 from batch_layer.job import Job
 from batch_layer.lake import compact
-from batch_layer.spark import aggregate, engine, session
+from batch_layer.spark import aggregate, session
 from batch_layer.views import hours
 from fleet import topics
 from fleet.errors import ServiceUnavailable

@@ -37,7 +37,7 @@ def desk(views: Services, tmp_path: Path) -> Desk:
     return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
 
 
-def test_figures_are_those_of_the_api(desk: Desk, views: Services):
+def test_figures_are_those_of_the_api(desk: Desk, views: Services) -> None:
     weeks = [cells(HOUR - 168 * week, 1000, 10 * week) for week in range(1, 5)]
     land(views, 0, *weeks, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
     completeness(views, expected=12_400, late=3, rejected={"not json": 2})
@@ -68,7 +68,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services):
     assert figures.count(67) in text
 
 
-def test_officers_day_is_their_own(desk: Desk, views: Services):
+def test_officers_day_is_their_own(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR - 1, 10, 1), cells(HOUR + 22, 100, 2), cells(HOUR + 23, 1000, 3))
     made, _ = nightly.build(desk, Asked(DAY, "Europe/Paris"))
     report = desk.store.facts(made)
@@ -76,7 +76,7 @@ def test_officers_day_is_their_own(desk: Desk, views: Services):
     assert report.statistics.alerts_by_hour[0] == 1
 
 
-def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services):
+def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3 is landed only through 23:40"])
     first, _ = nightly.build(desk, Asked(DAY))
@@ -96,14 +96,14 @@ def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services
     assert [made.revision for made in desk.store.days()] == [1]
 
 
-def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services):
+def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services) -> None:
     completeness(views)
     made, _ = nightly.build(desk, Asked(DAY))
     assert desk.store.facts(made).state == "empty"
     assert "Nothing was received" in pdf_text(desk.store.read(made, "pdf"))
 
 
-def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, tmp_path: Path):
+def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, tmp_path: Path) -> None:
     land(views, 0, cells(HOUR, 10, 1, "@everyone *bold*"))
     completeness(views)
     made, _ = nightly.build(desk, Asked(DAY))
@@ -117,7 +117,7 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
     assert told[0]["attachments"][0]["filename"] == "chart.png"
 
 
-def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services):
+def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     assert not nightly.wait(desk, Asked(DAY), timedelta(0))
     completeness(views)
@@ -125,7 +125,7 @@ def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk
 
 
 @pytest.mark.parametrize("landed", [False, True])
-def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool):
+def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool) -> None:
     if landed:
         land(views, 0, cells(HOUR + 24, 10, 1))
     assert nightly.wait(desk, Asked(DAY), timedelta(0))
@@ -133,7 +133,7 @@ def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views
     assert desk.store.facts(made).state == "empty"
 
 
-def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk, views: Services):
+def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk, views: Services) -> None:
     """The batch layer has no document of a day that no commit has touched."""
     land(views, 0, cells(HOUR - 24, 10, 1))
     assert report_of(desk).missing == [trust.NOT_WORKED_OUT]
@@ -143,7 +143,7 @@ def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk
     assert report_of(desk).state == "empty"
 
 
-def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, views: Services):
+def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, views: Services) -> None:
     """In Paris the day ends at 23:00 UTC; the UTC day that its drones and cities are of has not ended then."""
     land(views, 0, cells(HOUR - 24, 10, 1), cells(HOUR + 22, 100, 2))
     completeness(views, DAY - timedelta(days=1))
@@ -155,11 +155,11 @@ def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, v
     assert report_of(desk, PARIS).missing == ["a partition"]
 
 
-def test_the_grace_is_the_batch_layers():
+def test_the_grace_is_the_batch_layers() -> None:
     assert trust.ALLOWED_LATENESS == batch.ALLOWED_LATENESS
 
 
-def test_cities_and_times_to_acknowledge(desk: Desk, views: Services):
+def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
     measured = {"country": ["日本"] * 2, "city": ["大阪", "東京"], "reports": [9000, 7000], "alerts": [1, 2]}
@@ -187,7 +187,7 @@ def test_cities_and_times_to_acknowledge(desk: Desk, views: Services):
     assert "4\u202fmin" in text
 
 
-def test_alerts_told_and_how_fast(desk: Desk, views: Services):
+def test_alerts_told_and_how_fast(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for number in range(100):
         raised = {**UNREST, "raised_at": NOW - timedelta(hours=2, seconds=number), "message_id": str(number // 10)}
@@ -202,7 +202,7 @@ def test_alerts_told_and_how_fast(desk: Desk, views: Services):
     assert report_of(desk).delivery == expected
 
 
-def test_an_alert_told_in_unknown_time_is_told_and_makes_no_latency_better(desk: Desk, views: Services):
+def test_an_alert_told_in_unknown_time_is_told_and_makes_no_latency_better(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for latency in (None, None, 40):
         told = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
@@ -231,7 +231,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize("case", WAITS)
-def test_why_an_alert_waited(desk: Desk, views: Services, case: str):
+def test_why_an_alert_waited(desk: Desk, views: Services, case: str) -> None:
     """The calls are so many minutes after the alert, with what they had to wait for; the last is its own."""
     why, fields, calls = WAITS[case]
     told_at = T + timedelta(minutes=5)
@@ -244,7 +244,7 @@ def test_why_an_alert_waited(desk: Desk, views: Services, case: str):
     assert report_of(desk).delivery.waits == [facts.Wait(why, "unrest", "high", 1, 300.0, 300.0)]
 
 
-def test_what_waited_is_told_by_reason_kind_and_severity_with_how_long(desk: Desk, views: Services):
+def test_what_waited_is_told_by_reason_kind_and_severity_with_how_long(desk: Desk, views: Services) -> None:
     rows = [("unrest", "high", True, 61), ("unrest", "high", True, 90), ("unrest", "high", True, 200)]
     rows += [("unrest", "critical", True, 75), ("low_battery", "high", False, 3600), ("unrest", "high", False, 59)]
     for kind, severity, in_digest, seconds in rows:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -32,7 +34,7 @@ each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A stack that was sent every variant; the first one twice, with a restart of everything in between."""
     home = tmp_path_factory.mktemp("original")
     stack = SmallStack(home).start()
@@ -55,12 +57,12 @@ def stack(tmp_path_factory):
         stack.stop()
 
 
-def answers_of(stack, variant):
+def answers_of(stack: Any, variant: Any) -> Any:
     expected, (first, last) = oracle.answers(*VARIANTS[variant])
     return {name: stack.ask(name, **{"from": first, "to": last}) for name in expected}
 
 
-def same(answer, expected):
+def same(answer: Any, expected: Any) -> Any:
     """Whether the answer says what the oracle says; it may say more (its version, say)."""
     if isinstance(expected, dict):
         return isinstance(answer, dict) and all(key in answer and same(answer[key], expected[key]) for key in expected)
@@ -71,18 +73,18 @@ def same(answer, expected):
     return answer == expected
 
 
-def test_the_original_has_what_the_issue_says():
+def test_the_original_has_what_the_issue_says() -> None:
     assert len(ROWS) == 10_000
     assert not ORIGINAL.exists() or ALERTS == 873
 
 
-def test_everything_landed_once_and_raised_its_alerts_once(stack):
+def test_everything_landed_once_and_raised_its_alerts_once(stack: Any) -> None:
     assert stack.landed == len(VARIANTS) * len(ROWS)
     assert stack.raised()["unrest"] == len(VARIANTS) * ALERTS
 
 
 @each_variant
-def test_answers_of_batch_and_live_merged_are_the_oracles(stack, variant):
+def test_answers_of_batch_and_live_merged_are_the_oracles(stack: Any, variant: Any) -> None:
     expected, _ = oracle.answers(*VARIANTS[variant])
     found = answers_of(stack, variant)
     assert {name for name in expected if not same(found[name], expected[name])} == set()
@@ -90,19 +92,19 @@ def test_answers_of_batch_and_live_merged_are_the_oracles(stack, variant):
 
 
 @each_variant
-def test_answers_before_any_batch_run_were_the_same_but_for_drones(stack, variant):
+def test_answers_before_any_batch_run_were_the_same_but_for_drones(stack: Any, variant: Any) -> None:
     expected, _ = oracle.answers(*VARIANTS[variant])
     del expected["low-battery"]["drones"]  # by drone is a batch view
     assert {name for name in expected if not same(stack.live[variant][name], expected[name])} == set()
 
 
 @pytest.mark.parametrize("name", ["alerts-by-country", "averages", "alerts-by-peace-score"])
-def test_rows_in_another_order_give_the_same_countries_averages_and_scores(stack, name):
+def test_rows_in_another_order_give_the_same_countries_averages_and_scores(stack: Any, name: Any) -> None:
     assert same(answers_of(stack, "shuffled")[name], oracle.answers(*VARIANTS["fleet"])[0][name])
 
 
 @each_variant
-def test_duckdb_reads_the_same_from_the_parquet_files(stack, variant):
+def test_duckdb_reads_the_same_from_the_parquet_files(stack: Any, variant: Any) -> None:
     expected, (first, last) = oracle.answers(*VARIANTS[variant])
     files = DeltaTable(str(stack.home / "lake" / "reports")).file_uris()
     database = duckdb.connect()
@@ -114,7 +116,7 @@ def test_duckdb_reads_the_same_from_the_parquet_files(stack, variant):
         [files, first, last],
     )
 
-    def ask(sql):
+    def ask(sql: Any) -> Any:
         return database.execute(sql).fetchall()
 
     hours = dict(ask("SELECT hour(moment), count(*) FROM reports WHERE alert GROUP BY 1"))

@@ -52,7 +52,7 @@ def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta =
     return list(nightly.revise(desk, webhook, window, late=late))
 
 
-def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, server: Any, webhook: str):
+def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, server: Any, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     first, _ = nightly.build(desk, Asked(DAY))
@@ -69,7 +69,7 @@ def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, se
 
 def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_there(
     desk: Desk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """As one of a backfill, whose report says that it is made again."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
@@ -90,7 +90,7 @@ def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_t
     assert revised(desk, webhook, window=nothing, late=True) == [], "complete and old"
 
 
-def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str):
+def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
     nightly.build(desk, Asked(DAY))
@@ -103,7 +103,7 @@ def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services
     assert desk.store.facts(Made(DAY, 1)).quality.late == 5
 
 
-def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Services, webhook: str):
+def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     nightly.build(desk, Asked(DAY))
@@ -116,7 +116,7 @@ def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Se
 
 def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once(
     desk: Desk, views: Services, webhook: str
-):
+) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     loss = {"table": "reports", "partition": 3, "messages": 70, "after": noon, "before": noon + timedelta(hours=1)}
@@ -143,7 +143,7 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
 
 
-def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, webhook: str):
+def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, webhook: str) -> None:
     """As with a MongoDB that was lost: until a batch run is complete nothing seems to have been received."""
     land(views, 0, cells(HOUR, 10, 1))
     land(views, 1, cells(HOUR, 10, 1))
@@ -154,7 +154,7 @@ def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, 
     assert revised(desk, webhook) == []
 
 
-def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webhook: str):
+def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webhook: str) -> None:
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
@@ -165,7 +165,7 @@ def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webho
     assert revised(desk, webhook) == []
 
 
-def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views: Services, webhook: str):
+def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views: Services, webhook: str) -> None:
     """In Paris the report is made before the UTC day of its drones has ended."""
     paris = Asked(DAY, "Europe/Paris")
     land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))

@@ -14,6 +14,7 @@ import sys
 from threading import Event
 
 from cli.wiring import alerts
+from cli.wiring.places import nearest
 from infra import logs, settings
 from speed_layer.alerting import alerter
 
@@ -33,7 +34,7 @@ def main(command: str, steps: str) -> None:
     if command == "notify":
         return alerts.run_together(alerts.channels(found, at_step), stop)
     rules = alerts.rules(found)
-    config = alerter.AlertingConfig(found.bootstrap, rules, alerts.nearest, group="doomed", at_step=at_step)
+    config = alerter.AlertingConfig(found.bootstrap, rules, nearest, group="doomed", at_step=at_step)
     return alerter.run(config, stop)
 
 

@@ -6,25 +6,26 @@ import csv
 import random
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 COLUMNS = ["DroneID", "Record", "Citizen", "Message", "PeaceScore"]
 COLUMNS += ["Country", "City", "Latitude", "Longitude", "Battery", "Alert"]
 
 
-def read(path):
+def read(path: Any) -> Any:
     """The rows as dicts."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def write(path, rows):
+def write(path: Any, rows: Any) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
 
 
-def times(rows, start, clock):
+def times(rows: Any, start: Any, clock: Any) -> Any:
     """The time of each row: row i at start + i minutes, or each drone's own rows one minute apart."""
     if clock == "fleet":
         return [start + timedelta(minutes=number) for number in range(len(rows))]
@@ -36,7 +37,7 @@ def times(rows, start, clock):
     return found
 
 
-def answers(rows, start, clock):
+def answers(rows: Any, start: Any, clock: Any) -> Any:
     """{name: answer} over all days of the rows, and (first day, last day)."""
     when = times(rows, start, clock)
     alerts = [row["Alert"] == "1" for row in rows]
@@ -55,7 +56,7 @@ def answers(rows, start, clock):
     }, (first, last)
 
 
-def part_of_day(when, alerts):
+def part_of_day(when: Any, alerts: Any) -> Any:
     hours = [0] * 24
     for time, alert in zip(when, alerts, strict=True):
         hours[time.hour] += alert
@@ -63,7 +64,7 @@ def part_of_day(when, alerts):
     return {"parts": {**parts, "evening": sum(hours[18:24])}, "hours": hours, "total": sum(alerts)}
 
 
-def by_country(rows, alerts, limit=5):
+def by_country(rows: Any, alerts: Any, limit: int = 5) -> Any:
     reports, raised = Counter(), Counter()
     for row, alert in zip(rows, alerts, strict=True):
         reports[row["Country"]] += 1
@@ -72,7 +73,7 @@ def by_country(rows, alerts, limit=5):
     return {"countries": [{"country": name, "alerts": raised[name], "reports": reports[name]} for name in names]}
 
 
-def by_weekday(when, alerts, first, last):
+def by_weekday(when: Any, alerts: Any, first: Any, last: Any) -> Any:
     raised, days = Counter(), Counter()
     for time, alert in zip(when, alerts, strict=True):
         raised[time.isoweekday()] += alert
@@ -81,7 +82,7 @@ def by_weekday(when, alerts, first, last):
         days[day.isoweekday()] += 1
         day += timedelta(days=1)
 
-    def group(weekdays):
+    def group(weekdays: Any) -> Any:
         alerts, passed = sum(raised[day] for day in weekdays), sum(days[day] for day in weekdays)
         return {"alerts": alerts, "days": passed, "alerts_per_day": alerts / passed if passed else None}
 
@@ -93,7 +94,7 @@ def by_weekday(when, alerts, first, last):
     }
 
 
-def low_battery(rows, when):
+def low_battery(rows: Any, when: Any) -> Any:
     last = {}
     for row, _ in sorted(zip(rows, when, strict=True), key=lambda pair: pair[1]):
         last[row["DroneID"]] = float(row["Battery"]) < 20
@@ -105,7 +106,7 @@ def low_battery(rows, when):
     }
 
 
-def by_peace_score(rows, alerts):
+def by_peace_score(rows: Any, alerts: Any) -> Any:
     reports, raised = defaultdict(int), defaultdict(int)
     for row, alert in zip(rows, alerts, strict=True):
         reports[int(row["PeaceScore"])] += 1
@@ -114,7 +115,7 @@ def by_peace_score(rows, alerts):
     return {"scores": [{"peace_score": score, "reports": reports[score], "alerts": raised[score]} for score in scores]}
 
 
-def like_the_original(count=10_000, seed=20210322):
+def like_the_original(count: int = 10_000, seed: int = 20210322) -> Any:
     """Rows of the original's shape: 8 drones, many countries, about 9 % alerts, mostly where peace scores are low."""
     chance = random.Random(seed)
     countries = [f"Country {number}" for number in range(120)] + ["Côte d’Ivoire", "Türkiye", 'Land, "quoted"']
@@ -140,6 +141,6 @@ def like_the_original(count=10_000, seed=20210322):
     return rows
 
 
-def start_of(year):
+def start_of(year: Any) -> Any:
     """22 March, as the original is replayed."""
     return datetime(year, 3, 22, tzinfo=UTC)

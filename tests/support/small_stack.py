@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from typing import Any
 
 import httpx
 
@@ -21,7 +22,7 @@ LONG_RUNNING = ("land", "alerting", "serve")
 class SmallStack:
     """Everything under one folder, on free ports; it can be stopped and started again with its data."""
 
-    def __init__(self, home):
+    def __init__(self, home: Any) -> None:
         self.home = home
         self.ports = {name: ports.free_port() for name in ("kafka", "mongo", "web")}
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.ports['web']}", timeout=30)
@@ -29,7 +30,7 @@ class SmallStack:
         self.environ |= {f"PEACEWATCH_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         self.running = []
 
-    def start(self):
+    def start(self) -> Any:
         self.running = [kafka.start(self.home, self.ports["kafka"]), mongo.start(self.home, self.ports["mongo"])]
         self.places = Places(self.running[0].address, str(self.home / "lake"), self.running[1].uri, None)
         kafka.create_topics(self.places.bootstrap)
@@ -40,19 +41,19 @@ class SmallStack:
         self.running[-1].wait_ready(self._serves, 180)
         return self
 
-    def stop(self):
+    def stop(self) -> None:
         for part in reversed(self.running):
             part.stop()
         self.running = []
 
-    def run(self, *arguments):
+    def run(self, *arguments: Any) -> Any:
         """A command that ends; its output."""
         command = [sys.executable, "-m", "cli", *map(str, arguments)]
         told = subprocess.run(command, env={**os.environ, **self.environ}, capture_output=True, text=True, check=False)
         assert told.returncode == 0, told.stderr
         return told.stdout
 
-    def wait_landed(self, seconds=240):
+    def wait_landed(self, seconds: int = 240) -> Any:
         """Until all reports are in the lake, judged, and served; the number of rows in the lake."""
         watch = Watch(self.places)
         deadline = time.monotonic() + seconds
@@ -64,7 +65,7 @@ class SmallStack:
         finally:
             watch.close()
 
-    def raised(self):
+    def raised(self) -> Any:
         """Alerts by kind."""
         watch = Watch(self.places)
         try:
@@ -72,23 +73,23 @@ class SmallStack:
         finally:
             watch.close()
 
-    def ask(self, name, **query):
+    def ask(self, name: Any, **query: Any) -> Any:
         """The API's answer about a statistic."""
         answer = self.api.get(f"/api/v1/statistics/{name}", params=query)
         assert answer.is_success, answer.text
         return answer.json()
 
-    def tail(self):
+    def tail(self) -> Any:
         """The ends of the logs, for a failure."""
         logs = (self.home / "log").glob("*.log")
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
-    def _serves(self):
+    def _serves(self) -> Any:
         with suppress(httpx.HTTPError):
             return self.api.get("/healthz").is_success
         return False
 
-    def _served(self):
+    def _served(self) -> Any:
         with suppress(httpx.TimeoutException):  # asked again, on a new connection, until the time of who waits is over
             answer = self.api.get("/api/v1/statistics/averages")
             return answer.json()["version"] if answer.is_success else -1

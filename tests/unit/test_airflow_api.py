@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -15,11 +16,11 @@ from laptop.airflow.api import TRIES, AirflowApi
 class Airflow:
     """Answers each path with the next of its answers, the last one for ever."""
 
-    def __init__(self, **answers):
+    def __init__(self, **answers: Any) -> None:
         self.answers = {"/auth/token": [(201, {"access_token": "t0ken"})], **answers}
         self.asked = []
 
-    def __call__(self, request):
+    def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append((request.method, request.url.path, request.headers.get("authorization"), request.content))
         answers = self.answers[request.url.path]
         status, body = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -31,12 +32,12 @@ class Airflow:
 DAG = "/api/v2/dags/hourly_views"
 
 
-def api(**answers):
+def api(**answers: Any) -> Any:
     fake = Airflow(**answers)
     return AirflowApi("http://airflow", "admin", "secret", httpx.MockTransport(fake), lambda seconds: None), fake
 
 
-def test_a_run_is_asked_for_with_the_dag_unpaused():
+def test_a_run_is_asked_for_with_the_dag_unpaused() -> None:
     client, fake = api(**{DAG: [(200, {})], f"{DAG}/dagRuns": [(200, {})]})
     run = client.trigger("hourly_views")
     assert [(method, path) for method, path, _, _ in fake.asked] == [
@@ -49,17 +50,17 @@ def test_a_run_is_asked_for_with_the_dag_unpaused():
     assert json.loads(fake.asked[2][3]) == {"dag_run_id": run, "logical_date": None, "conf": {}}
 
 
-def test_a_locked_database_or_a_lost_connection_is_asked_again():
+def test_a_locked_database_or_a_lost_connection_is_asked_again() -> None:
     client, _ = api(**{f"{DAG}/dagRuns/r": [(500, {}), (None, {}), (503, {}), (200, {"state": "running"})]})
     assert client.state("hourly_views", "r") == "running"
 
 
-def test_a_run_whose_answer_was_lost_is_found_there():
+def test_a_run_whose_answer_was_lost_is_found_there() -> None:
     client, _ = api(**{DAG: [(200, {})], f"{DAG}/dagRuns": [(500, {}), (409, {})]})
     assert client.trigger("hourly_views").startswith("manual__")
 
 
-def test_a_dag_that_is_not_parsed_yet():
+def test_a_dag_that_is_not_parsed_yet() -> None:
     client, _ = api(**{DAG: [(404, {}), (200, {})]})
     assert [client.knows("hourly_views"), client.knows("hourly_views")] == [False, True]
 
@@ -74,7 +75,7 @@ def test_a_dag_that_is_not_parsed_yet():
         ({"/auth/token": [(201, {})]}, "does not answer: KeyError"),
     ],
 )
-def test_what_airflow_refuses_is_one_sentence(answers, says):
+def test_what_airflow_refuses_is_one_sentence(answers: Any, says: Any) -> None:
     client, fake = api(**answers)
     with pytest.raises(ServiceUnavailable, match=says) as caught:
         client.state("hourly_views", "r")
@@ -91,6 +92,6 @@ def test_what_airflow_refuses_is_one_sentence(answers, says):
         ("queued", None, False),
     ],
 )
-def test_any_run_that_began_since_counts_once_it_succeeded(state, began, expected):
+def test_any_run_that_began_since_counts_once_it_succeeded(state: Any, began: Any, expected: Any) -> None:
     client, _ = api(**{f"{DAG}/dagRuns": [(200, {"dag_runs": [{"state": state, "start_date": began}]})]})
     assert client.succeeded("hourly_views", datetime(2026, 11, 24, 11, tzinfo=UTC)) is expected

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +17,12 @@ NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PEACEWATCH_HOME", str(tmp_path))
     return tmp_path
 
 
-def test_two_demos_share_nothing(home):
+def test_two_demos_share_nothing(home: Any) -> None:
     with demo_settings(NOW) as one, socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((one.host, one.kafka_port))
@@ -32,7 +34,7 @@ def test_two_demos_share_nothing(home):
             assert len({getattr(two, name) for name in PORTS}) == len(PORTS)
 
 
-def test_old_folders_go_but_the_newest_and_those_in_use_stay(home):
+def test_old_folders_go_but_the_newest_and_those_in_use_stay(home: Any) -> None:
     with demo_settings(NOW) as used:
         for number in range(1, 6):
             with demo_settings(NOW + timedelta(seconds=number)) as settings:
@@ -44,7 +46,7 @@ def test_old_folders_go_but_the_newest_and_those_in_use_stay(home):
     assert used.home.exists()
 
 
-def test_a_home_that_cannot_be_written_is_bad_input(home):
+def test_a_home_that_cannot_be_written_is_bad_input(home: Any) -> None:
     (home / "demo").write_text("a file")
     with pytest.raises(BadInput, match="PEACEWATCH_HOME"), demo_settings(NOW):
         pass

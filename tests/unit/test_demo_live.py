@@ -6,6 +6,7 @@ import io
 import itertools
 from datetime import UTC, datetime, timedelta
 from threading import Event
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -20,52 +21,52 @@ from laptop.demo.live import Show, Stream
 class FakeFeed:
     """Acknowledges at once; the message `bad` is one that Kafka never takes."""
 
-    def __init__(self, bad=None):
+    def __init__(self, bad: Any = None) -> None:
         self.acknowledged, self.bad, self.flushed = 0, bad, False
 
-    def send(self, key, value):
+    def send(self, key: Any, value: Any) -> None:
         if value == self.bad:
             raise ServiceUnavailable("Kafka is gone")
         self.acknowledged += 1
 
-    def flush(self):
+    def flush(self) -> None:
         self.flushed = True
 
 
 class FakeWatch:
     """Counts that never change; what is named in `away` raises."""
 
-    def __init__(self, away=()):
+    def __init__(self, away: Any = ()) -> None:
         self.away, self.looked = away, 0
 
-    def _value(self, name, value):
+    def _value(self, name: Any, value: Any) -> Any:
         self.looked += 1
         if name in self.away:
             raise OSError(name)
         return value
 
-    def landed(self):
+    def landed(self) -> Any:
         return self._value("landed", 1200)
 
-    def rejected(self):
+    def rejected(self) -> Any:
         return self._value("rejected", 3)
 
-    def raised(self):
+    def raised(self) -> Any:
         return self._value("raised", {"unrest": 12, "low_battery": 1})
 
-    def channel(self):
+    def channel(self) -> Any:
         return self._value("channel", Channel(5, {"unrest": 9}))
 
-    def last_run(self):
+    def last_run(self) -> Any:
         run = {"version": 7, "finished_at": datetime.now(UTC) - timedelta(minutes=9)}
         return self._value("last_run", run)
 
 
-def messages():
+def messages() -> Any:
     return ((b"k", f"{number}".encode()) for number in itertools.count())
 
 
-def show(terminal, feed=None, watch=None):
+def show(terminal: Any, feed: Any = None, watch: Any = None) -> Any:
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=terminal)
     stop = Event()
@@ -74,7 +75,7 @@ def show(terminal, feed=None, watch=None):
     return shown, out
 
 
-def test_the_rows():
+def test_the_rows() -> None:
     counts = Counts()
     counts.look(5000, FakeWatch())
     assert dict(counts.rows()) == {
@@ -87,7 +88,7 @@ def test_the_rows():
     }
 
 
-def test_a_part_that_is_away_keeps_its_last_count():
+def test_a_part_that_is_away_keeps_its_last_count() -> None:
     counts = Counts()
     counts.look(1, FakeWatch())
     before = dict(counts.rows())
@@ -98,7 +99,7 @@ def test_a_part_that_is_away_keeps_its_last_count():
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_it_streams_and_shows_until_it_is_stopped(monkeypatch, terminal):
+def test_it_streams_and_shows_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, terminal: Any) -> None:
     monkeypatch.setattr(live, "SHOW_SECONDS", 0.01)
     monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
     shown, out = show(terminal)
@@ -112,7 +113,7 @@ def test_it_streams_and_shows_until_it_is_stopped(monkeypatch, terminal):
     assert ("Ctrl-C ends everything" if terminal else "alerts raised 13; delivered 9 in 5 messages") in out.getvalue()
 
 
-def test_a_stream_that_breaks_ends_it_with_the_reason(monkeypatch):
+def test_a_stream_that_breaks_ends_it_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
     shown, _ = show(False, FakeFeed(bad=b"7"))
     with pytest.raises(ServiceUnavailable, match="Kafka is gone"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,7 +26,7 @@ from tests.support import oracle
 NOW = datetime(2026, 11, 24, 10, 43, tzinfo=UTC)
 
 
-def embed(title, alerts, description=""):
+def embed(title: Any, alerts: Any, description: str = "") -> Any:
     return {"title": title, "description": description, "fields": [{"name": "Alerts", "value": str(alerts)}]}
 
 
@@ -46,11 +48,11 @@ def embed(title, alerts, description=""):
         ),
     ],
 )
-def test_alerts_that_messages_stand_for(embeds, expected):
+def test_alerts_that_messages_stand_for(embeds: Any, expected: Any) -> None:
     assert count(embeds) == expected
 
 
-def test_a_digest_as_the_product_writes_it_is_counted_by_kind():
+def test_a_digest_as_the_product_writes_it_is_counted_by_kind() -> None:
     from fleet.notifications.delivery import Digest, Row  # noqa: PLC0415
 
     rows = [
@@ -62,7 +64,7 @@ def test_a_digest_as_the_product_writes_it_is_counted_by_kind():
     assert count([{"title": written.title, "description": written.description, "fields": fields}]) == {"unrest": 6}
 
 
-def test_the_source_of_a_file_is_its_reports_and_days(tmp_path):
+def test_the_source_of_a_file_is_its_reports_and_days(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     oracle.write(path, oracle.like_the_original(3000))
     recording = Recording(path, oracle.start_of(2021), "fleet")
@@ -73,14 +75,14 @@ def test_the_source_of_a_file_is_its_reports_and_days(tmp_path):
     assert (source.total, source.first, source.last) == (3000, date(2021, 3, 22), date(2021, 3, 24))
 
 
-def test_a_wrong_file_is_named_before_anything_is_sent(tmp_path):
+def test_a_wrong_file_is_named_before_anything_is_sent(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     oracle.write(path, [*oracle.like_the_original(5), {**oracle.like_the_original(1)[0], "Battery": "full"}])
     with pytest.raises(BadInput, match=r"rows.csv, line 7, column Battery"), of_file(Recording(path, NOW, "drone")):
         pass
 
 
-def test_the_simulated_round_is_of_the_past_and_the_same_again():
+def test_the_simulated_round_is_of_the_past_and_the_same_again() -> None:
     with of_round(3, NOW) as one, of_round(3, NOW) as two:
         found = list(one.messages())
         assert found == list(two.messages())
@@ -90,7 +92,7 @@ def test_the_simulated_round_is_of_the_past_and_the_same_again():
     assert one.first == date(2026, 11, 23)
 
 
-def test_steps_are_timed_said_and_named_when_they_fail(tmp_path):
+def test_steps_are_timed_said_and_named_when_they_fail(tmp_path: Path) -> None:
     out = io.StringIO()
     steps = Steps(Console(file=out, width=200), tmp_path)
     with steps.step("send", "Sending reports", "kafka.log"):
@@ -111,7 +113,7 @@ def test_steps_are_timed_said_and_named_when_they_fail(tmp_path):
     assert list(steps.seconds) == ["send"]
 
 
-def test_the_summary_has_the_form_that_checks_read(tmp_path):
+def test_the_summary_has_the_form_that_checks_read(tmp_path: Path) -> None:
     rows = oracle.like_the_original(500)
     answers, _ = oracle.answers(rows, oracle.start_of(2021), "fleet")
     summary = Summary(500, 499, 1, {"unrest": 40}, {"unrest": 40}, 9, answers, {"start": 1.234, "send": 0.5})
@@ -127,7 +129,7 @@ def test_the_summary_has_the_form_that_checks_read(tmp_path):
         summary.write(path / "below a file")
 
 
-def test_the_tables_show_every_answer():
+def test_the_tables_show_every_answer() -> None:
     out = io.StringIO()
     rows = oracle.like_the_original(500)
     answers, _ = oracle.answers(rows, oracle.start_of(2021), "fleet")
@@ -146,7 +148,7 @@ def test_the_tables_show_every_answer():
         assert text in shown
 
 
-def test_the_tables_show_an_empty_lake():
+def test_the_tables_show_an_empty_lake() -> None:
     nothing = {"low": 0, "total": 0, "share": None}
     answers = {
         "averages": {"reports": 0, "battery": None, "peace_score": None},

@@ -17,7 +17,7 @@ ROWS = [
 ]
 
 
-def test_counted_by_hand():
+def test_counted_by_hand() -> None:
     start = datetime(2021, 3, 21, 23, 58, tzinfo=UTC)  # a Sunday; rows 3 and 4 fall on Monday
     found, days = oracle.answers(ROWS, start, "fleet")
     assert [str(day) for day in days] == ["2021-03-21", "2021-03-22"]
@@ -34,14 +34,14 @@ def test_counted_by_hand():
     assert found["alerts-by-peace-score"]["scores"][1] == {"peace_score": 2, "reports": 3, "alerts": 2}
 
 
-def test_the_clock_of_the_drone():
+def test_the_clock_of_the_drone() -> None:
     start = datetime(2021, 3, 21, 23, 58, tzinfo=UTC)
     minutes = [(time - start).seconds // 60 for time in oracle.times(ROWS, start, "drone")]
     assert minutes == [0, 0, 1, 2]
     assert oracle.answers(ROWS, start, "drone")[0]["alerts-by-part-of-day"]["parts"]["night"] == 1
 
 
-def test_the_stand_in_for_the_original_has_its_shape():
+def test_the_stand_in_for_the_original_has_its_shape() -> None:
     rows = oracle.like_the_original()
     assert len(rows) == len({row["Record"] for row in rows}) == 10_000
     assert 700 < sum(row["Alert"] == "1" for row in rows) < 1100

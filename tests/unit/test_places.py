@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import asin, cos, radians, sin, sqrt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def haversine_km(latitude: float, longitude: float, city: City) -> float:
 
 
 @given(some_cities, latitudes, longitudes)
-def test_the_nearest_is_that_of_the_haversine(found, latitude, longitude):
+def test_the_nearest_is_that_of_the_haversine(found: Any, latitude: Any, longitude: Any) -> None:
     nearest = Places(found).nearest(latitude, longitude, within_km=30_000)
     if not found:
         assert nearest is None
@@ -36,7 +37,7 @@ def test_the_nearest_is_that_of_the_haversine(found, latitude, longitude):
 
 
 @given(some_cities, latitudes, longitudes, st.floats(1, 15_000))
-def test_nobody_is_further_than_the_reach(found, latitude, longitude, within_km):
+def test_nobody_is_further_than_the_reach(found: Any, latitude: Any, longitude: Any, within_km: Any) -> None:
     nearest = Places(found).nearest(latitude, longitude, within_km)
     best = min((haversine_km(latitude, longitude, city) for city in found), default=40_000.0)
     if abs(best - within_km) > 0.01:
@@ -54,18 +55,18 @@ def test_nobody_is_further_than_the_reach(found, latitude, longitude, within_km)
         (90.0, 0.0, None),
     ],
 )
-def test_the_shipped_list(latitude, longitude, expected):
+def test_the_shipped_list(latitude: Any, longitude: Any, expected: Any) -> None:
     nearest = places().nearest(latitude, longitude)
     assert (nearest and (nearest.name, nearest.country)) == expected
 
 
-def test_the_shipped_list_covers_the_world():
+def test_the_shipped_list_covers_the_world() -> None:
     assert len(cities()) > 30_000
     assert len({city.country for city in cities()}) > 200
     assert [city.population for city in cities()] == sorted((city.population for city in cities()), reverse=True)
 
 
-def test_a_part_of_a_larger_city_is_no_city():
+def test_a_part_of_a_larger_city_is_no_city() -> None:
     large = City("Berlin", "Germany", 52.52437, 13.41053, 3_400_000)
     part, suburb = large._replace(name="Mitte", population=100_000), large._replace(name="Potsdam", population=140_000)
     far = suburb._replace(latitude=52.39886, longitude=13.06566)

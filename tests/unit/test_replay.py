@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ GOOD = dict(
 )
 
 
-def text_of(rows, header=HEADER):
+def text_of(rows: Any, header: Any = HEADER) -> Any:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
@@ -33,11 +34,11 @@ def text_of(rows, header=HEADER):
     return out.getvalue()
 
 
-def replay(text, clock="fleet", start=START, **options):
+def replay(text: str, clock: str = "fleet", start: Any = START, **options: Any) -> Any:
     return list(reports(io.StringIO(text, newline=""), start, clock, **options))
 
 
-def test_a_row_is_a_report():
+def test_a_row_is_a_report() -> None:
     (report,) = replay(text_of([GOOD]))
     assert report.report_id == "USA-8226@2021-03-22T00:00:00Z"
     assert (report.drone_id, report.reported_at) == ("1", START)
@@ -52,7 +53,7 @@ def test_a_row_is_a_report():
     ("clock", "minutes"),
     [("fleet", [0, 1, 2, 3, 4]), ("drone", [0, 0, 1, 0, 1])],
 )
-def test_clocks(clock, minutes):
+def test_clocks(clock: Any, minutes: Any) -> None:
     rows = [{**GOOD, "DroneID": drone} for drone in ["7", "3", "7", "1", "3"]]
     assert [report.reported_at for report in replay(text_of(rows), clock)] == [
         START + timedelta(minutes=minute) for minute in minutes
@@ -60,7 +61,7 @@ def test_clocks(clock, minutes):
 
 
 @given(st.lists(st.sampled_from(["1", "2", "3"]), max_size=30), st.sampled_from(["fleet", "drone"]))
-def test_the_same_file_gives_the_same_ids_and_each_drones_minute_is_its_own(drones, clock):
+def test_the_same_file_gives_the_same_ids_and_each_drones_minute_is_its_own(drones: Any, clock: Any) -> None:
     text = text_of([{**GOOD, "DroneID": drone, "Record": f"R-{i}"} for i, drone in enumerate(drones)])
     once = replay(text, clock)
     assert once == replay(text, clock)
@@ -72,7 +73,7 @@ def test_the_same_file_gives_the_same_ids_and_each_drones_minute_is_its_own(dron
             assert times == [START + timedelta(minutes=minute) for minute in range(len(times))]
 
 
-def test_start_is_taken_to_utc():
+def test_start_is_taken_to_utc() -> None:
     start = datetime.fromisoformat("2021-03-22T05:30:00+05:30")
     assert replay(text_of([GOOD]), start=start) == replay(text_of([GOOD]))
 
@@ -86,12 +87,12 @@ def test_start_is_taken_to_utc():
         max_size=5,
     )
 )
-def test_any_quoting_and_script_comes_through(pairs):
+def test_any_quoting_and_script_comes_through(pairs: Any) -> None:
     rows = [{**GOOD, "Citizen": name, "Message": message} for name, message in pairs]
     assert [(report.citizens[0].name, report.message) for report in replay(text_of(rows))] == pairs
 
 
-def test_an_empty_place_is_unknown_to_the_report():
+def test_an_empty_place_is_unknown_to_the_report() -> None:
     (report,) = replay(text_of([{**GOOD, "Country": "", "City": ""}]))
     assert (report.country, report.city) == (None, None)
 
@@ -108,7 +109,7 @@ def test_an_empty_place_is_unknown_to_the_report():
         ('"Drone\n', "line 1", "broken CSV"),
     ],
 )
-def test_a_wrong_header_always_stops(text, where, why):
+def test_a_wrong_header_always_stops(text: str, where: str, why: str) -> None:
     with pytest.raises(BadInput, match=why) as caught:
         replay(text, on_bad=lambda error: None)
     assert caught.value.field == where
@@ -139,7 +140,7 @@ def test_a_wrong_header_always_stops(text, where, why):
         ("Country", "x" * 201, "201 characters"),
     ],
 )
-def test_a_wrong_cell_is_named_by_line_and_column(column, cell, why):
+def test_a_wrong_cell_is_named_by_line_and_column(column: str, cell: str, why: str) -> None:
     text = text_of([{**GOOD, "Message": "two\nlines"}, {**GOOD, column: cell}, GOOD])
     with pytest.raises(BadInput, match=why) as caught:
         replay(text)
@@ -153,14 +154,14 @@ def test_a_wrong_cell_is_named_by_line_and_column(column, cell, why):
         ([*GOOD.values(), "more"], "line 3, column 12"),
     ],
 )
-def test_a_row_of_another_width_is_named(row, where):
+def test_a_row_of_another_width_is_named(row: Any, where: str) -> None:
     with pytest.raises(BadInput) as caught:
         replay(text_of([GOOD, row, GOOD]))
     assert caught.value.field == where
 
 
 @pytest.mark.parametrize("clock", ["fleet", "drone"])
-def test_skipped_rows_are_named_and_change_no_other(clock):
+def test_skipped_rows_are_named_and_change_no_other(clock: Any) -> None:
     rows = [{**GOOD, "Record": f"R-{i}"} for i in range(5)]
     good = replay(text_of(rows), clock)
     bad: list[BadInput] = []
@@ -169,7 +170,7 @@ def test_skipped_rows_are_named_and_change_no_other(clock):
     assert [error.field for error in bad] == ["line 3, column Battery"]
 
 
-def test_broken_quoting_is_named_by_the_line_it_starts_at():
+def test_broken_quoting_is_named_by_the_line_it_starts_at() -> None:
     lines = text_of([GOOD, GOOD]).splitlines(keepends=True)
     broken = "".join([lines[0], lines[1], lines[2].replace("Dolore", '"Dol"ore'), lines[1]])
     bad: list[BadInput] = []
@@ -181,7 +182,7 @@ def test_broken_quoting_is_named_by_the_line_it_starts_at():
     assert caught.value.field == "line 4"
 
 
-def as_spreadsheet(separator, rows, first=""):
+def as_spreadsheet(separator: Any, rows: Any, first: str = "") -> Any:
     text = io.StringIO()
     text.write(first)
     writer = csv.writer(text, delimiter=separator)
@@ -203,12 +204,12 @@ def as_spreadsheet(separator, rows, first=""):
     ],
     ids=["mark", "semicolons", "tabs", "sep=", "decimal commas", "words", "rows of commas", "empty cells at the end"],
 )
-def test_what_spreadsheets_write_is_read(text):
+def test_what_spreadsheets_write_is_read(text: str) -> None:
     assert replay(text) == replay(text_of([GOOD]))
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_a_message_may_be_as_long_as_kafka_takes_it(over):
+def test_a_message_may_be_as_long_as_kafka_takes_it(over: Any) -> None:
     text = text_of([{**GOOD, "Message": "x" * (LONGEST_CELL + over)}])
     if over:
         with pytest.raises(BadInput, match=r"broken CSV: field larger than field limit \(1048576\)"):
@@ -217,14 +218,14 @@ def test_a_message_may_be_as_long_as_kafka_takes_it(over):
         assert len(replay(text)[0].message) == LONGEST_CELL
 
 
-def test_lines_are_counted_from_the_files_first():
+def test_lines_are_counted_from_the_files_first() -> None:
     bad = {**GOOD, "Battery": "?"}
     with pytest.raises(BadInput) as caught:
         replay(as_spreadsheet(";", [GOOD.values(), bad.values()], "sep=;\r\n"))
     assert caught.value.field == "line 4, column Battery"
 
 
-def test_the_time_and_the_clock_are_checked():
+def test_the_time_and_the_clock_are_checked() -> None:
     with pytest.raises(BadInput, match="start"):
         replay(text_of([GOOD, GOOD]), start=datetime.max.replace(tzinfo=UTC))
     with pytest.raises(BadInput, match="time zone"):

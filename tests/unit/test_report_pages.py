@@ -18,17 +18,17 @@ def pdf_text(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
-def test_same_facts_give_the_same_bytes():
+def test_same_facts_give_the_same_bytes() -> None:
     assert render.to_pdf(reports.busy()) == render.to_pdf(reports.busy())
     assert render.to_picture(reports.busy()) == render.to_picture(reports.busy())
     assert facts.to_json(reports.busy()) == facts.to_json(reports.busy())
 
 
-def test_json_is_the_whole_report():
+def test_json_is_the_whole_report() -> None:
     assert facts.from_json(facts.to_json(reports.busy())) == reports.busy()
 
 
-def test_pdf_holds_the_figures_and_every_script():
+def test_pdf_holds_the_figures_and_every_script() -> None:
     text = pdf_text(render.to_pdf(reports.busy()))
     day = reports.busy()
     assert figures.count(day.headline.reports.value) in text
@@ -37,7 +37,7 @@ def test_pdf_holds_the_figures_and_every_script():
         assert city in text
 
 
-def test_pdf_and_page_say_what_waited_and_why():
+def test_pdf_and_page_say_what_waited_and_why() -> None:
     day = reports.busy()
     said = {wait: (strings.WHY[wait.why], figures.count(wait.alerts)) for wait in day.delivery.waits}
     assert len(said) == 4
@@ -48,14 +48,14 @@ def test_pdf_and_page_say_what_waited_and_why():
         assert f"{why} {strings.KINDS[wait.kind]}, {wait.severity} {alerts}" in shown
 
 
-def test_first_page_is_enough_and_details_follow():
+def test_first_page_is_enough_and_details_follow() -> None:
     pages = PdfReader(io.BytesIO(render.to_pdf(reports.busy()))).pages
     assert len(pages) == 3
     assert "Incidents that mattered" in pages[0].extract_text()
     assert "Is this day complete?" in pages[2].extract_text()
 
 
-def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too():
+def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too() -> None:
     changed = [facts.Change(f"figure {number}", 12_950_000 + number, 12_960_000) for number in range(12)]
     missing = ["partition 3 is landed up to 2026-11-23 22:10 UTC only"]
     revised = msgspec.structs.replace(
@@ -68,7 +68,7 @@ def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too():
     assert "these are for 23 November UTC, which was not complete" in " ".join(pages[1].extract_text().split())
 
 
-def test_text_from_outside_is_escaped():
+def test_text_from_outside_is_escaped() -> None:
     hostile = "<script>alert(1)</script>"
     incident = msgspec.structs.replace(reports.busy().incidents[0], city=hostile, severity="critical")
     html = render.to_html(msgspec.structs.replace(reports.busy(), incidents=[incident]))
@@ -123,7 +123,7 @@ def test_a_name_is_clipped_past_its_bound(text: str, shown: str) -> None:
     assert strings.clipped(text) == shown
 
 
-def test_nothing_is_loaded_from_elsewhere():
+def test_nothing_is_loaded_from_elsewhere() -> None:
     html = render.to_html(reports.busy())
     for loading in ("<script", "<link", "@import", "src=", "url(http"):
         assert loading not in html
@@ -137,7 +137,7 @@ def test_nothing_is_loaded_from_elsewhere():
         (msgspec.structs.replace(reports.busy(), revision=2, changes=[facts.Change("alerts", 3, 5)]), "revision 2"),
     ],
 )
-def test_an_unusual_day_says_so(report: facts.DayReport, said: str):
+def test_an_unusual_day_says_so(report: facts.DayReport, said: str) -> None:
     assert said in render.to_html(report)
 
 
@@ -149,7 +149,7 @@ def test_an_unusual_day_says_so(report: facts.DayReport, said: str):
         (None, None, "<dd>unknown <small>alerts: unknown</small></dd>"),
     ],
 )
-def test_how_many_were_lost(lost: int | None, alerts: int | None, said: str):
+def test_how_many_were_lost(lost: int | None, alerts: int | None, said: str) -> None:
     day = reports.busy()
     quality = msgspec.structs.replace(day.quality, lost=lost, lost_alerts=alerts, losses=["a gap"])
     html = render.to_html(msgspec.structs.replace(day, quality=quality))
@@ -157,7 +157,7 @@ def test_how_many_were_lost(lost: int | None, alerts: int | None, said: str):
     assert facts.from_json(facts.to_json(msgspec.structs.replace(day, quality=quality))).quality == quality
 
 
-def test_an_empty_day_makes_a_report_of_one_page():
+def test_an_empty_day_makes_a_report_of_one_page() -> None:
     pdf = render.to_pdf(reports.empty())
     text = pdf_text(pdf)
     assert len(PdfReader(io.BytesIO(pdf)).pages) == 1
@@ -189,11 +189,11 @@ def test_an_empty_day_makes_a_report_of_one_page():
         (figures.milliseconds(1500), "1.5\u202fs"),
     ],
 )
-def test_numbers_as_a_newspaper_sets_them(shown: str, expected: str):
+def test_numbers_as_a_newspaper_sets_them(shown: str, expected: str) -> None:
     assert shown == expected
 
 
-def test_no_outline_crosses_the_whole_map():
+def test_no_outline_crosses_the_whole_map() -> None:
     for ring in map_svg.land().split("M")[1:]:
         points = [float(point.split()[0]) for point in ring.rstrip("Z").split("L") if point]
         steps = [abs(a - b) for a, b in itertools.pairwise(points)]

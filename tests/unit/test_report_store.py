@@ -17,7 +17,7 @@ from tests.support import reports
 CONTENT = {form: form.encode() for form in FORMS}
 
 
-def test_newest_finished_revision_of_every_day_newest_first(tmp_path: Path):
+def test_newest_finished_revision_of_every_day_newest_first(tmp_path: Path) -> None:
     store = ReportStore(str(tmp_path))
     assert store.days() == []
     for day, number in ((date(2026, 11, 22), 0), (date(2026, 11, 23), 9), (date(2026, 11, 23), 10)):
@@ -28,7 +28,7 @@ def test_newest_finished_revision_of_every_day_newest_first(tmp_path: Path):
     assert store.read(Made(date(2026, 11, 23), 9), "pdf") == b"pdf"
 
 
-def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path):
+def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path) -> None:
     store = ReportStore(str(tmp_path))
     with pytest.raises(KeyError):
         store.write(Made(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
@@ -36,7 +36,7 @@ def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path):
     assert store.days() == []
 
 
-def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path):
+def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     """A link that leads to itself in the place of the folder: all fail as with a full disk or an S3 that is away."""
     (tmp_path / "nightly").symlink_to("nightly")
     store, made = ReportStore(str(tmp_path)), Made(reports.DAY, 0)
@@ -50,7 +50,7 @@ def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path):
         Shelf(str(tmp_path)).find(reports.DAY)
 
 
-def test_a_revision_says_what_changed():
+def test_a_revision_says_what_changed() -> None:
     before = reports.busy()
     after = msgspec.structs.replace(
         before, headline=msgspec.structs.replace(before.headline, reports=facts.Figure(13_000_000))
@@ -59,7 +59,7 @@ def test_a_revision_says_what_changed():
     assert revision.changes(before, before) == []
 
 
-def test_a_revision_says_what_turned_out_to_be_lost():
+def test_a_revision_says_what_turned_out_to_be_lost() -> None:
     before = reports.busy()
     lost = msgspec.structs.replace(before.quality, lost=None, lost_alerts=70, losses=["a topic", "a gap"])
     after = msgspec.structs.replace(before, quality=lost)
@@ -67,7 +67,7 @@ def test_a_revision_says_what_turned_out_to_be_lost():
     assert said == "reports lost at most 0 \u2192 unknown; alerts lost at most 0 \u2192 70."
 
 
-def test_making_it_later_is_no_change():
+def test_making_it_later_is_no_change() -> None:
     before = reports.busy()
     later = msgspec.structs.replace(before, making=msgspec.structs.replace(before.making, version=99_999))
     assert revision.same(before, later)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -35,14 +36,14 @@ some_cities = st.lists(
 )
 
 
-def fly(drones, reports, seed=7, found=None, step=None):
+def fly(drones: Any, reports: Any, seed: int = 7, found: Any = None, step: Any = None) -> Any:
     fleet = Fleet(found or cities(), drones, seed)
     return list(islice(fleet.reports(START, step or MINUTE / drones), reports))
 
 
 @given(some_cities, st.integers(1, 40), st.integers(), st.floats(1e-4, 90))
 @settings(max_examples=60)
-def test_reports_are_reports_on_the_globe(found, drones, seed, seconds):
+def test_reports_are_reports_on_the_globe(found: Any, drones: Any, seed: Any, seconds: Any) -> None:
     fleet = Fleet(found, drones, seed)
     messages = list(islice(fleet.messages(START, timedelta(seconds=seconds)), 200))
     reports = [decode(value, START + timedelta(days=1)) for _, value in messages]  # bounds are the decoder's
@@ -55,7 +56,7 @@ def test_reports_are_reports_on_the_globe(found, drones, seed, seconds):
     assert messages == again
 
 
-def test_another_seed_or_start_is_another_fleet():
+def test_another_seed_or_start_is_another_fleet() -> None:
     ids = {report.report_id for report in fly(20, 100)}
     assert fly(20, 100) != fly(20, 100, seed=8)
     later = islice(Fleet(cities(), 20, 7).reports(START + MINUTE / 3, MINUTE / 20), 100)
@@ -63,7 +64,7 @@ def test_another_seed_or_start_is_another_fleet():
 
 
 @pytest.mark.parametrize(("drones", "days"), [(1, 30), (20, 4), (300, 0.3)])
-def test_about_one_percent_raises_an_alert_and_has_a_reason(drones, days):
+def test_about_one_percent_raises_an_alert_and_has_a_reason(drones: Any, days: Any) -> None:
     reports = fly(drones, int(drones * days * 1440))
     alerts = [report for report in reports if report.alert]
     assert 0.006 < len(alerts) / len(reports) < 0.015
@@ -71,14 +72,14 @@ def test_about_one_percent_raises_an_alert_and_has_a_reason(drones, days):
     assert sum(worst_score(report) <= 3 for report in alerts) > 0.7 * len(alerts)
 
 
-def test_unrest_gathers_in_one_place_for_a_while():
+def test_unrest_gathers_in_one_place_for_a_while() -> None:
     reports = fly(100, 100 * 60)
     places = [(report.latitude // 1, report.longitude // 1) for report in reports if report.alert]
     busiest = max(places.count(place) for place in places)
     assert busiest > len(places) / 4
 
 
-def test_batteries_drain_and_charge():
+def test_batteries_drain_and_charge() -> None:
     by_drone = {}
     for report in fly(10, 10 * 1440):
         by_drone.setdefault(report.drone_id, []).append(report.battery)
@@ -89,7 +90,7 @@ def test_batteries_drain_and_charge():
         assert all(-1.1 <= change <= 4.2 for change in changes)
 
 
-def test_drones_stay_near_their_cities_and_some_do_not_know_them():
+def test_drones_stay_near_their_cities_and_some_do_not_know_them() -> None:
     home = City("Suva", "Fiji", -18.14, 179.96, 90_000)  # its drones cross the date line
     reports = fly(MUTE_DRONES, MUTE_DRONES * 200, found=[home])
     index = Places([home])
@@ -98,13 +99,13 @@ def test_drones_stay_near_their_cities_and_some_do_not_know_them():
     assert {(r.country, r.city) for r in reports} == {("Fiji", "Suva"), (None, None)}
 
 
-def test_people_speak_several_scripts():
+def test_people_speak_several_scripts() -> None:
     said = "".join(report.message for report in fly(4000, 4000))
     assert all(any(low <= letter <= high for letter in said) for low, high in ["az", "一鿿", "ऀॿ", "؀ۿ", "Ѐӿ"])
     assert voice_of("Nowhere") == ENGLISH
 
 
-def test_no_drones_or_cities_is_bad_input():
+def test_no_drones_or_cities_is_bad_input() -> None:
     with pytest.raises(BadInput, match="drones"):
         Fleet(cities(), 0)
     with pytest.raises(BadInput, match="cities"):
@@ -113,7 +114,7 @@ def test_no_drones_or_cities_is_bad_input():
 
 @given(st.integers(), st.integers(1, 400))
 @settings(max_examples=30)
-def test_the_levels_of_unrest(seed, places):
+def test_the_levels_of_unrest(seed: Any, places: Any) -> None:
     unrest = Unrest(seed, places)
     total = 0.0
     for minute in range(3000):
