@@ -299,3 +299,56 @@ def test_tables_come_as_csv_and_no_cell_is_a_formula(client: FlaskClient, mongo_
 def test_an_empty_table_is_empty_csv(client: FlaskClient, path: str) -> None:
     answer = client.get(f"/api/v1/{path}?format=csv")
     assert (answer.status_code, answer.get_data()) == (200, b"")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Singapore"])
+@pytest.mark.parametrize("outlier", [0, 10 * 365 * 24])
+def test_a_report_of_1970_or_1980_begins_no_default_range(
+    client: FlaskClient, mongo_database: Documents, zone: str, outlier: int
+) -> None:
+    put_live(mongo_database, 0, (outlier, "France", 3, 1, 1), (HOUR - 30, "France", 3, 8, 2))
+    put_live(mongo_database, 1, (HOUR, "France", 3, 8, 2))
+    answer = client.get(f"/api/v1/statistics/averages?tz={zone}")
+    assert answer.status_code == 200
+    found = answer.get_json()
+    assert found["from"] is not None
+    assert found["from"][:7] == "2026-11"
+    assert found["reports"] == 16, "two hours of eight; the outlier is counted where somebody asks for its time"
+    year = "1970" if not outlier else "1979"
+    of_year = client.get(f"/api/v1/statistics/averages?tz={zone}&from={year}-12-01&to={int(year) + 1}-01-31")
+    assert of_year.status_code == 200
+
+
+def test_a_plus_that_arrived_as_a_space_is_a_plus(client: FlaskClient, mongo_database: Documents) -> None:
+    put_alert(mongo_database, 1, NOON)
+    for offset, count in (("+01:00", 1), ("%2B01:00", 1), ("%2B00:00", 1), ("-01:00", 0)):
+        answer = client.get(f"/api/v1/alerts?since=2026-11-24T12:00:00{offset}")
+        assert answer.status_code == 200, offset
+        assert len(answer.get_json()["alerts"]) == count, offset
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        (
+            "statistics/averages?from=2026-11-24T25",
+            "give a day (2026-11-24) or an hour (2026-11-24T08) from 1970 to 2099",
+        ),
+        ("alerts?since=2026-11-24T08", "give a moment with its offset from UTC"),
+        ("alerts?since=yesterday", "give a moment with its offset from UTC"),
+        ("alerts?cursor=!", "this is no cursor; take it from `next` of the page before"),
+        ("drones?bbox=1,2", "give west,south,east,north in degrees, such as -5,41,10,51"),
+        ("completeness?from=24.11.2026", "give a day, such as 2026-11-24"),
+        ("statistics/averages?tz=Köln", "give an IANA time zone, such as Europe/Paris"),
+    ],
+)
+def test_a_wrong_value_is_answered_by_a_plain_sentence(client: FlaskClient, query: str, sentence: str) -> None:
+    answer = client.get(f"/api/v1/{query}")
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"][0]["reason"].startswith(sentence)
+
+
+def test_an_alerts_note_is_in_the_api(client: FlaskClient, mongo_database: Documents) -> None:
+    put_alert(mongo_database, 1, NOON, note="nearest charging station: Lyon Gare, 2 km")
+    (alert,) = client.get("/api/v1/alerts").get_json()["alerts"]
+    assert alert["note"] == "nearest charging station: Lyon Gare, 2 km"
