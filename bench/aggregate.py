@@ -3,7 +3,7 @@
 `python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--settings]`: makes a lake in a
 temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that the
 answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
-beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark anew, as shipped and
+beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark again, as shipped and
 with each of its settings taken away, in turns, and says what that costs.
 """
 
@@ -69,10 +69,8 @@ def main() -> None:
             print(f"(made in {time.perf_counter() - began:,.0f} s)")
         pinned = delta.pin(str(lake))
         size = sum(file.size for files in pinned.hours.values() for file in files)
-        found = duckdb.sql(
-            "SELECT count(*) FROM read_parquet($files)", params={"files": pinned.uris(pinned.hours)}
-        ).fetchone()
-        reports = found[0] if found else 0
+        files = pinned.uris(pinned.hours)
+        ((reports,),) = duckdb.sql("SELECT count(*) FROM read_parquet($files)", params={"files": files}).fetchall()
         print(f"{reports:,} reports, {size / 1e6:,.0f} MB of Parquet", flush=True)
         extra = tuple(tuple(each.split("=", 1)) for each in given.extra)
         config = session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra)

@@ -2,7 +2,7 @@
 
     python -m bench.feed BOOTSTRAP REPORTS_A_SECOND SECONDS
 
-540,000 drones in twenty places, as many as the mission has, so that whoever remembers drones has as many to remember;
+540,000 drones in twenty places, as many as the mission has, so that memories of drones have the mission's size;
 1 % of the reports raise an alert. Prints how many were sent, the seconds and the share of a core that it took, as JSON.
 When the machine cannot send so fast, it sends what it can.
 """

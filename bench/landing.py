@@ -3,9 +3,9 @@
     script/bench landing [REPORTS [BYTES ...]]        1,000,000 reports of 258 and of 1,024 bytes
 
 The same topic, one after the other: a plain kafka-python loop that only counts; `peacewatch land` with validation,
-deduplication, rejects and live views; Spark Structured Streaming's Kafka to Parquet. Each runs alone, the broker and
-MongoDB beside it. Rates are over the time from the first read to the last commit, so a start is not counted; it is told
-beside. CPU is that of the process after its start, of Spark with its start; a busy machine changes it less.
+deduplication, rejected messages and live views; Spark Structured Streaming's Kafka to Parquet. Each runs alone with
+the broker and MongoDB. Rates are over the time from the first read to the last commit; the start has a column.
+CPU is that of the process after its start, of Spark with its start; a busy machine changes it less.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def run_count(bootstrap: str, reports: int, folder: Path) -> Result:
         while child.poll() is None:
             sample(child, peak)
             time.sleep(0.1)
-    told = json.loads(log.read_text().splitlines()[-1])
-    start = time.perf_counter() - began - told["seconds"]
-    return Result("kafka-python, counts only", reports, start, told["seconds"], told["cpu"], peak["megabytes"])
+    figures = json.loads(log.read_text().splitlines()[-1])
+    start = time.perf_counter() - began - figures["seconds"]
+    return Result("kafka-python, counts only", reports, start, figures["seconds"], figures["cpu"], peak["megabytes"])
 
 
 def run_landing(bootstrap: str, mongo_uri: str, reports: int, folder: Path) -> Result:
@@ -184,14 +184,19 @@ def run_spark(bootstrap: str, reports: int, folder: Path) -> list[Result]:
             sample(child, peak)
             time.sleep(0.2)
         assert child.returncode == 0, log.read_text()[-3000:]
-    told: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
-    assert told["rows"] == reports, told
-    total = time.perf_counter() - began - told["counting"]
-    name, start = "Spark Structured Streaming", total - told["seconds"]
+    figures: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    assert figures["rows"] == reports, figures
+    total = time.perf_counter() - began - figures["counting"]
+    name, start = "Spark Structured Streaming", total - figures["seconds"]
     return [
-        Result(name, reports, start, told["seconds"], peak["cpu"], peak["megabytes"]),
+        Result(name, reports, start, figures["seconds"], peak["cpu"], peak["megabytes"]),
         Result(
-            f"{name}, without its first batch", told["warm_rows"], start, told["warm_seconds"], None, peak["megabytes"]
+            f"{name}, without its first batch",
+            figures["warm_rows"],
+            start,
+            figures["warm_seconds"],
+            None,
+            peak["megabytes"],
         ),
     ]
 

@@ -56,14 +56,14 @@ def main(package: str, bootstrap: str, folder: str) -> None:
     ended = time.perf_counter()
     rows = spark.read.parquet(f"{folder}/table").count()
     warm = [batch for batch in query.recentProgress if batch.numInputRows][1:]
-    told = {
+    figures = {
         "seconds": ended - began,
         "rows": rows,
         "counting": time.perf_counter() - ended,
         "warm_rows": sum(batch.numInputRows for batch in warm),
         "warm_seconds": sum(batch.durationMs["triggerExecution"] for batch in warm) / 1000,
     }
-    print(json.dumps(told))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     script/bench last_states [MONGO_URI]
 
 Six partitions of 90,000 drones; each commit of 5 s brings 7,500 reports a partition; blocks are written every 30 s.
-Told per minute of the mission: 540,000 reports.
+Printed per minute of the mission: 540,000 reports.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `python -m bench.mission_day FOLDER [--every 10] [--hours 24]`: 540,000 drones that report every so many minutes (10: a
 tenth of a mission day, 77.8 million reports; 100: a hundredth; 1: as they do), for so many hours. Steps, each kept in
-FOLDER, so that what was interrupted goes on: the files are made; hour by hour they are committed and `peacewatch
+FOLDER, so that an interrupted run continues: the files are made; hour by hour they are committed and `peacewatch
 aggregate --views hours` is run, as Airflow does it, with its start; `--views drones` for the day; everything from
 nothing; `peacewatch compact`; both again over compacted files, as the nightly run finds them. Prints a table.
 """
@@ -76,14 +76,14 @@ class Day:
             return
         environ = {**os.environ, "PEACEWATCH_HOME": str(self.folder), "PEACEWATCH_MONGO_URI": uri}
         command = [sys.executable, "-m", "cli", *arguments]
-        told = self.folder / "told.log"
+        output = self.folder / "output.log"
         began = time.perf_counter()
         with (
-            told.open("w") as log,
+            output.open("w") as log,
             subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT) as running,
         ):
             most, cpu = _watch(running)
-        assert running.returncode == 0, told.read_text()
+        assert running.returncode == 0, output.read_text()
         self.note(step, seconds=round(time.perf_counter() - began, 1), cpu=round(cpu, 1), memory_mb=most >> 20)
 
     @contextmanager
@@ -107,7 +107,7 @@ def main() -> None:
     asked.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
     asked.add_argument("--hours", type=int, default=24, help="hours of the day")
     asked.add_argument("--runs", type=int, default=24, help="hourly runs; the rest of the day is one run")
-    asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; go on by another call")
+    asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; call again to continue")
     asked.add_argument("--files", action="store_true", help="only make the files")
     given = asked.parse_args()
     runs = min(given.runs, given.hours)
@@ -115,7 +115,7 @@ def main() -> None:
     print(machine())
     for step in _files(day) if given.files else _steps(day, runs):
         if time.monotonic() > until:
-            print("stopped; the same command goes on")
+            print("stopped; the same command continues")
             return
         step()
     if not given.files:

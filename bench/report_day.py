@@ -72,8 +72,8 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
         database.live.insert_one({"_id": version, **live})
 
 
-def fill_told(database: Any, chance: np.random.Generator, alerts: int) -> None:
-    """Incidents, alerts and calls of the day as the recorder writes them, told within seconds, most by a digest."""
+def fill_deliveries(database: Any, chance: np.random.Generator, alerts: int) -> None:
+    """Incidents, alerts and deliveries of the day as the recorder writes them; most are in digests."""
     create_indexes(database)
     database.incidents.insert_many(
         {
@@ -142,7 +142,7 @@ def main() -> None:
             with MongoClient[dict[str, Any]](database.uri, tz_aware=True) as client:
                 began = time.perf_counter()
                 fill_views(client.get_default_database(), chance)
-                fill_told(client.get_default_database(), chance, alerts)
+                fill_deliveries(client.get_default_database(), chance, alerts)
             print(f"{alerts:,} alerts; filled in {time.perf_counter() - began:.0f} s\n")
             print("| what | seconds | processor s | peak MB |\n|---|---|---|---|")
             environment = {**os.environ, "PEACEWATCH_MONGO_URI": database.uri, "PEACEWATCH_HOME": folder}

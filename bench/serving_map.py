@@ -3,7 +3,7 @@
     script/bench serving_map [DRONES]...        10,000, 100,000 and 540,000 drones
 
 The drones lie in MongoDB as landing writes them, in 48 blocks, six of which change every two seconds. A Chromium
-without a graphics card shows the duty room; the map is dragged and zoomed from the world to a city and back. Told: the
+without a graphics card shows the duty room; the map is dragged and zoomed from the world to a city and back. Prints the
 longest task of the page's main thread and the time between frames (the browser's own), each view's answer as sent, what
 the server took for it, and the time from the end of a move to the drones drawn.
 """

@@ -65,8 +65,8 @@ def _ask(lake: Path, options: str) -> tuple[float, float, float]:
     """(seconds to start Spark, to the answer after it, of the whole process)."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "bench.start_up", "--child", str(lake), f"{LOGGING} {options}"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(told[0]), float(told[1]), time.perf_counter() - began
+    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(words[0]), float(words[1]), time.perf_counter() - began
 
 
 def _child(lake: str, options: str) -> None:

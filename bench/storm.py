@@ -1,4 +1,4 @@
-"""Ninety alerts a second over 3,000 places against the strict stand-in: is anybody told late, or twice, or not at all?
+"""Ninety alerts a second over 3,000 places against the strict stand-in: is anybody notified late, twice, or not at all?
 
     python -m bench.storm [--minutes 10] [--rate 90] [--places 3000]
 
@@ -56,28 +56,29 @@ def figures(stack: AlertStack, ended: float) -> dict[str, object]:
     alerts = {alert["alert_id"]: alert for alert in stack.read("alerts")}
     deliveries = stack.read("deliveries")
     late: dict[str, list[int]] = {"critical": [], "high": [], "moderate": []}
-    told: Counter[str] = Counter()
+    notified: Counter[str] = Counter()
     for delivery in deliveries:
         for id_, ms in zip(delivery["alert_ids"], delivery.get("broker_ms", []), strict=True):
-            told[id_] += 1
+            notified[id_] += 1
             late[alerts[id_]["severity"]].append(ms)
     log = [entry for entry in stack.log() if entry["method"] in ("POST", "PATCH")]
     posts: Counter[int] = Counter(
         int(at(entry) // 60) for entry in log if entry["method"] == "POST" and entry["status"] == 200
     )
     in_digest = sum(len(d["alert_ids"]) for d in deliveries if d["digest"])
+    twice = sum(times > 1 for times in notified.values())
     rows: dict[str, object] = {
-        "alerts raised / told / told twice": f"{len(alerts)} / {len(told)} / {sum(n > 1 for n in told.values())}",
+        "alerts raised / notified / notified twice": f"{len(alerts)} / {len(notified)} / {twice}",
         "sum of `Alerts` over the channel": sum(alerts_of(message) for message in stack.messages()),
         "counted by a digest": f"{100 * in_digest / len(alerts):.0f} %",
         "requests / invalid answers": f"{len(log)} / {sum(e['status'] >= 400 for e in log)}",
         "new messages in the fullest minute": max(posts.values()),
-        "told after the feed ended": f"{max(0.0, max(at(e) for e in log) - ended):.0f} s",
+        "last notification after the feed ended": f"{max(0.0, max(at(e) for e in log) - ended):.0f} s",
     }
     for severity, waits in late.items():
         waits.sort()
         if waits:
-            rows[f"{severity}: told after p50 / p99 / longest"] = " / ".join(
+            rows[f"{severity}: notified after p50 / p99 / longest"] = " / ".join(
                 f"{waits[min(len(waits) - 1, int(len(waits) * share))] / 1000:.1f} s" for share in (0.5, 0.99, 1)
             )
     return rows

@@ -8,7 +8,7 @@ from typing import Final
 BY_COMMAND: Final = {
     **dict.fromkeys(("land", "rejects"), "landing"),
     **dict.fromkeys(("alerting", "notify", "record", "tell-operators", "doctor", "healthcheck"), "alerts"),
-    **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log"), "batch"),
+    **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log", "backup", "restore"), "batch"),
     **dict.fromkeys(("serve", "token", "report"), "serving"),
     **dict.fromkeys(("up", "down", "status", "airflow", "demo", "replay", "simulate", "discord-standin"), "laptop"),
 }

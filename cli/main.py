@@ -10,13 +10,13 @@ import typer
 from typer.exceptions import TyperException
 
 from cli import extras
-from cli.commands import alerts, batch, checks, demo, discord, feed, lake, report, serve, services, speed
+from cli.commands import alerts, backup, batch, checks, demo, discord, feed, lake, report, serve, services, speed
 from fleet.errors import PeacewatchError
 from infra import s3
 from infra.redaction import redact
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (services, checks, feed, speed, alerts, batch, lake, serve, report, demo, discord):
+for group in (services, checks, feed, speed, alerts, batch, lake, backup, serve, report, demo, discord):
     group.register(app)
 
 

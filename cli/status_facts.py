@@ -70,8 +70,8 @@ def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
             ends = {at: end for topic in _TOPICS for at, end in _ends(consumer, topic).items()}
         found = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
         for group in _GROUPS:
-            told = admin.list_group_offsets(group)[group]
-            passed = {at: offset.offset for at, offset in told.items()}
+            offsets = admin.list_group_offsets(group)[group]
+            passed = {at: offset.offset for at, offset in offsets.items()}
             found[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
         return found
 

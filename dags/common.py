@@ -1,7 +1,7 @@
-"""What all DAGs share. No DAG: it is imported by them, and runs where they run.
+"""What all DAGs share. This file is not a DAG: DAGs import it.
 
-Everything a task does is a `peacewatch` command, started as a process: people can run it, too, and no code of
-Peacewatch is loaded into Airflow. Settings, secrets among them, come from the environment that Airflow runs in.
+Every task is a `peacewatch` command, started as a process. So people can run it too, and Airflow loads no code of
+Peacewatch. Settings and secrets come from the environment that Airflow runs in.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ LAKE = Asset("lake", uri="peacewatch://lake/reports", group="peacewatch")
 VIEWS = Asset("hour_documents", uri="peacewatch://mongodb/hours", group="peacewatch")
 REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
 
-# Pools of one place each (laptop/airflow/setup.py makes them).
+# Pools of one slot each (laptop/airflow/setup.py creates them).
 SPARK_POOL = "spark"  # two Spark jobs would fight for the machine
-REPORTS_POOL = "reports"  # two tasks would make the same revision of a report
+REPORTS_POOL = "reports"  # two tasks would build the same revision of a report
 
 ROOT = Path(__file__).resolve().parents[1]
 APPLICATION = ROOT / "cli" / "submit" / "spark_application.py"
@@ -40,16 +40,16 @@ NATIVE = f"-Djava.library.path={Path(COMET).parent}" if COMET.startswith("/") el
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
 
-TELL_SECONDS = 120
-SKIP = 99  # no command of Peacewatch ends with it
+NOTIFY_SECONDS = 120
+SKIP = 99  # no command of Peacewatch exits with it
 
-AFTER_SKIPPED = "none_failed"  # the rule of a task that goes on where the one before was skipped
+AFTER_SKIPPED = "none_failed"  # the trigger rule of a task that runs although the one before was skipped
 
 BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 
 def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
-    """A task that gives a `peacewatch` command to Spark, in a Java with the options `java`."""
+    """A task that runs a `peacewatch` command through spark-submit, in a Java with the options `java`."""
     operator = SparkSubmitOperator(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
@@ -68,9 +68,9 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
 
 
 def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) -> BashOperator:
-    """A task that runs a `peacewatch` command; `arguments` is a template, and what is in it a shell's word.
+    """A task that runs a `peacewatch` command; `arguments` is a template, whose values are words of a shell.
 
-    Where the template's condition `skip_if` holds, the task is skipped.
+    The task is skipped if the template's condition `skip_if` is true.
     """
     command = f"exec peacewatch {arguments}"  # exec: a kill reaches the command, not a shell around it
     said = f"peacewatch {arguments.partition('{')[0].strip()}"
@@ -81,21 +81,21 @@ def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) 
         skip_on_exit_code=SKIP if skip_if else None,
         **more,
     )
-    operator.custom_operator_name = said  # in the graph: what to type, not what Airflow types it with
+    operator.custom_operator_name = said  # the graph shows what to type
     return operator
 
 
-def tell_failed(context: Mapping[str, Any]) -> None:
-    """The operators hear of a task that has failed for good, with the way to its log."""
+def notify_failed(context: Mapping[str, Any]) -> None:
+    """Notifies the operators of a task that has failed for good, with a link to its log."""
     task = context["ti"]
     error = context.get("exception")
-    _tell(f"{task.dag_id}: {task.task_id} failed", str(error or "no reason given"), getattr(task, "log_url", ""))
+    _notify(f"{task.dag_id}: {task.task_id} failed", str(error or "no reason given"), getattr(task, "log_url", ""))
 
 
-def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
-    """The operators hear of a run that has not ended in time.
+def notify_late(context: Mapping[str, Any], **_more: Any) -> None:
+    """Notifies the operators of a run that has not ended in time.
 
-    Of a backfill's runs they do not: those are all queued at once and wait for each other, and somebody asked for them.
+    Runs of a backfill are left out: they are all queued at once and wait for each other, and somebody asked for them.
     """
     run = context["dag_run"]
     if run["run_type"] == "backfill":
@@ -103,18 +103,18 @@ def tell_late(context: Mapping[str, Any], **_more: Any) -> None:
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     # The page of the run: its tasks and their logs.
     page = f"{os.environ.get('AIRFLOW__API__BASE_URL', '')}/dags/{dag_id}/runs/{quote(run_id)}"
-    _tell(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", page)
+    _notify(f"{dag_id} is late", f"the run {run_id} should have ended by {context['deadline']['deadline_time']}", page)
 
 
-def _tell(title: str, text: str, link: str) -> None:
+def _notify(title: str, text: str, link: str) -> None:
     command = ["peacewatch", "tell-operators", "--title", title, "--text", text[:1000], "--link", link]
-    subprocess.run(command, check=True, timeout=TELL_SECONDS)  # noqa: S603 - the PATH is the stack's
+    subprocess.run(command, check=True, timeout=NOTIFY_SECONDS)  # noqa: S603 - the PATH is the stack's
 
 
 def late_after(interval: timedelta) -> DeadlineAlert:
-    """Operators are told when a run has not ended so long after it was queued."""
+    """Notifies operators when a run has not ended `interval` after it was queued."""
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=SyncCallback(tell_late)
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=SyncCallback(notify_late)
     )
 
 
@@ -125,5 +125,5 @@ DEFAULTS = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=50),  # shorter than the hour to the next run
-    "on_failure_callback": tell_failed,
+    "on_failure_callback": notify_failed,
 }

@@ -1,4 +1,4 @@
-"""Every hour: the hour documents of the API and the pages, computed again from the lake."""
+"""Every hour: recompute the hour documents of the API and the pages from the lake."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from common import DEFAULTS, LAKE, QUICK_JAVA, REPORT, REPORTS_POOL, VIEWS, late
 DOC = """\
 ### Hourly views
 
-Computes the hour documents again for every hour that reports have landed in since the last complete run, however old
-the hour: late reports are a normal thing. That is why a run is given no range, and why a missed run needs no catching
-up.
+Recomputes the hour documents of every hour in which reports have landed since the last complete run, however old the
+hour: late reports are normal. So a run needs no range, and a missed run needs no catching up.
 
-Then the lake's small files are joined: a commit every few seconds makes many, and few large ones are faster to read.
-And where a nightly report had to say that its day was not complete, and the day is complete now, it is made again.
+Then it joins the lake's small files: a commit every few seconds makes many, and few large ones are faster to read.
+It also rebuilds and publishes nightly reports whose day has become complete.
 
-- **By hand**: press *Trigger*; nothing has to be chosen. In a terminal: `peacewatch aggregate`, `peacewatch compact`,
+- **By hand**: press *Trigger*; there is nothing to choose. In a terminal: `peacewatch aggregate`, `peacewatch compact`,
   `peacewatch report revise`.
-- **When it fails**: the end of the task's log says why, in one sentence. Readers keep the figures they have; the next
-  run makes up for it.
+- **When it fails**: the end of the task's log says why, in one sentence. Readers keep the figures they have, and
+  the next run does the work.
 """
 
 with DAG(
     dag_id="hourly_views",
-    description="Hour documents for the API and the pages, from the lake",
+    description="Recomputes hour documents for the API and the pages from the lake",
     doc_md=DOC,
     # A data interval is the hour that has ended ("@hourly" would give intervals of no length).
     schedule=CronDataIntervalTimetable("0 * * * *", timezone="UTC"),

@@ -1,4 +1,4 @@
-"""Every night: old days are sealed, and what no reader needs any more of the lake's files and log is deleted."""
+"""Every night: compact the lake, seal old days, and delete files and log that no reader needs any more."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from common import DEFAULTS, LAKE, SPARK_POOL, late_after, peacewatch
 DOC = """\
 ### Lake maintenance
 
-Joins what is left of small files. Seals the days that are older than `PEACEWATCH_RETENTION_DAYS`, where that is set:
-their raw reports leave the lake, their figures stay. Then deletes files and log that no reader needs any more: what a
-version that is still served stands on is never deleted.
+Joins the remaining small files. Seals the days that are older than `PEACEWATCH_RETENTION_DAYS`, if that is set: their
+raw reports leave the lake, their figures stay. Then it deletes files and log that no reader needs any more. Files of a
+version that is still served are never deleted.
 
 - **By hand**: press *Trigger*. In a terminal: `peacewatch compact`, `seal`, `vacuum` and `trim-log`; with `--dry-run`
-  each only says what it would do.
-- **When it fails**: nothing is broken, the lake only takes more room. The next night makes up for it.
+  each only prints what it would do.
+- **When it fails**: nothing is broken; the lake only takes more space until the next night.
 """
 
 with DAG(
     dag_id="lake_maintenance",
-    description="Small files joined, old days sealed, files that nobody needs deleted",
+    description="Joins small files, seals old days, deletes files that nobody needs",
     doc_md=DOC,
     schedule=CronDataIntervalTimetable("20 3 * * *", timezone="UTC"),  # beside the hour's own run, in quiet hours
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,  # what one night leaves the next one takes
+    catchup=False,  # the next night does what one night leaves
     max_active_runs=1,  # two would delete the same files
     dagrun_timeout=timedelta(hours=6),
     deadline=late_after(timedelta(hours=3)),

@@ -1,4 +1,4 @@
-"""By hand: the hour documents of a range of days, computed again from the lake."""
+"""By hand: recompute the hour documents of a range of days from the lake."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from common import DEFAULTS, LAKE, VIEWS, late_after, spark
 DOC = """\
 ### Rebuild views
 
-Computes all hour documents of a range of days again, needed or not: after a correction of the code, or when figures are
-doubted. The result is the same whenever it runs; readers keep the old figures of an hour until its new ones are there.
+Recomputes all hour documents of a range of days, needed or not: after a correction of the code, or when figures are
+in doubt. The result is the same whenever it runs. Readers keep the old figures of an hour until the new ones are there.
 
 - **By hand**: press *Trigger* and choose the first and the last day (UTC, both included).
   `peacewatch aggregate --rebuild --from 2026-11-01 --to 2026-11-30` in a terminal does the same.
-- **When it fails**: start it again with the same days. Hours that were done are only done again.
+- **When it fails**: start it again with the same days.
 """
 
 with DAG(
     dag_id="rebuild_views",
-    description="Hour documents of chosen days, all computed again",
+    description="Recomputes all hour documents of chosen days",
     doc_md=DOC,
     schedule=None,  # by hand only
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -193,7 +193,7 @@ def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
     metadata = table.metadata()
     for file in _files(table):
         hours.setdefault(file.event_hour, []).append(file)
-    # Sorted, so that the same version is read in the same order by whoever asks.
+    # Sorted, so that the same version is always read in the same order.
     ordered = {hour: tuple(sorted(hours[hour], key=lambda file: file.path)) for hour in sorted(hours)}
     return Snapshot(
         root=unquote(table.table_uri).removeprefix("file://").rstrip("/"),

@@ -1,6 +1,6 @@
 """Jars from the Maven repository: fetched once, by the Ivy that pyspark carries, and held to a list of their hashes.
 
-They lie beside the environment's packages, so every data folder shares them and a clone brings its own.
+They are beside the environment's packages, so every data folder shares them and a clone brings its own.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ class Jars:
         # -warn: with -error a failure prints nothing. The cache is thrown away: nothing is left in the user's home.
         pattern = into / "jars" / "[artifact]-[revision](-[classifier]).[ext]"
         ivy = ["-warn", "-cache", into / "cache", "-ivy", module, "-retrieve", pattern, "-types", "jar", "bundle"]
-        told = subprocess.run(  # noqa: S603 - the command is ours
+        result = subprocess.run(  # noqa: S603 - the command is ours
             [str(java()), "-jar", *map(str, (_ivy(), *ivy))],
             capture_output=True,
             text=True,
             check=False,
         )
-        if told.returncode:
+        if result.returncode:
             shutil.rmtree(into / "jars", ignore_errors=True)
-            reasons = [line.strip() for line in (told.stdout + told.stderr).splitlines() if line.strip(" .\t")]
+            reasons = [line.strip() for line in (result.stdout + result.stderr).splitlines() if line.strip(" .\t")]
             raise MissingPart(f"the jars of {self.what} cannot be fetched: " + " | ".join(reasons[-8:])[:2000])
 
     def _module(self) -> str:

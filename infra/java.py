@@ -24,8 +24,8 @@ def java() -> Path:
     if found is None or not Path(found).is_file():
         where = f"JAVA_HOME is {home}, and has no bin/java" if home else "there is no java on the PATH"
         raise MissingPart(f"{where}; {_ADVICE}")
-    told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
-    version = re.search(r'version "(?:1\.)?(\d+)', told.stderr)
+    result = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    version = re.search(r'version "(?:1\.)?(\d+)', result.stderr)
     if version is None or int(version[1]) < OLDEST:
         raise MissingPart(f"{found} is no Java {OLDEST}; {_ADVICE}")
     return Path(found)

@@ -122,7 +122,7 @@ def explain(error: Exception) -> str:
     """Why the lake cannot be read or written; a full disk is named."""
     text = sentence(error)
     if any(sign in text for sign in ("No space left", "os error 28", "os error 27", "File too large")):
-        return f"the lake's disk is full; nothing is lost, and landing goes on when there is room: {text}"
+        return f"the lake's disk is full; nothing is lost, and landing continues when there is room: {text}"
     return f"the lake cannot be read or written: {text}"
 
 

@@ -1,4 +1,4 @@
-"""The operations port of a process: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever starts it again.
+"""The operations port of a process: `/metrics` for Prometheus, `/healthz` and `/readyz` for its supervisor.
 
 Each long-running loop has a name here. It is *working* from the moment its session begins, *waiting* while it pauses
 for a service that is away. `/readyz` answers 200 when every loop works, else 503 with the reasons. `/healthz` answers

@@ -31,7 +31,7 @@ def run(
 ) -> None:
     """Runs sessions until `stop` is set. One that ends in an `away` error is followed by another after a pause.
 
-    One that returns is followed by another at once. `failed` is told of each `away` error.
+    One that returns is followed by another at once. `failed` is called with each `away` error.
     """
     pause = FIRST_PAUSE
     while not stop.is_set():

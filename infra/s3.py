@@ -1,4 +1,4 @@
-"""A lake on S3: what Spark must be told, and keys from files. Everything else reads the usual `AWS_*` variables itself.
+"""A lake on S3: what Spark needs, and keys from files. Everything else reads the usual `AWS_*` variables itself.
 
 Landing, the batch layer's own reading and writing, and serving go through deltalake's store. Spark has Hadoop's, S3A;
 it takes the keys of the environment on its own, and gives them to its workers.

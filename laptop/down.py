@@ -19,7 +19,7 @@ LOOK_SECONDS: Final = 0.2
 
 
 def run(home: Path) -> str:
-    """Returns what to tell people. Raises ServiceUnavailable when the stack does not stop."""
+    """Returns a sentence for people. Raises ServiceUnavailable when the stack does not stop."""
     home = home.resolve()
     found = state_file.read(home)
     supervisor = found.process() if found else None

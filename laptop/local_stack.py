@@ -1,14 +1,14 @@
 """Peacewatch on one machine. For `peacewatch up`, the demo and tests:
 
-    with Stack(settings, told=print) as stack:      # starts all, returns when all is ready; stops all at the end
+    with Stack(settings, on_event=print) as stack:      # starts all, returns when all is ready; stops all at the end
         stack.settings.bootstrap, .mongo, .web_url, .webhook   # where things are
         stack.airflow.url, airflow.USER, stack.airflow.password
 
     settings = on_free_ports(settings)              # before: each default port that is taken is replaced by a free one
     Stack(settings, only=["kafka", "mongo"])        # some of the services (names: see laptop.services.catalogue)
 
-`told` is called with each laptop.supervision.service.Event in the supervisor's thread. What cannot work is one sentence
-(PeacewatchError) before anything is started. Children get the settings as environment variables.
+`on_event` is called with each laptop.supervision.service.Event in the supervisor's thread. What cannot work raises
+PeacewatchError, one sentence, before anything is started. Children get the settings as environment variables.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from laptop.airflow.server import Airflow
 from laptop.services import catalogue, kafka, mongo
 from laptop.services.kafka_jars import KAFKA
 from laptop.supervision.service import Service
-from laptop.supervision.supervisor import Supervisor, Told
+from laptop.supervision.supervisor import OnEvent, Supervisor
 
 _PORTS: Final = ("kafka_port", "mongo_port", "web_port", "airflow_port", "discord_port")
 
@@ -39,11 +39,13 @@ _PORTS: Final = ("kafka_port", "mongo_port", "web_port", "airflow_port", "discor
 class Stack:
     """The services of `settings`, or `only` those named."""
 
-    def __init__(self, settings: Settings, only: Sequence[str] | None = None, told: Told = lambda _event: None) -> None:
+    def __init__(
+        self, settings: Settings, only: Sequence[str] | None = None, on_event: OnEvent = lambda _event: None
+    ) -> None:
         self.settings = settings
         self.airflow: Airflow = catalogue.airflow_of(settings)
         self.services: list[Service] = catalogue.of(settings, only)
-        self._supervisor = Supervisor(self.services, settings.home, told)
+        self._supervisor = Supervisor(self.services, settings.home, on_event)
 
     def start(self) -> bool:
         """Returns when every service is ready; False when it was asked to stop before that.

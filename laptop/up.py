@@ -20,10 +20,10 @@ def run(settings: Settings) -> None:
     """Returns when the stack has been stopped. Raises what `Stack.start` raises."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
-    def told(event: Event) -> None:
+    def on_event(event: Event) -> None:
         console.print(f"[{_STYLES.get(event.state, 'default')}]{event.service:<22}[/] {event.text}", soft_wrap=True)
 
-    stack = Stack(settings, told=told)
+    stack = Stack(settings, on_event=on_event)
     # also while it starts
     with stop_signals.calling(stack.ask_to_stop, stop_signals.TERMINAL):
         if stack.start():

@@ -137,7 +137,9 @@ def end_java() -> None:
             gateway.shutdown()
         gateway.proc.stdin.close()
         gateway.proc.wait()
-        SparkContext._gateway = SparkContext._jvm = None
+        # What a context whose Java has died could not say when it was stopped.
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+        SparkSession._instantiatedSession = None
 
 
 def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:

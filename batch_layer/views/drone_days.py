@@ -70,8 +70,25 @@ def fold_expressions(hours: Sequence[int]) -> list[str]:
         f"min({_BATTERY}) AS lowest_battery",
         f"max({_PLACE}) AS last_place",
         f"min({_PLACE}) AS first_place",
-        *(f"bit_or(IF(event_hour = {hour}, {minute}, 0L)) AS {_spoke(hour)}" for hour in hours),
+        *(f"bit_or(IF(event_hour = {hour}, {minute}, 0L)) AS {spoke(hour)}" for hour in hours),
     ]
+
+
+def batteries(rows: pa.Table) -> Any:
+    """Millipercent of landed `rows`, from their last_state: (rows,)."""
+    return rows["last_state"].to_numpy() & ((1 << _BATTERY_BITS) - 1)
+
+
+def places(rows: pa.Table) -> Any:
+    """What _PLACE is in Spark's SQL, of landed `rows`: (rows,)."""
+    milliseconds = (rows["last_state"].to_numpy() >> _BATTERY_BITS) % _MS_OF_DAY
+    ties = rows["kafka_offset"].to_numpy() & ((1 << _TIE_BITS) - 1)
+    return milliseconds << (_BATTERY_BITS + _TIE_BITS) | batteries(rows) << _TIE_BITS | ties
+
+
+def minutes(last_state: Any) -> Any:
+    """The minute of its hour that each was sent in: (rows,)."""
+    return (last_state >> _BATTERY_BITS) % 3_600_000 // 60_000
 
 
 def position_expressions() -> list[str]:
@@ -112,7 +129,7 @@ class Fold:
             mine[name][rows] = np.minimum(mine[name][rows], new[name])
         mine["last_place"][rows] = np.maximum(mine["last_place"][rows], new["last_place"])
         for hour in hours:
-            self._spoke[rows, hour % _HOURS] = folded[_spoke(hour)].to_numpy().astype(np.uint64)
+            self._spoke[rows, hour % _HOURS] = folded[spoke(hour)].to_numpy().astype(np.uint64)
 
     def position_hours(self) -> list[int]:
         """The event hours that hold any drone's first or last report, sorted."""
@@ -192,7 +209,8 @@ def _hour_of(places: Any) -> Any:
     return (places >> (_BATTERY_BITS + _TIE_BITS)) // 3_600_000
 
 
-def _spoke(hour: int) -> str:
+def spoke(hour: int) -> str:
+    """The name of the column of minutes of an event hour."""
     return f"spoke_{hour % _HOURS}"
 
 

@@ -53,16 +53,16 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     wanted, refused = ranges.hours(first, last), publish.Refusals()
     logs.configure("aggregate")
     loaded = settings.load()
-    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
             with refused, batch.progress("hours") as progress:
                 done = hours.run(replace(job, progress=progress), wanted, rebuild=rebuild)
-                typer.echo(_told("hours", done))
+                typer.echo(_summary("hours", done))
         if views in (View.ALL, View.DRONES):
             with refused, batch.progress("drone days") as progress:
                 done = drones.run(replace(job, progress=progress), wanted, rebuild=rebuild)
-                typer.echo(_told("drone days", done))
+                typer.echo(_summary("drone days", done))
         if views != View.ALERTS:
             with refused:
                 typer.echo(f"completeness: {completeness.run(job)} days checked")
@@ -85,16 +85,16 @@ def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool
         typer.echo(f"alerts: {landed.alerts} landed{lost}")
     except ServiceUnavailable as error:
         away = error
-    typer.echo(_told("days of alerts", alert_days.run(job, wanted, rebuild=rebuild)))
+    typer.echo(_summary("days of alerts", alert_days.run(job, wanted, rebuild=rebuild)))
     if away is not None and needed:
         raise away
     if away is not None:
         typer.echo(f"{away}; the next run lands them", err=True)
 
 
-def _told(what: str, done: Outcome) -> str:
+def _summary(what: str, done: Outcome) -> str:
     if done.version < 0:
-        return f"{what}: there are none"
+        return f"{what}: none"
     if not done.computed:
         return f"{what}: nothing to do, the figures are those of version {done.version} of the lake"
     left = "; hours outside the range still wait for a run without one" if done.kind == "range" else ""

@@ -102,7 +102,7 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
     if kept is None:
         typer.echo("all days are kept: PEACEWATCH_RETENTION_DAYS is not set")
         return
-    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.spark(loaded)) as start:
+    with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         pinned = delta.pin(job.lake)
         now = datetime.now(UTC)

@@ -71,5 +71,5 @@ def tell_operators(
     if webhook is None:
         typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was notified")
         return
-    operators.tell(webhook, operators.message(title, text, link, datetime.now(UTC)))
+    operators.notify(webhook, operators.message(title, text, link, datetime.now(UTC)))
     typer.echo("operators notified")

@@ -16,15 +16,15 @@ LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 
 
 def look(webhooks: Mapping[str, str | None]) -> Iterator[Finding]:
-    """The findings of each webhook, by the name of its setting. Never shows a URL: whoever has it can post."""
+    """The findings of each webhook, by the name of its setting. Never shows a URL: anybody who has it can post."""
     for setting, url in webhooks.items():
         if url is None:
-            mend = f"set {setting}: who runs Peacewatch is told of trouble there"
+            mend = f"set {setting}: operators are notified of trouble there"
             yield wrong(PART, setting, "no webhook is set", mend)
             continue
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-            yield wrong(PART, setting, "is not https: whoever is on the way can read and post", "use its https address")
+            yield wrong(PART, setting, "is not https: anybody on the way can read and post", "use its https address")
             continue
         yield _ask(setting, url)
 

@@ -22,7 +22,7 @@ CONNECT_SECONDS: Final = 5.0
 
 
 def look_at_spark(master: str) -> Iterator[Finding]:
-    """The findings of Java and the master. A cluster tells its version to jobs alone, so it is not asked."""
+    """The findings of Java and the master. A cluster's version is known to jobs only, so it is not asked."""
     try:
         version = metadata.version("pyspark")
     except metadata.PackageNotFoundError:
@@ -90,8 +90,8 @@ def look_at_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _airflow(environment: Mapping[str, str], *arguments: str) -> list[dict[str, str]]:
     command = [sys.executable, "-P", "-m", "airflow", *arguments, "--output", "json"]
-    told = subprocess.run(  # noqa: S603 - our own interpreter
+    result = subprocess.run(  # noqa: S603 - our own interpreter
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=_SECONDS, check=True
     )
-    rows: list[dict[str, str]] = json.loads(told.stdout[told.stdout.index("[") :])
+    rows: list[dict[str, str]] = json.loads(result.stdout[result.stdout.index("[") :])
     return rows

@@ -18,7 +18,7 @@ from infra.kafka.topics import TOPICS
 
 PART: Final = "Kafka"
 REPLICAS: Final = 3
-"""With min.insync.replicas 2 a broker may die, and another restart, while nothing is lost and all goes on."""
+"""With min.insync.replicas 2 a broker may die, and another restart, while nothing is lost and everything continues."""
 
 OUTAGE_MS: Final = 3 * 24 * 3600 * 1000
 """Reports must outlive the longest outage of landing: a weekend, and the Monday on which somebody looks."""

@@ -24,9 +24,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def engine(loaded: Settings) -> Iterator[Engine]:
+    """Spark, started with the first question that is not small. Raises MissingPart without Java, once it is needed.
+
+    A cluster and spark-submit compute everything themselves: whoever names them wants to see it there.
+    """
+    from batch_layer.small import small_first  # noqa: PLC0415 - pyarrow, which other commands never need
+
+    here = loaded.spark_master.partition("[")[0] == "local" and "PYSPARK_GATEWAY_PORT" not in os.environ
+    with small_first(lambda: spark(loaded)) if here else spark(loaded) as found:
+        yield found
+
+
+@contextmanager
 def spark(loaded: Settings) -> Iterator[Engine]:
     """Spark, started. Raises MissingPart without Java."""
-    from batch_layer.spark import aggregate, comet, session  # noqa: PLC0415 - pyspark, which a run with nothing to do never needs
+    from batch_layer.spark import aggregate, comet, session  # noqa: PLC0415 - pyspark, as above
 
     config = session.SparkConfig(
         loaded.spark_master,
@@ -36,8 +49,8 @@ def spark(loaded: Settings) -> Iterator[Engine]:
         comet=comet.jar(loaded.comet),
         extra=tuple(s3.spark_settings(loaded.lake_location, os.environ).items()),
     )
-    with aggregate.start(config) as engine:
-        yield engine
+    with aggregate.start(config) as found:
+        yield found
 
 
 def scratch(loaded: Settings) -> None:

@@ -21,7 +21,7 @@ def message(title: str, text: str, link: str, now: datetime) -> Embed:
     return Embed(title=plain(title, TITLE), description=plain(text, DESCRIPTION), colour=COLOUR, at=now, url=link)
 
 
-def tell(url: str, embed: Embed, sleep: Callable[[float], None] = time.sleep) -> None:
+def notify(url: str, embed: Embed, sleep: Callable[[float], None] = time.sleep) -> None:
     """Posts the message; tries again while that may help. Raises DiscordError, which never names the URL."""
     webhook = Webhook(url)
     try:

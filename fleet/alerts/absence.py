@@ -1,17 +1,24 @@
-"""Which drones have fallen silent. Pure; one `Silence` for each partition of `reports`, and a clock that is passed in.
+"""Which drones are absent. Pure; a `Presence` for each partition of `reports`, an `Absence` over all of a process.
 
-A drone is silent when it has missed so many intervals by the broker's time. It counts from its last *live* report: a
-replay of history makes nobody present, so nobody silent. When very many fall silent at once, or the whole feed stops,
-that is one alert for all of them. After a gap, or in a process that has just taken over, everybody first gets the time
-to speak.
+A drone is present by the broker's time: whatever its own clock says, a report shows that it speaks. It becomes known by
+a report that is not from long ago: a replay of history makes nobody present, so nobody absent.
+
+- A drone that has missed so many intervals is absent. One that comes back is told as back when a second report comes in
+  time: one that speaks only now and then has one incident, which says so.
+- Many that fall absent within an interval are one alert with their number, over all partitions. It ends when nearly all
+  of them are back; the few that are not are told one by one. Whoever falls absent meanwhile is told as ever.
+- After a gap, or in a process that has just taken over, everybody first gets the time to speak.
+- A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
+  it spoke last.
+
+What senders can make us remember is bounded (KNOWN, ABSENT), and is forgotten with time (FORGOTTEN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from typing import Final
 from zlib import crc32
 
@@ -19,20 +26,39 @@ import msgspec
 
 from fleet import identity
 from fleet.alerts.alert import Alert, Severity, alert_id
-from fleet.reports.report import UNKNOWN
+from fleet.reports.report import EARLIEST, UNKNOWN
 
 FLEET: Final = "fleet"
-"""Stands for the drone in an alert of many: they share one incident."""
+"""Stands for the drone in an alert of many: they share one incident, whose key no drone's can be."""
 
 FORGOTTEN: Final = timedelta(days=1)
-"""A drone silent for so long is taken out of service, not waited for."""
-
+"""A drone absent for so long is taken out of service, not waited for."""
 
 BUCKETS: Final = 64
 """One is saved with each checkpoint, so a successor's knowledge is at most this many checkpoints old."""
 
+LONG_AGO: Final = timedelta(hours=1)
+"""A report that arrives this late is history: it makes no drone known. Slow clocks and backlogs are within it."""
 
-class Silent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+CLOCK_OFF: Final = timedelta(minutes=2)
+"""A report arrives within seconds; later than this, the clock is slow or the drone was out of reach, and we say so."""
+
+CLOCK_SET_BACK: Final = timedelta(minutes=15)
+"""When all reports of so long are older than one before, they are no backlog: the drone's clock was set back."""
+
+KNOWN: Final = 200_000
+"""Drones of a partition: twice the mission's 540,000 over six. About 60 MB; the newest strangers go first."""
+
+ABSENT: Final = 50_000
+"""Absent drones of a partition that are remembered; the oldest go first."""
+
+SLICE: Final = 10_000
+"""Drones that one look takes, about 10 ms: whoever waits for an alert waits no longer."""
+
+Nearest = Callable[[float, float], tuple[str, str] | None]
+
+
+class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No report for `missed` intervals of `interval` seconds; more than `crowd` at once are one alert."""
 
     interval: float = 60.0
@@ -45,122 +71,379 @@ class Silent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return timedelta(seconds=self.interval * self.missed)
 
 
-class Last(msgspec.Struct, frozen=True, gc=False):
+class Drone(msgspec.Struct, gc=False):
     """When and where a drone last spoke; the place is unknown of one that only its time was saved of.
 
     The collector passes it by: a look at half a million of these held every alert up for 0.1 to 0.2 s.
     """
 
-    at: datetime
+    at: datetime  # the broker's time of its last report
+    bucket: int
+    reported_at: datetime = EARLIEST  # the newest by its own clock
+    ordered_at: datetime = EARLIEST  # the broker's time of that one
     city: str = UNKNOWN
     country: str = UNKNOWN
     latitude: float | None = None
     longitude: float | None = None
+    is_new: bool = True  # it has spoken once
+
+    def is_late(self, reported_at: datetime, at: datetime) -> bool:
+        """Whether a report is older than one that we have had."""
+        if reported_at < self.reported_at and at - self.ordered_at <= CLOCK_SET_BACK:
+            return True
+        self.reported_at, self.ordered_at = reported_at, at
+        return False
+
+
+class Absent(msgspec.Struct, gc=False):
+    """A drone that missed its intervals. `told` of those that have an incident of their own."""
+
+    drone: Drone
+    since: datetime  # its last report before
+    told: bool = False
+    is_back: bool = False  # it has spoken again, and is not steady yet
+    times: int = 1  # how often it fell absent without being steady between
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """A report, as far as it concerns absence."""
+
+    drone_id: str
+    at: datetime
+    reported_at: datetime
+    city: str
+    country: str
+    latitude: float | None
+    longitude: float | None
 
 
 @dataclass
-class Silence:
-    """`last` is in the order of time. `crowd` is how many fell silent at once and are not back, or 0.
+class Presence:
+    """The drones of a partition. `present` is in the order of time; each drone is in one of both."""
 
-    Drones are in BUCKETS by their ids, so that a little at a time can be saved.
-    """
-
-    last: dict[str, Last] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)
-    crowd: int = 0
+    present: dict[str, Drone] = field(default_factory=dict)
+    absent: dict[str, Absent] = field(default_factory=dict)
+    held: dict[str, None] = field(default_factory=dict)  # absent, and not yet decided how they are told
+    crowd: dict[str, None] = field(default_factory=dict)  # absent, told as one of many
+    strangers: dict[str, None] = field(default_factory=dict)  # present, and have spoken once
     heard_at: datetime | None = None  # the last live report of anybody
-    sure_from: datetime | None = None  # before this nobody is called silent
-    buckets: dict[int, set[str]] = field(default_factory=dict)
+    sure_from: datetime | None = None  # before this nobody is called absent
+    buckets: dict[int, dict[str, None]] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)  # buckets that differ from what was last saved
+    changed_drones: set[str] = field(default_factory=set)  # of whom something else is saved now
+    dropped: int = 0  # forgotten for room
+    elsewhere: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of its partition
 
-    def hear(self, rule: Silent, drone_id: str, last: Last, reported_at: datetime) -> Alert | None:
-        """Takes a report in; the clearing, when the drone was silent."""
-        if last.at - reported_at > rule.limit:
-            return None  # history
-        if self.heard_at is None or last.at - self.heard_at > rule.limit:
-            self.sure_from = last.at + rule.limit
-        self.heard_at = last.at
-        self._remember(drone_id, last)
-        if drone_id not in self.silent:
-            return None
-        self.silent.remove(drone_id)
-        return _alert(rule, drone_id, last, last.at, clears=True)
+    def hear(self, rule: AbsenceRule, heard: Heard) -> tuple[Alert | None, bool | None]:
+        """Takes a report in: the clearing, or the alert of one that comes and goes; and whether the report is late.
 
-    def restore(self, spoke_at: Mapping[str, datetime]) -> None:
-        """Takes in what was saved of the buckets."""
+        None for late: the drone is not known.
+        """
+        drone = self.present.pop(heard.drone_id, None)
+        if drone is None:
+            absent = self.absent.get(heard.drone_id) or self._move_here(heard.drone_id)
+            if absent is not None:
+                self._note_time(rule, heard.at)
+                return self._hear_absent(rule, heard, absent)
+            if heard.at - heard.reported_at > LONG_AGO:
+                return None, None
+            drone = self._meet(heard.drone_id, heard.at)
+        elif drone.is_new:
+            drone.is_new = False
+            self.strangers.pop(heard.drone_id, None)
+        self._note_time(rule, heard.at)
+        late = _update(drone, heard)
+        self.present[heard.drone_id] = drone
+        self.changed.add(drone.bucket)
+        return None, late
+
+    def look(self, rule: AbsenceRule, now: datetime) -> bool:
+        """Takes those who are overdue at `now`, the broker's time, to the absent. Whether there are more of them."""
+        if self.sure_from is None:
+            self.sure_from = now + rule.limit
+        if now < self.sure_from:
+            return False
+        for _ in range(SLICE):
+            drone_id, drone = next(iter(self.present.items()), ("", None))
+            if drone is None or now - drone.at < rule.limit:
+                return False
+            del self.present[drone_id]
+            self.strangers.pop(drone_id, None)
+            self.absent[drone_id] = Absent(drone, drone.at)
+            self.held[drone_id] = None
+        return True
+
+    def forget_old(self, now: datetime) -> None:
+        """Those who have been absent for FORGOTTEN, and those for whom there is no room."""
+        for _ in range(SLICE):
+            drone_id, absent = next(iter(self.absent.items()), ("", None))
+            if absent is None or (now - absent.drone.at < FORGOTTEN and len(self.absent) <= ABSENT):
+                return
+            self.forget(drone_id)
+
+    def forget(self, drone_id: str) -> None:
+        """All that is known of a drone."""
+        absent = self.absent.pop(drone_id, None)
+        drone = absent.drone if absent is not None else self.present.pop(drone_id, None)
+        if drone is not None:
+            self.buckets[drone.bucket].pop(drone_id, None)
+            self.changed.add(drone.bucket)
+            self.changed_drones.add(drone_id)
+        for known in (self.held, self.crowd, self.strangers):
+            known.pop(drone_id, None)
+
+    def restore(self, spoke_at: Mapping[str, datetime], absent_since: Mapping[str, datetime]) -> None:
+        """Takes in what was saved: when drones spoke, and since when those are absent who have an incident."""
         for drone_id, at in sorted(spoke_at.items(), key=lambda item: item[1]):
-            self._remember(drone_id, Last(at))
+            if drone_id not in absent_since:
+                self.present[drone_id] = self._made(drone_id, at, is_new=False)
+        for drone_id, since in sorted(absent_since.items(), key=lambda item: item[1]):
+            drone = self._made(drone_id, max(since, spoke_at.get(drone_id, since)), is_new=False)
+            self.absent[drone_id] = Absent(drone, since, told=True)
         self.changed.clear()
+
+    def restore_crowd(self, until: datetime) -> None:
+        """Those who had not spoken since `until` were one crowd."""
+        for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
+            drone = self.present.pop(drone_id)
+            self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
+
+    def order(self, drone_id: str, reported_at: datetime) -> None:
+        """Takes in the newest time that is known of a restored drone's own clock."""
+        if drone_id in self.present or drone_id in self.absent:
+            drone = self._drone(drone_id)
+            drone.reported_at, drone.ordered_at = reported_at, drone.at
 
     def saved(self, number: int) -> dict[str, datetime]:
         """What to save of a bucket: when each of its drones last spoke."""
-        return {drone_id: self.last[drone_id].at for drone_id in self.buckets.get(number, ())}
+        return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
 
-    def sweep(self, rule: Silent, now: datetime) -> list[Alert]:
-        """The alerts of those that are silent at `now`, the broker's time."""
-        if self.sure_from is None:
-            self.sure_from = now + rule.limit
-        overdue = [d for d, _ in takewhile(lambda item: now - item[1].at >= rule.limit, self.last.items())]
-        if self.crowd:
-            return self._crowd_is_back(rule, overdue, now)
-        if now < self.sure_from:
+    def _drone(self, drone_id: str) -> Drone:
+        drone = self.present.get(drone_id)
+        return drone if drone is not None else self.absent[drone_id].drone
+
+    def _move_here(self, drone_id: str) -> Absent | None:
+        absent = self.elsewhere(drone_id)
+        if absent is not None:
+            self.buckets.setdefault(absent.drone.bucket, {})[drone_id] = None
+            self.absent[drone_id] = absent
+            self.changed_drones.add(drone_id)
+        return absent
+
+    def _note_time(self, rule: AbsenceRule, at: datetime) -> None:
+        if self.heard_at is None or at - self.heard_at > rule.limit:
+            self.sure_from = at + rule.limit
+        self.heard_at = at
+
+    def _meet(self, drone_id: str, at: datetime) -> Drone:
+        if len(self.present) + len(self.absent) >= KNOWN:
+            self.dropped += 1
+            self.forget(next(iter(self.strangers), None) or next(iter(self.absent), None) or next(iter(self.present)))
+        self.strangers[drone_id] = None
+        return self._made(drone_id, at, is_new=True)
+
+    def _made(self, drone_id: str, at: datetime, *, is_new: bool) -> Drone:
+        number = bucket(drone_id)
+        self.buckets.setdefault(number, {})[drone_id] = None
+        return Drone(at, number, is_new=is_new)
+
+    def _hear_absent(self, rule: AbsenceRule, heard: Heard, absent: Absent) -> tuple[Alert | None, bool]:
+        gap = heard.at - absent.drone.at
+        late = _update(absent.drone, heard)
+        self.changed.add(absent.drone.bucket)
+        steady = absent.is_back and gap < rule.limit
+        if absent.told and not steady:
+            self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # the order of time
+            absent.times += absent.is_back
+            comes_and_goes = absent.is_back and absent.times.bit_count() == 1  # the 2nd, 4th, 8th … time: few messages
+            absent.is_back = True
+            return (_comes_and_goes(rule, heard, absent, gap) if comes_and_goes else None), late
+        del self.absent[heard.drone_id]
+        self.held.pop(heard.drone_id, None)
+        self.crowd.pop(heard.drone_id, None)
+        self.present[heard.drone_id] = absent.drone
+        if not absent.told:
+            return None, late
+        self.changed_drones.add(heard.drone_id)
+        return _alert(rule, heard.drone_id, absent, heard.at, clears=True), late
+
+
+@dataclass
+class Absence:
+    """All partitions that a process judges, by number, and the crowd of them: how many it was, and its name."""
+
+    partitions: dict[int, Presence] = field(default_factory=dict)
+    held_since: datetime | None = None
+    crowd: int = 0
+    crowd_name: str = ""
+    is_behind: bool = False  # the last look was not over: look again soon
+
+    def join(self, number: int) -> Presence:
+        """The drones of a partition, none yet. One that is absent in another partition moves here when it speaks."""
+        presence = self.partitions[number] = Presence()
+        presence.elsewhere = lambda drone_id: self._take(drone_id, number)
+        return presence
+
+    def sweep(
+        self, rule: AbsenceRule, times: Mapping[int, datetime], nearest: Nearest = lambda *_: None
+    ) -> list[tuple[int, Alert]]:
+        """(partition, alert) of those who are absent. `times` is the broker's time that each partition is judged at."""
+        if not times:
             return []
-        self._forget(overdue, now)
-        fresh = [drone_id for drone_id in overdue if drone_id in self.last and drone_id not in self.silent]
-        if len(fresh) > rule.crowd:
-            self.crowd = len(overdue)
-            return [_crowd(rule, len(fresh), self.last[fresh[-1]], now)]
-        self.silent.update(fresh)
-        return [_alert(rule, drone_id, self.last[drone_id], now) for drone_id in fresh]
+        looks = [self.partitions[number].look(rule, now) for number, now in times.items()]  # all of them
+        self.is_behind = any(looks)
+        now = max(times.values())
+        self._drop_known_elsewhere()
+        alerts = [] if self.is_behind else self._told(rule, now, nearest)
+        alerts += self._crowd_is_back(rule, now)
+        for number, at in times.items():
+            self.partitions[number].forget_old(at)
+        return alerts
 
-    def _crowd_is_back(self, rule: Silent, overdue: list[str], now: datetime) -> list[Alert]:
-        if len(overdue) > self.crowd / 2:
+    def leave(self, number: int) -> None:
+        """Another process judges this partition now."""
+        self.partitions.pop(number, None)
+        self.crowd = min(self.crowd, self._members)
+
+    @property
+    def _members(self) -> int:
+        return sum(len(presence.crowd) for presence in self.partitions.values())
+
+    def _held(self) -> Iterator[tuple[int, str]]:
+        for number, presence in self.partitions.items():
+            yield from ((number, drone_id) for drone_id in presence.held)
+
+    def _told(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
+        """Few are told at once. More may be the first of a crowd: an interval shows how many there are."""
+        count = sum(len(presence.held) for presence in self.partitions.values())
+        if count == 0:
+            self.held_since = None
             return []
-        self.crowd, self.sure_from = 0, now + rule.limit
-        return [_alert(rule, FLEET, Last(now), now, clears=True)]
+        is_first = self.held_since is None
+        self.held_since = self.held_since or now
+        few = is_first and count <= max(1, rule.crowd // 10)
+        if not few and now - self.held_since < timedelta(seconds=rule.interval):
+            return []
+        held = list(self._held())
+        self.held_since = None
+        if count > rule.crowd:
+            return [self._crowd_grows(rule, held, now)]
+        return [(number, self._tell(rule, number, drone_id, now, nearest)) for number, drone_id in held]
 
-    def _forget(self, overdue: list[str], now: datetime) -> None:
-        for drone_id in overdue:
-            if now - self.last[drone_id].at >= FORGOTTEN:
-                del self.last[drone_id]
-                self.silent.discard(drone_id)
-                self.buckets[bucket(drone_id)].discard(drone_id)
-                self.changed.add(bucket(drone_id))
+    def _tell(self, rule: AbsenceRule, number: int, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
+        presence = self.partitions[number]
+        presence.held.pop(drone_id, None)
+        presence.crowd.pop(drone_id, None)
+        presence.changed_drones.add(drone_id)
+        absent = presence.absent[drone_id]
+        absent.told = True
+        _name_place(absent.drone, nearest)
+        return _alert(rule, drone_id, absent, now)
 
-    def _remember(self, drone_id: str, last: Last) -> None:
-        at = bucket(drone_id)
-        if self.last.pop(drone_id, None) is None:
-            self.buckets.setdefault(at, set()).add(drone_id)
-        self.last[drone_id] = last
-        self.changed.add(at)
+    def _crowd_grows(self, rule: AbsenceRule, held: list[tuple[int, str]], now: datetime) -> tuple[int, Alert]:
+        newest = max(self.partitions[number].absent[drone_id].since for number, drone_id in held)
+        for number, drone_id in held:
+            del self.partitions[number].held[drone_id]
+            self.partitions[number].crowd[drone_id] = None
+        if not self.crowd:
+            self.crowd_name = str(min(number for number, _ in held))
+        self.crowd = self._members
+        note = f"{self.crowd} drones at once: look at the feed before the drones"
+        return held[0][0], self._of_crowd(rule, newest, now, note)
+
+    def _crowd_is_back(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
+        """It ends when nearly all are back. The others are held again, and told one by one."""
+        if not self.crowd or self._members > min(self.crowd // 10, rule.crowd):
+            return []
+        alert = self._of_crowd(rule, now, now, "", clears=True)
+        for presence in self.partitions.values():
+            presence.held |= presence.crowd
+            presence.crowd.clear()
+        self.crowd = 0
+        return [(min(self.partitions), alert)]
+
+    def _of_crowd(self, rule: AbsenceRule, since: datetime, now: datetime, note: str, *, clears: bool = False) -> Alert:
+        alert = _alert(rule, FLEET, Absent(Drone(since, 0), since), now, clears=clears)
+        key = identity.join("silent", "", self.crowd_name)  # a drone's id is never empty
+        return msgspec.structs.replace(alert, incident_key=key, note=note, alert_id=f"{alert.alert_id}/{self.crowd}")
+
+    def _drop_known_elsewhere(self) -> None:
+        """Of a drone that is known in two partitions, the one where it spoke later counts."""
+        if len(self.partitions) < 2:
+            return
+        for number, drone_id in list(self._held()):
+            presence = self.partitions[number]
+            here = presence.absent[drone_id].drone.at
+            for other in self._others(number):
+                if drone_id in other.present or drone_id in other.absent:
+                    older = presence if other._drone(drone_id).at >= here else other
+                    older.forget(drone_id)
+                    if older is presence:
+                        break
+
+    def _take(self, drone_id: str, number: int) -> Absent | None:
+        for other in self._others(number):
+            absent = other.absent.get(drone_id)
+            if absent is not None and absent.told:
+                other.forget(drone_id)
+                return absent
+        return None
+
+    def _others(self, number: int) -> Iterator[Presence]:
+        yield from (presence for other, presence in self.partitions.items() if other != number)
 
 
 def bucket(drone_id: str) -> int:
     """The same in every process."""
-    return crc32(drone_id.encode()) % BUCKETS
+    return crc32(drone_id.encode("utf-8", "surrogatepass")) % BUCKETS
 
 
-def _crowd(rule: Silent, count: int, last: Last, now: datetime) -> Alert:
-    note = f"{count} drones at once: look at the feed before the drones"
-    return msgspec.structs.replace(_alert(rule, FLEET, Last(last.at), now), note=note)
+def _update(drone: Drone, heard: Heard) -> bool:
+    """Whether the report is late: then it says nothing of where the drone is."""
+    drone.at = heard.at
+    if drone.is_late(heard.reported_at, heard.at):
+        return True
+    drone.city, drone.country = heard.city, heard.country
+    drone.latitude, drone.longitude = heard.latitude, heard.longitude
+    return False
 
 
-def _alert(rule: Silent, drone_id: str, last: Last, now: datetime, clears: bool = False) -> Alert:
-    """Its id is made of the time of the last report: the same silence has the same id, whoever finds it."""
-    report_id = f"after-{int(last.at.timestamp() * 1000)}"
+def _name_place(drone: Drone, nearest: Nearest) -> None:
+    if UNKNOWN not in (drone.city, drone.country) or drone.latitude is None or drone.longitude is None:
+        return
+    named = nearest(drone.latitude, drone.longitude)
+    if named is not None and drone.country in (UNKNOWN, named[1]):
+        drone.city = named[0] if drone.city == UNKNOWN else drone.city
+        drone.country = named[1]
+
+
+def _comes_and_goes(rule: AbsenceRule, heard: Heard, absent: Absent, gap: timedelta) -> Alert:
+    note = f"absent {absent.times} times in a row: it speaks only now and then, last after {gap.total_seconds():.0f} s"
+    alert = _alert(rule, heard.drone_id, absent, heard.at)
+    return msgspec.structs.replace(alert, note=note, alert_id=f"{alert.alert_id}/{absent.times}")
+
+
+def _alert(rule: AbsenceRule, drone_id: str, absent: Absent, now: datetime, *, clears: bool = False) -> Alert:
+    """Its id is made of the time of the last report: the same absence has the same id, whoever finds it."""
+    drone, since = absent.drone, absent.since.astimezone(UTC)
+    report_id = f"after-{int(since.timestamp() * 1000)}"
+    note = f"last report {since:%Y-%m-%d %H:%M:%S} UTC"
+    slow = drone.ordered_at - drone.reported_at
+    if drone.reported_at > EARLIEST and slow > CLOCK_OFF:
+        note += f", by a clock that was {slow // timedelta(minutes=1)} min slow"
     return Alert(
-        alert_id=alert_id("silent", drone_id, report_id, last.at, *(["cleared"] if clears else [])),
+        alert_id=alert_id("silent", drone_id, report_id, since, *(["cleared"] if clears else [])),
         kind="silent",
         severity=rule.severity,
         incident_key=identity.join("silent", drone_id),
         report_id=report_id,
         drone_id=drone_id,
-        reported_at=last.at.astimezone(UTC),
+        reported_at=since,
         received_at=now,
-        country=last.country,
-        city=last.city,
-        latitude=last.latitude,
-        longitude=last.longitude,
-        note="" if clears else f"last report {last.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        country=drone.country,
+        city=drone.city,
+        latitude=drone.latitude,
+        longitude=drone.longitude,
+        note="" if clears else note,
         clears=clears,
     )

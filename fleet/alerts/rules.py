@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Final
 
@@ -16,16 +16,18 @@ import msgspec
 from msgspec import Meta
 
 from fleet import identity, places
-from fleet.alerts.absence import Last, Silence, Silent
+from fleet.alerts.absence import CLOCK_OFF, LONG_AGO, Absence, AbsenceRule, Heard
 from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
-from fleet.reports.fields import LOW_BATTERY
+from fleet.reports.fields import LOW_BATTERY, millipercent
 from fleet.reports.report import UNKNOWN, Citizen, Report, worst_score
 
 HEARD: Final = 1000
 NAME: Final = 100
 SEEN: Final = 10
 """Characters of a message and of a name, and citizens, that an alert takes along: more than any message shows."""
+
+_ORDER: Final[tuple[Severity, ...]] = ("moderate", "high", "critical")
 
 Place = tuple[str, str]
 """City and country."""
@@ -44,9 +46,14 @@ class Unrest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LowBattery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Raised below `below` percent, once; cleared at `clear_at`. `stations` may be empty."""
+    """Raised below `below` percent, and again, as worse, below the other two; cleared at `clear_at`.
+
+    `stations` may be empty.
+    """
 
     below: Percent = LOW_BATTERY
+    high_below: Percent = 10.0
+    critical_below: Percent = 5.0
     clear_at: Percent = 30.0
     severity: Severity = "moderate"
     stations: tuple[Station, ...] = ()
@@ -64,44 +71,84 @@ class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
         return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in self.words), re.IGNORECASE)
 
 
+class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Positions that are none: what firmware writes that has no fix. Degrees WGS 84, compared as they are."""
+
+    none: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+
+
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules in force; one that is None raises nothing."""
 
     unrest: Unrest | None = None
     low_battery: LowBattery | None = None
     watchword: Watchword | None = None
-    silent: Silent | None = None
+    silent: AbsenceRule | None = None
+    position: Position = Position()
+
+
+LOW: Final = 50_000
+"""Drones of a partition whose low battery is remembered; the oldest go first, and are raised again at most."""
+
+
+class Low(msgspec.Struct, gc=False):
+    """A drone whose battery is low: how many limits it is below, and the time of the report that says so."""
+
+    step: int
+    at: datetime
 
 
 @dataclass
 class Memory:
-    """What rules remember of the drones of one partition: those whose battery is low, and when each last spoke."""
+    """What rules remember of the drones of one partition: those whose battery is low, and who is present or absent.
 
-    low: set[str] = field(default_factory=set)
-    silence: Silence = field(default_factory=Silence)
+    `absence` is over all partitions of the process, `number` is this one's.
+    """
+
+    low: dict[str, Low] = field(default_factory=dict)
+    absence: Absence = field(default_factory=Absence)
+    number: int = 0
+    changed: set[str] = field(default_factory=set)  # drones of which something else is saved now
+
+    def __post_init__(self) -> None:
+        self.presence = self.absence.join(self.number)
+
+    def remember_low(self, drone_id: str, low: Low) -> None:
+        self.low.pop(drone_id, None)
+        self.low[drone_id] = low
+        self.changed.add(drone_id)
+        if len(self.low) > LOW:
+            self.forget_low(next(iter(self.low)))
+
+    def forget_low(self, drone_id: str) -> None:
+        del self.low[drone_id]
+        self.changed.add(drone_id)
 
 
 Nearest = Callable[[float, float], Place | None]
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """A report as it is judged: when the broker took it, and what names a place that it does not name itself."""
 
     report: Report
     received_at: datetime
     nearest: Nearest
+    has_fix: bool = True  # False: the position is none
 
 
 def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
     """The alerts that a report raises, and the clearings. `memory` is brought up to date."""
+    if rules.position.none and (seen.report.latitude, seen.report.longitude) in rules.position.none:
+        seen = msgspec.structs.replace(seen, has_fix=False)
+    back, late = _speaks(rules.silent, memory, seen)
     found = [
         _unrest(rules.unrest, seen),
-        _low_battery(rules.low_battery, memory, seen),
+        _low_battery(rules.low_battery, memory, seen, late=late),
         _watchword(rules.watchword, seen),
-        _speaks_again(rules.silent, memory, seen),
+        back,
     ]
-    return [alert for alert in found if alert is not None]
+    return [_with_note(alert, seen) for alert in found if alert is not None]
 
 
 def unrest_severity(rule: Unrest, score: int) -> Severity:
@@ -121,20 +168,38 @@ def _is_bad(rule: Unrest, report: Report) -> bool:
     return 0 < worst_score(report) <= rule.score_at_most
 
 
-def _low_battery(rule: LowBattery | None, memory: Memory, seen: Sighting) -> Alert | None:
-    if rule is None:
+def _low_battery(rule: LowBattery | None, memory: Memory, seen: Sighting, *, late: bool | None) -> Alert | None:
+    """By the drone's time: a report that comes late says nothing of the battery now."""
+    if rule is None or late:
         return None
-    drone, battery = seen.report.drone_id, seen.report.battery
-    if battery < rule.below and drone not in memory.low:
-        memory.low.add(drone)
-        return _alert("low_battery", rule.severity, seen, note=_way_to_charge(rule, seen.report))
-    if battery >= rule.clear_at and drone in memory.low:
-        memory.low.remove(drone)
+    drone, battery, at = seen.report.drone_id, millipercent(seen.report.battery), seen.report.reported_at
+    limits = (rule.below, rule.high_below, rule.critical_below)
+    step = sum(battery < millipercent(limit) for limit in limits)
+    low = memory.low.get(drone)
+    if low is None and step == 0:
+        return None
+    if low is not None and late is None and at < low.at:
+        return None
+    if low is None or step > low.step:
+        memory.remember_low(drone, Low(step, at))
+        return _alert("low_battery", _steps_of(rule)[step - 1], seen, note=_way_to_charge(rule, seen))
+    low.at = at
+    if battery >= millipercent(rule.clear_at):
+        memory.forget_low(drone)
         return _alert("low_battery", rule.severity, seen, clears=True)
     return None
 
 
-def _way_to_charge(rule: LowBattery, report: Report) -> str:
+def _steps_of(rule: LowBattery) -> tuple[Severity, Severity, Severity]:
+    """Severities below each limit: never less than the rule's own."""
+    base = _ORDER.index(rule.severity)
+    return rule.severity, _ORDER[max(base, 1)], _ORDER[2]
+
+
+def _way_to_charge(rule: LowBattery, seen: Sighting) -> str:
+    if not seen.has_fix:
+        return ""
+    report = seen.report
     found = nearest_station(rule.stations, report.latitude, report.longitude)
     return f"{found[0].name}: {found[1]:.1f} km {compass(found[2])}" if found else ""
 
@@ -146,17 +211,28 @@ def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
     return _alert("watchword", rule.severity, seen, note=match.group()[:NAME]) if match else None
 
 
-def _speaks_again(rule: Silent | None, memory: Memory, seen: Sighting) -> Alert | None:
+def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
+    """The clearing of a drone that was absent, and whether the report is late; None: the drone is not known."""
     if rule is None:
-        return None
+        return None, None
     report = seen.report
-    where = report.city or UNKNOWN, report.country or UNKNOWN, report.latitude, report.longitude
-    return memory.silence.hear(rule, report.drone_id, Last(seen.received_at, *where), report.reported_at)
+    latitude, longitude = (report.latitude, report.longitude) if seen.has_fix else (None, None)
+    where = report.city or UNKNOWN, report.country or UNKNOWN, latitude, longitude
+    return memory.presence.hear(rule, Heard(report.drone_id, seen.received_at, report.reported_at, *where))
+
+
+def _with_note(alert: Alert, seen: Sighting) -> Alert:
+    """A clock that is wrong is told as such. Of history nobody needs to be told."""
+    behind = seen.received_at - seen.report.reported_at
+    if alert.kind == "silent" or alert.clears or not CLOCK_OFF < behind <= LONG_AGO:
+        return alert
+    late = f"arrived {behind // timedelta(minutes=1)} min after its time: a slow clock, or out of reach"
+    return msgspec.structs.replace(alert, note=f"{alert.note}; {late}" if alert.note else late)
 
 
 def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clears: bool = False) -> Alert:
     report = seen.report
-    city, country = place(report, seen.nearest)
+    city, country = place(report, seen.nearest if seen.has_fix else _nowhere)
     more = ["cleared"] if clears else []
     return Alert(
         alert_id=alert_id(kind, report.drone_id, report.report_id, report.reported_at, *more),
@@ -169,8 +245,8 @@ def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clear
         received_at=seen.received_at,
         country=country,
         city=city,
-        latitude=report.latitude,
-        longitude=report.longitude,
+        latitude=report.latitude if seen.has_fix else None,
+        longitude=report.longitude if seen.has_fix else None,
         battery=report.battery,
         citizens=_least_peaceful(report.citizens),
         message=report.message[:HEARD],
@@ -185,6 +261,10 @@ def incident_key(kind: Kind, drone_id: str, at: Place) -> str:
     if kind == "unrest":
         return f"{kind}{identity.SEPARATOR}{places.place_key(country, city)}"
     return identity.join(kind, drone_id)
+
+
+def _nowhere(_latitude: float, _longitude: float) -> Place | None:
+    return None
 
 
 def place(report: Report, nearest: Nearest) -> Place:

@@ -11,7 +11,12 @@ from kafka.errors import (
     BrokerResponseError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    InvalidConfigurationError,
+    InvalidRecordError,
     KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
@@ -20,6 +25,12 @@ from kafka.errors import (
 
 from fleet.errors import BadSettings
 from fleet.text import sentence as one_line
+
+PERMANENT: Final = (
+    *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, PolicyViolationError),
+    *(InvalidConfigurationError,),
+)
+"""Errors that come again with every attempt: they are of this message, not of the broker's state."""
 
 
 class Refused(KafkaError):  # type: ignore[misc]

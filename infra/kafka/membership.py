@@ -28,11 +28,11 @@ class Joining:
 
     def ready(self, _since: datetime) -> bool:
         """Whether the group is settled, and a new member of it has partitions."""
-        told = self._described()
-        new = [member for member in told.get("members", ()) if member["member_id"] not in self._others]
+        described = self._described()
+        new = [member for member in described.get("members", ()) if member["member_id"] not in self._others]
         # While the group settles, an assignment is an empty text.
         assigned = [one["member_assignment"] for one in new if one["member_assignment"]]
-        return told.get("group_state") == "Stable" and any(one["assigned_partitions"] for one in assigned)
+        return described.get("group_state") == "Stable" and any(one["assigned_partitions"] for one in assigned)
 
     def _described(self) -> dict[str, Any]:
         try:

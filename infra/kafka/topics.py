@@ -73,7 +73,7 @@ TOPICS: Final[Mapping[str, TopicSettings]] = {
 def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPICS) -> None:
     """Creates the topics that are not there yet and waits until each has leaders.
 
-    One that is there is left as it is, but must have the broker's time: BadSettings names it and what to change.
+    An existing topic is left as it is, but must have the broker's time: BadSettings names it and what to change.
     """
     with closing(clients.admin(bootstrap)) as admin:
         for name in wanted.keys() - set(admin.list_topics()):
@@ -90,8 +90,8 @@ def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPI
 def _check_times(admin: KafkaAdminClient, names: list[str]) -> None:
     key, value = next(iter(_BROKER_TIME.items()))
     asked = [ConfigResource(ConfigResourceType.TOPIC, name, {key: None}) for name in names]
-    told = admin.describe_configs(asked, config_filter="all")["topic"]
+    described = admin.describe_configs(asked, config_filter="all")["topic"]
     for name in names:
-        found = told[name][key]["value"]
+        found = described[name][key]["value"]
         if found != value:
             raise BadSettings(f"topic {name}: {key} is {found}, and must be {value}; set it with kafka-configs --alter")

@@ -19,7 +19,7 @@ from infra.mongo import (
     incidents,
     landing,
     landing_facts,
-    live,
+    live_documents,
     losses,
     problems,
     reports,
@@ -41,7 +41,7 @@ _ID: Final = "collections"
 COLLECTIONS: Final = {
     each.name: each
     for each in (
-        *(runs.COLLECTION, hours.COLLECTION, live.COLLECTION, live.PARTS, view_parts.COLLECTION),
+        *(runs.COLLECTION, hours.COLLECTION, live_documents.COLLECTION, live_documents.PARTS, view_parts.COLLECTION),
         *(drone_days.COLLECTION, day_views.DRONES_BY_DAY, day_views.CITY_DAYS, day_views.PLACE_DAYS),
         *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.COPIES, day_views.SEALED),
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),

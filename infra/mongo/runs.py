@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, Required, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Required, TypedDict, cast
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
 from fleet.errors import PeacewatchError
-from infra.delta import Snapshot
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
 from infra.mongo.schema import Collection
+
+if TYPE_CHECKING:
+    from infra.delta import Snapshot
 
 _GENERATION: Final = "generation"
 VIEWS: Final = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies", "sealed")

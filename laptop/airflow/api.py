@@ -55,7 +55,7 @@ class AirflowApi:
         return str(_checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"))["state"])
 
     def succeeded(self, dag_id: str, since: datetime) -> bool:
-        """Whether a run that began at `since` or later has succeeded, whoever asked for it."""
+        """Whether a run that began at `since` or later has succeeded, by schedule or by hand."""
         runs = _checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-start_date&limit=20"))["dag_runs"]
         begun = [run for run in runs if run["state"] == "success" and run["start_date"]]
         return any(datetime.fromisoformat(run["start_date"]) >= since for run in begun)

@@ -159,7 +159,7 @@ _LEAN: Final = {
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the files change with a release, not by the minute
     "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
-    "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server tells the same
+    "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server says the same
     "LOGGING__COLORED_CONSOLE_LOG": "False",
     "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # it sets them itself, whatever the umask is
     "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
@@ -203,10 +203,10 @@ def program(*arguments: str) -> list[str]:
 def _healthy(url: str, part: str, since: datetime) -> bool:
     """Whether `part` of Airflow says so itself, by a heartbeat later than `since`: one of the last run would not do."""
     try:
-        told = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).raise_for_status().json()[part]
-        beat = told.get(f"latest_{part}_heartbeat")
+        health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).raise_for_status().json()[part]
+        beat = health.get(f"latest_{part}_heartbeat")
         fresh = part == "metadatabase" or (beat and _time(beat) > since - timedelta(seconds=1))
-        return bool(told["status"] == "healthy" and fresh)
+        return bool(health["status"] == "healthy" and fresh)
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -44,7 +44,7 @@ class Stream(Thread):
 
 @dataclass
 class Show:
-    """The summary in the terminal; `where` tells addresses and passwords, above lines or below the panel."""
+    """The summary in the terminal; `where` has addresses and passwords, above lines or below the panel."""
 
     stream: Stream
     feed: Feed

@@ -1,4 +1,4 @@
-"""One round of the main job on a running stack: send, land, tell, compute, ask."""
+"""One round of the main job on a running stack: send, land, notify, compute, ask."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ class Round:
     def _deliver(self, summary: Summary, steps: Steps, watch: Watch) -> None:
         raised = sum(summary.raised.values())
 
-        def told() -> bool:
+        def notified() -> bool:
             channel = watch.channel()
             if channel is None:
                 return True  # an outside Discord; its deliveries are in the topic, not ours to count
             summary.delivered, summary.messages = channel.delivered, channel.messages
-            return self._said(steps, raised - channel.total, f"of {raised:,} alerts to tell")
+            return self._said(steps, raised - channel.total, f"of {raised:,} alerts to notify")
 
-        steps.until(told, DELIVER_SECONDS)
+        steps.until(notified, DELIVER_SECONDS)
 
     def _ask(self, source: Source, steps: Steps, watch: Watch) -> dict[str, Any]:
         days = {"from": source.first.isoformat(), "to": source.last.isoformat()} if source.total else {}

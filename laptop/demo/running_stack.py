@@ -58,7 +58,7 @@ class Demo:
 def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo]:
     """Starts everything, as the step `start`, and stops it, however the block ends. SIGTERM is taken as Ctrl-C."""
 
-    def told(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if event.state is State.PAUSING:
             console.print(f"{event.service} {event.text}", style="red", highlight=False)
         steps.say(f"{event.service} {event.text}")
@@ -66,7 +66,7 @@ def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    stack = Stack(settings, told=told)
+    stack = Stack(settings, on_event=on_event)
     with stop_signals.calling(interrupt, (signal.SIGTERM,)):
         try:
             with steps.step("start", "Starting the stack"):

@@ -17,7 +17,7 @@ from infra.kafka.config import Address
 from infra.mongo import client as mongo
 from infra.mongo import runs
 from laptop.demo.channel import Channel, channel
-from speed_layer.landing import rejected as rejects
+from speed_layer.landing import rejected
 
 ALERTING_GROUP: Final = "peacewatch-alerting"
 """The name that `speed_layer.alerting.alerter` gives its group;
@@ -78,18 +78,18 @@ class Watch:
         """Each message that was rejected once, also where a crash wrote it down again."""
         ends = self._ends(topics.REJECTED)
         if ends != self._rejects_read:
-            self._rejects = sum(1 for _ in rejects.read(self._places.bootstrap, topics.REJECTED))
+            self._rejects = sum(1 for _ in rejected.read(self._places.bootstrap, topics.REJECTED))
             self._rejects_read = ends
         return self._rejects
 
     def unjudged(self) -> int:
         """Messages of `reports` that alerting has not passed yet."""
-        told = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
-        passed = {at.partition: found.offset for at, found in told.items() if at.topic == topics.REPORTS}
+        listed = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
+        passed = {at.partition: found.offset for at, found in listed.items() if at.topic == topics.REPORTS}
         return _behind(self._ends(topics.REPORTS), passed)
 
     def raised(self) -> dict[str, int]:
-        """Alerts by kind in the topic `alerts`; copies of one count once."""
+        """Alerts by kind in the topic `alerts`; duplicates count once."""
         ends = self._consumer.end_offsets(list(self._consumer.assignment()))
         while any(self._consumer.position(at) < end for at, end in ends.items()):
             for messages in self._consumer.poll(timeout_ms=500).values():

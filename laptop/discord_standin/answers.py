@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-VIA: Final = "1.1 google"  # what Discord's own answers carry, and what client libraries tell the edge's answers by
+VIA: Final = "1.1 google"  # what Discord's own answers carry, and by which client libraries know the edge's answers
 
 
 @dataclass(frozen=True)

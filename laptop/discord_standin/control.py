@@ -49,7 +49,7 @@ class Control:
         kept = list(self._standin.channels.messages.values())
         wanted = [one for one in kept if query.get("webhook") in (None, one.webhook)]
         deleted = query.get("deleted") in ("true", "1")
-        return {"messages": [_told(one) for one in wanted if deleted or one.deleted_at is None]}
+        return {"messages": [_as_json(one) for one in wanted if deleted or one.deleted_at is None]}
 
     def _log(self, query: dict[str, Any]) -> dict[str, Any]:
         """Every request with its answer; `after` leaves out so many of the oldest."""
@@ -103,6 +103,6 @@ def _number(name: str, value: Any) -> float:
     return number
 
 
-def _told(kept: Kept) -> dict[str, Any]:
+def _as_json(kept: Kept) -> dict[str, Any]:
     history = {"posts": 1, "edits": len(kept.edited_at), "posted_at": kept.posted_at, "edited_at": kept.edited_at}
     return {**kept.message, "webhook": kept.webhook, **history, "deleted_at": kept.deleted_at, "calls": kept.calls}

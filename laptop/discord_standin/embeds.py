@@ -49,7 +49,7 @@ def _embed(form: Form, given: dict[str, Any], path: Path) -> dict[str, Any]:
         "fields": _fields(form, given.get("fields"), (*path, "fields")),
     }
     embed = {name: value for name, value in embed.items() if value not in (None, [])}
-    # An embed without anything to show is told apart by Discord as one that lacks a description.
+    # For an embed without anything to show, Discord says that it lacks a description.
     if not embed.keys() - {"type", "color", "timestamp", "url"} and not form.errors:
         form.refuse((*path, "description"), "BASE_TYPE_REQUIRED", "This field is required")
     return embed

@@ -2,7 +2,7 @@
 
 Documented: the headers, the 429, and 10,000 invalid answers in 10 minutes
 (https://docs.discord.com/developers/topics/rate-limits). Not documented, but what others observed: 5 requests in 2 s,
-told by the headers, and 30 in a minute, told only by the 429. Windows slide here, so that no span of 2 s or of a
+named by the headers, and 30 in a minute, named only by the 429. Windows slide here, so that no span of 2 s or of a
 minute holds more: stricter than the fixed windows that some have seen.
 """
 

@@ -30,7 +30,7 @@ IN_FLIGHT: Final = 20_000
 
 CONNECT_MS: Final = 20_000
 GIVE_UP_MS: Final = 120_000
-"""A broker that restarts is back long before; what it has not taken by then is sent once more, then told."""
+"""A broker that restarts is back long before; what it has not taken by then is sent once more, then reported."""
 
 SECOND_TRIES: Final = 2
 
@@ -39,7 +39,7 @@ class Feed:
     """Sends messages and counts acknowledgements. A context manager: leaving it without an error flushes.
 
     `sent` and `acknowledged` count messages. A message may reach the broker twice when its acknowledgement was lost;
-    landing takes copies of one report as one. Raises ServiceUnavailable when Kafka does not answer.
+    landing takes duplicates of a report as one. Raises ServiceUnavailable when Kafka does not answer.
     """
 
     def __init__(self, bootstrap: Address, topic: str = topics.REPORTS) -> None:
@@ -125,7 +125,7 @@ class Feed:
 
 
 def _producer(bootstrap: Address) -> KafkaProducer:
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and told in our own words
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and reported in our own words
     try:
         return clients.producer(
             bootstrap,

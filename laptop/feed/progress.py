@@ -17,7 +17,7 @@ EVERY_SECONDS: Final = 0.1
 
 
 Watch = Callable[[Feed], None]
-"""Told after each message; cheap, since there are many."""
+"""Called after each message, so it must be cheap."""
 
 
 @contextmanager

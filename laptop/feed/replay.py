@@ -45,7 +45,7 @@ OnBad = Callable[[BadInput], None]
 
 
 def stop(error: BadInput) -> None:
-    """What to do with a bad row unless told otherwise: nothing of the file is taken."""
+    """The default for a bad row: nothing of the file is sent."""
     raise error
 
 

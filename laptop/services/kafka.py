@@ -36,7 +36,7 @@ _JAVA_OPTIONS: Final = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 
-# One node: whatever is replicated has one copy. The cleaner's buffer is small: few compacted topics, little memory.
+# One node: every replication factor is 1. The cleaner's buffer is small: few compacted topics, little memory.
 # After a crash the node waits for its old session to time out before it takes part again: 4 s, not the usual 9.
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -119,8 +119,8 @@ def _format(jvm: list[str], properties: Path, log: Path) -> None:
     # With "=", for an id may start with "-", which would be taken for an option.
     command = [*jvm, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     with processes.open_log(log) as out:
-        told = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             command, stdout=out, stderr=subprocess.STDOUT, env=environment.of_others(os.environ), check=False
         )
-    if told.returncode:
+    if result.returncode:
         raise MissingPart(f"Kafka cannot format its data folder {properties.parent}; its log is {log}")

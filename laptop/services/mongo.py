@@ -21,7 +21,7 @@ REPLICA_SET: Final = "peacewatch"
 DATABASE: Final = "peacewatch"
 START_SECONDS: Final = 60.0
 
-_ALREADY_INITIALIZED: Final = 23  # MongoDB's error code for replSetInitiate on a set that is there
+_ALREADY_INITIALIZED: Final = 23  # MongoDB's error code for replSetInitiate on a set that exists
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def mongod() -> Path:
     found = shutil.which("mongod") or _of_wheel()
     if found is None:
         raise MissingPart("there is no mongod on the PATH; install MongoDB 6 or newer, or set PEACEWATCH_MONGO_URI")
-    told = subprocess.run(  # noqa: S603
+    result = subprocess.run(  # noqa: S603
         [found, "--version"], capture_output=True, text=True, env=environment.of_others(os.environ), check=False
     )
-    if told.returncode:
-        reason = told.stderr.strip().splitlines()[-1:] or ["no reason given"]
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise MissingPart(f"{found} does not run: {reason[0]} (Debian: apt-get install libcurl4)")
     return Path(found)
 

@@ -55,7 +55,7 @@ class Supervised:
 
     @property
     def alive(self) -> bool:
-        """Whether a process is there; one that was asked to stop is killed when its grace is over."""
+        """Whether a process runs; one that was asked to stop is killed after its grace period."""
         if self.child is None or self.state in {State.DONE, State.STOPPED}:
             return False
         if self.child.alive:
@@ -161,7 +161,7 @@ class Supervised:
         return Event(self.service.name, self.state, f"{why}; it is started again in {pause:.0f} s")
 
     def _clear(self) -> None:
-        """A dead process may have left some of its own behind, and the next one must not meet them."""
+        """A dead process may have left children, which must not meet the next one."""
         if self.child is not None:
             self.child.kill()
         reaper.kill(self._mark, self.service.name)

@@ -1,6 +1,6 @@
 """Finds and kills what a stack started, wherever it went: all its processes carry a mark in their environment.
 
-Groups are not enough: Airflow gives each task a group of its own. Run as a program (`python leftovers.py MARK`, with a
+Groups are not enough: Airflow gives each task a group of its own. Run as a program (`python reaper.py MARK`, with a
 pipe as its input) it is the stack's reaper: it waits until the other end of the pipe is gone, however that came about,
 and then kills all that carry the mark. It needs nothing but Python's own library, so it is small and starts at once.
 """

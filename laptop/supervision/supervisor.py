@@ -26,20 +26,20 @@ from laptop.supervision.service import Event, Service, State
 LOOK_SECONDS: Final = 0.1
 _DOWN: Final = (State.STOPPED, State.DONE)
 
-Told = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
 class Supervisor:
     """Of `services`, given in an order in which each names only earlier ones in `after`.
 
-    `told` is called with every event, in the supervisor's thread.
+    `on_event` is called with every event, in the supervisor's thread.
     """
 
-    def __init__(self, services: Sequence[Service], home: Path, told: Told = lambda _event: None) -> None:
+    def __init__(self, services: Sequence[Service], home: Path, on_event: OnEvent = lambda _event: None) -> None:
         self._record = Record(home)
         self._mark = f"{home.resolve()}#{uuid.uuid4().hex}"
         self._all = [Supervised(service, home.resolve() / "log", self._mark) for service in services]
-        self._told = told
+        self._on_event = on_event
         self._stop = threading.Event()
         self._settled = threading.Event()
         self._failure: BaseException | None = None
@@ -101,21 +101,21 @@ class Supervisor:
         for one in self._all:
             event = one.look(ready)
             if event is not None:
-                self._tell(event)
+                self._report(event)
             if one.hopeless and not self._settled.is_set():
                 raise ServiceUnavailable(one.why())
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         self._record.write([one.as_row() for one in self._all])
-        self._told(event)
+        self._on_event(event)
 
     def _end(self) -> None:
-        """Whoever nobody alive needs is asked to stop, until nobody is alive."""
+        """Stops services in reverse dependency order."""
         while alive := [one for one in self._all if one.alive]:
             needed = {name for one in alive for name in one.service.after}
             for one in alive:
                 if one.service.name not in needed and (event := one.ask_to_stop()):
-                    self._tell(event)
+                    self._report(event)
             time.sleep(LOOK_SECONDS)
         reaper.kill(self._mark)
         with suppress(PeacewatchError, OSError):

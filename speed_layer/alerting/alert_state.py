@@ -1,37 +1,66 @@
-"""The compacted topic `alert-state`: what the rules remember of each partition of `reports`, and at which offset."""
+"""The compacted topic `alert-state`: what the rules remember of each partition of `reports`, and at which offset.
+
+Three kinds of keys, each below `alerting/<topic id>/<partition>`, so that nothing is in one message that grows with
+what drones send:
+
+- the partition itself: its offset, and the crowd;
+- `/drone/<drone>`: a drone whose battery is low, or that is absent; no value when neither is so;
+- `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last spoke, in parts of at most PART bytes.
+
+All but the last are written before the partition's own message, so they are true at its offset. A bucket is written now
+and then: one that is newer than the offset does no harm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from structlog import get_logger
 
-from fleet.alerts.absence import BUCKETS, Silence
-from fleet.alerts.rules import Memory
+from fleet import identity
+from fleet.alerts.absence import BUCKETS, Absence
+from fleet.alerts.rules import Low, Memory
+from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import PERMANENT
 from infra.retry import NotYet
 
 log = get_logger()
 
+PART: Final = 500_000
+"""Bytes of a value: half of what a client (`max_request_size`) and a broker (`max.message.bytes`) take by default."""
+
 
 class Saved(msgspec.Struct, omit_defaults=True):
-    """A message with the key `alerting/<topic id>/<partition>`."""
+    """A partition. `low`, `silent` and `crowd` are of the layout before 0.2, which had all drones in this message."""
 
     offset: int
+    crowd_until: datetime | None = None  # those of the crowd had not spoken since
+    crowd_size: int = 0
+    crowd_name: str = ""
     low: list[str] = []
     silent: list[str] = []
     crowd: int = 0
 
 
+class SavedDrone(msgspec.Struct, omit_defaults=True):
+    """A drone that has something to be cleared."""
+
+    low: int = 0  # limits that its battery is below
+    low_at: datetime = EARLIEST
+    absent_since: datetime | None = None
+
+
 class SavedBucket(msgspec.Struct):
-    """A message with the key `alerting/<topic id>/<partition>/spoke/<bucket>`: when each drone last spoke."""
+    """When each drone last spoke."""
 
     spoke_at: dict[str, datetime]
 
@@ -40,9 +69,10 @@ class SavedBucket(msgspec.Struct):
 class Partition:
     """A partition of `reports` as it is judged: `memory` is true before `offset`."""
 
+    memory: Memory
     offset: int = 0
-    memory: Memory = field(default_factory=Memory)
     is_changed: bool = False
+    parts: dict[int, int] = field(default_factory=dict)  # messages that each bucket takes
 
     def advance(self, offset: int) -> None:
         self.offset, self.is_changed = offset, True
@@ -58,49 +88,107 @@ class AlertState:
         self._bootstrap, self._topic, self._producer = bootstrap, topic, producer
         self.source_id = _topic_id(bootstrap, source)
 
-    def save(self, partitions: Mapping[int, Partition]) -> None:
-        """Returns when the broker has them. Raises KafkaError."""
-        sent = []
+    def save(self, partitions: Mapping[int, Partition], crowd: tuple[int, str] = (0, "")) -> dict[int, KafkaError]:
+        """Returns when the broker has them, with those that it refuses for good: these are not saved, all others are.
+
+        Raises any other KafkaError.
+        """
+        refused: dict[int, KafkaError] = {}
         for number, partition in partitions.items():
-            memory = partition.memory
-            silence = memory.silence
-            # a bucket first: one that is newer than the offset does no harm, one that is older would
-            if silence.changed:
-                bucket = silence.changed.pop()
-                value = msgspec.json.encode(SavedBucket(silence.saved(bucket)))
-                sent.append(self._producer.send(self._topic, value, key=self._key(number, f"/spoke/{bucket}")))
-            saved = Saved(partition.offset, sorted(memory.low), sorted(silence.silent), silence.crowd)
-            sent.append(self._producer.send(self._topic, msgspec.json.encode(saved), key=self._key(number)))
-        for future in sent:
-            future.get(timeout=60)
-        for partition in partitions.values():
-            partition.is_changed = False
+            try:
+                self._save(number, partition, crowd)
+            except PERMANENT as error:
+                refused[number] = error
+            else:
+                partition.is_changed = False
+        return refused
 
-    def load(self, numbers: Sequence[int]) -> dict[int, Partition]:
+    def load(self, numbers: Sequence[int], absence: Absence | None = None) -> dict[int, Partition]:
         """The partitions as last saved, new ones from the beginning."""
+        absence = Absence() if absence is None else absence
         values = self._read()
-        return {number: self._partition(values, number) for number in numbers}
+        return {number: self._partition(values, number, absence) for number in numbers}
 
-    def _partition(self, values: Mapping[bytes, bytes | None], number: int) -> Partition:
+    def _save(self, number: int, partition: Partition, crowd: tuple[int, str]) -> None:
+        memory, presence = partition.memory, partition.memory.presence
+        changed = memory.changed | presence.changed_drones
+        buckets = set(presence.changed)
+        bucket = presence.changed.pop() if presence.changed else None
+        try:
+            sent = [self._send(number, _saved_drone(memory, drone), "drone", drone) for drone in changed]
+            if bucket is not None:
+                sent += self._send_bucket(number, partition, bucket)
+            for future in sent:
+                future.get(timeout=60)
+            until = max((presence.absent[drone].since for drone in presence.crowd), default=None)
+            size, name = crowd if until is not None else (0, "")
+            saved = Saved(partition.offset, until, size, name)
+            self._send(number, msgspec.json.encode(saved)).get(timeout=60)
+        except KafkaError:
+            presence.changed |= buckets
+            raise
+        memory.changed -= changed
+        presence.changed_drones -= changed
+
+    def _send_bucket(self, number: int, partition: Partition, bucket: int) -> list[Any]:
+        values: list[bytes | None] = list(parts(partition.memory.presence.saved(bucket)))
+        before = partition.parts.get(bucket, 1)
+        partition.parts[bucket] = len(values)
+        values += [None] * (before - len(values))  # what a larger bucket had more
+        names = [["spoke", str(bucket), *([str(part)] if part else [])] for part in range(len(values))]
+        return [self._send(number, value, *name) for name, value in zip(names, values, strict=True)]
+
+    def _send(self, number: int, value: bytes | None, *name: str) -> Any:
+        return self._producer.send(self._topic, value, key=self._key(number, *name))
+
+    def _partition(self, values: Mapping[bytes, bytes | None], number: int, absence: Absence) -> Partition:
+        partition = Partition(Memory(absence=absence, number=number))
         value = values.get(self._key(number))
         if value is None:
-            return Partition()
-        saved = msgspec.json.decode(value, type=Saved)
-        silence = Silence(silent=set(saved.silent), crowd=saved.crowd)
+            return partition
+        saved, memory = msgspec.json.decode(value, type=Saved), partition.memory
+        partition.offset = saved.offset
+        drones = dict(self._drones(values, number, saved))
+        for drone, one in drones.items():
+            if one.low:
+                memory.low[drone] = Low(one.low, one.low_at)
         spoke_at: dict[str, datetime] = {}
         for bucket in range(BUCKETS):
-            part = values.get(self._key(number, f"/spoke/{bucket}"))
-            if part is not None:
-                spoke_at |= msgspec.json.decode(part, type=SavedBucket).spoke_at
-        silence.restore(spoke_at)
-        return Partition(saved.offset, Memory(set(saved.low), silence))
+            for part in range(len(values)):
+                held = values.get(self._key(number, "spoke", str(bucket), *([str(part)] if part else [])))
+                if held is None:
+                    break
+                partition.parts[bucket] = part + 1
+                spoke_at |= msgspec.json.decode(held, type=SavedBucket).spoke_at
+        since = {d: one.absent_since for d, one in drones.items() if one.absent_since is not None}
+        # of the old layout nobody knows since when: since they last spoke
+        memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
+        if saved.crowd_until is not None:
+            memory.presence.restore_crowd(saved.crowd_until)
+            absence.crowd, absence.crowd_name = max(absence.crowd, saved.crowd_size), saved.crowd_name
+        for drone, low in memory.low.items():
+            memory.presence.order(drone, low.at)
+        if saved.low or saved.silent:
+            memory.changed |= drones.keys()  # from now on each has a message of its own
+        return partition
 
-    def _key(self, partition: int, part: str = "") -> bytes:
-        return f"alerting/{self.source_id}/{partition}{part}".encode()
+    def _drones(
+        self, values: Mapping[bytes, bytes | None], number: int, saved: Saved
+    ) -> Iterator[tuple[str, SavedDrone]]:
+        for drone in {*saved.low, *saved.silent}:
+            absent_since = EARLIEST if drone in saved.silent else None
+            yield drone, SavedDrone(int(drone in saved.low), EARLIEST, absent_since)
+        prefix = self._key(number, "drone", "")
+        for key, value in values.items():
+            if value is not None and key.startswith(prefix):
+                yield identity.split(key.decode())[-1], msgspec.json.decode(value, type=SavedDrone)
+
+    def _key(self, partition: int, *name: str) -> bytes:
+        return identity.join("alerting", self.source_id, str(partition), *name).encode("utf-8", "surrogatepass")
 
     def _read(self) -> dict[bytes, bytes | None]:
         """The newest value of each key."""
-        records: list[Any] = []
+        last: dict[tuple[int, bytes], Any] = {}
         consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         with closing(consumer):
             found = consumer.partitions_for_topic(self._topic)
@@ -112,8 +200,22 @@ class AlertState:
             consumer.seek_to_beginning(*partitions)
             while any(consumer.position(partition) < ends[partition] for partition in partitions):
                 for batch in consumer.poll(timeout_ms=500).values():
-                    records += batch
-        return newest(records)
+                    last.update(((record.partition, record.key or b""), record) for record in batch)
+        return newest(last.values())
+
+
+def parts(spoke_at: Mapping[str, datetime]) -> Iterator[bytes]:
+    """Values of at most PART bytes, at least one."""
+    values: dict[str, datetime] = {}
+    size = 0
+    for drone, at in spoke_at.items():
+        more = len(msgspec.json.encode(drone)) + 40  # the time, and what stands around it
+        if values and size + more > PART:
+            yield msgspec.json.encode(SavedBucket(values))
+            values, size = {}, 0
+        values[drone] = at
+        size += more
+    yield msgspec.json.encode(SavedBucket(values))
 
 
 def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
@@ -125,6 +227,14 @@ def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
     last = {(record.partition, record.key or b""): record for record in records}
     ordered = sorted(last.values(), key=lambda record: record.timestamp)
     return {record.key or b"": record.value for record in ordered}
+
+
+def _saved_drone(memory: Memory, drone: str) -> bytes | None:
+    low, absent = memory.low.get(drone), memory.presence.absent.get(drone)
+    since = absent.since if absent is not None and absent.told else None
+    if low is None and since is None:
+        return None
+    return msgspec.json.encode(SavedDrone(low.step if low else 0, low.at if low else EARLIEST, since))
 
 
 def _topic_id(bootstrap: Address, topic: str) -> str:

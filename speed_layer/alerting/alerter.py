@@ -14,7 +14,7 @@ judged again with the same memory, and raises the same alerts with the same ids,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,11 +22,12 @@ from threading import Event
 from typing import Any, Final
 
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import alert as wire
+from fleet.alerts.absence import Absence
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import Health
 from fleet.alerts.rules import Nearest, Rules, Sighting, Unrest, judge
@@ -37,6 +38,7 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
+from infra.kafka.failures import PERMANENT
 from speed_layer.alerting.alert_state import AlertState, Partition
 from speed_layer.dead_mans_switch import Pulse, process_name
 
@@ -44,6 +46,19 @@ log = get_logger()
 
 CHECKPOINT_SECONDS: Final = 1.0
 """How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
+
+
+PRODUCER: Final = {
+    "linger_ms": 0,
+    "acks": "all",
+    "compression_type": "lz4",
+    "enable_idempotence": False,
+    "max_in_flight_requests_per_connection": 1,
+}
+"""An idempotent producer of kafka-python takes nothing more after one message that the broker refuses for good.
+
+With one request at a time the order stays, also when one is repeated; what is there twice has one id, or one key.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,9 +90,11 @@ class Session:
         self._config = config
         self._partitions: dict[TopicPartition, Partition] = {}
         self._saved_at = self._swept_at = time.monotonic()
-        self._sent: list[Any] = []
+        self._sent: list[tuple[Alert, Any]] = []
+        self._absence = Absence()
+        self._troubles: dict[str, str] = {}
         with ExitStack() as opened:  # what fails on the way leaves no client behind
-            self._producer = clients.producer(config.bootstrap, linger_ms=0, acks="all", compression_type="lz4")
+            self._producer = clients.producer(config.bootstrap, **PRODUCER)
             opened.callback(self._producer.close, timeout=5)
             self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
             self._pulse = Pulse(config.bootstrap, config.state)
@@ -115,31 +132,53 @@ class Session:
         if not changed and not self._sent:
             return
         self._config.at_step("1")
-        for sent in self._sent:
-            sent.get(timeout=60)
+        for alert, sent in self._sent:
+            try:
+                sent.get(timeout=60)
+            except PERMANENT as error:
+                self._report("alerting refused", f"Kafka takes the alert {alert.alert_id} in no attempt: {error}")
         self._sent.clear()
         self._config.at_step("2")
-        self._state.save({p.partition: state for p, state in changed.items()})
+        crowd = self._absence.crowd, self._absence.crowd_name
+        refused = self._state.save({p.partition: state for p, state in changed.items()}, crowd)
+        self._contain(changed, refused)
         self._config.at_step("3")
+        offsets = {p: OffsetAndMetadata(s.offset, "", -1) for p, s in changed.items() if p.partition not in refused}
         try:
-            self._consumer.commit(
-                {p: OffsetAndMetadata(state.offset, "", -1) for p, state in changed.items()}, timeout_ms=5000
-            )
+            self._consumer.commit(offsets, timeout_ms=5000)
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("the group's offset is not committed, a hint only", reason=error)
         self._config.at_step("4")
+
+    def _contain(self, changed: Iterable[TopicPartition], refused: Mapping[int, KafkaError]) -> None:
+        """A partition whose memory Kafka refuses goes on raising alerts; its offset stays, and operators are told."""
+        for partition in changed:
+            key = f"alerting partition {partition.partition}"
+            if partition.partition in refused:
+                says = "cannot be saved, its alerts come again after a restart"
+                self._report(key, f"Partition {partition.partition} {says}: {refused[partition.partition]}")
+            else:
+                self._troubles.pop(key, None)
+
+    def _report(self, key: str, sentence: str) -> None:
+        """For the operators, until the process ends or it is over."""
+        if self._troubles.get(key) != sentence:
+            log.error(sentence)
+        self._troubles[key] = sentence
 
     def _rebalance(self) -> None:
         """What was judged of partitions that are gone since the last checkpoint, the next process judges again."""
         void, new = self._assignment.take()
         for partition in void:
             self._partitions.pop(partition, None)
+            self._absence.leave(partition.partition)
+            self._troubles.pop(f"alerting partition {partition.partition}", None)
         if new:
             self._take_over(new)
 
     def _take_over(self, new: set[TopicPartition]) -> None:
         """The memory of new partitions, and the offset it is true at."""
-        found = self._state.load([partition.partition for partition in new])
+        found = self._state.load([partition.partition for partition in new], self._absence)
         for partition in new:
             state = self._partitions[partition] = found[partition.partition]
             if state.offset > 0:
@@ -147,36 +186,50 @@ class Session:
             else:
                 self._consumer.seek_to_beginning(partition)
             self._consumer.resume(partition)
-        log.info("judges", partitions={p.partition: self._partitions[p].offset for p in new})
+        log.info("judging", partitions={p.partition: self._partitions[p].offset for p in new})
 
     def _judge(self, partition: TopicPartition, records: list[Any]) -> None:
         state = self._partitions[partition]
         for record in records:
-            self._send(self._alerts(state, record))
+            try:
+                self._send(self._alerts(state, record))
+            except KafkaError:
+                raise
+            except Exception as error:  # a message that breaks a rule must not end the process, again and again
+                log.exception("message not judged", partition=record.partition, offset=record.offset)
+                at = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+                self._report("alerting not judged", f"A message could not be judged ({at}): {type(error).__name__}")
         state.advance(records[-1].offset + 1)
 
     def _send(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
             future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
-            self._sent.append(future)
+            self._sent.append((alert, future))
 
     def _health(self) -> Health:
-        return Health("alerting", process_name(), datetime.now(UTC))
+        return Health("alerting", process_name(), datetime.now(UTC), troubles=dict(self._troubles))
 
     def _sweep(self) -> None:
-        """Looks for silent drones. Where reports wait to be judged, their own time counts, not the clock's."""
+        """Looks for absent drones. Where reports wait to be judged, their own time counts, not the clock's."""
         rule = self._config.rules.silent
-        if rule is None or time.monotonic() - self._swept_at < rule.interval / 4:
+        due = time.monotonic() - self._swept_at >= (rule.interval / 4 if rule else 0)
+        if rule is None or not (due or self._absence.is_behind):
             return
         self._swept_at = time.monotonic()
+        times: dict[int, datetime] = {}
         for partition, state in self._partitions.items():
             end = self._consumer.highwater(partition)
             caught_up = end is not None and state.offset >= end
-            now = datetime.now(UTC) if caught_up else state.memory.silence.heard_at
+            now = datetime.now(UTC) if caught_up else state.memory.presence.heard_at
             if now is not None:
-                alerts = state.memory.silence.sweep(rule, now)
-                self._send(alerts)
-                state.is_changed = state.is_changed or bool(alerts)
+                times[partition.partition] = now
+        alerts = self._absence.sweep(rule, times, self._config.nearest)
+        self._send(alert for _, alert in alerts)
+        for state in self._partitions.values():
+            presence = state.memory.presence
+            state.is_changed = state.is_changed or bool(alerts or presence.changed_drones)
+            if presence.dropped:
+                self._report("alerting room", f"Too many drones: {presence.dropped} strangers were forgotten for room.")
 
     def _alerts(self, state: Partition, record: Any) -> list[Alert]:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)

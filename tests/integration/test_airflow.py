@@ -260,7 +260,7 @@ def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
     nodes = page.locator(".react-flow__node")
     for name, command in (
         ("Wait for the day", "peacewatch report wait"),
-        ("Make the report", "peacewatch report build"),
+        ("Build the report", "peacewatch report build"),
         ("Post to Discord", "peacewatch report publish"),
         ("Revise earlier days", "peacewatch report revise --late"),
     ):

@@ -35,9 +35,7 @@ def test_java_that_dies_is_one_sentence(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(ServiceUnavailable, match=r"^Spark's Java has ended[^\n]*$"):
                 engine.drone_days(pinned, lakes.START.date())
-    assert SparkContext._gateway is not None
-    SparkContext._gateway.shutdown()  # or the next session speaks to the dead one
-    SparkContext._gateway = SparkContext._jvm = None
+    session.end_java()  # or the next session speaks to the dead one
 
 
 def test_native_memory_that_is_exhausted_is_one_sentence_and_nothing_is_published(

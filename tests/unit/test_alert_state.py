@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from speed_layer.alerting.alert_state import newest
+import msgspec
+import pytest
+
+from speed_layer.alerting.alert_state import PART, SavedBucket, newest, parts
+
+START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 
 def record(partition: int, timestamp: int, key: bytes, value: bytes) -> SimpleNamespace:
@@ -22,3 +28,17 @@ def test_between_partitions_the_later_value_wins() -> None:
         *(record(0, 1000, b"a", b"oldest"), record(0, 2000, b"a", b"older"), record(0, 9000, b"b", b"other")),
     ]
     assert newest(records) == newest([*records[1:], records[0]]) == {b"a": b"newer", b"b": b"other"}
+
+
+SPEAKS = [f"drone-{number}" for number in range(3000)]
+HARD = [("\x01" * 195 + f"{number:05}") for number in range(1000)]
+
+
+@pytest.mark.parametrize("drones", [[], SPEAKS, HARD], ids=["none", "usual", "control characters"])
+def test_no_value_is_larger_than_a_part(drones: list[str]) -> None:
+    """Counted as encoded: a control character takes six bytes."""
+    values = list(parts(dict.fromkeys(drones, START)))
+    assert max(map(len, values)) <= PART
+    assert len(values) == max(1, -(-sum(len(msgspec.json.encode(drone)) + 40 for drone in drones) // PART))
+    read = [msgspec.json.decode(value, type=SavedBucket).spoke_at for value in values]
+    assert [drone for part in read for drone in part] == drones

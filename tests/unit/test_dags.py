@@ -59,11 +59,11 @@ def commands(dag, kind, start=None, **chosen):
 
 def late(kind):
     import common
-    told = []
-    common._tell = lambda title, *_: told.append(title)
+    notified = []
+    common._notify = lambda title, *_: notified.append(title)
     run = {"dag_id": "nightly_report", "dag_run_id": "r", "run_type": kind}
-    common.tell_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
-    return told
+    common.notify_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
+    return notified
 
 sys.path.insert(0, sys.argv[1])
 night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
@@ -72,7 +72,7 @@ json.dump({
     "late": {kind: late(kind) for kind in ("scheduled", "manual", "backfill")},
     "by hand": commands(night, "manual"),
     "chosen": commands(night, "manual", day="2026-11-24", discord="never"),
-    "told backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
+    "posted backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
     "errors": bag.import_errors,
     "dags": {
         dag.dag_id: {
@@ -100,14 +100,14 @@ json.dump({
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("airflow")
     env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", LOAD, ROOT / "dags", home / "bag.json", *ZONES],
         env=env,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
+    assert result.returncode == 0, result.stderr
     found: dict[str, Any] = json.loads((home / "bag.json").read_text())
     return found
 
@@ -170,8 +170,8 @@ def test_a_backfill_waits_for_nothing_posts_nothing_and_revises_nothing(bag: dic
         "publish": "exit 99",
         "revise": "exit 99",
     }
-    assert bag["told backfill"]["build"] == "report build --day 2026-11-23"
-    assert bag["told backfill"]["publish"] == "report publish --day 2026-11-23"
+    assert bag["posted backfill"]["build"] == "report build --day 2026-11-23"
+    assert bag["posted backfill"]["publish"] == "report publish --day 2026-11-23"
 
 
 def test_no_run_of_a_backfill_is_late(bag: dict[str, Any]) -> None:

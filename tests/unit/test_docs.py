@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = dict(docs_pages.commands())
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PROSE = [page for page in PAGES if page.name not in {"CHANGELOG.md", "alerts.md"}]
+ROOMS = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "cli", "laptop")
 DECISIONS = ROOT / "docs" / "decisions"
 TEST_FILES = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
 CONTRACTS = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
@@ -121,7 +122,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_docs_name_are_there(page: Path) -> None:
-    rooms = r"script|docs|tests|fleet|infra|speed_layer|batch_layer|serving|cli|laptop|bench|dags|\.ci"
+    rooms = r"script|docs|tests|fleet|infra|speed_layer|batch_layer|serving|cli|laptop|bench|dags|deploy|\.ci"
     pattern = rf"`((?:{rooms})/[\w./-]*\w\.\w+)`"
     gone = [name for name in re.findall(pattern, page.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
     assert gone == [], f"{page.name} names files that there are not"
@@ -185,3 +186,16 @@ def test_every_page_is_in_the_site_and_on_its_first_page() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         assert f'"{page.name}"' in listed, f"add {page.name} to the navigation in zensical.toml"
         assert page.name == "index.md" or f"({page.name})" in start, f"add {page.name} to docs/index.md"
+
+
+def test_every_metric_is_documented() -> None:
+    metrics = {
+        name
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        for name in re.findall(r"(?:Counter|Gauge|Histogram|Info)\(\s*\"(peacewatch_\w+)\"", path.read_text("utf-8"))
+    }
+    documented = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    assert len(metrics) > 10
+    missing = {name for name in metrics if not re.search(rf"`{name}(?:_total)?`", documented)}  # a counter has _total
+    assert missing == set(), "add these metrics to a page"

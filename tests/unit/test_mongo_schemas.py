@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +71,10 @@ def test_a_schema_names_its_fields(name: str) -> None:
     assert COLLECTIONS[name].layout >= 1
     assert COLLECTIONS[name].fields or name == "layouts"
     assert (COLLECTIONS[name].document.__doc__ or "").strip()
+
+
+def test_a_process_without_the_lake_can_look_at_layouts() -> None:
+    """The recorder's extra installs neither pyarrow nor deltalake."""
+    code = "import sys; sys.modules |= dict.fromkeys(('pyarrow', 'deltalake', 'numpy')); import speed_layer.recording"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr

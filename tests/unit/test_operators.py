@@ -37,7 +37,7 @@ def tell(monkeypatch: pytest.MonkeyPatch, channel: Channel) -> list[float]:
     pauses: list[float] = []
     monkeypatch.setattr(operators, "Webhook", lambda _url: channel)
     embed = operators.message("hourly_views failed @everyone", "text" * 2000, "http://a/log", NOW)
-    operators.tell("url", embed, pauses.append)
+    operators.notify("url", embed, pauses.append)
     return pauses
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
+import msgspec
 import pytest
 
+from fleet.alerts import rules as rules_module
+from fleet.alerts.absence import AbsenceRule
 from fleet.alerts.alert import Alert
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.alerts.rulebook import parse, parse_stations
-from fleet.alerts.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
+from fleet.alerts.rules import LowBattery, Memory, Position, Rules, Sighting, Unrest, Watchword, judge
 from fleet.errors import BadSettings
 from fleet.reports.report import Citizen, Report
 
@@ -180,3 +183,66 @@ def test_stations_are_read_as_spreadsheets_write_them(text: str) -> None:
 def test_a_wrong_station_is_named_by_line(text: str, says: str) -> None:
     with pytest.raises(BadSettings, match=says):
         parse_stations(text, "s.csv")
+
+
+LOW = Rules(low_battery=LowBattery(), silent=AbsenceRule())
+
+
+def battery(minute: int, percent: float, arrives: int | None = None, drone: str = "d1") -> Sighting:
+    """The report of a minute, which arrives in another where `arrives` says so."""
+    at = AT + timedelta(minutes=minute)
+    one = seen(report_id=f"r{minute}", drone_id=drone, reported_at=at, battery=percent)
+    return msgspec.structs.replace(one, received_at=AT + timedelta(minutes=minute if arrives is None else arrives))
+
+
+@pytest.mark.parametrize("rules", [LOW, Rules(low_battery=LowBattery())], ids=["tracked", "battery alone"])
+def test_an_old_report_does_not_clear_a_low_battery(rules: Rules) -> None:
+    found = raised(rules, battery(10, 15.0), battery(2, 60.0, arrives=11), battery(12, 14.0), battery(13, 60.0))
+    assert [(alert.report_id, alert.clears) for alert in found] == [("r10", False), ("r13", True)]
+
+
+def test_an_old_report_does_not_make_a_full_battery_low() -> None:
+    assert raised(LOW, battery(10, 60.0), battery(2, 15.0, arrives=11)) == []
+
+
+def test_a_battery_that_falls_on_is_worse_each_time() -> None:
+    levels = [19.0, 15.0, 9.9, 12.0, 9.0, 4.9, 1.0, 25.0, 30.0, 4.0]
+    found = raised(LOW, *(battery(minute, percent) for minute, percent in enumerate(levels)))
+    assert [(alert.report_id, alert.severity, alert.clears) for alert in found] == [
+        ("r0", "moderate", False),
+        ("r2", "high", False),
+        ("r5", "critical", False),
+        ("r8", "moderate", True),
+        ("r9", "critical", False),
+    ]
+    assert len({alert.incident_key for alert in found}) == 1
+
+
+def test_a_step_is_never_less_than_the_rule() -> None:
+    found = raised(Rules(low_battery=LowBattery(severity="critical")), battery(0, 19.0), battery(1, 9.0))
+    assert [alert.severity for alert in found] == ["critical", "critical"]
+
+
+def test_low_drones_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules_module, "LOW", 10)
+    memory = Memory()
+    for number in range(15):
+        judge(LOW, memory, battery(0, 10.0, drone=f"d{number}"))
+    assert list(memory.low) == [f"d{number}" for number in range(5, 15)]
+
+
+def test_a_position_that_is_none_is_nowhere() -> None:
+    """0/0 without a fix is no place in the Gulf of Guinea."""
+    here = {"latitude": 0.0, "longitude": 0.0, "city": None, "country": None, "alert": True, "battery": 5.0}
+    rules = Rules(unrest=Unrest(), low_battery=LowBattery(stations=BERLIN))
+    for alert in raised(rules, seen(**here)):
+        assert (alert.city, alert.country, alert.latitude, alert.longitude) == ("unknown", "unknown", None, None)
+        assert alert.note == ""
+    there = msgspec.structs.replace(rules, position=Position(none=()))
+    assert {alert.city for alert in raised(there, seen(**here))} == {"Nearby"}
+
+
+def test_a_report_that_arrives_late_says_so_and_history_does_not() -> None:
+    for late, note in ((1, ""), (4, "arrived 4 min after its time: a slow clock, or out of reach"), (600, "")):
+        one = msgspec.structs.replace(seen(alert=True), received_at=AT + timedelta(minutes=late))
+        assert [alert.note for alert in raised(Rules(unrest=Unrest()), one)] == [note]

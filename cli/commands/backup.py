@@ -1,0 +1,49 @@
+"""Commands: backup, restore."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="a folder or s3:// address; each backup gets its own")]
+From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="what `backup --to` named")]
+Name = Annotated[str | None, typer.Option("--name", help="which of them, such as 20261124T020000Z; else the newest")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands to `app`."""
+    app.command()(backup)
+    app.command()(restore)
+
+
+def backup(to: To) -> None:
+    """Keep what the lake cannot give again: incidents, actions, completeness, losses, reports, seals. All may run."""
+    from datetime import UTC, datetime
+
+    from infra import logs, settings
+    from infra.folder import Folder
+    from infra.mongo import backup as backups
+    from infra.mongo import client
+
+    logs.configure("backup")
+    loaded = settings.load()
+    with client.connect(loaded.mongo, "backup") as database:
+        done = backups.take(database, Folder(loaded.lake_location), Folder(to), datetime.now(UTC))
+    lake = sum(path.startswith("lake/") for path in done.manifest.files)
+    typer.echo(f"{done.name}: {done.many:,} documents and {lake} files of the lake kept")
+
+
+def restore(source: From, name: Name = None) -> None:
+    """Put a backup into an empty MongoDB, and the lake's files where they are missing. Then run `aggregate`."""
+    from infra import logs, settings
+    from infra.folder import Folder
+    from infra.mongo import backup as backups
+    from infra.mongo import client
+
+    logs.configure("restore")
+    loaded = settings.load()
+    found = backups.newest(Folder(source), name)
+    with client.connect(loaded.mongo, "restore") as database:
+        files = backups.restore(database, Folder(loaded.lake_location), found)
+    typer.echo(f"{found.name}: {found.many:,} documents and {files} files of the lake restored; now run aggregate")

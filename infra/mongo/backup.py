@@ -1,0 +1,165 @@
+"""What cannot be computed from the lake again, as files: taken while all runs, put back into an empty database.
+
+`<location>/<time>/`: `<collection>-<number>.bson.zst` of at most some CHUNK each, files of the lake that no run makes
+again (nightly reports, the archives of sealed days, what only commits said) under `lake/`, and `manifest.json`, written
+last: a backup without it was never finished, and nobody restores it.
+
+All collections are read at one instant. Views are not in it: `peacewatch aggregate` computes them from the lake, and
+takes sealed days from their archives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import bson
+import msgspec
+import pyarrow as pa
+from bson.codec_options import CodecOptions
+from pymongo.client_session import ClientSession
+
+from fleet.errors import BadInput, NewerLayout, PeacewatchError
+from infra.folder import Folder
+from infra.mongo import layouts
+from infra.mongo.client import Documents
+from infra.mongo.session import at_one_instant
+
+KEPT: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{name: {} for name in ("alerts", "incidents", "deliveries", "actions", "reports_told")},
+    **{name: {} for name in ("completeness", "losses", "landing_facts", "landing", "drone_blocks")},
+    "runs": {"kind": "completeness", "state": "complete"},
+}
+"""Collections, and which of their documents. Of runs: up to which commit facts and losses are added up. Marks of sealed
+days are none: the run that finds them missing puts back their documents from the lake, and marks them then."""
+
+LAKE_FOLDERS: Final = ("nightly", "reports/_sealed", "reports/_facts")
+"""Of the lake: what its tables' rows cannot give again."""
+
+CHUNK: Final = 32 * 1024 * 1024
+"""Bytes of documents of a file, before it is packed: what is held in memory at once."""
+
+MANIFEST: Final = "manifest.json"
+_OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
+
+
+class Manifest(msgspec.Struct):
+    """`documents` by collection, `layouts` by collection, `files` with all paths, below the backup's own folder."""
+
+    made_at: datetime
+    layouts: dict[str, int]
+    documents: dict[str, int]
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A finished backup: the folder `name` of `folder`."""
+
+    folder: Folder
+    name: str
+    manifest: Manifest
+
+    @property
+    def many(self) -> int:
+        return sum(self.manifest.documents.values())
+
+
+def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup:
+    """Raises PeacewatchErrors only, but for MongoDB's own."""
+    layouts.require(database)
+    name = f"{now:%Y%m%dT%H%M%SZ}"
+    files: list[str] = []
+    documents = dict.fromkeys(KEPT, 0)
+
+    def write(session: ClientSession) -> None:
+        files.clear()
+        for collection, wanted in KEPT.items():
+            documents[collection] = 0
+            for number, chunk in enumerate(_chunks(database[collection].find(wanted, session=session).sort("_id"))):
+                files.append(f"{collection}-{number:05}.bson.zst")
+                to.write(f"{name}/{files[-1]}", _packed(chunk))
+                documents[collection] += len(chunk)
+
+    at_one_instant(database, write)
+    for below in LAKE_FOLDERS:
+        for path in lake.names(below):
+            files.append(f"lake/{path}")
+            to.write(f"{name}/{files[-1]}", lake.read(path))
+    known = {name: each.layout for name, each in layouts.COLLECTIONS.items() if name in KEPT}
+    manifest = Manifest(now, known, documents, files)
+    to.write(f"{name}/{MANIFEST}", msgspec.json.encode(manifest))
+    return Backup(to, name, manifest)
+
+
+def newest(folder: Folder, name: str | None = None) -> Backup:
+    """The newest finished backup, or the one called `name`. Raises BadInput where there is none."""
+    finished = [path.removesuffix(f"/{MANIFEST}") for path in folder.names() if path.endswith(f"/{MANIFEST}")]
+    chosen = max(finished, default=None) if name is None else name if name in finished else None
+    if chosen is None:
+        there = f"there are {', '.join(finished)}" if finished else "there is none"
+        raise BadInput("--name" if name else "--from", f"no such finished backup; {there}")
+    try:
+        manifest = msgspec.json.decode(folder.read(f"{chosen}/{MANIFEST}"), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise BadInput("--from", f"{chosen}/{MANIFEST} is no manifest of a backup: {error}") from None
+    return Backup(folder, chosen, manifest)
+
+
+def restore(database: Documents, lake: Folder, backup: Backup) -> int:
+    """Puts all documents back, and the lake's files where they are missing; how many files those were.
+
+    The database must hold none of the collections: PeacewatchError. Died on the way, the same is done again after
+    the database was emptied. Raises NewerLayout for a backup of a newer version.
+    """
+    _require_known(backup.manifest)
+    for collection in KEPT:
+        if database[collection].find_one({}, {"_id": 1}) is not None:
+            raise PeacewatchError(f"MongoDB has documents in {collection}: a backup is restored into an empty database")
+    layouts.claim(database)
+    for path in backup.manifest.files:
+        collection = path.rpartition("-")[0]
+        if not path.startswith("lake/"):
+            database[collection].insert_many(_unpacked(backup.folder.read(f"{backup.name}/{path}")))
+    there = {path for below in LAKE_FOLDERS for path in lake.names(below)}
+    missing = [path for path in backup.manifest.files if path.startswith("lake/") and path[5:] not in there]
+    for path in missing:
+        lake.write(path[5:], backup.folder.read(f"{backup.name}/{path}"))
+    return len(missing)
+
+
+def _require_known(manifest: Manifest) -> None:
+    for name, layout in sorted(manifest.layouts.items()):
+        known = layouts.COLLECTIONS[name].layout if name in layouts.COLLECTIONS else 0
+        if layout > known:
+            raise NewerLayout(f"the backup's {name} has layout {layout} and this version knows {known}: upgrade it")
+
+
+def _chunks(documents: Any) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for document in documents:
+        encoded = bson.encode(document)
+        if chunk and size + len(encoded) > CHUNK:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(encoded)
+        size += len(encoded)
+    if chunk:
+        yield chunk
+
+
+def _packed(chunk: list[bytes]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as packed:
+        for document in chunk:
+            packed.write(document)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _unpacked(content: bytes) -> list[dict[str, Any]]:
+    with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as packed:
+        return bson.decode_all(packed.read(), _OPTIONS)

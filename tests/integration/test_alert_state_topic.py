@@ -1,0 +1,152 @@
+"""What the rules remember, on a real broker: of any size, in the old layout, and refused for good without a loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from fleet.alerts.absence import Absence, AbsenceRule, Heard
+from fleet.alerts.rules import Low, Memory
+from infra.kafka import clients
+from infra.kafka.failures import PERMANENT
+from speed_layer.alerting.alert_state import AlertState, Partition
+from speed_layer.alerting.alerter import PRODUCER
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+RULE = AbsenceRule(crowd=5)
+
+
+@pytest.fixture
+def state(kafka: str, topic: Callable[..., str]) -> Iterator[AlertState]:
+    name, source = topic("alert-state", partitions=2), topic("reports")
+    with closing(clients.producer(kafka, **PRODUCER)) as producer:
+        yield AlertState(kafka, name, source, producer)
+
+
+def partition(number: int = 0, absence: Absence | None = None) -> Partition:
+    return Partition(Memory(absence=absence or Absence(), number=number))
+
+
+def hear(one: Partition, drone: str, at: datetime = NOW) -> None:
+    one.memory.presence.hear(RULE, Heard(drone, at, at, "Paris", "France", 48.8, 2.3))
+
+
+def test_what_is_saved_is_loaded(state: AlertState) -> None:
+    absence = Absence()
+    one = partition(0, absence)
+    one.memory.remember_low("low/1", Low(2, NOW))
+    for drone in ["low/1", "gone", *(f"d{n}" for n in range(200))]:
+        hear(one, drone)
+    absence.sweep(RULE, {0: NOW})
+    for minute in range(1, 9):
+        for drone in ["low/1", *(f"d{n}" for n in range(200))]:
+            hear(one, drone, NOW + timedelta(minutes=minute))
+        absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
+    assert [drone for drone, absent in one.memory.presence.absent.items() if absent.told] == ["gone"]
+    one.advance(17)
+    while one.memory.presence.changed:
+        assert state.save({0: one}) == {}
+    again = state.load([0, 1])
+    assert (again[0].offset, again[1].offset) == (17, 0)
+    assert again[0].memory.low.keys() == {"low/1"}
+    assert again[0].memory.low["low/1"].step == 2
+    assert again[0].memory.presence.absent.keys() == {"gone"}
+    assert again[0].memory.presence.absent["gone"].since == NOW
+    assert len(again[0].memory.presence.present) == 201
+    one.memory.forget_low("low/1")
+    state.save({0: one})
+    assert state.load([0])[0].memory.low == {}
+
+
+def test_a_crowd_is_known_to_the_successor(state: AlertState) -> None:
+    absence = Absence()
+    one = partition(0, absence)
+    for minute in range(10):
+        for drone in ["here", *(f"d{n}" for n in range(20 if minute < 3 else 0))]:
+            hear(one, drone, NOW + timedelta(minutes=minute))
+        absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
+    assert (absence.crowd, len(one.memory.presence.crowd)) == (20, 20)
+    while one.memory.presence.changed:
+        state.save({0: one}, (absence.crowd, absence.crowd_name))
+    successor = Absence()
+    again = state.load([0], successor)[0]
+    assert (successor.crowd, successor.crowd_name) == (20, absence.crowd_name)
+    assert again.memory.presence.crowd.keys() == one.memory.presence.crowd.keys()
+
+
+def test_nine_hundred_low_drones_with_long_names_are_saved(state: AlertState) -> None:
+    """Their names take 1.2 MB as JSON: one message of them all was larger than the client takes."""
+    one = partition()
+    names = ["\x01" * 197 + f"{number:03}" for number in range(900)]
+    for name in names:
+        one.memory.remember_low(name, Low(1, NOW))
+        hear(one, name)
+    one.advance(900)
+    while one.memory.presence.changed:
+        assert state.save({0: one}) == {}
+    again = state.load([0])[0]
+    assert (again.offset, set(again.memory.low), set(again.memory.presence.present)) == (900, set(names), set(names))
+
+
+def test_a_bucket_that_shrinks_leaves_no_part_behind(state: AlertState, kafka: str) -> None:
+    one = partition()
+    presence = one.memory.presence
+    for number in range(900):
+        hear(one, "\x01" * 197 + f"{number:03}")
+    presence.buckets = {0: dict.fromkeys(presence.present)}
+    presence.changed = {0}
+    state.save({0: one})
+    assert one.parts[0] > 1
+    presence.buckets = {0: dict(list(presence.buckets[0].items())[:3])}
+    presence.changed = {0}
+    state.save({0: one})
+    assert one.parts[0] == 1
+    assert len(state.load([0])[0].memory.presence.present) == 3
+
+
+def test_the_old_layout_is_read(kafka: str, topic: Callable[..., str]) -> None:
+    name, source = topic("alert-state", partitions=2), topic("reports")
+    with closing(clients.producer(kafka, **PRODUCER)) as producer:
+        state = AlertState(kafka, name, source, producer)
+        old: dict[str, Any] = {"offset": 5, "low": ["a/b", "c"], "silent": ["gone"], "crowd": 0}
+        spoke = {"spoke_at": {"gone": "2026-11-24T07:00:00Z", "c": "2026-11-24T08:00:00Z"}}
+        key = f"alerting/{state.source_id}/0"
+        producer.send(name, json.dumps(old).encode(), key=key.encode()).get(30)
+        producer.send(name, json.dumps(spoke).encode(), key=f"{key}/spoke/7".encode()).get(30)
+        one = state.load([0])[0]
+        assert (one.offset, one.memory.low.keys()) == (5, {"a/b", "c"})
+        assert one.memory.presence.absent["gone"].since == datetime(2026, 11, 24, 7, tzinfo=UTC)
+        assert one.memory.presence.present.keys() == {"c"}
+        state.save({0: one})
+        again = state.load([0])[0]
+        assert (again.memory.low.keys(), again.memory.presence.absent.keys()) == ({"a/b", "c"}, {"gone"})
+
+
+def test_what_the_broker_refuses_for_good_is_of_one_partition(kafka: str, topic: Callable[..., str]) -> None:
+    name, source = topic("alert-state", partitions=2), topic("reports")
+    with closing(clients.admin(kafka)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "2000"})])
+    with closing(clients.producer(kafka, **PRODUCER)) as producer:
+        state = AlertState(kafka, name, source, producer)
+        large, small = partition(0), partition(1)
+        for number in range(100):
+            hear(large, hashlib.sha512(b"%d" % number).hexdigest())  # nothing to compress
+        large.memory.presence.buckets = {0: dict.fromkeys(large.memory.presence.present)}
+        large.memory.presence.changed = {0}
+        small.memory.remember_low("d1", Low(1, NOW))
+        for one in (large, small):
+            one.advance(10)
+        refused = state.save({0: large, 1: small})
+        assert refused.keys() == {0}
+        assert isinstance(refused[0], PERMANENT)
+        assert (large.is_changed, small.is_changed) == (True, False)
+        assert large.memory.presence.changed == {0}
+        found = state.load([0, 1])
+        assert (found[0].offset, found[1].offset, set(found[1].memory.low)) == (0, 10, {"d1"})
