@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -37,7 +37,7 @@ CHUNK_HOURS: Final = 64
 
 _HOUR_US: Final = 3600 * 1_000_000
 _HOUR_MS: Final = 3600 * 1000
-_MS: Final = timedelta(milliseconds=1)
+_DAY_MS: Final = 24 * _HOUR_MS
 _decoder: Final = msgspec.json.Decoder(Report)
 _encode: Final = msgspec.json.Encoder().encode
 _WIRE: Final = pa.schema([SCHEMA.field(name) for name in Report.__struct_fields__])
@@ -95,6 +95,7 @@ class Decoded:
         timestamp, received_at, latest = -1, EARLIEST, EARLIEST
         earliest = max(EARLIEST, opens_at)
         hours, look = self.hours, window.look
+        add_line, add_offset, add_time = self.lines.append, self.offsets.append, self.received_at.append
         end = min(len(records), start + CHUNK - self.messages)
         for position in range(start, end):
             if self.size >= CHUNK_BYTES or len(hours) >= CHUNK_HOURS:
@@ -125,12 +126,13 @@ class Decoded:
                 city, country = place(report, nearest)
                 report = msgspec.structs.replace(report, city=city, country=country)
             line = _encode(report)
-            reported_ms = (report.reported_at - EARLIEST) // _MS
+            since = report.reported_at - EARLIEST
+            reported_ms = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
             verdict = look((report.drone_id, report.report_id, reported_ms), hash(line), record.offset)
             if verdict is NEW:
-                self.lines.append(line)
-                self.offsets.append(record.offset)
-                self.received_at.append(timestamp)
+                add_line(line)
+                add_offset(record.offset)
+                add_time(timestamp)
                 hours.add(reported_ms // _HOUR_MS)
                 self.size += len(value)
             else:

@@ -9,6 +9,7 @@ partition can be built again from the rows within that many offsets.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
@@ -32,7 +33,7 @@ NEW: Final = Verdict.NEW
 class Window:
     """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
 
-    20 MB when it is full. Python's hash of texts is keyed anew in each process, so nobody can send an id that collides
+    11 MB when it is full. Python's hash of texts is keyed anew in each process, so nobody can send an id that collides
     on purpose. By chance one report in 10**14 does.
     """
 
@@ -44,7 +45,8 @@ class Window:
         """`contents`: rows of the lake around an offset: identity, offset, and the hash of what the report says."""
         self._ask, self._size = contents, size
         self._offsets: dict[int, int] = {}
-        self._contents: dict[int, int] = {}
+        # By offset modulo their number, for a row is at one offset; 0: nobody asked yet what it says.
+        self._contents = array("q", bytes(8 * (size + 1)))
         self._sweep_at = 2 * size
 
     def __len__(self) -> int:
@@ -55,9 +57,9 @@ class Window:
         name = hash(identity)
         before = self._offsets.get(name)
         if before is not None and offset - before <= self._size:
-            return self._against(name, before, content)
+            return self._against(before, content, offset)
         self._offsets[name] = offset
-        self._contents[name] = content
+        self._contents[offset % (self._size + 1)] = content or 1
         if len(self._offsets) >= self._sweep_at:
             self._forget(offset)
         return NEW
@@ -67,17 +69,16 @@ class Window:
         for identity, offset in rows:
             name = hash(identity)
             self._offsets[name] = max(offset, self._offsets.get(name, offset))
-            self._contents.pop(name, None)
+            self._contents[offset % (self._size + 1)] = 0
 
-    def _against(self, name: int, before: int, content: int) -> Verdict:
-        if name not in self._contents:
+    def _against(self, before: int, content: int, now: int) -> Verdict:
+        slot = before % (self._size + 1)
+        if not self._contents[slot]:
             for identity, offset, said in self._ask(before):
-                other = hash(identity)
-                if self._offsets.get(other) == offset:
-                    self._contents[other] = said
+                if self._offsets.get(hash(identity)) == offset and now - offset <= self._size:
+                    self._contents[offset % (self._size + 1)] = said or 1
         # What has left the lake since says what this one says.
-        return Verdict.DUPLICATE if self._contents.get(name, content) == content else Verdict.CONFLICT
+        return Verdict.DUPLICATE if self._contents[slot] in {0, content or 1} else Verdict.CONFLICT
 
     def _forget(self, offset: int) -> None:
         self._offsets = {name: at for name, at in self._offsets.items() if offset - at <= self._size}
-        self._contents = {name: said for name, said in self._contents.items() if name in self._offsets}

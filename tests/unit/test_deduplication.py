@@ -80,3 +80,12 @@ def test_what_has_left_the_lake_is_taken_for_a_duplicate() -> None:
     window = Window()
     window.remember([(("A", "7", 0), 5)])
     assert window.look(("A", "7", 0), 1, 6) is Verdict.DUPLICATE
+
+
+def test_what_is_asked_of_a_row_out_of_the_window_changes_no_newer_one() -> None:
+    old, newer = ("A", "1", 0), ("B", "2", 0)
+    window = Window(lambda _offset: [(old, 0, 5), (("C", "3", 0), 2, 7)], size=SIZE)
+    window.remember([(old, 0), (("C", "3", 0), 2)])
+    assert window.look(newer, 9, SIZE + 1) is Verdict.NEW
+    assert window.look(("C", "3", 0), 7, SIZE + 2) is Verdict.DUPLICATE
+    assert window.look(newer, 9, SIZE + 3) is Verdict.DUPLICATE
