@@ -99,19 +99,19 @@ def run(
     """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
 
     Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group for which
-    there is no room to sort holds up no other: NoRoom is raised at the end.
+    there is no room to sort holds up no other: DiskFull is raised at the end.
     """
     opened = open_table(lake, table=table)
-    done, without_room = [], None
+    done, disk_full = [], None
     for group in planned:
         try:
             done.append(_compact(opened, of_table(opened, schema), group))
-        except external_sort.NoRoom as error:
-            without_room = error
+        except external_sort.DiskFull as error:
+            disk_full = error
             done.append(Done(group, reason=str(error)))
         on_done(done[-1])
-    if without_room is not None:
-        raise without_room
+    if disk_full is not None:
+        raise disk_full
     return done
 
 

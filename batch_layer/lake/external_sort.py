@@ -25,7 +25,7 @@ ORDER: Final = [("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka
 _SPILLED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
-class NoRoom(ServiceUnavailable):
+class DiskFull(ServiceUnavailable):
     """What is larger than memory cannot be laid by to be sorted."""
 
 
@@ -33,13 +33,13 @@ def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[st
     """The rows of `files` in ORDER, in parts of about MOST_ROWS. Raises ServiceUnavailable.
 
     More than one part are sorted on disk: the drones of all files are counted, then each file is read once and its rows
-    are laid by for the part they belong to, in files where Python's tempfile makes them. Raises NoRoom.
+    are laid by for the part they belong to, in files where Python's tempfile makes them. Raises DiskFull.
     """
     firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"])
     if len(firsts) == 1:
         yield snapshot.rows(files, columns).sort_by(ORDER)
         return
-    with _told_without_room(), ExitStack() as held:
+    with _as_disk_full(), ExitStack() as held:
         # Files without a name: whatever ends this process, they are gone.
         laid_by = [held.enter_context(TemporaryFile(prefix="peacewatch-compact-")) for _ in firsts]
         _lay_by(laid_by, firsts, snapshot, files, columns)
@@ -51,11 +51,11 @@ def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[st
 
 
 @contextmanager
-def _told_without_room() -> Iterator[None]:
+def _as_disk_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NoRoom(f"large files cannot be sorted on disk (TMPDIR says where): {sentence(error)}") from None
+        raise DiskFull(f"large files cannot be sorted on disk (TMPDIR says where): {sentence(error)}") from None
 
 
 def as_they_are(snapshot: Snapshot, files: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:

@@ -45,17 +45,17 @@ def compact(dry_run: DryRun = False) -> None:
     loaded = settings.load()
     if not dry_run:
         batch.scratch(loaded)
-    without_room = None
+    disk_full = None
     try:
         _compact(loaded.lake_location, delta.TABLE, landed.SCHEMA, dry_run=dry_run)
-    except external_sort.NoRoom as error:
-        without_room = error
+    except external_sort.DiskFull as error:
+        disk_full = error
     try:
         _compact(loaded.lake_location, delta.ALERTS, landed_alert.SCHEMA, dry_run=dry_run)
     except delta.NothingLanded:
         typer.echo("alerts: none")
-    if without_room is not None:
-        raise without_room
+    if disk_full is not None:
+        raise disk_full
 
 
 def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:

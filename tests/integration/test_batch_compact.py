@@ -88,7 +88,7 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(
     assert max(held) <= most_rows + largest
 
 
-def test_a_disk_without_room_is_told_and_holds_up_no_other_group(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_disk_full_is_told_and_holds_up_no_other_group(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
     before = rows_of(lake)
     monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
@@ -96,7 +96,7 @@ def test_a_disk_without_room_is_told_and_holds_up_no_other_group(lake: Path, mon
     monkeypatch.setattr(tempfile, "tempdir", None)
     finished: list[compact.Done] = []
     planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
-    with pytest.raises(external_sort.NoRoom, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
+    with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
         compact.run(str(lake), planned, finished.append)
     assert [bool(done.reason) for done in finished] == [True, True, False], "five rows need no disk"
     assert rows_of(lake).equals(before)
@@ -107,7 +107,7 @@ def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
     full = partial(Path.open, Path("/dev/full"), "wb+", buffering=0)
     monkeypatch.setattr(external_sort, "TemporaryFile", lambda **_: full())
-    with pytest.raises(external_sort.NoRoom, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
+    with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
         run(lake, LONG_AFTER)
     assert delta.pin(str(lake)).version == version
     assert rows_of(lake).equals(before)
