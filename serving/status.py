@@ -11,7 +11,7 @@ from typing import Any, Final
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
-from infra.mongo import runs
+from infra.mongo import problems, runs
 
 Document = dict[str, Any]
 
@@ -40,6 +40,7 @@ def landing(database: Database[Document], now: datetime) -> Document:
         "landed_through": through,
         "lag_seconds": max(0.0, round((now - through).total_seconds(), 1)) if through else None,
         "lost": sum(_lost(document) for document in found),
+        "problems": problems.latest(database),
         "partitions": partitions,
     }
 

@@ -22,12 +22,19 @@ class Partition(BaseModel):
     lost: int = Field(description="messages that expired before they were landed")
 
 
+class Problem(BaseModel):
+    what: str
+    reason: str
+    at: datetime
+
+
 class Landing(BaseModel):
     version: int | None
     committed_at: datetime | None
     landed_through: datetime | None = Field(description="all that the broker took before is in the lake")
     lag_seconds: float | None
     lost: int
+    problems: list[Problem] = Field(description="what MongoDB refused of landing, the latest of each kind")
     partitions: list[Partition]
 
 

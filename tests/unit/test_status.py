@@ -28,8 +28,15 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more() -> No
         {"_id": "new/1", "next_offset": 1, "landed_through": NOON - timedelta(seconds=5), "lost": [[0, 1]]},
     ]
     live = SimpleNamespace(find_one=lambda *_asked, **_more: None)
-    database: Any = SimpleNamespace(live=live, landing=SimpleNamespace(find=lambda _all: documents))
+    refused = {"_id": "live documents", "reason": "version 7: too large", "at": NOON}
+    cursor = SimpleNamespace(sort=lambda *_: SimpleNamespace(limit=lambda _many: [refused]))
+    database: Any = SimpleNamespace(
+        live=live,
+        landing=SimpleNamespace(find=lambda _all: documents),
+        landing_problems=SimpleNamespace(find=lambda: cursor),
+    )
     found = landing(database, NOON)
+    assert found["problems"] == [{"what": "live documents", "reason": "version 7: too large", "at": NOON}]
     assert [one["name"] for one in found["partitions"]] == ["0", "1"]
     assert (found["lag_seconds"], found["lost"]) == (5.0, 4)
     documents[1]["landed_through"] = documents[2]["landed_through"] = None  # it has just been made
