@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from hashlib import blake2b
 from math import cos, radians, sin
 from typing import Final, NamedTuple
 
@@ -39,6 +40,10 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
 """Unicode categories of characters that nobody sees: two names that differ by these alone look the same."""
 
 
+NAME_KEY: Final = 200
+"""Characters of a name in a key. Normal forms can be 18 times as long as a name; of a longer one the end is hashed."""
+
+
 def place_key(country: str, city: str) -> str:
     """One key a place, however its name is written: what differs by case, normal form, spaces or unseen characters
     alone is the same place, and an empty name is the unknown one. A key is for comparing; people read the name."""
@@ -49,7 +54,8 @@ def _name_key(name: str) -> str:
     """Compatibility normal form and case folding, as in Unicode's NFKC_Casefold (UAX 31)."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     seen = "".join(" " if c.isspace() else c for c in folded if c.isspace() or unicodedata.category(c) not in _UNSEEN)
-    return " ".join(seen.split()) or UNKNOWN
+    key = " ".join(seen.split()) or UNKNOWN
+    return key if len(key) <= NAME_KEY else key[: NAME_KEY - 32] + blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 class Places:

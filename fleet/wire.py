@@ -1,8 +1,8 @@
-"""JSON of our own topics back into what it is."""
+"""JSON of our own topics: decoding that raises one error, and sizes as they are encoded. Pure."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,3 +16,23 @@ def decode(decoder: msgspec.json.Decoder[_T], value: bytes) -> _T:
         return decoder.decode(value)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def size(value: Any) -> int:
+    """Bytes of `value` as JSON. Characters are no measure: a control character is escaped to six bytes."""
+    return len(_encoder.encode(value))
+
+
+def cut(text: str, limit: int) -> str:
+    """The longest beginning of `text` that has at most `limit` bytes as JSON, quotes included."""
+    if 6 * len(text) + 2 <= limit or size(text) <= limit:
+        return text
+    room, end = limit - 2, 0
+    for end, character in enumerate(text):  # noqa: B007 - `end` is where the room ends
+        room -= size(character) - 2
+        if room < 0:
+            break
+    return text[:end]

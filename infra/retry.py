@@ -1,14 +1,23 @@
-"""A long-running process does not die because a service is away: it tries again, with growing pauses, and says so."""
+"""A long-running process does not die because a service is away: it tries again, with growing pauses, and says so.
+
+One way to grow pauses, over tenacity's: `run` for sessions that block, `Backoff` for whoever holds its own clock.
+"""
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
 from kafka.errors import KafkaError
 from structlog import get_logger
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set
+from tenacity.wait import wait_exponential
+
+from fleet.text import sentence
 
 log = get_logger()
 
@@ -18,29 +27,79 @@ HEALTHY_SECONDS: Final = 60.0
 """A session that held so long was well: the next pause is the first again."""
 
 
-class NotYet(Exception):
+class NotReady(Exception):
     """Something that others make is not there yet."""
+
+
+NotYet = NotReady
+"""The old name, as long as other rooms use it."""
+
+
+@dataclass
+class Backoff:
+    """Pauses in seconds: each twice as long as the one before, from `first` to `longest`.
+
+    `jitter` is the share by which each is longer or shorter by chance, so that many clients do not come back at once.
+    """
+
+    first: float = FIRST_PAUSE
+    longest: float = LONGEST_PAUSE
+    jitter: float = 0.0
+    failures: int = 0
+
+    def fail(self) -> float:
+        """The pause after one more failure."""
+        self.failures += 1
+        state = RetryCallState(_RETRYING, None, (), {})
+        state.attempt_number = self.failures
+        pause = wait_exponential(multiplier=self.first, max=self.longest)(state)
+        return pause * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - not a secret
+
+    def succeed(self) -> None:
+        """The next pause is the first again."""
+        self.failures = 0
 
 
 def run(
     session: Callable[[], None],
     stop: Event,
     name: str,
-    away: tuple[type[Exception], ...] = (NotYet, KafkaError, OSError),
+    away: tuple[type[Exception], ...] = (NotReady, KafkaError, OSError),
     failed: Callable[[Exception], None] = lambda _error: None,
 ) -> None:
     """Runs sessions until `stop` is set. One that ends in an `away` error is followed by another after a pause.
 
-    One that returns is followed by another at once. `failed` is called with each `away` error.
+    One that returns is followed by another at once. `failed` is given each `away` error; every other error is raised.
     """
-    pause = FIRST_PAUSE
-    while not stop.is_set():
-        began = time.monotonic()
-        try:
+    backoff = Backoff(FIRST_PAUSE)
+    began = time.monotonic()
+
+    def attempt() -> None:
+        nonlocal began
+        while not stop.is_set():
+            began = time.monotonic()
             session()
-        except away as error:
-            if time.monotonic() - began > HEALTHY_SECONDS:
-                pause = FIRST_PAUSE
+
+    def pause(state: RetryCallState) -> float:
+        if time.monotonic() - began > HEALTHY_SECONDS:
+            backoff.succeed()
+        seconds = backoff.fail()
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Exception):
             failed(error)
-            log.warning(f"{name} waits for a service", reason=error, seconds=pause)
-            pause = min(2 * pause, LONGEST_PAUSE) if not stop.wait(pause) else pause
+            log.warning(
+                f"{name} waits for a service", reason=f"{type(error).__name__}: {sentence(error)}", seconds=seconds
+            )
+        return seconds
+
+    retrying: Any = Retrying(
+        retry=retry_if_exception_type(away),
+        wait=pause,
+        sleep=sleep_using_event(stop),
+        stop=stop_when_event_set(stop),
+        retry_error_callback=lambda _state: None,  # stopped: the last error was said already
+    )
+    retrying(attempt)
+
+
+_RETRYING: Final = Retrying()

@@ -1,7 +1,8 @@
 """Signs of life on `alert-state`, and the dead-man's switch that misses them and tells the operators.
 
 The switch runs in a process of its own, so that it outlives what it watches. It goes to the operators' webhook, the log
-and the metrics; none of it is on an alert's own way.
+and the metrics; none of it is part of the alert pipeline. It judges each partition of a consumer by itself, and says
+that the pipeline has recovered only when nothing is wrong any more.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import pipeline_health as signs
-from fleet.alerts.pipeline_health import Health, Patience, Stuck
+from fleet.alerts.pipeline_health import Health, Passed, Patience, Stuck
 from fleet.notifications.message import Embed
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
-from speed_layer.notifying.discord.webhook import DiscordError, Webhook
+from speed_layer.notifying.discord.webhook import DiscordError, Refused, Webhook
 
 log = get_logger()
 
@@ -37,14 +38,19 @@ EVERY_SECONDS: Final = 5.0
 LOOK_BACK: Final = timedelta(minutes=2)
 """How far a single look reads back. The rules' memory is in the same topic: 50 MB in that time at 540,000 drones."""
 
+LONGEST_PAUSE: Final = 300.0
+"""Seconds between attempts to reach the operators: invalid answers count towards Discord's ban."""
+
 LOOK_SECONDS: Final = 30.0
 """A single look ends then: a client that has lost its broker reads nothing, and says nothing."""
 
 PREFIX: Final = b"health/"
 
-TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alerts' way", ["trouble"])
-UNTOLD = Gauge("peacewatch_alerts_untold", "Alerts that nobody was told of yet", ["webhook"])
-OLDEST = Gauge("peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert not told", ["webhook"])
+TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alert pipeline", ["trouble"])
+UNTOLD = Gauge("peacewatch_alerts_untold", "Alerts that nobody was notified of yet", ["webhook"])
+OLDEST = Gauge(
+    "peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert that nobody was notified of", ["webhook"]
+)
 DEAD = Gauge("peacewatch_webhook_dead", "1 while Discord takes nothing from a webhook", ["webhook"])
 LAG = Gauge("peacewatch_consumer_lag", "Messages that a group has not passed", ["group"])
 
@@ -92,51 +98,66 @@ class WatchConfig:
             "peacewatch-notifier-severe": topics.ALERTS,
         }
     )
+    optional: frozenset[str] = frozenset({"peacewatch-notifier-severe"})  # groups that there need not be
     patience: Patience = field(default_factory=Patience)
     connect: Callable[[str], Webhook] = Webhook
 
 
 class Switch:
-    """What is wrong now, and who was told of it."""
+    """What is wrong now, and what the operators were told of it."""
 
     def __init__(self, config: WatchConfig, since: datetime) -> None:
         self._config, self._since = config, since
-        self._told: dict[str, str] = {}
+        self._notified: dict[str, str] = {}
         self._stuck = Stuck()
+        self._backoff = retry.Backoff(EVERY_SECONDS, LONGEST_PAUSE)
+        self._not_before = since
         self.said: dict[str, Health] = {}
         self.troubles: dict[str, str] = {}
 
-    def look(self, passed: dict[str, tuple[int, int]], now: datetime) -> None:
-        """Compares with what was so before, and tells the difference."""
+    def look(self, passed: Passed | None, now: datetime) -> None:
+        """Compares with what was so before, and tells the difference. `passed` is None where Kafka does not say."""
+        self.said = {key: one for key, one in self.said.items() if now - one.at < self._config.patience.forgotten}
         found = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
         found |= dict(self._stuck.look(passed, now, self._config.patience))
+        for key in found.keys() - self.troubles.keys():
+            log.error("trouble in the alert pipeline", trouble=key, says=found[key])
+        for key in self.troubles.keys() - found.keys():
+            log.info("trouble in the alert pipeline is over", trouble=key)
         self.troubles = found
-        self._measure(found, passed, now)
-        begun = {key: text for key, text in found.items() if key not in self._told}
-        ended = {key: text for key, text in self._told.items() if key not in found}
-        for key, text in begun.items():
-            log.error("trouble on the alerts' way", trouble=key, says=text)
-        for key in ended:
-            log.info("trouble on the alerts' way is over", trouble=key)
-        if (begun or ended) and self._tell(begun, ended, now):
-            self._told = found
+        self._measure(found, passed or {}, now)
+        if found.keys() != self._notified.keys() and now >= self._not_before:
+            self._notify(found, now)
 
-    def _tell(self, begun: dict[str, str], ended: dict[str, str], now: datetime) -> bool:
+    def _notify(self, found: dict[str, str], now: datetime) -> None:
         url = self._config.operators()
-        if url is None:
-            return True
-        lines = [*begun.values(), *(f"Over: {key}." for key in ended)]
-        title = "Trouble on the alerts' way" if begun else "The alerts' way is well again"
-        embed = Embed(title, "\n".join(lines)[:2000], 0xD92D20 if begun else 0x12B76A, now)
-        try:
-            with closing(self._config.connect(url)) as webhook:
-                webhook.post([embed])
-        except DiscordError as error:
-            log.warning("the operators cannot be told yet", reason=error)
-            return False
-        return True
+        if url is not None:
+            try:
+                with closing(self._config.connect(url)) as webhook:
+                    self._post(webhook, found, now)
+            except DiscordError as error:
+                self._not_before = now + timedelta(seconds=max(self._backoff.fail(), error.retry_after or 0.0))
+                log.warning("the operators cannot be told yet", reason=error)
+                return
+        self._backoff.succeed()
+        self._notified = found
 
-    def _measure(self, found: dict[str, str], passed: dict[str, tuple[int, int]], now: datetime) -> None:
+    def _post(self, webhook: Webhook, found: dict[str, str], now: datetime) -> None:
+        """Where Discord refuses the sentences, the keys alone; where it refuses these, the log has them."""
+        begun = [text for key, text in found.items() if key not in self._notified]
+        over = [f"Over: {key}." for key in self._notified if key not in found]
+        lasting = [f"Still so: {key}." for key in found if key in self._notified]
+        try:
+            webhook.post([_embed([*begun, *over, *lasting], now, begun=bool(begun), lasts=bool(found))])
+        except Refused as error:
+            log.warning("Discord refuses what the operators are told", reason=error)
+            keys = [f"{len(found)} troubles. The log of peacewatch record names them."]
+            try:
+                webhook.post([_embed(keys, now, begun=bool(begun), lasts=bool(found))])
+            except Refused as again:
+                log.warning("Discord refuses to tell the operators anything", reason=again)
+
+    def _measure(self, found: dict[str, str], passed: Passed, now: datetime) -> None:
         TROUBLES.clear()
         for key in found:
             TROUBLES.labels(key).set(1)
@@ -145,8 +166,14 @@ class Switch:
                 UNTOLD.labels(one.name).set(one.untold)
                 OLDEST.labels(one.name).set((now - one.oldest).total_seconds() if one.oldest else 0)
                 DEAD.labels(one.name).set(bool(one.dead))
-        for group, (_, lag) in passed.items():
-            LAG.labels(group).set(lag)
+        for group, partitions in passed.items():
+            LAG.labels(group).set(sum(lag for _, lag in partitions.values()))
+
+
+def _embed(lines: list[str], now: datetime, *, begun: bool, lasts: bool) -> Embed:
+    title = "Trouble in the alert pipeline" if begun else "Alert pipeline recovered"
+    title = "Alert pipeline: not all trouble is over" if lasts and not begun else title
+    return Embed(title, "\n".join(lines)[:2000], 0xD92D20 if lasts else 0x12B76A, now)
 
 
 def watch(config: WatchConfig, stop: Event) -> None:
@@ -166,13 +193,13 @@ def watch(config: WatchConfig, stop: Event) -> None:
 
     def away(error: Exception) -> None:
         log.warning("Kafka does not answer the dead-man's switch", reason=error)
-        switch.look({}, datetime.now(UTC))
+        switch.look(None, datetime.now(UTC))
 
     retry.run(session, stop, "the dead-man's switch", failed=away)
 
 
 def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
-    """What is wrong with the alerts' way now, a sentence by its key: one look at the signs of the last LOOK_BACK.
+    """What is wrong with the alert pipeline now, a sentence by its key: one look at the signs of the last LOOK_BACK.
 
     Raises KafkaError where Kafka does not answer.
     """
@@ -213,11 +240,16 @@ def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, Health]]:
                     log.warning("a sign of life that cannot be read", reason=error)
 
 
-def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClient) -> dict[str, tuple[int, int]]:
-    found = {}
+def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClient) -> Passed:
+    """A partition that a group has committed nothing of is read from its beginning."""
+    passed = {}
     for group, topic in config.groups.items():
         offsets = {at: told.offset for at, told in admin.list_group_offsets(group)[group].items() if at.topic == topic}
-        if offsets:
-            ends = consumer.end_offsets(list(offsets))
-            found[group] = sum(offsets.values()), sum(max(0, ends[at] - offset) for at, offset in offsets.items())
-    return found
+        if not offsets and group in config.optional:
+            continue
+        partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]
+        if partitions:
+            starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+            next_ = {at: max(starts[at], offsets.get(at, 0)) for at in partitions}
+            passed[group] = {at.partition: (next_[at], max(0, ends[at] - next_[at])) for at in partitions}
+    return passed

@@ -1,16 +1,19 @@
-"""`alerts`, `deliveries` and operators' actions to MongoDB, for people to look at. Never on an alert's own way.
+"""`alerts`, `deliveries` and operators' actions to MongoDB, for people to look at. No part of the alert pipeline.
 
 Every write is the same when it is made again, and in any order of the two topics: an alert's own fields come from
-`alerts`, where and when it was told from `deliveries`. Offsets are committed after the writes.
+`alerts`, where and when people were notified from `deliveries`. Offsets are committed after the writes.
+
+Of an alert and its duplicates the first one's fields stay; one with the same id and other content has a row of its own
+(known_alerts.py). What MongoDB refuses for what it is, is passed by and counted: it would come again after a restart.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
@@ -18,30 +21,37 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from msgspec import MsgspecError
-from pymongo import UpdateOne
-from pymongo.database import Database
+from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
+from fleet.alerts.pipeline_health import Health, RecentFaults
 from fleet.errors import NewerLayout
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
+from fleet.notifications.incident import ENDED_BY_CLEARING, Intervals, key_of
+from fleet.notifications.known_alerts import UNKNOWN_CONTENT, conflict_id, content_of
+from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.mongo import client as mongo
 from infra.mongo import layouts
+from speed_layer.dead_mans_switch import Pulse, process_name
 
 log = get_logger()
 
-UNTOLD: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
+NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
-AWAY: Final = (retry.NotYet, KafkaError, PyMongoError, NewerLayout, OSError)
+Documents = mongo.Documents
+Update = UpdateOne | UpdateMany
+
+AWAY: Final = (retry.NotReady, KafkaError, PyMongoError, NewerLayout, OSError)
 
 
 @dataclass(frozen=True)
@@ -51,12 +61,18 @@ class RecorderConfig:
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
-    over_after: timedelta = timedelta(minutes=35)  # quiet and resolve of fleet.notifications.incident.Intervals
+    intervals: Intervals = field(default_factory=Intervals)
     actions: str = ""  # operators' actions, for the audit list; empty: they are not recorded
+    state: str = ""  # the topic of the signs of life; empty: none is given
 
 
 def run(config: RecorderConfig, stop: Event) -> None:
     """Until `stop` is set. Kafka and MongoDB may come and go."""
+    faults = RecentFaults()
+
+    def health() -> Health:
+        now = datetime.now(UTC)
+        return Health("recorder", process_name(), now, troubles=faults.troubles("recorder", now))
 
     def session() -> None:
         consumer = clients.consumer(
@@ -67,22 +83,30 @@ def run(config: RecorderConfig, stop: Event) -> None:
             max_poll_records=2000,
             session_timeout_ms=10_000,
         )
-        with closing(consumer), mongo.client(config.mongo_uri, "recorder", wait_ms=5000) as client:
+        pulse = Pulse(config.bootstrap, config.state) if config.state else None
+        with (
+            closing(consumer),
+            closing(pulse) if pulse else nullcontext(),
+            mongo.client(config.mongo_uri, "recorder", wait_ms=5000) as client,
+        ):
             database = mongo.database(client)
             layouts.claim(database)
             create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")
             while not stop.is_set():
-                _record(config, consumer, database)
+                _record(config, consumer, database, faults)
+                if pulse:
+                    pulse.beat(health)
                 if time.monotonic() - resolved_at > RESOLVE_SECONDS:
                     resolved_at = time.monotonic()
-                    resolve(database, datetime.now(UTC) - config.over_after)
+                    now = datetime.now(UTC)
+                    resolve(database, now - config.intervals.over, now - config.intervals.expire)
 
     retry.run(session, stop, "recorder", away=AWAY)
 
 
-def create_indexes(database: Database[dict[str, Any]]) -> None:
+def create_indexes(database: Documents) -> None:
     """What the API asks by."""
     database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
     database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
@@ -90,33 +114,49 @@ def create_indexes(database: Database[dict[str, Any]]) -> None:
     late = {"latency_ms": {"$gt": deliveries.WAITED_MS}}
     database["alerts"].create_index([("raised_at", 1)], name="waited", partialFilterExpression=late)
     database["incidents"].create_index([("last", -1), ("_id", -1)])
+    database["incidents"].create_index([("key", 1), ("last", -1)])
     database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
     database["deliveries"].create_index([("delivered_at", 1)])
     database["actions"].create_index([("at", -1), ("_id", -1)])
 
 
-def resolve(database: Database[dict[str, Any]], before: datetime) -> None:
-    """Incidents that only a digest counted get no last edit, so no delivery says that they are over."""
-    over = {"message_id": "", "state": {"$ne": "resolved"}, "last": {"$lt": before}}
-    database["incidents"].update_many(over, {"$set": {"state": "resolved"}})
+def resolve(database: Documents, before: datetime, expired_before: datetime | None = None) -> None:
+    """Incidents that only a digest counted get no last edit, so no delivery says that they are over.
+
+    Over are those without an alert since `before`; of those that a clearing ends, since `expired_before`.
+    """
+    lasting = list(ENDED_BY_CLEARING)
+    over = {"message_id": "", "state": {"$ne": "resolved"}}
+    by_time = [
+        {"last": {"$lt": before}, "kind": {"$nin": lasting}},
+        {"last": {"$lt": expired_before or before}, "kind": {"$in": lasting}},
+    ]
+    database["incidents"].update_many({**over, "$or": by_time}, {"$set": {"state": "resolved"}})
 
 
-def alert_updates(alert: Alert, raised_at: datetime) -> list[UpdateOne]:
-    """`raised_at` is the broker's time of the alert; of a copy the earlier stands."""
-    if alert.clears:
-        return []
-    fields = {**_document(alert), "verified": alert.verified}
+def alert_updates(alert: Alert, raised_at: datetime, alert_id: str = "") -> list[UpdateOne]:
+    """`raised_at` is the broker's time of the alert. The first of an alert and its duplicates makes the row; `alert_id`
+    is another one's than its own where that is taken."""
+    fields = {**_document(alert), "verified": alert.verified, "content": content_of(alert), "raised_at": raised_at}
     del fields["alert_id"]
-    update = {"$set": fields, "$min": {"raised_at": raised_at}, "$setOnInsert": UNTOLD}
-    return [UpdateOne({"_id": alert.alert_id}, update, upsert=True)]
+    known = {"$ne": [{"$type": "$kind"}, "missing"]}
+    made = {"$mergeObjects": [{"$literal": NOT_NOTIFIED}, "$$ROOT", {"$literal": fields}]}
+    update = [{"$replaceWith": {"$cond": [known, "$$ROOT", made]}}]
+    return [UpdateOne({"_id": alert_id or alert.alert_id}, update, upsert=True)]
 
 
-def told_updates(delivery: Delivery) -> list[UpdateOne]:
-    """Where and when each alert of the delivery was told."""
+def cleared_updates(alert: Alert) -> list[UpdateMany]:
+    """The end of incidents that only a digest counted, which no delivery tells."""
+    over = {"key": key_of(alert), "message_id": "", "state": {"$ne": "resolved"}, "last": {"$lte": alert.received_at}}
+    return [UpdateMany(over, {"$set": {"state": "resolved", "cleared": True}})]
+
+
+def notified_updates(delivery: Delivery) -> list[UpdateOne]:
+    """Where and when people were notified of each alert of the delivery."""
     updates = []
     for position, alert_id in enumerate(delivery.alert_ids):
         incident_id = delivery.incidents[delivery.alert_incidents[position]].incident_id
-        told = {
+        notified = {
             "incident_id": incident_id,
             "delivered_at": delivery.delivered_at,
             "message_id": delivery.message_id,
@@ -126,12 +166,12 @@ def told_updates(delivery: Delivery) -> list[UpdateOne]:
             "latency_ms": delivery.broker_ms[position],
             "drone_latency_ms": delivery.drone_ms[position],
         }
-        updates.append(UpdateOne({"_id": alert_id}, {"$set": told}, upsert=True))
+        updates.append(UpdateOne({"_id": alert_id}, {"$set": notified}, upsert=True))
     return updates
 
 
 def incident_updates(delivery: Delivery) -> list[UpdateOne]:
-    """The incidents as the delivery told them."""
+    """The incidents as people were notified of them."""
     updates = []
     for one in delivery.incidents:
         fields = {**_document(one), "webhook": delivery.webhook, "updated_at": delivery.delivered_at}
@@ -141,8 +181,8 @@ def incident_updates(delivery: Delivery) -> list[UpdateOne]:
     return updates
 
 
-def call_updates(delivery: Delivery) -> list[UpdateOne]:
-    """The call itself, and how each of its incidents stood in it."""
+def delivery_updates(delivery: Delivery) -> list[UpdateOne]:
+    """The delivery itself, and how each of its incidents stood in it."""
     names = ("webhook", "method", "message_id", "delivered_at", "digest", "held")
     fields: dict[str, Any] = {name: getattr(delivery, name) for name in names}
     shown = ("incident_id", "alerts", "state", "severity")
@@ -152,45 +192,99 @@ def call_updates(delivery: Delivery) -> list[UpdateOne]:
 
 def action_updates(action: Action) -> list[UpdateOne]:
     """The audit list's row, as the API wrote it when MongoDB was there."""
-    fields = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until")}
+    fields = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until", "ends")}
     target = msgspec.to_builtins(action.target)
     return [UpdateOne({"_id": action.id}, {"$set": {**fields, "target": target}}, upsert=True)]
 
 
-def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Database[dict[str, Any]]) -> None:
-    alerts: list[UpdateOne] = []
-    incidents: list[UpdateOne] = []
-    calls: list[UpdateOne] = []
-    actions: list[UpdateOne] = []
-    for partition, records in consumer.poll(timeout_ms=500).items():
+@dataclass
+class _Batch:
+    """What one poll makes of each collection."""
+
+    alerts: list[Update] = field(default_factory=list)
+    incidents: list[Update] = field(default_factory=list)
+    deliveries: list[Update] = field(default_factory=list)
+    actions: list[Update] = field(default_factory=list)
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        self.alerts += notified_updates(delivery)
+        self.incidents += incident_updates(delivery)
+        self.deliveries += delivery_updates(delivery)
+
+
+def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents, faults: RecentFaults) -> None:
+    batch = _Batch()
+    raised: list[tuple[Alert, datetime]] = []
+    polled = consumer.poll(timeout_ms=500)
+    for partition, records in polled.items():
         for record in records:
             try:
                 if partition.topic == config.alerts:
-                    alerts += alert_updates(wire.decode(record.value or b""), _time(record))
+                    raised.append((wire.decode(record.value or b""), _time(record)))
                 elif partition.topic == config.actions:
-                    actions += action_updates(operators.decode(record.value or b""))
+                    batch.actions += action_updates(operators.decode(record.value or b""))
                 else:
-                    delivery = deliveries.decode(record.value or b"")
-                    alerts += told_updates(delivery)
-                    incidents += incident_updates(delivery)
-                    calls += call_updates(delivery)
-            except MsgspecError as error:
-                log.warning("a message that cannot be read", place=f"{partition}-{record.offset}", reason=error)
-    _write(database, "alerts", alerts)
-    _write(database, "incidents", incidents)
-    _write(database, "deliveries", calls)
-    _write(database, "actions", actions)
-    if alerts or calls or actions:
+                    batch.add_delivery(deliveries.decode(record.value or b""))
+            except (MsgspecError, IndexError) as error:
+                place = f"{partition.topic}-{partition.partition}-{record.offset}"
+                log.warning("a message cannot be read", place=place, reason=error)
+                faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
+    batch.alerts = _alerts(database, raised) + batch.alerts
+    batch.incidents += [update for alert, _ in raised if alert.clears for update in cleared_updates(alert)]
+    for collection, updates in vars(batch).items():
+        for _ in range(_write(database, collection, updates)):
+            faults.add("unrecorded", datetime.now(UTC), f"the last one is of the collection {collection}")
+    if polled:
         try:
             consumer.commit()
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("offsets are not committed; the same is written again", reason=error)
 
 
-def _write(database: Database[dict[str, Any]], collection: str, updates: Iterable[UpdateOne]) -> None:
-    """In order: of two states of one incident the later stands."""
-    if updates:
-        database[collection].bulk_write(list(updates), ordered=True)
+def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[Update]:
+    """The rows of alerts; one with the id of another alert gets the id that the notifier gives it, too."""
+    alerts = [(alert, raised_at) for alert, raised_at in raised if not alert.clears]
+    ids = list({alert.alert_id for alert, _ in alerts})
+    found = database["alerts"].find({"_id": {"$in": ids}, "content": {"$exists": True}}, {"content": True})
+    contents: dict[str, int] = {document["_id"]: document["content"] for document in found} if ids else {}
+    updates: list[Update] = []
+    for alert, raised_at in alerts:
+        content = content_of(alert)
+        known = contents.setdefault(alert.alert_id, content)
+        is_conflict = known != content and UNKNOWN_CONTENT not in (known, content)
+        updates += alert_updates(alert, raised_at, conflict_id(alert) if is_conflict else "")
+    return updates
+
+
+def _write(database: Documents, collection: str, updates: Sequence[Update]) -> int:
+    """In order: of two states of one incident the later stands. How many were refused for what they are.
+
+    Raises PyMongoError and OSError where MongoDB is away.
+    """
+    if not updates:
+        return 0
+    try:
+        database[collection].bulk_write(updates, ordered=True)
+    except Exception as error:
+        if _is_away(error):
+            raise
+        return sum(not _is_written(database, collection, update) for update in updates)
+    return 0
+
+
+def _is_written(database: Documents, collection: str, update: Update) -> bool:
+    try:
+        database[collection].bulk_write([update])
+    except Exception as error:
+        if _is_away(error):
+            raise
+        log.error("MongoDB refuses a document", collection=collection, reason=sentence(error))  # noqa: TRY400 - the document may be large
+        return False
+    return True
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, PyMongoError | OSError) and not mongo.is_refused(error)
 
 
 def _document(value: msgspec.Struct) -> dict[str, Any]:

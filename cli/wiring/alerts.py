@@ -16,6 +16,7 @@ from threading import Event
 from pydantic import SecretStr
 
 from cli.wiring.places import nearest
+from fleet import topics
 from fleet.alerts.alert import Alert
 from fleet.alerts.rulebook import parse, parse_stations
 from fleet.alerts.rules import Rules
@@ -44,21 +45,26 @@ def alerter(found: Settings) -> Runner:
     return partial(layer.run, layer.AlertingConfig(found.kafka, rules(found), nearest))
 
 
-def channels(found: Settings, at_step: Callable[[str], None] = lambda _step: None) -> list[Runner]:
+def channels(found: Settings, failpoint: Callable[[str], None] = lambda _step: None) -> list[Runner]:
     """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
     if found.severe_webhook_url is None:
-        return [_channel(found, "alerts", "webhook", lambda _alert: True, at_step)]
+        return [_channel(found, "alerts", "webhook", lambda _alert: True, failpoint)]
     return [
-        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", at_step),
-        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical", at_step),
+        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", failpoint),
+        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical", failpoint),
     ]
 
 
 def recorders(found: Settings) -> list[Runner]:
-    """What keeps MongoDB's alerts, and the dead-man's switch of the alerts' way, off whose way both are."""
+    """What keeps MongoDB's alerts, and the dead-man's switch of the alert pipeline, which both are no part of."""
     watch = dead_mans_switch.WatchConfig(found.kafka, url_now(found, "operators_webhook"))
-    lives = _intervals(found)
-    recording = recorder.RecorderConfig(found.kafka, found.mongo, over_after=lives.quiet + lives.resolve)
+    recording = recorder.RecorderConfig(
+        found.kafka,
+        found.mongo,
+        intervals=_intervals(found),
+        actions=topics.OPERATOR_ACTIONS,
+        state=topics.ALERT_STATE,
+    )
     return [partial(recorder.run, recording), partial(dead_mans_switch.watch, watch)]
 
 
@@ -90,9 +96,9 @@ def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
 
 
 def _channel(
-    found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], at_step: Callable[[str], None]
+    found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], failpoint: Callable[[str], None]
 ) -> Runner:
-    config = notifier.NotifierConfig(found.kafka, name, intervals=_intervals(found), takes=takes, at_step=at_step)
+    config = notifier.NotifierConfig(found.kafka, name, intervals=_intervals(found), takes=takes, failpoint=failpoint)
 
     def sender() -> Sender:
         url = url_now(found, setting)

@@ -7,14 +7,15 @@ depend on the topic alone (the WINDOW offsets before the alert), so whoever land
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
+from fleet import identity
 from fleet.alerts.alert import Alert
 from fleet.figures.cube import Cube, Measure
-from fleet.notifications.incident import Intervals
+from fleet.notifications.incident import ENDED_BY_CLEARING, Intervals
 from fleet.reports.report import EARLIEST
 
 SCHEMA: Final = pa.schema(
@@ -67,10 +68,10 @@ WINDOW: Final = 100_000
 class Past:
     """What is known of the WINDOW offsets before an alert, of one partition: its incidents keep their order in it."""
 
-    def __init__(self, incident_ends_after: timedelta = Intervals().quiet + Intervals().resolve) -> None:
-        self._over = incident_ends_after
+    def __init__(self, intervals: Intervals = Intervals()) -> None:
+        self._intervals = intervals
         self._ids: dict[str, int] = {}
-        self._incidents: dict[str, tuple[int, datetime, bool]] = {}  # by key: offset, last alert, cleared
+        self._incidents: dict[str, tuple[int, datetime, bool]] = {}  # by key: offset, last alert or clearing, cleared
 
     def recall(self, rows: Iterable[tuple[int, str, str, datetime, bool]]) -> None:
         """Landed alerts in order: (offset, alert_id, incident_key, received_at, clears)."""
@@ -78,21 +79,24 @@ class Past:
             self._take(offset, alert_id, key, received_at, clears=clears)
 
     def counts(self, offset: int, alert: Alert) -> tuple[int, int]:
-        """(1 unless it is a copy or clears, 1 when an incident begins with it). Offsets ascend."""
+        """(1 unless it is a duplicate or clears, 1 when an incident begins with it). Offsets ascend."""
         return self._take(offset, alert.alert_id, alert.incident_key, alert.received_at, clears=alert.clears)
 
     def _take(self, offset: int, alert_id: str, key: str, received_at: datetime, *, clears: bool) -> tuple[int, int]:
         known, last, cleared = self._incidents.get(key, (-WINDOW, datetime.min.replace(tzinfo=UTC), True))
-        goes_on = not cleared and offset - known < WINDOW
+        is_known = offset - known < WINDOW
         if clears:
-            if goes_on and received_at >= last:
-                self._incidents[key] = offset, last, True
+            if is_known and not cleared and received_at >= last:
+                self._incidents[key] = offset, received_at, True
             return 0, 0
-        copied_at = self._ids.get(alert_id)
-        if copied_at is not None and offset - copied_at < WINDOW:
+        duplicate_of = self._ids.get(alert_id)
+        if duplicate_of is not None and offset - duplicate_of < WINDOW:
             return 0, 0
         self._ids[alert_id] = offset
-        goes_on = goes_on and received_at - last < self._over
+        lasts = self._intervals.over
+        if not cleared and key.partition(identity.SEPARATOR)[0] in ENDED_BY_CLEARING:
+            lasts = self._intervals.expire
+        goes_on = is_known and received_at - last < lasts
         self._incidents[key] = offset, max(received_at, last) if goes_on else received_at, False
         self._forget(offset)
         return 1, int(not goes_on)

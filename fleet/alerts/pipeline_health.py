@@ -1,4 +1,4 @@
-"""How the alerts' way itself is: what its processes say of themselves, and what is wrong by that. Pure."""
+"""How the alert pipeline itself is: what its processes say of themselves, and what is wrong by that. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from fleet import wire
 
-Part = Literal["alerting", "notifier", "watch"]
+Part = Literal["alerting", "notifier", "recorder", "watch"]
 
 
 class Health(msgspec.Struct, omit_defaults=True):
@@ -21,10 +21,10 @@ class Health(msgspec.Struct, omit_defaults=True):
     name: str
     at: datetime
     dead: str = ""  # why the webhook takes nothing more
-    untold: int = 0
-    oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was told of
-    refused: int = 0  # alerts that Discord took in no form but a digest's
-    troubles: dict[str, str] = {}  # what the watch, the dead-man's switch, has found: a sentence by its key
+    untold: int = 0  # pending alerts
+    oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was notified of
+    refused: int = 0  # open incidents that Discord took in no form but a digest's
+    troubles: dict[str, str] = {}  # what it has found itself, the watch of all others: a sentence by its key
 
 
 _decoder = msgspec.json.Decoder(Health)
@@ -64,10 +64,12 @@ def troubles(
     for part in PARTS:
         newest = _newest(signs, part, watched_since)
         if now - newest > patience.silent:
-            yield f"{part} stopped", f"No {part} process has given a sign since {_at(newest)}: alerts are not told."
+            yield f"{part} stopped", f"No {part} process has given a sign since {_at(newest)}: nobody is notified."
     for one in signs:
         if one.part == "notifier" and now - one.at < patience.forgotten:
             yield from _of_notifier(one, now, patience, watched_since)
+        if one.part != "watch" and now - one.at <= patience.silent:
+            yield from one.troubles.items()
 
 
 def known(said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
@@ -95,31 +97,81 @@ def _of_notifier(one: Health, now: datetime, patience: Patience, watched_since: 
     if now - max(one.at, watched_since) > patience.silent:
         yield f"notifier {one.name} stopped", f"The notifier of the webhook {one.name} is silent."
     if one.dead:
-        says = f"takes nothing more ({one.dead}): {one.untold} alerts wait until its URL is replaced."
+        says = f"takes nothing more ({one.dead}): {one.untold} alerts are pending until its URL is replaced."
         yield f"webhook {one.name} dead", f"The webhook {one.name} {says}"
     elif one.oldest is not None and now - one.oldest > patience.untold:
         yield (
             f"webhook {one.name} late",
-            f"{one.untold} alerts wait for the webhook {one.name}, the oldest {now - one.oldest}.",
+            f"{one.untold} alerts are pending for the webhook {one.name}, the oldest for {now - one.oldest}.",
         )
+    if one.refused:
+        says = f"Discord takes {one.refused} incidents in no form: a digest counts them. The notifier's log names them."
+        yield f"webhook {one.name} refused", says
+
+
+Passed = Mapping[str, Mapping[int, tuple[int, int]]]
+"""By group and partition the committed offset and the lag."""
 
 
 class Stuck:
-    """Finds a consumer that has something to read and does not move."""
+    """Finds consumers that have something to read in a partition and do not move in it."""
 
     def __init__(self) -> None:
-        self._moved: dict[str, tuple[int, datetime]] = {}
+        self._moved: dict[tuple[str, int], tuple[int, datetime]] = {}
+        self._found: dict[str, str] = {}
 
-    def look(
-        self, passed: Mapping[str, tuple[int, int]], now: datetime, patience: Patience
-    ) -> Iterator[tuple[str, str]]:
-        """`passed`: by group, the sum of its offsets and its lag."""
-        for group, (offset, lag) in passed.items():
-            before, since = self._moved.get(group, (-1, now))
-            if offset != before or lag == 0:
-                self._moved[group] = (offset, now)
-            elif now - since > patience.stuck:
-                yield (
-                    f"{group} stuck",
-                    f"{group} has {lag} messages to read and has not moved since {since:%H:%M:%S} UTC.",
-                )
+    def look(self, passed: Passed | None, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
+        """(key, sentence) a group that stands still. Each partition is judged: those that move hide none that does not.
+
+        `passed` is None where Kafka does not say: then what was so is so still.
+        """
+        if passed is not None:
+            self._found = dict(self._judge(passed, now, patience))
+        yield from self._found.items()
+
+    def _judge(self, passed: Passed, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
+        for group, partitions in passed.items():
+            standing = {}
+            for partition, (offset, lag) in partitions.items():
+                before, since = self._moved.get((group, partition), (-1, now))
+                if offset != before or lag == 0:
+                    self._moved[group, partition] = (offset, now)
+                elif now - since > patience.stuck:
+                    standing[partition] = since, lag
+            if standing:
+                lag, since = sum(lag for _, lag in standing.values()), min(since for since, _ in standing.values())
+                where = f"partition{'s' if len(standing) > 1 else ''} {', '.join(map(str, sorted(standing)))}"
+                says = f"{group} has {lag} messages to read in {where} and has not moved since {since:%H:%M:%S} UTC."
+                yield f"{group} stuck", says
+
+
+FAULT_SHOWN: Final = timedelta(minutes=10)
+"""So long after the last one of a kind the operators see how many there were."""
+
+FAULTS: Final[Mapping[str, str]] = {
+    "unreadable": "messages could not be handled and were passed by",
+    "conflicts": "alerts had the id of another alert and other content: each counts as an alert of its own",
+    "unwritten": "deliveries were too large for their topic in every form, so their messages may be repeated",
+    "unrecorded": "documents were refused by MongoDB and are missing in the API",
+}
+"""What is contained to its message, alert or document, so that all else goes on."""
+
+
+class RecentFaults:
+    """Counts faults by kind, of FAULTS."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, datetime, str]] = {}
+
+    def add(self, kind: str, at: datetime, last: str) -> None:
+        """One more; `last` names it to a person and holds no word of a drone's."""
+        count = self._counts[kind][0] if kind in self._counts else 0
+        self._counts[kind] = count + 1, at, last
+
+    def troubles(self, name: str, now: datetime) -> dict[str, str]:
+        """A sentence by its key, of the faults of late. `name` says whose they are."""
+        self._counts = {kind: one for kind, one in self._counts.items() if now - one[1] < FAULT_SHOWN}
+        return {
+            f"{name} {kind}": f"{name}: {count} {FAULTS[kind]}; {last}. The log has more."
+            for kind, (count, _, last) in self._counts.items()
+        }

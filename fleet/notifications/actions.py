@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from fleet import wire
 from fleet.alerts.alert import Kind
-from fleet.notifications.incident import Incident
+from fleet.alerts.rules import incident_key
+from fleet.notifications.incident import NAME_BYTES, Incident
+from fleet.places import place_key
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,22 +24,23 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     city: str = ""
     drone_id: str = ""
 
-    def meets(self, one: Incident) -> bool:
-        """Whether `one` is meant. A target that names nothing means nothing."""
+    def meets(self, incident: Incident) -> bool:
+        """Whether `incident` is meant. A target that names nothing means nothing. Places meet by their keys."""
         if self.incident_id:
-            return self.incident_id == one.incident_id
-        named = [
-            (self.kind, one.kind),
-            (self.country, one.country),
-            (self.city, one.city),
-            (self.drone_id, one.key.partition("/")[2] if one.kind != "unrest" else ""),
-        ]
-        wanted = [(want, has) for want, has in named if want]
-        return bool(wanted) and all(want == has for want, has in wanted)
+            return self.incident_id == incident.incident_id
+        if not (self.kind or self.country or self.city or self.drone_id):
+            return False
+        if self.kind and self.kind != incident.kind:
+            return False
+        if self.drone_id and incident.key != incident_key(incident.kind, self.drone_id, ("", "")):
+            return False
+        country, city = self.country or incident.country, self.city or incident.city
+        return place_key(country, city) == place_key(incident.country, incident.city)
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`until` ends a silence. `by` is who did it, `at` when; the same `id` again is a copy."""
+    """`until` ends a silence, and so does an `unsilence` that names it in `ends`; one that names none ends all of its
+    target. `by` is who did it, `at` when; the same `id` again is a duplicate."""
 
     id: str
     action: Literal["acknowledge", "resolve", "silence", "unsilence"]
@@ -46,6 +49,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     at: Annotated[datetime, Meta(tz=True)]
     note: str = ""
     until: Annotated[datetime, Meta(tz=True)] | None = None
+    ends: str = ""
 
 
 _decoder = msgspec.json.Decoder(Action)
@@ -61,34 +65,44 @@ def decode(value: bytes) -> Action:
     return wire.decode(_decoder, value)
 
 
-def act(one: Incident, action: Action) -> bool:
+def apply(incident: Incident, action: Action) -> bool:
     """Enters an acknowledgement or a resolution; whether it changes the incident."""
-    before = one.acknowledged_by, one.acknowledgement, one.resolved_by
+    before = incident.acknowledged_by, incident.acknowledgement, incident.resolved_by
+    by, note = wire.cut(action.by, NAME_BYTES), wire.cut(action.note, NAME_BYTES)
     if action.action == "acknowledge":
-        one.acknowledged_by, one.acknowledgement = action.by, action.note
-    elif action.action == "resolve" and action.at >= one.since:
-        one.resolved_by = action.by
-        one.acknowledged_by, one.acknowledgement = one.acknowledged_by or action.by, action.note or one.acknowledgement
-    return before != (one.acknowledged_by, one.acknowledgement, one.resolved_by)
+        incident.acknowledged_by, incident.acknowledgement = by, note
+    elif action.action == "resolve" and action.at >= incident.since:
+        incident.resolved_by = by
+        incident.acknowledged_by = incident.acknowledged_by or by
+        incident.acknowledgement = note or incident.acknowledgement
+    return before != (incident.acknowledged_by, incident.acknowledgement, incident.resolved_by)
+
+
+MOST_SILENCES: Final = 1000
+"""Silences in force. Past it the one that would end first ends now: too much is notified then, never too little."""
 
 
 class Silences:
-    """The silences in force."""
+    """The silences in force. Those of one target stand side by side: a shorter one ends no longer one."""
 
     def __init__(self) -> None:
-        self._silences: dict[Target, datetime] = {}
+        self._silences: dict[tuple[Target, str], datetime] = {}  # by target and id
 
     def enter(self, action: Action) -> None:
         if action.action == "silence" and action.until is not None:
-            self._silences[action.target] = action.until
+            self._silences[action.target, action.id] = action.until
+            if len(self._silences) > MOST_SILENCES:
+                del self._silences[min(self._silences, key=self._silences.__getitem__)]
         elif action.action == "unsilence":
-            self._silences.pop(action.target, None)
+            for target, id_ in list(self._silences):
+                if target == action.target and action.ends in ("", id_):
+                    del self._silences[target, id_]
 
-    def covers(self, one: Incident, now: datetime) -> bool:
-        return any(until > now and target.meets(one) for target, until in self._silences.items())
+    def covers(self, incident: Incident, now: datetime) -> bool:
+        return any(until > now and target.meets(incident) for (target, _), until in self._silences.items())
 
     def expire(self, now: datetime) -> None:
-        self._silences = {target: until for target, until in self._silences.items() if until > now}
+        self._silences = {key: until for key, until in self._silences.items() if until > now}
 
     def __bool__(self) -> bool:
         return bool(self._silences)

@@ -1,24 +1,40 @@
-"""A delivery: one call that Discord answered with 2xx. One JSON object a message on the topic `deliveries`.
+"""A delivery: one request that Discord answered with 2xx. One JSON object a message on the topic `deliveries`.
 
-The deliveries are the notifier's memory: each carries its incidents as they were told, so whoever reads them again
-knows what was told, in which message, and what each message shows.
+The deliveries are the notifier's memory: each carries its incidents as they were notified, so whoever reads them again
+knows who was notified of what, in which message, and what each message shows.
+
+A delivery is made of drones' words, so it has a budget of bytes as they are encoded: the policy keeps a notification's
+alerts and a digest's rows within their parts of it, and `split` parts what is still too large for a topic.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
-from fleet import wire
+from fleet import identity, wire
 from fleet.alerts.alert import Kind, Severity
 from fleet.notifications.incident import Incident
 
 Method = Literal["post", "edit"]
 
 WAITED_MS: Final = 60_000
-"""An alert told later than this after its report waited; the nightly report says why."""
+"""An alert notified later than this after its report waited; the nightly report says why."""
+
+DELIVERY_BYTES: Final = 1_000_000
+"""The largest delivery, as JSON: a topic with Kafka's default (`max.message.bytes`, 1,048,588) takes it."""
+
+ALERTS_BYTES: Final = 500_000
+"""Of that, what a notification says of its alerts: their ids and numbers, and the incidents that they belong to."""
+
+ROWS_BYTES: Final = 200_000
+"""Of that, a digest's rows. The rest, 300 kB, holds the ten incidents of a message (INCIDENT_BYTES) and its slots."""
+
+ALERT_BYTES: Final = 96
+"""An alert's numbers in a delivery beside its id: index, latencies, content, commas."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -29,7 +45,10 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, omit_defaults=True):
-    """A digest's line: alerts of one kind and severity in one place, from the first to the last id."""
+    """A digest's line: alerts of one kind and severity in one place, from the first to the last id.
+
+    `drone` is who raised them, empty where several did.
+    """
 
     kind: Kind
     severity: Severity
@@ -38,6 +57,7 @@ class Row(msgspec.Struct, omit_defaults=True):
     alerts: int
     first: str
     last: str
+    drone: str = ""
 
 
 class Digest(msgspec.Struct, omit_defaults=True):
@@ -51,11 +71,12 @@ class Digest(msgspec.Struct, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
-    """A call and what it told. The lists of alerts run in parallel.
+    """A request and what it notified of. The lists of alerts run in parallel.
 
     `alert_ids` are those newly contained or counted; `alert_incidents` the index in `incidents` of each;
-    `broker_ms` and `drone_ms` the milliseconds from the broker's and the drone's time of its report to the delivery.
-    `held` and `kept_back` say what stood in the way of telling sooner, or in a message of its own.
+    `broker_ms` and `drone_ms` the milliseconds from the broker's and the drone's time of its report to the delivery;
+    `alert_contents` the checksum by which a duplicate is told from a conflict (known_alerts.py).
+    `held` and `kept_back` say what stood in the way of notifying sooner, or in a message of its own.
     """
 
     delivery_id: str
@@ -69,15 +90,13 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     alert_incidents: list[int] = []
     broker_ms: list[int] = []
     drone_ms: list[int] = []
-    slots: list[Slot] = []  # the message's embeds after this call, none for a digest
+    alert_contents: list[int] = []
+    slots: list[Slot] = []  # the message's embeds after this request, none for a digest
     counted: Digest | None = None
     gone: list[str] = []  # messages found deleted since the delivery before
-    held: str = (
-        ""  # how Discord failed the calls right before this one: HELD and STARTED of speed_layer/notifying/sender.py
-    )
-    kept_back: dict[
-        str, str
-    ] = {}  # of a digest: incidents that got no message of their own, and why (fleet.notifications.state)
+    held: str = ""  # how Discord failed the requests right before this one: HELD and STARTED of notifying/sender.py
+    # of a digest: incidents that got no message of their own, and why (Hold of fleet.notifications.state)
+    kept_back: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(Delivery)
@@ -91,3 +110,48 @@ def encode(delivery: Delivery) -> bytes:
 def decode(value: bytes) -> Delivery:
     """Raises msgspec.MsgspecError when the bytes are no delivery."""
     return wire.decode(_decoder, value)
+
+
+def split(delivery: Delivery) -> list[Delivery]:
+    """Two deliveries that say together what `delivery` says, or one without drones' words where it has one alert or
+    none; empty when there is nothing more to leave out.
+
+    Both halves carry the message as it is, so whoever reads them has the message when they have read either.
+    """
+    count = len(delivery.alert_ids)
+    if count > 1:
+        return [_part(delivery, range(count // 2), 1), _part(delivery, range(count // 2, count), 2)]
+    counted = delivery.counted and _without_rows(delivery.counted)
+    bare = msgspec.structs.replace(
+        delivery, incidents=[without_words(one) for one in delivery.incidents], counted=counted
+    )
+    return [] if bare == delivery else [bare]
+
+
+def _without_rows(digest: Digest) -> Digest:
+    others = Counter(digest.others)
+    for row in digest.rows:
+        others[row.kind] += row.alerts
+    return Digest(digest.alerts, digest.since, digest.last, [], dict(others))
+
+
+def _part(delivery: Delivery, alerts: range, number: int) -> Delivery:
+    """`delivery` with these of its alerts, their incidents, and those that its message shows."""
+    shown = {slot.incident_id for slot in delivery.slots}
+    indexes = [delivery.alert_incidents[position] for position in alerts]
+    kept = [i for i, incident in enumerate(delivery.incidents) if incident.incident_id in shown or i in set(indexes)]
+    ids = {delivery.incidents[i].incident_id for i in kept}
+    lists = ("alert_ids", "broker_ms", "drone_ms", "alert_contents")
+    return msgspec.structs.replace(
+        delivery,
+        delivery_id=identity.join(*identity.split(delivery.delivery_id), str(number)),
+        incidents=[delivery.incidents[i] for i in kept],
+        alert_incidents=[kept.index(index) for index in indexes],
+        kept_back={id_: why for id_, why in delivery.kept_back.items() if id_ in ids},
+        **{name: [getattr(delivery, name)[position] for position in alerts] for name in lists},
+    )
+
+
+def without_words(incident: Incident) -> Incident:
+    """Without what drones said; kind, place and numbers stay."""
+    return msgspec.structs.replace(incident, heard="", note="", who=[], drones=incident.drones[:1])

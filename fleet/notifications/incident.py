@@ -1,7 +1,8 @@
-"""An incident: the alerts of one kind in one place, told as one message that grows.
+"""An incident: the alerts of one kind in one place, notified as one message that grows.
 
 States: *open* (one alert), *growing* (more of them, the last one lately), *quiet* (none lately), *resolved* (quiet for
-long, cleared, or resolved by an operator). The clock is an argument: nothing here knows what time it is.
+long, cleared, or resolved by an operator). What a clearing ends (ENDED_BY_CLEARING) is not ended by quiet. The clock is
+an argument: nothing here knows what time it is.
 """
 
 from __future__ import annotations
@@ -13,16 +14,33 @@ from typing import Final, Literal
 
 import msgspec
 
+from fleet import wire
 from fleet.alerts.alert import Alert, Kind, Severity
-from fleet.reports.report import Citizen
+from fleet.alerts.rules import Place, incident_key
+from fleet.reports.report import EARLIEST, MAX_AHEAD, UNKNOWN, Citizen
 
 State = Literal["open", "growing", "quiet", "resolved"]
 
 RANK: Final[dict[Severity, int]] = {"moderate": 0, "high": 1, "critical": 2}
 """Worse is higher."""
 
+ENDED_BY_CLEARING: Final[frozenset[Kind]] = frozenset({"low_battery", "silent"})
+"""These last until the drone is charged, or reports again: that nobody hears of them any more does not end them."""
+
 REMEMBERED: Final = 3
 """So many citizens, the least peaceful, and so many drones, the latest, are named; a person reads no more at once."""
+
+WORDS_BYTES: Final = 4000
+"""Bytes, as JSON, of what was heard: the 1,000 characters of an alert where few are escaped."""
+
+NAME_BYTES: Final = 700
+"""Bytes of a name (country, city, drone, citizen), a rule's note, an operator's note: 200 letters of any script."""
+
+INCIDENT_BYTES: Final = 16_384
+"""No incident is larger as JSON, whatever its drones say: the words, sixteen names, its key, numbers and times."""
+
+NOWHERE: Final = 0.0001
+"""Degrees. A receiver without a fix says 0, 0: nobody flies in the Gulf of Guinea within ten metres of that."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,14 @@ class Intervals:
     resolve: timedelta = timedelta(minutes=30)
     """Quiet for this long, it is resolved; an alert after that opens a new one."""
     repeat: timedelta = timedelta(hours=4)
-    """Told again when nobody has taken it up for this long (Alertmanager's repeat_interval)."""
+    """Notified again when nobody has acknowledged it for this long (Alertmanager's repeat_interval)."""
+    expire: timedelta = timedelta(days=1)
+    """What a clearing ends is given up after so long without an alert: as long as a silent drone is waited for."""
+
+    @property
+    def over(self) -> timedelta:
+        """Without an alert for this long, an incident is resolved; cleared for this long, it cannot go on."""
+        return self.quiet + self.resolve
 
 
 class Incident(msgspec.Struct, omit_defaults=True):
@@ -53,7 +78,7 @@ class Incident(msgspec.Struct, omit_defaults=True):
     alerts: int
     worst_score: int  # lowest peace score seen, 0: nobody seen
     reported_at: datetime  # by the drone's clock, of the latest alert; since and last are the broker's times
-    state: State  # as last told
+    state: State  # as last notified
     who: list[Citizen] = []
     drones: list[str] = []
     heard: str = ""
@@ -61,7 +86,7 @@ class Incident(msgspec.Struct, omit_defaults=True):
     latitude: float | None = None
     longitude: float | None = None
     battery: float | None = None
-    verified: bool = True
+    verified: bool = True  # False: no alert of it was a whole report
     cleared: bool = False
     bin_start: datetime | None = None  # trend: alerts of this interval of `quiet` and of the one before
     bin_alerts: int = 0
@@ -72,36 +97,67 @@ class Incident(msgspec.Struct, omit_defaults=True):
     acknowledged_by: str = ""
     acknowledgement: str = ""
     resolved_by: str = ""
+    unverified: int = 0  # alerts that were read out of messages that are no whole reports
+    cleared_at: datetime | None = None  # the broker's time of the last clearing
+    flaps: int = 0  # how often it came back after a clearing
+    facts_at: datetime | None = None  # the drone's time of place, words and battery
+
+
+def key_of(alert: Alert) -> str:
+    """The key of its incident. One that was written with a key of an older form has the same key as one of today."""
+    return _key(alert.incident_key, alert.kind, alert.drone_id, (alert.city, alert.country))
+
+
+def key_of_known(incident: Incident) -> str:
+    """The same of an incident of an earlier delivery. One of a drone has no other drone."""
+    drone = incident.drones[0] if incident.drones else ""
+    return _key(incident.key, incident.kind, drone, (incident.city, incident.country))
+
+
+def _key(written: str, kind: Kind, drone_id: str, at: Place) -> str:
+    """Older keys were joined without an escape, and had places as they were written."""
+    is_old = kind == "unrest" or written == f"{kind}/{drone_id}"
+    return incident_key(kind, drone_id, at) if is_old else written
 
 
 def first(alert: Alert) -> Incident:
-    """The incident that `alert` opens. Its id is made from the alert's, so a copy opens the same."""
+    """The incident that `alert` opens. Its id is made from the alert's, so a duplicate opens the same."""
     return Incident(
         incident_id=hashlib.blake2b(alert.alert_id.encode(), digest_size=8).hexdigest(),
-        key=alert.incident_key,
+        key=key_of(alert),
         kind=alert.kind,
         severity=alert.severity,
-        country=alert.country,
-        city=alert.city,
+        country=wire.cut(alert.country.strip(), NAME_BYTES) or UNKNOWN,
+        city=wire.cut(alert.city.strip(), NAME_BYTES) or UNKNOWN,
         since=alert.received_at,
         last=alert.received_at,
         alerts=0,
         worst_score=0,
-        reported_at=alert.reported_at,
+        reported_at=_believed(alert),
         state="open",
+        verified=alert.verified,
     )
 
 
 def takes(incident: Incident, alert: Alert, intervals: Intervals) -> bool:
-    """Whether `alert`, of the same key, belongs to `incident` or opens a new one."""
-    if incident.resolved_by or incident.cleared:
+    """Whether `alert`, of the same key, belongs to `incident` or opens a new one. What comes back soon after a
+    clearing is the same incident, which flaps."""
+    if incident.resolved_by:
         return False
-    return alert.received_at - incident.last < intervals.quiet + intervals.resolve
+    if incident.cleared:
+        return alert.received_at - _ended_at(incident) < intervals.over
+    lasts = intervals.expire if incident.kind in ENDED_BY_CLEARING else intervals.over
+    return alert.received_at - incident.last < lasts
 
 
 def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
-    """Adds `alert` to `incident`. What stands for the whole is the worst; what stands for now is the latest."""
+    """Adds `alert` to `incident`. What stands for the whole is the worst; what stands for now is the latest by the
+    drone's time, so an alert that comes late changes neither place nor words, nor ends what was cleared after it."""
+    is_latest = incident.facts_at is None or _said_at(alert) >= incident.facts_at
+    if incident.cleared and is_latest:
+        incident.cleared, incident.flaps = False, incident.flaps + 1
     incident.alerts += 1
+    incident.unverified += not alert.verified
     _count_trend(incident, alert.received_at, intervals)
     if RANK[alert.severity] > RANK[incident.severity]:
         incident.severity = alert.severity
@@ -109,10 +165,23 @@ def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
     if scores:
         incident.worst_score = min(*scores, incident.worst_score or scores[0])
     incident.who = _worst([*alert.citizens, *incident.who])
-    incident.drones = list(dict.fromkeys([alert.drone_id, *incident.drones]))[:REMEMBERED]
-    incident.verified = incident.verified and alert.verified
-    if alert.received_at >= incident.last:
-        _take_latest(incident, alert)
+    drones = dict.fromkeys([wire.cut(alert.drone_id, NAME_BYTES), *incident.drones])
+    incident.drones = list(drones)[:REMEMBERED]
+    incident.last = max(incident.last, alert.received_at)
+    if is_latest and (alert.verified or not incident.verified):
+        _take_facts(incident, alert)
+    incident.verified = incident.verified or alert.verified
+
+
+def clear(incident: Incident, alert: Alert) -> None:
+    """Ends `incident`, unless it is cleared or the clearing is older than what is known."""
+    if incident.cleared:
+        return
+    if alert.received_at < incident.last or (incident.facts_at is not None and _said_at(alert) < incident.facts_at):
+        return
+    incident.cleared, incident.cleared_at, incident.facts_at = True, alert.received_at, _said_at(alert)
+    if alert.battery is not None:
+        incident.battery = alert.battery
 
 
 def state(incident: Incident, now: datetime, intervals: Intervals) -> State:
@@ -120,11 +189,22 @@ def state(incident: Incident, now: datetime, intervals: Intervals) -> State:
     if incident.resolved_by or incident.cleared:
         return "resolved"
     idle = now - incident.last
-    if idle >= intervals.quiet + intervals.resolve:
+    if incident.kind in ENDED_BY_CLEARING:
+        if idle >= intervals.expire:
+            return "resolved"
+        return "growing" if incident.alerts > 1 and idle < intervals.quiet else "open"
+    if idle >= intervals.over:
         return "resolved"
     if idle >= intervals.quiet:
         return "quiet"
     return "growing" if incident.alerts > 1 else "open"
+
+
+def can_go_on(incident: Incident, now: datetime, intervals: Intervals) -> bool:
+    """Whether an alert may still come back to it: it is not resolved, or was cleared a short while ago."""
+    if incident.cleared and not incident.resolved_by:
+        return now - _ended_at(incident) < intervals.over
+    return state(incident, now, intervals) != "resolved"
 
 
 def trend(incident: Incident) -> str:
@@ -134,27 +214,56 @@ def trend(incident: Incident) -> str:
     return "steady" if incident.bin_alerts == incident.previous_alerts else "falling"
 
 
+def is_expired(incident: Incident) -> bool:
+    """Whether it was given up: resolved, though nothing has ended it."""
+    ended = incident.cleared or bool(incident.resolved_by)
+    return incident.state == "resolved" and incident.kind in ENDED_BY_CLEARING and not ended
+
+
 def is_due_again(incident: Incident, now: datetime, intervals: Intervals) -> bool:
-    """Whether it goes on, was told long ago, and nobody has taken it up."""
+    """Whether it goes on, was notified long ago, and nobody has acknowledged it."""
     if incident.acknowledged_by or incident.told_at is None or now - incident.told_at < intervals.repeat:
         return False
     return state(incident, now, intervals) in ("open", "growing")
 
 
-def _take_latest(incident: Incident, alert: Alert) -> None:
-    incident.last = alert.received_at
-    incident.reported_at = alert.reported_at
-    incident.heard = alert.message or incident.heard
-    if alert.latitude is not None and alert.longitude is not None:
+def _take_facts(incident: Incident, alert: Alert) -> None:
+    incident.facts_at, incident.reported_at = _said_at(alert), _believed(alert)
+    incident.heard = wire.cut(alert.message, WORDS_BYTES) or incident.heard
+    incident.note = wire.cut(alert.note, NAME_BYTES) or incident.note
+    if is_position(alert.latitude, alert.longitude):
         incident.latitude, incident.longitude = alert.latitude, alert.longitude
     if alert.battery is not None:
         incident.battery = alert.battery
 
 
+def is_position(latitude: float | None, longitude: float | None) -> bool:
+    """Whether a drone knew where it was: not without numbers, and not at 0, 0 (NOWHERE)."""
+    if latitude is None or longitude is None:
+        return False
+    return abs(latitude) > NOWHERE or abs(longitude) > NOWHERE
+
+
+def _said_at(alert: Alert) -> datetime:
+    """The drone's time, but no later than the broker's: a clock that is ahead does not hold what it said for good."""
+    return min(_believed(alert), alert.received_at)
+
+
+def _believed(alert: Alert) -> datetime:
+    """A time that no report may have is a broken clock, and may have no form in UTC: the broker's stands for it."""
+    is_possible = EARLIEST <= alert.reported_at <= alert.received_at + MAX_AHEAD
+    return alert.reported_at if is_possible else alert.received_at
+
+
+def _ended_at(incident: Incident) -> datetime:
+    return max(incident.last, incident.cleared_at or incident.last)
+
+
 def _worst(citizens: list[Citizen]) -> list[Citizen]:
     by_name: dict[str, Citizen] = {}
     for citizen in sorted(citizens, key=lambda c: (c.peace_score, c.name)):
-        by_name.setdefault(citizen.name, citizen)
+        name = wire.cut(citizen.name, NAME_BYTES)
+        by_name.setdefault(name, Citizen(name, citizen.peace_score))
     return list(by_name.values())[:REMEMBERED]
 
 

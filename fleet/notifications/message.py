@@ -1,13 +1,14 @@
 """Incidents and digests as Discord messages: embeds within every documented limit. Pure.
 
 Every embed has a field named `Alerts`: the number of alerts it stands for. Over the newest form of all messages these
-add up to the alerts told.
+add up to the alerts that people were notified of.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from urllib.parse import urlencode
 
 from fleet.alerts.alert import Kind, Severity
 from fleet.notifications.delivery import Digest, Row, Slot
-from fleet.notifications.incident import RANK, Incident, trend
+from fleet.notifications.incident import RANK, Incident, is_expired, is_position, trend
 from fleet.text import isolated, units
 
 # Discord's documentation, "Embed Limits" and "Create Message"; all in UTF-16 code units.
@@ -30,6 +31,7 @@ EMBEDS: Final = 10
 
 COLOURS: Final[dict[Severity, int]] = {"critical": 0xD92D20, "high": 0xF79009, "moderate": 0xFDD835}
 RESOLVED: Final = 0x12B76A
+EXPIRED: Final = 0x98A2B3
 
 KINDS: Final[dict[Kind, str]] = {
     "unrest": "Unrest",
@@ -37,6 +39,12 @@ KINDS: Final[dict[Kind, str]] = {
     "watchword": "Watchword",
     "silent": "Silent drone",
 }
+
+NOTES: Final[dict[Kind, str]] = {"low_battery": "Charging station", "watchword": "Watchword"}
+"""What a rule adds, by kind; else it is a note."""
+
+QUOTED: Final[frozenset[Kind]] = frozenset({"unrest", "watchword"})
+"""Kinds that are about what was heard."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def incident_embeds(
 ) -> list[Embed]:
     """The embeds of a message (at most EMBEDS slots); `message_id` is empty for a new one.
 
-    An incident that goes on in a newer message says so; one in `plain` has no word of a drone's.
+    An incident that continues in a newer message says so; one in `plain` has no word of a drone's.
     """
     room = TOTAL // max(1, len(slots))
     return [_embed(slot, incidents[slot.incident_id], message_id, slot.incident_id in plain, room) for slot in slots]
@@ -72,7 +80,9 @@ def incident_embeds(
 
 def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
     """The embed of a digest: its rows, the worst first, as far as a description reaches."""
-    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200)
+    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200, _row)
+    if rest:  # names before ids
+        lines, rest = _rows(digest.rows, DESCRIPTION - 200, _short_row)
     hidden = Counter(digest.others)
     for row in digest.rows if plain else rest:
         hidden[row.kind] += row.alerts
@@ -80,12 +90,16 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
     worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
     url = _filter_url(digest, web_url)
     return Embed(
-        title=f"{digest.alerts:,} alerts more than messages can show",
+        title=f"Digest: {digest.alerts:,} alerts without a message of their own",
         description="\n".join(lines),
         colour=COLOURS[worst],
         at=digest.last,
         url=url,
-        fields=(("Alerts", str(digest.alerts)), ("Since", _time(digest.since)), ("All of them", f"[the page]({url})")),
+        fields=(
+            ("Alerts", str(digest.alerts)),
+            ("Since", _time(digest.since)),
+            ("Details", f"[all alerts of this time]({url})"),
+        ),
     )
 
 
@@ -94,7 +108,7 @@ def _embed(slot: Slot, one: Incident, message_id: str, plain: bool, room: int) -
     title = f"{KINDS[one.kind]} · {one.severity}" if plain else _title(one)
     parts = [("Alerts", str(slot.alerts))]
     if not here:
-        parts.append(("State", "goes on in a newer message"))
+        parts.append(("State", "continues in a newer message"))
         return Embed(title, "", COLOURS[one.severity], one.last, fields=parts)
     parts += _facts(slot, one)
     words = [] if plain else _words(one)
@@ -104,13 +118,19 @@ def _embed(slot: Slot, one: Incident, message_id: str, plain: bool, room: int) -
         if value:
             parts.append((name, value))
             left -= units(name) + units(value)
-    heard = "" if plain else isolated(one.heard, min(DESCRIPTION, left - 2))
-    colour = RESOLVED if one.state == "resolved" else COLOURS[one.severity]
-    return Embed(title, heard and f"“{heard}”", colour, one.last, _map(one), parts)
+    heard = isolated(one.heard, min(DESCRIPTION, left - 2)) if one.kind in QUOTED and not plain else ""
+    return Embed(title, heard and f"“{heard}”", _colour(one), one.last, _map(one), parts)
+
+
+def _colour(one: Incident) -> int:
+    if is_expired(one):
+        return EXPIRED
+    return RESOLVED if one.state == "resolved" else COLOURS[one.severity]
 
 
 def _title(one: Incident) -> str:
     mark = {"resolved": "Resolved: ", "quiet": "Quiet: "}.get(one.state, "")
+    mark = "No news any more: " if is_expired(one) else mark
     place = isolated(f"{one.city}, {one.country}", 100)
     return f"{mark}{KINDS[one.kind]} in {place}" + ("" if one.verified else " (unverified)")
 
@@ -120,42 +140,54 @@ def _facts(slot: Slot, one: Incident) -> list[tuple[str, str]]:
     facts = [("State", f"{one.severity}, {one.state}" + (f", {trend(one)}" if one.state == "growing" else ""))]
     if slot.alerts != one.alerts:
         facts.append(("In all", str(one.alerts)))
+    if one.flaps:
+        facts.append(("Flapping", f"came back {one.flaps} time{'s' if one.flaps > 1 else ''}"))
     if one.worst_score:
         facts.append(("Worst score", str(one.worst_score)))
     if one.battery is not None:
-        facts.append(("Battery", f"{one.battery:.0f} %"))
+        facts.append(("Battery", percent(one.battery)))
+    if one.verified and one.unverified:
+        facts.append(("Unverified", f"{one.unverified} of {one.alerts} alerts"))
     facts.append(("Reported", _time(one.reported_at)))
     if one.alerts > 1:
         facts.append(("Since", _time(one.since)))
-    if one.latitude is not None and one.longitude is not None:
+    if _map(one):
         facts.append(("Where", f"[{one.latitude:.4f}, {one.longitude:.4f}]({_map(one)})"))
     return facts
 
 
+def percent(battery: float) -> str:
+    """Rounded down: what is below a limit is never shown at it."""
+    return f"{max(0, math.floor(battery))} %"
+
+
 def _words(one: Incident) -> list[tuple[str, str]]:
     """What came from drones and operators, the most important first: each gets at most half of what room is left."""
+    note = (NOTES.get(one.kind, "Note"), one.note)
+    is_about_note = one.kind == "low_battery"
     words = [
-        ("Taken up", f"by {one.acknowledged_by}. {one.acknowledgement}" if one.acknowledged_by else ""),
+        note if is_about_note else ("", ""),
+        ("Acknowledged", f"by {one.acknowledged_by}. {one.acknowledgement}" if one.acknowledged_by else ""),
         ("Resolved", f"by {one.resolved_by}" if one.resolved_by else ""),
         ("Who", ", ".join(f"{citizen.name[:80]} ({citizen.peace_score})" for citizen in one.who)),
-        ("Note", one.note),
+        ("", "") if is_about_note else note,
         ("Drone", ", ".join(one.drones)),
     ]
     return [(name, text) for name, text in words if text]
 
 
 def _map(one: Incident) -> str:
-    if one.latitude is None or one.longitude is None:
+    if not is_position(one.latitude, one.longitude):
         return ""
     at = f"{one.latitude:.4f}", f"{one.longitude:.4f}"
     return f"https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=15/{at[0]}/{at[1]}"
 
 
-def _rows(rows: Sequence[Row], room: int) -> tuple[list[str], Sequence[Row]]:
+def _rows(rows: Sequence[Row], room: int, line_of: Callable[[Row], str]) -> tuple[list[str], Sequence[Row]]:
     """As many lines as there is room for, and the rows that are left."""
     lines: list[str] = []
     for number, row in enumerate(rows):
-        line = _row(row)
+        line = line_of(row)
         room -= units(line) + 1
         if room < 0:
             return lines, rows[number:]
@@ -165,8 +197,12 @@ def _rows(rows: Sequence[Row], room: int) -> tuple[list[str], Sequence[Row]]:
 
 def _row(row: Row) -> str:
     ids = isolated(row.first, 90) + ("" if row.first == row.last else f" … {isolated(row.last, 90)}")
-    place = isolated(f"{row.city}, {row.country}", 80)
-    return f"**{row.alerts}** {KINDS[row.kind].lower()} · {row.severity} · {place} · {ids}"
+    return f"{_short_row(row)} · {ids}"
+
+
+def _short_row(row: Row) -> str:
+    place = isolated(f"{row.city}, {row.country}", 70)
+    return f"**{row.alerts}** {KINDS[row.kind].lower()} · {row.severity} · {place}"
 
 
 def _filter_url(digest: Digest, web_url: str) -> str:

@@ -1,80 +1,59 @@
-"""What waits to be told, what a message shows, and one request that tells. Pure."""
+"""What is pending, what a message shows, and one notification: a request to Discord. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from fleet.alerts.alert import Severity
 from fleet.notifications.delivery import Digest, Method, Slot
+from fleet.notifications.incident import Incident
 
 Source = tuple[int, int]
 """Partition and offset in `alerts`."""
 
 
-class Waiting(NamedTuple):
-    """An alert that nobody was told of yet."""
+class PendingAlert(NamedTuple):
+    """An alert that nobody was notified of yet. `content` tells duplicates from conflicts (known_alerts.py)."""
 
     alert_id: str
     severity: Severity
     received_at: datetime
     reported_at: datetime
     source: Source
-
-
-class Untold(dict[str, list[Waiting]]):
-    """By incident the alerts that wait, in the order in which they came; an incident without any is not in it."""
-
-    def tell(self, told: Mapping[str, Sequence[Waiting]]) -> None:
-        """These, the first of their incidents, wait no more."""
-        for incident_id, alerts in told.items():
-            left = self[incident_id][len(alerts) :]
-            if left:
-                self[incident_id] = left
-            else:
-                del self[incident_id]
-
-    @property
-    def alerts(self) -> int:
-        return sum(len(waiting) for waiting in self.values())
-
-    def oldest(self, severities: Iterable[Severity]) -> datetime | None:
-        """The broker's time of the oldest one of these severities."""
-        wanted = set(severities)
-        times = [one.received_at for waiting in self.values() for one in waiting if one.severity in wanted]
-        return min(times, default=None)
-
-    def done_through(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """By partition of `alerts` the offset below which every alert is told; `positions` are the next to read."""
-        through = dict(positions)
-        for waiting in self.values():
-            for one in waiting:
-                partition, offset = one.source
-                through[partition] = min(through.get(partition, offset), offset)
-        return through
+    content: int
+    drone_id: str
 
 
 @dataclass
 class Message:
-    """What a Discord message shows: one slot an embed."""
+    """What a Discord message shows: one slot an embed. `needs_edit`: it shows something that is no longer so."""
 
     message_id: str
     slots: list[Slot]
     edited_at: datetime
+    needs_edit: bool = False
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request to Discord: the slots or the digest that the message shows after it, and the alerts newly told."""
+class Notification:
+    """One request to Discord: the slots or the digest that the message shows after it, and the alerts it notifies of.
+
+    `shown` are the incidents of the slots, in the state in which they are shown; those in `plain` without a word of a
+    drone's, as the digest with `is_plain`.
+    """
 
     method: Method
     message_id: str
     slots: list[Slot]
-    telling: dict[str, list[Waiting]]  # by incident
+    alerts: Mapping[str, list[PendingAlert]]  # by incident
     digest: Digest | None = None
+    shown: Mapping[str, Incident] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()
+    is_plain: bool = False
 
     @property
-    def alerts(self) -> int:
-        return sum(len(waiting) for waiting in self.telling.values())
+    def alert_count(self) -> int:
+        return sum(len(pending) for pending in self.alerts.values())

@@ -1,4 +1,8 @@
-"""What to tell next: new incidents at once, growth by edits, and what the budget cannot carry as a digest. Pure."""
+"""The next notification: new incidents at once, growth by edits, and what the budget cannot carry as a digest. Pure.
+
+`decide` reads the notification state and changes nothing. It asks in one order: a digest for what must wait no longer,
+a post for what has no message, an edit for what a message no longer says. Each answers with a named reason.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +10,62 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final
 
 import msgspec
 
+from fleet import wire
 from fleet.alerts.alert import Severity
-from fleet.notifications import incident as incidents
-from fleet.notifications.delivery import Digest, Row, Slot
+from fleet.notifications import incident
+from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, Digest, Row, Slot
 from fleet.notifications.incident import RANK, Incident
-from fleet.notifications.notification import Call, Waiting
-from fleet.notifications.state import Book
+from fleet.notifications.notification import Message, Notification, PendingAlert
+from fleet.notifications.quota import DRONE_QUOTA
+from fleet.notifications.state import IncidentDelivery, NotificationState
 
 EMBEDS: Final = 10
 """Embeds a message holds (Discord's documentation, Create Message)."""
 
-CALL_BYTES: Final = 400_000
-"""Ids of alerts in one delivery: with its incidents it stays below Kafka's default of 1 MB a message."""
-
-CALL_INCIDENTS: Final = 600
-"""Incidents in one digest call, for the same reason."""
+DIGEST_INCIDENTS: Final = 600
+"""Incidents in one notification of a digest: more than its bytes hold where their drones say anything."""
 
 ROWS: Final = 200
 """Places that a digest remembers by name; more than any message can show."""
 
+SHOWN_ROWS: Final = 35
+"""Rows that a digest's message shows in any case: 110 UTF-16 units each, without ids (message.py). Past it a new digest
+begins, once this one is NAMED_FOR old, so that every place is named in some message while that can be read."""
+
+NAMED_FOR: Final = timedelta(minutes=1)
+
 HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but after a minute or two nothing is passed over any more."""
+
+
+class Reason(Enum):
+    """Why this notification, or why none."""
+
+    NEW = "new incidents"
+    DELETED = "message deleted"
+    UNACKNOWLEDGED = "nobody acknowledged it"
+    GROWN = "pending alerts of a message's incidents"
+    CHANGED = "a message shows what is no longer so"
+    CROWDED = "more incidents are pending than messages can show"
+    HELD = "incidents that get no message of their own"
+    DIGEST_CHANGED = "the digest's message shows what is no longer so"
+    NOTHING = "nothing is pending"
+    PACED = "people get no more new messages now"
+    RECENT = "the message was edited a moment ago"
+    NO_BUDGET = "Discord takes no more requests now"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The notification to send now, or None, and why."""
+
+    reason: Reason
+    notification: Notification | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +73,8 @@ class Policy:
     """How much a person is asked to read, and how long an alert may wait for an embed before a digest counts it."""
 
     burst: int = 6
-    """New messages at once; then one every `Book.pace`, ten seconds: 12 in any minute, what one person can follow."""
+    """New messages at once; then one every `NotificationState.pace`, ten seconds: 12 in any minute, what one person can
+    follow."""
     patience: dict[Severity, timedelta] = field(
         default_factory=lambda: {
             "critical": timedelta(seconds=6),
@@ -47,7 +83,7 @@ class Policy:
         }
     )
     crowd: int = 10
-    """A digest only when more incidents than this wait: fewer fit the next message."""
+    """A digest only when more incidents than this are pending: fewer fit the next message."""
     digest_every: timedelta = timedelta(seconds=5)
     digest_life: timedelta = timedelta(minutes=10)
     """Then a new digest is begun, so that the newest stands where people read."""
@@ -62,159 +98,231 @@ class Allowance:
     edit: bool
 
 
-def next_call(book: Book, policy: Policy, now: datetime, allowance: Allowance) -> Call | None:
-    """The call to make now, or None. It tells every waiting alert of each incident in it, up to CALL_BYTES."""
+def decide(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
+    """What to send now. It notifies of every pending alert of each incident in it, up to ALERTS_BYTES."""
+    found = [Decision(Reason.NO_BUDGET)]
     if allowance.first:
-        call = _digest(book, policy, now) or _post(book, policy, now)
-        if call is not None:
-            return call
-    return _edit(book, policy, now, allowance)
+        found = [_digest(state, policy, now)]
+        if found[0].notification is None:
+            found.append(_post(state, policy, now))
+    if found[-1].notification is None:
+        found.append(_edit(state, policy, now, allowance))
+    waits = [one for one in found if one.notification is None and one.reason is not Reason.NOTHING]
+    return found[-1] if found[-1].notification or not waits else waits[0]
 
 
-def _post(book: Book, policy: Policy, now: datetime) -> Call | None:
-    fresh = _fresh(book)
-    fresh = [one for one in fresh if not book.kept_back(one.incident_id, now)]
-    if not fresh or not _may_post(book, policy, now):
-        return None
-    fresh.sort(key=lambda one: _urgency(book, one, now), reverse=True)
-    single = book.alone | book.plain
-    chosen = fresh[:1] if fresh[0].incident_id in single else [one for one in fresh if one.incident_id not in single]
-    telling = _take(book, chosen[:EMBEDS])
+# a message for incidents that have none
+
+
+def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
+    reason, fresh = _without_message(state, now)
+    if not fresh:
+        return Decision(Reason.NOTHING)
+    if state.post_due - now > (policy.burst - 1) * state.pace:  # a bucket of `burst`, refilled by one every `pace`
+        return Decision(Reason.PACED)
+    fresh.sort(key=lambda one: _urgency(one, now), reverse=True)
+    chosen = fresh[:1] if fresh[0].form != "grouped" else [one for one in fresh if one.form == "grouped"][:EMBEDS]
+    alerts = _take(chosen)
+    chosen = [one for one in chosen if not one.pending or one.incident.incident_id in alerts]  # the rest had no room
     slots = []
-    for one in chosen[:EMBEDS]:
-        if one.incident_id in book.waiting and one.incident_id not in telling:
-            continue  # no room for its ids in this delivery
-        one.state = incidents.state(one, now, book.intervals)
-        before = one.embedded if one.incident_id in book.lost else 0
-        slots.append(Slot(one.incident_id, before + len(telling.get(one.incident_id, ()))))
-    return Call("post", "", slots, telling)
+    for one in chosen:
+        before = one.incident.embedded if one.repost == "message deleted" else 0
+        incident_id = one.incident.incident_id
+        slots.append(Slot(incident_id, before + len(alerts.get(incident_id, ()))))
+    return Decision(reason, _of_slots(state, "", slots, alerts, now))
 
 
-def _edit(book: Book, policy: Policy, now: datetime, allowance: Allowance) -> Call | None:
-    due: dict[str, float] = {}
-    for incident_id in book.waiting:
-        one = book.incidents[incident_id]
-        if one.message_id in book.messages and one.incident_id not in book.alone:
-            due[one.message_id] = max(due.get(one.message_id, 0), _urgency(book, one, now))
-    for message_id in book.dirty:
-        due.setdefault(message_id, -1.0)
-    ready = {
-        id_: urgency for id_, urgency in due.items() if now - book.messages[id_].edited_at >= book.intervals.update
-    }
-    for message_id in sorted(ready, key=lambda id_: ready[id_], reverse=True):
-        if allowance.edit or (allowance.urgent and _is_overdue(book, policy, message_id, now)):
-            return _edit_of(book, message_id, now)
-    return None
+def _without_message(state: NotificationState, now: datetime) -> tuple[Reason, list[IncidentDelivery]]:
+    """Incidents that need a new message: never notified, their message deleted, or nobody acknowledged them."""
+    new = [one for one in state.pending.values() if not one.incident.message_id]
+    deleted = [one for one in state.reposts("message deleted") if not one.pending]
+    reason = Reason.NEW if new else Reason.DELETED
+    found = new + deleted
+    if not found:
+        reason, found = Reason.UNACKNOWLEDGED, state.reposts("unacknowledged")
+    return reason, [one for one in found if not state.hold(one.incident.incident_id, now)]
 
 
-def _edit_of(book: Book, message_id: str, now: datetime) -> Call:
-    book.dirty.add(message_id)  # until the edit is through, however often it fails
-    slots, current = [], []
-    for slot in book.messages[message_id].slots:
-        one = book.incidents[slot.incident_id]
-        if one.message_id == message_id:
-            one.state = incidents.state(one, now, book.intervals)
-            current.append(one)
-    telling = _take(book, current)
-    for slot in book.messages[message_id].slots:
-        one = book.incidents[slot.incident_id]
-        more = len(telling.get(one.incident_id, ())) if one.message_id == message_id else 0
-        slots.append(Slot(one.incident_id, slot.alerts + more))
-    return Call("edit", message_id, slots, telling)
+# an edit of a message
 
 
-def _digest(book: Book, policy: Policy, now: datetime) -> Call | None:
-    lost = book.digest is not None and not book.digest_message
-    chosen = _crowded_out(book, policy, now)
-    if not chosen and not book.digest_dirty:
-        return None
-    if book.digest_edited_at is not None and now - book.digest_edited_at < policy.digest_every:
-        return None
-    chosen.sort(key=lambda one: _urgency(book, one, now), reverse=True)
-    telling = _take(book, chosen[:CALL_INCIDENTS])
-    old = book.digest if _goes_on(book, chosen, policy, now) else None
-    told = [(book.incidents[id_], one) for id_, waiting in telling.items() for one in waiting]
-    digest = _count(old or Digest(alerts=0, since=now, last=now), told, now)
-    if old is None or lost:
-        return Call("post", "", [], telling, digest)
-    return Call("edit", book.digest_message, [], telling, digest)
+def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
+    due = _messages_due(state, now)
+    if not due:
+        return Decision(Reason.NOTHING)
+    recent = [id_ for id_ in due if now - state.messages[id_].edited_at < state.intervals.update]
+    for message_id in sorted(due.keys() - set(recent), key=lambda id_: due[id_], reverse=True):
+        message = state.messages[message_id]
+        if allowance.edit or (allowance.urgent and _is_overdue(state, policy, message, now)):
+            return _edit_of(state, message, now)
+    return Decision(Reason.RECENT if len(recent) == len(due) else Reason.NO_BUDGET)
 
 
-def _goes_on(book: Book, chosen: list[Incident], policy: Policy, now: datetime) -> bool:
-    """Whether the present digest grows, or a new one is begun; nobody is disturbed by what was silenced."""
-    if book.digest is None:
+def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
+    """By message the urgency of its edit; one with pending alerts before one that only says what is no longer so."""
+    due: dict[str, tuple[bool, float]] = {}
+    for one in state.pending.values():
+        message_id = one.incident.message_id
+        if message_id in state.messages and one.form != "alone":
+            due[message_id] = max(due.get(message_id, (False, 0.0)), _urgency(one, now))
+    for message in state.messages.values():
+        if message.needs_edit:
+            due.setdefault(message.message_id, (False, -1.0))
+    return due
+
+
+def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decision:
+    current = [state[slot.incident_id] for slot in message.slots]
+    current = [one for one in current if one.incident.message_id == message.message_id]
+    alerts = _take(current)
+    slots = [Slot(slot.incident_id, slot.alerts + len(alerts.get(slot.incident_id, ()))) for slot in message.slots]
+    sent = _of_slots(state, message.message_id, slots, alerts, now)
+    return Decision(Reason.GROWN if alerts else Reason.CHANGED, sent)
+
+
+def _of_slots(
+    state: NotificationState, message_id: str, slots: list[Slot], alerts: dict[str, list[PendingAlert]], now: datetime
+) -> Notification:
+    """Incidents that go on in a newer message are shown as they were."""
+    shown = {slot.incident_id: state[slot.incident_id].incident for slot in slots}
+    for incident_id, one in shown.items():
+        if one.message_id == message_id or not message_id:
+            shown[incident_id] = _as_it_is(state, one, now)
+    plain = frozenset(id_ for id_ in shown if state[id_].form in ("plain", "digest only"))
+    return Notification("edit" if message_id else "post", message_id, slots, alerts, shown=shown, plain=plain)
+
+
+def _as_it_is(state: NotificationState, one: Incident, now: datetime) -> Incident:
+    return msgspec.structs.replace(one, state=incident.state(one, now, state.intervals))
+
+
+def _is_overdue(state: NotificationState, policy: Policy, message: Message, now: datetime) -> bool:
+    for slot in message.slots:
+        one = state[slot.incident_id]
+        if one.pending and now - one.pending[0].received_at >= policy.patience[one.incident.severity]:
+            return True
+    return False
+
+
+# a digest
+
+
+def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision:
+    reason, chosen = _crowded_out(state, policy, now)
+    if not chosen and not state.digest.needs_edit:
+        return Decision(Reason.NOTHING)
+    if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
+        return Decision(Reason.RECENT)
+    chosen.sort(key=lambda one: _urgency(one, now), reverse=True)
+    alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
+    old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
+    notified = [(state[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
+    counted = _count(old or Digest(alerts=0, since=now, last=now), notified, now)
+    shown = {id_: _as_it_is(state, state[id_].incident, now) for id_ in alerts}
+    message_id = state.digest.message_id if old is not None else ""
+    sent = Notification(
+        "edit" if message_id else "post", message_id, [], alerts, counted, shown, is_plain=state.digest.is_plain
+    )
+    return Decision(reason if chosen else Reason.DIGEST_CHANGED, sent)
+
+
+def _goes_on(state: NotificationState, chosen: list[IncidentDelivery], policy: Policy, now: datetime) -> bool:
+    """Whether the present digest grows, or a new one is begun; nobody is disturbed by what is kept back."""
+    counted = state.digest.counted
+    if counted is None:
         return False
-    young = now - book.digest.since < policy.digest_life
-    return young or book.digest_dirty or all(book.kept_back(one.incident_id, now) for one in chosen)
+    if state.digest.needs_edit or all(state.hold(one.incident.incident_id, now) for one in chosen):
+        return True
+    is_full = len(counted.rows) > SHOWN_ROWS and now - counted.since >= NAMED_FOR
+    return now - counted.since < policy.digest_life and not is_full
 
 
-def _crowded_out(book: Book, policy: Policy, now: datetime) -> list[Incident]:
-    """The incidents that a digest must count: many wait, and some longer than they may; those near to it go too.
+def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[Reason, list[IncidentDelivery]]:
+    """The incidents that a digest must count: many are pending, and some longer than they may; those near to it go too.
 
     And those that get no message of their own.
     """
-    outcast = {id_ for id_ in book.waiting if book.kept_back(id_, now)}
-    if len(book.waiting) <= policy.crowd:
-        return [book.incidents[id_] for id_ in outcast]
-    ages = {id_: now - waiting[0].received_at for id_, waiting in book.waiting.items()}
-    patience = {id_: policy.patience[book.incidents[id_].severity] for id_ in ages}
-    if all(ages[id_] < patience[id_] for id_ in ages):
-        return [book.incidents[id_] for id_ in outcast]
-    return [book.incidents[id_] for id_ in ages if ages[id_] >= patience[id_] / 2 or id_ in outcast]
+    pending = state.pending.values()
+    held = [one for one in pending if state.hold(one.incident.incident_id, now)]
+    if len(pending) <= policy.crowd:
+        return Reason.HELD, held
+    ages = [(one, now - one.pending[0].received_at, policy.patience[one.incident.severity]) for one in pending]
+    if all(age < patience for _, age, patience in ages):
+        return Reason.HELD, held
+    ids = {one.incident.incident_id for one in held}
+    return Reason.CROWDED, [
+        one for one, age, patience in ages if age >= patience / 2 or one.incident.incident_id in ids
+    ]
 
 
-def _count(digest: Digest, told: Iterable[tuple[Incident, Waiting]], now: datetime) -> Digest:
+def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], now: datetime) -> Digest:
     rows = {(row.kind, row.severity, row.country, row.city): msgspec.structs.replace(row) for row in digest.rows}
     added = 0
-    for one, alert in told:
+    for one, alert in notified:
         place = (one.kind, alert.severity, one.country, one.city)
-        row = rows.setdefault(place, Row(*place, alerts=0, first=alert.alert_id, last=alert.alert_id))
+        new = Row(*place, alerts=0, first=alert.alert_id, last=alert.alert_id, drone=alert.drone_id)
+        row = rows.setdefault(place, new)
         row.alerts, row.last = row.alerts + 1, alert.alert_id
+        row.drone = row.drone if row.drone == alert.drone_id else ""
         added += 1
-    order = sorted(rows.values(), key=lambda row: (-RANK[row.severity], -row.alerts, row.country, row.city, row.kind))
+    kept, rest = _fit(_in_order(rows.values()))
     others = Counter(digest.others)
-    for row in order[ROWS:]:
+    for row in rest:
         others[row.kind] += row.alerts
-    return Digest(digest.alerts + added, digest.since, now, order[:ROWS], dict(others))
+    return Digest(digest.alerts + added, digest.since, now, kept, dict(others))
 
 
-def _take(book: Book, chosen: Iterable[Incident]) -> dict[str, list[Waiting]]:
-    """The waiting alerts of the chosen incidents, as far as one delivery can hold their ids."""
-    room = CALL_BYTES
-    taken: dict[str, list[Waiting]] = {}
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    """The worst first, of these the rare places before the frequent ones: what is said once is said nowhere else. What
+    one drone says of more than DRONE_QUOTA places comes after what others say."""
+    order = sorted(rows, key=lambda row: (-RANK[row.severity], row.alerts, row.country, row.city, row.kind))
+    of_drone: Counter[str] = Counter()
+    first: list[Row] = []
+    later: list[Row] = []
+    for row in order:
+        of_drone[row.drone] += 1
+        (later if row.drone and of_drone[row.drone] > DRONE_QUOTA else first).append(row)
+    return first + later
+
+
+def _fit(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that a digest remembers by name, and those that it only counts."""
+    room = ROWS_BYTES
+    for number, row in enumerate(rows[:ROWS]):
+        room -= wire.size(row) + 1
+        if room < 0:
+            return rows[:number], rows[number:]
+    return rows[:ROWS], rows[ROWS:]
+
+
+# what one delivery can hold
+
+
+def _take(chosen: Iterable[IncidentDelivery], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
+    """The pending alerts of the chosen incidents, as far as one delivery can hold them: the first of each, then the
+    others, so that no incident keeps the next ones out."""
+    room = ALERTS_BYTES
+    taken: dict[str, list[PendingAlert]] = {}
     for one in chosen:
-        for count, alert in enumerate(book.waiting.get(one.incident_id, ())):
-            room -= len(alert.alert_id) + 24
+        if one.pending:
+            needed = wire.size(one.in_digest if in_digest else one.incident) + _size(one.pending[0])
+            if needed <= room:
+                taken[one.incident.incident_id] = one.pending[:1]
+                room -= needed
+    for one in chosen:
+        for alert in one.pending[1:] if one.incident.incident_id in taken else ():
+            room -= _size(alert)
             if room < 0:
-                break
-            if count == 0:
-                taken[one.incident_id] = []
-            taken[one.incident_id].append(alert)
+                return taken
+            taken[one.incident.incident_id].append(alert)
     return taken
 
 
-def _fresh(book: Book) -> list[Incident]:
-    """Incidents that need a new message: never told, their message deleted, or told long ago and still going on."""
-    new = [id_ for id_ in book.waiting if not book.incidents[id_].message_id]
-    new += [id_ for id_ in book.lost if id_ not in book.waiting]
-    return [book.incidents[id_] for id_ in new or book.again]
+def _size(alert: PendingAlert) -> int:
+    return wire.size(alert.alert_id) + ALERT_BYTES
 
 
-def _may_post(book: Book, policy: Policy, now: datetime) -> bool:
-    """A bucket of `burst`, refilled by one every `pace` of the book (the generic cell rate algorithm)."""
-    return book.post_due - now <= (policy.burst - 1) * book.pace
-
-
-def _urgency(book: Book, one: Incident, now: datetime) -> float:
-    waiting = book.waiting.get(one.incident_id)
-    age = (now - waiting[0].received_at).total_seconds() if waiting else 0.0
-    return age + RANK[one.severity] * HEAD_START.total_seconds()
-
-
-def _is_overdue(book: Book, policy: Policy, message_id: str, now: datetime) -> bool:
-    for slot in book.messages[message_id].slots:
-        waiting = book.waiting.get(slot.incident_id)
-        severity = book.incidents[slot.incident_id].severity
-        if waiting and now - waiting[0].received_at >= policy.patience[severity]:
-            return True
-    return False
+def _urgency(one: IncidentDelivery, now: datetime) -> tuple[bool, float]:
+    """Greater goes first: what is within its quota, then what has waited long and is bad."""
+    age = (now - one.pending[0].received_at).total_seconds() if one.pending else 0.0
+    return one.within_quota, age + RANK[one.incident.severity] * HEAD_START.total_seconds()

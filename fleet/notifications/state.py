@@ -1,286 +1,448 @@
-"""The notifier's book: open incidents, the messages that show them, and the alerts that wait to be told.
+"""The notification state: open incidents, the messages that show them, and the alerts that are pending.
 
-Pure. `fold` takes an alert in, `fleet.notifications.policy` says what to tell next, `told` enters a call that Discord
-took and gives
-the delivery to write down, `replay` enters a delivery that was written down before. What the book knows of told alerts
-is in the deliveries, of untold ones in `alerts`: it can always be made again from the two.
+Pure. `add` takes an alert in, `fleet.notifications.policy` decides on the next notification, `record` enters one that
+Discord took and gives the delivery to write, `replay` enters a delivery that was written before. What is known of
+notified alerts is in the deliveries, of pending ones in `alerts`: the state can always be made again from the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from fleet.alerts.alert import Alert
-from fleet.notifications import incident as incidents
-from fleet.notifications.actions import Action, Silences, act
-from fleet.notifications.delivery import Delivery, Digest, Method, Slot
+from fleet import identity
+from fleet.alerts.alert import Alert, Severity
+from fleet.notifications import actions, incident
+from fleet.notifications.actions import Action, Silences
+from fleet.notifications.delivery import Delivery, Digest, Method, Slot, without_words
 from fleet.notifications.incident import Incident, Intervals
-from fleet.notifications.notification import Call, Message, Source, Untold, Waiting
-from fleet.recent_ids import RecentIds
+from fleet.notifications.known_alerts import KnownAlerts, conflict_id, content_of
+from fleet.notifications.notification import Message, Notification, PendingAlert, Source
+from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA, Quota
+from fleet.places import place_key
+
+Form = Literal["grouped", "alone", "plain", "digest only"]
+"""How an incident is notified. Each refusal of Discord's takes it one form further: in a message of its own, then
+without a word of a drone's, then counted in a digest."""
+
+Hold = Literal["", "refused", "over", "silenced"]
+"""Why an incident gets no message of its own, only a digest counts it: refused by Discord in every form, over before
+anybody was notified, silenced by an operator. Empty: it gets one."""
+
+Repost = Literal["", "message deleted", "unacknowledged"]
+"""Why an incident that was notified needs a new message."""
 
 REMEMBERED_ACTIONS: Final = 1000
 """Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
 
+MOST_INCIDENTS: Final = 20_000
+"""Incidents that are remembered once they are notified. Past it, those that only a digest counts are forgotten, of the
+drones and places over their quota first: a later alert of theirs opens another incident."""
+
+MOST_MESSAGES: Final = 1000
+"""Messages that are still edited: twelve a minute for the 35 minutes of an incident are 420. Past it, the one edited
+longest ago is left as it is."""
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
-class Book:
+class IncidentDelivery:
+    """The delivery state of an incident: all there is beside the incident itself, so forgetting it forgets all.
+
+    `pending` are its alerts that nobody was notified of, in the order in which they came. One that is not
+    `within_quota` was opened by a drone, or in a place, that had opened many: those of others go first.
+    """
+
+    incident: Incident
+    form: Form = "grouped"
+    pending: list[PendingAlert] = field(default_factory=list)
+    repost: Repost = ""
+    within_quota: bool = True
+
+    @property
+    def in_digest(self) -> Incident:
+        """As a digest's delivery has it: one over its quota without words, so that a flood fits few deliveries."""
+        return self.incident if self.within_quota else without_words(self.incident)
+
+
+@dataclass
+class DigestState:
+    """The present digest and its message; `is_plain`: Discord refused the one with names of places."""
+
+    counted: Digest | None = None
+    message_id: str = ""
+    edited_at: datetime | None = None
+    needs_edit: bool = False
+    is_plain: bool = False
+
+
+@dataclass
+class NotificationState:
     """See the module. `webhook` names the channel in deliveries."""
 
     webhook: str = "alerts"
     intervals: Intervals = field(default_factory=Intervals)
-    incidents: dict[str, Incident] = field(default_factory=dict)
-    by_key: dict[str, str] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
-    waiting: Untold = field(default_factory=Untold)
-    dirty: set[str] = field(default_factory=set)  # messages that show something that is no longer so
-    lost: set[str] = field(default_factory=set)  # incidents whose message somebody deleted
-    deleted: list[str] = field(default_factory=list)  # messages that no delivery has named as gone yet
-    alone: set[str] = field(default_factory=set)  # incidents of a message that Discord refused
-    plain: set[str] = field(default_factory=set)  # incidents that it refused alone, too: no word of a drone's in them
-    unspeakable: set[str] = field(default_factory=set)  # incidents that it refused even so: only a digest counts them
-    again: set[str] = field(default_factory=set)  # incidents to be told again, since nobody has taken them up
+    digest: DigestState = field(default_factory=DigestState)
     silences: Silences = field(default_factory=Silences)
-    actions: dict[str, Action] = field(default_factory=dict)  # on incidents that are not known yet
-    digest: Digest | None = None
-    digest_message: str = ""
-    digest_edited_at: datetime | None = None
-    digest_dirty: bool = False  # its message may show something else
-    digest_plain: bool = False  # Discord refused the one with names of places
-    seen: RecentIds = field(default_factory=RecentIds)
     pace: timedelta = timedelta(seconds=10)
     post_due: datetime = LONG_AGO  # when as many messages are due as were posted (a GCRA)
+    conflicts: int = 0  # alerts that came with the id of another one
+    _incidents: dict[str, IncidentDelivery] = field(default_factory=dict)
+    _pending: dict[str, IncidentDelivery] = field(default_factory=dict)  # those of them that have pending alerts
+    _by_key: dict[str, str] = field(default_factory=dict)
+    _deleted: list[str] = field(default_factory=list)  # messages that no delivery has named as gone yet
+    _actions: dict[str, Action] = field(default_factory=dict)  # on incidents that are not known yet
+    _known: KnownAlerts = field(default_factory=KnownAlerts)
+    _drones: Quota = field(default_factory=lambda: Quota(DRONE_QUOTA))
+    _places: Quota = field(default_factory=lambda: Quota(PLACE_QUOTA))
 
-    def fold(self, alert: Alert, source: Source) -> Incident | None:
-        """Takes an alert in; None when it is a copy of a known one, or clears an incident."""
+    # what is known
+
+    def __getitem__(self, incident_id: str) -> IncidentDelivery:
+        return self._incidents[incident_id]
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        return {incident_id: one.incident for incident_id, one in self._incidents.items()}
+
+    @property
+    def pending(self) -> Mapping[str, IncidentDelivery]:
+        """Incidents with pending alerts, by id; the one that came first is the first."""
+        return self._pending
+
+    @property
+    def pending_alerts(self) -> int:
+        return sum(len(one.pending) for one in self._pending.values())
+
+    def oldest_pending(self, severities: Iterable[Severity]) -> datetime | None:
+        """The broker's time of the oldest pending alert of these severities."""
+        wanted = set(severities)
+        times = [alert.received_at for alert in self._pending_alerts() if alert.severity in wanted]
+        return min(times, default=None)
+
+    def notified_through(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read."""
+        through = dict(positions)
+        for alert in self._pending_alerts():
+            partition, offset = alert.source
+            through[partition] = min(through.get(partition, offset), offset)
+        return through
+
+    @property
+    def refused_incidents(self) -> int:
+        """Incidents that Discord took in no form but a digest's."""
+        return sum(one.form == "digest only" for one in self._incidents.values())
+
+    def reposts(self, why: Repost) -> list[IncidentDelivery]:
+        """Incidents that need a new message for this reason."""
+        return [one for one in self._incidents.values() if one.repost == why]
+
+    def hold(self, incident_id: str, now: datetime) -> Hold:
+        """Why the incident is kept back from a message of its own."""
+        one = self._incidents[incident_id]
+        if one.form == "digest only":
+            return "refused"
+        if one.incident.message_id:
+            return ""
+        if one.incident.cleared:
+            return "over"
+        return "silenced" if self.silences and self.silences.covers(one.incident, now) else ""
+
+    # what comes in
+
+    def add(self, alert: Alert, source: Source) -> Incident | None:
+        """Takes an alert in; None when it is a duplicate of a known one, or clears an incident."""
         if alert.clears:
             self._clear(alert)
             return None
-        if not self.seen.add(alert.alert_id):
+        content = content_of(alert)
+        met = self._known.meet(alert.alert_id, content)
+        if met == "conflict":
+            alert = msgspec.structs.replace(alert, alert_id=conflict_id(alert))
+            met = self._known.meet(alert.alert_id, content)
+            self.conflicts += met == "new"
+        if met != "new":
             return None
-        current = self.incidents.get(self.by_key.get(alert.incident_key, ""))
-        if current is None or not incidents.takes(current, alert, self.intervals):
-            current = incidents.first(alert)
-            self.incidents[current.incident_id] = current
-            self.by_key[current.key] = current.incident_id
-            if current.incident_id in self.actions:
-                act(current, self.actions.pop(current.incident_id))
-        incidents.grow(current, alert, self.intervals)
-        waiting = Waiting(alert.alert_id, alert.severity, alert.received_at, alert.reported_at, source)
-        self.waiting.setdefault(current.incident_id, []).append(waiting)
-        return current
+        one = self._incident_of(alert)
+        incident.grow(one.incident, alert, self.intervals)
+        one.pending.append(
+            PendingAlert(
+                alert.alert_id,
+                alert.severity,
+                alert.received_at,
+                alert.reported_at,
+                source,
+                content,
+                alert.drone_id,
+            )
+        )
+        self._pending[one.incident.incident_id] = one
+        return one.incident
 
-    def act(self, action: Action) -> None:
+    def apply(self, action: Action) -> None:
         """Takes an operator's action in."""
         if action.action in ("silence", "unsilence"):
             self.silences.enter(action)
             return
-        one = self.incidents.get(action.target.incident_id)
+        one = self._incidents.get(action.target.incident_id)
         if one is None:
-            self.actions[action.target.incident_id] = action
-            if len(self.actions) > REMEMBERED_ACTIONS:
-                del self.actions[next(iter(self.actions))]
-        elif act(one, action) and one.message_id in self.messages:
-            self.dirty.add(one.message_id)
+            self._actions[action.target.incident_id] = action
+            if len(self._actions) > REMEMBERED_ACTIONS:
+                del self._actions[next(iter(self._actions))]
+        elif actions.apply(one.incident, action) and one.incident.message_id in self.messages:
+            self.messages[one.incident.message_id].needs_edit = True
 
-    def kept_back(self, incident_id: str, now: datetime) -> str:
-        """Why an incident gets no message of its own, only a digest counts it; empty: it gets one.
+    def _incident_of(self, alert: Alert) -> IncidentDelivery:
+        """The open incident that the alert belongs to, or the one that it opens."""
+        one = self._open_by_key(incident.key_of(alert))
+        if one is not None and incident.takes(one.incident, alert, self.intervals):
+            if not one.within_quota and alert.drone_id not in one.incident.drones:
+                one.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # somebody else saw it, too
+            return one
+        one = IncidentDelivery(incident.first(alert))
+        incident_id = one.incident.incident_id
+        if incident_id in self._incidents:  # its first alert was known so long ago that it came as a new one
+            return self._incidents[incident_id]
+        one.within_quota = self._spend(one.incident, alert.drone_id)
+        self._incidents[incident_id] = one
+        self._by_key[one.incident.key] = incident_id
+        if incident_id in self._actions:
+            actions.apply(one.incident, self._actions.pop(incident_id))
+        return one
 
-        `refused` in every form, `over` before anybody was told, or `silenced` by an operator.
-        """
-        one = self.incidents[incident_id]
-        if incident_id in self.unspeakable:
-            return "refused"
-        if one.message_id:
-            return ""
-        if one.cleared:
-            return "over"
-        return "silenced" if self.silences and self.silences.covers(one, now) else ""
+    def _spend(self, opened: Incident, drone_id: str) -> bool:
+        """Counts the opening of an incident; whether drone and place have opened few."""
+        within = self._drones.spend(drone_id, opened.since)
+        return self._places.spend(place_key(opened.country, opened.city), opened.since) and within
 
-    def told(self, call: Call, message_id: str, now: datetime, held: str = "") -> Delivery:
-        """Enters a call that Discord took, after failures of the kind `held`; gives the delivery."""
-        told = [(incident_id, one) for incident_id, waiting in call.telling.items() for one in waiting]
-        kept_back = {id_: why for id_ in call.telling if call.digest and (why := self.kept_back(id_, now))}
-        self._enter(call, message_id, now)
-        listed = list(dict.fromkeys([*(slot.incident_id for slot in call.slots), *call.telling]))
-        index = {incident_id: position for position, incident_id in enumerate(listed)}
-        return Delivery(
-            delivery_id=f"{self.webhook}/{message_id}/{int(now.timestamp() * 1000)}",
-            webhook=self.webhook,
-            method=call.method,
-            message_id=message_id,
-            delivered_at=now,
-            incidents=[self._as_told(incident_id) for incident_id in listed],
-            alert_ids=[one.alert_id for _, one in told],
-            digest=call.digest is not None,
-            alert_incidents=[index[incident_id] for incident_id, _ in told],
-            broker_ms=[_ms(now - one.received_at) for _, one in told],
-            drone_ms=[_ms(now - one.reported_at) for _, one in told],
-            slots=call.slots,
-            counted=call.digest,
-            gone=self._name_deleted(),
-            held=held,
-            kept_back=kept_back,
-        )
-
-    def replay(self, delivery: Delivery) -> None:
-        """Enters a delivery of an earlier notifier. Its message may be older than what a dying one sent: edit anew."""
-        for message_id in delivery.gone:
-            self.gone(message_id)
-        self.deleted.clear()
-        for known in delivery.incidents:
-            if known.message_id:
-                self.lost.discard(known.incident_id)
-            self.incidents[known.incident_id] = known
-            newest = self.incidents.get(self.by_key.get(known.key, ""))
-            if newest is None or newest.since <= known.since:
-                self.by_key[known.key] = known.incident_id
-        for alert_id in delivery.alert_ids:
-            self.seen.add(alert_id)
-        if delivery.counted is not None:
-            self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
-            self.digest_dirty = True
-        else:
-            self.messages[delivery.message_id] = Message(delivery.message_id, delivery.slots, delivery.delivered_at)
-            self.dirty.add(delivery.message_id)
-        if delivery.method == "post":
-            self.post_due = max(self.post_due, delivery.delivered_at) + self.pace
-
-    def refresh(self, now: datetime) -> None:
-        """Marks the messages whose incidents have changed by time alone, and drops what is over and told."""
-        for message in list(self.messages.values()):
-            shown = [self.incidents[slot.incident_id] for slot in message.slots]
-            states = [incidents.state(one, now, self.intervals) for one in shown]
-            if any(one.state != current for one, current in zip(shown, states, strict=True)):
-                self.dirty.add(message.message_id)
-            elif set(states) == {"resolved"} and self._is_settled(message):
-                self._close(message)
-        kept = {slot.incident_id for message in self.messages.values() for slot in message.slots}
-        kept |= self.waiting.keys() | self.lost
-        self.silences.expire(now)
-        self.again = {id_ for id_, one in self.incidents.items() if incidents.is_due_again(one, now, self.intervals)}
-        for one in [one for one in self.incidents.values() if one.incident_id not in kept]:
-            if incidents.state(one, now, self.intervals) == "resolved":
-                self._forget(one)
-
-    def recovered(self) -> None:
-        """Call after the last `replay`: messages that were told to be over need no edit."""
-        for message in list(self.messages.values()):
-            if all(self.incidents[slot.incident_id].state == "resolved" for slot in message.slots):
-                self._close(message)
-
-    def gone(self, message_id: str) -> None:
-        """Somebody deleted the message: what it stood for must be told anew."""
-        self.dirty.discard(message_id)
-        self.deleted.append(message_id)
-        if message_id == self.digest_message:
-            self.digest_message, self.digest_edited_at, self.digest_dirty = "", None, True
-            return
-        for slot in self.messages.pop(message_id).slots if message_id in self.messages else ():
-            one = self.incidents[slot.incident_id]
-            if one.message_id == message_id:
-                one.message_id = ""
-                self.lost.add(one.incident_id)
-            elif one.message_id in self.messages:  # it went on in a newer message, which now stands for these, too
-                self._add_to_slot(self.messages[one.message_id], slot)
-            else:
-                one.embedded += slot.alerts
-                self.lost.add(one.incident_id)
-
-    def refused(self, call: Call) -> None:
-        """Discord refused the form of `call`: its incidents are told alone, then plainly, then counted in a digest."""
-        shown = {slot.incident_id for slot in call.slots}
-        if call.digest is not None:
-            self.digest_plain = True
-            return
-        if call.method == "post":
-            step = self.alone if len(shown) > 1 else self.unspeakable if shown <= self.plain else self.plain
-            step.update(shown)
-            return
-        self.dirty.discard(call.message_id)
-        self.messages.pop(call.message_id, None)  # it stays as it is; what goes on goes on in new messages
-        for slot in call.slots:
-            one = self.incidents[slot.incident_id]
-            if one.message_id == call.message_id:
-                one.message_id, one.embedded = "", 0
-        self.alone.update(shown)
-
-    def _name_deleted(self) -> list[str]:
-        named, self.deleted = self.deleted, []
-        return named
+    def _open_by_key(self, key: str) -> IncidentDelivery | None:
+        return self._incidents.get(self._by_key.get(key, ""))
 
     def _clear(self, alert: Alert) -> None:
-        one = self.incidents.get(self.by_key.get(alert.incident_key, ""))
-        if one is not None and alert.received_at >= one.last:  # a copy of an old clearing changes nothing
-            one.cleared = True
+        one = self._open_by_key(incident.key_of(alert))
+        if one is not None:
+            incident.clear(one.incident, alert)
 
-    def known(self, delivery: Delivery) -> None:
-        """Another channel's delivery: its alerts are told."""
-        for alert_id in delivery.alert_ids:
-            self.seen.add(alert_id)
+    def _pending_alerts(self) -> Iterator[PendingAlert]:
+        return (alert for one in self._pending.values() for alert in one.pending)
 
-    def _enter(self, call: Call, message_id: str, now: datetime) -> None:
-        self.waiting.tell(call.telling)
-        if call.method == "post":
-            self.post_due = max(self.post_due, now) + self.pace
-        if call.digest is not None:
-            self._enter_digest(call.digest, message_id, now)
+    # what Discord did
+
+    def record(self, sent: Notification, message_id: str, now: datetime, held: str = "") -> Delivery:
+        """Enters a notification that Discord took, after failures of the kind `held`; gives the delivery."""
+        alerts = [(incident_id, alert) for incident_id, pending in sent.alerts.items() for alert in pending]
+        kept_back = {id_: why for id_ in sent.alerts if sent.digest and (why := self.hold(id_, now))}
+        self._enter(sent, message_id, now)
+        listed = list(dict.fromkeys([*(slot.incident_id for slot in sent.slots), *sent.alerts]))
+        index = {incident_id: position for position, incident_id in enumerate(listed)}
+        deleted, self._deleted = self._deleted, []
+        return Delivery(
+            delivery_id=identity.join(self.webhook, message_id, str(int(now.timestamp() * 1000))),
+            webhook=self.webhook,
+            method=sent.method,
+            message_id=message_id,
+            delivered_at=now,
+            incidents=[self._as_notified(incident_id, sent.digest is not None) for incident_id in listed],
+            alert_ids=[alert.alert_id for _, alert in alerts],
+            digest=sent.digest is not None,
+            alert_incidents=[index[incident_id] for incident_id, _ in alerts],
+            broker_ms=[_ms(now - alert.received_at) for _, alert in alerts],
+            drone_ms=[_ms(now - alert.reported_at) for _, alert in alerts],
+            alert_contents=[alert.content for _, alert in alerts],
+            slots=sent.slots,
+            counted=sent.digest,
+            gone=deleted,
+            held=held,
+            kept_back=dict(kept_back),
+        )
+
+    def message_deleted(self, message_id: str) -> None:
+        """Somebody deleted the message: what it stood for must be notified anew."""
+        self._deleted.append(message_id)
+        if message_id == self.digest.message_id:
+            self.digest.message_id, self.digest.edited_at, self.digest.needs_edit = "", None, True
             return
-        self.dirty.discard(message_id)
-        self.messages[message_id] = Message(message_id, call.slots, now)
-        for slot in call.slots:
-            self._enter_slot(slot, call.method, message_id, now)
+        message = self.messages.pop(message_id, None)
+        for slot in message.slots if message else ():
+            one = self._incidents[slot.incident_id]
+            if one.incident.message_id == message_id:
+                one.incident.message_id, one.repost = "", "message deleted"
+            elif one.incident.message_id in self.messages:  # it goes on in a newer message, which stands for these, too
+                self._add_to_slot(self.messages[one.incident.message_id], slot)
+            else:
+                one.incident.embedded += slot.alerts
+                one.repost = "message deleted"
+
+    def refused(self, sent: Notification) -> None:
+        """Discord refused the notification: its incidents are tried in their next form."""
+        if sent.digest is not None:
+            self.digest.is_plain = True
+            return
+        forms = [self._incidents[slot.incident_id] for slot in sent.slots]
+        if sent.method == "post" and len(forms) == 1:
+            forms[0].form = "digest only" if forms[0].form == "plain" else "plain"
+            return
+        for one in forms:
+            one.form = "alone" if one.form == "grouped" else one.form
+        if sent.method == "edit":
+            self._leave(sent.message_id)  # it stays as it is; what goes on goes on in new messages
+
+    def _enter(self, sent: Notification, message_id: str, now: datetime) -> None:
+        for incident_id, alerts in sent.alerts.items():
+            one = self._incidents[incident_id]
+            del one.pending[: len(alerts)]
+            if not one.pending:
+                del self._pending[incident_id]
+        if sent.method == "post":
+            self.post_due = max(self.post_due, now) + self.pace
+        for incident_id, shown in sent.shown.items():
+            self._incidents[incident_id].incident.state = shown.state
+        if sent.digest is not None:
+            self._enter_digest(sent.digest, message_id, now)
+            return
+        self.messages[message_id] = Message(message_id, sent.slots, now)
+        for slot in sent.slots:
+            self._enter_slot(slot, sent.method, message_id, now)
 
     def _enter_slot(self, slot: Slot, method: Method, message_id: str, now: datetime) -> None:
-        one = self.incidents[slot.incident_id]
+        one = self._incidents[slot.incident_id]
         if method == "post":
-            if one.message_id in self.messages and one.message_id != message_id:
-                self.dirty.add(one.message_id)  # it must say that the incident goes on elsewhere
-            one.message_id, one.told_at = message_id, now
-            for marks in (self.lost, self.alone, self.again):
-                marks.discard(slot.incident_id)
-        if one.message_id == message_id:
-            one.embedded = slot.alerts
+            old = self.messages.get(one.incident.message_id)
+            if old is not None and old.message_id != message_id:
+                old.needs_edit = True  # it must say that the incident goes on elsewhere
+            one.incident.message_id, one.incident.told_at = message_id, now
+            one.repost = ""
+            one.form = "grouped" if one.form == "alone" else one.form
+        if one.incident.message_id == message_id:
+            one.incident.embedded = slot.alerts
 
     def _add_to_slot(self, message: Message, more: Slot) -> None:
         message.slots = [
             Slot(slot.incident_id, slot.alerts + more.alerts) if slot.incident_id == more.incident_id else slot
             for slot in message.slots
         ]
-        self.dirty.add(message.message_id)
+        message.needs_edit = True
 
-    def _enter_digest(self, digest: Digest, message_id: str, now: datetime) -> None:
-        self.digest, self.digest_message, self.digest_edited_at, self.digest_dirty = digest, message_id, now, False
+    def _enter_digest(self, counted: Digest, message_id: str, now: datetime) -> None:
+        known = self.digest
+        known.counted, known.message_id, known.edited_at, known.needs_edit = counted, message_id, now, False
 
-    def _as_told(self, incident_id: str) -> Incident:
-        """As it is without the alerts that still wait: those will be folded again by whoever replays."""
-        one = self.incidents[incident_id]
-        return msgspec.structs.replace(one, alerts=one.alerts - len(self.waiting.get(incident_id, ())))
+    def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
+        """As it is without the alerts that are pending: those will be added again by whoever replays."""
+        one = self._incidents[incident_id]
+        shown = one.in_digest if in_digest else one.incident
+        return msgspec.structs.replace(shown, alerts=one.incident.alerts - len(one.pending))
+
+    # what an earlier notifier did
+
+    def replay(self, delivery: Delivery) -> None:
+        """Enters a delivery of an earlier notifier. Its message may be older than what a dying one sent: edit anew."""
+        for message_id in delivery.gone:
+            self.message_deleted(message_id)
+        self._deleted.clear()
+        for known in delivery.incidents:
+            self._replay_incident(known, refused=delivery.kept_back.get(known.incident_id) == "refused")
+        self.replay_other_channel(delivery)
+        if delivery.counted is not None:
+            self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
+            self.digest.needs_edit = True
+        else:
+            message = Message(delivery.message_id, delivery.slots, delivery.delivered_at, needs_edit=True)
+            self.messages[delivery.message_id] = message
+        if delivery.method == "post":
+            self.post_due = max(self.post_due, delivery.delivered_at) + self.pace
+
+    def replay_other_channel(self, delivery: Delivery) -> None:
+        """Another channel's delivery: its alerts are known."""
+        contents = delivery.alert_contents or [0] * len(delivery.alert_ids)
+        for alert_id, content in zip(delivery.alert_ids, contents, strict=True):
+            self._known.meet(alert_id, content)
+
+    def finish_replay(self, now: datetime) -> None:
+        """Call after the last `replay`: messages whose incidents were notified as over need no edit."""
+        for message in list(self.messages.values()):
+            shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
+            if all(one.state == "resolved" and not incident.can_go_on(one, now, self.intervals) for one in shown):
+                self._leave(message.message_id)
+
+    def _replay_incident(self, known: Incident, *, refused: bool) -> None:
+        known.key = incident.key_of_known(known)
+        one = self._incidents.get(known.incident_id)
+        if one is None:
+            one = self._incidents[known.incident_id] = IncidentDelivery(known)
+            one.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
+        one.incident = known
+        if known.message_id:
+            one.repost = ""
+        if refused:
+            one.form = "digest only"
+        newest = self._open_by_key(known.key)
+        if newest is None or newest.incident.since <= known.since:
+            self._by_key[known.key] = known.incident_id
+
+    # what time does
+
+    def refresh(self, now: datetime) -> None:
+        """Finds what has changed by time alone, and forgets what is over and notified."""
+        for message in list(self.messages.values()):
+            shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
+            if any(one.state != incident.state(one, now, self.intervals) for one in shown):
+                message.needs_edit = True
+            elif self._is_settled(message) and not any(incident.can_go_on(one, now, self.intervals) for one in shown):
+                self._leave(message.message_id)
+        self.silences.expire(now)
+        for one in self._incidents.values():
+            if one.repost != "message deleted":
+                is_due = one.within_quota and incident.is_due_again(one.incident, now, self.intervals)
+                one.repost = "unacknowledged" if is_due else ""
+        self._leave_old_messages()
+        self._forget_incidents(now)
 
     def _is_settled(self, message: Message) -> bool:
-        if message.message_id in self.dirty:
-            return False
-        return not any(slot.incident_id in self.waiting for slot in message.slots)
+        return not message.needs_edit and not any(slot.incident_id in self._pending for slot in message.slots)
 
-    def _close(self, message: Message) -> None:
-        """No edit of it any more; what may still come of its incidents is told in a new message."""
-        self.dirty.discard(message.message_id)
-        del self.messages[message.message_id]
-        for slot in message.slots:
-            one = self.incidents[slot.incident_id]
-            if one.message_id == message.message_id:
+    def _leave_old_messages(self) -> None:
+        spare = len(self.messages) - MOST_MESSAGES
+        if spare > 0:
+            oldest = sorted(self.messages.values(), key=lambda message: message.edited_at)
+            for message in oldest[:spare]:
+                self._leave(message.message_id)
+
+    def _forget_incidents(self, now: datetime) -> None:
+        kept = {slot.incident_id for message in self.messages.values() for slot in message.slots} | self._pending.keys()
+        spare = [
+            one
+            for incident_id, one in self._incidents.items()
+            if incident_id not in kept and one.repost != "message deleted"
+        ]
+        over = [one for one in spare if not incident.can_go_on(one.incident, now, self.intervals)]
+        for one in over:
+            self._forget(one.incident)
+        too_many = len(self._incidents) - len(self._pending) - MOST_INCIDENTS
+        if too_many > 0:
+            spare = [one for one in spare if one.incident.incident_id in self._incidents]
+            spare.sort(key=lambda one: (one.within_quota, one.incident.last))
+            for one in spare[:too_many]:
+                self._forget(one.incident)
+
+    def _leave(self, message_id: str) -> None:
+        """No edit of the message any more; what may still come of its incidents is notified in a new one."""
+        message = self.messages.pop(message_id, None)
+        for slot in message.slots if message else ():
+            one = self._incidents[slot.incident_id].incident
+            if one.message_id == message_id:
                 one.message_id, one.embedded = "", 0
 
     def _forget(self, one: Incident) -> None:
-        del self.incidents[one.incident_id]
-        if self.by_key.get(one.key) == one.incident_id:
-            del self.by_key[one.key]
+        del self._incidents[one.incident_id]
+        if self._by_key.get(one.key) == one.incident_id:
+            del self._by_key[one.key]
 
 
 def _ms(duration: timedelta) -> int:

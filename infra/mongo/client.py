@@ -30,9 +30,10 @@ WAIT_MS: Final = 15_000
 MAJORITY_MS: Final = 20_000
 """A majority that has not taken a write by then is away: the write fails as unavailable, and is made again."""
 
-_REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 10334, 17280, 17419, 17420})
+_REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
 """MongoDB's codes for what it refuses however often it is sent: bad value, failed to parse, type mismatch, overflow,
-field names that it does not take, too large (10334 and 17280 to 17420), in src/mongo/base/error_codes.yml.
+field names that it does not take, what a collection's validator refuses, too large (10334 and 17280 to 17420), in
+src/mongo/base/error_codes.yml.
 """
 
 

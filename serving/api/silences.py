@@ -67,7 +67,9 @@ def blueprint(services: Services) -> APIBlueprint:
         found = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
         if found is None:
             raise NotFound("there is no such silence")
-        return accepted(services.audit.act(who, "unsilence", msgspec.convert(found["target"], Target), Says()))
+        return accepted(
+            services.audit.act(who, "unsilence", msgspec.convert(found["target"], Target), Says(ends=path.silence_id))
+        )
 
     @api.get("/silences", summary="Silences in force", responses=answers(Silences, 401))
     def silences() -> Document:

@@ -26,10 +26,11 @@ _log = get_logger()
 
 
 class Says(NamedTuple):
-    """Who acts, and what they say of it."""
+    """Who acts, what they say of it, and which silence it ends."""
 
     by: str = "operator"
     note: str = ""
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Audit:
         now = datetime.now(UTC)
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as MongoDB keeps it
         until = at + lasts if lasts else None
-        action = Action(f"{who}-{uuid.uuid4().hex}", what, target, says.by, at, says.note, until)
+        action = Action(f"{who}-{uuid.uuid4().hex}", what, target, says.by, at, says.note, until, says.ends)
         self.desk.send(action)
         return self._record(action)
 
@@ -61,18 +62,19 @@ class Audit:
                 ]
             }
         ).sort([("at", 1), ("_id", 1)])
-        by_target: dict[str, Document] = {}
+        silences: dict[str, Document] = {}  # those of one target stand side by side, as for the notifier
         for document in found:
-            target = str(sorted(document["target"].items()))
             if document["action"] == "silence":
-                by_target[target] = document
-            else:
-                by_target.pop(target, None)
-        return [row(document) for document in by_target.values()]
+                silences[document["_id"]] = document
+                continue
+            for id_, silence in list(silences.items()):
+                if silence["target"] == document["target"] and document.get("ends", "") in ("", id_):
+                    del silences[id_]
+        return [row(document) for document in silences.values()]
 
     def _record(self, action: Action) -> Document:
         """Into the audit list at once; the recorder writes the same from Kafka, should MongoDB be away now."""
-        document = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until")}
+        document = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until", "ends")}
         document["target"] = msgspec.to_builtins(action.target)
         try:
             self.database.actions.replace_one({"_id": action.id}, document, upsert=True)

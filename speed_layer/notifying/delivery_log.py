@@ -1,31 +1,50 @@
-"""The topic `deliveries` as the notifier's memory: written after each call, read again by whoever becomes active."""
+"""The topic `deliveries` as the notifier's memory: written after each request, read again by whoever becomes active."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from msgspec import MsgspecError
 from structlog import get_logger
 
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
-from fleet.notifications.state import Book
+from fleet.notifications.state import NotificationState
 from infra.kafka import clients
 from infra.kafka.config import Address
 
 log = get_logger()
 
 KEPT: Final = 5000
-"""Deliveries that a successor reads at least: by their ids it knows copies of alerts. Nearly three hours of a storm."""
+"""Deliveries that a successor reads at least: by their ids it knows duplicates of alerts. Nearly three hours of a
+storm."""
+
+KEPT_BYTES: Final = 256 * 1024 * 1024
+"""But no more than this: a flood of long ids must not make a successor read for minutes before it notifies anybody."""
+
+TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""The topic never takes these, however often they are sent."""
 
 
-class Ledger:
-    """Deliveries of one webhook. `needed_from` is the offset by partition from which a successor must read."""
+class Place(NamedTuple):
+    """Where a delivery is in the topic, and its bytes."""
+
+    partition: int
+    offset: int
+    size: int
+
+
+class DeliveryLog:
+    """Deliveries of one webhook. `needed_from` is the offset by partition from which a successor must read.
+
+    `unwritten` counts deliveries that the topic took in no form: their messages are shown, and may be repeated.
+    """
 
     def __init__(self, bootstrap: Address, topic: str, webhook: str) -> None:
         self._bootstrap, self._topic, self._webhook = bootstrap, topic, webhook
@@ -35,55 +54,77 @@ class Ledger:
             compression_type="lz4",
             max_request_size=8 * 1024 * 1024,
         )
-        self._recent: deque[tuple[int, int]] = deque(maxlen=KEPT)  # partition, offset
-        self._last: dict[str, tuple[int, int]] = {}  # where the last delivery of each message is
+        self.unwritten = 0
+        self._recent: deque[Place] = deque(maxlen=KEPT)
+        self._recent_bytes = 0
+        self._last: dict[str, Place] = {}  # where the last delivery of each message is
 
     def write(self, delivery: Delivery, stop: Event) -> None:
         """Returns when the broker has it, however long it is away: Discord has shown it already.
 
-        Raises KafkaError only when `stop` is set meanwhile; the message is then repeated by the next notifier.
+        What is too large for the topic is written in parts, and what no part of is taken is given up: it must not hold
+        up what comes after it. Raises KafkaError only when `stop` is set meanwhile; the message is then repeated by the
+        next notifier.
         """
+        value = deliveries.encode(delivery)
         while True:
             try:
-                future = self._producer.send(self._topic, deliveries.encode(delivery), key=self._webhook.encode())
-                written = future.get(timeout=130)
+                written = self._producer.send(self._topic, value, key=self._webhook.encode()).get(timeout=130)
+            except TOO_LARGE as error:
+                return self._write_parts(delivery, error, stop)
             except KafkaError as error:
-                log.warning("a delivery is not written down yet", message_id=delivery.message_id, reason=error)
+                log.warning("a delivery is not written yet", message_id=delivery.message_id, reason=error)
                 if stop.wait(1.0):
                     raise
             else:
-                return self._remember(written.partition, written.offset, delivery)
+                return self._remember(Place(written.partition, written.offset, len(value)), delivery)
 
-    def replay(self, book: Book, committed: dict[int, int | None]) -> int:
-        """Enters into `book` what was told, from the `committed` offsets on; how many deliveries there were."""
+    def replay(self, state: NotificationState, committed: dict[int, int | None]) -> int:
+        """Enters into `state` what was notified, from the `committed` offsets on; how many deliveries there were."""
         count = 0
-        for partition, offset, delivery in self._read(committed):
+        for place, delivery in self._read(committed):
             if delivery.webhook != self._webhook:
-                book.known(delivery)
+                state.replay_other_channel(delivery)
                 continue
-            book.replay(delivery)
-            self._remember(partition, offset, delivery)
+            state.replay(delivery)
+            self._remember(place, delivery)
             count += 1
-        book.recovered()
+        state.finish_replay(datetime.now(UTC))
         return count
 
-    def needed_from(self, book: Book) -> dict[int, int]:
-        """By partition, the first delivery that a successor needs: for copies, and for the messages still open."""
-        self._last = {id_: at for id_, at in self._last.items() if id_ in book.messages or id_ == book.digest_message}
+    def needed_from(self, state: NotificationState) -> dict[int, int]:
+        """By partition, the first delivery that a successor needs: for duplicates, and for the messages still open."""
+        is_open = {*state.messages, state.digest.message_id}
+        self._last = {message_id: at for message_id, at in self._last.items() if message_id in is_open}
         needed: dict[int, int] = {}
         oldest = [self._recent[0]] if self._recent else []
-        for partition, offset in [*oldest, *self._last.values()]:
-            needed[partition] = min(offset, needed.get(partition, offset))
+        for place in [*oldest, *self._last.values()]:
+            needed[place.partition] = min(place.offset, needed.get(place.partition, place.offset))
         return needed
 
     def close(self) -> None:
         self._producer.close(timeout=5)
 
-    def _remember(self, partition: int, offset: int, delivery: Delivery) -> None:
-        self._recent.append((partition, offset))
-        self._last[delivery.message_id] = (partition, offset)
+    def _write_parts(self, delivery: Delivery, error: KafkaError, stop: Event) -> None:
+        parts = deliveries.split(delivery)
+        if not parts:
+            self.unwritten += 1
+            log.error("a delivery is too large for its topic and is not kept", message_id=delivery.message_id)
+            return
+        log.warning("a delivery is too large for its topic: it is written in parts", reason=error, parts=len(parts))
+        for part in parts:
+            self.write(part, stop)
 
-    def _read(self, committed: dict[int, int | None]) -> Iterator[tuple[int, int, Delivery]]:
+    def _remember(self, place: Place, delivery: Delivery) -> None:
+        if len(self._recent) == KEPT:
+            self._recent_bytes -= self._recent[0].size
+        self._recent.append(place)
+        self._recent_bytes += place.size
+        while self._recent_bytes > KEPT_BYTES and len(self._recent) > 1:
+            self._recent_bytes -= self._recent.popleft().size
+        self._last[delivery.message_id] = place
+
+    def _read(self, committed: dict[int, int | None]) -> Iterator[tuple[Place, Delivery]]:
         consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         try:
             partitions = [TopicPartition(self._topic, partition) for partition in committed]
@@ -97,7 +138,7 @@ class Ledger:
                     for record in records:
                         delivery = _decode(record)
                         if delivery is not None:
-                            yield record.partition, record.offset, delivery
+                            yield Place(record.partition, record.offset, len(record.value)), delivery
         finally:
             consumer.close()
 
@@ -106,5 +147,6 @@ def _decode(record: Any) -> Delivery | None:
     try:
         return deliveries.decode(record.value or b"")
     except MsgspecError as error:
-        log.warning("a message that is no delivery", partition=record.partition, offset=record.offset, reason=error)
+        place = f"{record.topic}-{record.partition}-{record.offset}"
+        log.warning("a message cannot be read", place=place, reason=error)
         return None

@@ -8,7 +8,7 @@ time-out, so a frozen process that wakes finds its proof too old, asks, and lear
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
@@ -27,12 +27,12 @@ PROOF_SECONDS: Final = 4.0
 RENEW_SECONDS: Final = 1.0
 
 
-class Lost(Exception):
+class LeaseLost(Exception):
     """Another notifier is active, or this one cannot know."""
 
 
 class Lease:
-    """The membership. Offsets committed with each proof say how far `alerts` is told and what a successor must read."""
+    """The membership. What each proof commits says how far people are notified and where a successor reads."""
 
     def __init__(self, bootstrap: Address, group: str, topic: str) -> None:
         self._partition = TopicPartition(topic, 0)
@@ -55,21 +55,21 @@ class Lease:
         self._put_out = False
         return self._holds()
 
-    def renew(self, offsets: Mapping[TopicPartition, int], now: bool = False) -> bool:
+    def renew(self, offsets: Callable[[], Mapping[TopicPartition, int]], now: bool = False) -> bool:
         """Proves that this is still the active one, when the last proof is a second old or `now`; whether it did.
 
-        Raises Lost.
+        Raises LeaseLost.
         """
         if not now and time.monotonic() - self._proved_at < RENEW_SECONDS:
             return False
         self._consumer.poll(timeout_ms=0)  # keeps the membership; its partition is paused
-        self._prove(offsets)
+        self._prove(offsets())
         return True
 
     def check(self) -> None:
-        """Call before each send. Raises Lost when the last proof is too old."""
+        """Call before each send. Raises LeaseLost when the last proof is too old."""
         if not self._holds() or time.monotonic() - self._proved_at > PROOF_SECONDS:
-            raise Lost("the proof of being the active notifier is too old")
+            raise LeaseLost("the proof of being the active notifier is too old")
 
     def committed(self, partition: TopicPartition) -> int | None:
         """The offset that this or an earlier active notifier committed."""
@@ -87,11 +87,11 @@ class Lease:
             self._consumer.poll(timeout_ms=1000)  # the next call proves it, if it is still so
         except (CommitFailedError, KafkaError) as error:
             if time.monotonic() - self._proved_at > PROOF_SECONDS:
-                raise Lost(f"cannot prove to be the active notifier: {type(error).__name__}") from error
+                raise LeaseLost(f"cannot prove to be the active notifier: {type(error).__name__}") from error
         else:
             self._proved_at = asked_at
         if not self._holds():
-            raise Lost("another notifier is active")
+            raise LeaseLost("another notifier is active")
 
     def _holds(self) -> bool:
         return self._partition in self._consumer.assignment() and not self._put_out

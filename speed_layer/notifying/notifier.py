@@ -1,16 +1,17 @@
-"""`alerts` to Discord: tells every alert, in messages that people can read. Depends on Kafka alone.
+"""`alerts` to Discord: notifies people of every alert, in messages that they can read. Depends on Kafka alone.
 
-A session, and the order that loses nothing (`NotifierConfig.at_step` names `a` to `4` to tests):
+A session, and the order that loses nothing (`NotifierConfig.failpoint` names `a` to `4` to tests):
 
 1. Become the active notifier of this webhook (`lease`).
-2. Make the book again: what was told, from `deliveries`; then what was not, from `alerts`.
-3. Take alerts in and make the next call (`fleet.notifications.policy`), each time:
+2. Make the notification state again: what was notified, from `deliveries`; then what was not, from `alerts`.
+3. Take alerts in and send the next notification (`fleet.notifications.policy`), each time:
    a. check that this is still the active one;
    b. send;
    c. write the delivery, and wait until the broker has it.
-4. Commit, at most once a second, how far every alert is told. Never beyond an alert whose delivery is not written.
+4. Commit, at most once a second, how far people are notified. Never beyond an alert whose delivery is not written.
 
-A crash between b and c repeats a message; nothing is ever missing.
+A crash between b and c repeats a message; nothing is ever missing. A message of `alerts` or `operator-actions` that
+cannot be handled is passed by: it is counted, and the operators are told (`pipeline_health.RecentFaults`).
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
-from fleet.alerts.pipeline_health import Health
+from fleet.alerts.pipeline_health import Health, RecentFaults
 from fleet.notifications import actions
 from fleet.notifications.incident import RANK, Intervals
-from fleet.notifications.policy import Policy, next_call
-from fleet.notifications.state import Book
+from fleet.notifications.policy import Policy, decide
+from fleet.notifications.state import NotificationState
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
 from speed_layer.dead_mans_switch import Pulse
-from speed_layer.notifying.delivery_log import Ledger
-from speed_layer.notifying.lease import Lease, Lost
+from speed_layer.notifying.delivery_log import DeliveryLog
+from speed_layer.notifying.lease import Lease, LeaseLost
 from speed_layer.notifying.sender import Sender
 
 log = get_logger()
 
-MOST_WAITING: Final = 100_000
-"""Alerts held in memory; while so many wait, the rest wait in Kafka."""
+MOST_PENDING: Final = 100_000
+"""Alerts held in memory; while so many are pending, the rest wait in Kafka."""
 
 BUSY_MS: Final = 50
 IDLE_MS: Final = 500
@@ -55,7 +56,7 @@ IDLE_MS: Final = 500
 
 @dataclass(frozen=True)
 class NotifierConfig:
-    """`webhook` names the channel in `deliveries`; `takes` says which alerts it tells."""
+    """`webhook` names the channel in `deliveries`; `takes` says of which alerts it notifies."""
 
     bootstrap: Address
     webhook: str = "alerts"
@@ -68,7 +69,7 @@ class NotifierConfig:
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
     look_seconds: float = 60.0  # how often the broker is asked for the partitions that `alerts` has
-    at_step: Callable[[str], None] = lambda _step: None
+    failpoint: Callable[[str], None] = lambda _step: None
 
 
 def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -> None:
@@ -87,18 +88,18 @@ def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -
 def _run(active: Session) -> None:
     try:
         active.run()
-    except Lost as error:
+    except LeaseLost as error:
         log.warning("the notifier gives way", reason=error)
 
 
 def _become_active(lease: Lease, stop: Event) -> bool:
-    told = False
+    is_logged = False
     while not stop.is_set():
         if lease.join(timeout=1.0):
             return True
-        if not told:
+        if not is_logged:
             log.info("standing by: another notifier is active, or the broker has not decided yet")
-            told = True
+            is_logged = True
     return False
 
 
@@ -107,12 +108,13 @@ class Session:
 
     def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, stop: Event) -> None:
         self._config, self._lease, self._sender, self._stop = config, lease, sender, stop
-        self.book = Book(config.webhook, config.intervals)
+        self.state = NotificationState(config.webhook, config.intervals)
+        self._faults = RecentFaults()
         self._positions: dict[int, int] = {}
         self._refreshed_at = float("-inf")
         with ExitStack() as opened:  # what fails on the way leaves no client behind
-            self._ledger = Ledger(config.bootstrap, config.deliveries, config.webhook)
-            opened.callback(self._ledger.close)
+            self._delivery_log = DeliveryLog(config.bootstrap, config.deliveries, config.webhook)
+            opened.callback(self._delivery_log.close)
             self._pulse = Pulse(config.bootstrap, config.state)
             opened.callback(self._pulse.close)
             self._consumer = clients.consumer(
@@ -131,14 +133,14 @@ class Session:
         while not self._stop.is_set():
             self._renew()
             self._take_in()
-            while self._call_once():
+            while self._notify_once():
                 self._renew()
             self._refresh()
         self._renew(now=True)
 
     def _recover(self) -> dict[int, int]:
         partitions = self._partitions(self._config.deliveries)
-        told = self._ledger.replay(self.book, {p.partition: self._lease.committed(p) for p in partitions})
+        replayed = self._delivery_log.replay(self.state, {p.partition: self._lease.committed(p) for p in partitions})
         sources = self._partitions(self._config.alerts)
         asked = [
             TopicPartition(self._config.actions, p)
@@ -150,65 +152,82 @@ class Session:
         for source in sources:
             self._positions[source.partition] = max(starts[source], self._lease.committed(source) or 0)
             self._consumer.seek(source, self._positions[source.partition])
-        log.info("active", webhook=self._config.webhook, deliveries=told, open_messages=len(self.book.messages))
-        return self._ledger.needed_from(self.book)
+        log.info("active", webhook=self._config.webhook, deliveries=replayed, open_messages=len(self.state.messages))
+        return self._delivery_log.needed_from(self.state)
 
     def _take_in(self) -> None:
-        busy = bool(self.book.waiting or self.book.dirty)
-        if self.book.waiting.alerts >= MOST_WAITING:
+        is_busy = bool(self.state.pending) or any(message.needs_edit for message in self.state.messages.values())
+        if self.state.pending_alerts >= MOST_PENDING:
             time.sleep(BUSY_MS / 1000)
             return
-        for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if busy else IDLE_MS).items():
+        for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if is_busy else IDLE_MS).items():
             for record in records:
-                try:
-                    self._take(record)
-                except MsgspecError as error:
-                    log.warning("a message that cannot be read", place=f"{partition}, {record.offset}", reason=error)
+                self._take(record)
             if partition.topic == self._config.alerts:
                 self._positions[partition.partition] = records[-1].offset + 1
 
     def _take(self, record: Any) -> None:
-        if record.topic == self._config.actions:
-            self.book.act(actions.decode(record.value or b""))
-            return
-        alert = wire.decode(record.value or b"")
-        if alert.clears or self._config.takes(alert):
-            self.book.fold(alert, (record.partition, record.offset))
+        """A record that cannot be handled is passed by, whatever the error: it would come again after a restart."""
+        place = f"{record.topic}-{record.partition}-{record.offset}"
+        try:
+            if record.topic == self._config.actions:
+                self.state.apply(actions.decode(record.value or b""))
+            else:
+                self._add(wire.decode(record.value or b""), (record.partition, record.offset))
+        except MsgspecError as error:
+            log.warning("a message cannot be read", place=place, reason=error)
+            self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
+        except Exception:
+            log.exception("a message cannot be handled", place=place)
+            self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
 
-    def _call_once(self) -> bool:
-        """Makes the next call, if there is one now; whether Discord took it."""
+    def _add(self, alert: Alert, source: tuple[int, int]) -> None:
+        if not (alert.clears or self._config.takes(alert)):
+            return
+        before = self.state.conflicts
+        self.state.add(alert, source)
+        if self.state.conflicts > before:
+            log.error("an alert has the id of another one", alert_id=alert.alert_id)
+            self._faults.add("conflicts", datetime.now(UTC), f"the last one is of an incident of the kind {alert.kind}")
+
+    def _notify_once(self) -> bool:
+        """Sends the next notification, if there is one now; whether Discord took it."""
         now = datetime.now(UTC)
-        call = next_call(self.book, self._config.policy, now, self._sender.allowance())
-        if call is None:
+        decision = decide(self.state, self._config.policy, now, self._sender.allowance())
+        if decision.notification is None:
             return False
         self._lease.check()
-        self._config.at_step("a")
-        message_id = self._sender.send(call, self.book)
+        self._config.failpoint("a")
+        message_id = self._sender.send(decision.notification, self.state)
         if message_id is None:
             return False
-        self._config.at_step("b")
-        told = self.book.told(call, message_id, datetime.now(UTC), self._sender.held)
-        self._ledger.write(told, self._stop)
-        self._config.at_step("c")
+        log.debug("notified", reason=decision.reason.value, message_id=message_id)
+        self._config.failpoint("b")
+        delivery = self.state.record(decision.notification, message_id, datetime.now(UTC), self._sender.held)
+        before = self._delivery_log.unwritten
+        self._delivery_log.write(delivery, self._stop)
+        if self._delivery_log.unwritten > before:
+            self._faults.add("unwritten", datetime.now(UTC), f"the last one is of message {message_id}")
+        self._config.failpoint("c")
         return True
 
     def _renew(self, now: bool = False) -> None:
-        offsets = {
-            TopicPartition(self._config.alerts, partition): offset
-            for partition, offset in self.book.waiting.done_through(self._positions).items()
-        }
-        offsets |= {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
-        if self._lease.renew(offsets, now):
-            self._config.at_step("4")
+        if self._lease.renew(self._offsets, now):
+            self._config.failpoint("4")
+
+    def _offsets(self) -> dict[TopicPartition, int]:
+        through = self.state.notified_through(self._positions)
+        offsets = {TopicPartition(self._config.alerts, partition): offset for partition, offset in through.items()}
+        return offsets | {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed_at >= 1.0:
             self._refreshed_at = time.monotonic()
-            self.book.refresh(datetime.now(UTC))
+            self.state.refresh(datetime.now(UTC))
             self._pulse.beat(self._health)
-            self._needed = self._ledger.needed_from(self.book)
+            self._needed = self._delivery_log.needed_from(self.state)
             if len(self._partitions(self._config.alerts)) != len(self._positions):
-                raise retry.NotYet(f"the topic {self._config.alerts} has other partitions: all of them must be read")
+                raise retry.NotReady(f"the topic {self._config.alerts} has other partitions: all of them must be read")
 
     def _health(self) -> Health:
         return Health(
@@ -216,13 +235,14 @@ class Session:
             self._config.webhook,
             datetime.now(UTC),
             dead=self._sender.dead,
-            untold=self.book.waiting.alerts,
-            oldest=self.book.waiting.oldest(RANK),
-            refused=len(self.book.unspeakable),
+            untold=self.state.pending_alerts,
+            oldest=self.state.oldest_pending(RANK),
+            refused=self.state.refused_incidents,
+            troubles=self._faults.troubles(f"webhook {self._config.webhook}", datetime.now(UTC)),
         )
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         found = self._consumer.partitions_for_topic(topic)
         if not found:
-            raise retry.NotYet(f"the topic {topic} is not there yet")
+            raise retry.NotReady(f"the topic {topic} is not there yet")
         return [TopicPartition(topic, partition) for partition in sorted(found)]

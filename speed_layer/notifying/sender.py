@@ -1,4 +1,4 @@
-"""One call to Discord within the budget, and what to do when it fails."""
+"""One request to Discord within the budget, and what follows when it fails."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 from structlog import get_logger
 
 from fleet.notifications.message import Embed, digest_embed, incident_embeds
-from fleet.notifications.notification import Call
+from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Allowance
-from fleet.notifications.state import Book
+from fleet.notifications.state import NotificationState
 from speed_layer.notifying.discord.budget import Budget
 from speed_layer.notifying.discord.webhook import DiscordError, MessageGone, RateLimited, Refused, Webhook, WebhookDead
 
@@ -26,10 +26,10 @@ DEAD_PAUSE: Final = 300.0
 """A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
 HELD: Final = ((RateLimited, "rate limited"), (Refused, "refused"), (WebhookDead, "webhook dead"))
-"""How a delivery names what failed the calls before it; whatever else failed is "unreachable"."""
+"""How a delivery names what failed the requests before it; whatever else failed is "unreachable"."""
 
 STARTED: Final = "started"
-"""The same of the first call of a notifier: it had just begun, and nobody may have been at work before."""
+"""The same of the first request of a notifier: it had just begun, and nobody may have been at work before."""
 
 LOOK_EVERY: Final = 2.0
 """Seconds between looks at the file that may hold a new URL."""
@@ -37,7 +37,10 @@ LOOK_EVERY: Final = 2.0
 
 @dataclass
 class Sender:
-    """Sends calls to the webhook whose URL `url` gives, asked again while it is dead. `clock` never goes back."""
+    """Sends notifications to the webhook whose URL `url` gives, asked again while it is dead.
+
+    `clock` never goes back.
+    """
 
     url: Callable[[], str]
     web_url: str
@@ -46,8 +49,8 @@ class Sender:
     budget: Budget = field(default_factory=Budget)
     failures: int = 0
     dead: str = ""  # why the webhook takes nothing more; empty: it does
-    held: str = ""  # of HELD: what the last call that was taken had to wait for
-    _trouble: str = STARTED  # the same of the call that has not been taken yet
+    held: str = ""  # of HELD: what the last request that was taken had to wait for
+    _trouble: str = STARTED  # the same of the request that has not been taken yet
     _used: str = ""
     _webhook: Webhook | None = None
     _looked_at: float = float("-inf")
@@ -60,13 +63,18 @@ class Sender:
         first, urgent, edit = (self.budget.wait(now, share) <= 0 for share in (0.0, URGENT_SHARE, 1.0))
         return Allowance(first, urgent, edit)
 
-    def send(self, call: Call, book: Book) -> str | None:
-        """The message's id when Discord took it; else None, and `book` and the budget know what follows."""
-        embeds = _embeds(call, book, self.web_url)
+    def send(self, notification: Notification, state: NotificationState) -> str | None:
+        """The message's id when Discord took it; else None, and `state` and the budget know what follows."""
         try:
-            message_id = self._request(call, embeds)
+            embeds = _embeds(notification, self.web_url)
+        except Exception:  # whatever it is: what cannot be shown must not stop what can
+            log.exception("a notification cannot be rendered", incidents=_ids(notification))
+            state.refused(notification)
+            return None
+        try:
+            message_id = self._request(notification, embeds)
         except DiscordError as error:
-            self._fail(error, call, book)
+            self._fail(error, notification, state)
             return None
         finally:
             self.budget.spend(self.clock())
@@ -81,25 +89,25 @@ class Sender:
         if self._webhook is not None:
             self._webhook.close()
 
-    def _request(self, call: Call, embeds: list[Embed]) -> str:
+    def _request(self, notification: Notification, embeds: list[Embed]) -> str:
         webhook = self._open()
-        if call.method == "post":
+        if notification.method == "post":
             return webhook.post(embeds)
-        webhook.edit(call.message_id, embeds)
-        return call.message_id
+        webhook.edit(notification.message_id, embeds)
+        return notification.message_id
 
-    def _fail(self, error: DiscordError, call: Call, book: Book) -> None:
+    def _fail(self, error: DiscordError, notification: Notification, state: NotificationState) -> None:
         if not isinstance(error, MessageGone):
             self._trouble = next((name for kind, name in HELD if isinstance(error, kind)), "unreachable")
         if isinstance(error, RateLimited):
             log.warning("Discord asks to wait", seconds=error.retry_after, everywhere=error.everywhere)
             self.budget.hold(error.retry_after or 0.0, self.clock())
         elif isinstance(error, MessageGone):
-            log.warning("a message was deleted; what it told is told anew", message_id=call.message_id)
-            book.gone(call.message_id)
+            log.warning("a message was deleted; its incidents are notified anew", message_id=notification.message_id)
+            state.message_deleted(notification.message_id)
         elif isinstance(error, Refused):
-            log.error("Discord refuses a message", reason=error, incidents=[slot.incident_id for slot in call.slots])
-            book.refused(call)
+            log.error("Discord refuses a message", reason=error, incidents=_ids(notification))
+            state.refused(notification)
             self._pause(error)
         elif isinstance(error, WebhookDead):
             if not self.dead:
@@ -133,7 +141,11 @@ class Sender:
             self.budget = Budget()
 
 
-def _embeds(call: Call, book: Book, web_url: str) -> list[Embed]:
-    if call.digest is not None:
-        return [digest_embed(call.digest, web_url, book.digest_plain)]
-    return incident_embeds(call.slots, book.incidents, call.message_id, book.plain)
+def _embeds(notification: Notification, web_url: str) -> list[Embed]:
+    if notification.digest is not None:
+        return [digest_embed(notification.digest, web_url, notification.is_plain)]
+    return incident_embeds(notification.slots, notification.shown, notification.message_id, notification.plain)
+
+
+def _ids(notification: Notification) -> list[str]:
+    return [slot.incident_id for slot in notification.slots]

@@ -70,11 +70,12 @@ def documents(database: Database[Any]) -> dict[str, list[dict[str, Any]]]:
 def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
     judging, telling = configs(kafka, names)
+    first = report(1)
     with running(alerter.run, judging):
         with running(notifier.run, telling, channel.sender):
-            send(kafka, names["reports"], report(1))
+            send(kafka, names["reports"], first)
             wait_for(lambda: channel.told == 1)
-        send(kafka, names["reports"], report(2), report(1), report(3))  # one of them a copy
+        send(kafka, names["reports"], report(2), first, report(3))  # one of them a duplicate
         with running(notifier.run, telling, channel.sender):
             wait_for(lambda: channel.told == 3)
     assert channel.posts == 1

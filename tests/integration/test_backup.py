@@ -29,7 +29,7 @@ from serving.app import create_app
 from serving.config import Config
 from serving.report.store import Made, ReportStore
 from serving.services import connect
-from speed_layer.recording import action_updates, alert_updates, call_updates, incident_updates, told_updates
+from speed_layer.recording import action_updates, alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.support import lakes
 
 START = datetime(2026, 11, 22, 3, tzinfo=UTC)
@@ -83,9 +83,9 @@ def record(database: Documents) -> None:
     delivery = Delivery("d1", "alerts", "post", "m1", START, [opened], [alert.alert_id], False, [0], [500], [900])
     silence = Action("x2", "silence", Target(city="Nice"), "Mara", NOW, "noise", NOW + timedelta(days=3))
     acknowledged = Action("x1", "acknowledge", Target(incident_id=opened.incident_id), "Mara", NOW)
-    database.alerts.bulk_write([*alert_updates(alert, START), *told_updates(delivery)])
+    database.alerts.bulk_write([*alert_updates(alert, START), *notified_updates(delivery)])
     database.incidents.bulk_write(incident_updates(delivery))
-    database.deliveries.bulk_write(call_updates(delivery))
+    database.deliveries.bulk_write(delivery_updates(delivery))
     database.actions.bulk_write([*action_updates(acknowledged), *action_updates(silence)])
 
 

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from fleet.alerts.alert import Alert
 from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
-from speed_layer.recording import call_updates, incident_updates
+from speed_layer.recording import delivery_updates, incident_updates
 from tests.integration.test_serving_api import NOON, client, put_alert
 
 Documents = Database[dict[str, Any]]
@@ -85,7 +85,7 @@ def test_an_incident_has_the_calls_that_told_it(client: FlaskClient, mongo_datab
         at = NOON + timedelta(minutes=number)
         call = Delivery(f"c{number}", "alerts", method, "m1", at, told, [], digest=False)  # type: ignore[arg-type]
         for _ in range(2):  # Kafka may give it twice
-            mongo_database.deliveries.bulk_write(call_updates(call))
+            mongo_database.deliveries.bulk_write(delivery_updates(call))
             mongo_database.incidents.bulk_write(incident_updates(call))
     rows = client.get(f"/api/v1/incidents/{mine.incident_id}").get_json()["deliveries"]
     told = [(row["method"], row["delivered_at"], row["alerts"], row["state"]) for row in rows]

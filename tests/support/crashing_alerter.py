@@ -22,7 +22,7 @@ from speed_layer.alerting import alerter
 def main(command: str, steps: str) -> None:
     left = list(steps)
 
-    def at_step(done: str) -> None:
+    def failpoint(done: str) -> None:
         if done == left[0]:
             del left[0]
         if not left:
@@ -32,9 +32,9 @@ def main(command: str, steps: str) -> None:
     found, stop = settings.load(), Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if command == "notify":
-        return alerts.run_together(alerts.channels(found, at_step), stop)
+        return alerts.run_together(alerts.channels(found, failpoint), stop)
     rules = alerts.rules(found)
-    config = alerter.AlertingConfig(found.bootstrap, rules, nearest, group="doomed", at_step=at_step)
+    config = alerter.AlertingConfig(found.bootstrap, rules, nearest, group="doomed", at_step=failpoint)
     return alerter.run(config, stop)
 
 

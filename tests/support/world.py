@@ -10,9 +10,9 @@ from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Intervals
 from fleet.notifications.message import digest_embed, incident_embeds
-from fleet.notifications.notification import Call
-from fleet.notifications.policy import Allowance, Policy, next_call
-from fleet.notifications.state import Book
+from fleet.notifications.notification import Notification
+from fleet.notifications.policy import Allowance, Policy, decide
+from fleet.notifications.state import NotificationState
 from fleet.reports.report import Citizen
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -24,7 +24,7 @@ def alert(number: int, at: datetime, city: int = 0, severity: Severity = "high")
         alert_id=alert_id("unrest", f"d{number}", f"r{number}", START),
         kind="unrest",
         severity=severity,
-        incident_key=f"unrest/Germany/City {city}",
+        incident_key=f"unrest/germany/city {city}",
         report_id=f"r{number}",
         drone_id=f"d{number}",
         reported_at=at,
@@ -47,74 +47,85 @@ class World:
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     log: list[Alert] = field(default_factory=list)
-    ledger: list[bytes] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
     shown: dict[str, int] = field(default_factory=dict)  # newest form: the sum of its fields `Alerts`
     posted: int = 0
     repeated: int = 0
-    book: Book = field(init=False)
+    state: NotificationState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.book = Book(intervals=self.intervals)
+        self.state = NotificationState(intervals=self.intervals)
 
     def raise_alert(self, city: int = 0, severity: Severity = "high") -> None:
-        self.log.append(alert(len(self.log), self.now, city, severity))
-        self.book.fold(self.log[-1], (0, len(self.log) - 1))
+        self.add(alert(len(self.log), self.now, city, severity))
+
+    def add(self, raised: Alert) -> None:
+        self.log.append(raised)
+        self.state.add(raised, (0, len(self.log) - 1))
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self.book.refresh(self.now)
+        self.state.refresh(self.now)
 
-    def call(self, allowance: Allowance = ALL) -> Call | None:
-        return next_call(self.book, self.policy, self.now, allowance)
+    def next(self, allowance: Allowance = ALL) -> Notification | None:
+        return decide(self.state, self.policy, self.now, allowance).notification
 
-    def take(self, call: Call) -> str:
-        """The channel shows the call's form."""
-        if call.digest is not None:
-            embeds = [digest_embed(call.digest, "http://page")]
+    def take(self, notification: Notification) -> str:
+        """The channel shows the notification."""
+        if notification.digest is not None:
+            embeds = [digest_embed(notification.digest, "http://page")]
         else:
-            embeds = incident_embeds(call.slots, self.book.incidents, call.message_id, self.book.plain)
+            shown, plain = notification.shown, notification.plain
+            embeds = incident_embeds(notification.slots, shown, notification.message_id, plain)
         assert sum(embed.units for embed in embeds) <= 6000
         assert 1 <= len(embeds) <= 10
-        message_id = call.message_id
-        if call.method == "post":
+        message_id = notification.message_id
+        if notification.method == "post":
             self.posted += 1
             message_id = f"m{self.posted}"
         self.shown[message_id] = sum(int(dict(embed.fields)["Alerts"]) for embed in embeds)
         return message_id
 
-    def tell(self, call: Call, message_id: str) -> None:
-        self.ledger.append(deliveries.encode(self.book.told(call, message_id, self.now)))
+    def record(self, notification: Notification, message_id: str) -> None:
+        self.written.append(deliveries.encode(self.state.record(notification, message_id, self.now)))
 
     def step(self) -> bool:
-        call = self.call()
-        if call is None:
+        notification = self.next()
+        if notification is None:
             return False
-        if call.method == "edit" and call.message_id not in self.shown:
-            self.book.gone(call.message_id)
+        if notification.method == "edit" and notification.message_id not in self.shown:
+            self.state.message_deleted(notification.message_id)
         else:
-            self.tell(call, self.take(call))
+            self.record(notification, self.take(notification))
         return True
 
     def crash(self) -> None:
-        """A new notifier: the ledger, then every alert again. It knows told ones by their ids."""
-        self.book = Book(intervals=self.intervals)
-        for written in self.ledger:
-            self.book.replay(deliveries.decode(written))
-        self.book.recovered()
+        """A new notifier: the deliveries, then every alert again. It knows notified ones by their ids."""
+        self.state = NotificationState(intervals=self.intervals)
+        for written in self.written:
+            self.state.replay(deliveries.decode(written))
+        self.state.finish_replay(self.now)
         for number, known in enumerate(self.log):
-            self.book.fold(known, (0, number))
+            self.state.add(known, (0, number))
 
     def drain(self) -> None:
         for _ in range(4000):
             if not self.step():
-                if not (self.book.waiting or self.book.lost or self.book.dirty or self.book.digest_dirty):
+                if not self.is_busy:
                     return
                 self.wait(1)
-        raise AssertionError("alerts wait for ever")
+        raise AssertionError("alerts are pending for ever")
 
     @property
-    def told(self) -> list[str]:
-        return [id_ for written in self.ledger for id_ in deliveries.decode(written).alert_ids]
+    def is_busy(self) -> bool:
+        """Whether something is left to send."""
+        state = self.state
+        needs_edit = state.digest.needs_edit or any(message.needs_edit for message in state.messages.values())
+        return bool(state.pending or state.reposts("message deleted") or needs_edit)
+
+    @property
+    def notified(self) -> list[str]:
+        return [id_ for written in self.written for id_ in deliveries.decode(written).alert_ids]
 
     def delivered(self) -> list[Delivery]:
-        return [deliveries.decode(written) for written in self.ledger]
+        return [deliveries.decode(written) for written in self.written]

@@ -1,4 +1,4 @@
-"""What is derived of alerts as they land: copies count nothing, and incidents begin where the notifier's begin."""
+"""What is derived of alerts as they land: duplicates count nothing, and incidents begin where the notifier's begin."""
 
 from __future__ import annotations
 
@@ -10,45 +10,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.alerts import landed_alert
-from fleet.alerts.alert import Alert
+from fleet.alerts.alert import Alert, Kind
 from fleet.alerts.landed_alert import ALERTS, SCHEMA, WINDOW, Past
-from fleet.notifications.state import Book
+from fleet.alerts.rules import incident_key
+from fleet.notifications.state import NotificationState
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BASE = Alert("unrest/d/r", "unrest", "high", "unrest/Mali/Bamako", "r", "d", START, START, "Mali", "Bamako")
 
 steps = st.lists(
     st.tuples(
-        st.integers(0, 30),  # which alert: the same again is a copy
-        st.integers(0, 2),  # of which incident
-        st.sampled_from([0, 1, 60, 34 * 60, 35 * 60, 36 * 60]),  # seconds since the one before
+        st.integers(0, 30),  # which alert, and so of which incident: the same again is a duplicate
+        st.sampled_from(
+            [0, 1, 60, 34 * 60, 35 * 60, 36 * 60, 24 * 3600 - 1, 24 * 3600]
+        ),  # seconds since the one before
         st.sampled_from([False, False, False, True]),  # clears
     ),
     max_size=30,
 )
 
 
-def alerts(drawn: list[tuple[int, int, int, bool]]) -> list[Alert]:
+def alerts(drawn: list[tuple[int, int, bool]]) -> list[Alert]:
     found, at = [], START
-    for number, key, seconds, clears in drawn:
+    reported: dict[int, datetime] = {}  # a duplicate says the same time again
+    for number, seconds, clears in drawn:
         at += timedelta(seconds=seconds)
-        changes = {"alert_id": f"a{number}", "incident_key": f"k{key}", "received_at": at, "clears": clears}
-        found.append(msgspec.structs.replace(BASE, **changes))
+        kind: Kind = ("unrest", "low_battery", "silent")[number % 3]
+        known = {"alert_id": f"a{number}", "kind": kind, "drone_id": f"d{number % 2}", "city": f"c{number % 2}"}
+        times = {"received_at": at, "reported_at": at if clears else reported.setdefault(number, at)}
+        alert = msgspec.structs.replace(BASE, **known, **times, clears=clears)
+        key = incident_key(kind, alert.drone_id, (alert.city, alert.country))
+        found.append(msgspec.structs.replace(alert, incident_key=key))
     return found
 
 
 @given(drawn=steps)
-def test_an_incident_begins_where_the_notifier_opens_one(drawn: list[tuple[int, int, int, bool]]) -> None:
-    book, past, opened = Book(), Past(), set()
+def test_an_incident_begins_where_the_notifier_opens_one(drawn: list[tuple[int, int, bool]]) -> None:
+    state, past, opened = NotificationState(), Past(), set()
     for offset, alert in enumerate(alerts(drawn)):
-        one = book.fold(alert, (0, offset))
+        one = state.add(alert, (0, offset))
         counted = past.counts(offset, alert)
         assert counted == (int(one is not None), int(one is not None and one.incident_id not in opened))
         opened |= {one.incident_id} if one else set()
 
 
 @given(drawn=steps, split=st.integers(0, 30))
-def test_who_takes_over_counts_the_same(drawn: list[tuple[int, int, int, bool]], split: int) -> None:
+def test_who_takes_over_counts_the_same(drawn: list[tuple[int, int, bool]], split: int) -> None:
     whole, first, second = Past(), Past(), Past()
     expected = [whole.counts(offset, alert) for offset, alert in enumerate(alerts(drawn))]
     counted, landed = [], []

@@ -108,7 +108,7 @@ def test_an_incident_names_place_who_score_battery_time_what_was_heard_and_the_m
 
 def test_an_incident_that_goes_on_elsewhere_keeps_its_count() -> None:
     [embed] = incident_embeds([Slot("i0", 7)], {"i0": incident("x", message_id="newer")}, "older")
-    assert dict(embed.fields) == {"Alerts": "7", "State": "goes on in a newer message"}
+    assert dict(embed.fields) == {"Alerts": "7", "State": "continues in a newer message"}
 
 
 @given(st.text(max_size=300), st.integers(0, 200))

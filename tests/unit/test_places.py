@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.places import EARTH_RADIUS_KM, City, Places, place_key
+from fleet.places import EARTH_RADIUS_KM, NAME_KEY, City, Places, place_key
 from infra.cities import cities, places, without_sections
 
 latitudes = st.floats(-90, 90)
@@ -88,3 +88,11 @@ def test_an_empty_name_is_the_unknown_place(empty: str) -> None:
 def test_different_places_have_different_keys() -> None:
     names = [("A", "B/C"), ("A/B", "C"), ("A", "B C"), ("A%2FB", "C"), ("", "A")]
     assert len({place_key(*name) for name in names}) == len(names)
+
+
+def test_a_long_name_has_a_short_key_of_its_own() -> None:
+    at_the_bound, past = "x" * NAME_KEY, "x" * (NAME_KEY + 1)
+    assert place_key("", at_the_bound) == f"unknown/{at_the_bound}"
+    assert len(place_key("", past)) == len(f"unknown/{at_the_bound}")
+    assert len({place_key("", past), place_key("", past + "y"), place_key("", "\ufdfa" * 200)}) == 3
+    assert len(place_key("", "\ufdfa" * 200)) <= NAME_KEY + len("unknown/")

@@ -1,4 +1,4 @@
-"""One call within the budget, and what each failure leaves behind. The clock is the test's."""
+"""One request within the budget, and what each failure leaves behind. The clock is the test's."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from threading import Event
 import httpx
 import pytest
 
-from fleet.notifications.policy import next_call
 from infra import retry
 from speed_layer.notifying.discord.webhook import Webhook
 from speed_layer.notifying.sender import DEAD_PAUSE, LONGEST_PAUSE, Sender
-from tests.support.world import ALL, World
+from tests.support.world import World
 
 
 class Channel:
@@ -33,9 +32,9 @@ class Channel:
         return self.answers.pop(0) if self.answers else httpx.Response(200, json={"id": "9"})
 
     def send(self) -> str | None:
-        call = next_call(self.world.book, self.world.policy, self.world.now, ALL)
-        assert call is not None
-        return self.sender.send(call, self.world.book)
+        notification = self.world.next()
+        assert notification is not None
+        return self.sender.send(notification, self.world.state)
 
     def held(self) -> float:
         """Seconds until something may go."""
@@ -69,7 +68,7 @@ def test_a_failure_holds_for_a_while(answer: httpx.Response, least: float, most:
     channel = Channel(answer)
     assert channel.send() is None
     assert least <= channel.held() <= most
-    assert channel.world.book.waiting.alerts == 1
+    assert channel.world.state.pending_alerts == 1
 
 
 def test_pauses_grow_to_a_limit_and_a_success_forgets_them() -> None:

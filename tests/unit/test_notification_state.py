@@ -1,4 +1,4 @@
-"""The notifier's book against a channel that may delete, refuse and forget, and a process that may die at any point."""
+"""The notification state against a channel that may delete, refuse and forget, and a process that may die anywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("storm"), st.integers(0, 40), st.sampled_from(["critical", "moderate"])),
     st.tuples(st.just("wait"), st.sampled_from([0.1, 3, 7, 61, 400, 2400, 20_000]), st.none()),
     st.tuples(
-        st.just("call"), st.sampled_from(["taken", "taken", "taken", "failed", "refused", "gone", "crash"]), st.none()
+        st.just("send"), st.sampled_from(["taken", "taken", "taken", "failed", "refused", "gone", "crash"]), st.none()
     ),
     st.tuples(st.just("crash"), st.none(), st.none()),
 )
@@ -24,8 +24,8 @@ OPERATIONS = st.one_of(
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(OPERATIONS, max_size=60))
-def test_every_alert_is_told_once_and_the_counts_add_up(operations: list[tuple[str, object, object]]) -> None:
-    """Under any interleaving of alerts, time, failures and crashes between a call and the writing of its delivery."""
+def test_every_alert_is_notified_once_and_the_counts_add_up(operations: list[tuple[str, object, object]]) -> None:
+    """Under any interleaving of alerts, time, failures and crashes between a request and writing its delivery."""
     world = World(intervals=Intervals(repeat=timedelta(minutes=1)))
     for name, what, more in operations:
         match name, what:
@@ -36,36 +36,36 @@ def test_every_alert_is_told_once_and_the_counts_add_up(operations: list[tuple[s
                     world.raise_alert(city, more)  # type: ignore[arg-type]
             case "wait", float() | int():
                 world.wait(float(what))  # type: ignore[arg-type]
-            case "call", str(fate):
-                _call(world, fate)
+            case "send", str(fate):
+                _send(world, fate)
             case "crash", _:
                 world.crash()
     world.drain()
-    told = world.told
-    assert len(told) == len(set(told))
-    assert set(told) == {one.alert_id for one in world.log}
-    assert sum(world.shown.values()) == len(told) + world.repeated
+    notified = world.notified
+    assert len(notified) == len(set(notified))
+    assert set(notified) == {one.alert_id for one in world.log}
+    assert sum(world.shown.values()) == len(notified) + world.repeated
     _check_incidents(world)
 
 
-def _call(world: World, fate: str) -> None:
-    call = world.call()
-    if call is None or fate == "failed":
+def _send(world: World, fate: str) -> None:
+    sent = world.next()
+    if sent is None or fate == "failed":
         return
-    if call.method == "edit" and call.message_id not in world.shown:
+    if sent.method == "edit" and sent.message_id not in world.shown:
         fate = "gone"
     if fate == "refused":
-        world.book.refused(call)
+        world.state.refused(sent)
     elif fate == "gone":
-        if call.method == "edit":
-            world.shown.pop(call.message_id, None)
-            world.book.gone(call.message_id)
+        if sent.method == "edit":
+            world.shown.pop(sent.message_id, None)
+            world.state.message_deleted(sent.message_id)
     elif fate == "taken":
-        world.tell(call, world.take(call))
-    else:  # it dies after Discord took the call, and before the delivery was written
-        message_id = world.take(call)
+        world.record(sent, world.take(sent))
+    else:  # it dies after Discord took the request, and before the delivery was written
+        message_id = world.take(sent)
         world.crash()
-        if call.method == "post":
+        if sent.method == "post":
             world.repeated += world.shown[message_id]
 
 
@@ -77,5 +77,5 @@ def _check_incidents(world: World) -> None:
         for id_, index in zip(delivery.alert_ids, delivery.alert_incidents, strict=True):
             assert delivery.incidents[index].city == cities[id_]
             counts[delivery.incidents[index].incident_id] += 1
-    for one in world.book.incidents.values():
+    for one in world.state.incidents.values():
         assert one.alerts == counts[one.incident_id]

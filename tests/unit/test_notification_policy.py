@@ -1,4 +1,4 @@
-"""What is told next, and what becomes of it."""
+"""Which notification is next, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.support.world import World, alert
 def test_the_first_alert_of_a_quiet_channel_is_posted_at_once() -> None:
     world = World()
     world.raise_alert()
-    call = world.call()
-    assert call is not None
-    assert (call.method, call.alerts, len(call.slots)) == ("post", 1, 1)
+    sent = world.next()
+    assert sent is not None
+    assert (sent.method, sent.alert_count, len(sent.slots)) == ("post", 1, 1)
 
 
 def test_more_of_a_kind_in_a_place_grow_the_same_message_but_not_more_often_than_the_interval() -> None:
@@ -38,10 +38,10 @@ def test_ten_incidents_share_a_message_the_worst_first() -> None:
     world = World()
     for city in range(15):
         world.raise_alert(city, "critical" if city == 12 else "moderate")
-    call = world.call()
-    assert call is not None
-    assert len(call.slots) == 10
-    assert world.book.incidents[call.slots[0].incident_id].city == "City 12"
+    sent = world.next()
+    assert sent is not None
+    assert len(sent.slots) == 10
+    assert world.state.incidents[sent.slots[0].incident_id].city == "City 12"
 
 
 def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
@@ -50,24 +50,24 @@ def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
     world.wait(121)
     for city in range(1, 30):
         world.raise_alert(city, "critical")
-    call = world.call()
-    assert call is not None
-    assert world.book.incidents[call.slots[0].incident_id].city == "City 0"
+    sent = world.next()
+    assert sent is not None
+    assert world.state.incidents[sent.slots[0].incident_id].city == "City 0"
 
 
-def test_a_storm_over_many_places_is_told_in_few_messages() -> None:
+def test_a_storm_over_many_places_makes_few_messages() -> None:
     world = World()
     for city in range(869):
         world.raise_alert(city, ("critical", "high", "moderate")[city % 3])  # type: ignore[arg-type]
     began = world.now
-    while world.book.waiting:
+    while world.state.pending:
         if not world.step():
             world.wait(0.5)
-        assert world.book.waiting.oldest(["critical"]) is None or world.now - began < timedelta(seconds=12)
+        assert world.state.oldest_pending(["critical"]) is None or world.now - began < timedelta(seconds=12)
     assert world.now - began < timedelta(minutes=2)
     assert sum(world.shown.values()) == 869
     assert world.posted <= 6 + 12
-    assert sorted(world.told) == sorted(one.alert_id for one in world.log)
+    assert sorted(world.notified) == sorted(one.alert_id for one in world.log)
 
 
 def test_a_quiet_and_a_resolved_incident_say_so_and_are_then_forgotten() -> None:
@@ -80,8 +80,8 @@ def test_a_quiet_and_a_resolved_incident_say_so_and_are_then_forgotten() -> None
         if world.step():
             states.append(world.delivered()[-1].incidents[0].state)
     assert states == ["quiet", "resolved"]
-    assert not world.book.incidents
-    assert not world.book.messages
+    assert not world.state.incidents
+    assert not world.state.messages
 
 
 def test_an_alert_after_the_end_opens_a_new_incident() -> None:
@@ -95,7 +95,7 @@ def test_an_alert_after_the_end_opens_a_new_incident() -> None:
     assert sum(world.shown.values()) == 2
 
 
-def test_what_nobody_takes_up_is_told_again_and_nothing_is_counted_twice() -> None:
+def test_an_unacknowledged_incident_is_notified_again_and_nothing_is_counted_twice() -> None:
     world = World(intervals=Intervals(repeat=timedelta(minutes=10)))
     for _ in range(25):
         world.raise_alert()
@@ -107,66 +107,66 @@ def test_what_nobody_takes_up_is_told_again_and_nothing_is_counted_twice() -> No
     assert sum(world.shown.values()) == 25
 
 
-def test_a_deleted_message_is_told_anew_with_all_that_it_stood_for() -> None:
+def test_a_deleted_message_is_posted_anew_with_all_that_it_stood_for() -> None:
     world = World()
     for _ in range(3):
         world.raise_alert()
     world.step()
     world.raise_alert()
     world.wait(6)
-    call = world.call()
-    assert call is not None
-    del world.shown[call.message_id]
-    world.book.gone(call.message_id)
+    sent = world.next()
+    assert sent is not None
+    del world.shown[sent.message_id]
+    world.state.message_deleted(sent.message_id)
     world.drain()
     assert world.shown == {"m2": 4}
 
 
-def test_what_discord_refuses_is_told_alone_then_plainly_then_only_counted() -> None:
+def test_a_refused_incident_is_sent_alone_then_plain_then_only_counted() -> None:
     world = World()
     for city in range(3):
         world.raise_alert(city)
-    bad = next(one.incident_id for one in world.book.incidents.values() if one.city == "City 1")
+    bad = next(one.incident_id for one in world.state.incidents.values() if one.city == "City 1")
     forms = []
     for _ in range(300):
-        call = world.call()
-        if call is None:
-            if not world.book.waiting:
+        sent = world.next()
+        if sent is None:
+            if not world.state.pending:
                 break
             world.wait(1)
-        elif bad in {slot.incident_id for slot in call.slots}:
-            forms.append((len(call.slots), bad in world.book.plain))
-            world.book.refused(call)
+        elif bad in {slot.incident_id for slot in sent.slots}:
+            forms.append((len(sent.slots), bad in sent.plain))
+            world.state.refused(sent)
         else:
-            world.tell(call, world.take(call))
+            world.record(sent, world.take(sent))
     assert forms == [(3, False), (1, False), (1, True)]
     assert sum(world.shown.values()) == 3
     assert [done.kept_back for done in world.delivered() if done.digest] == [{bad: "refused"}]
 
 
-def test_one_incident_with_very_many_alerts_is_told_in_parts_that_fit_a_delivery() -> None:
+def test_an_incident_with_very_many_alerts_is_delivered_in_parts() -> None:
     world = World()
     for _ in range(20_000):
         world.raise_alert()
     world.drain()
     assert world.shown == {"m1": 20_000}
-    assert max(map(len, world.ledger)) < 1_000_000
+    assert max(map(len, world.written)) < 1_000_000
     world.crash()
-    assert not world.book.waiting
-    assert [one.alerts for one in world.book.incidents.values()] == [20_000]
+    assert not world.state.pending
+    assert [one.alerts for one in world.state.incidents.values()] == [20_000]
 
 
 def act(world: World, what: str, incident_id: str = "", **more: object) -> None:
     target = Target(incident_id=incident_id, **more)  # type: ignore[arg-type]
     action = Action("a1", what, target, "Mia", world.now, "on my way", world.now + timedelta(hours=1))  # type: ignore[arg-type]
-    world.book.act(decode(encode(action)))
+    world.state.apply(decode(encode(action)))
 
 
-def test_an_acknowledgement_shows_and_the_incident_is_not_told_again() -> None:
+def test_an_acknowledged_incident_says_so_and_is_not_notified_again() -> None:
     world = World(intervals=Intervals(repeat=timedelta(minutes=10)))
     world.raise_alert()
     world.step()
-    act(world, "acknowledge", next(iter(world.book.incidents)))
+    act(world, "acknowledge", next(iter(world.state.incidents)))
     world.wait(6)
     assert world.step()
     assert world.delivered()[-1].incidents[0].acknowledged_by == "Mia"
@@ -181,7 +181,7 @@ def test_a_resolved_incident_says_so_and_another_alert_opens_a_new_one() -> None
     world = World()
     world.raise_alert()
     world.step()
-    act(world, "resolve", next(iter(world.book.incidents)))
+    act(world, "resolve", next(iter(world.state.incidents)))
     world.wait(6)
     assert world.step()
     assert world.delivered()[-1].incidents[0].state == "resolved"
@@ -198,7 +198,7 @@ def test_an_action_may_come_before_its_incident_is_known() -> None:
     assert world.delivered()[-1].incidents[0].acknowledged_by == "Mia"
 
 
-def test_what_is_silenced_makes_no_message_and_is_counted() -> None:
+def test_a_silenced_incident_makes_no_message_and_is_counted() -> None:
     world = World()
     act(world, "silence", city="City 1", kind="unrest")
     world.raise_alert(1)
@@ -242,10 +242,10 @@ def test_new_messages_are_paced() -> None:
     assert world.posted <= 6 + 60 + 1
 
 
-def test_what_is_over_before_anybody_was_told_is_only_counted() -> None:
+def test_an_incident_that_is_over_before_a_message_is_only_counted() -> None:
     world = World()
     world.raise_alert()
-    world.book.fold(msgspec.structs.replace(alert(99, world.now), clears=True), (0, 99))
+    world.state.add(msgspec.structs.replace(alert(99, world.now), clears=True), (0, 99))
     world.drain()
     assert [(done.digest, list(done.kept_back.values())) for done in world.delivered()] == [(True, ["over"])]
 
@@ -255,7 +255,7 @@ def test_a_clearing_resolves_the_incident_by_an_edit() -> None:
     world.raise_alert()
     world.step()
     cleared = alert(99, world.now + timedelta(seconds=1))
-    world.book.fold(msgspec.structs.replace(cleared, clears=True), (0, 99))
+    world.state.add(msgspec.structs.replace(cleared, clears=True), (0, 99))
     world.wait(6)
     assert world.step()
     assert not world.step()

@@ -1,0 +1,47 @@
+"""How many incidents a drone or a place may open before those of others go first. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+WINDOW: Final = timedelta(minutes=10)
+"""As long as a digest: what one drone opens within it stands in one list."""
+
+DRONE_QUOTA: Final = 5
+"""Incidents that one drone opens within WINDOW as everybody else does: it cannot fly to more cities with unrest."""
+
+PLACE_QUOTA: Final = 30
+"""The same of one place: thirty drones of one city with low batteries say what a hundred would."""
+
+MOST_COUNTED: Final = 50_000
+"""Drones or places that are counted in one WINDOW. Past it the one that was counted longest ago begins anew."""
+
+
+@dataclass
+class Quota:
+    """Counts by name in windows: what was counted is forgotten with the window after its own."""
+
+    limit: int
+    _began: datetime | None = None
+    _counts: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, int] = field(default_factory=dict)
+
+    def spend(self, name: str, at: datetime) -> bool:
+        """Counts one of `name`; whether it is within the limit."""
+        self._turn(at)
+        self._counts[name] = self._counts.pop(name, 0) + 1
+        if len(self._counts) > MOST_COUNTED:
+            del self._counts[next(iter(self._counts))]
+        return self.is_within(name)
+
+    def is_within(self, name: str) -> bool:
+        """Whether what was counted of `name` is within the limit."""
+        return self._counts.get(name, 0) + self._before.get(name, 0) <= self.limit
+
+    def _turn(self, at: datetime) -> None:
+        if self._began is None or at - self._began >= 2 * WINDOW:
+            self._began, self._counts, self._before = at, {}, {}
+        elif at - self._began >= WINDOW:
+            self._began, self._counts, self._before = at, {}, self._counts
