@@ -1,0 +1,117 @@
+"""Attacks on the shipped `peacewatch alerting`, with nothing but the right to write to `reports`.
+
+After each, on the same partition: a neighbour's alert is raised once, also by a successor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fleet import identity
+from infra.kafka import clients
+from tests.support.alert_stack import AlertStack, alert_stack, report
+
+MIB = 1024 * 1024
+RULES = """
+[unrest]
+[low_battery]
+[silent]
+"""
+HARD = "\x01" * 190
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[AlertStack]:
+    (tmp_path / "rules.toml").write_text(RULES)
+    with alert_stack(tmp_path, PEACEWATCH_RULES=str(tmp_path / "rules.toml")) as running:
+        running.start("alerting")
+        yield running
+        assert "message not judged" not in (tmp_path / "log" / "alerting.log").read_text()
+
+
+def send(stack: AlertStack, *messages: dict[str, Any] | bytes) -> None:
+    """To partition 0, wherever their keys belong."""
+    for one in messages:
+        value = one if isinstance(one, bytes) else json.dumps(one).encode()
+        stack.producer.send("reports", value, key=b"k", partition=0)
+    stack.producer.flush()
+
+
+def alerts(stack: AlertStack, kind: str = "unrest") -> list[dict[str, Any]]:
+    return [alert for alert in stack.read("alerts") if alert["kind"] == kind]
+
+
+def check_neighbour(stack: AlertStack, name: str) -> None:
+    """Its alert is raised, also after the process was killed, and no alert is raised in a loop."""
+    for round_ in ("before", "after"):
+        neighbour = f"neighbour-{name}-{round_}"
+        send(stack, report(1, drone_id=neighbour))
+        stack.wait(lambda drone=neighbour: any(alert["drone_id"] == drone for alert in alerts(stack)))  # type: ignore[misc]
+        if round_ == "before":
+            stack.kill("alerting")
+            stack.start("alerting")
+    raised = [alert["alert_id"] for alert in stack.read("alerts") if alert["kind"] != "silent"]
+    assert len(raised) <= 2 * len(set(raised))  # what was judged in the last second before the kill, once more
+
+
+def quiet(number: int, **changes: Any) -> dict[str, Any]:
+    return report(number, **{"alert": False, **changes})
+
+
+@pytest.mark.parametrize("count", [50, 900])
+def test_low_drones_whose_names_outgrow_a_message(stack: AlertStack, count: int) -> None:
+    """900 of them made a checkpoint of 1.3 MB that failed for ever: 13,000 duplicates a minute, no later alert."""
+    send(stack, *(quiet(n, drone_id=f"{HARD}{count}-{n}", battery=1.0) for n in range(count)))
+    low = {f"{HARD}{count}-{n}" for n in range(count)}
+    stack.wait(lambda: low <= {alert["drone_id"] for alert in alerts(stack, "low_battery")})
+    check_neighbour(stack, f"low-{count}")
+
+
+def test_no_drone_speaks_for_another(stack: AlertStack) -> None:
+    same = {"report_id": "42", "drone_id": "lyon-3"}
+    send(
+        stack,
+        *(report(7, drone_id="paris", report_id="7/18"), report(7, drone_id="paris/7", report_id="18")),
+        *({"alert": True, **same}, report(8, **same), report(9, **same)),  # no report; a report; ids begun anew
+    )
+    check_neighbour(stack, "ids")
+    found = {alert["alert_id"]: (alert["drone_id"], alert["report_id"]) for alert in alerts(stack)}
+    assert sorted(found.values()).count(("lyon-3", "42")) == 3
+    assert {("paris", "7/18"), ("paris/7", "18")} <= set(found.values())
+
+
+def test_messages_that_are_no_report(stack: AlertStack) -> None:
+    send(
+        stack,
+        *(b"[" * 60_000, b"[" * 60_000 + b'"alert":true', b'{"alert":' * 60_000, b"\xff" * 1000, b"{}" * 100_000),
+        json.dumps([report(1, drone_id="listed-1"), report(2, drone_id="listed-2")]).encode(),
+        json.dumps([{"alert": 1}] * 20_000).encode(),
+        b'{"meta":{"alert":true},"alert":false,"drone_id":"denies"}',
+    )
+    check_neighbour(stack, "garbage")
+    drones = [alert["drone_id"] for alert in alerts(stack)]
+    assert {"listed-1", "listed-2"} <= set(drones)
+    assert "denies" not in drones
+    assert len([alert for alert in alerts(stack) if identity.split(alert["alert_id"])[1] == "salvaged"]) < 300
+
+
+@pytest.mark.parametrize("count", [40, 300])
+def test_a_batch_that_holds_much_more_than_it_weighs(stack: AlertStack, count: int) -> None:
+    process = psutil.Process(stack.running["alerting"].pid)
+    before = process.memory_info().rss
+    sizes = {"batch_size": 400 * MIB, "max_request_size": 400 * MIB}
+    with closing(clients.producer(stack.broker.address, compression_type="zstd", linger_ms=5000, **sizes)) as producer:
+        for _ in range(count):
+            producer.send("reports", bytes(MIB - 100), partition=0)
+        producer.flush()
+    send(stack, report(1, drone_id=f"after-{count}"))
+    stack.wait(lambda: any(alert["drone_id"] == f"after-{count}" for alert in alerts(stack)))
+    assert process.memory_info().rss - before < 200 * MIB
+    check_neighbour(stack, f"batch-{count}")
