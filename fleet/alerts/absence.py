@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 from zlib import crc32
 
@@ -58,7 +59,7 @@ SLICE: Final = 10_000
 Nearest = Callable[[float, float], tuple[str, str] | None]
 
 
-class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """No report for `missed` intervals of `interval` seconds; more than `crowd` at once are one alert."""
 
     interval: float = 60.0
@@ -66,8 +67,9 @@ class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crowd: int = 50
     severity: Severity = "high"
 
-    @property
+    @cached_property
     def limit(self) -> timedelta:
+        """How long a drone may be quiet."""
         return timedelta(seconds=self.interval * self.missed)
 
 
@@ -88,11 +90,8 @@ class Drone(msgspec.Struct, gc=False):
     is_new: bool = True  # it has spoken once
 
     def is_late(self, reported_at: datetime, at: datetime) -> bool:
-        """Whether a report is older than one that we have had."""
-        if reported_at < self.reported_at and at - self.ordered_at <= CLOCK_SET_BACK:
-            return True
-        self.reported_at, self.ordered_at = reported_at, at
-        return False
+        """Whether a report is older than one that we have had, and no clock was set back."""
+        return reported_at < self.reported_at and at - self.ordered_at <= CLOCK_SET_BACK
 
 
 class Absent(msgspec.Struct, gc=False):
@@ -401,8 +400,9 @@ def bucket(drone_id: str) -> int:
 def _update(drone: Drone, heard: Heard) -> bool:
     """Whether the report is late: then it says nothing of where the drone is."""
     drone.at = heard.at
-    if drone.is_late(heard.reported_at, heard.at):
+    if heard.reported_at < drone.reported_at and drone.is_late(heard.reported_at, heard.at):
         return True
+    drone.reported_at, drone.ordered_at = heard.reported_at, heard.at
     drone.city, drone.country = heard.city, heard.country
     drone.latitude, drone.longitude = heard.latitude, heard.longitude
     return False

@@ -148,6 +148,8 @@ def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
         _watchword(rules.watchword, seen),
         back,
     ]
+    if not any(found):
+        return []  # nearly every report
     return [_with_note(alert, seen) for alert in found if alert is not None]
 
 
@@ -170,8 +172,8 @@ def _is_bad(rule: Unrest, report: Report) -> bool:
 
 def _low_battery(rule: LowBattery | None, memory: Memory, seen: Sighting, *, late: bool | None) -> Alert | None:
     """By the drone's time: a report that comes late says nothing of the battery now."""
-    if rule is None or late:
-        return None
+    if rule is None or late or (seen.report.battery >= rule.clear_at and seen.report.drone_id not in memory.low):
+        return None  # nearly every report
     drone, battery, at = seen.report.drone_id, millipercent(seen.report.battery), seen.report.reported_at
     limits = (rule.below, rule.high_below, rule.critical_below)
     step = sum(battery < millipercent(limit) for limit in limits)
