@@ -65,9 +65,10 @@ class LakeFiles:
 
     def batches(self, path: str, columns: list[str], most: int = 65_536) -> Iterator[pa.Table]:
         """These columns of the file's rows, so many at a time."""
+        schema = pa.schema([FILE_SCHEMA.field(name) for name in columns])
         with self.store.open_input_file(path) as opened:
             for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=most, columns=columns):
-                yield pa.Table.from_batches([batch])
+                yield complete(pa.Table.from_batches([batch]), schema)
 
     def remove(self, files: Iterable[AddAction]) -> None:
         """Deletes files that no version names, as well as it can."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -50,6 +50,9 @@ CONFIGURATION: Final = {
 
 _CHANGED: Final = ("Concurrent", "Metadata changed")
 """In Delta's words: of an entry that another lander changed, and of a day that was sealed."""
+
+ROWS_AT_ONCE: Final = 64
+"""Of whole reports: at a megabyte each they are 64 MB."""
 
 MOST_SECONDS: Final = 15 * 60
 """From step 1 to 4 of a process that was frozen in between. No vacuum takes files that are younger than an hour."""
@@ -153,6 +156,24 @@ class Lake:
         )
         with errors():
             return self._files.read(files_between(self._table, partition, first, end), columns, wanted)
+
+    def rows_beside(
+        self, topic_id: str, partition: int, offset: int, columns: list[str], read_before: set[str]
+    ) -> Iterator[pa.Table]:
+        """These columns of the rows of a partition in the files that may hold its `offset`, ROWS_AT_ONCE at a time.
+
+        A file is read once and whole, for whoever asks for one row of it will ask for the next; what was read is
+        entered in `read_before`. By their statistics many small files may hold any offset.
+        """
+        of_partition = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
+        read = [*columns, *(name for name in ("topic_id", "kafka_partition") if name not in columns)]
+        with errors():
+            for path in files_between(self._table, partition, offset, offset + 1):
+                if path in read_before:
+                    continue
+                for rows in self._files.batches(path, read, ROWS_AT_ONCE):
+                    yield rows.filter(of_partition).select(columns)
+                read_before.add(path)
 
     def places_of_hour(self, topic_id: str, partition: int, event_hour: int, end: int) -> set[tuple[str, str]]:
         """(country, city) of the rows of a partition with offsets before `end` in an event hour, each once."""

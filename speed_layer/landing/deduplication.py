@@ -29,6 +29,9 @@ class Verdict(Enum):
 
 NEW: Final = Verdict.NEW
 
+_GONE: Final = -1
+"""What has left the lake since is taken to say what its duplicate says. No hash is -1 in CPython."""
+
 
 class Window:
     """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
@@ -42,7 +45,7 @@ class Window:
         contents: Callable[[int], Iterable[tuple[Identity, int, int]]] = lambda _offset: (),
         size: int = WINDOW,
     ) -> None:
-        """`contents`: rows of the lake around an offset: identity, offset, and the hash of what the report says."""
+        """`contents`: rows of the lake in one file with an offset: identity, offset, hash of what the report says."""
         self._ask, self._size = contents, size
         self._offsets: dict[int, int] = {}
         # By offset modulo their number, for a row is at one offset; 0: nobody asked yet what it says.
@@ -77,8 +80,9 @@ class Window:
             for identity, offset, said in self._ask(before):
                 if self._offsets.get(hash(identity)) == offset and now - offset <= self._size:
                     self._contents[offset % (self._size + 1)] = said or 1
-        # What has left the lake since says what this one says.
-        return Verdict.DUPLICATE if self._contents[slot] in {0, content or 1} else Verdict.CONFLICT
+            if not self._contents[slot]:
+                self._contents[slot] = _GONE
+        return Verdict.DUPLICATE if self._contents[slot] in {_GONE, content or 1} else Verdict.CONFLICT
 
     def _forget(self, offset: int) -> None:
         self._offsets = {name: at for name, at in self._offsets.items() if offset - at <= self._size}

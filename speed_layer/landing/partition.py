@@ -26,10 +26,6 @@ log = get_logger()
 _IDENTITY: Final = ["drone_id", "report_id", "last_state", "kafka_offset"]
 _REPORT: Final = [*Report.__struct_fields__, "reported_country", "reported_city", *_IDENTITY[2:]]
 
-CONTENTS_AROUND: Final = 50
-"""Offsets to both sides of a row that are read with it when it must be known what it says: a producer that sends a
-backlog twice repeats neighbours. At a megabyte each they are 100 MB."""
-
 
 @dataclass(frozen=True)
 class Lists:
@@ -57,6 +53,7 @@ class Partition:
         self._places = CountedPlaces(lists.known(), self._places_of_hour)
         self._window = Window(self._contents)
         lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _IDENTITY)
+        self._files_read: set[str] = set()
         self._window.remember(_identities(lately.to_pydict()))
 
     @property
@@ -157,8 +154,11 @@ class Partition:
         return self._lake.places_of_hour(self.source.topic_id, self.source.partition, event_hour, self._entry)
 
     def _contents(self, offset: int) -> Iterator[tuple[Identity, int, int]]:
-        first, end = max(0, offset - CONTENTS_AROUND), offset + CONTENTS_AROUND
-        rows = self._lake.rows_between(self.source.topic_id, self.source.partition, first, end, _REPORT).to_pydict()
+        source = self.source
+        for part in self._lake.rows_beside(source.topic_id, source.partition, offset, _REPORT, self._files_read):
+            yield from self._said(part.to_pydict())
+
+    def _said(self, rows: dict[str, list[Any]]) -> Iterator[tuple[Identity, int, int]]:
         fields = {name: rows[name] for name in Report.__struct_fields__}
         for name in ("country", "city"):  # as the drone said, where it is counted under another name
             fields[name] = [said or own for own, said in zip(rows[name], rows[f"reported_{name}"], strict=True)]

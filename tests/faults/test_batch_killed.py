@@ -29,8 +29,10 @@ RUN = """
 import sys, time
 from contextlib import contextmanager
 from pathlib import Path
-from batch_layer import database, hours
-from tests import lakes
+from batch_layer.job import Job
+from batch_layer.views import hours
+from infra.mongo import client
+from tests.support import lakes
 
 class Slow(lakes.ArrowEngine):
     left = int(sys.argv[3])
@@ -45,7 +47,7 @@ class Slow(lakes.ArrowEngine):
 def engine():
     yield Slow()
 
-with database.connect(sys.argv[1]) as documents:
+with client.connect(sys.argv[1]) as documents:
     hours.run(Job(documents, sys.argv[2], engine, chunk=1))
 """
 

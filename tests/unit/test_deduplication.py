@@ -89,3 +89,26 @@ def test_what_is_asked_of_a_row_out_of_the_window_changes_no_newer_one() -> None
     assert window.look(newer, 9, SIZE + 1) is Verdict.NEW
     assert window.look(("C", "3", 0), 7, SIZE + 2) is Verdict.DUPLICATE
     assert window.look(newer, 9, SIZE + 3) is Verdict.DUPLICATE
+
+
+def test_what_rows_say_is_asked_for_once_a_file() -> None:
+    """A producer that sends a backlog twice, after a restart: each file of the lake is read once, not once a report."""
+    asked = []
+
+    def file(offset: int) -> list[tuple[tuple[str, str, int], int, int]]:
+        asked.append(offset)
+        first = offset // 10 * 10
+        return [(("A", str(at), 0), at, at) for at in range(first, first + 10)]
+
+    window = Window(file, size=10 * SIZE)
+    window.remember((("A", str(at), 0), at) for at in range(30))
+    assert {window.look(("A", str(at), 0), at, 30 + at) for at in range(30)} == {Verdict.DUPLICATE}
+    assert asked == [0, 10, 20]
+
+
+def test_a_row_that_has_left_the_lake_is_asked_for_once() -> None:
+    asked = []
+    window = Window(lambda offset: asked.append(offset) or (), size=SIZE)
+    window.remember([(("A", "7", 0), 3)])
+    assert {window.look(("A", "7", 0), content, 5 + content) for content in range(3)} == {Verdict.DUPLICATE}
+    assert asked == [3]
