@@ -42,9 +42,9 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
 def rendered(helm: str, values: dict[str, str]) -> list[dict[str, Any]]:
     chosen = [f"--set={name}={value}" for name, value in values.items()]
     command = [helm, "template", "fleet", str(CHART), "--kube-version", "1.31", *chosen]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    return [document for document in yaml.safe_load_all(told.stdout) if document]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return [document for document in yaml.safe_load_all(result.stdout) if document]
 
 
 @pytest.mark.timeout(1800)
@@ -77,6 +77,6 @@ def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
 @pytest.mark.timeout(1800)
 def test_values_that_cannot_work_are_refused(helm: str) -> None:
     command = [helm, "template", "fleet", str(CHART), "--kube-version", "1.31"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert told.returncode != 0
-    assert "PEACEWATCH_KAFKA_BOOTSTRAP" in told.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "PEACEWATCH_KAFKA_BOOTSTRAP" in result.stderr

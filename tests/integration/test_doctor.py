@@ -137,10 +137,10 @@ def test_the_command_prints_a_table_and_ends_with_1_when_something_is_wrong(
         "COLUMNS": "160",
     }
     command = [sys.executable, "-m", "cli", "doctor"]
-    told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert told.returncode == 1, told.stderr
-    assert "wrong" in told.stdout
-    assert "→ with one broker fewer nothing is safe" in told.stdout
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    assert "wrong" in result.stdout
+    assert "→ with one broker fewer nothing is safe" in result.stdout
     as_json = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False)
     parts = {one["part"] for one in json.loads(as_json.stdout)}
     assert parts >= {"Kafka", "MongoDB", "lake", "Spark", "Airflow", "Discord"}

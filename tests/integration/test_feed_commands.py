@@ -45,30 +45,30 @@ def csv_file(tmp_path: Path) -> Any:
 
 def test_replay_sends_the_file(kafka: str, csv_file: Any) -> None:
     before = count(kafka)
-    told = peacewatch(kafka, "replay", csv_file, *START)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout == f"30 reports sent; Kafka at {kafka} has acknowledged all of them\n"
+    result = peacewatch(kafka, "replay", csv_file, *START)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"30 reports sent; Kafka at {kafka} has acknowledged all of them\n"
     assert count(kafka) - before == 30
 
 
 def test_replay_with_a_wrong_row_sends_nothing_unless_told_to_skip(kafka: str, csv_file: Any) -> None:
     before = count(kafka)
     csv_file.write_text(HEADER + "".join([*ROWS[:20], ROWS[20].replace("59.9", "159.9"), *ROWS[21:]]), encoding="utf-8")
-    told = peacewatch(kafka, "replay", csv_file, *START)
+    result = peacewatch(kafka, "replay", csv_file, *START)
     reason = "rows.csv, line 22, column Latitude: '159.9' is not from -90 to 90\n"
-    assert (told.returncode, told.stdout, told.stderr) == (2, "", f"peacewatch: {reason}")
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"peacewatch: {reason}")
     assert count(kafka) == before
-    told = peacewatch(kafka, "replay", csv_file, *START, "--skip-bad-rows", "--rate", 500)
-    assert (told.returncode, told.stderr) == (0, f"peacewatch: skipped {reason}")
-    assert "29 reports sent" in told.stdout
+    result = peacewatch(kafka, "replay", csv_file, *START, "--skip-bad-rows", "--rate", 500)
+    assert (result.returncode, result.stderr) == (0, f"peacewatch: skipped {reason}")
+    assert "29 reports sent" in result.stdout
     assert count(kafka) - before == 29
 
 
 def test_simulate_sends_its_fleet(kafka: str) -> None:
     before = count(kafka)
-    told = peacewatch(kafka, "simulate", "--drones", 7, "--rate", 500, "--seed", 3, "--duration", "1s")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "500 reports sent" in told.stdout
+    result = peacewatch(kafka, "simulate", "--drones", 7, "--rate", 500, "--seed", 3, "--duration", "1s")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "500 reports sent" in result.stdout
     assert count(kafka) - before == 500
 
 
@@ -81,9 +81,9 @@ def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka: str
         while count(kafka) == before and child.poll() is None:
             pass
         child.send_signal(number)
-        told, _ = child.communicate(timeout=60)
+        result, _ = child.communicate(timeout=60)
     assert child.returncode == 0
-    assert told == f"{count(kafka) - before} reports sent; Kafka at {kafka} has acknowledged all of them\n"
+    assert result == f"{count(kafka) - before} reports sent; Kafka at {kafka} has acknowledged all of them\n"
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,6 @@ def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka: str
     ],
 )
 def test_bad_options_are_one_sentence(kafka: str, arguments: Any, says: Any) -> None:
-    told = peacewatch(kafka, *arguments)
-    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1)
-    assert told.stderr.startswith(f"peacewatch: {says}")
+    result = peacewatch(kafka, *arguments)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"peacewatch: {says}")

@@ -103,8 +103,8 @@ def test_the_server_answers(installed: Installed, environ: dict[str, str], tmp_p
 def test_the_report_is_built(installed: Installed, environ: dict[str, str], tmp_path: Path) -> None:
     lakes.make(tmp_path / "lake")
     lakes.land(tmp_path / "lake", lakes.some_rows(50))
-    told = run(installed("serving"), environ, "report", "build", "--day", "2026-11-24")
-    assert told.returncode == 0, told.stderr
+    result = run(installed("serving"), environ, "report", "build", "--day", "2026-11-24")
+    assert result.returncode == 0, result.stderr
     assert list((tmp_path / "lake").rglob("*.pdf"))
 
 
@@ -112,18 +112,18 @@ def test_the_report_is_built(installed: Installed, environ: dict[str, str], tmp_
 def test_hours_are_computed(installed: Installed, environ: dict[str, str], tmp_path: Path) -> None:
     lakes.make(tmp_path / "lake")
     lakes.land(tmp_path / "lake", lakes.some_rows(50))
-    told = run(installed("batch"), environ, "aggregate")
-    assert told.returncode == 0, told.stderr
-    assert "hours: 3 computed" in told.stdout
+    result = run(installed("batch"), environ, "aggregate")
+    assert result.returncode == 0, result.stderr
+    assert "hours: 3 computed" in result.stdout
     compacted = run(installed("batch"), environ, "compact")
     assert compacted.returncode == 0, compacted.stderr
 
 
 def test_a_command_of_another_role_says_what_to_install(installed: Installed, environ: dict[str, str]) -> None:
-    told = run(installed("landing"), environ, "serve")
-    assert told.returncode == 2
-    assert told.stderr.startswith("peacewatch: `serve` needs "), told.stderr
-    assert told.stderr.endswith(", which is not installed; install peacewatch[serving]\n"), told.stderr
+    result = run(installed("landing"), environ, "serve")
+    assert result.returncode == 2
+    assert result.stderr.startswith("peacewatch: `serve` needs "), result.stderr
+    assert result.stderr.endswith(", which is not installed; install peacewatch[serving]\n"), result.stderr
 
 
 PARSE = """
@@ -141,11 +141,11 @@ for task in bag.dags["hourly_views"].tasks:
 def test_airflow_finds_the_dags_and_the_command(installed: Installed, tmp_path: Path) -> None:
     environment = installed("airflow")
     environ = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    told = subprocess.run(
+    result = subprocess.run(
         [environment.python, "-P", "-c", PARSE], env=environ, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    application = next(line.split()[1] for line in told.stdout.splitlines() if line.startswith("aggregate "))
+    assert result.returncode == 0, result.stderr
+    application = next(line.split()[1] for line in result.stdout.splitlines() if line.startswith("aggregate "))
     assert Path(application).is_relative_to(environment.folder)
     submitted = subprocess.run(
         [environment.python, application, "--help"], env=environ, capture_output=True, text=True, check=False

@@ -49,9 +49,11 @@ class SmallStack:
     def run(self, *arguments: Any) -> Any:
         """A command that ends; its output."""
         command = [sys.executable, "-m", "cli", *map(str, arguments)]
-        told = subprocess.run(command, env={**os.environ, **self.environ}, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stderr
-        return told.stdout
+        result = subprocess.run(
+            command, env={**os.environ, **self.environ}, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def wait_landed(self, seconds: int = 240) -> Any:
         """Until all reports are in the lake, judged, and served; the number of rows in the lake."""

@@ -27,9 +27,9 @@ def test_a_wrong_rule_ends_the_command_with_one_sentence(tmp_path: Path) -> None
     wrong.write_text("[unrest]\nscore_at_most = 11\n")
     command = [sys.executable, "-m", "cli", "alerting"]
     environ = {**os.environ, "PEACEWATCH_RULES": str(wrong)}
-    told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert told.stderr == f"peacewatch: {wrong}, line 2: Expected `int` <= 10 - at `$.unrest.score_at_most`\n"
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == f"peacewatch: {wrong}, line 2: Expected `int` <= 10 - at `$.unrest.score_at_most`\n"
 
 
 def test_a_url_is_read_again_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

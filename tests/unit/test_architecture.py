@@ -94,8 +94,8 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 
 def committed() -> list[Path]:
     """The text files of the commit."""
-    told = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    paths = [ROOT / name for name in told.stdout.split("\0") if name]
+    result = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / name for name in result.stdout.split("\0") if name]
     return [path for path in paths if path.is_file()]
 
 

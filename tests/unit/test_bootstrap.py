@@ -36,19 +36,19 @@ def bootstrap(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize("says", ['openjdk version "11.0.2"', 'java version "1.8.0_292"', ""], ids=["11", "8", "none"])
 def test_an_old_java(machine: Path, says: str) -> None:
     add(machine, "java", f"echo '{says}' >&2")
-    told = bootstrap(machine)
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert "lacks openjdk-17-jre-headless" in told.stderr
-    assert "let root run: apt-get update && apt-get install -y --no-install-recommends openjdk" in told.stderr
+    result = bootstrap(machine)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "lacks openjdk-17-jre-headless" in result.stderr
+    assert "let root run: apt-get update && apt-get install -y --no-install-recommends openjdk" in result.stderr
 
 
 def test_an_old_python(machine: Path) -> None:
     for name in ("python3", "python3.11", "python3.12", "python3.13"):
         add(machine, name, "exit 1")
-    told = bootstrap(machine)
-    assert told.returncode == 2
-    assert told.stderr == (
+    result = bootstrap(machine)
+    assert result.returncode == 2
+    assert result.stderr == (
         "bootstrap: there is no Python 3.11, 3.12 or 3.13 on the PATH;"
         " install one (Debian: apt-get install python3 python3-venv)\n"
     )
@@ -57,9 +57,9 @@ def test_an_old_python(machine: Path) -> None:
 def test_a_missing_library(machine: Path) -> None:
     real = subprocess.run(["sh", "-c", "command -v python3"], capture_output=True, text=True, check=True).stdout.strip()
     add(machine, "python3", f'case "$*" in *ctypes*pango*) exit 1 ;; esac\nexec {real} "$@"')
-    told = bootstrap(machine)
-    assert told.returncode == 2
-    assert "lacks libpango-1.0-0 libpangoft2-1.0-0;" in told.stderr
+    result = bootstrap(machine)
+    assert result.returncode == 2
+    assert "lacks libpango-1.0-0 libpangoft2-1.0-0;" in result.stderr
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "script").iterdir()), ids=lambda path: path.name)
@@ -71,6 +71,6 @@ def test_every_script_sets_the_clone_up_first(script: Path) -> None:
 
 
 def test_a_bench_that_is_not_there_names_those_that_are() -> None:
-    told = subprocess.run([ROOT / "script" / "bench", "no-such"], capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert told.stderr.startswith("usage: script/bench NAME")
+    result = subprocess.run([ROOT / "script" / "bench", "no-such"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("usage: script/bench NAME")

@@ -50,32 +50,32 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_ends_well() -> None:
-    told = run("--help")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "Usage: " in told.stdout
+    result = run("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage: " in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [("no-such-command",), ("serve", "--no-such-option")])
 def test_a_wrong_argument_ends_with_2(arguments: tuple[str, ...]) -> None:
-    told = run(*arguments)
-    assert told.returncode == 2
-    assert "Traceback" not in told.stderr
-    assert "no-such" in told.stderr
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "no-such" in result.stderr
 
 
 def test_a_wrong_setting_is_one_sentence() -> None:
-    told = run("record", PEACEWATCH_MONGO_PORT="many")
-    assert told.returncode == 2
-    assert told.stderr.startswith("peacewatch: PEACEWATCH_MONGO_PORT: ")
-    assert told.stderr.count("\n") == 1
+    result = run("record", PEACEWATCH_MONGO_PORT="many")
+    assert result.returncode == 2
+    assert result.stderr.startswith("peacewatch: PEACEWATCH_MONGO_PORT: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_help_loads_no_layer() -> None:
     """Every process stays small: a command loads its layer when it is called."""
     code = "import sys; from cli import main; print([m for m in sys.modules if m in %r])"
     heavy = ["pyspark", "pyarrow", "flask", "kafka", "pymongo", "deltalake", "matplotlib", "airflow", "httpx"]
-    told = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 def test_every_command_names_its_extra() -> None:

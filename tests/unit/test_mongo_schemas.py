@@ -76,5 +76,5 @@ def test_a_schema_names_its_fields(name: str) -> None:
 def test_a_process_without_the_lake_can_look_at_layouts() -> None:
     """The recorder's extra installs neither pyarrow nor deltalake."""
     code = "import sys; sys.modules |= dict.fromkeys(('pyarrow', 'deltalake', 'numpy')); import speed_layer.recording"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
