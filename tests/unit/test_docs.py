@@ -24,7 +24,7 @@ from speed_layer.landing.rejected import headers_of
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(docs_pages.commands())
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-PROSE = [page for page in PAGES if page.name not in {"CHANGELOG.md", "alerts.md"}]
+PROSE = [page for page in PAGES if page.name != "CHANGELOG.md"]
 ROOMS = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "cli", "laptop")
 DECISIONS = ROOT / "docs" / "decisions"
 TEST_FILES = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
