@@ -71,9 +71,10 @@ class KnownPlaces:
 
 
 class _Hour:
-    """The unknown names that are counted under their own."""
+    """The unknown names that are counted under their own. `budget`: bytes of countries, and of cities."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: tuple[int, int]) -> None:
+        self._budget = budget
         self.countries: set[str] = set()
         self.pairs: set[Pair] = set()
         self._country_bytes = self._city_bytes = 0
@@ -82,7 +83,7 @@ class _Hour:
         """Whether it is counted under its own name."""
         cost = _cost(country)
         if country not in self.countries:
-            if self._country_bytes + cost > COUNTRY_BYTES:
+            if self._country_bytes + cost > self._budget[0]:
                 return False
             self.countries.add(country)
             self._country_bytes += cost
@@ -92,7 +93,7 @@ class _Hour:
         """Whether it is counted under its own name."""
         cost = _cost(*pair)
         if pair not in self.pairs:
-            if self._city_bytes + cost > CITY_BYTES:
+            if self._city_bytes + cost > self._budget[1]:
                 return False
             self.pairs.add(pair)
             self._city_bytes += cost
@@ -102,9 +103,14 @@ class _Hour:
 class CountedPlaces:
     """Of one partition. What it remembers can be built again from the rows of an hour, so a restart changes nothing."""
 
-    def __init__(self, known: KnownPlaces, landed: Callable[[int], Iterable[Pair]] = lambda _hour: ()) -> None:
+    def __init__(
+        self,
+        known: KnownPlaces,
+        landed: Callable[[int], Iterable[Pair]] = lambda _hour: (),
+        budget: tuple[int, int] = (COUNTRY_BYTES, CITY_BYTES),
+    ) -> None:
         """`landed`: countries and cities of the rows of an event hour that landed before this process had it."""
-        self._known, self._landed = known, landed
+        self._known, self._landed, self._budget = known, landed, budget
         self._hours: dict[int, _Hour] = {}
 
     def count(self, rows: pa.Table) -> pa.Table:
@@ -134,14 +140,15 @@ class CountedPlaces:
         if (country, city) in self._known.pairs:
             return country, city
         hour = self._hour(event_hour)
-        if country not in self._known.countries and not hour.add_country(country):
+        # Who says "other" is counted there, and takes no budget: the rows could not tell afterwards.
+        if country == OTHER or (country not in self._known.countries and not hour.add_country(country)):
             return OTHER, OTHER
-        return country, city if hour.add_city((country, city)) else OTHER
+        return country, city if city != OTHER and hour.add_city((country, city)) else OTHER
 
     def _hour(self, event_hour: int) -> _Hour:
         hour = self._hours.get(event_hour)
         if hour is None:
-            hour = self._hours[event_hour] = _Hour()
+            hour = self._hours[event_hour] = _Hour(self._budget)
             for country, city in self._landed(event_hour):
                 if country not in self._known.countries and country != OTHER:
                     hour.add_country(country)

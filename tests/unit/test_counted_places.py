@@ -81,17 +81,19 @@ def test_each_hour_has_a_budget_of_its_own() -> None:
     assert pairs(places.count(rows(*sent, hour=HOUR + 1))) == first
 
 
-names = st.sampled_from(["France", "Chad", "unknown", OTHER]) | st.text("ab", min_size=1, max_size=3).map(
-    lambda name: name * 2000
-)
+names = st.sampled_from(["France", "Chad", "unknown", OTHER]) | st.text("ab", min_size=1, max_size=3)
+
+
+SMALL = (4 * NAME_BYTES, 6 * NAME_BYTES)
+"""A budget of a few names."""
 
 
 @given(st.lists(st.tuples(names, names), max_size=40), st.integers(0, 40), st.integers(0, 40))
 def test_a_process_that_takes_over_counts_as_the_one_before(sent: list[tuple[str, str]], at: int, chunk: int) -> None:
-    whole = pairs(CountedPlaces(KNOWN).count(rows(*sent)))
-    first = CountedPlaces(KNOWN)
+    whole = pairs(CountedPlaces(KNOWN, budget=SMALL).count(rows(*sent)))
+    first = CountedPlaces(KNOWN, budget=SMALL)
     before = pairs(first.count(rows(*sent[:at])))
-    successor = CountedPlaces(KNOWN, lambda _hour: dict.fromkeys(before))
+    successor = CountedPlaces(KNOWN, lambda _hour: dict.fromkeys(before), budget=SMALL)
     rest = sent[at:]
     assert before + pairs(successor.count(rows(*rest[:chunk]))) + pairs(successor.count(rows(*rest[chunk:]))) == whole
 
