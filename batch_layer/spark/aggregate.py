@@ -182,7 +182,8 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
 
 
 _OUT_OF_MEMORY: Final = re.compile(
-    r"resources exhausted|unable to acquire|failed to acquire|failed to allocate|out ?of ?memory", re.IGNORECASE
+    r"allocation failed|resources exhausted|unable to acquire|failed to acquire|failed to allocate|out ?of ?memory",
+    re.IGNORECASE,
 )
 """What Spark, Comet (DataFusion's memory pool) and Java say when memory is exhausted."""
 
