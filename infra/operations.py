@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from threading import BoundedSemaphore, Lock, Thread
+from threading import BoundedSemaphore, Lock, Thread, get_ident
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -37,11 +37,14 @@ class _Loop:
 
 
 class Loops:
-    """What the loops of this process do now. `clock`: seconds, monotonic. Methods may be called from any thread."""
+    """What the loops of this process do now. `clock`: seconds, monotonic.
+
+    A loop is a name in a thread: two notifiers of one process are two loops. Its own thread tells of it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, Lock()
-        self._loops: dict[str, _Loop] = {}
+        self._loops: dict[tuple[str, int], _Loop] = {}
 
     def working(self, name: str) -> None:
         """A sign of life: the loop `name` works."""
@@ -54,24 +57,32 @@ class Loops:
     def ended(self, name: str) -> None:
         """The loop `name` has come to its end, as it was asked to."""
         with self._lock:
-            self._loops.pop(name, None)
+            self._loops.pop((name, get_ident()), None)
+
+    def beat(self) -> None:
+        """A sign of life of whatever loop runs in this thread; nothing where none does."""
+        thread, now = get_ident(), self._clock()
+        with self._lock:
+            for (_, of), loop in self._loops.items():
+                if of == thread:
+                    loop.at = now
 
     def stuck(self) -> dict[str, float]:
         """The loops without a sign of life for STUCK_SECONDS, with the seconds since their last one."""
         with self._lock:
-            silent = {name: self._clock() - loop.at for name, loop in self._loops.items()}
-        return {name: seconds for name, seconds in silent.items() if seconds > STUCK_SECONDS}
+            silent = [(name, self._clock() - loop.at) for (name, _), loop in self._loops.items()]
+        return {name: seconds for name, seconds in sorted(silent, key=lambda one: one[1]) if seconds > STUCK_SECONDS}
 
     def unready(self) -> dict[str, str]:
         """The loops that wait, with the reason of each; without any loop the process itself."""
         with self._lock:
             if not self._loops:
                 return {"process": "has not begun to work"}
-            return {name: loop.reason for name, loop in self._loops.items() if loop.reason}
+            return {name: loop.reason for (name, _), loop in self._loops.items() if loop.reason}
 
     def _enter(self, name: str, reason: str) -> None:
         with self._lock:
-            self._loops[name] = _Loop(self._clock(), reason)
+            self._loops[name, get_ident()] = _Loop(self._clock(), reason)
 
 
 LOOPS: Final = Loops()

@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_us
 from tenacity.wait import wait_exponential
 
 from fleet.text import sentence
+from infra.operations import LOOPS
 
 log = get_logger()
 
@@ -70,6 +71,7 @@ def run(
     """Runs sessions until `stop` is set. One that ends in an `away` error is followed by another after a pause.
 
     One that returns is followed by another at once. `failed` is given each `away` error; every other error is raised.
+    The process' operations port knows of the loop by `name`; a session gives signs of life by `LOOPS.beat()`.
     """
     backoff = Backoff(FIRST_PAUSE)
     began = time.monotonic()
@@ -78,6 +80,7 @@ def run(
         nonlocal began
         while not stop.is_set():
             began = time.monotonic()
+            LOOPS.working(name)
             session()
 
     def pause(state: RetryCallState) -> float:
@@ -87,6 +90,7 @@ def run(
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Exception):
             failed(error)
+            LOOPS.waiting(name, f"{type(error).__name__}: {sentence(error)}")
             log.warning(
                 f"{name} waits for a service", reason=f"{type(error).__name__}: {sentence(error)}", seconds=seconds
             )
@@ -99,7 +103,10 @@ def run(
         stop=stop_when_event_set(stop),
         retry_error_callback=lambda _state: None,  # stopped: the last error was said already
     )
-    retrying(attempt)
+    try:
+        retrying(attempt)
+    finally:
+        LOOPS.ended(name)
 
 
 _RETRYING: Final = Retrying()

@@ -30,6 +30,7 @@ from fleet.notifications.message import Embed
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.operations import LOOPS
 from speed_layer.notifying.discord.webhook import DiscordError, Refused, Webhook
 
 log = get_logger()
@@ -186,6 +187,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
         with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
             consumer.seek_to_beginning()
             while not stop.is_set():
+                LOOPS.beat()
                 switch.said |= dict(_read(consumer))
                 switch.look(_passed(config, consumer, admin), datetime.now(UTC))
                 pulse.beat(lambda: Health("watch", process_name(), datetime.now(UTC), troubles=switch.troubles))

@@ -42,6 +42,7 @@ from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.mongo import client as mongo
 from infra.mongo import layouts
+from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse, process_name
 
 log = get_logger()
@@ -95,6 +96,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")
             while not stop.is_set():
+                LOOPS.beat()
                 _record(config, consumer, database, faults)
                 if pulse:
                     pulse.beat(health)

@@ -39,6 +39,7 @@ from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
+from infra.operations import LOOPS
 from speed_layer.alerting.alert_state import AlertState, Partition
 from speed_layer.dead_mans_switch import Pulse, process_name
 
@@ -116,6 +117,7 @@ class Session:
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
+            LOOPS.beat()
             for partition, records in self._consumer.poll(timeout_ms=500).items():
                 self._judge(partition, records)
             self._rebalance()

@@ -26,6 +26,7 @@ from infra.delta import Commit
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
+from infra.operations import LOOPS
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
 from speed_layer.landing.commit import Failpoint, Lake, OffsetConflict
@@ -114,6 +115,7 @@ class Session:
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
+            LOOPS.beat()
             self._take(self._consumer.poll(timeout_ms=0 if self._is_behind() else POLL_MS))
             self._rebalance()
             self._decode()

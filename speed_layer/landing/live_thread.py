@@ -12,6 +12,7 @@ from structlog import get_logger
 from infra import retry
 from infra.mongo import client as mongo
 from infra.mongo import layouts
+from infra.operations import LOOPS
 from speed_layer.landing.commit import Failpoint, Lake
 from speed_layer.landing.last_states import BLOCK_SECONDS, LastStates
 from speed_layer.landing.live_views import LiveViews, Pending
@@ -47,6 +48,7 @@ class LiveThread:
             views, states = LiveViews(database, lake), LastStates(database, lake)
             repair, blocks = Every(REPAIR_SECONDS), Every(BLOCK_SECONDS)
             while not self._stop.is_set():
+                LOOPS.beat()
                 self._pending.wait(REPAIR_SECONDS)
                 if views.write(self._pending):
                     self._failpoint("5")

@@ -39,6 +39,7 @@ from fleet.notifications.state import NotificationState
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying.delivery_log import DeliveryLog
 from speed_layer.notifying.lease import Lease, LeaseLost
@@ -95,6 +96,7 @@ def _run(active: Session) -> None:
 def _become_active(lease: Lease, stop: Event) -> bool:
     is_logged = False
     while not stop.is_set():
+        LOOPS.beat()
         if lease.join(timeout=1.0):
             return True
         if not is_logged:
@@ -131,6 +133,7 @@ class Session:
 
     def run(self) -> None:
         while not self._stop.is_set():
+            LOOPS.beat()
             self._renew()
             self._take_in()
             while self._notify_once():
