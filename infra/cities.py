@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
 from fleet.places import EARTH_RADIUS_KM, City, Places, unit_vectors
-from fleet.reports.counted_places import ALSO_COUNTRIES, KnownPlaces
+
+if TYPE_CHECKING:
+    from fleet.reports.counted_places import KnownPlaces
 
 SMALLEST: Final = 15_000
 """People in the smallest city of the list, some capitals aside."""
@@ -51,6 +53,9 @@ def places() -> Places:
 @cache
 def known_places() -> KnownPlaces:
     """Every country and city of the shipped list, one a process, and the countries as the original data spell them."""
+    # Only landing counts places, and only a role with the lake has pyarrow.
+    from fleet.reports.counted_places import ALSO_COUNTRIES, KnownPlaces  # noqa: PLC0415
+
     countries = {*_countries().values(), *ALSO_COUNTRIES}
     return KnownPlaces(((city.country, city.name) for city in _listed()), countries)
 

@@ -16,12 +16,12 @@ import psutil
 import pytest
 from bson import BSON
 from deltalake import DeltaTable
-from kafka import KafkaProducer
 from pymongo import MongoClient
 
 from fleet import topics
 from fleet.figures.cube import HOURS
 from fleet.reports.counted_places import COUNTRY_BYTES, NAME_BYTES, OTHER
+from infra.kafka import clients
 from infra.mongo import live
 from laptop import ports
 from laptop.services import kafka as kafka_server
@@ -55,7 +55,7 @@ class Lab:
 
     def send(self, values: Any, key: bytes = b"flood", **producer: Any) -> None:
         with_defaults = {"acks": "all", "max_request_size": 900_000_000, "linger_ms": 100, **producer}
-        sender = KafkaProducer(bootstrap_servers=self.bootstrap, **with_defaults)
+        sender = clients.producer(self.bootstrap, **with_defaults)
         try:
             for value in values:
                 sender.send(topics.REPORTS, json.dumps(value).encode() if isinstance(value, dict) else value, key=key)
@@ -65,7 +65,7 @@ class Lab:
 
     def neighbours(self, first: int = 0) -> None:
         """A report of each of so many honest drones, on all partitions."""
-        sender = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
+        sender = clients.producer(self.bootstrap, acks="all")
         for number in range(first, first + NEIGHBOURS):
             honest = report(number, drone_id=f"honest-{number}", country="France", city="Paris")
             sender.send(topics.REPORTS, json.dumps(honest).encode(), key=honest["drone_id"].encode())

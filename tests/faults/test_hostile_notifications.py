@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from fleet.alerts import alert as wire
+from infra.kafka import clients
 from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack, report
 from tests.support.world import alert
 
@@ -95,7 +95,7 @@ def test_a_topic_that_takes_no_such_delivery(stack: AlertStack) -> None:
 
 def resize(stack: AlertStack, largest: int) -> None:
     changed = {"max.message.bytes": str(largest)}
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+    with closing(clients.admin(stack.broker.address)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "deliveries", configs=changed)])
 
 

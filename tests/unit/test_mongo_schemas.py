@@ -75,6 +75,13 @@ def test_a_schema_names_its_fields(name: str) -> None:
 
 def test_a_process_without_the_lake_can_look_at_layouts() -> None:
     """The recorder's extra installs neither pyarrow nor deltalake."""
-    code = "import sys; sys.modules |= dict.fromkeys(('pyarrow', 'deltalake', 'numpy')); import speed_layer.recording"
+    code = "import sys; sys.modules |= dict.fromkeys(('pyarrow', 'deltalake')); import speed_layer.recording"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_alerts_role_needs_no_lake() -> None:
+    """The extra `alerts` installs neither pyarrow nor deltalake: its processes load neither."""
+    code = "import sys; sys.modules |= dict.fromkeys(('pyarrow', 'deltalake')); import cli.wiring.alerts"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
