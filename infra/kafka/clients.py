@@ -16,7 +16,7 @@ kafka-python 3.0.12 has these defects:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.net.compat import KafkaNetClient
@@ -27,6 +27,13 @@ from infra.kafka.config import Address, config
 from infra.kafka.decompression import POLL, Budget, bound
 from infra.kafka.failures import Refused, refusal
 from infra.kafka.security import client_settings
+
+OUTLIVES_REFUSALS: Final = {"acks": "all", "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
+"""Settings of a producer that goes on after a message that the broker refuses for good: kafka-python's idempotent one
+sends nothing any more.
+
+With one request at a time the order stays, also when one is repeated; what is there twice has one id, or one key.
+"""
 
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:

@@ -49,17 +49,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 """How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
 
 
-PRODUCER: Final = {
-    "linger_ms": 0,
-    "acks": "all",
-    "compression_type": "lz4",
-    "enable_idempotence": False,
-    "max_in_flight_requests_per_connection": 1,
-}
-"""An idempotent producer of kafka-python takes nothing more after one message that the broker refuses for good.
-
-With one request at a time the order stays, also when one is repeated; what is there twice has one id, or one key.
-"""
+PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4", **clients.OUTLIVES_REFUSALS}
 
 
 @dataclass(frozen=True)

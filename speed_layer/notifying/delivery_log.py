@@ -53,11 +53,7 @@ class DeliveryLog:
             linger_ms=0,
             compression_type="lz4",
             max_request_size=8 * 1024 * 1024,
-            # Once the broker refuses a message for good, kafka-python's idempotent producer sends nothing any more. One
-            # request at a time keeps the order; a delivery that is written twice is replayed as once.
-            enable_idempotence=False,
-            acks="all",
-            max_in_flight_requests_per_connection=1,
+            **clients.OUTLIVES_REFUSALS,
         )
         self.unwritten = 0
         self._recent: deque[Place] = deque(maxlen=KEPT)
