@@ -1,7 +1,8 @@
 """The operations port of a process: `/metrics` for Prometheus, `/healthz` and `/readyz` for its supervisor.
 
-Each long-running loop has a name here. It is *working* from the moment its session begins, *waiting* while it pauses
-for a service that is away. `/readyz` answers 200 when every loop works, else 503 with the reasons. `/healthz` answers
+Each long-running loop has a name here. It is *starting* until the first sign of life of its session, then *working*,
+and *waiting* from the moment a service is away until the next sign of life. `/readyz` answers 200 when every loop
+works, else 503 with the reasons. `/healthz` answers
 503 only when a loop has given no sign of life for STUCK_SECONDS: then starting the process again is the mend, which it
 is not while a service is away.
 """
@@ -26,6 +27,8 @@ STUCK_SECONDS: Final = 300.0
 READ_SECONDS: Final = 5.0
 """A client that sends nothing for so long is cut off."""
 
+STARTING: Final = "is starting"
+
 MOST_CONNECTIONS: Final = 32
 """Probes and a few Prometheus need three or four."""
 
@@ -46,9 +49,12 @@ class Loops:
         self._clock, self._lock = clock, Lock()
         self._loops: dict[tuple[str, int], _Loop] = {}
 
-    def working(self, name: str) -> None:
-        """A sign of life: the loop `name` works."""
-        self._enter(name, "")
+    def starting(self, name: str) -> None:
+        """A session of the loop `name` begins. Until it gives a sign of life, the loop waits: for what it waited for
+        before, if it did."""
+        with self._lock:
+            loop = self._loops.get((name, get_ident()))
+        self._enter(name, (loop and loop.reason) or STARTING)
 
     def waiting(self, name: str, reason: str) -> None:
         """A sign of life: the loop `name` pauses, since something that it needs is away."""
@@ -60,12 +66,12 @@ class Loops:
             self._loops.pop((name, get_ident()), None)
 
     def beat(self) -> None:
-        """A sign of life of whatever loop runs in this thread; nothing where none does."""
+        """A sign of life of the loops of this thread: they work. Without any, nothing happens."""
         thread, now = get_ident(), self._clock()
         with self._lock:
             for (_, of), loop in self._loops.items():
                 if of == thread:
-                    loop.at = now
+                    loop.at, loop.reason = now, ""
 
     def stuck(self) -> dict[str, float]:
         """The loops without a sign of life for STUCK_SECONDS, with the seconds since their last one."""

@@ -71,7 +71,8 @@ def run(
     """Runs sessions until `stop` is set. One that ends in an `away` error is followed by another after a pause.
 
     One that returns is followed by another at once. `failed` is given each `away` error; every other error is raised.
-    The process' operations port knows of the loop by `name`; a session gives signs of life by `LOOPS.beat()`.
+    The process' operations port knows of the loop by `name`; a session has begun to work at its first
+    `LOOPS.beat()`, and gives signs of life by more of them.
     """
     backoff = Backoff(FIRST_PAUSE)
     began = time.monotonic()
@@ -80,7 +81,7 @@ def run(
         nonlocal began
         while not stop.is_set():
             began = time.monotonic()
-            LOOPS.working(name)
+            LOOPS.starting(name)
             session()
 
     def pause(state: RetryCallState) -> float:

@@ -62,7 +62,7 @@ def test_a_process_without_its_kafka_is_alive_and_says_what_it_waits_for(tmp_pat
     environment = environ(tmp_path, f"127.0.0.1:{ports.free_port()}", free_port)
     program = [sys.executable, "-m", "cli", "alerting"]
     child = processes.start("alerting", program, tmp_path / "log", env={**os.environ, **environment})
-    child.wait_ready(answers(free_port, "/readyz", 503, "NoBrokersAvailable"), READY_SECONDS)
+    child.wait_ready(answers(free_port, "/readyz", 503, "Unable to bootstrap"), READY_SECONDS)
     alive = healthcheck(environment)
     assert child.stop() == 0, child.log.read_text()
     assert alive.returncode == 0

@@ -47,17 +47,21 @@ def test_a_process_without_a_loop_is_alive_and_not_ready(url: str) -> None:
 
 
 def test_a_process_is_ready_when_all_its_loops_work(url: str, loops: Loops) -> None:
-    loops.working("alerting")
+    loops.starting("alerting")
+    assert httpx.get(f"{url}/readyz").json()["alerting"] == operations.STARTING
+    loops.beat()
     loops.waiting("watch", "Kafka does not answer")
     answer = httpx.get(f"{url}/readyz")
     assert (answer.status_code, answer.json()["watch"]) == (503, "Kafka does not answer")
-    loops.working("watch")
+    loops.starting("watch")
+    assert httpx.get(f"{url}/readyz").json()["watch"] == "Kafka does not answer"
+    loops.beat()
     assert httpx.get(f"{url}/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(STUCK_SECONDS, 200), (STUCK_SECONDS + 1, 503)])
 def test_a_silent_loop_is_stuck(url: str, loops: Loops, clock: Clock, seconds: float, status: int) -> None:
-    loops.working("landing")
+    loops.starting("landing")
     clock.now = seconds
     assert httpx.get(f"{url}/healthz").status_code == status
 
@@ -69,7 +73,7 @@ def test_a_loop_that_waits_is_alive(url: str, loops: Loops, clock: Clock) -> Non
 
 
 def test_a_loop_that_has_ended_is_missed_by_nobody(loops: Loops, clock: Clock) -> None:
-    loops.working("landing")
+    loops.starting("landing")
     loops.ended("landing")
     clock.now = 2 * STUCK_SECONDS
     assert loops.stuck() == {}
