@@ -31,12 +31,12 @@ def duration(option: str, text: str) -> timedelta:
     """Seconds, or a number with s, m, h or d."""
     match = _DURATION.fullmatch(text.strip())
     try:
-        found = timedelta(seconds=float(match[1]) * _SECONDS[match[2]]) if match else timedelta()
+        length = timedelta(seconds=float(match[1]) * _SECONDS[match[2]]) if match else timedelta()
     except OverflowError:
-        found = timedelta()
-    if found <= timedelta():
+        length = timedelta()
+    if length <= timedelta():
         raise BadInput(option, f"{text!r} is not a duration such as 90, 90s, 5m or 2h")
-    return found
+    return length
 
 
 def rate(option: str, value: float) -> float:

@@ -51,7 +51,7 @@ It survives an outage of the services it talks to, and says so in its log.
 DECISIONS_INTRO: Final = """\
 # Decisions
 
-<!-- Made from the files beside it by `script/docs pages`. Do not edit by hand. -->
+<!-- Made from the files in its folder by `script/docs pages`. Do not edit by hand. -->
 
 One decision a file, newest last: context, decision, what was rejected, consequences.
 A decision is not edited away: a later one replaces it and says so.
@@ -98,18 +98,22 @@ def _paragraphs(command: Any) -> list[str]:
 def _one_a_line(paragraph: str) -> str:
     """One sentence a line, and lines under 120 characters."""
     sentences = re.split(r"(?<=[.!?]) +(?=[A-Z`])", paragraph)
-    return "\n".join(textwrap.fill(one, 119, break_long_words=False, break_on_hyphens=False) for one in sentences)
+    lines = (textwrap.fill(text, 119, break_long_words=False, break_on_hyphens=False) for text in sentences)
+    return "\n".join(lines)
 
 
 def _command(name: str, command: Any) -> str:
-    arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    arguments = [_argument(parameter) for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [
+        parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden
+    ]
     extra = ["[ARGS]..."] if command.context_settings.get("allow_extra_args") else []
     usage = " ".join([name, *arguments, *(["[OPTIONS]"] if options else []), *extra])
     text = f"\n## {name}\n\n" + "\n\n".join(map(_one_a_line, _paragraphs(command))) + f"\n\n```\n{usage}\n```\n"
     if command.params:
         text += "\n| argument or option | what it is | default |\n|---|---|---|\n"
-        text += "".join(f"{_parameter_row(one)}\n" for one in command.params if not getattr(one, "hidden", False))
+        shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+        text += "".join(f"{_parameter_row(parameter)}\n" for parameter in shown)
     return text
 
 
@@ -137,7 +141,7 @@ def _choices(parameter: Any) -> str:
     kind = parameter.type_descriptor.annotation
     if not (isinstance(kind, type) and issubclass(kind, enum.Enum)):
         return ""
-    return f" (one of {', '.join(f'`{one.value}`' for one in kind)})"
+    return f" (one of {', '.join(f'`{choice.value}`' for choice in kind)})"
 
 
 def _default(parameter: Any) -> str:

@@ -27,17 +27,17 @@ _STYLES = {"running": "green", "pausing": "red", "starting": "yellow", "waiting"
 
 def show(settings: Settings, *, as_json: bool) -> None:
     """Prints the status; JSON goes to stdout as one document."""
-    found = read(settings)
+    status = read(settings)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(status, indent=1))
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    if found["running"]:
-        console.print(_processes(found["services"]), soft_wrap=True)
-        console.print(f"Memory {found['memory_mb']:.0f} MB. {_airflow(settings)}", soft_wrap=True)
+    if status["running"]:
+        console.print(_processes(status["services"]), soft_wrap=True)
+        console.print(f"Memory {status['memory_mb']:.0f} MB. {_airflow(settings)}", soft_wrap=True)
     else:
-        console.print(f"No stack runs in {found['home']}; `peacewatch up` starts one.", soft_wrap=True)
-    console.print(_facts(found), soft_wrap=True)
+        console.print(f"No stack runs in {status['home']}; `peacewatch up` starts one.", soft_wrap=True)
+    console.print(_facts(status), soft_wrap=True)
 
 
 def read(settings: Settings) -> dict[str, Any]:
@@ -69,12 +69,12 @@ def _as_started(settings: Settings, rows: list[dict[str, Any]]) -> Settings:
 def _memory(home: Path) -> Counter[str]:
     """MB by service, with all processes that each has started. Shared pages are split among those who share them
     (PSS), so that the sum is what the machine gives."""
-    found: Counter[str] = Counter()
+    memory: Counter[str] = Counter()
     for name in {path.stem for path in (home / "log").glob("*.log")}:
         for pid in reaper.marked(f"{home}#", name):
             with suppress(psutil.Error):
-                found[name] += psutil.Process(pid).memory_full_info().pss / 1e6
-    return found
+                memory[name] += psutil.Process(pid).memory_full_info().pss / 1e6
+    return memory
 
 
 def _processes(rows: list[dict[str, Any]]) -> Table:
@@ -91,10 +91,10 @@ def _processes(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _facts(found: dict[str, Any]) -> Table:
+def _facts(status: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
-    lake, batch, alerts = found["lake"], found.get("batch"), found.get("alerts")
-    for group, lag in found["lag"].items():
+    lake, batch, alerts = status["lake"], status.get("batch"), status.get("alerts")
+    for group, lag in status["lag"].items():
         table.add_row(group, f"{lag:,} messages behind")
     table.add_row("last commit", f"version {lake['version']}, {_ago(lake['committed_at'])} ago" if lake else "none yet")
     if alerts is not None:
@@ -102,16 +102,16 @@ def _facts(found: dict[str, Any]) -> Table:
         done += f", by {batch['engine']}" if batch and batch.get("engine") else ""
         table.add_row("last batch run", done)
         table.add_row("alerts", f"{alerts['undelivered']:,} of {alerts['recorded']:,} not delivered yet")
-    for trouble, sentence in (found["troubles"] or {}).items():
+    for trouble, sentence in (status["troubles"] or {}).items():
         table.add_row(trouble, f"[red]{escape(sentence)}[/]")
-    for part, reason in found["away"].items():
+    for part, reason in status["away"].items():
         table.add_row(part, f"[red]does not answer[/] ({reason})")
     return table
 
 
 def _airflow(settings: Settings) -> str:
-    found = catalogue.airflow_of(settings)
-    return f"Airflow: user {server.USER}, password {found.password}"
+    local = catalogue.airflow_of(settings)
+    return f"Airflow: user {server.USER}, password {local.password}"
 
 
 def _ago(since: str) -> str:

@@ -27,22 +27,22 @@ _WAIT_MS: Final = 3000
 
 
 def read(settings: Settings) -> dict[str, Any]:
-    """JSON: `lag` (messages by group), `troubles` of the alerts' way (a sentence by its key; null when nobody knows),
+    """JSON: `lag` (messages by group), `troubles` of the alert pipeline (a sentence by its key; null: Kafka is away),
     `lake`, `batch`, `alerts`, and `away`: {part: reason}."""
     away: dict[str, str] = {}
     table = _try("lake", lambda: _table(settings.lake_location), away)
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "lag": _try("kafka", lambda: _lags(settings.kafka, table), away) or {},
         "troubles": _try("kafka", lambda: _troubles(settings.kafka), away),
         "lake": _try("lake", lambda: _last_commit(table), away),
     }
-    return {**found, **(_try("mongo", lambda: _documents(settings.mongo), away) or {}), "away": away}
+    return {**facts, **(_try("mongo", lambda: _documents(settings.mongo), away) or {}), "away": away}
 
 
 def _try(part: str, ask: Callable[[], Any], away: dict[str, str]) -> Any:
     try:
         return ask()
-    except Exception as error:  # noqa: BLE001 - whatever a client raises when its service is away
+    except Exception as error:  # noqa: BLE001 - each client has its own errors for a service that is away
         away[part] = f"{type(error).__name__}"
         return None
 
@@ -68,12 +68,12 @@ def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
     with closing(clients.admin(bootstrap)) as admin:
         with closing(clients.consumer(bootstrap, group_id=None, enable_auto_commit=False)) as consumer:
             ends = {at: end for topic in _TOPICS for at, end in _ends(consumer, topic).items()}
-        found = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
+        lags = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
         for group in _GROUPS:
             offsets = admin.list_group_offsets(group)[group]
             passed = {at: offset.offset for at, offset in offsets.items()}
-            found[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
-        return found
+            lags[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
+        return lags
 
 
 def _troubles(bootstrap: Address) -> dict[str, str]:

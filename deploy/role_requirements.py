@@ -18,9 +18,9 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 def stanzas(lock: str) -> Iterator[tuple[str, str, set[str]]]:
     """(name, its lines, names of those that want it) of each package of the lock, in order."""
-    for found in re.finditer(r"^([a-z0-9][\w.-]*)==.*(?:\n .*)*", lock, re.MULTILINE):
-        comments = "\n".join(line for line in found[0].splitlines() if line.strip().startswith("#"))
-        yield found[1], found[0], set(re.findall(r"[a-z0-9][\w.-]*", comments.replace("# via", "")))
+    for match in re.finditer(r"^([a-z0-9][\w.-]*)==.*(?:\n .*)*", lock, re.MULTILINE):
+        comments = "\n".join(line for line in match[0].splitlines() if line.strip().startswith("#"))
+        yield match[1], match[0], set(re.findall(r"[a-z0-9][\w.-]*", comments.replace("# via", "")))
 
 
 def wanted(project: dict[str, Any], extra: str) -> set[str]:
@@ -33,7 +33,7 @@ def wanted(project: dict[str, Any], extra: str) -> set[str]:
         requirement = pending.pop()
         own = re.fullmatch(rf"{name}\[([\w,]+)\]", requirement)
         if own:
-            pending += [line for one in own[1].split(",") for line in extras[one]]
+            pending += [line for extra in own[1].split(",") for line in extras[extra]]
         else:
             names.add(_normal(requirement))
     return names
@@ -41,11 +41,11 @@ def wanted(project: dict[str, Any], extra: str) -> set[str]:
 
 def part(lock: str, names: Iterable[str]) -> str:
     """The stanzas of `names` and of all that they want."""
-    found = list(stanzas(lock))
+    locked = list(stanzas(lock))
     chosen = set(names)
-    while more := {name for name, _, wanted_by in found if wanted_by & chosen} - chosen:
+    while more := {name for name, _, wanted_by in locked if wanted_by & chosen} - chosen:
         chosen |= more
-    return "\n".join(lines for name, lines, _ in found if name in chosen) + "\n"
+    return "\n".join(lines for name, lines, _ in locked if name in chosen) + "\n"
 
 
 def _normal(requirement: str) -> str:

@@ -1,4 +1,4 @@
-"""Logs of every process: one line an event on stderr, key=value, UTC, secrets blotted out."""
+"""Logs of every process: one line an event on stderr, key=value, UTC, secrets masked."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class _Loop:
 class Loops:
     """What the loops of this process do now. `clock`: seconds, monotonic.
 
-    A loop is a name in a thread: two notifiers of one process are two loops. Its own thread tells of it.
+    A loop is a name in a thread: two notifiers of one process are two loops. Each loop reports from its own thread.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,7 +77,9 @@ class Loops:
         """The loops without a sign of life for STUCK_SECONDS, with the seconds since their last one."""
         with self._lock:
             silent = [(name, self._clock() - loop.at) for (name, _), loop in self._loops.items()]
-        return {name: seconds for name, seconds in sorted(silent, key=lambda one: one[1]) if seconds > STUCK_SECONDS}
+        return {
+            name: seconds for name, seconds in sorted(silent, key=lambda named: named[1]) if seconds > STUCK_SECONDS
+        }
 
     def unready(self) -> dict[str, str]:
         """The loops that wait, with the reason of each; without any loop the process itself."""
@@ -104,8 +106,8 @@ def application(loops: Loops) -> Callable[[WSGIEnvironment, StartResponse], Iter
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            found: Iterable[bytes] = metrics(environ, start)
-            return found
+            text: Iterable[bytes] = metrics(environ, start)
+            return text
         if path == "/healthz":
             stuck = {name: f"no sign of life for {seconds:.0f} s" for name, seconds in loops.stuck().items()}
             return _json(start, stuck)

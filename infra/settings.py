@@ -147,8 +147,8 @@ class Settings(BaseSettings):
     )
     web_hosts: str | None = Field(
         None,
-        description="names of the page, comma-separated, that requests may use beside localhost, IP addresses and that "
-        "of the public URL",
+        description="names of the page, comma-separated, that requests may use in addition to localhost, "
+        "IP addresses and the public URL",
     )
     web_proxies: str | None = Field(
         None, description="addresses of reverse proxies, comma-separated, whose X-Forwarded-For is believed"
@@ -292,8 +292,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {name: secret(environ, f"{PREFIX}{name.upper()}") for name in SECRETS}
-    return {name: text for name, text in found.items() if text is not None}
+    texts = {name: secret(environ, f"{PREFIX}{name.upper()}") for name in SECRETS}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def _revealed(held: SecretStr | None) -> str | None:

@@ -43,7 +43,7 @@ def restore(source: From, name: Name = None) -> None:
 
     logs.configure("restore")
     loaded = settings.load()
-    found = backups.newest(Folder(source), name)
+    newest = backups.newest(Folder(source), name)
     with client.connect(loaded.mongo, "restore") as database:
-        files = backups.restore(database, Folder(loaded.lake_location), found)
-    typer.echo(f"{found.name}: {found.many:,} documents and {files} files of the lake restored; now run aggregate")
+        files = backups.restore(database, Folder(loaded.lake_location), newest)
+    typer.echo(f"{newest.name}: {newest.many:,} documents and {files} files of the lake restored; now run aggregate")

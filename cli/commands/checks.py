@@ -24,13 +24,13 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
 
     loaded = settings.load()
     if json:
-        found = run.run(loaded)
-        typer.echo(dumps([one.as_json() for one in found], indent=1))
+        findings = run.run(loaded)
+        typer.echo(dumps([finding.as_json() for finding in findings], indent=1))
     else:
         with Console(stderr=True).status("looking") as status:
-            found = run.run(loaded, lambda what: status.update(f"looking at {what}"))
-        Console().print(finding.table(found))
-    if any(one.verdict == "wrong" for one in found):
+            findings = run.run(loaded, lambda what: status.update(f"looking at {what}"))
+        Console().print(finding.table(findings))
+    if any(finding.verdict == "wrong" for finding in findings):
         raise typer.Exit(1)
 
 

@@ -26,12 +26,12 @@ def discord_standin(
     from laptop.discord_standin.app import StandIn
     from laptop.discord_standin.server import Server
 
-    found = settings.load()
+    loaded = settings.load()
     logs.configure("discord-standin")
-    wanted = found.discord_port if port is None else port
-    folder = data or found.home / "discord"
+    wanted = loaded.discord_port if port is None else port
+    folder = data or loaded.home / "discord"
     try:
-        server = Server((found.host, wanted), StandIn(folder))
+        server = Server((loaded.host, wanted), StandIn(folder))
     except OSError as error:
         raise ServiceUnavailable(f"the Discord stand-in cannot start on port {wanted}: {error.strerror}") from None
     # from another thread: shutdown waits for the loop that this thread runs

@@ -46,7 +46,7 @@ def wait(day: Day = None, minutes: Deadline = 120) -> None:
 
 
 def build(day: Day = None, quiet: Quiet = False) -> None:
-    """Build the day's report as HTML, PDF, picture and JSON, beside the lake. An unchanged report is kept."""
+    """Build the day's report as HTML, PDF, picture and JSON, in the lake's folder. An unchanged report is kept."""
     from serving.report import nightly
 
     with _desk() as (desk, zone):

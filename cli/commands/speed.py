@@ -13,10 +13,10 @@ from infra import gc_tuning, logs, settings, stop_signals
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command("land")(land)
-    rejects = typer.Typer(help="Messages on `reports` that are not reports.", no_args_is_help=True)
-    rejects.command("list")(list_rejects)
-    rejects.command("replay")(replay_rejects)
-    app.add_typer(rejects, name="rejects")
+    group = typer.Typer(help="Messages on `reports` that are not reports.", no_args_is_help=True)
+    group.command("list")(list_rejects)
+    group.command("replay")(replay_rejects)
+    app.add_typer(group, name="rejects")
 
 
 def land() -> None:
@@ -39,8 +39,8 @@ def list_rejects(
     from fleet.topics import REJECTED
     from speed_layer.landing import rejected, rejected_file
 
-    for found in rejected.read(settings.load().kafka, REJECTED, reason):
-        typer.echo(rejected_file.line(found))
+    for message in rejected.read(settings.load().kafka, REJECTED, reason):
+        typer.echo(rejected_file.line(message))
 
 
 def replay_rejects(
@@ -55,7 +55,7 @@ def replay_rejects(
 
     bootstrap = settings.load().kafka
     if file is not None:
-        chosen = [found for found in rejected_file.read(file) if reason in {None, found.headers.get("reason")}]
+        chosen = [message for message in rejected_file.read(file) if reason in {None, message.headers.get("reason")}]
     else:
         chosen = list(rejected.read(bootstrap, REJECTED, reason))
     typer.echo(f"{rejected.replay(bootstrap, chosen, REPORTS)} rejected messages replayed")

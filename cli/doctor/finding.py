@@ -62,11 +62,11 @@ def table(findings: Iterable[Finding]) -> Table:
     for name in ("service", "what", "", "found"):
         shown.add_column(name, overflow="fold")
     before = ""
-    for one in findings:
-        said = Text(one.said)
-        if one.mend:
-            said.append(f"\n→ {one.mend}", style="bold")
-        part = one.part if one.part != before else ""
-        before = one.part
-        shown.add_row(part, one.what, Text(one.verdict, style=_COLOURS[one.verdict]), said)
+    for finding in findings:
+        said = Text(finding.said)
+        if finding.mend:
+            said.append(f"\n→ {finding.mend}", style="bold")
+        part = finding.part if finding.part != before else ""
+        before = finding.part
+        shown.add_row(part, finding.what, Text(finding.verdict, style=_COLOURS[finding.verdict]), said)
     return shown

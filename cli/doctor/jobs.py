@@ -33,8 +33,8 @@ def look_at_spark(master: str) -> Iterator[Finding]:
         yield fine(SPARK, "Java", str(java.java()))
     except MissingPart as error:
         yield wrong(SPARK, "Java", str(error), "install it, or set JAVA_HOME")
-    found = re.fullmatch(r"spark://([^:/]+):(\d+)", master)
-    if found is None:
+    address = re.fullmatch(r"spark://([^:/]+):(\d+)", master)
+    if address is None:
         yield verdict(
             SPARK,
             "master",
@@ -44,7 +44,7 @@ def look_at_spark(master: str) -> Iterator[Finding]:
         )
         return
     try:
-        socket.create_connection((found[1], int(found[2])), CONNECT_SECONDS).close()
+        socket.create_connection((address[1], int(address[2])), CONNECT_SECONDS).close()
     except OSError as error:
         yield wrong(SPARK, "master", f"{master}: {error}", "start it, or set PEACEWATCH_SPARK_MASTER")
     else:

@@ -50,7 +50,7 @@ def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
             mend = "the first process that needs it makes it; if it may not, make it by docs/contracts.md"
             yield unknown(PART, f"topic {name}", f"is not there yet: {mend}")
     names = [name for name in TOPICS if name in there]
-    described = {one["name"]: one for one in admin.describe_topics(names)} if names else {}
+    described = {topic["name"]: topic for topic in admin.describe_topics(names)} if names else {}
     asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
     configs = admin.describe_configs(asked, config_filter="all")["topic"] if names else {}
     for name in names:
@@ -77,7 +77,11 @@ def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], repli
         f"with one broker fewer nothing is safe: kafka-reassign-partitions.sh to {replicas} replicas, then"
         f" {alter} min.insync.replicas={replicas - 1}",
     )
-    behind = [one["partition_index"] for one in partitions if len(one["isr_nodes"]) < len(one["replica_nodes"])]
+    behind = [
+        partition["partition_index"]
+        for partition in partitions
+        if len(partition["isr_nodes"]) < len(partition["replica_nodes"])
+    ]
     if behind:
         yield wrong(PART, f"{name}: in sync", f"partitions {behind} lack a replica", "look at the brokers' logs")
     if name == topics.REPORTS:

@@ -66,8 +66,8 @@ LOOKS: Final[tuple[Look, ...]] = (_kafka, _mongo, _lake, _spark, _airflow, _disc
 
 def run(settings: Settings, progress: Callable[[str], None] = lambda _what: None) -> list[Finding]:
     """All findings. `progress` gets what is checked now, since a service that is away takes seconds to time out."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for look in LOOKS:
         progress(look.__name__.removeprefix("_"))
-        found += _look(look, settings)
-    return found
+        findings += _look(look, settings)
+    return findings

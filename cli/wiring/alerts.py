@@ -33,35 +33,35 @@ from speed_layer.notifying.sender import Sender
 Runner = Callable[[Event], None]
 
 
-def rules(found: Settings) -> Rules:
+def rules(loaded: Settings) -> Rules:
     """The rules in force. Raises BadSettings: file, line, what is wrong."""
     shipped = resources.files(alerting)
-    book, stations = found.rules or shipped / "rules.toml", found.stations or shipped / "stations.csv"
-    return parse(_read(book), str(book), parse_stations(_read(stations), str(stations)))
+    rule_file, stations = loaded.rules or shipped / "rules.toml", loaded.stations or shipped / "stations.csv"
+    return parse(_read(rule_file), str(rule_file), parse_stations(_read(stations), str(stations)))
 
 
-def alerter(found: Settings) -> Runner:
+def alerter(loaded: Settings) -> Runner:
     """What judges every report and raises alerts. Raises BadSettings for wrong rules."""
-    return partial(layer.run, layer.AlertingConfig(found.kafka, rules(found), nearest))
+    return partial(layer.run, layer.AlertingConfig(loaded.kafka, rules(loaded), nearest))
 
 
-def channels(found: Settings, failpoint: Callable[[str], None] = lambda _step: None) -> list[Runner]:
+def channels(loaded: Settings, failpoint: Callable[[str], None] = lambda _step: None) -> list[Runner]:
     """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
-    if found.severe_webhook_url is None:
-        return [_channel(found, "alerts", "webhook", lambda _alert: True, failpoint)]
+    if loaded.severe_webhook_url is None:
+        return [_channel(loaded, "alerts", "webhook", lambda _alert: True, failpoint)]
     return [
-        _channel(found, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", failpoint),
-        _channel(found, "alerts", "webhook", lambda alert: alert.severity != "critical", failpoint),
+        _channel(loaded, "severe", "severe_webhook_url", lambda alert: alert.severity == "critical", failpoint),
+        _channel(loaded, "alerts", "webhook", lambda alert: alert.severity != "critical", failpoint),
     ]
 
 
-def recorders(found: Settings) -> list[Runner]:
-    """What keeps MongoDB's alerts, and the dead-man's switch of the alert pipeline, which both are no part of."""
-    watch = dead_mans_switch.WatchConfig(found.kafka, url_now(found, "operators_webhook"))
+def recorders(loaded: Settings) -> list[Runner]:
+    """What keeps MongoDB's alerts, and the dead-man's switch of the alert pipeline, which neither is part of."""
+    watch = dead_mans_switch.WatchConfig(loaded.kafka, url_now(loaded, "operators_webhook"))
     recording = recorder.RecorderConfig(
-        found.kafka,
-        found.mongo,
-        intervals=_intervals(found),
+        loaded.kafka,
+        loaded.mongo,
+        intervals=_intervals(loaded),
         actions=topics.OPERATOR_ACTIONS,
         state=topics.ALERT_STATE,
     )
@@ -75,11 +75,11 @@ def run_together(runners: list[Runner], stop: Event) -> None:
         running = [pool.submit(copy_context().run, runner, stop) for runner in runners]
         wait(running, return_when=FIRST_COMPLETED)
         stop.set()
-    for one in running:
-        one.result()
+    for future in running:
+        future.result()
 
 
-def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
+def url_now(loaded: Settings, setting: str) -> Callable[[], str | None]:
     """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
 
     def of(present: Settings) -> str | None:
@@ -90,29 +90,29 @@ def url_now(found: Settings, setting: str) -> Callable[[], str | None]:
         try:
             return of(settings.load())
         except BadSettings:
-            return of(found)
+            return of(loaded)
 
     return now
 
 
 def _channel(
-    found: Settings, name: str, setting: str, takes: Callable[[Alert], bool], failpoint: Callable[[str], None]
+    loaded: Settings, name: str, setting: str, takes: Callable[[Alert], bool], failpoint: Callable[[str], None]
 ) -> Runner:
-    config = notifier.NotifierConfig(found.kafka, name, intervals=_intervals(found), takes=takes, failpoint=failpoint)
+    config = notifier.NotifierConfig(loaded.kafka, name, intervals=_intervals(loaded), takes=takes, failpoint=failpoint)
 
     def sender() -> Sender:
-        url = url_now(found, setting)
-        return Sender(lambda: url() or "", found.web_url, time.monotonic)
+        url = url_now(loaded, setting)
+        return Sender(lambda: url() or "", loaded.web_url, time.monotonic)
 
     return lambda stop: notifier.run(config, sender, stop)
 
 
-def _intervals(found: Settings) -> Intervals:
+def _intervals(loaded: Settings) -> Intervals:
     return Intervals(
-        update=timedelta(seconds=found.incident_update_seconds),
-        quiet=timedelta(seconds=found.incident_quiet_seconds),
-        resolve=timedelta(seconds=found.incident_resolve_seconds),
-        repeat=timedelta(seconds=found.incident_repeat_seconds),
+        update=timedelta(seconds=loaded.incident_update_seconds),
+        quiet=timedelta(seconds=loaded.incident_quiet_seconds),
+        resolve=timedelta(seconds=loaded.incident_resolve_seconds),
+        repeat=timedelta(seconds=loaded.incident_repeat_seconds),
     )
 
 

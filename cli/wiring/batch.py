@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def engine(loaded: Settings) -> Iterator[Engine]:
     """Spark, started with the first question that is not small. Raises MissingPart without Java, once it is needed.
 
-    A cluster and spark-submit compute everything themselves: whoever names them wants to see it there.
+    A cluster and spark-submit compute everything themselves: a user who names them expects to see the work there.
     """
     from batch_layer.small import small_first  # noqa: PLC0415 - pyarrow, which other commands never need
 
     here = loaded.spark_master.partition("[")[0] == "local" and "PYSPARK_GATEWAY_PORT" not in os.environ
-    with small_first(lambda: spark(loaded)) if here else spark(loaded) as found:
-        yield found
+    with small_first(lambda: spark(loaded)) if here else spark(loaded) as started:
+        yield started
 
 
 @contextmanager
@@ -49,8 +49,8 @@ def spark(loaded: Settings) -> Iterator[Engine]:
         comet=comet.jar(loaded.comet),
         extra=tuple(s3.spark_settings(loaded.lake_location, os.environ).items()),
     )
-    with aggregate.start(config) as found:
-        yield found
+    with aggregate.start(config) as started:
+        yield started
 
 
 def scratch(loaded: Settings) -> None:

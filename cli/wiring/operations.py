@@ -11,11 +11,11 @@ from infra.settings import PREFIX, Settings
 log = get_logger()
 
 
-def serve(found: Settings, old: str = "") -> None:
+def serve(settings: Settings, old: str = "") -> None:
     """Answers on the operations port, if there is one. `old`: the setting of this process that it replaces."""
-    port, host = found.operations_port, found.operations_host
-    if port is None and old and getattr(found, old) is not None:
-        port, host = getattr(found, old), found.host
+    port, host = settings.operations_port, settings.operations_host
+    if port is None and old and getattr(settings, old) is not None:
+        port, host = getattr(settings, old), settings.host
         log.warning(f"{PREFIX}{old.upper()} is {PREFIX}OPERATIONS_PORT now; the old name still works")
     if port is None:
         return

@@ -29,9 +29,9 @@ ALL = {
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    found = shutil.which("helm")
-    if found is not None:
-        return found
+    installed = shutil.which("helm")
+    if installed is not None:
+        return installed
     go = shutil.which("go")
     assert go is not None, "neither helm nor go is on the PATH; install one of them"
     folder = tmp_path_factory.mktemp("helm")
@@ -51,7 +51,7 @@ def rendered(helm: str, values: dict[str, str]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("values", [NEEDED, ALL], ids=["as it is", "all parts"])
 def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
     manifests = rendered(helm, values)
-    kinds = [one["kind"] for one in manifests]
+    kinds = [manifest["kind"] for manifest in manifests]
     assert kinds.count("Deployment") == 5
     for manifest in manifests:
         if manifest["kind"] != "ScaledObject":  # KEDA's own
@@ -69,8 +69,10 @@ def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        named = {one["value"].rpartition("/")[2] for one in container["env"] if one["name"].endswith("_FILE")}
-        mounted = {item["key"] for one in pod["volumes"] for item in one.get("secret", {}).get("items", [])}
+        named = {
+            variable["value"].rpartition("/")[2] for variable in container["env"] if variable["name"].endswith("_FILE")
+        }
+        mounted = {item["key"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])}
         assert named == mounted
 
 

@@ -23,7 +23,7 @@ from tests.support import standin
 
 
 def by_what(findings: Iterable[Finding]) -> dict[str, Finding]:
-    return {one.what: one for one in findings}
+    return {finding.what: finding for finding in findings}
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +33,18 @@ def with_topics(kafka: str) -> str:
 
 
 def test_a_laptops_kafka_is_fine(with_topics: str) -> None:
-    found = by_what(kafka.look(KafkaConfig(with_topics), replicas=1))
-    assert {what: one.said for what, one in found.items() if one.verdict != "fine"} == {}
-    assert found["reachable"].said == "1 broker"
-    assert found[f"{topics.REPORTS}: kept for"].said == "168 hours"
+    findings = by_what(kafka.look(KafkaConfig(with_topics), replicas=1))
+    assert {what: finding.said for what, finding in findings.items() if finding.verdict != "fine"} == {}
+    assert findings["reachable"].said == "1 broker"
+    assert findings[f"{topics.REPORTS}: kept for"].said == "168 hours"
 
 
 def test_too_few_replicas_are_named_with_the_command_that_mends_them(with_topics: str) -> None:
-    found = by_what(kafka.look(KafkaConfig(with_topics)))[f"{topics.ALERTS}: replicas"]
-    assert found.verdict == "wrong"
-    assert found.said.startswith("1, of which 1 must have a message")
-    assert "kafka-reassign-partitions.sh to 3 replicas" in found.mend
-    assert f"--entity-name {topics.ALERTS} --add-config min.insync.replicas=2" in found.mend
+    finding = by_what(kafka.look(KafkaConfig(with_topics)))[f"{topics.ALERTS}: replicas"]
+    assert finding.verdict == "wrong"
+    assert finding.said.startswith("1, of which 1 must have a message")
+    assert "kafka-reassign-partitions.sh to 3 replicas" in finding.mend
+    assert f"--entity-name {topics.ALERTS} --add-config min.insync.replicas=2" in finding.mend
 
 
 @pytest.mark.parametrize(
@@ -60,35 +60,35 @@ def test_a_topic_that_breaks_its_contract_is_wrong(with_topics: str, what: str, 
     with closing(clients.admin(with_topics)) as admin:
         admin.alter_configs([resource], incremental=True)
         try:
-            found = by_what(kafka.look(KafkaConfig(with_topics), replicas=1))[what]
+            finding = by_what(kafka.look(KafkaConfig(with_topics), replicas=1))[what]
         finally:
             admin.alter_configs([usual], incremental=True)
-    assert found.verdict == "wrong"
-    assert f"kafka-configs.sh --alter --entity-type topics --entity-name {topics.REPORTS}" in found.mend
+    assert finding.verdict == "wrong"
+    assert f"kafka-configs.sh --alter --entity-type topics --entity-name {topics.REPORTS}" in finding.mend
 
 
 def test_a_kafka_that_is_away_is_wrong() -> None:
-    [found] = kafka.look(KafkaConfig(f"127.0.0.1:{ports.free_port()}"))
-    assert (found.what, found.verdict) == ("reachable", "wrong")
-    assert "PEACEWATCH_KAFKA_BOOTSTRAP" in found.mend
+    [finding] = kafka.look(KafkaConfig(f"127.0.0.1:{ports.free_port()}"))
+    assert (finding.what, finding.verdict) == ("reachable", "wrong")
+    assert "PEACEWATCH_KAFKA_BOOTSTRAP" in finding.mend
 
 
 def test_a_real_mongodb_is_fine(mongo_uri: str) -> None:
-    found = by_what(stores.look_at_mongo(mongo_uri))
-    assert {what: one.verdict for what, one in found.items()} == dict.fromkeys(
+    findings = by_what(stores.look_at_mongo(mongo_uri))
+    assert {what: finding.verdict for what, finding in findings.items()} == dict.fromkeys(
         ("version", "replica set", "clock", "may write"), "fine"
     )
 
 
 def test_a_mongodb_that_is_away_is_wrong_and_its_uri_stays_secret() -> None:
-    [found] = stores.look_at_mongo(f"mongodb://me:hunter2@127.0.0.1:{ports.free_port()}/fleet")
-    assert (found.what, found.verdict) == ("reachable", "wrong")
-    assert "hunter2" not in json.dumps(found.as_json())
+    [finding] = stores.look_at_mongo(f"mongodb://me:hunter2@127.0.0.1:{ports.free_port()}/fleet")
+    assert (finding.what, finding.verdict) == ("reachable", "wrong")
+    assert "hunter2" not in json.dumps(finding.as_json())
 
 
 def test_a_folder_is_a_lake_where_it_can_be_written(tmp_path: Path) -> None:
-    found = by_what(stores.look_at_lake(str(tmp_path / "not" / "there" / "yet")))
-    assert found["may write"].verdict == "fine"
+    findings = by_what(stores.look_at_lake(str(tmp_path / "not" / "there" / "yet")))
+    assert findings["may write"].verdict == "fine"
 
 
 def test_a_store_that_does_not_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +100,8 @@ def test_a_store_that_does_not_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) 
         "AWS_SECRET_ACCESS_KEY": "secret",
     }.items():
         monkeypatch.setenv(name, value)
-    [found] = stores.look_at_lake("s3://bucket/lake")
-    assert (found.what, found.verdict) == ("conditional writes", "wrong")
+    [finding] = stores.look_at_lake("s3://bucket/lake")
+    assert (finding.what, finding.verdict) == ("conditional writes", "wrong")
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ def test_a_store_that_does_not_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) 
     [("local[2]", "fine"), ("yarn", "fine"), ("spark://127.0.0.1:1", "wrong"), ("spark-host:7077", "wrong")],
 )
 def test_the_master_is_looked_at(master: str, verdict: str) -> None:
-    found = by_what(jobs.look_at_spark(master))
-    assert (found["Java"].verdict, found["master"].verdict) == ("fine", verdict)
+    findings = by_what(jobs.look_at_spark(master))
+    assert (findings["Java"].verdict, findings["master"].verdict) == ("fine", verdict)
 
 
 def test_a_webhook_is_asked_who_it_is(tmp_path: Path) -> None:
     with standin.serving(tmp_path) as server:
         url = f"http://127.0.0.1:{server.server_port}{standin.ALERTS}"
-        found = by_what(discord.look({"A": url, "B": f"{url}-wrong", "C": None}))
-    assert {what: one.verdict for what, one in found.items()} == {"A": "fine", "B": "wrong", "C": "wrong"}
-    assert url not in json.dumps([one.as_json() for one in found.values()])
+        findings = by_what(discord.look({"A": url, "B": f"{url}-wrong", "C": None}))
+    assert {what: finding.verdict for what, finding in findings.items()} == {"A": "fine", "B": "wrong", "C": "wrong"}
+    assert url not in json.dumps([finding.as_json() for finding in findings.values()])
 
 
 def test_a_webhook_without_tls_off_loopback_is_wrong() -> None:
-    [found] = discord.look({"A": "http://discord.example.org/api/webhooks/1/token"})
-    assert (found.verdict, "https" in found.said) == ("wrong", True)
+    [finding] = discord.look({"A": "http://discord.example.org/api/webhooks/1/token"})
+    assert (finding.verdict, "https" in finding.said) == ("wrong", True)
 
 
 def test_the_command_prints_a_table_and_ends_with_1_when_something_is_wrong(
@@ -142,5 +142,5 @@ def test_the_command_prints_a_table_and_ends_with_1_when_something_is_wrong(
     assert "wrong" in result.stdout
     assert "→ with one broker fewer nothing is safe" in result.stdout
     as_json = subprocess.run([*command, "--json"], env=environ, capture_output=True, text=True, check=False)
-    parts = {one["part"] for one in json.loads(as_json.stdout)}
+    parts = {finding["part"] for finding in json.loads(as_json.stdout)}
     assert parts >= {"Kafka", "MongoDB", "lake", "Spark", "Airflow", "Discord"}

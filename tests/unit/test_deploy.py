@@ -40,7 +40,7 @@ def test_a_roles_part_of_the_lock_has_all_that_its_extra_names(extra: str) -> No
     part = role_requirements.part(LOCK, role_requirements.wanted(PROJECT, extra))
     names = {name for name, _, _ in role_requirements.stanzas(part)}
     direct = [Requirement(line) for line in PROJECT["project"]["optional-dependencies"][extra]]
-    assert {canonicalize_name(one.name) for one in direct} - names - {"peacewatch"} == set()
+    assert {canonicalize_name(requirement.name) for requirement in direct} - names - {"peacewatch"} == set()
     assert all("--hash=sha256:" in text for _, text, _ in role_requirements.stanzas(part))
 
 
@@ -70,8 +70,8 @@ def test_compose_hands_secrets_over_as_files_only() -> None:
         variables = service.get("environment", {})
         assert variables.keys() & SECRET_SETTINGS == set(), f"{name} has a secret in a variable"
         named = {value for key, value in variables.items() if key.endswith("_FILE")}
-        mounted = {one if isinstance(one, str) else one["source"] for one in service.get("secrets", [])}
-        assert {f"/run/secrets/{one}" for one in mounted} >= named, f"{name} names a secret that it is not given"
+        mounted = {secret if isinstance(secret, str) else secret["source"] for secret in service.get("secrets", [])}
+        assert {f"/run/secrets/{secret}" for secret in mounted} >= named, f"{name} names a secret that it is not given"
 
 
 def test_every_setting_that_is_named_is_one() -> None:
