@@ -40,7 +40,7 @@ def main() -> None:
         for command in ("alerting", "notify", "land"):
             stack.start(command)
         stack.alarm(PLACES, PLACES)
-        stack.wait(lambda: stack.told == PLACES)
+        stack.wait(lambda: stack.notified == PLACES)
         pids = {"broker": stack.broker.pid, **{name: child.pid for name, child in stack.running.items()}}
         before = {name: cpu(pid) for name, pid in pids.items()}
         command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(asked.rate), str(asked.seconds)]

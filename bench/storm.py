@@ -31,7 +31,7 @@ def main() -> None:
         stack.start("alerting")
         stack.start("notify")
         stack.alarm(1)
-        stack.wait(lambda: stack.told == 1)
+        stack.wait(lambda: stack.notified == 1)
         feed(stack, asked.rate, asked.minutes * 60, asked.places)
         ended = time.time()
         stack.wait(lambda: len(set(stack.delivered_ids())) >= stack.sent, 300)

@@ -83,7 +83,7 @@ class Places:
 
     def _among_neighbours(self, point: Vector) -> tuple[float, int]:
         x, y, z = _cell(point)
-        found = [
+        distances = [
             (_squared_chord(point, self._vectors[index]), index)
             for i in (x - 1, x, x + 1)
             for j in (y - 1, y, y + 1)
@@ -91,7 +91,7 @@ class Places:
             if (i, j, k) in self._cells
             for index in self._cells[i, j, k]
         ]
-        return min(found, default=(float("inf"), -1))
+        return min(distances, default=(float("inf"), -1))
 
     def _among_all(self, point: Vector) -> tuple[float, int]:
         if not self._cities:

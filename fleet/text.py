@@ -14,7 +14,7 @@ A backslash before one shows the character itself (Discord's help page, Markdown
 
 _ISOLATE: Final = "\u2068"
 _POP: Final = "\u2069"
-"""First strong isolate and its end (Unicode UAX 9): a right-to-left name does not turn what stands beside it."""
+"""First strong isolate and its end (Unicode UAX 9): a right-to-left name does not turn the text around it."""
 
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
 """Controls, format marks (overrides of direction too), lone surrogates: nothing a person would see.

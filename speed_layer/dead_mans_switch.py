@@ -164,7 +164,7 @@ class Switch:
             TROUBLES.labels(key).set(1)
         for one in self.said.values():
             if one.part == "notifier":
-                UNTOLD.labels(one.name).set(one.untold)
+                UNTOLD.labels(one.name).set(one.pending)
                 OLDEST.labels(one.name).set((now - one.oldest).total_seconds() if one.oldest else 0)
                 DEAD.labels(one.name).set(bool(one.dead))
         for group, partitions in passed.items():

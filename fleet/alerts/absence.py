@@ -3,10 +3,10 @@
 A drone is present by the broker's time: whatever its own clock says, a report shows that it speaks. It becomes known by
 a report that is not from long ago: a replay of history makes nobody present, so nobody absent.
 
-- A drone that has missed so many intervals is absent. One that comes back is told as back when a second report comes in
-  time: one that speaks only now and then has one incident, which says so.
+- A drone that has missed so many intervals is absent. Its absence is cleared by the second report that comes in time:
+  a drone that speaks only now and then has one incident, which says so.
 - Many that fall absent within an interval are one alert with their number, over all partitions. It ends when nearly all
-  of them are back; the few that are not are told one by one. Whoever falls absent meanwhile is told as ever.
+  of them are back; the few that are not get an alert each. A drone that falls absent meanwhile gets its own as usual.
 - After a gap, or in a process that has just taken over, everybody first gets the time to speak.
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
   it spoke last.
@@ -54,7 +54,7 @@ ABSENT: Final = 50_000
 """Absent drones of a partition that are remembered; the oldest go first."""
 
 SLICE: Final = 10_000
-"""Drones that one look takes, about 10 ms: whoever waits for an alert waits no longer."""
+"""Drones that one look takes, about 10 ms: no alert waits longer for it."""
 
 Nearest = Callable[[float, float], tuple[str, str] | None]
 
@@ -95,11 +95,11 @@ class Drone(msgspec.Struct, gc=False):
 
 
 class Absent(msgspec.Struct, gc=False):
-    """A drone that missed its intervals. `told` of those that have an incident of their own."""
+    """A drone that missed its intervals. `notified`: it has an incident of its own."""
 
     drone: Drone
     since: datetime  # its last report before
-    told: bool = False
+    notified: bool = False
     is_back: bool = False  # it has spoken again, and is not steady yet
     times: int = 1  # how often it fell absent without being steady between
 
@@ -122,8 +122,8 @@ class Presence:
 
     present: dict[str, Drone] = field(default_factory=dict)
     absent: dict[str, Absent] = field(default_factory=dict)
-    held: dict[str, None] = field(default_factory=dict)  # absent, and not yet decided how they are told
-    crowd: dict[str, None] = field(default_factory=dict)  # absent, told as one of many
+    held: dict[str, None] = field(default_factory=dict)  # absent, and not yet known whether they are many
+    crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
     strangers: dict[str, None] = field(default_factory=dict)  # present, and have spoken once
     heard_at: datetime | None = None  # the last live report of anybody
     sure_from: datetime | None = None  # before this nobody is called absent
@@ -198,7 +198,7 @@ class Presence:
                 self.present[drone_id] = self._made(drone_id, at, is_new=False)
         for drone_id, since in sorted(absent_since.items(), key=lambda item: item[1]):
             drone = self._made(drone_id, max(since, spoke_at.get(drone_id, since)), is_new=False)
-            self.absent[drone_id] = Absent(drone, since, told=True)
+            self.absent[drone_id] = Absent(drone, since, notified=True)
         self.changed.clear()
 
     def restore_crowd(self, until: datetime) -> None:
@@ -251,7 +251,7 @@ class Presence:
         late = _update(absent.drone, heard)
         self.changed.add(absent.drone.bucket)
         steady = absent.is_back and gap < rule.limit
-        if absent.told and not steady:
+        if absent.notified and not steady:
             self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # the order of time
             absent.times += absent.is_back
             comes_and_goes = absent.is_back and absent.times.bit_count() == 1  # the 2nd, 4th, 8th … time: few messages
@@ -261,7 +261,7 @@ class Presence:
         self.held.pop(heard.drone_id, None)
         self.crowd.pop(heard.drone_id, None)
         self.present[heard.drone_id] = absent.drone
-        if not absent.told:
+        if not absent.notified:
             return None, late
         self.changed_drones.add(heard.drone_id)
         return _alert(rule, heard.drone_id, absent, heard.at, clears=True), late
@@ -293,7 +293,7 @@ class Absence:
         self.is_behind = any(looks)
         now = max(times.values())
         self._drop_known_elsewhere()
-        alerts = [] if self.is_behind else self._told(rule, now, nearest)
+        alerts = [] if self.is_behind else self._of_held(rule, now, nearest)
         alerts += self._crowd_is_back(rule, now)
         for number, at in times.items():
             self.partitions[number].forget_old(at)
@@ -312,8 +312,8 @@ class Absence:
         for number, presence in self.partitions.items():
             yield from ((number, drone_id) for drone_id in presence.held)
 
-    def _told(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
-        """Few are told at once. More may be the first of a crowd: an interval shows how many there are."""
+    def _of_held(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
+        """Few get their alerts at once. More may be the first of a crowd: an interval shows how many there are."""
         count = sum(len(presence.held) for presence in self.partitions.values())
         if count == 0:
             self.held_since = None
@@ -327,15 +327,15 @@ class Absence:
         self.held_since = None
         if count > rule.crowd:
             return [self._crowd_grows(rule, held, now)]
-        return [(number, self._tell(rule, number, drone_id, now, nearest)) for number, drone_id in held]
+        return [(number, self._raise_alone(rule, number, drone_id, now, nearest)) for number, drone_id in held]
 
-    def _tell(self, rule: AbsenceRule, number: int, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
+    def _raise_alone(self, rule: AbsenceRule, number: int, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
         presence = self.partitions[number]
         presence.held.pop(drone_id, None)
         presence.crowd.pop(drone_id, None)
         presence.changed_drones.add(drone_id)
         absent = presence.absent[drone_id]
-        absent.told = True
+        absent.notified = True
         _name_place(absent.drone, nearest)
         return _alert(rule, drone_id, absent, now)
 
@@ -351,7 +351,7 @@ class Absence:
         return held[0][0], self._of_crowd(rule, newest, now, note)
 
     def _crowd_is_back(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
-        """It ends when nearly all are back. The others are held again, and told one by one."""
+        """It ends when nearly all are back. The others are held again, and get an alert each."""
         if not self.crowd or self._members > min(self.crowd // 10, rule.crowd):
             return []
         alert = self._of_crowd(rule, now, now, "", clears=True)
@@ -383,7 +383,7 @@ class Absence:
     def _take(self, drone_id: str, number: int) -> Absent | None:
         for other in self._others(number):
             absent = other.absent.get(drone_id)
-            if absent is not None and absent.told:
+            if absent is not None and absent.notified:
                 other.forget(drone_id)
                 return absent
         return None
@@ -424,7 +424,7 @@ def _comes_and_goes(rule: AbsenceRule, heard: Heard, absent: Absent, gap: timede
 
 
 def _alert(rule: AbsenceRule, drone_id: str, absent: Absent, now: datetime, *, clears: bool = False) -> Alert:
-    """Its id is made of the time of the last report: the same absence has the same id, whoever finds it."""
+    """Its id is made of the time of the last report: the same absence has the same id in every process."""
     drone, since = absent.drone, absent.since.astimezone(UTC)
     report_id = f"after-{int(since.timestamp() * 1000)}"
     note = f"last report {since:%Y-%m-%d %H:%M:%S} UTC"

@@ -35,7 +35,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     verified: bool = True  # False: read out of a message that is no whole report
     note: str = ""  # what the rule adds: the nearest charging station, the watchword
-    clears: bool = False  # no alert, but the end of the incident with this key: nobody is told of it but by an edit
+    clears: bool = False  # no alert, but the end of the incident with this key: shown by an edit alone
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,9 +45,9 @@ _encoder = msgspec.json.Encoder()
 
 
 def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *more: str) -> str:
-    """The id of the alert of this kind that this report raises; `more` tells its clearing apart.
+    """The id of the alert of this kind that this report raises; `more` distinguishes its clearing.
 
-    A report is known by its drone, its id and its time: a drone that starts its ids anew does not repeat itself.
+    A report is known by its drone, its id and its time: a drone that restarts its ids does not repeat itself.
     """
     milliseconds = (reported_at - _EPOCH) // timedelta(milliseconds=1)
     return identity.join(kind, drone_id, report_id, str(milliseconds), *more)

@@ -28,7 +28,7 @@ def nearest_station(
     """The nearest, its distance in km and the bearing to it in degrees from north; None when there is none."""
     if not stations:
         return None
-    station = min(stations, key=lambda one: distance_km(latitude, longitude, one.latitude, one.longitude))
+    station = min(stations, key=lambda station: distance_km(latitude, longitude, station.latitude, station.longitude))
     return (
         station,
         distance_km(latitude, longitude, station.latitude, station.longitude),

@@ -1,7 +1,7 @@
 """A landed alert: the columns of the lake's table `alerts`, and how they derive from an alert. Pure.
 
 What statistics fold is derived once, at landing: whether the alert counts, and whether an incident begins with it. Both
-depend on the topic alone (the WINDOW offsets before the alert), so whoever lands it derives the same.
+depend on the topic alone (the WINDOW offsets before the alert), so every process that lands it derives the same.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SCHEMA: Final = pa.schema(
         pa.field("kafka_partition", pa.int32(), nullable=False),
         pa.field("kafka_offset", pa.int64(), nullable=False),
         # derived, 1 or 0
-        pa.field("alert_count", pa.int32(), nullable=False),  # an alert, and no copy of one
+        pa.field("alert_count", pa.int32(), nullable=False),  # an alert, and no duplicate of one
         pa.field("unverified_count", pa.int32(), nullable=False),  # of those, read out of a message that is no report
         pa.field("incident_count", pa.int32(), nullable=False),  # of those, the first of an incident
     ]
@@ -62,7 +62,7 @@ ALERTS: Final = Cube(
 """Alerts by kind, and the incidents that began with them: an incident's severity is that of its first alert."""
 
 WINDOW: Final = 100_000
-"""Offsets of a partition: at 90 alerts a second over six partitions, two hours of copies and incidents."""
+"""Offsets of a partition: at 90 alerts a second over six partitions, two hours of duplicates and incidents."""
 
 
 class Past:
@@ -104,7 +104,7 @@ class Past:
     def _forget(self, offset: int) -> None:
         if len(self._ids) > 2 * WINDOW:
             self._ids = {name: at for name, at in self._ids.items() if offset - at < WINDOW}
-            self._incidents = {key: one for key, one in self._incidents.items() if offset - one[0] < WINDOW}
+            self._incidents = {key: state for key, state in self._incidents.items() if offset - state[0] < WINDOW}
 
 
 def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counts: tuple[int, int]) -> dict[str, Any]:

@@ -15,13 +15,13 @@ Part = Literal["alerting", "notifier", "recorder", "watch"]
 
 
 class Health(msgspec.Struct, omit_defaults=True):
-    """What a process says every few seconds. `name` tells those of one part apart: a webhook, a process."""
+    """What a process says every few seconds. `name` is which of one part: a webhook, a process."""
 
     part: Part
     name: str
     at: datetime
     dead: str = ""  # why the webhook takes nothing more
-    untold: int = 0  # pending alerts
+    pending: int = 0  # alerts that nobody was notified of yet
     oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was notified of
     refused: int = 0  # open incidents that Discord took in no form but a digest's
     troubles: dict[str, str] = {}  # what it has found itself, the watch of all others: a sentence by its key
@@ -42,10 +42,10 @@ def decode(value: bytes) -> Health:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long something may be so before the operators are told."""
+    """How long something may be so before the operators are notified."""
 
     silent: timedelta = timedelta(seconds=30)
-    untold: timedelta = timedelta(minutes=2)
+    pending: timedelta = timedelta(minutes=2)
     stuck: timedelta = timedelta(minutes=1)
     forgotten: timedelta = timedelta(days=1)  # a webhook that is configured no more is silent, and no trouble
 
@@ -65,48 +65,50 @@ def troubles(
         newest = _newest(signs, part, watched_since)
         if now - newest > patience.silent:
             yield f"{part} stopped", f"No {part} process has given a sign since {_at(newest)}: nobody is notified."
-    for one in signs:
-        if one.part == "notifier" and now - one.at < patience.forgotten:
-            yield from _of_notifier(one, now, patience, watched_since)
-        if one.part != "watch" and now - one.at <= patience.silent:
-            yield from one.troubles.items()
+    for sign in signs:
+        if sign.part == "notifier" and now - sign.at < patience.forgotten:
+            yield from _of_notifier(sign, now, patience, watched_since)
+        if sign.part != "watch" and now - sign.at <= patience.silent:
+            yield from sign.troubles.items()
 
 
 def known(said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
     """What is wrong by one look at all signs: what the watch found, and that it is gone, which it cannot say itself."""
     signs = list(said)
-    found = dict(troubles(signs, now, patience, watched_since))
+    wrong = dict(troubles(signs, now, patience, watched_since))
     newest = _newest(signs, "watch", watched_since)
     if now - newest > patience.silent:
-        found["watch stopped"] = f"No watch (peacewatch record) has given a sign since {_at(newest)}: nobody is warned."
-    for one in signs:
-        if one.part == "watch" and now - one.at <= patience.silent:
-            found |= one.troubles
-    return found
+        wrong["watch stopped"] = f"No watch (peacewatch record) has given a sign since {_at(newest)}: nobody is warned."
+    for sign in signs:
+        if sign.part == "watch" and now - sign.at <= patience.silent:
+            wrong |= sign.troubles
+    return wrong
 
 
 def _newest(signs: Iterable[Health], part: Part, watched_since: datetime) -> datetime:
-    return max([watched_since, *(one.at for one in signs if one.part == part)])
+    return max([watched_since, *(sign.at for sign in signs if sign.part == part)])
 
 
 def _at(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _of_notifier(one: Health, now: datetime, patience: Patience, watched_since: datetime) -> Iterator[tuple[str, str]]:
-    if now - max(one.at, watched_since) > patience.silent:
-        yield f"notifier {one.name} stopped", f"The notifier of the webhook {one.name} is silent."
-    if one.dead:
-        says = f"takes nothing more ({one.dead}): {one.untold} alerts are pending until its URL is replaced."
-        yield f"webhook {one.name} dead", f"The webhook {one.name} {says}"
-    elif one.oldest is not None and now - one.oldest > patience.untold:
+def _of_notifier(sign: Health, now: datetime, patience: Patience, watched_since: datetime) -> Iterator[tuple[str, str]]:
+    if now - max(sign.at, watched_since) > patience.silent:
+        yield f"notifier {sign.name} stopped", f"The notifier of the webhook {sign.name} is silent."
+    if sign.dead:
+        says = f"takes nothing more ({sign.dead}): {sign.pending} alerts are pending until its URL is replaced."
+        yield f"webhook {sign.name} dead", f"The webhook {sign.name} {says}"
+    elif sign.oldest is not None and now - sign.oldest > patience.pending:
         yield (
-            f"webhook {one.name} late",
-            f"{one.untold} alerts are pending for the webhook {one.name}, the oldest for {now - one.oldest}.",
+            f"webhook {sign.name} late",
+            f"{sign.pending} alerts are pending for the webhook {sign.name}, the oldest for {now - sign.oldest}.",
         )
-    if one.refused:
-        says = f"Discord takes {one.refused} incidents in no form: a digest counts them. The notifier's log names them."
-        yield f"webhook {one.name} refused", says
+    if sign.refused:
+        says = (
+            f"Discord takes {sign.refused} incidents in no form: a digest counts them. The notifier's log names them."
+        )
+        yield f"webhook {sign.name} refused", says
 
 
 Passed = Mapping[str, Mapping[int, tuple[int, int]]]
@@ -170,7 +172,7 @@ class RecentFaults:
 
     def troubles(self, name: str, now: datetime) -> dict[str, str]:
         """A sentence by its key, of the faults of late. `name` says whose they are."""
-        self._counts = {kind: one for kind, one in self._counts.items() if now - one[1] < FAULT_SHOWN}
+        self._counts = {kind: fault for kind, fault in self._counts.items() if now - fault[1] < FAULT_SHOWN}
         return {
             f"{name} {kind}": f"{name}: {count} {FAULTS[kind]}; {last}. The log has more."
             for kind, (count, _, last) in self._counts.items()

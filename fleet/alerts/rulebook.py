@@ -42,17 +42,17 @@ def parse_stations(text: str, name: str) -> tuple[Station, ...]:
     _, header = next(rows, (1, None))
     if header != _COLUMNS:
         raise BadSettings(f"{name}, line 1: the columns must be {', '.join(_COLUMNS)}")
-    found = []
+    stations = []
     for number, row in rows:
         if isinstance(row, csv.Error):
             raise BadSettings(f"{name}, line {number}: broken CSV: {row}")
         try:
             station = dict(zip(_COLUMNS, row, strict=True))
             station |= {column: sheet.number(station[column]) for column in _COLUMNS[1:]}
-            found.append(msgspec.convert(station, Station, strict=False))
+            stations.append(msgspec.convert(station, Station, strict=False))
         except (msgspec.ValidationError, ValueError) as error:
             raise BadSettings(f"{name}, line {number}: {error}") from None
-    return tuple(found)
+    return tuple(stations)
 
 
 def _contradictions(rules: Rules) -> Iterator[tuple[str, str]]:

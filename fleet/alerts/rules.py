@@ -142,15 +142,15 @@ def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
     if rules.position.none and (seen.report.latitude, seen.report.longitude) in rules.position.none:
         seen = msgspec.structs.replace(seen, has_fix=False)
     back, late = _speaks(rules.silent, memory, seen)
-    found = [
+    raised = [
         _unrest(rules.unrest, seen),
         _low_battery(rules.low_battery, memory, seen, late=late),
         _watchword(rules.watchword, seen),
         back,
     ]
-    if not any(found):
+    if not any(raised):
         return []  # nearly every report
-    return [_with_note(alert, seen) for alert in found if alert is not None]
+    return [_with_note(alert, seen) for alert in raised if alert is not None]
 
 
 def unrest_severity(rule: Unrest, score: int) -> Severity:
@@ -202,8 +202,11 @@ def _way_to_charge(rule: LowBattery, seen: Sighting) -> str:
     if not seen.has_fix:
         return ""
     report = seen.report
-    found = nearest_station(rule.stations, report.latitude, report.longitude)
-    return f"{found[0].name}: {found[1]:.1f} km {compass(found[2])}" if found else ""
+    nearest = nearest_station(rule.stations, report.latitude, report.longitude)
+    if nearest is None:
+        return ""
+    station, distance, direction = nearest
+    return f"{station.name}: {distance:.1f} km {compass(direction)}"
 
 
 def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
@@ -224,7 +227,7 @@ def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[A
 
 
 def _with_note(alert: Alert, seen: Sighting) -> Alert:
-    """A clock that is wrong is told as such. Of history nobody needs to be told."""
+    """Notes that a clock is wrong. Of history nobody needs to know."""
     behind = seen.received_at - seen.report.reported_at
     if alert.kind == "silent" or alert.clears or not CLOCK_OFF < behind <= LONG_AGO:
         return alert
@@ -273,9 +276,9 @@ def place(report: Report, nearest: Nearest) -> Place:
     """City and country: the report's own, else of the nearest city, else unknown."""
     if report.city and report.country:
         return report.city, report.country
-    found = nearest(report.latitude, report.longitude)
-    if found is not None and report.country in (None, found[1]):
-        return report.city or found[0], found[1]
+    city = nearest(report.latitude, report.longitude)
+    if city is not None and report.country in (None, city[1]):
+        return report.city or city[0], city[1]
     return report.city or UNKNOWN, report.country or UNKNOWN
 
 

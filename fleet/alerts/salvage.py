@@ -53,13 +53,13 @@ def salvaged(
     """The alerts of a message that is no report. `place` is topic id, partition and offset."""
     if value is None or b"alert" not in value:
         return []
-    found: list[Alert] = []
+    alerts: list[Alert] = []
     for number, fields in enumerate(_flagged(value)):
         if number == MOST:
-            found[-1] = msgspec.structs.replace(found[-1], note=f"the message has more than {MOST} alerts")
+            alerts[-1] = msgspec.structs.replace(alerts[-1], note=f"the message has more than {MOST} alerts")
             break
-        found.append(_alert(fields, (*place, number), received_at, nearest))
-    return found
+        alerts.append(_alert(fields, (*place, number), received_at, nearest))
+    return alerts
 
 
 def is_true(value: Any) -> bool:
@@ -118,19 +118,19 @@ def _inside(whole: Any) -> Iterator[dict[str, Any]]:
     level, looks = [whole], 0
     for _ in range(DEPTH):
         below: list[Any] = []
-        for one in level:
+        for value in level:
             looks += 1
             if looks > LOOKS:
                 return
-            if isinstance(one, dict) and not isinstance(one.get("alert", []), list | dict):
-                if is_true(one["alert"]):
-                    yield one
-            elif isinstance(one, dict):
-                below.extend(one.values())
-            elif isinstance(one, list):
-                below.extend(one[:LOOKS])
-            elif isinstance(one, str) and one.lstrip()[:1] in ("{", "[") and "alert" in one:
-                below.append(_parsed(one))
+            if isinstance(value, dict) and not isinstance(value.get("alert", []), list | dict):
+                if is_true(value["alert"]):
+                    yield value
+            elif isinstance(value, dict):
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value[:LOOKS])
+            elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and "alert" in value:
+                below.append(_parsed(value))
         level = below
 
 
@@ -166,16 +166,16 @@ def _alert(fields: dict[str, Any], place: tuple[str, int, int, int], received_at
 
 
 def _by_pattern(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name in _STRINGS:
         match = re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.){{0,2000}})', text)
         if match:
-            found[name] = _unescaped(match.group(1))
+            fields[name] = _unescaped(match.group(1))
     for name in _NUMBERS:
         match = re.search(rf'"{name}"\s*:\s*(-?\d{{1,4}}(?:\.\d{{1,20}})?)', text)
         if match:
-            found[name] = float(match.group(1))
-    return found
+            fields[name] = float(match.group(1))
+    return fields
 
 
 def _unescaped(text: str) -> str:
@@ -211,11 +211,11 @@ def _time(fields: dict[str, Any], received_at: datetime) -> datetime:
 
 
 def _citizens(value: Any) -> list[Citizen]:
-    found = []
+    citizens = []
     for item in value[:SEEN] if isinstance(value, list) else []:
         try:
             citizen = msgspec.convert(item, Citizen)
         except msgspec.MsgspecError:
             continue
-        found.append(Citizen(citizen.name[:NAME], citizen.peace_score))
-    return found
+        citizens.append(Citizen(citizen.name[:NAME], citizen.peace_score))
+    return citizens

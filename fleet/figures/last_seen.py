@@ -41,5 +41,5 @@ def merge(parts: Iterable[pa.Table]) -> pa.Table:
 def unpack(packed: bytes) -> pa.Table:
     """The rows of a block, an Arrow stream."""
     with pa.ipc.open_stream(packed) as stream:
-        found: Any = stream.read_all()
-    return found
+        rows: Any = stream.read_all()
+    return rows

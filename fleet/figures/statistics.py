@@ -91,8 +91,8 @@ def alerts_by_peace_score(cells: pa.Table) -> Answer:
 
     Reads `worst_score`.
     """
-    found = {score: (reports, alerts) for score, reports, alerts in _sums(cells, "worst_score", "reports", "alerts")}
-    rows = [(score, *found.get(score, (0, 0))) for score in SCORES]
+    counts = {score: (reports, alerts) for score, reports, alerts in _sums(cells, "worst_score", "reports", "alerts")}
+    rows = [(score, *counts.get(score, (0, 0))) for score in SCORES]
     return {"scores": [{"peace_score": score, "reports": reports, "alerts": alerts} for score, reports, alerts in rows]}
 
 

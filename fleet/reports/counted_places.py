@@ -22,7 +22,7 @@ OTHER: Final = "other"
 """The country and the city of reports whose names are past the budget."""
 
 NAME_BYTES: Final = 128
-"""What a name costs beside its UTF-8 bytes: about what the rest of its cell takes in a document."""
+"""What a name costs in addition to its UTF-8 bytes: about what the rest of its cell takes in a document."""
 
 COUNTRY_BYTES: Final = 32 * 1024
 """Of unknown countries, a partition and hour: some 230 usual names, or 35 of 200 characters of four bytes. With six
@@ -140,7 +140,7 @@ class CountedPlaces:
         if (country, city) in self._known.pairs:
             return country, city
         hour = self._hour(event_hour)
-        # Who says "other" is counted there, and takes no budget: the rows could not tell afterwards.
+        # Who says "other" is counted there, and takes no budget: its rows would be the same afterwards.
         if country == OTHER or (country not in self._known.countries and not hour.add_country(country)):
             return OTHER, OTHER
         return country, city if city != OTHER and hour.add_city((country, city)) else OTHER

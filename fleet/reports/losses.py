@@ -3,7 +3,8 @@
 What they said nobody knows. When the broker took them is known: after the last message that was landed before the gap,
 and before the first one after it. A loss is a document of the collection `losses`, and once there it stays:
 `table` (`reports` or `alerts`), `topic_id`, `partition` and offsets `first` to `next` (all None: the whole topic was
-made anew), `messages` (at most so many; None: nobody knows), `after` (None: nothing was landed before) and `before`.
+created again), `messages` (at most so many; None: nobody knows), `after` (None: nothing was landed before) and
+`before`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Loss = Mapping[str, Any]
 def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
     """Whether what was lost may have been of the time from `start` to `end`, and have come in time.
 
-    In time is what the broker takes up to ALLOWED_LATENESS after the end; a drone's clock may be as far ahead of the
+    In time is what the broker takes within ALLOWED_LATENESS after the end; a drone's clock may be as far ahead of the
     broker's.
     """
     after: datetime | None = loss["after"]

@@ -110,7 +110,7 @@ def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        return time  # of the year 1 or 9999: `check_time` rejects it
+        return time  # of the year 1 or 9999: `check_time` refuses it
 
 
 def _with_whole_scores(value: bytes, refused: msgspec.ValidationError) -> Report:

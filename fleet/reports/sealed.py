@@ -3,7 +3,7 @@
 The word is the lake's own: a property of the table `reports`, SEALED_THROUGH_KEY. Setting it is a change
 of the table's metadata, so Delta refuses any commit that was begun before it ("Metadata changed since last commit"): a
 lander that has decoded reports of such a day with an older table in hand cannot land them. It reads them again and
-rejects them; it needs nothing but the lake for it. The property never goes back.
+refuses them; it needs nothing but the lake for it. The property never goes back.
 """
 
 from __future__ import annotations

@@ -47,24 +47,24 @@ class KafkaConfig:
         return self.security_protocol.startswith("SASL")
 
     def _contradictions(self) -> list[tuple[str, str]]:
-        found = []
+        wrong = []
         if self.uses_sasl and self.sasl_mechanism is None:
-            found.append(("SASL_MECHANISM", f"needed for {self.security_protocol}"))
+            wrong.append(("SASL_MECHANISM", f"needed for {self.security_protocol}"))
         if self.uses_sasl and self.sasl_mechanism in _PASSWORD_MECHANISMS:
-            found += [("USER", f"needed for {self.sasl_mechanism}")] if not self.user else []
-            found += [("PASSWORD", f"needed for {self.sasl_mechanism}")] if not self.password else []
+            wrong += [("USER", f"needed for {self.sasl_mechanism}")] if not self.user else []
+            wrong += [("PASSWORD", f"needed for {self.sasl_mechanism}")] if not self.password else []
         if self.uses_sasl and self.sasl_mechanism == "OAUTHBEARER" and not self.token:
-            found.append(("TOKEN", "needed for OAUTHBEARER"))
+            wrong.append(("TOKEN", "needed for OAUTHBEARER"))
         if not self.uses_sasl and (self.sasl_mechanism or self.user or self.password or self.token):
-            found.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no user, password or token"))
+            wrong.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no user, password or token"))
         if not self.uses_tls and (self.ca or self.certificate or self.key):
-            found.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no certificates"))
+            wrong.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no certificates"))
         if self.key and not self.certificate:
-            found.append(("CERTIFICATE", "needed beside PEACEWATCH_KAFKA_KEY"))
+            wrong.append(("CERTIFICATE", "needed with PEACEWATCH_KAFKA_KEY"))
         for name, path in (("CA", self.ca), ("CERTIFICATE", self.certificate), ("KEY", self.key)):
             if path is not None and not path.is_file():
-                found.append((name, f"no such file: {path}"))
-        return found
+                wrong.append((name, f"no such file: {path}"))
+        return wrong
 
 
 Address = KafkaConfig | str

@@ -31,13 +31,13 @@ class Joining:
         described = self._described()
         new = [member for member in described.get("members", ()) if member["member_id"] not in self._others]
         # While the group settles, an assignment is an empty text.
-        assigned = [one["member_assignment"] for one in new if one["member_assignment"]]
-        return described.get("group_state") == "Stable" and any(one["assigned_partitions"] for one in assigned)
+        assigned = [member["member_assignment"] for member in new if member["member_assignment"]]
+        return described.get("group_state") == "Stable" and any(member["assigned_partitions"] for member in assigned)
 
     def _described(self) -> dict[str, Any]:
         try:
             with closing(clients.admin(self._kafka, request_timeout_ms=5000)) as admin:
-                found: dict[str, Any] = admin.describe_groups([self._group])[self._group]
-                return found
+                described: dict[str, Any] = admin.describe_groups([self._group])[self._group]
+                return described
         except KafkaError:
             return {}

@@ -25,12 +25,12 @@ REPORT_BYTES: Final = 1 * _MIB
 """The largest message of `reports`. The broker refuses a larger one, so no consumer meets it."""
 
 REJECTED_BYTES: Final = 2 * _MIB
-"""A reject is the original message, however large, and its headers."""
+"""A rejected message is the original one, however large, and its headers."""
 
 
 @dataclass(frozen=True)
 class TopicSettings:
-    """Partitions of the local topic (an outside Kafka may have more) and its configuration beside the broker's time."""
+    """Partitions of the local topic (an outside Kafka may have more), and its configuration but for the time."""
 
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +92,8 @@ def _check_times(admin: KafkaAdminClient, names: list[str]) -> None:
     asked = [ConfigResource(ConfigResourceType.TOPIC, name, {key: None}) for name in names]
     described = admin.describe_configs(asked, config_filter="all")["topic"]
     for name in names:
-        found = described[name][key]["value"]
-        if found != value:
-            raise BadSettings(f"topic {name}: {key} is {found}, and must be {value}; set it with kafka-configs --alter")
+        actual = described[name][key]["value"]
+        if actual != value:
+            raise BadSettings(
+                f"topic {name}: {key} is {actual}, and must be {value}; set it with kafka-configs --alter"
+            )

@@ -81,7 +81,7 @@ class Partition:
 class AlertState:
     """Reads and writes the topic `topic` for the input `source`.
 
-    A source that was deleted and made again has another id, and is judged from its beginning.
+    A source that was deleted and created again has another id, and is judged from its beginning.
     """
 
     def __init__(self, bootstrap: Address, topic: str, source: str, producer: KafkaProducer) -> None:
@@ -149,9 +149,9 @@ class AlertState:
         saved, memory = msgspec.json.decode(value, type=Saved), partition.memory
         partition.offset = saved.offset
         drones = dict(self._drones(values, number, saved))
-        for drone, one in drones.items():
-            if one.low:
-                memory.low[drone] = Low(one.low, one.low_at)
+        for drone, known in drones.items():
+            if known.low:
+                memory.low[drone] = Low(known.low, known.low_at)
         spoke_at: dict[str, datetime] = {}
         for bucket in range(BUCKETS):
             for part in range(len(values)):
@@ -160,7 +160,7 @@ class AlertState:
                     break
                 partition.parts[bucket] = part + 1
                 spoke_at |= msgspec.json.decode(held, type=SavedBucket).spoke_at
-        since = {d: one.absent_since for d, one in drones.items() if one.absent_since is not None}
+        since = {d: known.absent_since for d, known in drones.items() if known.absent_since is not None}
         # of the old layout nobody knows since when: since they last spoke
         memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
         if saved.crowd_until is not None:
@@ -191,10 +191,10 @@ class AlertState:
         last: dict[tuple[int, bytes], Any] = {}
         consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         with closing(consumer):
-            found = consumer.partitions_for_topic(self._topic)
-            if not found:
+            numbers = consumer.partitions_for_topic(self._topic)
+            if not numbers:
                 raise NotYet(f"the topic {self._topic} is not there yet")
-            partitions = [TopicPartition(self._topic, partition) for partition in found]
+            partitions = [TopicPartition(self._topic, partition) for partition in numbers]
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions)
             consumer.seek_to_beginning(*partitions)
@@ -231,7 +231,7 @@ def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
 
 def _saved_drone(memory: Memory, drone: str) -> bytes | None:
     low, absent = memory.low.get(drone), memory.presence.absent.get(drone)
-    since = absent.since if absent is not None and absent.told else None
+    since = absent.since if absent is not None and absent.notified else None
     if low is None and since is None:
         return None
     return msgspec.json.encode(SavedDrone(low.step if low else 0, low.at if low else EARLIEST, since))
@@ -239,7 +239,7 @@ def _saved_drone(memory: Memory, drone: str) -> bytes | None:
 
 def _topic_id(bootstrap: Address, topic: str) -> str:
     with closing(clients.admin(bootstrap)) as admin:
-        for found in admin.describe_topics([topic]):
-            if found["error_code"] == 0:
-                return str(found["topic_id"])
+        for described in admin.describe_topics([topic]):
+            if described["error_code"] == 0:
+                return str(described["topic_id"])
     raise NotYet(f"the topic {topic} is not there yet")

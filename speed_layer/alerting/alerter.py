@@ -1,6 +1,6 @@
 """`reports` to `alerts`: every report is judged, whatever else happens to it. Depends on Kafka alone.
 
-The order that swallows no alert, for each batch of a partition (`AlertingConfig.at_step` names the steps to tests):
+The order that swallows no alert, for each batch of a partition (`AlertingConfig.failpoint` is called after each):
 
 1. Judge each report; send its alerts.
 2. Wait until the broker has all of them.
@@ -61,7 +61,7 @@ class AlertingConfig:
     reports: str = topics.REPORTS
     alerts: str = topics.ALERTS
     state: str = topics.ALERT_STATE
-    at_step: Callable[[str], None] = lambda _step: None
+    failpoint: Callable[[str], None] = lambda _step: None
 
 
 def run(config: AlertingConfig, stop: Event) -> None:
@@ -123,27 +123,27 @@ class Session:
         changed = {p: state for p, state in self._partitions.items() if state.is_changed}
         if not changed and not self._sent:
             return
-        self._config.at_step("1")
+        self._config.failpoint("1")
         for alert, sent in self._sent:
             try:
                 sent.get(timeout=60)
             except PERMANENT as error:
                 self._report("alerting refused", f"Kafka takes the alert {alert.alert_id} in no attempt: {error}")
         self._sent.clear()
-        self._config.at_step("2")
+        self._config.failpoint("2")
         crowd = self._absence.crowd, self._absence.crowd_name
         refused = self._state.save({p.partition: state for p, state in changed.items()}, crowd)
         self._contain(changed, refused)
-        self._config.at_step("3")
+        self._config.failpoint("3")
         offsets = {p: OffsetAndMetadata(s.offset, "", -1) for p, s in changed.items() if p.partition not in refused}
         try:
             self._consumer.commit(offsets, timeout_ms=5000)
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("the group's offset is not committed, a hint only", reason=error)
-        self._config.at_step("4")
+        self._config.failpoint("4")
 
     def _contain(self, changed: Iterable[TopicPartition], refused: Mapping[int, KafkaError]) -> None:
-        """A partition whose memory Kafka refuses goes on raising alerts; its offset stays, and operators are told."""
+        """A partition whose memory Kafka refuses still raises alerts; its offset stays, and operators are notified."""
         for partition in changed:
             key = f"alerting partition {partition.partition}"
             if partition.partition in refused:
@@ -170,9 +170,9 @@ class Session:
 
     def _take_over(self, new: set[TopicPartition]) -> None:
         """The memory of new partitions, and the offset it is true at."""
-        found = self._state.load([partition.partition for partition in new], self._absence)
+        loaded = self._state.load([partition.partition for partition in new], self._absence)
         for partition in new:
-            state = self._partitions[partition] = found[partition.partition]
+            state = self._partitions[partition] = loaded[partition.partition]
             if state.offset > 0:
                 self._consumer.seek(partition, state.offset)
             else:

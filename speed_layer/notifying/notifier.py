@@ -238,7 +238,7 @@ class Session:
             self._config.webhook,
             datetime.now(UTC),
             dead=self._sender.dead,
-            untold=self.state.pending_alerts,
+            pending=self.state.pending_alerts,
             oldest=self.state.oldest_pending(RANK),
             refused=self.state.refused_incidents,
             troubles=self._faults.troubles(f"webhook {self._config.webhook}", datetime.now(UTC)),

@@ -1,4 +1,4 @@
-"""Alerting and notifier killed, frozen and cut off: after it, every alert is told; at most repeated, never missing."""
+"""Alerting and notifier killed, frozen and cut off: every alert is notified, at most repeated, never missing."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
 
 @pytest.fixture
 def stack(running: AlertStack) -> Iterator[AlertStack]:
-    """Without a command of the alerts' way. After each test all is told; what was repeated stays in the channel."""
+    """No command of the alert pipeline runs. After each test nothing is pending; what was repeated stays shown."""
     running.control.post("/control/reset")
     running.limits(**UNLIMITED)
-    running.repeated = running.told - running.sent
+    running.repeated = running.notified - running.sent
     yield running
     for name in running.running.keys() - {"discord-standin"}:
         running.running.pop(name).stop()
@@ -40,7 +40,7 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
 
 def check(stack: AlertStack, repeats: bool) -> None:
     """Every report with the flag raised its alert, and every alert is in a delivery, and in the channel."""
-    stack.wait(lambda: stack.told >= stack.sent + stack.repeated)
+    stack.wait(lambda: stack.notified >= stack.sent + stack.repeated)
     raised = {alert["alert_id"] for alert in stack.read("alerts")}
     assert {identity.split(name)[:3] for name in raised} == {
         ("unrest", f"d{n % 97}", f"r{n}") for n in range(stack.sent)
@@ -50,7 +50,7 @@ def check(stack: AlertStack, repeats: bool) -> None:
     delivered = stack.delivered_ids()
     assert len(delivered) == len(raised)  # a repeated message repeats no delivery
     if not repeats:
-        assert stack.told == stack.sent + stack.repeated
+        assert stack.notified == stack.sent + stack.repeated
 
 
 @pytest.mark.parametrize("step", ["1a", "2b", "3c", "4c4"])
@@ -88,7 +88,7 @@ def test_killed_before_its_alerts_are_acknowledged(stack: AlertStack) -> None:
     stack.start("alerting")
     stack.start("notify")
     stack.alarm(10)
-    stack.wait(lambda: stack.told == stack.sent + stack.repeated)
+    stack.wait(lambda: stack.notified == stack.sent + stack.repeated)
     stack.alarm(200)
     os.kill(stack.broker.pid, signal.SIGSTOP)
     stack.kill("alerting")
@@ -101,13 +101,13 @@ def test_a_frozen_notifier_wakes_and_sends_nothing(stack: AlertStack) -> None:
     stack.start("alerting")
     stack.start("notify", "frozen")
     stack.alarm(1)
-    stack.wait(lambda: stack.told == stack.sent + stack.repeated)
+    stack.wait(lambda: stack.notified == stack.sent + stack.repeated)
     # And has it in the ledger: frozen between the two it is as one that crashed there, and the message may come again.
     stack.wait(lambda: len(stack.delivered_ids()) == stack.sent)
     stack.signal("frozen", signal.SIGSTOP)
     stack.start("notify")
     stack.alarm(5)
-    stack.wait(lambda: stack.told == stack.sent + stack.repeated)
+    stack.wait(lambda: stack.notified == stack.sent + stack.repeated)
     stack.alarm(5)
     stack.signal("frozen", signal.SIGCONT)
     check(stack, repeats=False)
@@ -120,7 +120,7 @@ def test_the_broker_is_killed_and_comes_back(stack: AlertStack) -> None:
     stack.start("alerting")
     stack.start("notify")
     stack.alarm(20)
-    stack.wait(lambda: stack.told == stack.sent + stack.repeated)
+    stack.wait(lambda: stack.notified == stack.sent + stack.repeated)
     stack.restart_broker()
     stack.alarm(20)
     check(stack, repeats=True)
@@ -150,19 +150,19 @@ def test_two_hundred_kills_at_random(tmp_path: Path) -> None:
 
 
 def kills_at_random(stack: AlertStack, kills: int, chance: random.Random) -> None:
-    """Once more was told since the last kill, and a moment later, alerting or the notifier is killed, or both are."""
+    """Kills alerting, the notifier or both, a moment after more is notified than at the last kill."""
     for name in ("alerting", "notify"):
         stack.start(name)
-    done, told = 0, stack.told
+    done, notified = 0, stack.notified
     while done < kills:
         stack.alarm(chance.randrange(1, 60), places=40)
-        stack.wait(lambda told=told: stack.told > told)
+        stack.wait(lambda notified=notified: stack.notified > notified)
         stack.alarm(chance.randrange(1, 60), places=40)
         time.sleep(chance.uniform(0, 1.5))  # the moment of the kill, not a wait for something
         victims = chance.choice([["alerting"], ["notify"], ["alerting", "notify"]])
         for victim in victims:
             stack.kill(victim)
-        told = stack.told
+        notified = stack.notified
         for victim in victims:
             stack.start(victim)
         done += len(victims)

@@ -67,7 +67,7 @@ def quiet(number: int, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [50, 900])
 def test_low_drones_whose_names_outgrow_a_message(stack: AlertStack, count: int) -> None:
-    """900 of them made a checkpoint of 1.3 MB that failed for ever: 13,000 duplicates a minute, no later alert."""
+    """900 of them made a checkpoint of 1.3 MB that failed at each retry: 13,000 duplicates a minute, no later alert."""
     send(stack, *(quiet(n, drone_id=f"{HARD}{count}-{n}", battery=1.0) for n in range(count)))
     low = {f"{HARD}{count}-{n}" for n in range(count)}
     stack.wait(lambda: low <= {alert["drone_id"] for alert in alerts(stack, "low_battery")})
@@ -79,7 +79,7 @@ def test_no_drone_speaks_for_another(stack: AlertStack) -> None:
     send(
         stack,
         *(report(7, drone_id="paris", report_id="7/18"), report(7, drone_id="paris/7", report_id="18")),
-        *({"alert": True, **same}, report(8, **same), report(9, **same)),  # no report; a report; ids begun anew
+        *({"alert": True, **same}, report(8, **same), report(9, **same)),  # no report; a report; ids that restarted
     )
     check_neighbour(stack, "ids")
     found = {alert["alert_id"]: (alert["drone_id"], alert["report_id"]) for alert in alerts(stack)}

@@ -34,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
         for command in ("alerting", "notify", "record"):
             stack.start(command)
         stack.alarm(1)
-        stack.wait(lambda: stack.told == 1)
+        stack.wait(lambda: stack.notified == 1)
         yield stack
 
 
@@ -78,7 +78,7 @@ def test_alerts_of_control_characters(stack: AlertStack) -> None:
     stack.wait(lambda: any(delivery["digest"] for delivery in stack.read("deliveries")))
     neighbour(stack, "Amid control characters")
     stack.wait(lambda: len(set(stack.delivered_ids())) == stack.sent)
-    stack.wait(lambda: stack.told >= stack.sent)
+    stack.wait(lambda: stack.notified >= stack.sent)
     assert "is too large for its topic" not in (stack.home / "log" / "notify.log").read_text()
 
 

@@ -65,7 +65,7 @@ def test_a_second_webhook_takes_the_severe_and_only_these(stack: AlertStack) -> 
     stack.alarm(6, places=2, score=2)
     stack.alarm(4, places=2, score=3)
     stack.wait(lambda: len(stack.delivered_ids()) == stack.sent)
-    stack.wait(lambda: stack.told == stack.sent)
+    stack.wait(lambda: stack.notified == stack.sent)
     assert sum(alerts_of(message) for message in channel(stack, SEVERE)) == 6
     assert len(set(stack.delivered_ids())) == stack.sent
     assert {delivery["webhook"] for delivery in stack.read("deliveries")} == {"alerts", "severe"}
@@ -80,7 +80,7 @@ def test_an_acknowledgement_shows_in_the_message(stack: AlertStack) -> None:
     stack.producer.send("operator-actions", actions.encode(action), key=told["incident_id"].encode())
     stack.producer.flush()
     stack.wait(lambda: "Mia" in str(stack.messages()))
-    assert stack.told == stack.sent
+    assert stack.notified == stack.sent
 
 
 def test_rejects_are_listed_mended_and_replayed(stack: AlertStack) -> None:

@@ -43,18 +43,18 @@ def test_every_alert_is_told_once(
         running(recorder.run, recording),
     ):
         send(kafka, names["reports"], report(1), report(2, alert=False), b'{"alert": true, "drone_id": 7, "oops')
-        wait_for(lambda: channel.told == 2)
+        wait_for(lambda: channel.notified == 2)
         send(kafka, names["reports"], *(report(n, city=f"City {n % 20}") for n in range(10, 110)))
-        wait_for(lambda: channel.told == 102)
+        wait_for(lambda: channel.notified == 102)
         wait_for(lambda: mongo_database["alerts"].count_documents({"delivered_at": {"$ne": None}}) == 102)
     deliveries = read(kafka, names["deliveries"])
-    told = [alert_id for delivery in deliveries for alert_id in delivery["alert_ids"]]
-    assert len(told) == len(set(told)) == 102
-    assert {alert["alert_id"] for alert in read(kafka, names["alerts"])} == set(told)
+    notified = [alert_id for delivery in deliveries for alert_id in delivery["alert_ids"]]
+    assert len(notified) == len(set(notified)) == 102
+    assert {alert["alert_id"] for alert in read(kafka, names["alerts"])} == set(notified)
     assert mongo_database["alerts"].count_documents({"verified": False}) == 1
     assert mongo_database["incidents"].count_documents({}) == 22
     first = documents(mongo_database)
-    mongo_database["alerts"].delete_one({"_id": told[0]})
+    mongo_database["alerts"].delete_one({"_id": notified[0]})
     with running(recorder.run, dataclasses.replace(recording, group=f"again-{names['alerts']}")):
         wait_for(lambda: documents(mongo_database) == first)
     assert documents(mongo_database) == first, "both topics from their beginning once more make the same documents"
@@ -74,17 +74,17 @@ def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[st
     with running(alerter.run, judging):
         with running(notifier.run, telling, channel.sender):
             send(kafka, names["reports"], first)
-            wait_for(lambda: channel.told == 1)
+            wait_for(lambda: channel.notified == 1)
         send(kafka, names["reports"], report(2), first, report(3))  # one of them a duplicate
         with running(notifier.run, telling, channel.sender):
-            wait_for(lambda: channel.told == 3)
+            wait_for(lambda: channel.notified == 3)
     assert channel.posts == 1
     delivered = sorted(i for d in read(kafka, names["deliveries"]) for i in d["alert_ids"])
     assert [identity.split(name)[:3] for name in delivered] == [("unrest", f"d{n}", f"r{n}") for n in (1, 2, 3)]
 
 
 def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:
-    """A battery that is low raises once, whoever judges it; charged, and low again, it raises again."""
+    """A battery that is low raises once, whichever process judges it; charged, and low again, it raises again."""
     judging = dataclasses.replace(configs(kafka, names)[0], rules=Rules(low_battery=LowBattery()))
     low, charged = [[report(n, alert=False, battery=percent) for n in range(7)] for percent in (10.0, 35.0)]
 
@@ -136,7 +136,7 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
         server.kill()
         with running(notifier.run, telling, channel.sender):
             send(kafka, names["reports"], *(report(n) for n in range(3, 8)))
-            wait_for(lambda: channel.told == 8)
+            wait_for(lambda: channel.notified == 8)
         send(kafka, names["reports"], *(report(n) for n in range(8, 10)))
         wait_for(lambda: len(read(kafka, names["alerts"])) == 10)
         time.sleep(seconds)

@@ -49,7 +49,7 @@ def test_what_is_saved_is_loaded(state: AlertState) -> None:
         for drone in ["low/1", *(f"d{n}" for n in range(200))]:
             hear(one, drone, NOW + timedelta(minutes=minute))
         absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
-    assert [drone for drone, absent in one.memory.presence.absent.items() if absent.told] == ["gone"]
+    assert [drone for drone, absent in one.memory.presence.absent.items() if absent.notified] == ["gone"]
     one.advance(17)
     while one.memory.presence.changed:
         assert state.save({0: one}) == {}

@@ -1,4 +1,4 @@
-"""Topics of the alerts' way as their owners may have them: given more partitions, or not made yet."""
+"""Topics of the alert pipeline as their owners may have them: with more partitions than before, or not created yet."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_an_alert_in_a_partition_that_was_added_is_told(kafka: str, names: dict[
     telling = dataclasses.replace(configs(kafka, names)[1], look_seconds=0.2)
     with closing(clients.producer(kafka)) as producer, running(notifier.run, telling, channel.sender):
         producer.send(names["alerts"], alert(1), partition=0)
-        wait_for(lambda: channel.told == 1)
+        wait_for(lambda: channel.notified == 1)
         with closing(clients.admin(kafka)) as admin:
             admin.create_partitions({names["alerts"]: 3})
         with closing(clients.producer(kafka)) as knows_it:
             wait_for(lambda: knows_it.partitions_for(names["alerts"]) == {0, 1, 2})
             knows_it.send(names["alerts"], alert(2), partition=2)
-            wait_for(lambda: channel.told == 2)
+            wait_for(lambda: channel.notified == 2)
 
 
 def alert(number: int) -> bytes:

@@ -22,7 +22,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
         stack.start("alerting")
         stack.start("notify")
         stack.alarm(1)
-        stack.wait(lambda: stack.told == 1)
+        stack.wait(lambda: stack.notified == 1)
         yield stack
 
 
@@ -38,10 +38,10 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
 
 @pytest.mark.parametrize("mode", ["429", "500", "502", "html-200", "reset-before", "503"])
 def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
-    before, told = len(stack.log()), stack.told
+    before, notified = len(stack.log()), stack.notified
     stack.fail(mode, 2, seconds=0.3) if mode == "429" else stack.fail(mode, 2)
     stack.alarm(3)
-    stack.wait(lambda: stack.told == told + 3)
+    stack.wait(lambda: stack.notified == notified + 3)
     assert len(stack.log()) > before
 
 

@@ -45,7 +45,7 @@ class Channel:
         return httpx.Response(200, json={"id": message_id})
 
     @property
-    def told(self) -> int:
+    def notified(self) -> int:
         return sum(
             int(field["value"])
             for message in self.messages.values()

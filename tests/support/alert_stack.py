@@ -1,4 +1,4 @@
-"""The alerts' way as shipped: a real Kafka, the commands as processes, the strict stand-in, and what checkers read.
+"""The alert pipeline as shipped: a real Kafka, the commands as processes, the strict stand-in, and what checkers read.
 
 A checker reads the broker's topics and the stand-in's own log, nothing of the product.
 """
@@ -104,7 +104,7 @@ class AlertStack:
         return self.control.get("/control/log").json()["requests"]  # type: ignore[no-any-return]
 
     @property
-    def told(self) -> int:
+    def notified(self) -> int:
         """The sum of the fields `Alerts` over the newest form of all messages."""
         return sum(alerts_of(message) for message in self.messages())
 

@@ -1,9 +1,9 @@
-"""`peacewatch alerting` or `notify` for tests: told by its arguments where to end itself as a crash would.
+"""`peacewatch alerting` or `notify` for tests, which ends itself as a crash would where its arguments say.
 
 python -m tests.support.crashing_alerter COMMAND STEPS: SIGKILL when it has done these steps, each a letter, in this
 order.
-Alerting does it in a group of its own, so that nobody waits for its session to end: whoever comes after it finds what
-it did on `alert-state`.
+Alerting does it in a group of its own, so that nobody waits for its session to end: its successor finds what it did on
+`alert-state`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def main(command: str, steps: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     logs.configure(command)
-    found, stop = settings.load(), Event()
+    loaded, stop = settings.load(), Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if command == "notify":
-        return alerts.run_together(alerts.channels(found, failpoint), stop)
-    rules = alerts.rules(found)
-    config = alerter.AlertingConfig(found.bootstrap, rules, nearest, group="doomed", at_step=failpoint)
+        return alerts.run_together(alerts.channels(loaded, failpoint), stop)
+    rules = alerts.rules(loaded)
+    config = alerter.AlertingConfig(loaded.bootstrap, rules, nearest, group="doomed", failpoint=failpoint)
     return alerter.run(config, stop)
 
 

@@ -1,4 +1,4 @@
-"""Who is told as absent, and who is not."""
+"""Which drones are notified as absent, and which are not."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ class Sky:
         return self.absence.partitions[0]
 
     @property
-    def told(self) -> list[tuple[str, bool]]:
+    def notified(self) -> list[tuple[str, bool]]:
         return [(alert.drone_id, alert.clears) for alert in self.raised]
 
 
-def test_a_drone_that_misses_three_intervals_is_told_once_and_cleared_when_it_speaks() -> None:
+def test_a_drone_that_misses_three_intervals_is_notified_once_and_cleared_when_it_speaks() -> None:
     sky = Sky(10)
     sky.minutes(10)
-    assert sky.told == []
+    assert sky.notified == []
     sky.minutes(10, sky.drones - {"d3"})
-    assert sky.told == [("d3", False)]
+    assert sky.notified == [("d3", False)]
     assert sky.raised[0].city == "Berlin"
     assert sky.raised[0].note == "last report 2026-11-24 08:09:00 UTC"
     sky.minutes(5)
-    assert sky.told == [("d3", False), ("d3", True)]
+    assert sky.notified == [("d3", False), ("d3", True)]
     assert len({alert.incident_key for alert in sky.raised}) == 1
 
 
@@ -76,29 +76,29 @@ def test_many_at_once_are_one_alert_and_cleared_when_they_are_back() -> None:
     sky = Sky(20)
     sky.minutes(10)
     sky.minutes(10, {"d1", "d2"})
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     assert sky.raised[0].note.startswith("18 drones at once")
     sky.minutes(10)
-    assert sky.told == [("fleet", False), ("fleet", True)]
+    assert sky.notified == [("fleet", False), ("fleet", True)]
     assert sky.raised[0].incident_key == sky.raised[1].incident_key != "silent/fleet"
 
 
 def test_two_hundred_over_six_partitions_are_one_crowd_until_they_are_back() -> None:
-    """Each partition alone has 33 of them, which would be told one by one."""
+    """Each partition alone has 33 of them, which would be notified one by one."""
     sky = Sky(240, partitions=6, rule=MANY)
     sky.minutes(10)
     rest = {f"d{n}" for n in range(200, 240)}
     sky.minutes(8, rest)
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     assert sky.raised[0].note.startswith("200 drones at once")
     sky.minutes(5, rest | {f"d{n}" for n in range(0, 200, 6)})  # one partition returns
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     missing = {"d1", "d2", "d3"}
     sky.minutes(5, sky.drones - missing)
-    assert sky.told[:2] == [("fleet", False), ("fleet", True)]
-    assert set(sky.told[2:]) == {(drone, False) for drone in missing}
+    assert sky.notified[:2] == [("fleet", False), ("fleet", True)]
+    assert set(sky.notified[2:]) == {(drone, False) for drone in missing}
     sky.minutes(5)
-    assert set(sky.told[5:]) == {(drone, True) for drone in missing}
+    assert set(sky.notified[5:]) == {(drone, True) for drone in missing}
 
 
 def test_those_who_speak_once_and_never_again_stop_nobodys_alert() -> None:
@@ -107,16 +107,16 @@ def test_those_who_speak_once_and_never_again_stop_nobodys_alert() -> None:
     for ghost in range(100, 151):
         sky.hear(f"d{ghost}")
     sky.minutes(10)
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     sky.minutes(5, sky.drones - {"d7"})
-    assert sky.told == [("fleet", False), ("d7", False)]
+    assert sky.notified == [("fleet", False), ("d7", False)]
     sky.minutes(3)
-    assert sky.told[2:] == [("d7", True)]
+    assert sky.notified[2:] == [("d7", True)]
     for _ in range(26):
         sky.minute()
         sky.now += timedelta(minutes=59)
         sky.minutes(4)
-    assert sky.told[3:] == [("fleet", True)]
+    assert sky.notified[3:] == [("fleet", True)]
     assert "d100" not in sky.presence.absent
     assert not any("d100" in sky.presence.saved(number) for number in range(64))
 
@@ -125,9 +125,9 @@ def test_a_stop_of_the_whole_feed_is_one_alert() -> None:
     sky = Sky(20)
     sky.minutes(10)
     sky.minutes(60, set())
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     sky.minutes(10)
-    assert sky.told == [("fleet", False), ("fleet", True)]
+    assert sky.notified == [("fleet", False), ("fleet", True)]
 
 
 def test_after_a_gap_everybody_first_gets_the_time_to_speak() -> None:
@@ -135,9 +135,9 @@ def test_after_a_gap_everybody_first_gets_the_time_to_speak() -> None:
     sky.minutes(10)
     sky.now += timedelta(hours=1)  # nobody looked meanwhile
     sky.minute({"d1"})
-    assert sky.told == []
+    assert sky.notified == []
     sky.minutes(5)
-    assert sky.told == []
+    assert sky.notified == []
 
 
 def test_replayed_history_makes_nobody_absent() -> None:
@@ -145,16 +145,16 @@ def test_replayed_history_makes_nobody_absent() -> None:
     for _ in range(5):
         sky.minute(lateness=timedelta(days=400))
     sky.minutes(60, set())
-    assert sky.told == []
+    assert sky.notified == []
 
 
-def test_a_slow_clock_is_present_by_the_brokers_time_and_told_as_slow() -> None:
+def test_a_slow_clock_is_present_by_the_brokers_time_and_said_to_be_slow() -> None:
     sky = Sky(3)
     for _ in range(10):
         sky.minute(lateness=timedelta(minutes=4))
-    assert sky.told == []
+    assert sky.notified == []
     sky.minutes(10, {"d0", "d1"})
-    assert sky.told == [("d2", False)]
+    assert sky.notified == [("d2", False)]
     assert sky.raised[0].note.endswith("by a clock that was 4 min slow")
 
 
@@ -164,7 +164,7 @@ def test_a_known_drone_that_sends_its_backlog_is_present() -> None:
     for _ in range(10):
         sky.hear("d1", timedelta(hours=3))
         sky.minute({"d0"})
-    assert sky.told == []
+    assert sky.notified == []
 
 
 def test_a_late_report_is_late_until_the_clock_was_set_back() -> None:
@@ -202,7 +202,7 @@ def test_a_drone_that_comes_and_goes_is_one_incident_that_says_so() -> None:
     assert len({alert.incident_key for alert in sky.raised}) == 1
     assert len({alert.alert_id for alert in sky.raised}) == len(sky.raised)
     sky.minutes(3, ["d0", "d1", "d2", "d3"])
-    assert sky.told[-1] == ("d0", True)
+    assert sky.notified[-1] == ("d0", True)
 
 
 @pytest.mark.parametrize("other", ["replayed", "moved", "keyless"])
@@ -222,18 +222,18 @@ def test_a_drone_in_two_partitions_counts_where_it_spoke_last(other: str) -> Non
         for number in range(30):
             sky.hear("d0", partition=number % 6)
             sky.minute(sky.drones - {"d0"})
-    assert sky.told == []
+    assert sky.notified == []
 
 
 def test_an_absent_drone_that_speaks_in_another_partition_is_back() -> None:
     sky = Sky(6, partitions=6)
     sky.minutes(10)
     sky.minutes(5, sky.drones - {"d0"})
-    assert sky.told == [("d0", False)]
+    assert sky.notified == [("d0", False)]
     for _ in range(3):
         sky.hear("d0", partition=4)
         sky.minute(sky.drones - {"d0"})
-    assert sky.told == [("d0", False), ("d0", True)]
+    assert sky.notified == [("d0", False), ("d0", True)]
 
 
 def test_who_takes_over_knows_the_absent_and_gives_the_others_time() -> None:
@@ -244,9 +244,9 @@ def test_who_takes_over_knows_the_absent_and_gives_the_others_time() -> None:
     spoke_at = {drone: at for n in range(64) for drone, at in old.saved(n).items()}
     sky.absence.join(0).restore(spoke_at, {"d3": old.absent["d3"].since})
     sky.minutes(5, sky.drones - {"d3", "d4"})
-    assert sky.told == [("d3", False), ("d4", False)]
+    assert sky.notified == [("d3", False), ("d4", False)]
     sky.minutes(2)
-    assert sky.told[2:] == [("d3", True), ("d4", True)]
+    assert sky.notified[2:] == [("d3", True), ("d4", True)]
 
 
 def test_a_drone_absent_for_a_day_is_forgotten() -> None:
@@ -261,7 +261,7 @@ def test_a_drone_absent_for_a_day_is_forgotten() -> None:
     assert all("d0" not in sky.presence.saved(n) for n in range(64))
 
 
-def test_a_drone_without_a_city_is_told_by_the_nearest() -> None:
+def test_a_drone_without_a_city_is_placed_by_the_nearest() -> None:
     sky = Sky(3)
     sky.minutes(5)
     sky.hear("d0", city=UNKNOWN)
@@ -300,7 +300,7 @@ def test_a_look_takes_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     sky.sweep()
     assert not sky.absence.is_behind
     sky.minutes(2, set())
-    assert sky.told == [("fleet", False)]
+    assert sky.notified == [("fleet", False)]
     assert sky.raised[0].note.startswith("20 drones at once")
 
 

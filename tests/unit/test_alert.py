@@ -56,7 +56,7 @@ def test_a_copy_has_the_same_id_and_another_kind_another() -> None:
 
 
 def test_a_report_is_known_by_its_time_too() -> None:
-    """A drone that starts its ids anew after a reboot does not repeat itself."""
+    """A drone that restarts its ids after a reboot does not repeat itself."""
     assert alert_id("unrest", "d", "17", TIME + timedelta(milliseconds=1)) != alert_id("unrest", "d", "17", TIME)
     assert alert_id("unrest", "d", "17", TIME.astimezone(timezone(timedelta(hours=2)))) == "unrest/d/17/1795521600000"
 

@@ -1,4 +1,4 @@
-"""What a group gives and takes reaches the thread that works when it asks, whenever Kafka's own thread tells it."""
+"""What a group gives and takes reaches the thread that works when it asks, whenever Kafka's own thread learns of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONE, TWO, THREE = (TopicPartition("reports", number) for number in range(3))
 
 
 class Consumer:
-    """Notes what it is told, as KafkaConsumer is told it."""
+    """Stands for KafkaConsumer, and notes the calls."""
 
     def __init__(self) -> None:
         self.positions: dict[TopicPartition, int] = {}

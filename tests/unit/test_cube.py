@@ -63,8 +63,8 @@ def by_hand(found: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, int]
 @given(rows)
 def test_fold_is_what_one_counts_by_hand(found: list[dict[str, Any]]) -> None:
     cells = HOURS.fold(landed(found))
-    told = {tuple(cell[key] for key in HOURS.key_names): cell for cell in cells.to_pylist()}
-    assert {key: {name: cell[name] for name in HOURS.measure_names} for key, cell in told.items()} == by_hand(found)
+    folded = {tuple(cell[key] for key in HOURS.key_names): cell for cell in cells.to_pylist()}
+    assert {key: {name: cell[name] for name in HOURS.measure_names} for key, cell in folded.items()} == by_hand(found)
 
 
 @pytest.mark.parametrize("cube", [HOURS, EXTREMES], ids=lambda cube: cube.name)

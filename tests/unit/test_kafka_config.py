@@ -48,7 +48,7 @@ def test_the_rule_of_clients_sees(source: str) -> None:
         ({"user": "u"}, "SECURITY_PROTOCOL: PLAINTEXT takes no user"),
         ({"ca": Path("/nowhere")}, "SECURITY_PROTOCOL: PLAINTEXT takes no certificates"),
         ({"security_protocol": "SSL", "ca": Path("/nowhere")}, "CA: no such file: /nowhere"),
-        ({"security_protocol": "SSL", "key": Path(__file__)}, "CERTIFICATE: needed beside PEACEWATCH_KAFKA_KEY"),
+        ({"security_protocol": "SSL", "key": Path(__file__)}, "CERTIFICATE: needed with PEACEWATCH_KAFKA_KEY"),
     ],
 )
 def test_a_contradiction_is_named(given: dict[str, Any], complaint: str) -> None:

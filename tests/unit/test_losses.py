@@ -69,8 +69,8 @@ def ms(hours: float) -> int:
 
 
 def commit(version: int, **facts: Any) -> Commit:
-    told = {f"peacewatch.{name}": json.dumps(fact) for name, fact in facts.items()}
-    return Commit(version, DAY + timedelta(hours=30), (), frozenset(), told)
+    said = {f"peacewatch.{name}": json.dumps(fact) for name, fact in facts.items()}
+    return Commit(version, DAY + timedelta(hours=30), (), frozenset(), said)
 
 
 def times(found: dict[str, Any]) -> tuple[datetime | None, datetime]:
@@ -98,7 +98,7 @@ def test_commits_tell_of_each_gap_once_between_what_was_landed_around_it() -> No
 
 @pytest.mark.parametrize("table", ["reports", "alerts"])
 def test_a_topic_made_anew_ends_the_one_before(table: str) -> None:
-    """How far each partition is landed is told with each commit, so what partition 0 held since then is gone."""
+    """Each commit says how far each partition is landed, so what partition 0 held since then is gone."""
     known = {"a/0": ms(1), "a/1": ms(3)}
     gap = {"lost": {"b/1": [0, 2]}, "lost_before": {"b/1": ms(6)}}
     made, expired = batch_losses.found([commit(1, landed_through={"b/0": ms(8), "b/1": ms(7)}, **gap)], known, table)

@@ -1,4 +1,4 @@
-"""When the operators are told that the alert pipeline is in trouble, and when that it has recovered."""
+"""When the operators are notified that the alert pipeline is in trouble, and when that it has recovered."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def seconds(number: float) -> timedelta:
         ([Health("alerting", "old", NOW - seconds(9000)), *WELL], []),
         ([*WELL, Health("notifier", "severe", NOW - seconds(31))], ["notifier severe stopped"]),
         ([*WELL, Health("notifier", "severe", NOW - timedelta(days=1), dead="404")], []),  # configured no more
-        ([WELL[0], Health("notifier", "alerts", NOW, dead="404", untold=3)], ["webhook alerts dead"]),
-        ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(60))], []),
-        ([WELL[0], Health("notifier", "alerts", NOW, untold=3, oldest=NOW - seconds(121))], ["webhook alerts late"]),
+        ([WELL[0], Health("notifier", "alerts", NOW, dead="404", pending=3)], ["webhook alerts dead"]),
+        ([WELL[0], Health("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(60))], []),
+        ([WELL[0], Health("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(121))], ["webhook alerts late"]),
         ([WELL[0], Health("notifier", "alerts", NOW, refused=1)], ["webhook alerts refused"]),
     ],
 )
@@ -68,13 +68,13 @@ def test_a_consumer_that_has_work_and_does_not_move_is_stuck() -> None:
     assert seen == [[], [], ["g stuck"], [], [], [], []]
 
 
-def test_operators_are_told_once_when_it_begins_and_once_when_it_is_over() -> None:
-    told: list[str] = []
+def test_operators_are_notified_once_when_it_begins_and_once_when_it_is_over() -> None:
+    shown: list[str] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         [embed] = json.loads(request.content)["embeds"]
-        told.append(f"{embed['title']}: {embed['description']}")
-        return httpx.Response(200 if len(told) != 1 else 500, json={"id": "1"})
+        shown.append(f"{embed['title']}: {embed['description']}")
+        return httpx.Response(200 if len(shown) != 1 else 500, json={"id": "1"})
 
     client = httpx.Client(transport=httpx.MockTransport(handle))
     connect = lambda url: Webhook(url, httpx.Client(transport=httpx.MockTransport(handle)))  # noqa: E731
@@ -82,19 +82,19 @@ def test_operators_are_told_once_when_it_begins_and_once_when_it_is_over() -> No
     client.close()
     for at in (0, 5, 10):  # the first call fails, the second is through, the third has nothing new
         switch.look({}, NOW + seconds(at))
-    assert len(told) == 2
-    assert told[1].startswith("Trouble in the alert pipeline: No alerting process has given a sign")
+    assert len(shown) == 2
+    assert shown[1].startswith("Trouble in the alert pipeline: No alerting process has given a sign")
     switch.said = {"a": WELL[0], "n": WELL[1]}
     switch.look({}, NOW + seconds(15))
     switch.look({}, NOW + seconds(20))
-    assert len(told) == 3
-    assert told[2] == "Alert pipeline recovered: Over: alerting stopped.\nOver: notifier stopped."
+    assert len(shown) == 3
+    assert shown[2] == "Alert pipeline recovered: Over: alerting stopped.\nOver: notifier stopped."
 
 
 def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.MonkeyPatch) -> None:
     at = TopicPartition("alert-state", 0)
 
-    class Lost:
+    class Broken:
         assignment = staticmethod(lambda: {at})
         offsets_for_times = staticmethod(dict.fromkeys)
         seek_to_end = staticmethod(lambda _at: None)
@@ -105,7 +105,7 @@ def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.Monkey
         def poll(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
             return {}
 
-    monkeypatch.setattr(dead_mans_switch, "_consumer", lambda *_asked: Lost())
+    monkeypatch.setattr(dead_mans_switch, "_consumer", lambda *_asked: Broken())
     monkeypatch.setattr(dead_mans_switch, "LOOK_SECONDS", 0.0)
     with pytest.raises(KafkaTimeoutError):
         dead_mans_switch.known("kafka")
@@ -166,7 +166,7 @@ def test_no_all_clear_while_something_is_wrong() -> None:
     assert operators.shown[1][1] == "Over: h stuck.\nStill so: g stuck."
 
 
-def test_words_that_discord_refuses_are_left_out_and_not_tried_for_ever() -> None:
+def test_words_that_discord_refuses_are_left_out_and_not_retried() -> None:
     operators = Operators(400)
     operators.switch.look({}, NOW)
     assert operators.shown == [

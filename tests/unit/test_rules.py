@@ -1,4 +1,4 @@
-"""Which reports raise alerts, which clear them, and what a wrong rule is told."""
+"""Which reports raise alerts, which clear them, and what is said of a wrong rule."""
 
 from __future__ import annotations
 
