@@ -36,6 +36,11 @@ With one request at a time the order stays, also when one is repeated; what is t
 """
 
 
+BOOTSTRAP_MS: Final = 10_000
+"""How long a new client looks for a broker: a process that is asked to stop meanwhile must end before it is killed,
+which the strictest supervisor does after 20 s. kafka-python's own 30 s is longer."""
+
+
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
     """A KafkaConsumer with these settings. Raises KafkaError where there is no broker, Refused where it refuses us."""
     return _made(_Consumer, kafka, settings)
@@ -93,7 +98,9 @@ def _made(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) ->
         return made[-1]
 
     try:
-        return kind(kafka_client=client, **client_settings(config(kafka)), **settings)
+        return kind(
+            kafka_client=client, **client_settings(config(kafka)), **{"bootstrap_timeout_ms": BOOTSTRAP_MS} | settings
+        )
     except BaseException:
         for each in made:
             each.close()
