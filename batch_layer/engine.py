@@ -29,7 +29,7 @@ class Engine(Protocol):
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         """Rows of batch_layer.views.drone_days.SCHEMA."""
 
-    def copies(self, snapshot: Snapshot, day: date) -> int:
+    def duplicates(self, snapshot: Snapshot, day: date) -> int:
         """The day's duplicate reports, by drone and report_id: each one after the first counts."""
 
 

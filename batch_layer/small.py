@@ -73,10 +73,10 @@ class SmallFirst:
             folded.add_positions(rows.join(folded.wanted([hour]), ["drone_id", "place"], join_type="inner"))
         return folded.table()
 
-    def copies(self, snapshot: Snapshot, day: date) -> int:
+    def duplicates(self, snapshot: Snapshot, day: date) -> int:
         hours = hours_of_day(day)
         if not self._is_small(snapshot, hours):
-            return self._started().copies(snapshot, day)
+            return self._started().duplicates(snapshot, day)
         ids = snapshot.rows(_files(snapshot, hours), ["drone_id", "report_id"])
         return int(ids.num_rows - ids.group_by(["drone_id", "report_id"]).aggregate([]).num_rows)
 

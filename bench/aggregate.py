@@ -3,8 +3,8 @@
 `python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--settings]`: makes a lake in a
 temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that the
 answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
-beside each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark again, as shipped and
-with each of its settings taken away, in turns, and says what that costs.
+in turns with each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark again, as
+shipped and with each of its settings taken away, in turns, and says what that costs.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, 
                     engine: lambda: _all_views(spark, pinned),
                     "one reading a view": lambda: [spark.cells(cube, pinned, hours) for cube in day_views.VIEWS],
                     "one reading": lambda: spark.cells_of(day_views.VIEWS, pinned, hours),
-                    "duplicates": lambda: spark.copies(pinned, START.date()),
+                    "duplicates": lambda: spark.duplicates(pinned, START.date()),
                     "DuckDB": lambda: _duckdb_views(files),
                 },
                 reports,
@@ -155,7 +155,7 @@ def _all_views(spark: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:
     """All of a day but its hours, as batch_layer.views.drones asks for it."""
     spark.drone_days(pinned, START.date())
     spark.cells_of(day_views.VIEWS, pinned, list(pinned.hours))
-    spark.copies(pinned, START.date())
+    spark.duplicates(pinned, START.date())
 
 
 def _peak_mb(spark: aggregate.SparkEngine) -> float:

@@ -1,4 +1,4 @@
-"""How fast the API answers an honest client beside idle, slow and greedy ones, and what they cost in memory.
+"""How fast the API answers an honest client while others are idle, slow and greedy, and what they cost in memory.
 
     script/bench hostile_web [SECONDS] [IDLE] [SLOW]        20 s of each load, 10,000 idle and 1,000 slow connections
 
@@ -128,7 +128,7 @@ def main() -> None:
 
 def measure(url: str, server: psutil.Process, seconds: float, idles: int, slows: int) -> None:
     wait_ready(url)
-    print("| beside | answers | p50 ms | p99 ms | worst ms | processor ms each |\n|---|---|---|---|---|---|")
+    print("| meanwhile | answers | p50 ms | p99 ms | worst ms | processor ms each |\n|---|---|---|---|---|---|")
     steady = partial(at_rate, url, PATHS, RATE, seconds, THREADS)
     at_rate(url, PATHS, RATE, 3, THREADS)
     show("nobody", server, steady)

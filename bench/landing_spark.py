@@ -1,7 +1,7 @@
 """Spark Structured Streaming's Kafka to Parquet, for bench/landing.py: parses, partitions by hour, checks nothing else.
 
 python -m bench.landing_spark PACKAGE BOOTSTRAP FOLDER; prints seconds from the query's start to its end, and the rows;
-beside it both without the first batch, which also loads and compiles.
+and both without the first batch, which also loads and compiles.
 """
 
 from __future__ import annotations

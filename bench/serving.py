@@ -1,4 +1,4 @@
-"""How fast the API answers over a month of 200 countries beside a running feed, and an event reaches 200 open pages.
+"""How fast the API answers over a month of 200 countries while a feed runs, and an event reaches 200 open pages.
 
     script/bench serving [SECONDS]        30 s of each load
 
@@ -134,7 +134,7 @@ def measure(url: str, server: psutil.Process, bootstrap: str, seconds: float) ->
     before = memory(server)
     with Streams(url, STREAMS) as streams:
         each = (memory(server) - before) * 1024 / STREAMS
-        show(f"{RATE} requests/s beside {STREAMS} event streams", server, steady)
+        show(f"{RATE} requests/s with {STREAMS} event streams open", server, steady)
         late = partial(streams.times, alerts(bootstrap, int(seconds * 5)))
         show(f"alert in Kafka to event in {STREAMS} clients", server, late)
     print(

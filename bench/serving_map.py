@@ -77,8 +77,8 @@ def moving(database: Any, drones: int) -> Iterator[None]:
     def change() -> None:
         while not ends.wait(CHANGE_SECONDS):
             for number, document in enumerate(again):
-                moved = {**document, "written_at": datetime.now(UTC)}
-                database.drone_blocks.replace_one({"_id": f"bench/{number}"}, moved)
+                changed = {**document, "written_at": datetime.now(UTC)}
+                database.drone_blocks.replace_one({"_id": f"bench/{number}"}, changed)
 
     thread = threading.Thread(target=change, daemon=True)
     thread.start()

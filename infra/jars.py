@@ -1,6 +1,6 @@
 """Jars from the Maven repository: fetched once, by the Ivy that pyspark carries, and held to a list of their hashes.
 
-They are beside the environment's packages, so every data folder shares them and a clone brings its own.
+They lie in the environment of the packages, so every data folder shares them and a clone brings its own.
 """
 
 from __future__ import annotations

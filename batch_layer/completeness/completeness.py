@@ -35,7 +35,7 @@ from infra.mongo.view_parts import whole
 
 @dataclass(frozen=True)
 class Known:
-    """What a run knows beside a day's own documents: its version; event hours that wait for a run, by its kind."""
+    """What a run knows apart from a day's own documents: its version; event hours that wait for a run, by its kind."""
 
     version: int
     uncomputed: Mapping[runs.Kind, Set[int]]
@@ -99,7 +99,7 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
     first = old.get("first_complete") or (None if waits else {"at": job.now(), "received": received})
     missing = waits + [sentence(loss) for loss in lost if loss["table"] == TABLE]
     sums = database.landing_facts.find_one({"_id": name}) or {}
-    far_copies = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
+    in_lake = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
     return {
         "_id": name,
         "version": known.version,
@@ -112,7 +112,7 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
         "lost": messages(lost, TABLE),
         "lost_alerts": messages(lost, ALERTS),
         "losses": [sentence(loss) for loss in lost],
-        "copies": sums.get("copies", 0) + far_copies,
+        "copies": sums.get("copies", 0) + in_lake,
         "rejected": dict(sorted(sums.get("rejected", {}).items())),
         "folded": _folded(database, day),
         "first_complete": first,

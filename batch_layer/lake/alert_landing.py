@@ -144,8 +144,8 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     for records, position in _chunks(consumer, at, end):
         rows = [made for record in records if (made := _row(record, topic_id, past))]
         times = [record.timestamp for record in records[-1:]] + [look.until] * (position >= end)
-        told = _recorded(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
-        properties = CommitProperties(told, app_transactions=[Transaction(key, position)])
+        facts = _losses(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
+        properties = CommitProperties(facts, app_transactions=[Transaction(key, position)])
         if not _commit(table, rows, key, entry, properties):
             return landed
         landed += Landed(len(rows), max(0, first - entry))
@@ -153,7 +153,7 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
     return landed
 
 
-def _recorded(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
+def _losses(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
     """What the commit of `records` says where offsets `entry` to `first` had expired."""
     if first <= entry:
         return {}

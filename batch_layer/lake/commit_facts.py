@@ -27,7 +27,7 @@ from infra.mongo.client import Documents
 from infra.mongo.runs import Run
 
 REJECTED: Final = "peacewatch.rejected"
-COPIES: Final = "peacewatch.copies"
+DUPLICATES: Final = "peacewatch.copies"
 """Facts of a commit: {reason: number}, number."""
 
 FOLDER: Final = "_facts"
@@ -38,17 +38,17 @@ def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days:
 
     Raises PeacewatchError where another run has added up some of them.
     """
-    copies: Counter[str] = Counter()
+    duplicates: Counter[str] = Counter()
     rejected: dict[str, Counter[str]] = defaultdict(Counter)
     for commit in those:
         day = commit.committed_at.date().isoformat()
-        copies[day] += commit.fact(COPIES, 0)
+        duplicates[day] += commit.fact(DUPLICATES, 0)
         rejected[day].update(commit.fact(REJECTED, {}))
     through = landing_facts.landed_through(job.database)
     since = stored_losses.recreated_topics(job.database, TABLE)
     stored_losses.insert(job.database, losses.found(those, through, since=since))
     changes: dict[str, Mapping[str, Any]] = {
-        day: {"$inc": {"copies": copies[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
+        day: {"$inc": {"copies": duplicates[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()
     }
     if through:  # of a topic that was created again, no old partition is waited for

@@ -1,4 +1,4 @@
-"""Fewer and larger files, safe beside landers and readers: a compaction changes no row, so it touches no hour.
+"""Fewer and larger files, safe while landers and readers work: a compaction changes no row, so it touches no hour.
 
 Open hours (reports still arrive) have their small files joined as they are, often and cheaply: a commit's cost and a
 reader's start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and

@@ -1,5 +1,5 @@
 """The rows of many files for one new file, and not all of them at once: 256 MB of Parquet are over 2 GB in memory, and
-sorting copies them.
+sorting takes as much again.
 """
 
 from __future__ import annotations

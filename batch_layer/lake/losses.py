@@ -38,7 +38,7 @@ def found(
             first = {key: ms for key, ms in through.items() if topic_of(key) == topic_id}
             # An older one is the last word of a lander of the topic before.
             if known and max(first.values()) > max(known.values()):
-                yield _made_anew(table, topic_id, known, first, commit)
+                yield _created_again(table, topic_id, known, first, commit)
         for key, offsets in commit.fact(losses.LOST, {}).items():
             until = before.get(key, through.get(key))
             after = known.get(key, _not_beyond(until, floor.get(topic_of(key), earlier)))
@@ -56,8 +56,8 @@ def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
 
 
 def _least(known: Mapping[str, int]) -> dict[str, int]:
-    """Of each topic the partition that is landed least far. One that is heard of later was added since, or it is made
-    anew with the topic, and landed by another process.
+    """Of each topic the partition that is landed least far. One that is heard of later was added since, or it was
+    created again with the topic, and another process landed it.
     """
     least: dict[str, int] = {}
     for key, ms in known.items():
@@ -89,7 +89,7 @@ def _expired(
     }
 
 
-def _made_anew(
+def _created_again(
     table: str, topic_id: str, known: dict[str, int], first: dict[str, int], commit: Commit
 ) -> dict[str, Any]:
     """What the topic before held after the last that was landed of it, and before this one was made."""

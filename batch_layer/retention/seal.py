@@ -40,7 +40,7 @@ from infra.mongo.client import Documents, errors
 from infra.mongo.runs import Kind
 
 TRIES: Final = 20
-"""Compactions beside us end within seconds; each lost race is one of theirs."""
+"""A compaction at the same time ends within seconds; each lost race is one of those."""
 
 KINDS: Final[Sequence[Kind]] = ("hours", "drones", "completeness")
 """The kinds of runs that make a day's documents."""
@@ -132,7 +132,7 @@ def _why_not(database: Documents, day: date) -> str:
     document = database.completeness.find_one({"_id": day.isoformat()})
     if document is None:
         return f"{day} has not been looked at; peacewatch aggregate does"
-    # What is lost never comes, and the day's document says so for ever.
+    # What is lost never comes, and the day's document keeps saying so.
     settled = document.get("settled", document["complete"])
     return "" if settled else f"{day} is not complete: {document['missing'][0]}"
 

@@ -22,7 +22,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     """The paths of files deleted, or to delete: those that no version needs since `retention` ago.
 
     Never past the published version: what the base version and any later one name stays, so that live documents can be
-    made again from their commits' own files. Nothing goes while nothing is published. Raises PeacewatchErrors only.
+    rebuilt from their commits' own files. Nothing goes while nothing is published. Raises PeacewatchErrors only.
     """
     layouts.require(database)
     base = runs.base_version(database)

@@ -85,13 +85,13 @@ class SparkEngine:
                 folded.add_positions(self._answer(query))
         return folded.table()
 
-    def copies(self, snapshot: Snapshot, day: date) -> int:
+    def duplicates(self, snapshot: Snapshot, day: date) -> int:
         hours = hours_of_day(day)
         files = snapshot.uris(hours)
         if not files:
             return 0
         with _errors(snapshot):
-            (many,) = self._answer(count_copies(self.spark(snapshot.size(hours)), files))["copies"].to_pylist()
+            (many,) = self._answer(count_duplicates(self.spark(snapshot.size(hours)), files))["duplicates"].to_pylist()
         return int(many or 0)
 
     def _answer(self, query: DataFrame) -> pa.Table:
@@ -148,12 +148,12 @@ def find_positions(spark: SparkSession, files: Sequence[str], wanted: pa.Table) 
     return rows.join(F.broadcast(spark.createDataFrame(wanted)), ["drone_id", "place"])
 
 
-def count_copies(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+def count_duplicates(spark: SparkSession, files: Sequence[str]) -> DataFrame:
     """One row, one column: the number of duplicate reports, each one after the first; null for none."""
     # By a 64-bit hash: of a day's 777 million reports one is taken for a duplicate by chance in two months.
     rows = session.read(spark, files, ["drone_id", "report_id"])
     ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
-    return ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1) AS copies")
+    return ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1) AS duplicates")
 
 
 def _measure(measure: Measure) -> Column:

@@ -42,7 +42,7 @@ _LOG_LEVEL: Final = "COMET_LOG_LEVEL"
 SETTINGS: Final = {
     "spark.plugins": "org.apache.spark.CometPlugin",
     "spark.shuffle.manager": "org.apache.spark.sql.comet.execution.shuffle.CometShuffleManager",
-    # Native operators take their memory here, beside Java's heap: 640 MB was as fast (docs/measurements.md).
+    # Native operators take their memory here, off Java's heap: 640 MB was as fast (docs/measurements.md).
     "spark.memory.offHeap.size": "1g",
     # The few rows that a job joins its files with (batch_layer.views.drone_days) come from the driver.
     "spark.comet.exec.localTableScan.enabled": "true",
@@ -122,7 +122,7 @@ def version(spark: Any) -> str:
 
 
 def fetch() -> Path:
-    """The jar that set-up fetches, with its native library unpacked beside it. Raises MissingPart."""
+    """The jar that set-up fetches, with its native library unpacked in the same folder. Raises MissingPart."""
     try:
         (found,) = COMET.fetch().glob("*.jar")
     except PeacewatchError as error:

@@ -69,7 +69,7 @@ _QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 class SparkConfig:
     """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
 
-    `jars`, comma-separated: what drivers and workers need beside Spark's own. `comet`: where Comet's jar is
+    `jars`, comma-separated: what drivers and workers need in addition to Spark's own. `comet`: where Comet's jar is
     (batch_layer.spark.comet.jar); None: plain Spark computes. `extra`: further settings of Spark.
     """
 
@@ -90,7 +90,7 @@ def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
     jars = [jar for jar in jars if jar]
     if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
         settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
-        # One Java, which finds the jars where they are; `spark.jars` would copy them for the executor within it.
+        # One Java, which finds the jars where they are; with `spark.jars` its executor would get files of its own.
         if jars:
             settings["spark.driver.extraClassPath"] = ":".join(jars)
         if config.scratch is not None:

@@ -82,7 +82,7 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
                 document = {"_id": day.isoformat(), "version": this.version}
                 with refused:
                     publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
-            publish.replace(job.database, "copies", [_copies(engine, pinned, day, drones)])
+            publish.replace(job.database, "copies", [_duplicates(engine, pinned, day, drones)])
             if len(refused) == before:
                 runs.note_done(job.database, this, [ranges.hours_of_day(day).start])
             job.progress(done, len(days))
@@ -91,11 +91,11 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
     return written
 
 
-def _copies(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
+def _duplicates(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
     """Duplicate reports in the lake. Looked for only where a drone reported twice in a minute, as a duplicate does."""
     suspect = (pc.sum(drones["reports"]).as_py() or 0) > (pc.sum(drones["minutes"]).as_py() or 0)
-    copies = engine.copies(pinned, day) if suspect else 0
-    return Divided({"_id": day.isoformat(), "version": pinned.version, "copies": copies})
+    duplicates = engine.duplicates(pinned, day) if suspect else 0
+    return Divided({"_id": day.isoformat(), "version": pinned.version, "copies": duplicates})
 
 
 def _count(database: Documents, this: Run) -> None:

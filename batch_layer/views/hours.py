@@ -54,7 +54,7 @@ def close_gap(database: Documents, plan: Plan) -> int:
     except (LogGone, ServiceUnavailable) as error:
         if plan.base == NO_BASE:
             return plan.generation  # readers stay at the version before the gap, and take no newer document
-        if not plan.anew:
+        if not plan.everything:
             raise PeacewatchError(f"{error}; peacewatch aggregate --rebuild starts over") from None
         return _start_over(database, plan, str(error))
     return plan.generation
@@ -63,7 +63,7 @@ def close_gap(database: Documents, plan: Plan) -> int:
 def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool) -> int:
     """Steps 2 to 4; the number of documents replaced."""
     with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
-        generation = close_gap(job.database, plan) if plan.hours or plan.anew else plan.generation
+        generation = close_gap(job.database, plan) if plan.hours or plan.everything else plan.generation
         archive.restore(job.database, plan.snapshot)
         done: set[int] = set()
         if rebuild:

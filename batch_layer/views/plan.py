@@ -21,7 +21,7 @@ class Plan:
     hours: tuple[int, ...]
     kind: Literal["hours", "range"]
     generation: int
-    anew: bool = False  # every hour is recomputed, so the database need not be right before
+    everything: bool = False  # every hour is recomputed, so the database need not be right before
     another: bool = False  # the database's figures are of another lake
 
     @property
@@ -34,17 +34,17 @@ def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *
 
     Raises BadInput for a sealed day in `wanted`, PeacewatchError when the database is of another lake.
     """
-    anew = rebuild and wanted is None
+    everything = rebuild and wanted is None
     base, generation = runs.base_version(database), runs.generation(database)
     another = runs.lake_id(database) not in {None, snapshot.lake_id}
-    if not anew:
+    if not everything:
         runs.require_lake(database, snapshot.lake_id)
     touched = last_touched(snapshot, base)
-    current = set() if anew else up_to_date(database, touched)
-    hours = _asked(snapshot, wanted) if wanted is not None or anew else touched.keys() - current
+    current = set() if everything else up_to_date(database, touched)
+    hours = _asked(snapshot, wanted) if wanted is not None or everything else touched.keys() - current
     covers_all = touched.keys() - current <= set(hours)
     kind: Literal["hours", "range"] = "hours" if covers_all else "range"
-    return Plan(snapshot, base, tuple(sorted(hours)), kind, generation, anew, another)
+    return Plan(snapshot, base, tuple(sorted(hours)), kind, generation, everything, another)
 
 
 def last_touched(snapshot: Snapshot, base: int) -> dict[int, int]:

@@ -16,7 +16,7 @@ _ELEMENT: Final = 9
 
 _NUMBER: Final = _ELEMENT + 8
 _TEXT: Final = _ELEMENT + 5
-"""And a text's length and end, beside its UTF-8 bytes."""
+"""And a text's length and end; its UTF-8 bytes come on top."""
 
 
 def encoded_size(cells: pa.Table) -> int:

@@ -19,7 +19,7 @@ class DayDocument(TypedDict, total=False):
     folded: dict[str, int]  # `names` counted as one, and what is `counted` of them
 
 
-class CopiesDocument(TypedDict):
+class DuplicatesDocument(TypedDict):
     """How many reports of a day the lake holds more than once."""
 
     _id: str
@@ -39,5 +39,5 @@ PLACE_DAYS: Final = Collection("place_days", 2, DayDocument, _DAY, "aggregate")
 DELAY_DAYS: Final = Collection("delay_days", 1, DayDocument, _DAY, "aggregate")
 ALERT_DAYS: Final = Collection("alert_days", 2, DayDocument, _DAY, "aggregate")
 DRONES_BY_DAY: Final = Collection("drones_by_day", 2, DayDocument, _DAY, "aggregate")
-COPIES: Final = Collection("copies", 1, CopiesDocument, _DAY, "aggregate")
+DUPLICATES: Final = Collection("copies", 1, DuplicatesDocument, _DAY, "aggregate")
 SEALED: Final = Collection("sealed", 1, SealedDocument, _DAY, "aggregate, seal")

@@ -12,7 +12,7 @@ from infra.mongo.schema import Collection
 
 
 class AlertDocument(TypedDict, total=False):
-    """What is known of an alert beside its message: when it was raised, and where and when people were notified."""
+    """An alert: its message, and when it was raised, and where and when people were notified."""
 
     _id: Required[str]
     raised_at: datetime  # the broker's time of the alert
@@ -27,7 +27,7 @@ class AlertDocument(TypedDict, total=False):
 
 
 class IncidentDocument(TypedDict, total=False):
-    """What is known of an incident beside its newest delivery."""
+    """An incident: its newest delivery, and what is known of it apart from that."""
 
     _id: Required[str]
     webhook: str

@@ -1,4 +1,4 @@
-"""The collections that landing writes beside `live`: how far partitions are, and the last state of every drone."""
+"""What landing writes apart from `live`: how far partitions are landed, and the last state of every drone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Every collection, and the layouts of them that a database holds: one that is newer than this version is refused.
 
-One document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. Whoever writes claims its own
-layouts first; a database without the document is of before 0.2.0, and all of it is layout 1, which is read as ever.
+One document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. A process claims the
+layouts that it writes before it writes. A database without the document is of before 0.2.0: all of it is layout 1, and
+is still read.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ COLLECTIONS: Final = {
     for each in (
         *(runs.COLLECTION, hours.COLLECTION, live_documents.COLLECTION, live_documents.PARTS, view_parts.COLLECTION),
         *(drone_days.COLLECTION, day_views.DRONES_BY_DAY, day_views.CITY_DAYS, day_views.PLACE_DAYS),
-        *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.COPIES, day_views.SEALED),
+        *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.DUPLICATES, day_views.SEALED),
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),
         *(landing.LANDING, landing.DRONE_BLOCKS, problems.COLLECTION),
         *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS),
         *(reports.REPORT_TURNS, reports.REPORTS_TOLD),
-        Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "whoever writes"),
+        Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "all that write"),
     )
 }
 """By name, in the order of docs/contracts.md."""

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from infra.mongo.schema import Collection
 
 
-class TurnDocument(TypedDict):
+class LockDocument(TypedDict):
     """A lock: the process `by` may build and post the day's report until then, by MongoDB's clock."""
 
     _id: str
@@ -16,7 +16,7 @@ class TurnDocument(TypedDict):
     until: datetime
 
 
-class ToldDocument(TypedDict):
+class PostedDocument(TypedDict):
     """A revision that was posted; `message_id` "": it is not to be posted."""
 
     _id: str
@@ -24,5 +24,5 @@ class ToldDocument(TypedDict):
     told_at: datetime
 
 
-REPORT_TURNS: Final = Collection("report_turns", 1, TurnDocument, "the officers' day", "report")
-REPORTS_TOLD: Final = Collection("reports_told", 1, ToldDocument, "day and revision: `2026-11-24/0`", "report")
+REPORT_TURNS: Final = Collection("report_turns", 1, LockDocument, "the officers' day", "report")
+REPORTS_TOLD: Final = Collection("reports_told", 1, PostedDocument, "day and revision: `2026-11-24/0`", "report")

@@ -299,7 +299,7 @@ def computing(table: pa.Table) -> Any:
         def drone_days(self, pinned: Any, day: date) -> pa.Table:
             return table.sort_by("drone_id").combine_chunks()
 
-        def copies(self, pinned: Any, day: date) -> int:
+        def duplicates(self, pinned: Any, day: date) -> int:
             return 0
 
     @contextmanager

@@ -62,11 +62,11 @@ def landed(source: AlertTopic) -> list[str]:
     return sorted(row["alert_id"] for row in rows.to_pylist() if row["alert_count"])
 
 
-def test_each_alert_lands_once_whoever_lands_it(source: AlertTopic) -> None:
+def test_each_alert_lands_once_however_often_it_is_read(source: AlertTopic) -> None:
     send(source, *(alert(number) for number in range(5)), b"no alert")
     assert alert_landing.land(source) == Landed(5)
     assert alert_landing.land(source) == Landed(0)
-    send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a copy, and others
+    send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a duplicate, and others
     assert alert_landing.land(source) == Landed(4)
     assert landed(source) == [f"unrest/d/{number}" for number in range(8)]
 
@@ -75,17 +75,17 @@ def test_of_two_at_once_one_lands(source: AlertTopic, monkeypatch: pytest.Monkey
     send(source, alert(1))
     commit = alert_landing._commit
 
-    def overtaken(*asked: Any) -> bool:
+    def conflicting(*asked: Any) -> bool:
         monkeypatch.setattr(alert_landing, "_commit", commit)
         assert alert_landing.land(source) == Landed(1)
         return commit(*asked)
 
-    monkeypatch.setattr(alert_landing, "_commit", overtaken)
+    monkeypatch.setattr(alert_landing, "_commit", conflicting)
     assert alert_landing.land(source) == Landed(0)
     assert landed(source) == ["unrest/d/1"]
 
 
-def test_what_expired_before_it_landed_is_told_once_and_for_good(source: AlertTopic, job: Job) -> None:
+def test_what_expired_before_it_landed_is_recorded_once_and_stays(source: AlertTopic, job: Job) -> None:
     number = [alert(n) for n in range(6)]
     send(source, number[0], number[1])
     assert alert_landing.land(source) == Landed(2)
@@ -102,12 +102,12 @@ def test_what_expired_before_it_landed_is_told_once_and_for_good(source: AlertTo
     assert alert_landing.land(source) == Landed(1, 1)
     for _ in range(2):  # a run, and one in an emptied database
         alert_days.run(job)
-        told = list(job.database.losses.find().sort("first"))
-        assert [(each["first"], each["messages"], each["table"]) for each in told] == [
+        recorded = list(job.database.losses.find().sort("first"))
+        assert [(each["first"], each["messages"], each["table"]) for each in recorded] == [
             (2, 3, "alerts"),
             (5, 1, "alerts"),
         ]
-        assert all(each["after"] < each["before"] <= each["noticed_at"] + timedelta(seconds=11) for each in told)
+        assert all(each["after"] < each["before"] <= each["noticed_at"] + timedelta(seconds=11) for each in recorded)
         job.database.client.drop_database(job.database.name)
 
 

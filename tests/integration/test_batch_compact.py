@@ -197,14 +197,14 @@ def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, monkey
     before, write = rows_of(lake), compact._write
     others: list[Any] = []
 
-    def overtaken(*asked: Any) -> Any:
+    def conflicting(*asked: Any) -> Any:
         added = write(*asked)
         if not others:
             others.append("at work")
             others.extend(run(lake, LONG_AFTER))
         return added
 
-    monkeypatch.setattr(compact, "_write", overtaken)
+    monkeypatch.setattr(compact, "_write", conflicting)
     done = run(lake, LONG_AFTER)
     assert [each.reason for each in others[1:]] == ["", ""]
     assert "Concurrent transaction" in done[0].reason

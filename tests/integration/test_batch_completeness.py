@@ -39,13 +39,13 @@ def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_
     assert document(job)["missing"] == ["partition 1 is landed up to 2026-11-24 05:00 UTC only"]
     land(
         job, [], landed_through=through(NEXT_DAY, NEXT_DAY + completeness.ALLOWED_LATENESS)
-    )  # an idle partition is told, too
+    )  # how far an idle partition is landed is said, too
     compute(job)
     found = document(job)
     assert (found["complete"], found["missing"], found["received"], found["late"]) == (True, [], 3, 0)
 
 
-def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Job) -> None:
+def test_partitions_of_a_topic_that_was_created_again_are_waited_for_no_more(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY, DAY))
     compute(job)
     assert len(document(job)["missing"]) == 2
@@ -61,7 +61,7 @@ def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more(job: Jo
     assert job.database.losses.count_documents({}) == 1
 
 
-def test_a_topic_that_is_made_anew_when_the_day_was_landed_leaves_it_complete(job: Job) -> None:
+def test_a_topic_that_is_created_again_when_the_day_was_landed_leaves_it_complete(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + completeness.ALLOWED_LATENESS] * 2))
     compute(job)
     land(job, [], landed_through=json.dumps({"another/0": ms(NEXT_DAY + timedelta(hours=5))}))
@@ -72,12 +72,12 @@ def test_a_topic_that_is_made_anew_when_the_day_was_landed_leaves_it_complete(jo
 def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
-    pin, overtaken = delta.pin, []
+    pin, outrun = delta.pin, []
 
     def first_the_other(lake: str) -> delta.Snapshot:
         newest = pin(lake)
-        if not overtaken:
-            overtaken.append(True)
+        if not outrun:
+            outrun.append(True)
             monkeypatch.setattr(completeness, "pin", lambda lake: pin(lake, newest.version - 1))
             pinned_now = landing_facts.landed_through
 
@@ -140,7 +140,7 @@ def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:
     compute(job)
     first = document(job)
     land(job, [lakes.row(2, DAY), lakes.row(3, DAY)])
-    assert document(job)["complete"] is True  # as it was told; the next run counts them
+    assert document(job)["complete"] is True  # as it was announced; the next run counts them
     compute(job)
     found = document(job)
     assert (found["complete"], found["received"], found["late"]) == (True, 3, 2)
@@ -196,7 +196,7 @@ def test_a_register_says_who_is_expected(job: Job, tmp_path: Path) -> None:
     assert [each["gap_minutes"] for each in found["longest_gaps"]] == [1380, 0]
 
 
-def test_a_lake_made_anew_starts_anew(job: Job, tmp_path: Path) -> None:
+def test_a_lake_created_again_starts_from_nothing(job: Job, tmp_path: Path) -> None:
     land(job, [lakes.row(1, DAY)], copies="3")
     times = {"after": DAY, "before": DAY + timedelta(hours=1)}
     for table in ("reports", "alerts"):

@@ -200,9 +200,9 @@ def test_rebuild_computes_everything_again(lake: Path, job: Job) -> None:
 
 
 def test_progress_is_told_after_each_part(job: Job) -> None:
-    told: list[tuple[int, int]] = []
-    hours.run(replace(job, chunk=2, progress=lambda done, total: told.append((done, total))))
-    assert told == [(2, 3), (3, 3)]
+    calls: list[tuple[int, int]] = []
+    hours.run(replace(job, chunk=2, progress=lambda done, total: calls.append((done, total))))
+    assert calls == [(2, 3), (3, 3)]
 
 
 def test_rebuild_starts_over_when_what_was_between_is_lost(lake: Path, job: Job) -> None:
@@ -224,10 +224,10 @@ def test_another_lake_is_refused_until_it_is_rebuilt(tmp_path: Path, job: Job) -
     other = tmp_path / "other"
     lakes.make(other)
     lakes.land(other, lakes.some_rows(5, seed=1, hours=1))
-    moved = replace(job, lake=str(other))
+    elsewhere = replace(job, lake=str(other))
     with pytest.raises(PeacewatchError, match="of another lake"):
-        hours.run(moved)
-    hours.run(moved, rebuild=True)
+        hours.run(elsewhere)
+    hours.run(elsewhere, rebuild=True)
     assert (cells_of(stored(job.database)), runs.base_version(job.database)) == (whole(other), 1)
 
 
@@ -253,7 +253,7 @@ def test_an_empty_lake_is_complete_at_once(tmp_path: Path, mongo_database: Docum
 
 
 def test_a_rebuild_that_died_goes_on_where_it_was(lake: Path, job: Job) -> None:
-    """What was computed is not again, but for hours that a commit has touched since; a complete one starts anew."""
+    """What was computed is not again, but for hours that a commit has touched since; a complete one starts over."""
     for number in range(3):
         lakes.land(lake, lakes.some_rows(50, seed=number, hours=6, first=number * 50))
     hours.run(job)

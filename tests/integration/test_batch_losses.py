@@ -1,4 +1,4 @@
-"""What was lost before it landed is told in the completeness of days, once and for good, on a real MongoDB."""
+"""What was lost before it landed is stated in the completeness of days, once and for good, on a real MongoDB."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job, monkeypatc
         """Another run looks at the days at the moment when this one calls `name`."""
         its_own = getattr(completeness, name)
 
-        def overtaken(*asked: Any) -> Any:
+        def racing(*asked: Any) -> Any:
             monkeypatch.setattr(completeness, name, its_own)
             happens()
             completeness.run(job)
             return its_own(*asked)
 
-        monkeypatch.setattr(completeness, name, overtaken)
+        monkeypatch.setattr(completeness, name, racing)
 
     first_the_other("_uncomputed", lambda: expire(job, 1, 8, DAY + timedelta(hours=2)))
     found = document(job)
@@ -106,7 +106,7 @@ def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job, monkeypatc
     assert job.database.losses.count_documents({"told": True}) == 2
 
 
-def test_a_run_that_is_overtaken_leaves_what_it_knows_to_the_next(job: Job) -> None:
+def test_a_run_that_is_racing_leaves_what_it_knows_to_the_next(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
     version = document(job)["version"]
     job.database.completeness.update_one({"_id": "2026-11-24"}, {"$set": {"version": version + 1}})
@@ -161,7 +161,7 @@ def test_what_only_the_trimmed_log_knew_is_there_in_an_emptied_database(job: Job
 
 
 def facts_of(job: Job) -> dict[str, list[dict[str, Any]]]:
-    """All that commits alone said, without what tells of the runs that noticed."""
+    """All that commits alone said, without what identifies the runs that noticed."""
     aside = {"first_complete": 0, "late": 0, "version": 0}
     return {
         view: list(job.database[view].find({}, aside).sort("_id"))

@@ -35,11 +35,11 @@ def plan(query: DataFrame) -> str:
     return str(explained.generateExtendedInfo(frame._jdf.queryExecution().executedPlan()))
 
 
-def is_native(told: str) -> bool:
+def is_native(explained: str) -> bool:
     """To the end: the answer alone leaves as rows, which pyspark makes Arrow of."""
-    counted = re.search(r"accelerated (\d+) out of (\d+) eligible operators", told)
-    assert counted, told
-    return counted[1] == counted[2] and "[COMET:" not in told and told.count("ColumnarToRow") <= 1
+    counted = re.search(r"accelerated (\d+) out of (\d+) eligible operators", explained)
+    assert counted, explained
+    return counted[1] == counted[2] and "[COMET:" not in explained and explained.count("ColumnarToRow") <= 1
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +79,16 @@ def test_every_operator_is_native(
     jobs: dict[str, Any] = {
         **{cube.name: lambda cube=cube: engine.cells(cube, pinned, hours) for cube in (HOURS, *day_views.VIEWS)},
         "views of a day": lambda: engine.cells_of(day_views.VIEWS, pinned, hours),
-        "duplicates": lambda: engine.copies(pinned, day),
+        "duplicates": lambda: engine.duplicates(pinned, day),
         "drone days": lambda: engine.drone_days(pinned, day),
     }
     queries.clear()
     assert jobs[job]()
     assert len(queries) == many
     for query in queries:
-        told = plan(query)
-        assert is_native(told), told
-        assert f"{JAVA_EXPRESSIONS.get(job, 0)} codegen dispatch" in told, told
+        explained = plan(query)
+        assert is_native(explained), explained
+        assert f"{JAVA_EXPRESSIONS.get(job, 0)} codegen dispatch" in explained, explained
 
 
 def test_what_is_not_native_is_seen(engine: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:

@@ -65,7 +65,7 @@ def never() -> Iterator[Any]:
 
 
 def figures(database: Documents) -> dict[str, list[Any]]:
-    """All that a reader can see, without what tells of the run."""
+    """All that a reader can see, without what identifies the run."""
     return {
         view: [
             {name: value for name, value in document.items() if name not in ("version", "run")}
@@ -81,7 +81,7 @@ def days_in_the_lake(lake: Path) -> set[date]:
 
 def test_the_reports_go_and_every_figure_stays(lake: Path, job: Job) -> None:
     before = figures(job.database)
-    told = job.database.completeness.find_one({"_id": str(DAYS[0])})
+    day_document = job.database.completeness.find_one({"_id": str(DAYS[0])})
     assert seal.run(replace(job, engine=never), SEALED[-1]) == SEALED
     assert days_in_the_lake(lake) == set(DAYS[2:])
     assert DeltaTable(lake / "reports").metadata().configuration[SEALED_THROUGH_KEY] == str(SEALED[-1])
@@ -89,7 +89,7 @@ def test_the_reports_go_and_every_figure_stays(lake: Path, job: Job) -> None:
     compute(replace(job, engine=never))
     assert figures(job.database) == before
     assert {each["_id"] for each in job.database.sealed.find()} == {str(day) for day in SEALED}
-    assert job.database.completeness.find_one({"_id": str(DAYS[0])}) == told
+    assert job.database.completeness.find_one({"_id": str(DAYS[0])}) == day_document
     assert seal.run(replace(job, engine=never), SEALED[-1]) == [], "once is enough"
 
 
@@ -106,7 +106,7 @@ def test_a_range_over_a_sealed_day_is_refused_in_one_sentence(job: Job) -> None:
 def test_a_rebuild_has_the_figures_of_sealed_days_also_in_an_emptied_database(job: Job, emptied: bool) -> None:
     seal.run(job, SEALED[-1])
     before = figures(job.database)
-    told = list(job.database.completeness.find().sort("_id"))
+    day_documents = list(job.database.completeness.find().sort("_id"))
     if emptied:
         job.database.client.drop_database(job.database.name)
     hours.run(job, rebuild=True)
@@ -114,7 +114,7 @@ def test_a_rebuild_has_the_figures_of_sealed_days_also_in_an_emptied_database(jo
     completeness.run(job)
     assert figures(job.database) == before
     found = list(job.database.completeness.find().sort("_id"))
-    assert [each for each in found if each["_id"] <= str(SEALED[-1])] == told[:2]
+    assert [each for each in found if each["_id"] <= str(SEALED[-1])] == day_documents[:2]
 
 
 def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: Path, job: Job) -> None:
@@ -136,13 +136,13 @@ def test_who_changes_the_lake_at_the_same_moment_only_delays_it(
 ) -> None:
     removals, late = compact.removals, iter([1, 2])
 
-    def overtaken(*asked: Any, data_change: bool) -> Any:
+    def conflicting(*asked: Any, data_change: bool) -> Any:
         found = list(removals(*asked, data_change=data_change))
         if data_change and next(late, None):
             compact.run(str(lake), compact.groups(delta.pin(str(lake)), FIRST_HOUR + 200)[:2])
         return found
 
-    monkeypatch.setattr(compact, "removals", overtaken)
+    monkeypatch.setattr(compact, "removals", conflicting)
     assert seal.run(job, SEALED[-1]) == SEALED
     assert days_in_the_lake(lake) == set(DAYS[2:])
 
@@ -165,10 +165,10 @@ def test_what_a_killed_run_has_not_said_of_completeness_is_said_before(lake: Pat
     hours.run(job)
     drones.run(job)  # and there it died: the day's completeness knows nothing of the late reports
     seal.run(replace(job, engine=never), SEALED[-1])
-    told = job.database.completeness.find_one({"_id": str(DAYS[0])})
-    assert told is not None
-    assert (told["complete"], told["late"]) == (True, 9)
-    assert told["received"] == sum(
+    day_document = job.database.completeness.find_one({"_id": str(DAYS[0])})
+    assert day_document is not None
+    assert (day_document["complete"], day_document["late"]) == (True, 9)
+    assert day_document["received"] == sum(
         sum(each["cells"]["reports"]) for each in job.database.hours.find({"_id": {"$lt": str(DAYS[1])}})
     )
 
@@ -276,10 +276,10 @@ def test_the_command_says_what_it_would_do_and_then_does_it(lake: Path, job: Job
     assert (code, planned.split(":")[0]) == (0, "2026-11-20 to 2026-11-21, 2 days to seal")
     assert days_in_the_lake(lake) == set(DAYS)
     environment["PEACEWATCH_RETENTION_DAYS"] = kept
-    code, told = command()
-    assert (code, told.startswith(planned), "2 days sealed" in told) == (0, True, True), told
+    code, printed = command()
+    assert (code, printed.startswith(planned), "2 days sealed" in printed) == (0, True, True), printed
     assert days_in_the_lake(lake) == set(DAYS[2:])
     assert command()[1] == "0 days to seal: 0 files, 0.0 MB\n"
     environment["PEACEWATCH_DRONE_REGISTER"] = str(lake / "no register")  # what it computes, it computes as aggregate
-    code, told = command()
-    assert (code, "PEACEWATCH_DRONE_REGISTER: No such file" in told) == (2, True), told
+    code, printed = command()
+    assert (code, "PEACEWATCH_DRONE_REGISTER: No such file" in printed) == (2, True), printed

@@ -43,7 +43,7 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
-    """HOURS written anew in SQL, from the columns of the report and not from the derived ones."""
+    """HOURS written a second time, in SQL, from the columns of the report and not from the derived ones."""
     return (
         duckdb.sql(
             """
@@ -96,8 +96,8 @@ def test_a_drones_day_is_that_of_a_plain_loop(
         assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
     lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=26, start=start))  # again
     pinned = delta.pin(str(tmp_path))
-    assert [spark.copies(pinned, day) for day in (start.date(), start.date() + timedelta(days=2))] == [
-        lakes.ArrowEngine().copies(pinned, start.date()),
+    assert [spark.duplicates(pinned, day) for day in (start.date(), start.date() + timedelta(days=2))] == [
+        lakes.ArrowEngine().duplicates(pinned, start.date()),
         0,
     ]
 

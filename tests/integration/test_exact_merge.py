@@ -1,7 +1,7 @@
 """Served = batch ⊕ live is a full recomputation at the version that the answer names, at every instant.
 
 Random histories on a real MongoDB: commits and late reports, landers that die between commit and live document,
-repairs, compactions by deltalake's means and ours, batch runs that are whole, of a range, interrupted, or overtaken by
+repairs, compactions by deltalake's means and ours, batch runs that are whole, of a range, interrupted, or outrun by
 others, days that are sealed. After every step, and within runs before each hour document, what readers get is compared
 with a fold over the lake's rows at the version it names, and those that sealing has taken out of it.
 """
@@ -86,7 +86,7 @@ histories = st.lists(steps, min_size=1, max_size=9)
 
 
 class World:
-    """A lake, a database, readers: one that keeps its fold in memory, and at each look one that starts anew."""
+    """A lake, a database, readers: one that keeps its fold in memory, and at each look one that starts from nothing."""
 
     def __init__(self, lake: Path, database: Documents) -> None:
         self.lake = lake
@@ -123,7 +123,7 @@ class World:
     def seal(self, how: dict[str, Any]) -> None:
         inside = how.get("inside", {})
 
-        def at_step(step: str) -> None:
+        def failpoint(step: str) -> None:
             if step == "removed":
                 self._note_what_was_taken_out()
             self.look()
@@ -133,7 +133,7 @@ class World:
 
         job = Job(self.database, str(self.lake), lambda: self._engine({}), live_kept=timedelta(hours=1), chunk=1)
         with contextlib.suppress(ServiceUnavailable):
-            seal.run(job, SEALED, at_step)
+            seal.run(job, SEALED, failpoint)
 
     def repair(self, _: int = 0) -> None:
         with contextlib.suppress(ServiceUnavailable):  # the files are gone: only a run over everything helps
@@ -188,7 +188,7 @@ class World:
                 cells=cells,
                 cells_of=engine.cells_of,
                 drone_days=engine.drone_days,
-                copies=engine.copies,
+                duplicates=engine.duplicates,
                 name=engine.name,
             )
 

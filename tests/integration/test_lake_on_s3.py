@@ -103,9 +103,9 @@ def test_without_the_right_keys_it_is_one_sentence(store: s3.S3, monkeypatch: py
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     with pytest.raises(
         ServiceUnavailable, match=r"^the lake cannot be read or written: .*necessary privileges"
-    ) as told:
+    ) as raised:
         Lake(store.lake)
-    assert "\x1b" not in str(told.value)
+    assert "\x1b" not in str(raised.value)
     assert status_facts._try("lake", lambda: status_facts._table(store.lake), {}) is None
 
 

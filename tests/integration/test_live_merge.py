@@ -141,14 +141,14 @@ def compacting(lake: str, seen: COUNTED) -> None:
 
 @contextmanager
 def at_work(parts: list[Callable[[], None]], stop: threading.Event) -> Iterator[None]:
-    """Each of them again and again, beside us; what one raises fails the test."""
+    """Each of them again and again, in a thread; what one raises fails the test."""
     raised: list[BaseException] = []
 
     def again(part: Callable[[], None]) -> None:
         try:
             while not stop.is_set():
                 part()
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - handed to the test
             raised.append(error)
 
     threads = [threading.Thread(target=again, args=(part,)) for part in parts]

@@ -36,7 +36,7 @@ def test_what_was_acknowledged_survives_the_end_of_the_server(
     getattr(servers[0], end)()
     assert not psutil.pid_exists(servers[0].pid)
 
-    servers.append(mongo.start(tmp_path, ports.free_port()))  # another port: the set is told its new address
+    servers.append(mongo.start(tmp_path, ports.free_port()))  # another port: the set learns its new address
     with MongoClient[dict[str, Any]](servers[1].uri) as client:
         assert client.get_default_database().things.count_documents({}) == 1000
     servers[1].stop()

@@ -21,15 +21,17 @@ class Proxy(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         kept = {name: value for name, value in self.headers.items() if name.lower() != "if-none-match"}
-        told = httpx.request(self.command, sys.argv[1] + self.path, headers=kept, content=body, timeout=30)
-        self.send_response(told.status_code)
-        for name, value in told.headers.items():
+        answer = httpx.request(self.command, sys.argv[1] + self.path, headers=kept, content=body, timeout=30)
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.items():
             if name.lower() not in NOT_PASSED_ON:
                 self.send_header(name, value)
         head = self.command == "HEAD"
-        self.send_header("content-length", told.headers.get("content-length", "0") if head else str(len(told.content)))
+        self.send_header(
+            "content-length", answer.headers.get("content-length", "0") if head else str(len(answer.content))
+        )
         self.end_headers()
-        self.wfile.write(told.content)
+        self.wfile.write(answer.content)
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = pass_on
 

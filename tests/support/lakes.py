@@ -148,7 +148,7 @@ class ArrowEngine:
             schema=drone_days.SCHEMA,
         )
 
-    def copies(self, pinned: Any, day: date) -> int:
+    def duplicates(self, pinned: Any, day: date) -> int:
         files = [file.path for hour in hours_of_day(day) for file in pinned.hours.get(hour, ())]
         rows = pinned.rows(files, ["drone_id", "report_id"]).to_pylist()
         return len(rows) - len({(each["drone_id"], each["report_id"]) for each in rows})

@@ -55,7 +55,7 @@ class S3:
 
 
 def program() -> Path:
-    """The wheel's program, beside this Python. Skips where the platform has no such wheel."""
+    """The wheel's program, in the folder of this Python. Skips where the platform has no such wheel."""
     found = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if found is None:
         pytest.skip("there is no SeaweedFS (weed): its wheel is for Linux on x86-64 alone")

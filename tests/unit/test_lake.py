@@ -49,7 +49,7 @@ def test_a_batch_that_does_not_start_at_the_entry_is_refused(tmp_path: Path, fir
     sent: list[int] = []
     with pytest.raises(OffsetConflict):
         Lake(str(tmp_path)).commit(table(some_rows(5)), [OffsetRange("t/0", first, 2000)], lambda: sent.append(1))
-    assert sent == [], "rejects of a batch that is not landed are not ours to send"
+    assert sent == [], "rejected messages of a batch that is not landed are not ours to send"
     assert files(tmp_path) == set(), "its files are gone"
     assert DeltaTable(tmp_path / "reports").version() == 1
 

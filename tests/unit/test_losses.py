@@ -97,7 +97,7 @@ def test_commits_tell_of_each_gap_once_between_what_was_landed_around_it() -> No
 
 
 @pytest.mark.parametrize("table", ["reports", "alerts"])
-def test_a_topic_made_anew_ends_the_one_before(table: str) -> None:
+def test_a_topic_created_again_ends_the_one_before(table: str) -> None:
     """Each commit says how far each partition is landed, so what partition 0 held since then is gone."""
     known = {"a/0": ms(1), "a/1": ms(3)}
     gap = {"lost": {"b/1": [0, 2]}, "lost_before": {"b/1": ms(6)}}

@@ -1,4 +1,4 @@
-"""What Spark is told of a lake on S3, and keys that lie in files."""
+"""Settings that Spark gets for a lake on S3, and keys that lie in files."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ def test_a_folder_needs_nothing() -> None:
     ],
 )
 def test_spark_finds_the_store_that_the_environment_names(environ: dict[str, str], says: dict[str, str]) -> None:
-    told = s3.spark_settings("s3://bucket/lake", environ)
+    settings = s3.spark_settings("s3://bucket/lake", environ)
     always = {"spark.hadoop.fs.s3.impl", "spark.hadoop.fs.s3a.input.stream.type"}
-    assert {name: value for name, value in told.items() if name not in always} == {
+    assert {name: value for name, value in settings.items() if name not in always} == {
         f"spark.hadoop.fs.s3a.{name}": value for name, value in says.items()
     }
 
 
 def test_no_key_is_among_the_settings_of_spark() -> None:
-    told = s3.spark_settings("s3://bucket/lake", {**OWN, "AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hunter2"})
-    assert "hunter2" not in str(told)
+    settings = s3.spark_settings(
+        "s3://bucket/lake", {**OWN, "AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+    )
+    assert "hunter2" not in str(settings)
 
 
 def test_the_jars_are_those_of_pysparks_hadoop() -> None:

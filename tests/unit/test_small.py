@@ -47,7 +47,7 @@ def test_arrow_answers_as_plain_loops_do(seed: int, tmp_path: Path) -> None:
             assert cells.equals(loops.cells(cube, pinned, hours)), cube.name
         for day in (START.date() + timedelta(days=n) for n in range(3)):
             assert engine.drone_days(pinned, day).equals(loops.drone_days(pinned, day)), day
-            assert engine.copies(pinned, day) == loops.copies(pinned, day)
+            assert engine.duplicates(pinned, day) == loops.duplicates(pinned, day)
         assert engine.name == "Arrow"
 
 
@@ -89,7 +89,7 @@ def test_what_is_larger_is_sparks(tmp_path: Path) -> None:
             engine = SmallFirst(large, found._running, most)
             engine.cells(HOURS, pinned, hours)
             engine.drone_days(pinned, START.date())
-            engine.copies(pinned, START.date())
+            engine.duplicates(pinned, START.date())
             return engine.name, len(started)
 
     size, day = pinned.size(hours), pinned.size(range(hours[0], hours[0] + 24))
@@ -113,4 +113,4 @@ def test_no_reports_are_no_rows(tmp_path: Path) -> None:
     with small_first(never) as engine:
         assert engine.cells(HOURS, pinned, [5]).equals(HOURS.empty())
         assert engine.drone_days(pinned, START.date()).num_rows == 0
-        assert engine.copies(pinned, START.date()) == 0
+        assert engine.duplicates(pinned, START.date()) == 0

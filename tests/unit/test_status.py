@@ -21,7 +21,7 @@ def test_rank(count: int, part: float, expected: int | None) -> None:
     assert rank(range(1, count + 1), part) == expected
 
 
-def test_partitions_of_a_topic_that_was_made_anew_are_waited_for_no_more() -> None:
+def test_partitions_of_a_topic_that_was_created_again_are_waited_for_no_more() -> None:
     documents: list[dict[str, Any]] = [
         {"_id": "old/0", "next_offset": 9, "landed_through": NOON - timedelta(days=1), "lost": [[0, 3]]},
         {"_id": "new/0", "next_offset": 2, "landed_through": NOON},
