@@ -68,5 +68,5 @@ def _both_win(url: str, entry: int) -> bool:
 def _remove(table: DeltaTable) -> None:
     files = pyarrow.fs.PyFileSystem(DeltaStorageHandler(table.table_uri))
     with suppress(OSError, DeltaError):
-        for found in files.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
-            files.delete_file(found.path)
+        for file in files.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
+            files.delete_file(file.path)

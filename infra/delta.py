@@ -153,7 +153,7 @@ class Snapshot:
         """The paths of the files in a folder below the root, in order; none where there is no such folder."""
         with reading(folder):
             wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
-            return sorted(found.path for found in self.store.get_file_info(wanted))
+            return sorted(file.path for file in self.store.get_file_info(wanted))
 
 
 def complete(rows: pa.Table, schema: pa.Schema) -> pa.Table:

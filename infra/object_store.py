@@ -146,8 +146,8 @@ def _stats(rows: pa.Table) -> str:
     return json.dumps(
         {
             "numRecords": rows.num_rows,
-            "minValues": {name: found["min"] for name, found in ranges.items()},
-            "maxValues": {name: found["max"] for name, found in ranges.items()},
+            "minValues": {name: bounds["min"] for name, bounds in ranges.items()},
+            "maxValues": {name: bounds["max"] for name, bounds in ranges.items()},
             "nullCount": dict.fromkeys(PLACE, 0),
         }
     )

@@ -1,6 +1,6 @@
 """A long-running process does not die because a service is away: it tries again, with growing pauses, and says so.
 
-One way to grow pauses, over tenacity's: `run` for sessions that block, `Backoff` for whoever holds its own clock.
+One way to grow pauses, over tenacity's: `run` for sessions that block, `Backoff` for a caller with its own clock.
 """
 
 from __future__ import annotations

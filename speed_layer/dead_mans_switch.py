@@ -1,4 +1,4 @@
-"""Signs of life on `alert-state`, and the dead-man's switch that misses them and tells the operators.
+"""Signs of life on `alert-state`, and the dead-man's switch that misses them and notifies the operators.
 
 The switch runs in a process of its own, so that it outlives what it watches. It goes to the operators' webhook, the log
 and the metrics; none of it is part of the alert pipeline. It judges each partition of a consumer by itself, and says
@@ -48,7 +48,7 @@ LOOK_SECONDS: Final = 30.0
 PREFIX: Final = b"health/"
 
 TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alert pipeline", ["trouble"])
-UNTOLD = Gauge("peacewatch_alerts_untold", "Alerts that nobody was notified of yet", ["webhook"])
+PENDING = Gauge("peacewatch_alerts_untold", "Alerts that nobody was notified of yet", ["webhook"])
 OLDEST = Gauge(
     "peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert that nobody was notified of", ["webhook"]
 )
@@ -57,7 +57,7 @@ LAG = Gauge("peacewatch_consumer_lag", "Messages that a group has not passed", [
 
 
 def process_name() -> str:
-    """Tells the processes of one part apart."""
+    """One name for each process of a part."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
@@ -105,7 +105,7 @@ class WatchConfig:
 
 
 class Switch:
-    """What is wrong now, and what the operators were told of it."""
+    """What is wrong now, and what the operators were notified of."""
 
     def __init__(self, config: WatchConfig, since: datetime) -> None:
         self._config, self._since = config, since
@@ -117,54 +117,54 @@ class Switch:
         self.troubles: dict[str, str] = {}
 
     def look(self, passed: Passed | None, now: datetime) -> None:
-        """Compares with what was so before, and tells the difference. `passed` is None where Kafka does not say."""
+        """Notifies the operators of what has changed since the last look. `passed` is None where Kafka does not say."""
         self.said = {key: one for key, one in self.said.items() if now - one.at < self._config.patience.forgotten}
-        found = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
-        found |= dict(self._stuck.look(passed, now, self._config.patience))
-        for key in found.keys() - self.troubles.keys():
-            log.error("trouble in the alert pipeline", trouble=key, says=found[key])
-        for key in self.troubles.keys() - found.keys():
+        troubles = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
+        troubles |= dict(self._stuck.look(passed, now, self._config.patience))
+        for key in troubles.keys() - self.troubles.keys():
+            log.error("trouble in the alert pipeline", trouble=key, says=troubles[key])
+        for key in self.troubles.keys() - troubles.keys():
             log.info("trouble in the alert pipeline is over", trouble=key)
-        self.troubles = found
-        self._measure(found, passed or {}, now)
-        if found.keys() != self._notified.keys() and now >= self._not_before:
-            self._notify(found, now)
+        self.troubles = troubles
+        self._measure(troubles, passed or {}, now)
+        if troubles.keys() != self._notified.keys() and now >= self._not_before:
+            self._notify(troubles, now)
 
-    def _notify(self, found: dict[str, str], now: datetime) -> None:
+    def _notify(self, troubles: dict[str, str], now: datetime) -> None:
         url = self._config.operators()
         if url is not None:
             try:
                 with closing(self._config.connect(url)) as webhook:
-                    self._post(webhook, found, now)
+                    self._post(webhook, troubles, now)
             except DiscordError as error:
                 self._not_before = now + timedelta(seconds=max(self._backoff.fail(), error.retry_after or 0.0))
-                log.warning("the operators cannot be told yet", reason=error)
+                log.warning("the operators cannot be notified yet", reason=error)
                 return
         self._backoff.succeed()
-        self._notified = found
+        self._notified = troubles
 
-    def _post(self, webhook: Webhook, found: dict[str, str], now: datetime) -> None:
+    def _post(self, webhook: Webhook, troubles: dict[str, str], now: datetime) -> None:
         """Where Discord refuses the sentences, the keys alone; where it refuses these, the log has them."""
-        begun = [text for key, text in found.items() if key not in self._notified]
-        over = [f"Over: {key}." for key in self._notified if key not in found]
-        lasting = [f"Still so: {key}." for key in found if key in self._notified]
+        begun = [text for key, text in troubles.items() if key not in self._notified]
+        over = [f"Over: {key}." for key in self._notified if key not in troubles]
+        lasting = [f"Still so: {key}." for key in troubles if key in self._notified]
         try:
-            webhook.post([_embed([*begun, *over, *lasting], now, begun=bool(begun), lasts=bool(found))])
+            webhook.post([_embed([*begun, *over, *lasting], now, begun=bool(begun), lasts=bool(troubles))])
         except Refused as error:
-            log.warning("Discord refuses what the operators are told", reason=error)
-            keys = [f"{len(found)} troubles. The log of peacewatch record names them."]
+            log.warning("Discord refuses a message for the operators", reason=error)
+            keys = [f"{len(troubles)} troubles. The log of peacewatch record names them."]
             try:
-                webhook.post([_embed(keys, now, begun=bool(begun), lasts=bool(found))])
+                webhook.post([_embed(keys, now, begun=bool(begun), lasts=bool(troubles))])
             except Refused as again:
-                log.warning("Discord refuses to tell the operators anything", reason=again)
+                log.warning("Discord refuses every message for the operators", reason=again)
 
-    def _measure(self, found: dict[str, str], passed: Passed, now: datetime) -> None:
+    def _measure(self, troubles: dict[str, str], passed: Passed, now: datetime) -> None:
         TROUBLES.clear()
-        for key in found:
+        for key in troubles:
             TROUBLES.labels(key).set(1)
         for one in self.said.values():
             if one.part == "notifier":
-                UNTOLD.labels(one.name).set(one.pending)
+                PENDING.labels(one.name).set(one.pending)
                 OLDEST.labels(one.name).set((now - one.oldest).total_seconds() if one.oldest else 0)
                 DEAD.labels(one.name).set(bool(one.dead))
         for group, partitions in passed.items():
@@ -208,9 +208,9 @@ def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patienc
     since = datetime.now(UTC) - LOOK_BACK
     with closing(_consumer(bootstrap, state)) as consumer:
         asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
-        for partition, found in consumer.offsets_for_times(asked).items():
-            if found:
-                consumer.seek(partition, found.offset)
+        for partition, first in consumer.offsets_for_times(asked).items():
+            if first:
+                consumer.seek(partition, first.offset)
             else:
                 consumer.seek_to_end(partition)
         ends = consumer.end_offsets(list(asked))
@@ -246,7 +246,8 @@ def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClien
     """A partition that a group has committed nothing of is read from its beginning."""
     passed = {}
     for group, topic in config.groups.items():
-        offsets = {at: told.offset for at, told in admin.list_group_offsets(group)[group].items() if at.topic == topic}
+        committed = admin.list_group_offsets(group)[group]
+        offsets = {at: position.offset for at, position in committed.items() if at.topic == topic}
         if not offsets and group in config.optional:
             continue
         partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]

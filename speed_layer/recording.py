@@ -1,7 +1,7 @@
 """`alerts`, `deliveries` and operators' actions to MongoDB, for people to look at. No part of the alert pipeline.
 
-Every write is the same when it is made again, and in any order of the two topics: an alert's own fields come from
-`alerts`, where and when people were notified from `deliveries`. Offsets are committed after the writes.
+Every write may be repeated, and the two topics may be read in any order: an alert's own fields come from `alerts`,
+where and when people were notified from `deliveries`. Offsets are committed after the writes.
 
 Of an alert and its duplicates the first one's fields stay; one with the same id and other content has a row of its own
 (known_alerts.py). What MongoDB refuses for what it is, is passed by and counted: it would come again after a restart.
@@ -148,7 +148,7 @@ def alert_updates(alert: Alert, raised_at: datetime, alert_id: str = "") -> list
 
 
 def cleared_updates(alert: Alert) -> list[UpdateMany]:
-    """The end of incidents that only a digest counted, which no delivery tells."""
+    """The end of incidents that only a digest counted: no delivery has it."""
     over = {"key": key_of(alert), "message_id": "", "state": {"$ne": "resolved"}, "last": {"$lte": alert.received_at}}
     return [UpdateMany(over, {"$set": {"state": "resolved", "cleared": True}})]
 
@@ -247,8 +247,8 @@ def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[U
     """The rows of alerts; one with the id of another alert gets the id that the notifier gives it, too."""
     alerts = [(alert, raised_at) for alert, raised_at in raised if not alert.clears]
     ids = list({alert.alert_id for alert, _ in alerts})
-    found = database["alerts"].find({"_id": {"$in": ids}, "content": {"$exists": True}}, {"content": True})
-    contents: dict[str, int] = {document["_id"]: document["content"] for document in found} if ids else {}
+    known_alerts = database["alerts"].find({"_id": {"$in": ids}, "content": {"$exists": True}}, {"content": True})
+    contents: dict[str, int] = {document["_id"]: document["content"] for document in known_alerts} if ids else {}
     updates: list[Update] = []
     for alert, raised_at in alerts:
         content = content_of(alert)

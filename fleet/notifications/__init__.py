@@ -1,1 +1,1 @@
-"""Incidents and what people are told of them: state, policy, messages, deliveries, operators' actions. Pure."""
+"""Incidents and how people are notified of them: state, policy, messages, deliveries, operators' actions. Pure."""

@@ -1,7 +1,7 @@
 """A delivery: one request that Discord answered with 2xx. One JSON object a message on the topic `deliveries`.
 
-The deliveries are the notifier's memory: each carries its incidents as they were notified, so whoever reads them again
-knows who was notified of what, in which message, and what each message shows.
+The deliveries are the notifier's memory: each carries its incidents as they were notified, so the next notifier reads
+from them what people were notified of, in which message, and what each message shows.
 
 A delivery is made of drones' words, so it has a budget of bytes as they are encoded: the policy keeps a notification's
 alerts and a digest's rows within their parts of it, and `split` parts what is still too large for a topic.
@@ -34,7 +34,7 @@ ROWS_BYTES: Final = 200_000
 """Of that, a digest's rows. The rest, 300 kB, holds the ten incidents of a message (INCIDENT_BYTES) and its slots."""
 
 ALERT_BYTES: Final = 96
-"""An alert's numbers in a delivery beside its id: index, latencies, content, commas."""
+"""What an alert takes in a delivery in addition to its id: index, latencies, content, commas."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
     `alert_ids` are those newly contained or counted; `alert_incidents` the index in `incidents` of each;
     `broker_ms` and `drone_ms` the milliseconds from the broker's and the drone's time of its report to the delivery;
-    `alert_contents` the checksum by which a duplicate is told from a conflict (known_alerts.py).
+    `alert_contents` the checksum that separates a duplicate from a conflict (known_alerts.py).
     `held` and `kept_back` say what stood in the way of notifying sooner, or in a message of its own.
     """
 
@@ -116,7 +116,7 @@ def split(delivery: Delivery) -> list[Delivery]:
     """Two deliveries that say together what `delivery` says, or one without drones' words where it has one alert or
     none; empty when there is nothing more to leave out.
 
-    Both halves carry the message as it is, so whoever reads them has the message when they have read either.
+    Both halves carry the message as it is, so either is enough to know what the message shows.
     """
     count = len(delivery.alert_ids)
     if count > 1:

@@ -16,7 +16,7 @@ Source = tuple[int, int]
 
 
 class PendingAlert(NamedTuple):
-    """An alert that nobody was notified of yet. `content` tells duplicates from conflicts (known_alerts.py)."""
+    """An alert that nobody was notified of yet. `content` separates duplicates from conflicts (known_alerts.py)."""
 
     alert_id: str
     severity: Severity

@@ -100,15 +100,15 @@ class Allowance:
 
 def decide(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
     """What to send now. It notifies of every pending alert of each incident in it, up to ALERTS_BYTES."""
-    found = [Decision(Reason.NO_BUDGET)]
+    decisions = [Decision(Reason.NO_BUDGET)]
     if allowance.first:
-        found = [_digest(state, policy, now)]
-        if found[0].notification is None:
-            found.append(_post(state, policy, now))
-    if found[-1].notification is None:
-        found.append(_edit(state, policy, now, allowance))
-    waits = [one for one in found if one.notification is None and one.reason is not Reason.NOTHING]
-    return found[-1] if found[-1].notification or not waits else waits[0]
+        decisions = [_digest(state, policy, now)]
+        if decisions[0].notification is None:
+            decisions.append(_post(state, policy, now))
+    if decisions[-1].notification is None:
+        decisions.append(_edit(state, policy, now, allowance))
+    waits = [one for one in decisions if one.notification is None and one.reason is not Reason.NOTHING]
+    return decisions[-1] if decisions[-1].notification or not waits else waits[0]
 
 
 # a message for incidents that have none
@@ -137,10 +137,10 @@ def _without_message(state: NotificationState, now: datetime) -> tuple[Reason, l
     new = [one for one in state.pending.values() if not one.incident.message_id]
     deleted = [one for one in state.reposts("message deleted") if not one.pending]
     reason = Reason.NEW if new else Reason.DELETED
-    found = new + deleted
-    if not found:
-        reason, found = Reason.UNACKNOWLEDGED, state.reposts("unacknowledged")
-    return reason, [one for one in found if not state.hold(one.incident.incident_id, now)]
+    incidents = new + deleted
+    if not incidents:
+        reason, incidents = Reason.UNACKNOWLEDGED, state.reposts("unacknowledged")
+    return reason, [one for one in incidents if not state.hold(one.incident.incident_id, now)]
 
 
 # an edit of a message

@@ -16,7 +16,7 @@ PLACE_QUOTA: Final = 30
 """The same of one place: thirty drones of one city with low batteries say what a hundred would."""
 
 MOST_COUNTED: Final = 50_000
-"""Drones or places that are counted in one WINDOW. Past it the one that was counted longest ago begins anew."""
+"""Drones or places that are counted in one WINDOW. Past it the one counted longest ago is forgotten."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 Pure. `add` takes an alert in, `fleet.notifications.policy` decides on the next notification, `record` enters one that
 Discord took and gives the delivery to write, `replay` enters a delivery that was written before. What is known of
-notified alerts is in the deliveries, of pending ones in `alerts`: the state can always be made again from the two.
+notified alerts is in the deliveries, of pending ones in `alerts`: the state can always be rebuilt from the two.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class IncidentDelivery:
-    """The delivery state of an incident: all there is beside the incident itself, so forgetting it forgets all.
+    """The delivery state of an incident: all that is known of it besides its alerts, so forgetting it forgets all.
 
     `pending` are its alerts that nobody was notified of, in the order in which they came. One that is not
     `within_quota` was opened by a drone, or in a place, that had opened many: those of others go first.
@@ -263,7 +263,7 @@ class NotificationState:
         )
 
     def message_deleted(self, message_id: str) -> None:
-        """Somebody deleted the message: what it stood for must be notified anew."""
+        """Somebody deleted the message: people must be notified again of what it stood for."""
         self._deleted.append(message_id)
         if message_id == self.digest.message_id:
             self.digest.message_id, self.digest.edited_at, self.digest.needs_edit = "", None, True
@@ -334,7 +334,7 @@ class NotificationState:
         known.counted, known.message_id, known.edited_at, known.needs_edit = counted, message_id, now, False
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
-        """As it is without the alerts that are pending: those will be added again by whoever replays."""
+        """As it is without the pending alerts: a replay adds those again."""
         one = self._incidents[incident_id]
         shown = one.in_digest if in_digest else one.incident
         return msgspec.structs.replace(shown, alerts=one.incident.alerts - len(one.pending))
@@ -342,7 +342,7 @@ class NotificationState:
     # what an earlier notifier did
 
     def replay(self, delivery: Delivery) -> None:
-        """Enters a delivery of an earlier notifier. Its message may be older than what a dying one sent: edit anew."""
+        """Enters a delivery of an earlier notifier. Its message is edited: a dying one may have sent a newer form."""
         for message_id in delivery.gone:
             self.message_deleted(message_id)
         self._deleted.clear()

@@ -39,7 +39,7 @@ class StandIn:
             with self._lock:
                 return self._discord(request)
         if request.path.startswith("/control/"):
-            if request.method == "GET":  # reads copies, so that a reader of a long log holds up nobody
+            if request.method == "GET":  # without the lock: a reader of a long log holds up nobody
                 return self._control.answer(request)
             with self._lock:
                 return self._control.answer(request)
@@ -57,10 +57,10 @@ class StandIn:
 
     def _discord(self, request: Request) -> Answer:
         now = self.clock()
-        found = ROUTE.fullmatch(request.path)
-        webhook = found["webhook"] if found else ""
+        route = ROUTE.fullmatch(request.path)
+        webhook = route["webhook"] if route else ""
         entry: dict[str, Any] = {"at": rfc3339(now), "method": request.method, "webhook": webhook}
-        entry |= {"message_id": found["message"] if found else None, "client": request.client}
+        entry |= {"message_id": route["message"] if route else None, "client": request.client}
         if ban := self.limiter.ban(request.client, now):
             answer, change = ban, None
         else:

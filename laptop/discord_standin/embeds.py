@@ -74,10 +74,10 @@ def _named(form: Form, value: Any, path: Path, key: str, most: int) -> dict[str,
     if not record:
         return None
     text = form.text(record.get(key), (*path, key), most, required=True)
-    found = {key: text, "icon_url": form.url(record.get("icon_url"), (*path, "icon_url"), attachment=True)}
+    fields = {key: text, "icon_url": form.url(record.get("icon_url"), (*path, "icon_url"), attachment=True)}
     if key == "name":
-        found["url"] = form.url(record.get("url"), (*path, "url"))
-    return {name: value for name, value in found.items() if value is not None}
+        fields["url"] = form.url(record.get("url"), (*path, "url"))
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _picture(form: Form, value: Any, path: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from laptop.discord_standin import answers
 from laptop.discord_standin.answers import Answer
 from laptop.discord_standin.request import Request
 
-FOREVER: Final = -1
+UNLIMITED: Final = -1
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Failures:
                 if failure.skip > 0:
                     failure.skip -= 1
                     continue
-                if failure.times != FOREVER:
+                if failure.times != UNLIMITED:
                     failure.times -= 1
                 self.waiting = [waiting for waiting in self.waiting if waiting.times != 0]
                 return replace(failure)

@@ -34,12 +34,12 @@ def read_message(payload: dict[str, Any], uploads: list[Upload], file_bytes: int
         "allowed_mentions": lambda value: read_allowed(form, value),
         "attachments": lambda value: _attachments(form, value),
     }
-    found = {name: read(payload[name]) for name, read in readers.items() if name in payload}
+    fields = {name: read(payload[name]) for name, read in readers.items() if name in payload}
     if len(uploads) > limits.FILES:
         form.refuse(("files",), "BASE_TYPE_MAX_LENGTH", f"Must be {limits.FILES} or fewer in length.")
     if form.errors:
         raise Refused(answers.invalid_form(form.errors))
-    return found
+    return fields
 
 
 def _username(form: Form, value: Any) -> str | None:
@@ -59,12 +59,14 @@ def _username(form: Form, value: Any) -> str | None:
 
 
 def _attachments(form: Form, value: Any) -> list[dict[str, Any]]:
-    found = []
+    attachments = []
     for number, given in enumerate(form.items(value, ("attachments",), limits.FILES)):
         at = ("attachments", number)
         record = form.record(given, at) or {}
         description = form.text(record.get("description"), (*at, "description"), limits.ATTACHMENT_DESCRIPTION)
         if record.get("id") is None:
             form.refuse((*at, "id"), "BASE_TYPE_REQUIRED", "This field is required")
-        found.append({"id": str(record.get("id")), "description": description, "filename": record.get("filename")})
-    return found
+        attachments.append(
+            {"id": str(record.get("id")), "description": description, "filename": record.get("filename")}
+        )
+    return attachments

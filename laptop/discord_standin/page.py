@@ -90,8 +90,8 @@ def _pictures(embed: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _here(url: str) -> str:
     """A file of the stand-in's by its path alone: the address it was sent with may be another port's by now."""
-    found = _FILE.fullmatch(url)
-    return found[1] if found else url
+    file = _FILE.fullmatch(url)
+    return file[1] if file else url
 
 
 def _clock(moment: str) -> str:

@@ -63,8 +63,8 @@ class Request:
         _, fields, files = parser.parse(io.BytesIO(self.body), kind, len(self.body), options)
         uploads = []
         for place, (name, file) in enumerate(files.items(multi=True)):
-            found = _FILES.fullmatch(name)
-            number = int(found[1]) if found else place
+            match = _FILES.fullmatch(name)
+            number = int(match[1]) if match else place
             uploads.append(Upload(number, file.filename or "unknown", file.mimetype, file.read()))
         payload = _payload(fields["payload_json"].encode()) if "payload_json" in fields else dict(fields.items())
         return payload, uploads

@@ -49,14 +49,14 @@ class Webhooks:
 
     def answer(self, request: Request, now: float) -> Outcome:
         """Raises Refused."""
-        found = ROUTE.fullmatch(request.path)
-        if not found:
+        route = ROUTE.fullmatch(request.path)
+        if not route:
             raise Refused(answers.NOT_FOUND)
-        webhook = self._webhook(found["webhook"], found["token"])
-        on_message = found["message"] is not None
+        webhook = self._webhook(route["webhook"], route["token"])
+        on_message = route["message"] is not None
         methods = {"GET": self._get, "PATCH": self._edit, "DELETE": self._delete}
         if on_message and request.method in methods:
-            return methods[request.method](request, webhook, self._message(webhook, found["message"]), now)
+            return methods[request.method](request, webhook, self._message(webhook, route["message"]), now)
         if not on_message and request.method == "POST":
             return self._post(request, webhook, now)
         if not on_message and request.method == "GET":

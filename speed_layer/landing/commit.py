@@ -117,7 +117,7 @@ class Lake:
         """Steps 1 to 4. `facts` go as JSON into the commit's metadata, named `peacewatch.<name>`, empty ones do not.
 
         Raises OffsetConflict, ServiceUnavailable and what `send_rejected` raises. Then nothing of the batch is in the
-        table, or, when the store's answer was lost, all of it: the entries tell.
+        table, or, when the store's answer was lost, all of it: the entries show which.
         """
         with errors():
             began = time.time()
@@ -157,13 +157,13 @@ class Lake:
         with errors():
             return self._files.read(files_between(self._table, partition, first, end), columns, wanted)
 
-    def rows_beside(
+    def rows_near(
         self, topic_id: str, partition: int, offset: int, columns: list[str], read_before: set[str]
     ) -> Iterator[pa.Table]:
         """These columns of the rows of a partition in the files that may hold its `offset`, ROWS_AT_ONCE at a time.
 
-        A file is read once and whole, for whoever asks for one row of it will ask for the next; what was read is
-        entered in `read_before`. By their statistics many small files may hold any offset.
+        A file is read once and whole: who needs one row of it soon needs the next. Its path is then entered in
+        `read_before`. By their statistics many small files may hold any offset.
         """
         of_partition = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
         read = [*columns, *(name for name in ("topic_id", "kafka_partition") if name not in columns)]
@@ -181,14 +181,14 @@ class Lake:
             with errors():
                 self._hours = self.version, self.snapshot().hours
         names = ["country", "city", "topic_id", "kafka_partition", "kafka_offset"]
-        found: set[tuple[str, str]] = set()
+        places: set[tuple[str, str]] = set()
         with errors():
             for file in self._hours[1].get(event_hour, ()):
                 for rows in self._files.batches(file.path, names):
                     ours = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
                     pairs = rows.filter(ours & (pc.field("kafka_offset") < end)).group_by(names[:2]).aggregate([])
-                    found.update(zip(pairs["country"].to_pylist(), pairs["city"].to_pylist(), strict=True))
-        return found
+                    places.update(zip(pairs["country"].to_pylist(), pairs["city"].to_pylist(), strict=True))
+        return places
 
     def _update(self) -> None:
         self._table.update_incremental()

@@ -117,11 +117,11 @@ class Decoded:
             except Exception:  # noqa: BLE001 - garbage makes a parser raise anything; the slow way says what it is
                 usable = False
             if not usable:
-                slowly = _report_or_reject(record, received_at, earliest)
-                if isinstance(slowly, RejectedMessage):
-                    self._reject(slowly)
+                checked = _report_or_rejected(record, received_at, earliest)
+                if isinstance(checked, RejectedMessage):
+                    self._reject(checked)
                     continue
-                report = slowly
+                report = checked
             if report.city is None or report.country is None:
                 city, country = place(report, nearest)
                 report = msgspec.structs.replace(report, city=city, country=country)
@@ -210,7 +210,7 @@ def _of_citizens(offsets: Any, scores: Any) -> dict[str, Any]:
     }
 
 
-def _report_or_reject(record: Any, received_at: datetime, opens_at: datetime) -> Report | RejectedMessage:
+def _report_or_rejected(record: Any, received_at: datetime, opens_at: datetime) -> Report | RejectedMessage:
     """The report by the definition that everybody shares, or why the message is none, or comes too late."""
     value = record.value
     if value is not None and len(value) > LARGEST:

@@ -36,7 +36,7 @@ _GONE: Final = -1
 class Window:
     """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
 
-    11 MB when it is full. Python's hash of texts is keyed anew in each process, so nobody can send an id that collides
+    11 MB when it is full. Python's hash of texts has another key in each process, so nobody can send ids that collide
     on purpose. By chance one report in 10**14 does.
     """
 

@@ -60,5 +60,5 @@ def warn(backlogs: Mapping[str, Backlog], retention_ms: int) -> list[str]:
 def retention_ms(admin: KafkaAdminClient, topic: str) -> int:
     """The topic's `retention.ms`; -1 where nothing expires by age."""
     asked = ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": None})
-    told: Any = admin.describe_configs([asked], config_filter="all")["topic"][topic]
-    return int(told["retention.ms"]["value"])
+    configuration: Any = admin.describe_configs([asked], config_filter="all")["topic"][topic]
+    return int(configuration["retention.ms"]["value"])

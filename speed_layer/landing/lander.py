@@ -1,9 +1,9 @@
 """`reports` to the lake, exactly once, and what cannot be read to `reports.rejected` (docs/landing.md).
 
-One thread polls and decodes; a worker makes Arrow of what is decoded and commits (`speed_layer.landing.commit` has
-the steps); a
-third keeps MongoDB's live views, which landing never waits for. Where to read is the table's word: a partition that is
-assigned is read from its `txn` entry on, and whatever was read but not committed is read again by its next owner.
+One thread polls and decodes; a worker makes Arrow of what is decoded and commits (the steps are in
+`speed_layer.landing.commit`); a third keeps MongoDB's live views, which landing never waits for. The table decides
+where to read: an assigned partition is read from its `txn` entry on, and what was read but not committed is read again
+by its next owner.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from speed_layer.landing.rejected import RejectedProducer
 log = get_logger()
 
 POLL_MS: Final = 200
-AWAY: Final = (retry.NotYet, KafkaError, ServiceUnavailable, OSError)
+AWAY: Final = (retry.NotReady, KafkaError, ServiceUnavailable, OSError)
 
 
-class TopicRemade(PeacewatchError):
-    """The topic was deleted, and perhaps made again: what was read last may be of either, and is not landed."""
+class TopicRecreated(PeacewatchError):
+    """The topic was deleted, and perhaps created again: what was read last may be of either, and is not landed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run(config: LandingConfig, stop: Event) -> None:
         try:
             with closing(Session(config, pending)) as active:
                 active.run(stop)
-        except (OffsetConflict, TopicRemade) as error:
+        except (OffsetConflict, TopicRecreated) as error:
             log.warning("offset conflict: resuming from the table", reason=error)
 
     with closing(LiveThread(config.mongo_uri, config.lake, pending, config.failpoint)):
@@ -103,8 +103,8 @@ class Session:
             opened.callback(self._admin.close)
             self._topic_id = self._ask_topic_id()
             self._retention_ms = expiry_watch.retention_ms(self._admin, config.reports)
-            self._rejects = RejectedProducer(config.bootstrap, config.reports, self._topic_id, config.rejected)
-            opened.callback(self._rejects.close)
+            self._rejected = RejectedProducer(config.bootstrap, config.reports, self._topic_id, config.rejected)
+            opened.callback(self._rejected.close)
             self._consumer = _consumer(config)
             opened.callback(self._consumer.close, autocommit=False, timeout_ms=3000)
             self._worker = ThreadPoolExecutor(1, "worker")
@@ -173,7 +173,7 @@ class Session:
     def _take_over(self, new: set[TopicPartition]) -> None:
         self._lake.refresh()
         if self._ask_topic_id() != self._topic_id:
-            raise TopicRemade(f"topic {self._config.reports} was made anew; landing begins with it")
+            raise TopicRecreated(f"topic {self._config.reports} was created again; landing begins with it")
         beginnings = self._consumer.beginning_offsets(list(new))
         ends = self._consumer.end_offsets(list(new))
         for at in new:
@@ -216,12 +216,12 @@ class Session:
         if not idle:
             return {}
         ends = self._consumer.end_offsets(list(idle))
-        found = {}
+        through = {}
         for at, state in idle.items():
             state.skip_to(self._consumer.position(at))
             if state.next_offset >= ends[at]:
-                found[state.source.key] = asked_at - batch.CLOCKS_APART_MS
-        return found
+                through[state.source.key] = asked_at - batch.CLOCKS_APART_MS
+        return through
 
     def _warn(self) -> None:
         states = dict(self._partitions)
@@ -235,11 +235,11 @@ class Session:
     def _make_commit(self, futures: list[Future[Chunk]], through: dict[str, int]) -> list[Commit]:
         chunks = [future.result() for future in futures]
         if self._ask_topic_id() != self._topic_id:
-            raise TopicRemade(f"topic {self._config.reports} was made anew; what was read last is not landed")
-        return batch.commit(chunks, through, self._lake, self._rejects, self._pending)
+            raise TopicRecreated(f"topic {self._config.reports} was created again; what was read last is not landed")
+        return batch.commit(chunks, through, self._lake, self._rejected, self._pending)
 
     def _finish(self) -> None:
-        """Waits for the commit that is on its way, and tells the group (step 6). Raises what the commit raised."""
+        """Waits for the commit that is on its way, then commits the group's offsets (step 6). Raises what it raised."""
         if self._commit is None:
             return
         commit, self._commit = self._commit, None
@@ -252,10 +252,10 @@ class Session:
         self._config.failpoint("6")
 
     def _ask_topic_id(self) -> str:
-        for found in self._admin.describe_topics([self._config.reports]):
-            if found["error_code"] == 0:
-                return str(found["topic_id"])
-        raise retry.NotYet(f"the topic {self._config.reports} is not there yet")
+        for topic in self._admin.describe_topics([self._config.reports]):
+            if topic["error_code"] == 0:
+                return str(topic["topic_id"])
+        raise retry.NotReady(f"the topic {self._config.reports} is not there yet")
 
 
 def _consumer(config: LandingConfig) -> KafkaConsumer:

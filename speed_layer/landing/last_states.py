@@ -117,12 +117,12 @@ class LastStates:
 
     def _load(self, coming: States) -> States:
         """What is known up to `coming`: the blocks, and the rows of the lake after them."""
-        found = [one for one in self._blocks.find({"_id": _below(coming.key)}) if one["drones"]]
-        known = min((one["next_offset"] for one in found), default=0)
+        blocks = [one for one in self._blocks.find({"_id": _below(coming.key)}) if one["drones"]]
+        known = min((one["next_offset"] for one in blocks), default=0)
         first = max(known, coming.first - FURTHEST_BACK)
         self._lake.refresh()
         rows = self._lake.rows_between(coming.topic_id, coming.partition, first, coming.first, STATE.names)
-        table = newest([*(unpack(one["block"]) for one in found), rows])
+        table = newest([*(unpack(one["block"]) for one in blocks), rows])
         return States(coming.topic_id, coming.partition, first, coming.first, table)
 
     def _replace(self, states: States) -> None:

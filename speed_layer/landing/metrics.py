@@ -1,4 +1,4 @@
-"""What landing tells Prometheus. Counts are of this process; the table is the truth (`docs/landing.md`)."""
+"""Landing's metrics. Counts are of this process; the table is the truth (`docs/landing.md`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
-REJECTED: Final = Counter("peacewatch_landing_rejects", "messages that are no report, by reason", ["reason"])
-DUPLICATES: Final = Counter("peacewatch_landing_copies", "messages dropped as copies of a report")
+REJECTED: Final = Counter("peacewatch_landing_rejects", "rejected messages, by reason", ["reason"])
+DUPLICATES: Final = Counter("peacewatch_landing_copies", "messages dropped as duplicates of a report")
 LOST: Final = Counter("peacewatch_landing_lost", "offsets that expired before they were landed")
 COMMIT_SECONDS: Final = Histogram(
     "peacewatch_landing_commit_seconds",

@@ -82,7 +82,7 @@ class Partition:
         return self._through
 
     def begin(self, beginning: int, end: int) -> None:
-        """The partition holds offsets `beginning` to `end`: what is not there can't be landed, and is told of."""
+        """The partition holds offsets `beginning` to `end`: what is not there can't be landed, and is reported."""
         there = min(max(self.next_offset, beginning), end)
         if there > self.next_offset:
             self._lost_from, self.next_offset, self._first = self.next_offset, there, there
@@ -139,7 +139,7 @@ class Partition:
         self._chunks.append(self._worker.submit(batch.chunk, empty, decoded, self._places))
 
     def _report_lost(self, before_ms: int) -> None:
-        """What `begin` found gone is told with the first message after it, for its time is the latest theirs can be."""
+        """What `begin` found gone is reported with the first message after it: nothing lost is later than that."""
         if self._lost_from is not None:
             self._add(Chunk(self.source, self._lost_from, self._first, lost_before=before_ms))
             self._lost_from = None
@@ -155,7 +155,7 @@ class Partition:
 
     def _contents(self, offset: int) -> Iterator[tuple[Identity, int, int]]:
         source = self.source
-        for part in self._lake.rows_beside(source.topic_id, source.partition, offset, _REPORT, self._files_read):
+        for part in self._lake.rows_near(source.topic_id, source.partition, offset, _REPORT, self._files_read):
             yield from self._said(part.to_pydict())
 
     def _said(self, rows: dict[str, list[Any]]) -> Iterator[tuple[Identity, int, int]]:

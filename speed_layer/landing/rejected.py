@@ -20,7 +20,7 @@ log = get_logger()
 
 ACK_SECONDS: Final = 60
 _DETAIL: Final = 1000
-"""Characters of `detail`; a reject with its headers must fit the topic's 2 MiB."""
+"""Characters of `detail`; a rejected message with its headers must fit the topic's 2 MiB."""
 
 
 class RejectedProducer:
@@ -30,9 +30,9 @@ class RejectedProducer:
         self._bootstrap, self._source, self._source_id, self._topic = bootstrap, source, source_id, topic
         self._producer: KafkaProducer | None = None
 
-    def send(self, rejects: Iterable[RejectedMessage]) -> None:
+    def send(self, messages: Iterable[RejectedMessage]) -> None:
         """Returns when the broker has all of them. Raises KafkaError; then some may be there, and come again."""
-        sent = [self._send(reject) for reject in rejects]
+        sent = [self._send(message) for message in messages]
         for future in sent:
             future.get(timeout=ACK_SECONDS)
 
@@ -40,7 +40,7 @@ class RejectedProducer:
         if self._producer is not None:
             self._producer.close(timeout=5)
 
-    def _send(self, reject: RejectedMessage) -> Any:
+    def _send(self, message: RejectedMessage) -> Any:
         if self._producer is None:
             self._producer = clients.producer(
                 self._bootstrap,
@@ -50,23 +50,23 @@ class RejectedProducer:
                 max_request_size=2 * LARGEST,
                 max_block_ms=10_000,
             )
-        headers = headers_of(reject, self._source, self._source_id)
-        value = reject.value
-        if value is None and reject.key is None:
+        headers = headers_of(message, self._source, self._source_id)
+        value = message.value
+        if value is None and message.key is None:
             value = b""  # this client sends no message of nothing, and others do: it must not stop landing
-        return self._producer.send(self._topic, value, key=reject.key, headers=headers)
+        return self._producer.send(self._topic, value, key=message.key, headers=headers)
 
 
-def headers_of(reject: RejectedMessage, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
+def headers_of(message: RejectedMessage, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
     """The facts, as UTF-8; `received_at` is the broker's time of the original, RFC 3339."""
-    received_at = datetime.fromtimestamp(reject.received_at / 1000, UTC)
+    received_at = datetime.fromtimestamp(message.received_at / 1000, UTC)
     facts = {
-        "reason": reject.reason,
-        "detail": reject.detail[:_DETAIL],
+        "reason": message.reason,
+        "detail": message.detail[:_DETAIL],
         "topic": topic,
         "topic_id": topic_id,
-        "partition": str(reject.partition),
-        "offset": str(reject.offset),
+        "partition": str(message.partition),
+        "offset": str(message.offset),
         "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     return [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]
@@ -74,7 +74,7 @@ def headers_of(reject: RejectedMessage, topic: str, topic_id: str) -> list[tuple
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A reject as it is read back. `source` tells copies: topic id, partition and offset of the original."""
+    """A rejected message as it is read back. Duplicates have one `source`: topic id, partition, offset."""
 
     offset: int
     headers: Mapping[str, str]
@@ -87,22 +87,22 @@ class RejectedRecord:
 
 
 def read(bootstrap: Address, topic: str, reason: str | None = None) -> Iterator[RejectedRecord]:
-    """The rejects that are there now, each once, oldest first. Raises ServiceUnavailable, KafkaError."""
+    """The rejected messages that are there now, each once, oldest first. Raises ServiceUnavailable, KafkaError."""
     seen: set[tuple[str, str, str]] = set()
     for record in _records(bootstrap, topic):
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        found = RejectedRecord(record.offset, headers, record.key, record.value)
-        if found.source in seen or (reason is not None and headers.get("reason") != reason):
+        message = RejectedRecord(record.offset, headers, record.key, record.value)
+        if message.source in seen or (reason is not None and headers.get("reason") != reason):
             continue
-        seen.add(found.source)
-        yield found
+        seen.add(message.source)
+        yield message
 
 
-def replay(bootstrap: Address, rejects: Iterable[RejectedRecord], topic: str) -> int:
+def replay(bootstrap: Address, messages: Iterable[RejectedRecord], topic: str) -> int:
     """Sends the originals, with their keys, to `topic`; how many the broker has. Raises KafkaError."""
     producer = clients.producer(bootstrap, acks="all", max_request_size=2 * LARGEST)
     with closing(producer):
-        sent = [producer.send(topic, reject.value, key=reject.key) for reject in rejects]
+        sent = [producer.send(topic, message.value, key=message.key) for message in messages]
         for future in sent:
             future.get(timeout=ACK_SECONDS)
     return len(sent)

@@ -1,4 +1,4 @@
-"""Rejected messages as lines of JSON, for people who mend them: `value` is text, or `value_base64` where it is none."""
+"""Rejected messages as lines of JSON, for people to correct: `value` is text, or `value_base64` where it is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from speed_layer.landing.rejected import RejectedRecord
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """A reject. A mended one has another `value`."""
+    """A rejected message. A corrected one has another `value`."""
 
     headers: dict[str, str]
     reject_offset: int = -1
@@ -24,16 +24,16 @@ class Line(msgspec.Struct, omit_defaults=True):
     value_base64: str | None = None
 
 
-def line(found: RejectedRecord) -> str:
+def line(message: RejectedRecord) -> str:
     """One line, without its end."""
-    key, key_base64 = _text(found.key)
-    value, value_base64 = _text(found.value)
-    written = Line(dict(found.headers), found.offset, key, key_base64, value, value_base64)
+    key, key_base64 = _text(message.key)
+    value, value_base64 = _text(message.value)
+    written = Line(dict(message.headers), message.offset, key, key_base64, value, value_base64)
     return msgspec.json.encode(written).decode()
 
 
 def read(path: Path) -> Iterator[RejectedRecord]:
-    """The rejects of a file of such lines. Raises BadInput that names the line."""
+    """The rejected messages of a file of such lines. Raises BadInput that names the line."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -41,11 +41,11 @@ def read(path: Path) -> Iterator[RejectedRecord]:
     for number, text in enumerate(lines, 1):
         if text.strip():
             try:
-                found = msgspec.json.decode(text, type=Line)
-                key, value = _bytes(found.key, found.key_base64), _bytes(found.value, found.value_base64)
+                parsed = msgspec.json.decode(text, type=Line)
+                key, value = _bytes(parsed.key, parsed.key_base64), _bytes(parsed.value, parsed.value_base64)
             except (msgspec.MsgspecError, ValueError) as error:
                 raise BadInput(f"{path}, line {number}", str(error)) from None
-            yield RejectedRecord(found.reject_offset, found.headers, key, value)
+            yield RejectedRecord(parsed.reject_offset, parsed.headers, key, value)
 
 
 def _text(value: bytes | None) -> tuple[Any, Any]:

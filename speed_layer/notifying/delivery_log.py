@@ -1,4 +1,4 @@
-"""The topic `deliveries` as the notifier's memory: written after each request, read again by whoever becomes active."""
+"""The topic `deliveries` as the notifier's memory: written after each request, read by the next active notifier."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Who may send: one notifier a webhook, by a Kafka consumer group.
 
-The members of the group subscribe to a topic; whoever has its partition 0 is active. Committing with the group's
+The members of the group subscribe to a topic; the one that has its partition 0 is active. Committing with the group's
 generation proves it: the broker refuses a member that it has put out. A proof holds for less than the broker's session
 time-out, so a frozen process that wakes finds its proof too old, asks, and learns that another has taken over.
 """

@@ -3,7 +3,7 @@
 A session, and the order that loses nothing (`NotifierConfig.failpoint` names `a` to `4` to tests):
 
 1. Become the active notifier of this webhook (`lease`).
-2. Make the notification state again: what was notified, from `deliveries`; then what was not, from `alerts`.
+2. Rebuild the notification state: what people were notified of, from `deliveries`; what is pending, from `alerts`.
 3. Take alerts in and send the next notification (`fleet.notifications.policy`), each time:
    a. check that this is still the active one;
    b. send;
@@ -11,7 +11,7 @@ A session, and the order that loses nothing (`NotifierConfig.failpoint` names `a
 4. Commit, at most once a second, how far people are notified. Never beyond an alert whose delivery is not written.
 
 A crash between b and c repeats a message; nothing is ever missing. A message of `alerts` or `operator-actions` that
-cannot be handled is passed by: it is counted, and the operators are told (`pipeline_health.RecentFaults`).
+cannot be handled is passed by: it is counted, and the operators are notified (`pipeline_health.RecentFaults`).
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class Session:
         )
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        found = self._consumer.partitions_for_topic(topic)
-        if not found:
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
             raise retry.NotReady(f"the topic {topic} is not there yet")
-        return [TopicPartition(topic, partition) for partition in sorted(found)]
+        return [TopicPartition(topic, partition) for partition in sorted(numbers)]

@@ -103,7 +103,7 @@ class Sender:
             log.warning("Discord asks to wait", seconds=error.retry_after, everywhere=error.everywhere)
             self.budget.hold(error.retry_after or 0.0, self.clock())
         elif isinstance(error, MessageGone):
-            log.warning("a message was deleted; its incidents are notified anew", message_id=notification.message_id)
+            log.warning("a message was deleted; its incidents are notified again", message_id=notification.message_id)
             state.message_deleted(notification.message_id)
         elif isinstance(error, Refused):
             log.error("Discord refuses a message", reason=error, incidents=_ids(notification))

@@ -92,7 +92,7 @@ def remake(lab: Landers) -> None:
     kafka_server.create_topics(lab.bootstrap, {lab.reports: TopicSettings(2)})
 
 
-def test_reports_that_expired_before_they_landed_are_told_and_counted(lab: Landers, mongo_uri: str) -> None:
+def test_reports_that_expired_before_they_landed_are_logged_and_counted(lab: Landers, mongo_uri: str) -> None:
     first = lab.start()
     send(lab.bootstrap, lab.reports, (report(n) for n in range(50)), partition=0)
     lab.wait_landed()
@@ -105,8 +105,8 @@ def test_reports_that_expired_before_they_landed_are_told_and_counted(lab: Lande
     key = f"{topic_id(lab.bootstrap, lab.reports)}/0"
     assert sorted(landed(lab.lake, "kafka_offset")) == [(n,) for n in [*range(50), *range(120, 150)]]
     assert "reports are lost" in lab.logs()
-    told = [commit.get("peacewatch.lost") for commit in DeltaTable(f"{lab.lake}/reports").history()]
-    assert [one for one in told if one] == [f'{{"{key}": [50, 120]}}']
+    losses = [commit.get("peacewatch.lost") for commit in DeltaTable(f"{lab.lake}/reports").history()]
+    assert [loss for loss in losses if loss] == [f'{{"{key}": [50, 120]}}']
     ((first,),) = landed(lab.lake, "epoch_ms(received_at)", "where kafka_offset = 120")
     before = [commit.get("peacewatch.lost_before") for commit in DeltaTable(f"{lab.lake}/reports").history()]
     assert [one for one in before if one] == [f'{{"{key}": {first}}}']
@@ -148,8 +148,8 @@ def test_a_full_disk_is_named_and_landing_goes_on_when_there_is_room(lab: Lander
         assert {path.name for path in lab.lake.rglob("*.parquet")} == named, "a full disk needs the room"
 
 
-def test_rejects_are_acknowledged_before_their_offset_is_passed(lab: Landers) -> None:
-    """The topic of rejects is not there: landing waits, and lands no further than the reject."""
+def test_rejected_messages_are_acknowledged_before_their_offset_is_passed(lab: Landers) -> None:
+    """The topic of rejected messages is not there: landing waits, and lands no further than the rejected message."""
     with closing(clients.admin(lab.bootstrap)) as admin:
         admin.delete_topics([lab.rejected])
     lab.start()

@@ -1,5 +1,5 @@
-"""The speed layer's commands as shipped, together, while MongoDB is away: two webhooks, rejects, metrics, status, and
-the dead-man's switch."""
+"""The speed layer's commands as shipped, together, while MongoDB is away: two webhooks, rejected messages, metrics,
+status, and the dead-man's switch."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def metrics(stack: AlertStack, port: str) -> set[str]:
 def peacewatch(stack: AlertStack, *arguments: object) -> str:
     """What a command prints that ends by itself."""
     command = [sys.executable, "-m", "cli", *map(str, arguments)]
-    told = subprocess.run(command, env={**os.environ, **stack.environ}, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    return told.stdout
+    finished = subprocess.run(command, env={**os.environ, **stack.environ}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
 
 
 def test_a_second_webhook_takes_the_severe_and_only_these(stack: AlertStack) -> None:
@@ -75,23 +75,23 @@ def test_an_acknowledgement_shows_in_the_message(stack: AlertStack) -> None:
     stack.send([report(stack.sent, city="Acknowledged")])
     stack.sent += 1
     stack.wait(lambda: len(stack.delivered_ids()) == stack.sent)
-    [told] = [one for d in stack.read("deliveries") for one in d["incidents"] if one["city"] == "Acknowledged"]
-    action = Action("a1", "acknowledge", Target(told["incident_id"]), "Mia", datetime.now(UTC), "on my way")
-    stack.producer.send("operator-actions", actions.encode(action), key=told["incident_id"].encode())
+    [incident] = [one for d in stack.read("deliveries") for one in d["incidents"] if one["city"] == "Acknowledged"]
+    action = Action("a1", "acknowledge", Target(incident["incident_id"]), "Mia", datetime.now(UTC), "on my way")
+    stack.producer.send("operator-actions", actions.encode(action), key=incident["incident_id"].encode())
     stack.producer.flush()
     stack.wait(lambda: "Mia" in str(stack.messages()))
     assert stack.notified == stack.sent
 
 
-def test_rejects_are_listed_mended_and_replayed(stack: AlertStack) -> None:
-    """`peacewatch rejects`, and what landing tells Prometheus of it."""
+def test_rejected_messages_are_listed_corrected_and_replayed(stack: AlertStack) -> None:
+    """`peacewatch rejects`, and what landing's metrics say of it."""
     broken = report(5007, alert=False, battery=101)
     stack.send([broken])
     stack.wait(lambda: 'peacewatch_landing_rejects_total{reason="not a report"} 1.0' in metrics(stack, LANDING))
     [line] = peacewatch(stack, "rejects", "list", "--reason", "not a report").splitlines()
-    reject = json.loads(line)
-    assert (json.loads(reject["value"]), reject["key"]) == (broken, broken["drone_id"])
-    assert reject["headers"].items() >= {"reason": "not a report", "topic": "reports"}.items()
+    message = json.loads(line)
+    assert (json.loads(message["value"]), message["key"]) == (broken, broken["drone_id"])
+    assert message["headers"].items() >= {"reason": "not a report", "topic": "reports"}.items()
     assert peacewatch(stack, "rejects", "list", "--reason", "too old") == ""
     mended = stack.home / "mended.jsonl"
     mended.write_text(line.replace("101", "99"))
@@ -109,9 +109,9 @@ def test_a_killed_notifier_is_missed(stack: AlertStack) -> None:
     stack.kill("notify")
     stack.wait(lambda: "No notifier process has given a sign" in str(channel(stack, OPERATORS)))
     stack.wait(lambda: 'peacewatch_alert_path_troubles{trouble="notifier stopped"} 1.0' in metrics(stack, ALERTS))
-    told = json.loads(peacewatch(stack, "status", "--json"))
-    assert "No notifier process has given a sign since" in told["troubles"]["notifier stopped"]
+    status = json.loads(peacewatch(stack, "status", "--json"))
+    assert "No notifier process has given a sign since" in status["troubles"]["notifier stopped"]
     assert "No notifier process has given a sign since" in peacewatch(stack, "status")
-    assert told["away"].keys() == {"mongo"}
+    assert status["away"].keys() == {"mongo"}
     stack.start("notify")
     stack.wait(lambda: "Over: notifier stopped" in str(channel(stack, OPERATORS)))

@@ -29,17 +29,17 @@ def names(topic: Callable[..., str]) -> dict[str, str]:
     return made_names(topic)
 
 
-def test_every_alert_is_told_once(
+def test_every_alert_is_notified_once(
     kafka: str, names: dict[str, str], mongo_database: Database[Any], mongo_uri: str
 ) -> None:
     channel = Channel()
-    judging, telling = configs(kafka, names)
+    judging, notifying = configs(kafka, names)
     recording = recorder.RecorderConfig(
         kafka, mongo_uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
     )
     with (
         running(alerter.run, judging),
-        running(notifier.run, telling, channel.sender),
+        running(notifier.run, notifying, channel.sender),
         running(recorder.run, recording),
     ):
         send(kafka, names["reports"], report(1), report(2, alert=False), b'{"alert": true, "drone_id": 7, "oops')
@@ -69,14 +69,14 @@ def documents(database: Database[Any]) -> dict[str, list[dict[str, Any]]]:
 
 def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
-    judging, telling = configs(kafka, names)
+    judging, notifying = configs(kafka, names)
     first = report(1)
     with running(alerter.run, judging):
-        with running(notifier.run, telling, channel.sender):
+        with running(notifier.run, notifying, channel.sender):
             send(kafka, names["reports"], first)
             wait_for(lambda: channel.notified == 1)
         send(kafka, names["reports"], report(2), first, report(3))  # one of them a duplicate
-        with running(notifier.run, telling, channel.sender):
+        with running(notifier.run, notifying, channel.sender):
             wait_for(lambda: channel.notified == 3)
     assert channel.posts == 1
     delivered = sorted(i for d in read(kafka, names["deliveries"]) for i in d["alert_ids"])
@@ -120,7 +120,7 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
     kafka: str, names: dict[str, str], tmp_path: Path, free_port: int, seconds: float
 ) -> None:
     channel, server = Channel(), mongo.start(tmp_path, free_port)
-    judging, telling = configs(kafka, names)
+    judging, notifying = configs(kafka, names)
     recording = recorder.RecorderConfig(
         kafka, server.uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
     )
@@ -134,7 +134,7 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
         send(kafka, names["reports"], *(report(n) for n in range(3)))
         wait_for(lambda: counts() == (3, 3))
         server.kill()
-        with running(notifier.run, telling, channel.sender):
+        with running(notifier.run, notifying, channel.sender):
             send(kafka, names["reports"], *(report(n) for n in range(3, 8)))
             wait_for(lambda: channel.notified == 8)
         send(kafka, names["reports"], *(report(n) for n in range(8, 10)))

@@ -14,7 +14,7 @@ import pytest
 from fleet.alerts import alert as wire
 from fleet.alerts.rules import Memory, Rules, Sighting, Unrest, judge
 from infra.kafka import clients
-from infra.retry import NotYet
+from infra.retry import NotReady
 from speed_layer.alerting.alert_state import AlertState
 from speed_layer.notifying import notifier
 from speed_layer.notifying.lease import Lease
@@ -26,10 +26,10 @@ def names(topic: Callable[..., str]) -> dict[str, str]:
     return made_names(topic)
 
 
-def test_an_alert_in_a_partition_that_was_added_is_told(kafka: str, names: dict[str, str]) -> None:
+def test_an_alert_in_a_partition_that_was_added_is_notified(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
-    telling = dataclasses.replace(configs(kafka, names)[1], look_seconds=0.2)
-    with closing(clients.producer(kafka)) as producer, running(notifier.run, telling, channel.sender):
+    config = dataclasses.replace(configs(kafka, names)[1], look_seconds=0.2)
+    with closing(clients.producer(kafka)) as producer, running(notifier.run, config, channel.sender):
         producer.send(names["alerts"], alert(1), partition=0)
         wait_for(lambda: channel.notified == 1)
         with closing(clients.admin(kafka)) as admin:
@@ -47,12 +47,12 @@ def alert(number: int) -> bytes:
 
 def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
-    telling = dataclasses.replace(configs(kafka, names)[1], alerts="nobody-made-it")
-    with closing(Lease(kafka, telling.group, names["deliveries"])) as lease:
+    config = dataclasses.replace(configs(kafka, names)[1], alerts="nobody-made-it")
+    with closing(Lease(kafka, config.group, names["deliveries"])) as lease:
         wait_for(lambda: lease.join(1.0))
         before = threading.active_count()
-        with pytest.raises(NotYet):
-            notifier.Session(telling, lease, channel.sender(), threading.Event())
+        with pytest.raises(NotReady):
+            notifier.Session(config, lease, channel.sender(), threading.Event())
         wait_for(lambda: threading.active_count() == before)
 
 

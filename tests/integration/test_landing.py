@@ -17,7 +17,7 @@ from fleet import topics
 from fleet.figures.cube import HOURS
 from fleet.reports.counted_places import KnownPlaces
 from fleet.reports.sealed import SEALED_THROUGH_KEY
-from speed_layer.landing import rejected as rejects
+from speed_layer.landing import rejected as rejected_messages
 from speed_layer.landing import rejected_file
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.last_states import unpack
@@ -65,8 +65,8 @@ def test_every_report_lands_once_and_is_seen_live(
     table = DeltaTable(tmp_path / "reports")
     live = list(mongo_database["live"].find(sort=[("_id", 1)]))
     assert [one["_id"] for one in live] == list(range(table.version() + 1))
-    told = HOURS.merge(HOURS.from_document(one["cells"]) for one in live)
-    assert told.equals(HOURS.fold(table.to_pyarrow_table()))
+    merged = HOURS.merge(HOURS.from_document(one["cells"]) for one in live)
+    assert merged.equals(HOURS.fold(table.to_pyarrow_table()))
 
 
 def test_two_processes_share_the_partitions(
@@ -116,7 +116,7 @@ def landed_through(lake: Path) -> dict[str, int]:
     return found
 
 
-def test_rejects_are_listed_mended_and_replayed(
+def test_rejected_messages_are_listed_corrected_and_replayed(
     kafka: str, topic: Topic, rejected: str, mongo_uri: str, tmp_path: Path
 ) -> None:
     reports = topic(partitions=1)
@@ -125,7 +125,7 @@ def test_rejects_are_listed_mended_and_replayed(
     with running(landing):
         send(kafka, reports, [broken, b"\xff\xfe", None])
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
-    found = list(rejects.read(kafka, rejected))
+    found = list(rejected_messages.read(kafka, rejected))
     assert [(one.headers["reason"], one.value) for one in found] == [
         ("not a report", json.dumps(broken, ensure_ascii=False).encode()),
         ("not json", b"\xff\xfe"),
@@ -145,17 +145,17 @@ def test_rejects_are_listed_mended_and_replayed(
     file.write_text("\n".join(rejected_file.line(one).replace("101", "99") for one in found), encoding="utf-8")
     again = list(rejected_file.read(file))
     assert [one.value for one in again[1:]] == [b"\xff\xfe", None], "what is no text comes through as it was"
-    assert rejects.replay(kafka, again[:1], reports) == 1
+    assert rejected_messages.replay(kafka, again[:1], reports) == 1
     with running(landing):
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
     assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
 
 
-def test_a_message_without_key_and_value_is_a_reject_like_others(kafka: str, rejected: str) -> None:
+def test_a_message_without_key_and_value_is_rejected_like_others(kafka: str, rejected: str) -> None:
     """Kafka's own clients can send one, the one in use here cannot."""
-    with closing(rejects.RejectedProducer(kafka, topics.REPORTS, "id", rejected)) as sender:
+    with closing(rejected_messages.RejectedProducer(kafka, topics.REPORTS, "id", rejected)) as sender:
         sender.send([RejectedMessage("empty", "the message has no value", 0, 5, 0, None, None)])
-    (found,) = rejects.read(kafka, rejected)
+    (found,) = rejected_messages.read(kafka, rejected)
     assert (found.headers["reason"], found.key, found.value) == ("empty", None, b"")
     assert found.source == ("id", "0", "5")
 
@@ -189,9 +189,9 @@ def test_a_report_of_a_sealed_day_is_rejected_and_its_neighbours_land(
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
     check_exactly_once(kafka, reports, rejected, tmp_path)
     assert sorted(landed(tmp_path, "report_id")) == [("late 2",), ("r1",)]
-    [reject] = messages(kafka, rejected)
-    assert dict(reject.headers)["reason"] == b"too old"
-    assert b"is of a sealed day; 2025-03-02 is open" in dict(reject.headers)["detail"]
+    [message] = messages(kafka, rejected)
+    assert dict(message.headers)["reason"] == b"too old"
+    assert b"is of a sealed day; 2025-03-02 is open" in dict(message.headers)["detail"]
 
 
 def test_odd_messages_cost_their_neighbours_nothing(

@@ -84,7 +84,7 @@ def test_an_alert_with_the_id_of_another_one_has_a_row_of_its_own(
     }
 
 
-def test_what_mongodb_refuses_is_passed_by_and_told(
+def test_what_mongodb_refuses_is_passed_by_and_reported(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """A note that is larger than a document may be, and messages that are nothing."""

@@ -1,4 +1,4 @@
-"""`peacewatch land` for tests: one process, told by its arguments where to end itself as a crash would.
+"""`peacewatch land` for tests: one process, its arguments say where it ends itself as a crash would.
 
 python -m tests.support.crashing_lander CONFIG.json [STEP [TIMES]]: SIGKILL at the TIMES-th (1st) time it has done STEP.
 """

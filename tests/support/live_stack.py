@@ -1,4 +1,4 @@
-"""The alerts' way with its records and the web server, as shipped."""
+"""The alert pipeline with its records and the web server, as shipped."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class Local:
-    """Asks a stand-in without a socket. `ask` gives the answer, `told` its JSON."""
+    """Asks a stand-in without a socket. `ask` gives the answer, `json_of` its JSON."""
 
     folder: Path
     limits: Limits = FREE
@@ -58,20 +58,20 @@ class Local:
 
     def post(self, payload: Any) -> dict[str, Any]:
         """A message posted with wait=true, as Discord answers it."""
-        return told(self.ask(payload=payload, query={"wait": "true"}))
+        return json_of(self.ask(payload=payload, query={"wait": "true"}))
 
     def control(self, name: str, payload: Any = None, **query: str) -> dict[str, Any]:
         method = "GET" if payload is None else "POST"
-        return told(self.ask(method, f"/control/{name}", {} if payload is None else payload, query))
+        return json_of(self.ask(method, f"/control/{name}", {} if payload is None else payload, query))
 
     def restarted(self) -> Local:
-        """Another stand-in over the same folder, as after kill -9: this one is not told."""
+        """Another stand-in over the same folder, as after kill -9: this one does not notice."""
         self.others.append(other := Local(self.folder, self.limits, self.clock))
         other.others = self.others
         return other
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def json_of(answer: Answer) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(answer.body)
     return content
 

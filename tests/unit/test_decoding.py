@@ -125,7 +125,7 @@ def test_rows_are_what_the_reference_says(sent: list[dict[str, Any]], ascii_only
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=40) | st.none() | reports.map(lambda one: json.dumps(one).encode()), max_size=8))
-def test_whatever_comes_is_a_row_a_reject_or_a_copy(values: list[bytes | None]) -> None:
+def test_every_message_is_a_row_a_rejected_message_or_a_duplicate(values: list[bytes | None]) -> None:
     decoded = decode(*values)
     assert len(decoded.lines) + len(decoded.rejected) + decoded.duplicates == len(values)
     assert rows(decoded, "id", 3).num_rows == len(decoded.lines)
@@ -164,14 +164,14 @@ def test_a_report_of_a_sealed_day_is_too_old_and_the_next_moments_is_not() -> No
     sent = [message(report_id=at, reported_at=at) for at in times]
     decoded = decode(*sent, opens_at=datetime(2026, 11, 23, tzinfo=UTC))
     assert decoded.offsets == [101]
-    assert [(reject.offset, reject.reason) for reject in decoded.rejected] == [(100, "too old"), (102, "too old")]
+    assert [(message.offset, message.reason) for message in decoded.rejected] == [(100, "too old"), (102, "too old")]
     assert decoded.rejected[0].detail.endswith("is of a sealed day; 2026-11-23 is open")
 
 
 @pytest.mark.parametrize(("value", "reason"), [case[1:] for case in FATES], ids=[case[0] for case in FATES])
 def test_odd_messages_are_rejected_and_cost_neighbours_nothing(value: bytes | None, reason: str) -> None:
     decoded = decode(message(report_id="before"), value, message(report_id="after"))
-    assert [(reject.reason, reject.offset) for reject in decoded.rejected] == [(reason, 101)]
+    assert [(message.reason, message.offset) for message in decoded.rejected] == [(reason, 101)]
     assert decoded.rejected[0].detail
     assert decoded.rejected[0].value == (value if value is None else value[:LARGEST])
     assert rows(decoded, "id", 3)["report_id"].to_pylist() == ["before", "after"]

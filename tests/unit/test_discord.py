@@ -1,4 +1,4 @@
-"""What each answer of Discord means, and that nothing of ours tells the URL."""
+"""What each answer of Discord means, and that no error or log of ours holds the URL."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_every_is_due_at_first_and_not_at_once_again() -> None:
     assert Every(0).due()
 
 
-def told(partition: Partition) -> list[tuple[int, int, int]]:
+def closed(partition: Partition) -> list[tuple[int, int, int]]:
     chunks = [future.result() for future in partition.close_batch()]
     return [(one.first, one.next_offset, one.lost_before) for one in chunks]
 
@@ -101,7 +101,7 @@ def record(offset: int, timestamp: int) -> Any:
     return SimpleNamespace(offset=offset, timestamp=timestamp, partition=0, key=None, value=b"no report")
 
 
-def test_what_expired_is_told_with_the_time_of_the_first_message_after_it() -> None:
+def test_what_expired_is_reported_with_the_time_of_the_first_message_after_it() -> None:
     empty: Any = SimpleNamespace(
         rows_between=lambda *_: SCHEMA.empty_table(), opens_at=datetime.min.replace(tzinfo=UTC)
     )
@@ -113,20 +113,22 @@ def test_what_expired_is_told_with_the_time_of_the_first_message_after_it() -> N
             return made
 
         waits = partition(5, 8)
-        assert told(waits) == [], "the first message is on its way, and nobody else can say how late they may be"
+        assert closed(waits) == [], "the first message is on its way, and nobody else can say how late they may be"
         waits.add([record(5, 77), record(6, 78)])
         waits.decode()
-        assert told(waits) == [(2, 5, 77), (5, 7, 0)]
+        assert closed(waits) == [(2, 5, 77), (5, 7, 0)]
         waits.add([record(7, 79)])
         waits.decode()
-        assert told(waits) == [(7, 8, 0)]
+        assert closed(waits) == [(7, 8, 0)]
 
         now = time.time() * 1000
         nothing_left, marks_alone = partition(5, 5), partition(5, 8)
         marks_alone.skip_to(8)
         for lost, rest in ((nothing_left, []), (marks_alone, [(5, 8, 0)])):
-            (gap, *others) = told(lost)
+            (gap, *others) = closed(lost)
             assert (gap[:2], others) == ((2, 5), rest)
             assert gap[2] >= now
-        assert told(partition(0, 2)) == []
-        assert told(partition(0, 1)) == [(2, 1, 0)], "the broker has lost what was landed: nothing is lost to the lake"
+        assert closed(partition(0, 2)) == []
+        assert closed(partition(0, 1)) == [(2, 1, 0)], (
+            "the broker has lost what was landed: nothing is lost to the lake"
+        )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.standin import ALERTS, Local, told
+from tests.support.standin import ALERTS, Local, json_of
 
 ASTRAL = "😀"  # two UTF-16 code units
 REQUIRED = "BASE_TYPE_REQUIRED"
@@ -127,7 +127,7 @@ def test_refused_as_an_invalid_form(discord: Local, payload: dict[str, Any], pla
         if (method, place) == ("PATCH", "username"):
             continue
         answer = discord.ask(method, path, payload)
-        body = told(answer)
+        body = json_of(answer)
         assert (answer.status, body["code"], body["message"]) == (400, 50035, "Invalid Form Body")
         node = body["errors"]
         for part in place.split("."):
@@ -156,13 +156,13 @@ OTHERS: dict[str, tuple[str, str, Any, int, int]] = {
 @pytest.mark.parametrize(("method", "path", "payload", "status", "code"), OTHERS.values(), ids=OTHERS)
 def test_refused_otherwise(discord: Local, method: str, path: str, payload: Any, status: int, code: int) -> None:
     answer = discord.ask(method, path, payload)
-    assert (answer.status, told(answer)["code"]) == (status, code)
+    assert (answer.status, json_of(answer)["code"]) == (status, code)
 
 
 def test_another_content_type_is_refused(discord: Local) -> None:
-    assert told(discord.ask(payload=b"hello", kind="text/plain"))["code"] == 50035
+    assert json_of(discord.ask(payload=b"hello", kind="text/plain"))["code"] == 50035
 
 
 def test_an_emptied_message_is_refused(discord: Local) -> None:
     message_id = discord.post({"content": "x"})["id"]
-    assert told(discord.ask("PATCH", f"{ALERTS}/messages/{message_id}", {"content": None}))["code"] == 50006
+    assert json_of(discord.ask("PATCH", f"{ALERTS}/messages/{message_id}", {"content": None}))["code"] == 50006

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.standin import ALERTS, Local, told
+from tests.support.standin import ALERTS, Local, json_of
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def test_a_message_has_discords_shape(discord: Local) -> None:
 def test_an_edit_changes_what_it_names(discord: Local) -> None:
     posted = discord.post({"content": "a", "embeds": [{"title": "t"}]})
     address = f"{ALERTS}/messages/{posted['id']}"
-    edited = told(discord.ask("PATCH", address, {"content": "b"}))
+    edited = json_of(discord.ask("PATCH", address, {"content": "b"}))
     assert (edited["content"], edited["embeds"], edited["id"]) == ("b", posted["embeds"], posted["id"])
     assert edited["edited_timestamp"]
-    assert told(discord.ask("GET", address)) == edited
-    assert told(discord.ask("PATCH", address, {"embeds": []}))["embeds"] == []
+    assert json_of(discord.ask("GET", address)) == edited
+    assert json_of(discord.ask("PATCH", address, {"embeds": []}))["embeds"] == []
 
 
 def test_a_deleted_message_is_unknown_and_still_evidence(discord: Local) -> None:
@@ -48,7 +48,7 @@ def test_a_deleted_message_is_unknown_and_still_evidence(discord: Local) -> None
 def test_a_message_belongs_to_its_webhook(discord: Local) -> None:
     posted = discord.post({"content": "a"})
     answer = discord.ask("PATCH", f"/api/webhooks/2/severe/messages/{posted['id']}", {"content": "b"})
-    assert told(answer)["code"] == 10008
+    assert json_of(answer)["code"] == 10008
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_everything_taken_is_there_after_a_kill(discord: Local) -> None:
     discord.control("webhook", {"webhook": "2", "token": None})
     again = discord.restarted()
     assert again.control("messages", deleted="1") == discord.control("messages", deleted="1")
-    assert told(again.ask(path="/api/webhooks/2/severe", payload={"content": "x"}))["code"] == 10015
+    assert json_of(again.ask(path="/api/webhooks/2/severe", payload={"content": "x"}))["code"] == 10015
     assert int(again.post({"content": "d"})["id"]) > int(second["id"])
 
 
@@ -105,11 +105,11 @@ def test_the_log_has_every_request_and_no_token(discord: Local) -> None:
 
 
 def test_a_webhook_gets_another_token_and_is_deleted(discord: Local) -> None:
-    assert told(discord.ask("GET", ALERTS))["channel_id"] == "101"
+    assert json_of(discord.ask("GET", ALERTS))["channel_id"] == "101"
     discord.control("webhook", {"webhook": "1", "token": "new"})
     assert discord.ask(payload={"content": "x"}).status == 401
     assert discord.ask(path="/api/webhooks/1/new", payload={"content": "x"}).status == 204
     assert discord.ask("DELETE", "/api/webhooks/1/new").status == 204
-    assert told(discord.ask(path="/api/webhooks/1/new", payload={"content": "x"}))["code"] == 10015
+    assert json_of(discord.ask(path="/api/webhooks/1/new", payload={"content": "x"}))["code"] == 10015
     discord.control("reset", {})
     assert discord.ask(payload={"content": "x"}).status == 204

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from laptop.discord_standin.failures import MODES, TAKEN
 from laptop.discord_standin.ratelimit import Bucket, Limits, RateLimiter
-from tests.support.standin import ALERTS, Local, told
+from tests.support.standin import ALERTS, Local, json_of
 
 HELLO = {"content": "hello"}
 
@@ -40,7 +40,7 @@ def test_no_span_of_time_holds_more_than_its_limit(pauses: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=100))
-def test_who_waits_as_told_is_let_through(pauses: list[float]) -> None:
+def test_a_client_that_waits_as_asked_is_let_through(pauses: list[float]) -> None:
     bucket, now = Bucket(Limits(), "b", minute=True), 1000.0
     for pause in pauses:
         now += pause
@@ -55,7 +55,7 @@ def test_each_answer_says_what_is_left(discord: Local) -> None:
     left = [discord.ask(payload=HELLO).headers["X-RateLimit-Remaining"] for _ in range(5)]
     assert left == ["4", "3", "2", "1", "0"]
     answer = discord.ask(payload=HELLO)
-    body = told(answer)
+    body = json_of(answer)
     assert (answer.status, body["global"], body["retry_after"]) == (429, False, 2.0)
     headers = answer.headers
     assert (headers["Retry-After"], headers["X-RateLimit-Scope"], headers["Via"]) == ("2", "user", "1.1 google")
@@ -79,7 +79,7 @@ def test_thirty_a_minute_also_after_a_restart(discord: Local) -> None:
         discord.clock.now += 1
     for one in (discord, discord.restarted()):
         answer = one.ask(payload=HELLO)
-        assert (answer.status, told(answer)["retry_after"]) == (429, 30.0)
+        assert (answer.status, json_of(answer)["retry_after"]) == (429, 30.0)
     discord.clock.now += 30
     assert discord.ask(payload=HELLO).status == 204
 
@@ -137,5 +137,5 @@ def test_a_failure_waits_for_what_it_matches(discord: Local) -> None:
 
 
 @pytest.mark.parametrize("wanted", [{}, {"mode": "999"}, {"mode": "500", "often": 2}, {"mode": "500", "times": "x"}])
-def test_a_wrong_failure_is_told(discord: Local, wanted: dict[str, Any]) -> None:
+def test_a_wrong_failure_is_answered_with_its_reason(discord: Local, wanted: dict[str, Any]) -> None:
     assert discord.ask("POST", "/control/fail", wanted).status == 400

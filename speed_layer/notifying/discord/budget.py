@@ -1,6 +1,6 @@
 """How many requests a webhook takes: our own count, corrected by what Discord's answers say.
 
-A library's limiter (limits, pyrate-limiter) counts as well, but cannot keep a share back, be told of a server's own
+A library's limiter (limits, pyrate-limiter) counts as well, but cannot keep a share back, take over a server's own
 count, or be asked when the next one may go by a clock that a test holds; this is shorter than an adapter to one.
 Times are seconds of any clock that never goes back.
 """
