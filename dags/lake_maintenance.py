@@ -23,7 +23,7 @@ with DAG(
     dag_id="lake_maintenance",
     description="Joins small files, seals old days, deletes files that nobody needs",
     doc_md=DOC,
-    schedule=CronDataIntervalTimetable("20 3 * * *", timezone="UTC"),  # next to the hourly run, in quiet hours
+    schedule=CronDataIntervalTimetable("20 3 * * *", timezone="UTC"),  # 20 minutes after an hourly run, at a quiet time
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,  # the next night does what one night leaves
     max_active_runs=1,  # two would delete the same files

@@ -12,7 +12,7 @@ from common import AFTER_SKIPPED, BACKFILL, DEFAULTS, REPORT, REPORTS_POOL, VIEW
 DOC = """\
 ### Nightly report
 
-Waits until all reports of the day have landed and been counted (two hours at most). Builds the day's report beside the
+Waits until all reports of the day have landed and been counted (two hours at most). Builds the day's report next to the
 lake (HTML, PDF, JSON) and posts its summary to Discord. The day is the officers' day, by `PEACEWATCH_TIMEZONE`. Then it
 checks the reports of the last 31 days, and rebuilds those that late reports have changed.
 

@@ -1,7 +1,7 @@
 """Airflow's database and pools, made or brought up to date: `python -m laptop.airflow.setup AIRFLOW_HOME`.
 
-It takes a quarter of a minute, so what was set up is written down, and done again only when that has changed. An empty
-database in a file is kept beside Kafka's jars, and the next home begins with a copy of it.
+The setup takes a quarter of a minute, so a checksum of its inputs is stored, and it runs again only when they have
+changed. An empty database file is kept next to Kafka's jars as a template for the next home.
 """
 
 from __future__ import annotations

@@ -39,10 +39,10 @@ class CsvFile:
 def open_csv(path: Path) -> Iterator[CsvFile]:
     """Raises BadInput when there is no such file, or it cannot be read."""
     try:
-        with path.open("rb") as file, tempfile.TemporaryFile() as copy:
+        with path.open("rb") as file, tempfile.TemporaryFile() as spool:
             if not file.seekable():
-                shutil.copyfileobj(file, copy)
-            yield CsvFile(file if file.seekable() else copy, path.name)
+                shutil.copyfileobj(file, spool)
+            yield CsvFile(file if file.seekable() else spool, path.name)
     except OSError as error:
         if error.filename is None:
             raise

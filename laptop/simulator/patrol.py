@@ -112,7 +112,7 @@ class Drone:
         self.north += km * sin(self.heading)
 
     def _position(self) -> tuple[float, float]:
-        """Degrees, on the globe also beside the date line and the poles."""
+        """Degrees, on the globe, also near the date line and the poles."""
         city = self.town.city
         latitude = max(-90.0, min(90.0, city.latitude + self.north / _KM_A_DEGREE))
         longitude = city.longitude + self.east / (_KM_A_DEGREE * max(0.02, cos(radians(city.latitude))))

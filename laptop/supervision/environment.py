@@ -33,7 +33,7 @@ SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
     "airflow-scheduler": frozenset(
         {*_KAFKA, *_LAKE, "mongo_uri", "discord_webhook_url", "reports_webhook_url", "operators_webhook_url"}
     ),
-    # It tells the operators of a task whose process is gone.
+    # It notifies the operators of a task whose process is gone.
     "airflow-dag-processor": frozenset({"operators_webhook_url", "discord_webhook_url"}),
     "airflow-api-server": frozenset(),
     "airflow-triggerer": frozenset(),

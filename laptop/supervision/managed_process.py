@@ -1,4 +1,4 @@
-"""One service under the supervisor: its process now, its state, and how often it had to be started again."""
+"""One service under the supervisor: its current process, its state, and its number of restarts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from laptop.supervision.service import Event, Service, State
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 HEALTHY_SECONDS: Final = 60.0
-"""One that was ready for so long was well: the next pause is the first again."""
+"""After so long in the state running, a failure starts over with the first pause."""
 
 PROBE_SECONDS: Final = 0.4
 TRIES: Final = 3
-"""So often a service may fail before it was ever ready; then the start of the stack has failed."""
+"""Failures of a service that was never ready, after which the start of the stack has failed."""
 
 WRONG_SETTINGS: Final = 2
-"""The exit code of a command that says what a person must change; trying again does not help at the start."""
+"""The exit code of a command whose settings a person must correct; a retry does not help."""
 
 
-class Supervised:
-    """`look` moves it on by one step and never waits long; the supervisor calls it again and again."""
+class ManagedProcess:
+    """`look` takes one step and never blocks; the supervisor calls it in a loop."""
 
     def __init__(self, service: Service, logs_folder: Path, mark: str) -> None:
         self.service = service
@@ -55,7 +55,7 @@ class Supervised:
 
     @property
     def alive(self) -> bool:
-        """Whether a process runs; one that was asked to stop is killed after its grace period."""
+        """Whether a process runs. A process that was asked to stop is killed after `stop_seconds`."""
         if self.child is None or self.state in {State.DONE, State.STOPPED}:
             return False
         if self.child.alive:
@@ -68,7 +68,7 @@ class Supervised:
         return self.child is not None and self.child.alive
 
     def look(self, ready: Container[str]) -> Event | None:
-        """`ready`: the names of the services that are. Returns what people should know, if anything."""
+        """`ready`: the names of the services that are ready. Returns an event that people should see, if any."""
         if self.state in {State.WAITING, State.PAUSING}:
             due = time.monotonic() >= self._at and all(name in ready for name in self.service.after)
             return self._start() if due else None
@@ -83,18 +83,18 @@ class Supervised:
     def ask_to_stop(self) -> Event | None:
         if self._kill_at is not None or self.child is None:
             return None
-        self._kill_at = time.monotonic() + self.service.grace
+        self._kill_at = time.monotonic() + self.service.stop_seconds
         with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGTERM)
         return Event(self.service.name, self.state, "is asked to stop")
 
     def why(self) -> str:
-        """Why it does not start, with the end of its log."""
+        """Why the service does not start, with the last line of its log."""
         last = _last_line(self.log)
         return f"{self.service.name} {self._last_exit}; its log is {self.log}" + (f": {last}" if last else "")
 
     def as_row(self) -> dict[str, Any]:
-        """As JSON; what `status` shows. Without anything secret."""
+        """The fields of a JSON object for `peacewatch status`, without secrets."""
         alive = self.child is not None and self.child.alive
         return {
             "name": self.service.name,
@@ -136,8 +136,8 @@ class Supervised:
     def _is_ready(self) -> bool:
         try:
             return self.service.ready(self.since)
-        except Exception as error:  # noqa: BLE001 - a probe that fails must not take the stack down with it
-            self._last_exit = f"could not be asked: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - a failing probe must not stop the stack
+            self._last_exit = f"readiness check failed: {type(error).__name__}: {error}"
             return False
 
     def _ended(self, code: int) -> Event:
@@ -145,7 +145,7 @@ class Supervised:
         if self.service.once and code == 0:
             self._become(State.DONE)
             return Event(self.service.name, self.state, f"is done after {time.monotonic() - self._began:.1f} s")
-        return self._failed(_told(code), hopeless=code == WRONG_SETTINGS)
+        return self._failed(_exit_text(code), hopeless=code == WRONG_SETTINGS)
 
     def _failed(self, why: str, *, hopeless: bool = False) -> Event:
         self._clear()
@@ -158,10 +158,10 @@ class Supervised:
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         self._at = time.monotonic() + pause
         self._become(State.PAUSING)
-        return Event(self.service.name, self.state, f"{why}; it is started again in {pause:.0f} s")
+        return Event(self.service.name, self.state, f"{why}; restarts in {pause:.0f} s")
 
     def _clear(self) -> None:
-        """A dead process may have left children, which must not meet the next one."""
+        """Kills children that a dead process may have left, before the next process starts."""
         if self.child is not None:
             self.child.kill()
         reaper.kill(self._mark, self.service.name)
@@ -170,7 +170,7 @@ class Supervised:
         self.state, self.since = state, datetime.now(UTC)
 
 
-def _told(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

@@ -1,7 +1,7 @@
-"""Child processes: each in a process group of its own, with a log, ended when its parent is no more.
+"""Child processes: each in a process group of its own, with a log, ended with its parent.
 
-The kernel ends a child when the *thread* that started it ends, so start children from a thread that lives as long as
-they shall.
+The kernel ends a child when the *thread* that started it ends, so start children from a thread that
+outlives them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Final
 
 from fleet.errors import MissingPart, ServiceUnavailable
 
-GRACE: Final = 20.0
+STOP_SECONDS: Final = 20.0
 """Seconds between asking a child to stop and killing it: a broker flushes its log in that time."""
 
 _PROBE_EVERY: Final = 0.05
@@ -28,7 +28,7 @@ _IF_PARENT_LIVES: Final = ("sh", "-c", '[ "$PPID" = "$1" ] || exit 1; shift; exe
 
 @dataclass(frozen=True)
 class Child:
-    """A running child process. `name` is for people, `log` takes all it says."""
+    """A running child process. `name` is for people, `log` takes its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -42,16 +42,16 @@ class Child:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def stop(self, grace: float = GRACE) -> int:
-        """Asks the child to end, kills it after `grace` seconds, and its group with it. Returns its exit code."""
+    def stop(self, seconds: float = STOP_SECONDS) -> int:
+        """Sends SIGTERM, after `seconds` SIGKILL, and kills the child's group. Returns the exit code."""
         if self.alive:
             self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(grace)
+            self.process.wait(seconds)
         return self.kill()
 
     def kill(self) -> int:
-        """Kills the child and all of its group, at once. Returns its exit code."""
+        """Kills the child and its group at once. Returns the exit code."""
         self._signal(signal.SIGKILL)
         return self.process.wait()
 
@@ -63,11 +63,11 @@ class Child:
             if ready():
                 return
             time.sleep(_PROBE_EVERY)
-        what = (
+        reason = (
             f"is not ready after {seconds:.0f} s" if self.alive else f"ended with exit code {self.process.returncode}"
         )
         self.stop()
-        raise ServiceUnavailable(f"{self.name} {what}; its log is {self.log}")
+        raise ServiceUnavailable(f"{self.name} {reason}; its log is {self.log}")
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -76,7 +76,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Server:
-    """A child that answers on a port; a kind of server adds where."""
+    """A child that listens on a port; subclasses add the address."""
 
     child: Child
 
@@ -85,11 +85,11 @@ class Server:
         return self.child.pid
 
     def stop(self) -> None:
-        """Ends it; its data stays."""
+        """Stops the server; its data stays."""
         self.child.stop()
 
     def kill(self) -> None:
-        """Ends it as a crash would (SIGKILL)."""
+        """Ends the server as a crash would (SIGKILL)."""
         self.child.kill()
 
 
@@ -101,7 +101,7 @@ def start(
     inherit: Mapping[str, str] = os.environ,
     env: Mapping[str, str] | None = None,
 ) -> Child:
-    """Starts `command`; its environment is `inherit` with `env` added, its output is added to the end of `log`.
+    """Starts `command` with the environment `inherit` and `env`. Its output is appended to `log`.
 
     The kernel kills the child (not its children) when this process crashes.
     Raises MissingPart when the program is not there.
@@ -132,6 +132,6 @@ def start(
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """To write at its end. Only its owner may read it: a log quotes what citizens said."""
+    """Opens a log to append. Only its owner may read it: a log quotes what citizens said."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")  # noqa: PTH123 - by its mode

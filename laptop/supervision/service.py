@@ -1,4 +1,4 @@
-"""What a supervisor runs: one program, when it may start, and how one sees that it is ready."""
+"""What a supervisor runs: a program, the services it depends on, and its readiness check."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 Ready = Callable[[datetime], bool]
-"""`ready(since)`: whether the process that was started at `since` does its work by now. Quick, and never raises."""
+"""`ready(since)`: whether the process started at `since` is ready. Quick, and never raises."""
 
 Inherit = Callable[[Mapping[str, str]], dict[str, str]]
-"""What a service gets of an environment: `laptop.supervision.environment` leaves out what is not its own."""
+"""Picks the variables that a service inherits: `laptop.supervision.environment` leaves out secrets of others."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """`command()` prepares the start and returns what to run; `after` names services that must be ready before.
+    """`command()` prepares the start and returns the command line; `after` names services that must be ready before.
 
-    A `once` service does its work and ends with exit code 0; its `ready` is not asked. `seconds` is how long it may
-    take until it is ready, `grace` how long to stop. `address` is for people. `env` is added to what it inherits.
+    A `once` service does its work and ends with exit code 0; `ready` is not called. `seconds` is the longest time until
+    it is ready, `stop_seconds` the time from SIGTERM to SIGKILL. `address` is for people. `env` is added to the
+    inherited environment.
     """
 
     name: str
@@ -40,16 +41,16 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
     inherit: Inherit = dict
     seconds: float = 120.0
-    grace: float = 20.0
+    stop_seconds: float = 20.0
     once: bool = False
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The whole environment of its process, started by one whose environment is `environ`."""
+        """The whole environment of the process, when the supervisor's own is `environ`."""
         return {**self.inherit(environ), **self.env}
 
 
 class State(StrEnum):
-    """waiting for others → starting → running; one that died is `pausing` before it starts again."""
+    """waiting (for others) → starting → running; a process that died is `pausing` before its restart."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -61,7 +62,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that people should read: one line about one service."""
+    """A line for people about one service."""
 
     service: str
     state: State

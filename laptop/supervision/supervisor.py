@@ -1,8 +1,8 @@
-"""Runs services as child processes: in order, each until it is ready; one that dies is started again.
+"""Runs services as child processes: starts them in dependency order, and restarts those that die.
 
-All children are started by one thread that lives as long as they do, since the kernel ends a child with the thread
-that started it (laptop.supervision.processes). A crash of this process leaves nothing behind: the kernel kills the
-children, the reaper (laptop.supervision.reaper) whatever those started.
+One thread starts all children and lives as long as they do, since the kernel ends a child with the thread that started
+it (laptop.supervision.processes). A crash of this process leaves nothing behind: the kernel kills the children, the
+reaper (laptop.supervision.reaper) kills their descendants.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra.state_file import Record
 from laptop.supervision import reaper
-from laptop.supervision.managed_process import Supervised
+from laptop.supervision.managed_process import ManagedProcess
 from laptop.supervision.service import Event, Service, State
 
 LOOK_SECONDS: Final = 0.1
@@ -30,7 +30,7 @@ OnEvent = Callable[[Event], None]
 
 
 class Supervisor:
-    """Of `services`, given in an order in which each names only earlier ones in `after`.
+    """Supervises `services`. Each names only earlier ones in `after`.
 
     `on_event` is called with every event, in the supervisor's thread.
     """
@@ -38,7 +38,7 @@ class Supervisor:
     def __init__(self, services: Sequence[Service], home: Path, on_event: OnEvent = lambda _event: None) -> None:
         self._record = Record(home)
         self._mark = f"{home.resolve()}#{uuid.uuid4().hex}"
-        self._all = [Supervised(service, home.resolve() / "log", self._mark) for service in services]
+        self._processes = [ManagedProcess(service, home.resolve() / "log", self._mark) for service in services]
         self._on_event = on_event
         self._stop = threading.Event()
         self._settled = threading.Event()
@@ -47,10 +47,10 @@ class Supervisor:
         self._reaper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
-        """Returns when every service is ready; False when it was asked to stop before that.
+        """Returns True when every service is ready, False when asked to stop before.
 
-        When a service cannot start, all are stopped, and ServiceUnavailable says why. Raises BadSettings when a stack
-        runs in this home already.
+        When a service cannot start, stops all and raises ServiceUnavailable with the reason. Raises BadSettings when a
+        stack already runs in this home.
         """
         self._record.claim()
         reaper.kill(f"{self._record.home}#")  # of a stack that crashed, together with its reaper
@@ -66,7 +66,7 @@ class Supervisor:
         return not self._stop.is_set()
 
     def wait(self) -> None:
-        """Returns when the stack has ended: after `ask_to_stop`, or when the supervisor fails, which is raised."""
+        """Returns when the stack has ended after `ask_to_stop`. Raises the supervisor's failure, if it failed."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -76,7 +76,7 @@ class Supervisor:
         self._stop.set()
 
     def stop(self) -> None:
-        """Stops all services, the last ones first, and returns when nothing of them is left."""
+        """Stops all services in reverse order, and returns when no process of theirs is left."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -85,7 +85,7 @@ class Supervisor:
         try:
             while not self._stop.is_set():
                 self._look()
-                if not self._settled.is_set() and all(one.ready for one in self._all):
+                if not self._settled.is_set() and all(process.ready for process in self._processes):
                     self._settled.set()
                 self._stop.wait(LOOK_SECONDS)
         except BaseException as error:  # noqa: BLE001 - start() and wait() raise it in the caller's thread
@@ -97,35 +97,35 @@ class Supervisor:
     def _look(self) -> None:
         if self._reaper is None or self._reaper.poll() is not None:
             self._reaper = _start_reaper(self._mark)
-        ready = {one.service.name for one in self._all if one.ready}
-        for one in self._all:
-            event = one.look(ready)
+        ready = {process.service.name for process in self._processes if process.ready}
+        for process in self._processes:
+            event = process.look(ready)
             if event is not None:
                 self._report(event)
-            if one.hopeless and not self._settled.is_set():
-                raise ServiceUnavailable(one.why())
+            if process.hopeless and not self._settled.is_set():
+                raise ServiceUnavailable(process.why())
 
     def _report(self, event: Event) -> None:
-        self._record.write([one.as_row() for one in self._all])
+        self._record.write([process.as_row() for process in self._processes])
         self._on_event(event)
 
     def _end(self) -> None:
         """Stops services in reverse dependency order."""
-        while alive := [one for one in self._all if one.alive]:
-            needed = {name for one in alive for name in one.service.after}
-            for one in alive:
-                if one.service.name not in needed and (event := one.ask_to_stop()):
+        while alive := [process for process in self._processes if process.alive]:
+            needed = {name for process in alive for name in process.service.after}
+            for process in alive:
+                if process.service.name not in needed and (event := process.ask_to_stop()):
                     self._report(event)
             time.sleep(LOOK_SECONDS)
         reaper.kill(self._mark)
         with suppress(PeacewatchError, OSError):
-            self._record.release([one.as_row() for one in self._all])
+            self._record.release([process.as_row() for process in self._processes])
         if self._reaper is not None and self._reaper.stdin is not None:
             self._reaper.stdin.close()
             self._reaper.wait()
 
 
 def _start_reaper(mark: str) -> subprocess.Popen[bytes]:
-    """A session of its own, so that whatever ends this process and its group spares the reaper. It carries no mark."""
+    """Starts it in a session of its own, so that a kill of this process group spares it. It carries no mark."""
     program = [sys.executable, "-I", "-S", reaper.__file__, mark]
     return subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True, env={})  # noqa: S603

@@ -69,7 +69,7 @@ def test_it_gets_the_environment_that_it_is_given(tmp_path: Path) -> None:
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = start(tmp_path, DEAF)
     wait_for(child, "deaf")
-    assert child.stop(grace=0.1) == -signal.SIGKILL
+    assert child.stop(seconds=0.1) == -signal.SIGKILL
 
 
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:

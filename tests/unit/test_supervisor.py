@@ -98,7 +98,7 @@ def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
 
 
 def test_pauses_grow() -> None:
-    one = managed_process.Supervised(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
+    one = managed_process.ManagedProcess(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
     texts = [one._failed("ended").text for _ in range(12)]
     pauses = [float(text.split()[-2]) for text in texts]
     assert pauses == sorted(pauses)
@@ -169,7 +169,7 @@ def test_it_can_be_stopped_while_it_starts(home: Path) -> None:
 
 def test_one_that_does_not_stop_is_killed(home: Path) -> None:
     code = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
-    supervisor = Supervisor([service("deaf", code, ready=said(home, "deaf", "deaf"), grace=0.2)], home)
+    supervisor = Supervisor([service("deaf", code, ready=said(home, "deaf", "deaf"), stop_seconds=0.2)], home)
     supervisor.start()
     supervisor.stop()
 
