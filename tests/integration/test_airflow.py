@@ -138,11 +138,12 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         engine.dispose()
         late = r"nightly\_report is late"
         eventually(lambda: late in [message["embeds"][0]["title"] for message in channel(laptop, 3)], RUN_SECONDS)
-        told = next(one["embeds"][0] for one in channel(laptop, 3) if one["embeds"][0]["title"] == late)
-        assert "should have ended by 2026" in told["description"].replace("\\", "")
+        embeds = [message["embeds"][0] for message in channel(laptop, 3)]
+        notice = next(embed for embed in embeds if embed["title"] == late)
+        assert "should have ended by 2026" in notice["description"].replace("\\", "")
         address = f"http://{laptop.host}:{laptop.airflow_port}/dags/nightly_report/runs/"
-        assert told["url"].startswith(address)
-        assert httpx.get(told["url"], timeout=30).is_success
+        assert notice["url"].startswith(address)
+        assert httpx.get(notice["url"], timeout=30).is_success
         api.end("nightly_report", run)
 
 
@@ -214,7 +215,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
 
     with closing(api_of(laptop)) as api:
         eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
-    expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=RUN_SECONDS * 1000)  # told once in a while
+    expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=RUN_SECONDS * 1000)  # the page polls
     check_month(laptop, days, before)
     page.goto(f"{laptop.web_url}/reports?before={TODAY - timedelta(days=49)}")
     expect(page.locator("tbody tr")).to_have_count(len(days))

@@ -52,7 +52,7 @@ ASKED = (
 
 @pytest.fixture
 def job(tmp_path: Path, mongo_database: Documents) -> Job:
-    """Four days, the first of them sealed; an alert that was told, acknowledged and silenced; a nightly report."""
+    """Four days, the first of them sealed; an alert that was notified, acknowledged and silenced; a nightly report."""
     lake = tmp_path / "lake"
     lakes.make(lake)
     end = int((START + timedelta(days=5)).timestamp() * 1000)

@@ -72,14 +72,14 @@ def test_topics_have_the_settings_of_their_contracts(kafka: str) -> None:
     local.create_topics(kafka)  # again: nothing to do
 
     admin = clients.admin(kafka)
-    told = admin.describe_configs(
+    described = admin.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name, None) for name in TOPICS], config_filter="all"
     )["topic"]
     partitions = {each["name"]: len(each["partitions"]) for each in admin.describe_topics(list(TOPICS))}
     admin.close()
     for name, settings in TOPICS.items():
-        assert {key: told[name][key]["value"] for key in settings.all_config} == dict(settings.all_config)
-        assert told[name]["message.timestamp.type"]["value"] == "LogAppendTime"
+        assert {key: described[name][key]["value"] for key in settings.all_config} == dict(settings.all_config)
+        assert described[name]["message.timestamp.type"]["value"] == "LogAppendTime"
     assert partitions == {name: settings.partitions for name, settings in TOPICS.items()}
     assert int(TOPICS[topics.REJECTED].config["max.message.bytes"]) > REPORT_BYTES
 

@@ -91,7 +91,7 @@ def test_alerts_reach_people_and_figures_are_those_of_the_lake(
     mine: Settings, stack: subprocess.Popen[str], cluster: spark_cluster.Cluster, keys: None
 ) -> None:
     simulate(mine, REPORTS, f"{DAYS[0]}T00:00:00Z")
-    told(mine)
+    check_notified(mine)
     before = len(cluster.done())
     assert "computed at version" in peacewatch(mine, "aggregate", "--rebuild")
     assert len(cluster.done()) > before, cluster.state()  # Airflow has its own, too
@@ -133,7 +133,7 @@ def test_wrong_keys_are_one_sentence(mine: Settings, tmp_path: Path) -> None:
     assert said.stderr.startswith("peacewatch: AWS_SECRET_ACCESS_KEY_FILE: ")
 
 
-def told(mine: Settings) -> None:
+def check_notified(mine: Settings) -> None:
     """Once the channel shows as many alerts as there are in the topic, and there are some."""
     standin = f"http://{mine.host}:{mine.discord_port}"
     with closing(Watch(Places(mine.bootstrap, mine.lake_location, mine.mongo, standin))) as watch:

@@ -78,9 +78,9 @@ def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, s
     landed = status(laptop)["lake"]["version"]
 
     (run,) = ran(laptop, ("hourly_views", {}))
-    told = log(laptop, "hourly_views", run, "aggregate")
-    assert "Spark-Submit cmd: spark-submit" in told
-    assert re.search(r"hours: (\d+ computed at|nothing to do)", told)  # the hour's own run may have been first
+    task_log = log(laptop, "hourly_views", run, "aggregate")
+    assert "Spark-Submit cmd: spark-submit" in task_log
+    assert re.search(r"hours: (\d+ computed at|nothing to do)", task_log)  # the hour's own run may have been first
     assert status(laptop)["batch"]["version"] >= landed
     eventually(lambda: reports(laptop, DAY, DAY) == REPORTS)
 
@@ -114,9 +114,9 @@ def test_operators_hear_of_a_run_that_failed(laptop: Settings, stack: subprocess
     with closing(api_of(laptop)) as api:
         run = api.trigger("rebuild_views", {"first": "2026-01-02", "last": "2026-01-01"})
         eventually(lambda: api.state("rebuild_views", run) == "failed", 400)
-    told = [message["embeds"][0] for message in channel(laptop, 3)]
-    assert [embed["title"] for embed in told] == [r"rebuild\_views\: aggregate failed"]
-    assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in told[0]["url"]
+    embeds = [message["embeds"][0] for message in channel(laptop, 3)]
+    assert [embed["title"] for embed in embeds] == [r"rebuild\_views\: aggregate failed"]
+    assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in embeds[0]["url"]
 
 
 def test_nothing_of_the_home_is_for_others(laptop: Settings, stack: subprocess.Popen[str]) -> None:

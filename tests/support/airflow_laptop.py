@@ -96,7 +96,7 @@ def heard(laptop: Settings) -> tuple[int, int]:
 
 
 def check_month(laptop: Settings, days: list[str], before: tuple[int, int]) -> None:
-    """Each day has the report of its own reports, and neither officers nor operators were told of thirty."""
+    """Each day has the report of its own reports, and no message of the thirty went to officers or operators."""
     rows = made(laptop, days)[::-1]
     assert [row["day"] for row in rows] == days
     assert [row["reports"] for row in rows] == [

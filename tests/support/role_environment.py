@@ -26,7 +26,7 @@ SITE = Path(sysconfig.get_path("purelib"))
 
 @dataclass(frozen=True)
 class RoleEnvironment:
-    """`packages`: the names of all that is installed there beside Peacewatch."""
+    """`packages`: the names of all packages installed there, without Peacewatch."""
 
     folder: Path
     packages: frozenset[str]
