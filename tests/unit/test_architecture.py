@@ -6,6 +6,7 @@ import ast
 import hashlib
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -271,3 +272,9 @@ def test_the_order_of_the_batch_layer() -> None:
 def test_the_rule_of_circles_sees() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "d": {"a"}}) == []
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"e"}}) == ["a", "b", "c"]
+
+
+def test_no_module_is_importable_under_two_names() -> None:
+    """A folder of the repository on the path would give `tests.support.lakes` a second name, `support.lakes`."""
+    folders = {Path(entry).resolve() for entry in sys.path}
+    assert [folder for folder in folders if ROOT in folder.parents and not folder.is_relative_to(sys.prefix)] == []
