@@ -4,7 +4,8 @@ Every write may be repeated, and the two topics may be read in any order: an ale
 where and when people were notified from `deliveries`. Offsets are committed after the writes.
 
 Of an alert and its duplicates the first one's fields stay; one with the same id and other content has a row of its own
-(known_alerts.py). What MongoDB refuses for what it is, is passed by and counted: it would come again after a restart.
+(fleet.alerts.alert). What MongoDB refuses for what it is, is passed by and counted: it would come again after a
+restart.
 """
 
 from __future__ import annotations
@@ -27,15 +28,14 @@ from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import alert as wire
-from fleet.alerts.alert import Alert
+from fleet.alerts.alert import ENDED_BY_CLEARING, Alert, conflict_id, content_of, is_conflict
 from fleet.alerts.pipeline_health import Health, RecentFaults
 from fleet.errors import NewerLayout
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
-from fleet.notifications.incident import ENDED_BY_CLEARING, Intervals, key_of
-from fleet.notifications.known_alerts import UNKNOWN_CONTENT, conflict_id, content_of
+from fleet.notifications.incident import Intervals, key_of
 from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
@@ -253,8 +253,7 @@ def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[U
     for alert, raised_at in alerts:
         content = content_of(alert)
         known = contents.setdefault(alert.alert_id, content)
-        is_conflict = known != content and UNKNOWN_CONTENT not in (known, content)
-        updates += alert_updates(alert, raised_at, conflict_id(alert) if is_conflict else "")
+        updates += alert_updates(alert, raised_at, conflict_id(alert) if is_conflict(known, content) else "")
     return updates
 
 

@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -29,6 +29,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
 from fleet.errors import ServiceUnavailable
+from fleet.notifications.incident import Intervals
 from fleet.reports.losses import LOST, LOST_BEFORE
 from fleet.reports.watermark import CLOCKS_APART, THROUGH
 from fleet.text import sentence
@@ -43,7 +44,8 @@ WAIT_SECONDS: Final = 30
 BOOTSTRAP_MS: Final = 5_000
 _APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
-_PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears"]
+_PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears", "content"]
+_LIFE: Final = Intervals()
 
 log = structlog.get_logger()
 
@@ -185,11 +187,14 @@ def _row(record: Any, topic_id: str, past: Past) -> dict[str, Any] | None:
         log.warning("a message that is not an alert", offset=record.offset, partition=record.partition, reason=error)
         return None
     place = topic_id, record.partition, record.offset
-    return row(alert, datetime.fromtimestamp(record.timestamp / 1000, UTC), place, past.counts(record.offset, alert))
+    counted = past.count(record.offset, alert)
+    if counted.alert_id != alert.alert_id and counted.alerts:
+        log.warning("an alert has the id of another one and other content; it counts as one of its own", place=place)
+    return row(alert, datetime.fromtimestamp(record.timestamp / 1000, UTC), place, counted)
 
 
 def _past(table: DeltaTable, topic_id: str, partition: int, entry: int) -> Past:
-    past = Past()
+    past = Past(_LIFE.over, _LIFE.expire)
     wanted = (
         (pc.field("topic_id") == topic_id)
         & (pc.field("kafka_partition") == partition)
@@ -217,11 +222,21 @@ def _commit(table: DeltaTable, rows: list[dict[str, Any]], key: str, entry: int,
 
 
 def _open(source: AlertTopic) -> DeltaTable:
+    """The table, with all columns of SCHEMA: an older version's lacks those that came later."""
     url = f"{source.lake}/{TABLE}"
     try:
-        return DeltaTable(url)
+        table = DeltaTable(url)
     except TableNotFoundError:
         try:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY))
         except DeltaError:
             return DeltaTable(url)  # another run was faster
+    known = {column.name for column in table.schema().fields}
+    missing = [column for column in Schema.from_arrow(SCHEMA).fields if column.name not in known]
+    if not missing:
+        return table
+    try:
+        table.alter.add_columns(missing)
+    except CommitFailedError:
+        return DeltaTable(url)  # another run was faster
+    return table

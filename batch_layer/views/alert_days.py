@@ -13,7 +13,8 @@ from batch_layer.job import Job, Outcome
 from batch_layer.lake import losses
 from batch_layer.ranges import day_of
 from batch_layer.views import plan, publish
-from fleet.alerts.landed_alert import ALERTS, SCHEMA
+from fleet.alerts.landed_alert import SCHEMA
+from fleet.figures.views import ALERTS
 from fleet.reports.watermark import newest_topic
 from infra.delta import ALERTS as TABLE
 from infra.delta import NothingLanded, Snapshot, pin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -13,6 +14,12 @@ from fleet.reports.report import Citizen
 
 Kind = Literal["unrest", "low_battery", "watchword", "silent"]
 Severity = Literal["critical", "high", "moderate"]
+
+ENDED_BY_CLEARING: Final[frozenset[Kind]] = frozenset({"low_battery", "silent"})
+"""These last until the drone is charged, or reports again: that nobody hears of them any more does not end them."""
+
+UNKNOWN_CONTENT: Final = 0
+"""The checksum of an alert without content of its own to compare: no conflict is seen."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,6 +58,31 @@ def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *
     """
     milliseconds = (reported_at - _EPOCH) // timedelta(milliseconds=1)
     return identity.join(kind, drone_id, report_id, str(milliseconds), *more)
+
+
+def content_of(alert: Alert) -> int:
+    """A checksum, 32 bits, of what the drone said. Not of what alerting adds, which may be another after an upgrade or
+    a second reading, nor of the broker's time, which each duplicate has of its own.
+
+    UNKNOWN_CONTENT of what has an id that no other message can have: made of what a rule remembers, or of a place on
+    the topic.
+    """
+    if alert.kind == "silent" or alert.clears or not alert.verified:
+        return UNKNOWN_CONTENT
+    said = (alert.drone_id, alert.report_id, alert.reported_at.timestamp(), alert.message, alert.battery)
+    place = (alert.latitude, alert.longitude, alert.country, alert.city)
+    seen = [(citizen.name, citizen.peace_score) for citizen in alert.citizens]
+    return zlib.crc32(msgspec.json.encode((said, place, seen))) or 1
+
+
+def is_conflict(content: int, other: int) -> bool:
+    """Whether two alerts with one id are two alerts: their contents are known, and differ."""
+    return content != other and UNKNOWN_CONTENT not in (content, other)
+
+
+def conflict_id(alert: Alert) -> str:
+    """The id of an alert whose own id another alert has: notifier, recorder and lake name it alike."""
+    return f"{alert.alert_id}{identity.SEPARATOR}{identity.join('conflict', f'{content_of(alert):08x}')}"
 
 
 def encode(alert: Alert) -> bytes:

@@ -2,20 +2,21 @@
 
 What statistics fold is derived once, at landing: whether the alert counts, and whether an incident begins with it. Both
 depend on the topic alone (the WINDOW offsets before the alert), so every process that lands it derives the same.
+
+An alert with the id of another one and other content is a conflict: it counts as an alert of its own, and its row has
+the id that the notifier and the recorder give it (`fleet.alerts.alert.conflict_id`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from fleet import identity
-from fleet.alerts.alert import Alert
-from fleet.figures.cube import Cube, Measure
-from fleet.notifications.incident import ENDED_BY_CLEARING, Intervals
+from fleet.alerts.alert import ENDED_BY_CLEARING, UNKNOWN_CONTENT, Alert, conflict_id, content_of, is_conflict
 from fleet.reports.report import EARLIEST
 
 SCHEMA: Final = pa.schema(
@@ -45,80 +46,101 @@ SCHEMA: Final = pa.schema(
         pa.field("alert_count", pa.int32(), nullable=False),  # an alert, and no duplicate of one
         pa.field("unverified_count", pa.int32(), nullable=False),  # of those, read out of a message that is no report
         pa.field("incident_count", pa.int32(), nullable=False),  # of those, the first of an incident
+        pa.field("content", pa.int64()),  # checksum by which a conflict is no duplicate; null: landed before 0.2
     ]
 )
 
 PARTITION_BY: Final = ("date",)
 
-ALERTS: Final = Cube(
-    name="alert_days",
-    keys=(("kind", pa.string()), ("severity", pa.string()), ("country", pa.string())),
-    measures=(
-        Measure("alerts", "sum", "alert_count"),
-        Measure("unverified", "sum", "unverified_count"),
-        Measure("incidents", "sum", "incident_count"),
-    ),
-)
-"""Alerts by kind, and the incidents that began with them: an incident's severity is that of its first alert."""
-
 WINDOW: Final = 100_000
 """Offsets of a partition: at 90 alerts a second over six partitions, two hours of duplicates and incidents."""
 
 
-class Past:
-    """What is known of the WINDOW offsets before an alert, of one partition: its incidents keep their order in it."""
+class Counted(NamedTuple):
+    """How an alert counts: `alerts` is 1 unless it is a duplicate or clears, `incidents` 1 when one begins with it."""
 
-    def __init__(self, intervals: Intervals = Intervals()) -> None:
-        self._intervals = intervals
-        self._ids: dict[str, int] = {}
+    alert_id: str  # another than the alert's own of a conflict
+    alerts: int
+    incidents: int
+
+
+class Past:
+    """What is known of the WINDOW offsets before an alert, of one partition: its incidents keep their order in it.
+
+    An incident is over so long after its last alert: `over`; `expire` of those that only a clearing ends.
+    """
+
+    def __init__(self, over: timedelta, expire: timedelta) -> None:
+        self._over, self._expire = over, expire
+        self._ids: dict[str, tuple[int, int]] = {}  # offset and content
         self._incidents: dict[str, tuple[int, datetime, bool]] = {}  # by key: offset, last alert or clearing, cleared
 
-    def recall(self, rows: Iterable[tuple[int, str, str, datetime, bool]]) -> None:
-        """Landed alerts in order: (offset, alert_id, incident_key, received_at, clears)."""
-        for offset, alert_id, key, received_at, clears in rows:
-            self._take(offset, alert_id, key, received_at, clears=clears)
+    def recall(self, rows: Iterable[tuple[int, str, str, datetime, bool, int | None]]) -> None:
+        """Landed alerts in order: (offset, alert_id, incident_key, received_at, clears, content)."""
+        for offset, alert_id, key, received_at, clears, content in rows:
+            if clears:
+                self._clear(offset, key, received_at)
+            else:
+                self._ids[alert_id] = offset, content or UNKNOWN_CONTENT
+                self._continue(offset, key, received_at)
 
-    def counts(self, offset: int, alert: Alert) -> tuple[int, int]:
-        """(1 unless it is a duplicate or clears, 1 when an incident begins with it). Offsets ascend."""
-        return self._take(offset, alert.alert_id, alert.incident_key, alert.received_at, clears=alert.clears)
-
-    def _take(self, offset: int, alert_id: str, key: str, received_at: datetime, *, clears: bool) -> tuple[int, int]:
-        known, last, cleared = self._incidents.get(key, (-WINDOW, datetime.min.replace(tzinfo=UTC), True))
-        is_known = offset - known < WINDOW
-        if clears:
-            if is_known and not cleared and received_at >= last:
-                self._incidents[key] = offset, received_at, True
-            return 0, 0
-        duplicate_of = self._ids.get(alert_id)
-        if duplicate_of is not None and offset - duplicate_of < WINDOW:
-            return 0, 0
-        self._ids[alert_id] = offset
-        lasts = self._intervals.over
-        if not cleared and key.partition(identity.SEPARATOR)[0] in ENDED_BY_CLEARING:
-            lasts = self._intervals.expire
-        goes_on = is_known and received_at - last < lasts
-        self._incidents[key] = offset, max(received_at, last) if goes_on else received_at, False
+    def count(self, offset: int, alert: Alert) -> Counted:
+        """Offsets ascend."""
+        alert_id, content = alert.alert_id, content_of(alert)
+        if alert.clears:
+            self._clear(offset, alert.incident_key, alert.received_at)
+            return Counted(alert_id, 0, 0)
+        known = self._known(alert_id, offset)
+        if known is not None and is_conflict(known, content):
+            alert_id = conflict_id(alert)
+            known = self._known(alert_id, offset)
+        if known is not None:
+            return Counted(alert_id, 0, 0)
+        self._ids[alert_id] = offset, content
+        goes_on = self._continue(offset, alert.incident_key, alert.received_at)
         self._forget(offset)
-        return 1, int(not goes_on)
+        return Counted(alert_id, 1, int(not goes_on))
+
+    def _known(self, alert_id: str, offset: int) -> int | None:
+        """The content of the alert with this id; None when there is none within the window."""
+        before, content = self._ids.get(alert_id, (-WINDOW, UNKNOWN_CONTENT))
+        return content if offset - before < WINDOW else None
+
+    def _clear(self, offset: int, key: str, received_at: datetime) -> None:
+        before, last, cleared = self._incidents.get(key, (-WINDOW, received_at, True))
+        if offset - before < WINDOW and not cleared and received_at >= last:
+            self._incidents[key] = offset, received_at, True
+
+    def _continue(self, offset: int, key: str, received_at: datetime) -> bool:
+        """Whether the incident of this key goes on with an alert; else one begins."""
+        before, last, cleared = self._incidents.get(key, (-WINDOW, received_at, True))
+        lasts = self._over
+        if not cleared and key.partition(identity.SEPARATOR)[0] in ENDED_BY_CLEARING:
+            lasts = self._expire
+        goes_on = offset - before < WINDOW and received_at - last < lasts
+        self._incidents[key] = offset, max(received_at, last) if goes_on else received_at, False
+        return goes_on
 
     def _forget(self, offset: int) -> None:
         if len(self._ids) > 2 * WINDOW:
-            self._ids = {name: at for name, at in self._ids.items() if offset - at < WINDOW}
+            self._ids = {name: known for name, known in self._ids.items() if offset - known[0] < WINDOW}
             self._incidents = {key: state for key, state in self._incidents.items() if offset - state[0] < WINDOW}
 
 
-def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counts: tuple[int, int]) -> dict[str, Any]:
-    """A row of SCHEMA; `place` is topic id, partition and offset, `counts` is what `Past.counts` said."""
-    names = ("alert_id", "kind", "severity", "incident_key", "report_id", "drone_id", "received_at", "country", "city")
+def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counted: Counted) -> dict[str, Any]:
+    """A row of SCHEMA; `place` is topic id, partition and offset."""
+    names = ("kind", "severity", "incident_key", "report_id", "drone_id", "received_at", "country", "city")
     believed = alert.reported_at >= EARLIEST  # one of the year 1 may have no UTC date, and would stop all after it
     reported_at = (alert.reported_at if believed else alert.received_at).astimezone(UTC)
     return {
         "date": reported_at.date(),
+        "alert_id": counted.alert_id,
         "reported_at": reported_at,
         **{name: getattr(alert, name) for name in (*names, "message", "note", "clears")},
         "raised_at": raised_at,
         **dict(zip(("topic_id", "kafka_partition", "kafka_offset"), place, strict=True)),
-        "alert_count": counts[0],
-        "unverified_count": counts[0] and int(not alert.verified),
-        "incident_count": counts[1],
+        "alert_count": counted.alerts,
+        "unverified_count": counted.alerts and int(not alert.verified),
+        "incident_count": counted.incidents,
+        "content": content_of(alert),
     }

@@ -99,7 +99,7 @@ def alerts_by_peace_score(cells: pa.Table) -> Answer:
 def alerts_by_kind(days: Mapping[str, pa.Table], dates: Sequence[date], country: str | None = None) -> Answer:
     """Alerts, those unverified and incidents that began, by kind, by severity and by day.
 
-    `days` are cells of `fleet.alerts.landed_alert.ALERTS` by date; `dates` are all days of the range.
+    `days` are cells of `fleet.figures.views.ALERTS` by date; `dates` are all days of the range.
     """
     measures = ("alerts", "unverified", "incidents")
     known = {day: cells if country is None else _of(cells, country) for day, cells in days.items()}

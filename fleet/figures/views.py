@@ -1,4 +1,4 @@
-"""What a day looks like by city, by place on the map and by delay: cubes of batch-only views, which serving adds up."""
+"""What a day looks like by city, by place on the map, by delay and by kind of alert: cubes of batch-only views."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ DELAYS: Final = Cube(
     (("delay_bucket", pa.int32()),),
     (Measure("reports", "count"), Measure("alerts", "sum", "alert_count")),
 )
+ALERTS: Final = Cube(
+    "alert_days",
+    (("kind", pa.string()), ("severity", pa.string()), ("country", pa.string())),
+    (
+        Measure("alerts", "sum", "alert_count"),
+        Measure("unverified", "sum", "unverified_count"),
+        Measure("incidents", "sum", "incident_count"),
+    ),
+)
+"""Of rows of the table `alerts`. Alerts by kind, and the incidents that began with them: an incident's severity is that
+of its first alert."""

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from fleet import wire
-from fleet.alerts.alert import Alert, Kind, Severity
+from fleet.alerts.alert import ENDED_BY_CLEARING, Alert, Kind, Severity
 from fleet.alerts.rules import Place, incident_key
 from fleet.reports.report import EARLIEST, MAX_AHEAD, UNKNOWN, Citizen
 
@@ -23,9 +23,6 @@ State = Literal["open", "growing", "quiet", "resolved"]
 
 RANK: Final[dict[Severity, int]] = {"moderate": 0, "high": 1, "critical": 2}
 """Worse is higher."""
-
-ENDED_BY_CLEARING: Final[frozenset[Kind]] = frozenset({"low_battery", "silent"})
-"""These last until the drone is charged, or reports again: that nobody hears of them any more does not end them."""
 
 REMEMBERED: Final = 3
 """So many citizens, the least peaceful, and so many drones, the latest, are named; a person reads no more at once."""

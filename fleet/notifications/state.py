@@ -15,12 +15,12 @@ from typing import Final, Literal
 import msgspec
 
 from fleet import identity
-from fleet.alerts.alert import Alert, Severity
+from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.notifications import actions, incident
 from fleet.notifications.actions import Action, Silences
 from fleet.notifications.delivery import Delivery, Digest, Method, Slot, without_words
 from fleet.notifications.incident import Incident, Intervals
-from fleet.notifications.known_alerts import KnownAlerts, conflict_id, content_of
+from fleet.notifications.known_alerts import KnownAlerts
 from fleet.notifications.notification import Message, Notification, PendingAlert, Source
 from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA, Quota
 from fleet.places import place_key

@@ -10,8 +10,8 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
-from fleet.alerts.landed_alert import ALERTS
 from fleet.figures import statistics
+from fleet.figures.views import ALERTS
 from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers

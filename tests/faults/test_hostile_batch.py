@@ -17,9 +17,9 @@ from batch_layer.completeness import completeness, drone_quality
 from batch_layer.job import Job
 from batch_layer.lake import archive
 from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, publish, remainder
-from fleet.alerts.landed_alert import ALERTS
 from fleet.errors import DocumentRefused
 from fleet.figures.cube import HOURS
+from fleet.figures.views import ALERTS
 from fleet.reports.landed import hour_name
 from infra.mongo import runs, view_parts
 from infra.mongo.client import Documents

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from kafka import TopicPartition
@@ -20,8 +21,8 @@ from batch_layer.retention import vacuum
 from batch_layer.views import alert_days
 from fleet import topics
 from fleet.alerts import alert as wire
-from fleet.alerts.alert import Alert
-from fleet.alerts.landed_alert import SCHEMA
+from fleet.alerts.alert import Alert, conflict_id
+from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA
 from fleet.errors import ServiceUnavailable
 from infra import delta
 from infra.kafka import clients
@@ -69,6 +70,20 @@ def test_each_alert_lands_once_however_often_it_is_read(source: AlertTopic) -> N
     send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a duplicate, and others
     assert alert_landing.land(source) == Landed(4)
     assert landed(source) == [f"unrest/d/{number}" for number in range(8)]
+
+
+def test_other_content_under_a_known_id_lands_as_an_alert_of_its_own_also_in_an_older_table(
+    source: AlertTopic,
+) -> None:
+    older = pa.schema([column for column in SCHEMA if column.name != "content"])
+    DeltaTable.create(f"{source.lake}/alerts", older, partition_by=list(PARTITION_BY))
+    other = alert(1, message="other words")
+    send(source, alert(1), other, alert(1))
+    assert alert_landing.land(source) == Landed(3)
+    assert landed(source) == ["unrest/d/1", conflict_id(other)]
+    send(source, other, alert(1, message="a third"))  # known from the rows, by another run
+    assert alert_landing.land(source) == Landed(2)
+    assert len(landed(source)) == 3
 
 
 def test_of_two_at_once_one_lands(source: AlertTopic, monkeypatch: pytest.MonkeyPatch) -> None:

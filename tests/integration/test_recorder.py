@@ -13,10 +13,9 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from fleet.alerts import alert as wire
-from fleet.alerts.alert import Alert
+from fleet.alerts.alert import Alert, conflict_id
 from fleet.notifications import actions, incident
 from fleet.notifications.actions import Action, Target
-from fleet.notifications.known_alerts import conflict_id
 from fleet.notifications.state import NotificationState
 from infra.mongo import client as mongo
 from speed_layer import recording as recorder

@@ -17,8 +17,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 
 from fleet import topics
-from fleet.alerts.landed_alert import ALERTS
 from fleet.figures.cube import HOURS
+from fleet.figures.views import ALERTS
 from serving.app import create_app
 from serving.config import Config
 from tests.integration.test_serving_api import NOON, put_alert, put_live

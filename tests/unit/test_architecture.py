@@ -230,13 +230,12 @@ def circle(edges: dict[str, set[str]]) -> list[str]:
     return sorted(left)
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"dags", "fleet"}])
+@pytest.mark.parametrize("room", ROOMS)
 def test_sub_rooms_import_in_one_order(room: str) -> None:
     assert circle(sub_rooms(room)) == []
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    """Also within fleet, whose sub-rooms are one domain: a report is salvaged as an alert, an alert lands as a row."""
     edges: dict[str, set[str]] = {}
     for path in sources(*ROOMS):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -262,11 +261,22 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def test_the_order_of_the_batch_layer() -> None:
-    order = ["lake", "views", "completeness", "retention"]
-    found = sub_rooms("batch_layer")
+@pytest.mark.parametrize(
+    ("room", "order"),
+    [
+        ("batch_layer", ["lake", "views", "completeness", "retention"]),
+        ("fleet", ["reports", "alerts", "notifications"]),
+        ("fleet", ["reports", "figures"]),
+    ],
+)
+def test_the_order_of_sub_rooms(room: str, order: list[str]) -> None:
+    imported = sub_rooms(room)
     for at, name in enumerate(order):
-        assert not found.get(name, set()) & set(order[at + 1 :]), f"{name} imports what comes after it"
+        assert not imported.get(name, set()) & set(order[at + 1 :]), f"{name} imports what comes after it"
+
+
+def test_figures_know_reports_alone() -> None:
+    assert sub_rooms("fleet")["figures"] == {"reports"}
 
 
 def test_the_rule_of_circles_sees() -> None:

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from fleet import wire
-from fleet.alerts.alert import Alert, Severity
+from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
 from fleet.notifications import known_alerts, policy, quota, state
 from fleet.notifications.actions import MOST_SILENCES, Action, Silences, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, ROWS_BYTES, Delivery
-from fleet.notifications.known_alerts import KnownAlerts, conflict_id, content_of
+from fleet.notifications.known_alerts import KnownAlerts
 from fleet.notifications.message import digest_embed
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Reason, decide
