@@ -12,8 +12,7 @@ from typer.exceptions import TyperException
 from cli import extras
 from cli.commands import alerts, backup, batch, checks, demo, discord, feed, lake, report, serve, services, speed
 from fleet.errors import PeacewatchError
-from infra import s3
-from infra.redaction import redact
+from infra import logs, s3
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for group in (services, checks, feed, speed, alerts, batch, lake, backup, serve, report, demo, discord):
@@ -30,10 +29,10 @@ def main() -> NoReturn:
         s3.keys_from_files()
         code = app(standalone_mode=False)
     except PeacewatchError as error:
-        print(f"peacewatch: {redact(str(error))}", file=sys.stderr)
+        logs.end(str(error))
         sys.exit(2)
     except ModuleNotFoundError as error:
-        print(f"peacewatch: {extras.missing(error, sys.argv[1:])}", file=sys.stderr)
+        logs.end(extras.missing(error, sys.argv[1:]))
         sys.exit(2)
     except TyperException as error:  # a wrong option; without a command, the help
         print(

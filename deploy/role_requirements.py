@@ -1,4 +1,5 @@
-"""The part of requirements.lock that a role needs, with its hashes: `python deploy/role_requirements.py landing`.
+"""The part of requirements.lock that roles or packages need, with its hashes:
+`python deploy/role_requirements.py landing`, `python deploy/role_requirements.py hatchling`.
 
 The lock says below each package who wants it (`# via`); a role's part is what its extra names, and all that those want.
 Standard library only: an image runs it before anything is installed.
@@ -54,10 +55,14 @@ def _normal(requirement: str) -> str:
 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    if len(sys.argv) != 2 or sys.argv[1] not in project["project"]["optional-dependencies"]:
-        sys.exit(f"usage: role_requirements.py {'|'.join(project['project']['optional-dependencies'])}")
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    sys.stdout.write(part(lock, wanted(project, sys.argv[1])))
+    extras, packages = project["project"]["optional-dependencies"], {name for name, _, _ in stanzas(lock)}
+    names: set[str] = set()
+    for argument in sys.argv[1:]:
+        if argument not in extras and argument not in packages:
+            sys.exit(f"{argument} is neither an extra ({', '.join(extras)}) nor a package of the lock")
+        names |= wanted(project, argument) if argument in extras else {argument}
+    sys.stdout.write(part(lock, names))
 
 
 if __name__ == "__main__":

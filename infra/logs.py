@@ -1,41 +1,155 @@
-"""Logs of every process: one line an event on stderr, key=value, UTC, secrets masked."""
+"""Logs of every process: one line an event on stderr, in UTC, with secrets masked.
+
+`PEACEWATCH_LOG_FORMAT` chooses the form of a line: `logfmt` (key=value, the default) or `json` (an object). Warnings
+and errors of libraries, which use Python's own logging, take the same form. With `json` an uncaught error and the
+sentence that ends a process are lines of that form, too, so that a collector can parse everything.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+import threading
+import warnings
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Literal, TextIO
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
 
 from infra.redaction import redact
 
+Format = Literal["logfmt", "json"]
+VARIABLE: Final = "PEACEWATCH_LOG_FORMAT"
+FIRST_KEYS: Final = ("timestamp", "level", "process", "event")
+DEEPEST: Final = 6
+"""Levels of lists and mappings that stay such in JSON; what lies deeper becomes text, so that masking it ends."""
 
-def configure(process: str) -> None:
-    """Call once, at the start of a process; `process` names it in every line."""
+Event = MutableMapping[str, Any]
+
+
+def configure(process: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Call once, at the start of a process; `process` names it in every line, of every thread.
+
+    A wrong format is `logfmt` here: `settings.load` refuses it in a sentence.
+    """
+    line_format = _chosen(environ)
+    common: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        partial(_name_process, process),
+    ]
+    rendering: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        _name_errors,
+        *_renderers(line_format),
+        _redact_line,  # last: a secret may hide in a list, in a traceback, anywhere
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _name_errors,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "process", "event"], bool_as_flag=False
-            ),
-            _redact_line,  # last: a secret may hide in a list, in a traceback, anywhere
-        ],
+        processors=[*common, *rendering],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
+    _route_libraries(common, rendering)
+    if line_format == "json":
+        _log_uncaught_errors()
 
 
-def _name_errors(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def end(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Writes the sentence that ends a process to stderr: for people, or as JSON for a process that logs so."""
+    if _chosen(environ) == "json" and structlog.is_configured():
+        structlog.get_logger().critical(sentence)
+    else:
+        print(f"peacewatch: {redact(sentence)}", file=sys.stderr)
+
+
+def _chosen(environ: Mapping[str, str]) -> Format:
+    return "json" if environ.get(VARIABLE) == "json" else "logfmt"
+
+
+def _renderers(line_format: Format) -> list[structlog.typing.Processor]:
+    if line_format == "logfmt":
+        return [structlog.processors.LogfmtRenderer(key_order=FIRST_KEYS, bool_as_flag=False)]
+    # Quotes and line ends are escaped in JSON, so secrets are masked in the values, before they are written.
+    serialize = partial(json.dumps, ensure_ascii=False)
+    return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize)]
+
+
+class LibraryHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """A type of its own, so that a second `configure` finds the handler of the first."""
+
+
+def _route_libraries(common: list[structlog.typing.Processor], rendering: list[structlog.typing.Processor]) -> None:
+    """Warnings and errors of Python's logging become lines like ours."""
+    handler = LibraryHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    final = [ProcessorFormatter.remove_processors_meta, *rendering]
+    with_logger = [*common, structlog.stdlib.add_logger_name]
+    handler.setFormatter(ProcessorFormatter(foreign_pre_chain=with_logger, processors=final))
+    root = logging.getLogger()
+    for earlier in [known for known in root.handlers if isinstance(known, LibraryHandler)]:
+        root.removeHandler(earlier)
+    root.addHandler(handler)
+
+
+def _log_uncaught_errors() -> None:
+    def log_error(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            structlog.get_logger().critical("uncaught error", exc_info=(kind, error, trace))
+
+    sys.excepthook = log_error
+    threading.excepthook = lambda failed: log_error(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(  # noqa: PLR0913, PLR0917 - as Python has it
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    structlog.get_logger().warning(str(message), category=category.__name__, at=f"{filename}:{lineno}")
+
+
+def _name_process(process: str, _logger: Any, _method: str, event: Event) -> Event:
+    event.setdefault("process", process)
+    return event
+
+
+def _name_errors(_logger: Any, _method: str, event: Event) -> Event:
     for key, value in event.items():
         if isinstance(value, BaseException):
             event[key] = f"{type(value).__name__}: {value}"
     return event
+
+
+def _redact_values(_logger: Any, _method: str, event: Event) -> Event:
+    return {_text(key): _redacted(value, DEEPEST) for key, value in event.items()}
+
+
+def _redacted(value: Any, levels: int) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if levels and isinstance(value, Mapping):
+        return {_text(key): _redacted(part, levels - 1) for key, part in value.items()}
+    if levels and isinstance(value, (list, tuple, set, frozenset)):
+        return [_redacted(part, levels - 1) for part in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return redact(value if isinstance(value, str) else str(value))
+
+
+def _order_keys(_logger: Any, _method: str, event: Event) -> Event:
+    return {key: event[key] for key in (*FIRST_KEYS, *event) if key in event}
 
 
 def _redact_line(_logger: Any, _method: str, line: Any) -> str:

@@ -97,8 +97,14 @@ LOOPS: Final = Loops()
 """Those of this process, as `prometheus_client.REGISTRY` has the metrics of this process."""
 
 
-def application(loops: Loops) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """The WSGI application of the port."""
+Probe = Callable[[str], dict[str, str]]
+"""What is wrong by `/healthz` or `/readyz`, a sentence by its part; empty when all is well."""
+
+
+def application(
+    loops: Loops, probe: Probe | None = None
+) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    """The WSGI application of the port. `probe` answers in place of loops, where a process has none."""
     from prometheus_client import make_wsgi_app  # noqa: PLC0415 - only a process that is asked pays for it
 
     metrics = make_wsgi_app()
@@ -108,6 +114,8 @@ def application(loops: Loops) -> Callable[[WSGIEnvironment, StartResponse], Iter
         if path == "/metrics":
             text: Iterable[bytes] = metrics(environ, start)
             return text
+        if probe is not None and path in ("/healthz", "/readyz"):
+            return _json(start, probe(path))
         if path == "/healthz":
             stuck = {name: f"no sign of life for {seconds:.0f} s" for name, seconds in loops.stuck().items()}
             return _json(start, stuck)
@@ -119,9 +127,9 @@ def application(loops: Loops) -> Callable[[WSGIEnvironment, StartResponse], Iter
     return answer
 
 
-def serve(port: int, host: str, loops: Loops = LOOPS) -> WSGIServer:
+def serve(port: int, host: str, loops: Loops = LOOPS, probe: Probe | None = None) -> WSGIServer:
     """Answers at http://`host`:`port` in a thread of its own until `shutdown()`. Raises OSError: the port is taken."""
-    server = make_server(host, port, application(loops), server_class=_Server, handler_class=_Quiet)
+    server = make_server(host, port, application(loops, probe), server_class=_Server, handler_class=_Quiet)
     Thread(target=server.serve_forever, name="operations", daemon=True).start()
     return server
 

@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_us
 from tenacity.wait import wait_exponential
 
 from fleet.text import sentence
+from infra import metrics
 from infra.operations import LOOPS
 
 log = get_logger()
@@ -91,6 +92,7 @@ def run(
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Exception):
             failed(error)
+            metrics.RETRIES.labels(name).inc()
             LOOPS.waiting(name, f"{type(error).__name__}: {sentence(error)}")
             log.warning(
                 f"{name} waits for a service", reason=f"{type(error).__name__}: {sentence(error)}", seconds=seconds

@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadSettings
+from infra import logs
 from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
 from infra.secrets import secret
@@ -137,6 +138,10 @@ class Settings(BaseSettings):
         description="port where each long-running process answers /metrics, /healthz and /readyz; unset: none",
     )
     operations_host: str = Field("127.0.0.1", description="address that the operations port binds to")
+
+    log_format: logs.Format = Field(
+        "logfmt", description="form of log lines: logfmt (key=value) or json (an object a line)"
+    )
 
     home: Path = Field(Path("var"), description="folder of local data and logs")
     host: str = Field("127.0.0.1", description="address that local services bind to")

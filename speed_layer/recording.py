@@ -11,7 +11,7 @@ restart.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,9 +19,10 @@ from threading import Event
 from typing import Any, Final
 
 import msgspec
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from msgspec import MsgspecError
+from prometheus_client import Counter, Gauge, Histogram
 from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 from structlog import get_logger
@@ -40,6 +41,7 @@ from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.metrics import LATENCY_BUCKETS
 from infra.mongo import client as mongo
 from infra.mongo import layouts
 from infra.operations import LOOPS
@@ -49,6 +51,11 @@ log = get_logger()
 
 NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
+RECORDED: Final = Counter("peacewatch_recording_messages", "messages that were recorded, by topic", ["topic"])
+WRITE_SECONDS: Final = Histogram(
+    "peacewatch_recording_write_seconds", "time to write what one poll brought to MongoDB", buckets=LATENCY_BUCKETS
+)
+UNRECORDED: Final = Gauge("peacewatch_recording_unrecorded", "messages that wait in the partitions of this process")
 Documents = mongo.Documents
 Update = UpdateOne | UpdateMany
 
@@ -218,6 +225,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
     batch = _Batch()
     raised: list[tuple[Alert, datetime]] = []
     polled = consumer.poll(timeout_ms=500)
+    began = time.perf_counter()
     for partition, records in polled.items():
         for record in records:
             try:
@@ -237,6 +245,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
         for _ in range(_write(database, collection, updates)):
             faults.add("unrecorded", datetime.now(UTC), f"the last one is of the collection {collection}")
     if polled:
+        _measure(consumer, polled, time.perf_counter() - began)
         try:
             consumer.commit()
         except (CommitFailedError, RebalanceInProgressError) as error:
@@ -291,6 +300,18 @@ def _is_away(error: Exception) -> bool:
 def _document(value: msgspec.Struct) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(value), builtin_types=(datetime,))
     return document
+
+
+def _measure(consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]], seconds: float) -> None:
+    for partition, records in polled.items():
+        RECORDED.labels(partition.topic).inc(len(records))
+    WRITE_SECONDS.observe(seconds)
+    UNRECORDED.set(sum(_unrecorded(consumer, partition) for partition in consumer.assignment()))
+
+
+def _unrecorded(consumer: KafkaConsumer, partition: TopicPartition) -> int:
+    end = consumer.highwater(partition)
+    return 0 if end is None else max(0, end - int(consumer.position(partition)))
 
 
 def _time(record: Any) -> datetime:

@@ -29,7 +29,7 @@ def alerting() -> None:
     with stop_signals.stop_event() as stop:
         from cli.wiring import alerts, operations
 
-        operations.serve(loaded)
+        operations.serve(loaded, "alerting")
         alerter = alerts.alerter(loaded)
         gc_tuning.spare()
         alerter(stop)
@@ -43,7 +43,7 @@ def notify() -> None:
     with stop_signals.stop_event() as stop:
         from cli.wiring import alerts, operations
 
-        operations.serve(loaded)
+        operations.serve(loaded, "notify")
         gc_tuning.spare()
         alerts.run_together(alerts.channels(loaded), stop)
 
@@ -55,5 +55,5 @@ def record() -> None:
     with stop_signals.stop_event() as stop:
         from cli.wiring import alerts, operations
 
-        operations.serve(loaded, old="alert_metrics_port")
+        operations.serve(loaded, "record", old="alert_metrics_port")
         alerts.run_together(alerts.recorders(loaded), stop)

@@ -26,7 +26,7 @@ def land() -> None:
     with stop_signals.stop_event() as stop:
         from cli.wiring import landing, operations
 
-        operations.serve(loaded, old="landing_metrics_port")
+        operations.serve(loaded, "land", old="landing_metrics_port")
         lander = landing.lander(loaded)
         gc_tuning.spare()
         lander(stop)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
+from cli.wiring import operations
 from fleet.errors import BadSettings
 from infra.settings import Settings
 from serving import server
 from serving.config import Config, Role
 from serving.tokens import TokenFile, parse_tokens
+
+PROBE_SECONDS: Final = 4.0
+"""Less than the five seconds of a health check."""
 
 
 def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
@@ -29,7 +36,21 @@ def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
         rate_limit=settings.api_rate_limit,
         public_url=settings.web_url,
     )
+    operations.serve(settings, "serve", probe=partial(_probe, settings.web_probe_host.strip("[]"), settings.web_port))
     server.serve(config, settings.web_host, settings.web_port)
+
+
+def _probe(host: str, port: int, path: str) -> dict[str, str]:
+    """Asks the server over its own port, so that its event loop and its threads answer, too."""
+    connection = HTTPConnection(host, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        return {"web server": f"no answer: {type(error).__name__}"}
+    finally:
+        connection.close()
+    return {} if status == 200 else {"web server": f"answers {status}"}
 
 
 def _tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Role]:

@@ -52,6 +52,7 @@ class Airflow:
     database: str | None = field(default=None, repr=False)
     paused: bool = False
     timezone: str = "UTC"
+    json_logs: bool = False
 
     @property
     def url(self) -> str:
@@ -117,6 +118,7 @@ class Airflow:
             "API__SECRET_KEY": keys["api"],
             "API_AUTH__JWT_SECRET": keys["jwt"],
             "LOGGING__BASE_LOG_FOLDER": self.home / "logs",
+            "LOGGING__JSON_LOGS": self.json_logs,
             "DATABASE__SQL_ALCHEMY_CONN": sqlite_url(self.home),
             **(_postgresql(self.database) if self.database else {}),
         }

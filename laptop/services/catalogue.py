@@ -71,6 +71,7 @@ def airflow_of(settings: Settings) -> Airflow:
         database,
         settings.airflow_paused,
         settings.timezone,
+        json_logs=settings.log_format == "json",
     )
 
 

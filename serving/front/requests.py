@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from a2wsgi.wsgi import build_environ
 from structlog import get_logger
 
 from serving.config import MAX_BODY
-from serving.front import answers
+from serving.front import answers, metrics
 from serving.front.protocol import MAX_HEAD, MAX_TARGET
 from serving.http.clients import client_key
 
@@ -104,6 +105,8 @@ class Requests:
         if client.pending >= MAX_PENDING_A_CLIENT:
             raise Refused(429, f"more than {MAX_PENDING_A_CLIENT} requests of one client at once", retry_after=1)
         client.pending += 1
+        metrics.PENDING.inc()
+        began, status = time.perf_counter(), 500
         try:
             async with client.threads:
                 loop = asyncio.get_running_loop()
@@ -112,6 +115,9 @@ class Requests:
             _log.error("a request failed before the application", exc_info=error)
             raise Refused(500, "the server failed; its log says why") from None
         finally:
+            metrics.PENDING.dec()
+            part = metrics.part_of(environ["PATH_INFO"])
+            metrics.REQUEST_SECONDS.labels(part, str(status)).observe(time.perf_counter() - began)
             client.pending -= 1
             if not client.pending:
                 del self._clients[key]
@@ -131,9 +137,11 @@ class Requests:
             asyncio.run_coroutine_threadsafe(_sent(send, message), loop).result()
 
         watching = asyncio.create_task(watch())
+        metrics.STREAMS.inc()
         try:
             await loop.run_in_executor(self._streams, _parts, self._app, environ, deliver, gone)
         finally:
+            metrics.STREAMS.dec()
             gone.set()
             watching.cancel()
 

@@ -40,6 +40,7 @@ from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
 from infra.operations import LOOPS
+from speed_layer.alerting import metrics
 from speed_layer.alerting.alert_state import AlertState, Partition
 from speed_layer.dead_mans_switch import Pulse, process_name
 
@@ -123,6 +124,7 @@ class Session:
         changed = {p: state for p, state in self._partitions.items() if state.is_changed}
         if not changed and not self._sent:
             return
+        began = self._saved_at
         self._config.failpoint("1")
         for alert, sent in self._sent:
             try:
@@ -141,6 +143,8 @@ class Session:
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("the group's offset is not committed, a hint only", reason=error)
         self._config.failpoint("4")
+        metrics.CHECKPOINT_SECONDS.observe(time.monotonic() - began)
+        metrics.UNJUDGED.set(sum(self._unjudged(partition) for partition in self._partitions))
 
     def _contain(self, changed: Iterable[TopicPartition], refused: Mapping[int, KafkaError]) -> None:
         """A partition whose memory Kafka refuses still raises alerts; its offset stays, and operators are notified."""
@@ -192,11 +196,18 @@ class Session:
                 at = f"{record.topic}, partition {record.partition}, offset {record.offset}"
                 self._report("alerting not judged", f"A message could not be judged ({at}): {type(error).__name__}")
         state.advance(records[-1].offset + 1)
+        metrics.JUDGED.inc(len(records))
 
     def _send(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
             future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
             self._sent.append((alert, future))
+            metrics.RAISED.labels(alert.kind).inc()
+            metrics.LATENCY.observe(max(0.0, (datetime.now(UTC) - alert.received_at).total_seconds()))
+
+    def _unjudged(self, partition: TopicPartition) -> int:
+        end = self._consumer.highwater(partition)
+        return 0 if end is None else max(0, end - self._partitions[partition].offset)
 
     def _health(self) -> Health:
         return Health("alerting", process_name(), datetime.now(UTC), troubles=dict(self._troubles))

@@ -145,6 +145,8 @@ def _commit(
     # step 5, by its own thread
     pending.put(done, cells, _positions(group, through, lost), list(_states(group)))
     metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
+    if newest_ms := max((one.through for one in group), default=0):
+        metrics.LATENCY.observe(max(0.0, time.time() - newest_ms / 1000))
     _report(done, group, rejected, lost)
     return done
 

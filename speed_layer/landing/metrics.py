@@ -6,6 +6,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from infra.metrics import LATENCY_BUCKETS
+
 LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
 REJECTED: Final = Counter("peacewatch_landing_rejects", "rejected messages, by reason", ["reason"])
 DUPLICATES: Final = Counter("peacewatch_landing_copies", "messages dropped as duplicates of a report")
@@ -14,6 +16,11 @@ COMMIT_SECONDS: Final = Histogram(
     "peacewatch_landing_commit_seconds",
     "time of a commit, files included",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+LATENCY: Final = Histogram(
+    "peacewatch_landing_seconds",
+    "time from the broker's time up to which a commit has landed to the end of that commit",
+    buckets=LATENCY_BUCKETS,
 )
 REFUSED: Final = Counter("peacewatch_landing_refused", "documents that MongoDB refuses for what they are", ["view"])
 FORGOTTEN: Final = Counter(

@@ -41,6 +41,7 @@ from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse
+from speed_layer.notifying import metrics
 from speed_layer.notifying.delivery_log import DeliveryLog
 from speed_layer.notifying.lease import Lease, LeaseLost
 from speed_layer.notifying.sender import Sender
@@ -207,6 +208,9 @@ class Session:
         log.debug("notified", reason=decision.reason.value, message_id=message_id)
         self._config.failpoint("b")
         delivery = self.state.record(decision.notification, message_id, datetime.now(UTC), self._sender.held)
+        metrics.NOTIFICATIONS.labels(self._config.webhook, delivery.method).inc()
+        for milliseconds in delivery.broker_ms:
+            metrics.LATENCY.labels(self._config.webhook).observe(max(0, milliseconds) / 1000)
         before = self._delivery_log.unwritten
         self._delivery_log.write(delivery, self._stop)
         if self._delivery_log.unwritten > before:
@@ -227,6 +231,7 @@ class Session:
         if time.monotonic() - self._refreshed_at >= 1.0:
             self._refreshed_at = time.monotonic()
             self.state.refresh(datetime.now(UTC))
+            metrics.PENDING.labels(self._config.webhook).set(self.state.pending_alerts)
             self._pulse.beat(self._health)
             self._needed = self._delivery_log.needed_from(self.state)
             if len(self._partitions(self._config.alerts)) != len(self._positions):

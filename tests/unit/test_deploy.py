@@ -5,6 +5,8 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -52,10 +54,42 @@ def test_a_small_roles_part_has_nothing_heavy(extra: str) -> None:
 
 
 def test_every_role_has_an_image_that_is_no_roots() -> None:
-    stages = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n((?:(?!^FROM ).*\n?)*)", CONTAINERFILE, re.MULTILINE))
+    stages = {
+        name: (parent, lines)
+        for parent, name, lines in re.findall(
+            r"^FROM (\S+) AS ([\w-]+)\n((?:(?!^FROM ).*\n?)*)", CONTAINERFILE, re.MULTILINE
+        )
+    }
+
+    def all_lines(stage: str) -> str:
+        parent, lines = stages[stage]
+        return (all_lines(parent) if parent in stages else "") + lines
+
     for role in (*ROLES, "aggregate", "airflow"):
-        assert "USER 10001:10001" in stages[role], f"{role} runs as root"
-        assert "COPY --from=" in stages[role]
+        assert re.findall(r"^USER (\S+)$", all_lines(role), re.MULTILINE)[-1] == "10001:10001", f"{role} runs as root"
+        assert "COPY --from=" in all_lines(role)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "has", "lacks"),
+    [
+        (["landing"], {"deltalake", "pyarrow"}, {"pyspark", "hatchling"}),
+        (["hatchling", "cyclonedx-bom"], {"hatchling", "pathspec", "cyclonedx-bom", "lxml"}, {"deltalake"}),
+    ],
+)
+def test_the_lock_is_cut_by_extra_or_package(arguments: list[str], has: set[str], lacks: set[str]) -> None:
+    command = [sys.executable, DEPLOY / "role_requirements.py", *arguments]
+    part = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = {name for name, _, _ in role_requirements.stanzas(part)}
+    assert has <= names
+    assert not lacks & names
+
+
+def test_a_name_that_is_neither_extra_nor_package_is_a_sentence() -> None:
+    command = [sys.executable, DEPLOY / "role_requirements.py", "lander"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("lander is neither an extra (landing, ")
 
 
 def test_compose_is_valid_and_builds_every_role() -> None:

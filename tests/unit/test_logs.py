@@ -1,28 +1,41 @@
-"""A log line is key=value on stderr, and shows no secret, wherever it hides."""
+"""A log line is key=value or JSON on stderr, and shows no secret, wherever it hides."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from infra import logs
+from infra.redaction import hide
 
 WEBHOOK = "https://discord.com/api/webhooks/123/very-secret_token"
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
+    hooks = sys.excepthook, threading.excepthook
     yield
+    sys.excepthook, threading.excepthook = hooks
+    root = logging.getLogger()
+    for handler in [known for known in root.handlers if isinstance(known, logs.LibraryHandler)]:
+        root.removeHandler(handler)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
 
-def configured() -> structlog.stdlib.BoundLogger:
+def configured(line_format: str = "logfmt") -> structlog.stdlib.BoundLogger:
     """Called in the test itself: pytest captures a fixture's stderr elsewhere."""
-    logs.configure("landing")
+    logs.configure("landing", {"PEACEWATCH_LOG_FORMAT": line_format})
     log: structlog.stdlib.BoundLogger = structlog.get_logger()
     return log
 
@@ -36,6 +49,86 @@ def test_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert written.err.startswith("timestamp=20")
 
 
+def test_a_line_of_a_thread_names_the_process(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configured()
+    thread = threading.Thread(target=lambda: log.info("committed"))
+    thread.start()
+    thread.join()
+    assert "process=landing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+def test_a_librarys_warning_is_a_line_like_ours(capsys: pytest.CaptureFixture[str], line_format: str) -> None:
+    configured(line_format)
+    logging.getLogger("kafka.conn").info("nobody needs this")
+    logging.getLogger("kafka.conn").warning("no answer from %s", WEBHOOK)
+    [line] = capsys.readouterr().err.splitlines()
+    fields = (
+        json.loads(line) if line_format == "json" else dict(part.split("=", 1) for part in line.split() if "=" in part)
+    )
+    assert (fields["level"], fields["process"], fields["logger"]) == ("warning", "landing", "kafka.conn")
+    assert "very-secret" not in line
+
+
+def test_configured_again_a_warning_is_still_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    configured()
+    logging.getLogger("kafka.conn").warning("no answer")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_json_line_is_an_object_with_the_usual_keys_first(capsys: pytest.CaptureFixture[str]) -> None:
+    configured("json").info("committed", version=7, rows=None, seconds=0.5, partitions={3: [1, 2]}, at=Path("/lake"))
+    line = json.loads(capsys.readouterr().err)
+    assert list(line)[:4] == ["timestamp", "level", "process", "event"]
+    assert line["timestamp"].endswith("Z")
+    assert {key: line[key] for key in ("level", "process", "event", "version", "rows", "seconds", "at")} == {
+        "level": "info",
+        "process": "landing",
+        "event": "committed",
+        "version": 7,
+        "rows": None,
+        "seconds": 0.5,
+        "at": "/lake",
+    }
+    assert line["partitions"] == {"3": [1, 2]}
+
+
+def test_a_secret_that_json_escapes_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    hide('pass"word\\ü')
+    configured("json").warning("refused", answer={"said": ['it was pass"word\\ü']})
+    assert json.loads(capsys.readouterr().err)["answer"] == {"said": ["it was ***"]}
+
+
+@pytest.mark.parametrize("levels", [logs.DEEPEST - 1, logs.DEEPEST, logs.DEEPEST + 50])
+def test_a_secret_is_masked_however_deep_it_lies(capsys: pytest.CaptureFixture[str], levels: int) -> None:
+    value: Any = WEBHOOK
+    for _ in range(levels):
+        value = [value]
+    configured("json").warning("trouble", value=value)
+    line = capsys.readouterr().err
+    assert "very-secret" not in line
+    assert json.loads(line)["event"] == "trouble"
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        ("raise ValueError('no such figure')", "ValueError: no such figure"),
+        ("import threading; t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", "ZeroDivisionError"),
+        ("import warnings; warnings.warn('old')", "old"),
+        ("from infra.logs import end; end('Kafka is away')", "Kafka is away"),
+    ],
+    ids=["error", "thread", "warning", "last sentence"],
+)
+def test_all_that_a_json_process_writes_is_json(fails: str, expected: str) -> None:
+    program = f"from infra import logs; logs.configure('landing')\n{fails}"
+    environ = {**os.environ, "PEACEWATCH_LOG_FORMAT": "json"}
+    result = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    [line] = result.stderr.splitlines()
+    assert expected in json.dumps(json.loads(line))
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -46,8 +139,11 @@ def test_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=["text", "exception", "list", "mapping"],
 )
-def test_no_field_shows_a_secret(capsys: pytest.CaptureFixture[str], fields: dict[str, object]) -> None:
-    configured().warning("trouble", **fields)
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+def test_no_field_shows_a_secret(
+    capsys: pytest.CaptureFixture[str], fields: dict[str, object], line_format: str
+) -> None:
+    configured(line_format).warning("trouble", **fields)
     shown = capsys.readouterr().err
     assert "very-secret" not in shown
     assert "webhooks/123/***" in shown
@@ -60,8 +156,9 @@ def fails(log: structlog.stdlib.BoundLogger) -> None:
         log.exception("trouble")
 
 
-def test_no_traceback_shows_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    fails(configured())
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+def test_no_traceback_shows_a_secret(capsys: pytest.CaptureFixture[str], line_format: str) -> None:
+    fails(configured(line_format))
     shown = capsys.readouterr().err
     assert "very-secret" not in shown
     assert "FileNotFoundError" in shown

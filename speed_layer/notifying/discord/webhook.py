@@ -13,6 +13,7 @@ it is in no error and no log.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,7 @@ from discord_webhook import DiscordEmbed, DiscordWebhook
 
 from fleet.errors import ServiceUnavailable
 from fleet.notifications.message import Embed
+from speed_layer.notifying import metrics
 
 UNKNOWN_MESSAGE: Final = 10008
 UNKNOWN_WEBHOOK: Final = 10015
@@ -94,11 +96,15 @@ class Webhook:
         self._client.close()
 
     def _send(self, method: str, url: str, params: Mapping[str, str], body: Mapping[str, Any]) -> httpx.Response:
+        began, outcome = time.perf_counter(), "none"
         try:
             answer = self._client.request(method, url, params=dict(params), json=body)
+            outcome = str(answer.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # the error's own text may hold the URL
             raise Unreachable(f"Discord does not answer: {type(error).__name__}") from None
+        finally:
+            metrics.REQUEST_SECONDS.labels(method, outcome).observe(time.perf_counter() - began)
         self.last_pace = _pace(answer.headers)
         if answer.is_success:
             return answer

@@ -1,0 +1,30 @@
+"""What the web server tells Prometheus. Labels come from a fixed list: a stranger's paths make no new series."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Gauge, Histogram
+
+from infra.metrics import LATENCY_BUCKETS
+
+PARTS: Final = ("statistics", "alerts", "incidents", "drones", "reports", "status", "stream")
+"""Resources of the API with a series of their own; all others are `api`, and what is no API is `page`."""
+
+REQUEST_SECONDS: Final = Histogram(
+    "peacewatch_http_request_seconds",
+    "time from a whole request to its answer, by part of the server and status",
+    ["part", "status"],
+    buckets=LATENCY_BUCKETS,
+)
+PENDING: Final = Gauge("peacewatch_http_requests_pending", "requests that are worked on or wait for a thread")
+STREAMS: Final = Gauge("peacewatch_http_streams", "open event streams")
+
+
+def part_of(path: str) -> str:
+    """The label of a path."""
+    if not path.startswith("/api/"):
+        return "page"
+    _, _, rest = path.removeprefix("/api/").partition("/")
+    resource = rest.partition("/")[0]
+    return resource if resource in PARTS else "api"
