@@ -25,7 +25,7 @@ DRONES = 540_000
 def main(bootstrap: str, rate: int, seconds: float) -> None:
     quiet = json.dumps(report(0, alert=False)).replace('"r0"', '"%s"').replace('"d0"', '"%s"')
     assert quiet.count("%s") == 2
-    with closing(clients.producer(bootstrap, linger_ms=5, batch_size=262144)) as producer:
+    with closing(clients.producer(bootstrap, linger_ms=5, batch_size=262144, **clients.IDEMPOTENT)) as producer:
         began, cpu, sent = time.monotonic(), time.process_time(), 0
         while (now := time.monotonic() - began) < seconds:
             due = round(now * rate)

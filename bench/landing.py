@@ -75,7 +75,9 @@ def messages(count: int, size: int) -> Iterator[tuple[bytes, bytes]]:
 def fill(bootstrap: str, count: int, size: int) -> float:
     """Sends them; the mean size of a message in bytes."""
     total = 0
-    producer = clients.producer(bootstrap, compression_type="lz4", batch_size=512 * 1024, linger_ms=50, acks="all")
+    producer = clients.producer(
+        bootstrap, compression_type="lz4", batch_size=512 * 1024, linger_ms=50, **clients.IDEMPOTENT
+    )
     with closing(producer):
         for key, value in messages(count, size):
             producer.send(topics.REPORTS, value, key=key)

@@ -129,8 +129,6 @@ def _producer(bootstrap: Address) -> KafkaProducer:
     try:
         return clients.producer(
             bootstrap,
-            acks="all",
-            enable_idempotence=True,
             compression_type="lz4",
             batch_size=BATCH_BYTES,
             linger_ms=LINGER_MS,
@@ -138,6 +136,7 @@ def _producer(bootstrap: Address) -> KafkaProducer:
             bootstrap_timeout_ms=CONNECT_MS,
             allow_auto_create_topics=False,
             metrics_enabled=False,
+            **clients.IDEMPOTENT,
         )
     except Refused as error:
         raise ServiceUnavailable(f"{error} ({shown(bootstrap)})") from None

@@ -51,7 +51,6 @@ class Desk:
                     raise ServiceUnavailable("this server was started without a Kafka to send actions to")
                 self._producer = clients.producer(
                     self._bootstrap,
-                    acks="all",
                     linger_ms=0,
                     bootstrap_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),
                     max_block_ms=int(ACKNOWLEDGED_SECONDS * 1000),

@@ -50,7 +50,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 """How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
 
 
-PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4", **clients.OUTLIVES_REFUSALS}
+PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4"}
 
 
 @dataclass(frozen=True)

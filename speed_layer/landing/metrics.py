@@ -11,6 +11,7 @@ from infra.metrics import LATENCY_BUCKETS
 LANDED: Final = Counter("peacewatch_landing_reports", "reports committed to the lake")
 REJECTED: Final = Counter("peacewatch_landing_rejects", "rejected messages, by reason", ["reason"])
 DUPLICATES: Final = Counter("peacewatch_landing_copies", "messages dropped as duplicates of a report")
+UNKEPT: Final = Counter("peacewatch_landing_unkept", "rejected messages that their topic refuses in every form")
 LOST: Final = Counter("peacewatch_landing_lost", "offsets that expired before they were landed")
 COMMIT_SECONDS: Final = Histogram(
     "peacewatch_landing_commit_seconds",

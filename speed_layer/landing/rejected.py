@@ -6,19 +6,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import PERMANENT
+from speed_layer.landing import metrics
 from speed_layer.landing.decoding import LARGEST, RejectedMessage
 
 log = get_logger()
 
 ACK_SECONDS: Final = 60
+
+CUTS: Final = (256 * 1024, 16 * 1024, 0)
+"""Bytes of value and of key that are kept of a message that the topic takes in no larger form. Its owner may allow less
+than the contract says, and the key of an outside topic may be of any length."""
+
+REPLAYED_AT_ONCE: Final = 100
+"""Messages that await their acknowledgement: at 2 MiB each they are 200 MiB."""
+
 _DETAIL: Final = 1000
 """Characters of `detail`; a rejected message with its headers must fit the topic's 2 MiB."""
 
@@ -31,30 +43,68 @@ class RejectedProducer:
         self._producer: KafkaProducer | None = None
 
     def send(self, messages: Iterable[RejectedMessage]) -> None:
-        """Returns when the broker has all of them. Raises KafkaError; then some may be there, and come again."""
-        sent = [self._send(message) for message in messages]
-        for future in sent:
-            future.get(timeout=ACK_SECONDS)
+        """Returns when the broker has all of them. Raises KafkaError; then some may be there, and come again.
+
+        What the topic refuses for good is cut; what it takes in no form is counted and logged: it stops no other.
+        """
+        sent = [(message, self._send(message)) for message in messages]
+        for message, future in sent:
+            if not _is_taken(future, in_batch=True):
+                self._send_alone(message)
 
     def close(self) -> None:
         if self._producer is not None:
             self._producer.close(timeout=5)
 
-    def _send(self, message: RejectedMessage) -> Any:
+    def _send_alone(self, message: RejectedMessage) -> None:
+        """Whole once more, since it may have been refused for another of its batch; then cut."""
+        place = f"{self._source}-{message.partition}-{message.offset}"
+        for kept in (None, *CUTS):
+            if _is_taken(self._send(message, kept)):
+                if kept is not None:
+                    log.warning("a rejected message is too large for its topic and is cut", place=place, bytes=kept)
+                return
+        metrics.UNKEPT.inc()
+        log.error("a rejected message is refused by its topic in every form and is not kept", place=place)
+
+    def _send(self, message: RejectedMessage, kept: int | None = None) -> Any:
+        """The future; None where the client itself refuses it. `kept`: bytes of value and of key, None: all."""
         if self._producer is None:
             self._producer = clients.producer(
                 self._bootstrap,
-                acks="all",
                 compression_type="lz4",
                 linger_ms=20,
                 max_request_size=2 * LARGEST,
                 max_block_ms=10_000,
             )
         headers = headers_of(message, self._source, self._source_id)
-        value = message.value
-        if value is None and message.key is None:
+        value, key = message.value, message.key
+        if kept is not None:
+            headers.append(("cut", str(kept).encode()))
+            value, key = value and value[:kept], key and key[:kept]
+        if value is None and key is None:
             value = b""  # this client sends no message of nothing, and others do: it must not stop landing
-        return self._producer.send(self._topic, value, key=message.key, headers=headers)
+        try:
+            return self._producer.send(self._topic, value, key=key, headers=headers)
+        except PERMANENT:
+            return None
+
+
+def _is_taken(future: Any, *, in_batch: bool = False) -> bool:
+    """Waits for the broker. False where the message is refused for good; raises every other KafkaError.
+
+    `in_batch`: also where another message of its batch was refused, which the client says by a KafkaError of no kind.
+    """
+    try:
+        if future is not None:
+            future.get(timeout=ACK_SECONDS)
+    except PERMANENT:
+        return False
+    except KafkaError as error:
+        if in_batch and type(error) is KafkaError:
+            return False
+        raise
+    return future is not None
 
 
 def headers_of(message: RejectedMessage, topic: str, topic_id: str) -> list[tuple[str, bytes]]:
@@ -99,13 +149,27 @@ def read(bootstrap: Address, topic: str, reason: str | None = None) -> Iterator[
 
 
 def replay(bootstrap: Address, messages: Iterable[RejectedRecord], topic: str) -> int:
-    """Sends the originals, with their keys, to `topic`; how many the broker has. Raises KafkaError."""
-    producer = clients.producer(bootstrap, acks="all", max_request_size=2 * LARGEST)
-    with closing(producer):
-        sent = [producer.send(topic, message.value, key=message.key) for message in messages]
-        for future in sent:
-            future.get(timeout=ACK_SECONDS)
-    return len(sent)
+    """Sends the originals, with their keys, to `topic`; how many the broker has. Those it refuses for good are logged.
+
+    Raises KafkaError.
+    """
+    taken, following = 0, iter(messages)
+    with closing(clients.producer(bootstrap, max_request_size=2 * LARGEST)) as producer:
+        while part := list(islice(following, REPLAYED_AT_ONCE)):
+            sent = [(message, _replayed(producer, topic, message)) for message in part]
+            for message, future in sent:
+                if _is_taken(future, in_batch=True) or _is_taken(_replayed(producer, topic, message)):
+                    taken += 1
+                else:
+                    log.error("a rejected message is refused by the topic", rejected_offset=message.offset, topic=topic)
+    return taken
+
+
+def _replayed(producer: KafkaProducer, topic: str, message: RejectedRecord) -> Any:
+    try:
+        return producer.send(topic, message.value, key=message.key)
+    except PERMANENT:
+        return None
 
 
 def _records(bootstrap: Address, topic: str) -> Iterator[Any]:

@@ -53,7 +53,6 @@ class DeliveryLog:
             linger_ms=0,
             compression_type="lz4",
             max_request_size=8 * 1024 * 1024,
-            **clients.OUTLIVES_REFUSALS,
         )
         self.unwritten = 0
         self._recent: deque[Place] = deque(maxlen=KEPT)

@@ -1,18 +1,39 @@
-"""What our Kafka clients mend of kafka-python, on a real broker."""
+"""What our Kafka clients mend of kafka-python, on a real broker; and that no refused message stops a producer."""
 
 from __future__ import annotations
 
+import ast
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Final
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from fleet.alerts.pipeline_health import Health
+from fleet.errors import ServiceUnavailable
+from fleet.notifications.actions import Action, Target
+from fleet.notifications.delivery import Delivery
 from infra.kafka import clients
 from laptop import ports
-from tests.support.landing import wait_for
+from serving.operators.desk import Desk
+from speed_layer.alerting.alerter import PRODUCER
+from speed_layer.dead_mans_switch import Pulse
+from speed_layer.landing import rejected
+from speed_layer.landing.decoding import RejectedMessage
+from speed_layer.notifying.delivery_log import DeliveryLog
+from tests.support.landing import messages, wait_for
+
+ROOT: Final = Path(__file__).parents[2]
+NOW: Final = datetime(2026, 11, 24, 8, tzinfo=UTC)
+LARGE: Final = "".join(uuid.uuid4().hex for _ in range(500))
+"""16 kB that do not compress, where a topic takes 2,000 bytes."""
 
 
 def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[..., str]) -> None:
@@ -37,3 +58,109 @@ def test_no_thread_stays_where_there_is_no_broker(make: Callable[..., object]) -
     with pytest.raises(KafkaError):
         make(f"127.0.0.1:{ports.free_port()}", bootstrap_timeout_ms=200)
     assert threading.active_count() == before
+
+
+def by_pulse(kafka: str, topic: str) -> None:
+    minutes = count(step=60.0)
+    with closing(Pulse(kafka, topic, lambda: next(minutes))) as pulse:
+        for text in (LARGE, "small"):
+            pulse.beat(lambda text=text: Health("watch", "one", NOW, troubles={"trouble": text}))
+            pulse._producer.flush()
+
+
+def by_rejected(kafka: str, topic: str) -> None:
+    with closing(rejected.RejectedProducer(kafka, "reports", "id", topic)) as producer:
+        for number, text in enumerate((LARGE, "small")):
+            producer.send([RejectedMessage("not json", "", 0, number, 0, b"key", text.encode())])
+
+
+def by_desk(kafka: str, topic: str) -> None:
+    with closing(Desk(kafka, topic)) as desk:
+        for text in (LARGE, "small"):
+            with suppress(ServiceUnavailable):
+                desk.send(Action(text[:5], "resolve", Target("incident"), "Mia", NOW, note=text))
+
+
+def by_delivery_log(kafka: str, topic: str) -> None:
+    with closing(DeliveryLog(kafka, topic, "alerts")) as log:
+        for text in (LARGE, "small"):
+            delivery = Delivery("1", "alerts", "post", text, NOW, [], [], digest=False)
+            log.write(delivery, threading.Event())
+
+
+def by_alerting(kafka: str, topic: str) -> None:
+    with closing(clients.producer(kafka, **PRODUCER)) as producer:
+        for text in (LARGE, "small"):
+            producer.send(topic, text.encode())
+            producer.flush()
+
+
+SENDERS: Final[dict[str, Callable[[str, str], None]]] = {
+    "serving/operators/desk.py": by_desk,
+    "speed_layer/alerting/alerter.py": by_alerting,
+    "speed_layer/dead_mans_switch.py": by_pulse,
+    "speed_layer/landing/rejected.py": by_rejected,
+    "speed_layer/notifying/delivery_log.py": by_delivery_log,
+}
+"""All producers of the pipeline: each sends a message that its topic refuses for good, then a small one."""
+
+ENDS_WHEN_REFUSED: Final = {"laptop/feed/producer.py"}
+"""A feed says how many messages the broker has not taken."""
+
+
+def small_topic(kafka: str, name: str) -> str:
+    with closing(clients.admin(kafka)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "2000"})])
+    return name
+
+
+@pytest.mark.parametrize("file", SENDERS)
+def test_a_refused_message_does_not_stop_the_next(kafka: str, topic: Callable[..., str], file: str) -> None:
+    name = small_topic(kafka, topic("reports", partitions=1))
+    SENDERS[file](kafka, name)
+    values = [message.value for message in messages(kafka, name)]
+    assert b"small" in values[-1]
+    assert not any(LARGE.encode() in value for value in values)
+
+
+def test_every_producer_of_the_pipeline_is_in_the_table() -> None:
+    rooms = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "cli", "laptop")
+    files = {
+        str(path.relative_to(ROOT))
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "clients.producer"
+    }
+    assert files == SENDERS.keys() | ENDS_WHEN_REFUSED
+
+
+def test_a_rejected_message_is_cut_where_its_topic_takes_no_larger_one(kafka: str, topic: Callable[..., str]) -> None:
+    """At the client's own bound too: landing would begin again at this message for ever."""
+    name = small_topic(kafka, topic("reports", partitions=1))
+    larger = b"x" * (2 * 1024 * 1024 + 1)
+    texts = {0: (None, larger), 1: (larger, b""), 2: (b"key", LARGE.encode()), 3: (b"key", b"small")}
+    with closing(rejected.RejectedProducer(kafka, "reports", "id", name)) as producer:
+        producer.send([RejectedMessage("not json", "", 0, at, 0, *text) for at, text in texts.items()])
+    kept = {int(message.headers["offset"]): message for message in rejected.read(kafka, name)}
+    assert kept.keys() == texts.keys()
+    assert (kept[3].key, kept[3].value, "cut" in kept[3].headers) == (b"key", b"small", False)
+    assert [kept[at].headers["cut"] for at in (0, 1, 2)] == ["262144", "262144", "0"], "zeros compress, words do not"
+
+
+def test_a_rejected_message_that_no_form_can_keep_stops_no_other(kafka: str, topic: Callable[..., str]) -> None:
+    """A compacted topic takes no message without a key, whatever its length."""
+    name = topic("reports", partitions=1)
+    with closing(clients.admin(kafka)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": "compact"})])
+    with closing(rejected.RejectedProducer(kafka, "reports", "id", name)) as producer:
+        producer.send([RejectedMessage("not json", "", 0, at, 0, key, b"?") for at, key in enumerate((None, b"key"))])
+    assert [message.headers["offset"] for message in rejected.read(kafka, name)] == ["1"]
+
+
+def test_a_replayed_message_that_is_refused_stops_no_other(kafka: str, topic: Callable[..., str]) -> None:
+    name = small_topic(kafka, topic("reports", partitions=1))
+    texts = [LARGE.encode(), b"y" * (2 * 1024 * 1024 + 1), *[b"small"] * (rejected.REPLAYED_AT_ONCE + 1)]
+    records = [rejected.RejectedRecord(at, {}, b"key", text) for at, text in enumerate(texts)]
+    assert rejected.replay(kafka, records, name) == rejected.REPLAYED_AT_ONCE + 1
+    assert {message.value for message in messages(kafka, name)} == {b"small"}
