@@ -79,7 +79,10 @@ def incident_embeds(
 
 
 def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
-    """The embed of a digest: its rows, the worst first, as far as a description reaches."""
+    """The embed of a digest: its rows, the worst first, as far as a description reaches.
+
+    A `plain` one has numbers only: no name, and no link, which may be what is refused.
+    """
     lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200, _row)
     if rest:  # names before ids
         lines, rest = _rows(digest.rows, DESCRIPTION - 200, _short_row)
@@ -88,7 +91,8 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
         hidden[row.kind] += row.alerts
     lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.items())]
     worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
-    url = _filter_url(digest, web_url)
+    url = "" if plain else _filter_url(digest, web_url)
+    details = [("Details", f"[all alerts of this time]({url})")] if url else []
     return Embed(
         title=f"Digest: {digest.alerts:,} alerts without a message of their own",
         description="\n".join(lines),
@@ -98,7 +102,7 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
         fields=(
             ("Alerts", str(digest.alerts)),
             ("Since", _time(digest.since)),
-            ("Details", f"[all alerts of this time]({url})"),
+            *details,
         ),
     )
 

@@ -39,6 +39,10 @@ begins, once this one is NAMED_FOR old, so that every place is named in some mes
 
 NAMED_FOR: Final = timedelta(minutes=1)
 
+REFUSED_FOR: Final = timedelta(seconds=30)
+"""A digest that Discord refuses without names, too, has no other form. It is tried again after so long, and meanwhile
+new incidents get their messages."""
+
 HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but after a minute or two nothing is passed over any more."""
 
@@ -54,6 +58,7 @@ class Reason(Enum):
     CROWDED = "more incidents are pending than messages can show"
     HELD = "incidents that get no message of their own"
     DIGEST_CHANGED = "the digest's message shows what is no longer so"
+    DIGEST_REFUSED = "Discord refused the digest in every form a moment ago"
     NOTHING = "nothing is pending"
     PACED = "people get no more new messages now"
     RECENT = "the message was edited a moment ago"
@@ -211,6 +216,8 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
     reason, chosen = _crowded_out(state, policy, now)
     if not chosen and not state.digest.needs_edit:
         return Decision(Reason.NOTHING)
+    if state.digest.refused_at is not None and now - state.digest.refused_at < REFUSED_FOR:
+        return Decision(Reason.DIGEST_REFUSED)
     if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
         return Decision(Reason.RECENT)
     chosen.sort(key=lambda one: _urgency(one, now), reverse=True)

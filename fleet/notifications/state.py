@@ -72,13 +72,17 @@ class IncidentDelivery:
 
 @dataclass
 class DigestState:
-    """The present digest and its message; `is_plain`: Discord refused the one with names of places."""
+    """The present digest and its message; `is_plain`: Discord refused the one with names of places.
+
+    `refused_at`: when it refused the plain one, too; None since one was taken.
+    """
 
     counted: Digest | None = None
     message_id: str = ""
     edited_at: datetime | None = None
     needs_edit: bool = False
     is_plain: bool = False
+    refused_at: datetime | None = None
 
 
 @dataclass
@@ -282,6 +286,7 @@ class NotificationState:
     def refused(self, sent: Notification) -> None:
         """Discord refused the notification: its incidents are tried in their next form."""
         if sent.digest is not None:
+            self.digest.refused_at = sent.digest.last if sent.is_plain else None
             self.digest.is_plain = True
             return
         forms = [self._incidents[slot.incident_id] for slot in sent.slots]
@@ -332,6 +337,7 @@ class NotificationState:
     def _enter_digest(self, counted: Digest, message_id: str, now: datetime) -> None:
         known = self.digest
         known.counted, known.message_id, known.edited_at, known.needs_edit = counted, message_id, now, False
+        known.refused_at = None
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
         """As it is without the pending alerts: a replay adds those again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +12,7 @@ from fleet.notifications.message import Embed, digest_embed, incident_embeds
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Allowance
 from fleet.notifications.state import NotificationState
+from infra.retry import Backoff
 from speed_layer.notifying.discord.budget import Budget
 from speed_layer.notifying.discord.webhook import DiscordError, MessageGone, RateLimited, Refused, Webhook, WebhookDead
 
@@ -21,7 +21,13 @@ log = get_logger()
 URGENT_SHARE: Final = 0.5
 """An edit that is overdue may use half of what is reserved for first posts."""
 
+FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+"""Seconds after one failure, and at most after many in a row."""
+
+JITTER: Final = 0.25
+"""The share by which a pause is longer or shorter by chance, so that two webhooks do not come back at once."""
+
 DEAD_PAUSE: Final = 300.0
 """A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
@@ -47,7 +53,7 @@ class Sender:
     clock: Callable[[], float]
     connect: Callable[[str], Webhook] = Webhook
     budget: Budget = field(default_factory=Budget)
-    failures: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE, JITTER))
     dead: str = ""  # why the webhook takes nothing more; empty: it does
     held: str = ""  # of HELD: what the last request that was taken had to wait for
     _trouble: str = STARTED  # the same of the request that has not been taken yet
@@ -81,7 +87,8 @@ class Sender:
             if self._webhook is not None:
                 pace = self._webhook.last_pace
                 self.budget.learn(pace.remaining, pace.reset_after, self.clock())
-        self.failures, self.dead = 0, ""
+        self.backoff.succeed()
+        self.dead = ""
         self.held, self._trouble = self._trouble, ""
         return message_id
 
@@ -106,23 +113,17 @@ class Sender:
             log.warning("a message was deleted; its incidents are notified again", message_id=notification.message_id)
             state.message_deleted(notification.message_id)
         elif isinstance(error, Refused):
+            # No pause: Discord is there, and the next message may be another drone's. The budget has counted this one.
             log.error("Discord refuses a message", reason=error, incidents=_ids(notification))
             state.refused(notification)
-            self._pause(error)
         elif isinstance(error, WebhookDead):
             if not self.dead:
                 log.error("the webhook is dead: alerts wait until its URL is replaced", reason=error)
             self.dead = str(error)
             self.budget.hold(DEAD_PAUSE, self.clock())
         else:
-            self._pause(error)
-            log.warning("Discord cannot be reached", reason=error, failures=self.failures)
-
-    def _pause(self, error: DiscordError) -> None:
-        """Twice as long after each failure, with jitter, at least what Discord asks for."""
-        self.failures += 1
-        pause = min(LONGEST_PAUSE, 0.25 * 2**self.failures) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
-        self.budget.hold(max(pause, error.retry_after or 0.0), self.clock())
+            self.budget.hold(max(self.backoff.fail(), error.retry_after or 0.0), self.clock())
+            log.warning("Discord cannot be reached", reason=error, failures=self.backoff.failures)
 
     def _open(self) -> Webhook:
         if self._webhook is None:

@@ -69,6 +69,34 @@ def test_a_refused_alert_holds_nobody_up(stack: AlertStack) -> None:
     assert "Discord refuses a message" in (stack.home / "log" / "notify.log").read_text()
 
 
+def test_refused_alerts_that_come_alone_hold_nobody_up(stack: AlertStack) -> None:
+    """Each is refused with its words, then without them; growing pauses kept the next drone's alert back."""
+    stack.fail("400", -1, match="Refused alone")
+    stack.fail("400", -1, match="Unrest · high")
+    for number in range(5):
+        stack.send([report(stack.sent, 1, drone_id=f"refused-{number}", city=f"Refused alone {number}")])
+        stack.sent += 1
+        stack.wait(lambda number=number: stack.notified == stack.sent)
+    before = len(stack.log())
+    stack.send([report(stack.sent, 1, 1, drone_id="honest", city="Fine too")])
+    stack.sent += 1
+    stack.wait(lambda: any("Fine too" in str(message) for message in stack.messages()))
+    assert next(entry["status"] for entry in stack.log()[before:]) == 200
+    assert not any("Refused alone" in str(message) for message in stack.messages())
+
+
+def test_a_digest_that_is_refused_in_every_form_holds_up_no_message(stack: AlertStack) -> None:
+    stack.fail("400", -1, match="Only counted")
+    stack.fail("400", -1, match="Unrest · high")
+    stack.fail("400", -1, match="without a message of their own")
+    stack.send([report(stack.sent, 1, drone_id="counted", city="Only counted")])
+    stack.sent += 1
+    stack.wait(lambda: sum("of their own" in str(entry.get("body")) for entry in stack.log()) >= 2)
+    stack.send([report(stack.sent, 1, 1, drone_id="honest", city="Fine as well")])
+    stack.sent += 1
+    stack.wait(lambda: any("Fine as well" in str(message) for message in stack.messages()))
+
+
 def test_hostile_text_shows_as_text(stack: AlertStack) -> None:
     hostile = "@everyone <@&1> **bold** https://evil.example [x](https://evil.example) \u202eabc"
     stack.send([report(stack.sent, 1, city="Calm", message=hostile, citizens=[{"name": hostile, "peace_score": 1}])])

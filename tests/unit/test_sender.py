@@ -60,7 +60,8 @@ def test_what_is_taken_gives_the_messages_id() -> None:
         (httpx.Response(429, json={"retry_after": 7.5}), 7.5, 7.6),
         (httpx.Response(500, json={"code": 0}), 0.3, 0.7),
         (httpx.Response(502, html="<html>", headers={"retry-after": "12"}), 12.0, 12.1),
-        (httpx.Response(400, json={"code": 50035}), 0.3, 0.7),
+        (httpx.Response(400, json={"code": 50035}), 0.0, 0.1),
+        (httpx.Response(400, html="<html>"), 0.3, 0.7),
         (gone(10015), DEAD_PAUSE, DEAD_PAUSE + 0.1),
     ],
 )
@@ -80,7 +81,7 @@ def test_pauses_grow_to_a_limit_and_a_success_forgets_them() -> None:
     assert pauses[0] < 1
     assert 0.7 * LONGEST_PAUSE < pauses[-1] < 1.3 * LONGEST_PAUSE
     assert channel.send() == "9"
-    assert (channel.sender.failures, channel.sender.held) == (0, "unreachable")
+    assert (channel.sender.backoff.failures, channel.sender.held) == (0, "unreachable")
     assert channel.send() == "9"
     assert channel.sender.held == ""
 
