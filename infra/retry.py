@@ -33,10 +33,6 @@ class NotReady(Exception):
     """Something that others make is not there yet."""
 
 
-NotYet = NotReady
-"""The old name, as long as other rooms use it."""
-
-
 @dataclass
 class Backoff:
     """Pauses in seconds: each twice as long as the one before, from `first` to `longest`.

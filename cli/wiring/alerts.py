@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from importlib import resources
@@ -71,8 +70,7 @@ def recorders(loaded: Settings) -> list[Runner]:
 def run_together(runners: list[Runner], stop: Event) -> None:
     """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
     with ThreadPoolExecutor(len(runners)) as pool:
-        # the log's context goes along: it names the process in every line
-        running = [pool.submit(copy_context().run, runner, stop) for runner in runners]
+        running = [pool.submit(runner, stop) for runner in runners]
         wait(running, return_when=FIRST_COMPLETED)
         stop.set()
     for future in running:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fleet.errors import PeacewatchError
 from infra.redaction import redact
+from infra.retry import Backoff
 from laptop.supervision import processes, reaper
 from laptop.supervision.service import Event, Service, State
 
@@ -42,7 +43,7 @@ class ManagedProcess:
         self.hopeless = False
         self._mark = mark
         self._ever_ready = False
-        self._pause = FIRST_PAUSE
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._failures = 0
         self._last_exit = ""
         self._at = 0.0  # monotonic: when to probe or to start again
@@ -150,12 +151,12 @@ class ManagedProcess:
     def _failed(self, why: str, *, hopeless: bool = False) -> Event:
         self._clear()
         if self.state is State.RUNNING and time.monotonic() - self._began > HEALTHY_SECONDS:
-            self._pause = FIRST_PAUSE
+            self._backoff.succeed()
         self._last_exit = why
         self._failures += 1
         self.restarts += 1
         self.hopeless = not self._ever_ready and (hopeless or self._failures >= TRIES)
-        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        pause = self._backoff.fail()
         self._at = time.monotonic() + pause
         self._become(State.PAUSING)
         return Event(self.service.name, self.state, f"{why}; restarts in {pause:.0f} s")

@@ -20,6 +20,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from fleet.errors import ServiceUnavailable
+from infra.retry import Backoff
 from serving.events.events import PIPELINE, TOKEN, Event, event, of_change
 
 PING_SECONDS: Final = 5.0
@@ -35,7 +36,8 @@ AWAIT_MS: Final = 1000
 HISTORY_LOST: Final = (260, 280, 286)
 """MongoDB's codes for a place in its order that it does not know (any more)."""
 
-RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between attempts to read MongoDB's changes: a page that stands still for longer looks broken."""
 
 Changes = ChangeStream[dict[str, Any]]
 Events = Generator[bytes | Event, None, None]
@@ -155,7 +157,7 @@ class Hub:
         self._changed.wait_for(lambda: self._next > at or self._closed.is_set(), timeout=PING_SECONDS)
 
     def _run(self) -> None:
-        failures = 0
+        backoff = Backoff(longest=LONGEST_PAUSE)
         while not self._closed.is_set():
             try:
                 self._read()
@@ -163,10 +165,9 @@ class Hub:
                 _log.warning("event stream lost MongoDB", error=error)
                 if isinstance(error, OperationFailure) and error.code in HISTORY_LOST:
                     self._restart()
-                self._closed.wait(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-                failures += 1
+                self._closed.wait(backoff.fail())
             else:
-                failures = 0
+                backoff.succeed()
 
     def _restart(self) -> None:
         """MongoDB no longer knows the hub's place: listeners must load everything anew."""

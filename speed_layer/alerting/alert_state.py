@@ -31,7 +31,7 @@ from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
-from infra.retry import NotYet
+from infra.retry import NotReady
 
 log = get_logger()
 
@@ -193,7 +193,7 @@ class AlertState:
         with closing(consumer):
             numbers = consumer.partitions_for_topic(self._topic)
             if not numbers:
-                raise NotYet(f"the topic {self._topic} is not there yet")
+                raise NotReady(f"the topic {self._topic} is not there yet")
             partitions = [TopicPartition(self._topic, partition) for partition in numbers]
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions)
@@ -242,4 +242,4 @@ def _topic_id(bootstrap: Address, topic: str) -> str:
         for described in admin.describe_topics([topic]):
             if described["error_code"] == 0:
                 return str(described["topic_id"])
-    raise NotYet(f"the topic {topic} is not there yet")
+    raise NotReady(f"the topic {topic} is not there yet")
