@@ -70,7 +70,7 @@ def main() -> None:
         pinned = delta.pin(str(lake))
         size = sum(file.size for files in pinned.hours.values() for file in files)
         files = pinned.uris(pinned.hours)
-        ((reports,),) = duckdb.sql("SELECT count(*) FROM read_parquet($files)", params={"files": files}).fetchall()
+        reports = _ask_duckdb("SELECT count(*) AS reports FROM read_parquet($files)", files)["reports"][0].as_py()
         print(f"{reports:,} reports, {size / 1e6:,.0f} MB of Parquet", flush=True)
         extra = tuple(tuple(each.split("=", 1)) for each in given.extra)
         config = session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra)
@@ -185,11 +185,16 @@ def _row(what: str, seconds: float, reports: int) -> None:
     print(f"{what:60} {seconds:8.2f} s {reports / seconds / 1e6:8.1f} million reports/s", flush=True)
 
 
+def _ask_duckdb(query: str, files: list[str]) -> pa.Table:
+    relation = duckdb.sql(query, params={"files": files})
+    assert relation is not None, "a SELECT gives rows"
+    return relation.arrow().read_all()
+
+
 def _duckdb(files: list[str]) -> pa.Table:
     keys = ", ".join(HOURS.key_names)
     query = f"SELECT {keys}, {MEASURES} FROM read_parquet($files, hive_partitioning = false) GROUP BY {keys}"
-    found = duckdb.sql(query, params={"files": files}).arrow().read_all()
-    return HOURS.merge([found.cast(HOURS.schema)])
+    return HOURS.merge([_ask_duckdb(query, files).cast(HOURS.schema)])
 
 
 def _polars(files: list[str]) -> pa.Table:
@@ -209,17 +214,13 @@ def _duckdb_drones(files: list[str]) -> Any:
         f"ELSE 0 END)"
         for hour in range(24)
     )
-    return (
-        duckdb.sql(
-            f"""SELECT drone_id, count(*), sum(alert_count), min(last_state & 131071),
+    return _ask_duckdb(
+        f"""SELECT drone_id, count(*), sum(alert_count), min(last_state & 131071),
         max(last_state), min(last_state),
         arg_min(latitude, last_state), arg_min(longitude, last_state), arg_max(latitude, last_state),
         arg_max(longitude, last_state), arg_max(hash(country, city), last_state), {spoke}
         FROM read_parquet($files, hive_partitioning = false) GROUP BY drone_id""",
-            params={"files": files},
-        )
-        .arrow()
-        .read_all()
+        files,
     )
 
 
@@ -255,7 +256,7 @@ def _duckdb_views(files: list[str]) -> None:
         f"SELECT CASE {ends} ELSE 8 END AS delay, count(*), sum(alert_count) {where}",
         f"SELECT sum(n - 1) FROM (SELECT count(*) AS n, hash(drone_id, report_id) AS i {where}) WHERE n > 1",
     ):
-        duckdb.sql(query, params={"files": files}).arrow().read_all()
+        _ask_duckdb(query, files)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def make(lake: Path, drones: int, minutes: int, start: datetime, every: int = 1)
     table = DeltaTable.create(lake / "reports", SCHEMA, partition_by=list(PARTITION_BY))
     made = 0
     for first in range(0, minutes, 60):
-        files = []
+        files: list[AddAction] = []
         for rows in hour(drones, start + timedelta(minutes=first), min(60, minutes - first), every):
             files.append(write(lake / "reports", start + timedelta(minutes=first), rows, len(files)))
             made += rows.num_rows

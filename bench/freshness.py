@@ -53,7 +53,7 @@ def measure(stack: AlertStack, client: httpx.Client, address: str, rate: int, se
     """Seconds from the sending of each probe until the API counts it."""
     figure(stack, client, address, "First")  # everything runs
     command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(rate), str(seconds)]
-    taken = []
+    taken: list[float] = []
     with subprocess.Popen(command) as feed:
         while feed.poll() is None:
             taken.append(figure(stack, client, address, f"New country {len(taken)}"))

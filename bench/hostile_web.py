@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -105,7 +106,7 @@ def main() -> None:
         home, port = Path(folder), ports.free_port()
         database = mongo.start(home, ports.free_port())
         try:
-            with MongoClient(database.uri) as client:
+            with MongoClient[dict[str, Any]](database.uri) as client:
                 for hour in range(FIRST, FIRST + HOURS):
                     document = {
                         "_id": hour_name(hour),

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -43,8 +43,8 @@ def main() -> None:
         stack.wait(lambda: stack.notified == PLACES)
         pids = {"broker": stack.broker.pid, **{name: child.pid for name, child in stack.running.items()}}
         before = {name: cpu(pid) for name, pid in pids.items()}
-        command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(asked.rate), str(asked.seconds)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as feed:
+        feed_command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(asked.rate), str(asked.seconds)]
+        with subprocess.Popen(feed_command, stdout=subprocess.PIPE) as feed:
             sent = probe(stack, feed)
             assert feed.stdout is not None
             fed = json.loads(feed.stdout.read())
@@ -78,7 +78,10 @@ def probe(stack: AlertStack, feed: subprocess.Popen[bytes]) -> dict[str, datetim
 
 
 def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
-    taken, stages = [], {"report on the broker": [], "alert on the broker": [], "message in the channel": []}
+    taken: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for stage in ("report on the broker", "alert on the broker", "message in the channel"):
+        stages[stage] = []
     appended = {**times(stack, "reports"), **times(stack, "alerts")}
     for city, began in sent.items():
         posted = min(datetime.fromisoformat(m["timestamp"]) for m in stack.messages() if f"{city}," in str(m))
@@ -95,8 +98,8 @@ def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
         print(f"| {name} | {row} |")
 
 
-def ms(duration: object) -> float:
-    return duration.total_seconds() * 1000  # type: ignore[attr-defined, no-any-return]
+def ms(duration: timedelta) -> float:
+    return duration.total_seconds() * 1000
 
 
 def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:

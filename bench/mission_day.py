@@ -131,10 +131,8 @@ def _steps(day: Day, runs: int) -> Iterator[Any]:
     yield from _files(day)
     with day.database("mongo") as uri:
         for hour in range(runs):
-            yield lambda hour=hour: (
-                day.commit(hour),
-                day.command(uri, f"hour {hour}", "aggregate", "--views", "hours"),
-            )
+            yield lambda hour=hour: day.commit(hour)
+            yield lambda hour=hour: day.command(uri, f"hour {hour}", "aggregate", "--views", "hours")
         for hour in range(runs, day.hours):
             yield lambda hour=hour: day.commit(hour)
         yield lambda: day.command(uri, "drones", "aggregate", "--views", "drones")

@@ -162,7 +162,7 @@ def main() -> None:
                 ):
                     url = f"http://127.0.0.1:{port}"
                     print(f"cold start to the first answer over the month: {wait_ready(url):.1f} s\n")
-                    with Feed(documents, NOW_HOUR, LIVE_DOCUMENTS + 1, cells):
+                    with Feed(documents, NOW_HOUR, LIVE_DOCUMENTS + 1, hour_cells):
                         measure(url, server, broker.address, seconds)
         finally:
             database.kill()

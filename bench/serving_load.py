@@ -23,7 +23,8 @@ def at_rate(url: str, paths: list[str], rate: float, seconds: float, threads: in
     lock = threading.Lock()
 
     def worker(_: int) -> list[float]:
-        taken, connection = [], _connect(url)
+        connection = _connect(url)
+        taken: list[float] = []
         while True:
             with lock:
                 number = next(due, None)
@@ -42,7 +43,8 @@ def at_full_speed(url: str, paths: list[str], seconds: float, threads: int) -> l
     ends = time.perf_counter() + seconds
 
     def worker(first: int) -> list[float]:
-        taken, connection = [], _connect(url)
+        connection = _connect(url)
+        taken: list[float] = []
         for number in itertools.count(first):
             began = time.perf_counter()
             if began >= ends:

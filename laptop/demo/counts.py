@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from laptop.demo.watch import Watch
+from laptop.demo.channel import Channel
+
+
+class Readings(Protocol):
+    """What can be read of a stack: `laptop.demo.watch.Watch`. Each raises when its part does not answer."""
+
+    def landed(self) -> int: ...
+
+    def rejected(self) -> int: ...
+
+    def raised(self) -> Mapping[str, int]: ...
+
+    def channel(self) -> Channel | None: ...
+
+    def last_run(self) -> Mapping[str, Any] | None: ...
 
 
 @dataclass
@@ -20,10 +34,10 @@ class Counts:
     raised: int = 0
     delivered: int = 0
     messages: int = 0
-    last_run: dict[str, Any] | None = None
+    last_run: Mapping[str, Any] | None = None
     away: list[str] = field(default_factory=list)
 
-    def look(self, sent: int, watch: Watch) -> None:
+    def look(self, sent: int, watch: Readings) -> None:
         """Reads what can be read: a part that is away keeps its last count."""
         self.sent = sent
         self.away = []
@@ -32,11 +46,11 @@ class Counts:
         self._read("Discord", lambda: self._channel(watch))
         self._read("MongoDB", lambda: setattr(self, "last_run", watch.last_run()))
 
-    def _topics(self, watch: Watch) -> None:
+    def _topics(self, watch: Readings) -> None:
         self.rejected = watch.rejected()
         self.raised = sum(watch.raised().values())
 
-    def _channel(self, watch: Watch) -> None:
+    def _channel(self, watch: Readings) -> None:
         if channel := watch.channel():
             self.delivered, self.messages = channel.total, channel.messages
 
@@ -63,7 +77,7 @@ class Counts:
         return "; ".join(f"{name} {value}" for name, value in self.rows()) + away
 
 
-def _run(run: dict[str, Any] | None) -> str:
+def _run(run: Mapping[str, Any] | None) -> str:
     if run is None:
         return "none yet"
     finished = run.get("finished_at")

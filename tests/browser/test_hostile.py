@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -11,7 +12,7 @@ from tests.support.live_stack import LiveStack
 
 MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 DRONE = "d/<b id=injected>1</b>"
-HOSTILE = {
+HOSTILE: dict[str, Any] = {
     "drone_id": DRONE,
     "city": f"<i id=injected>{MARKUP}</i>",
     "country": "<svg/onload=alert(3)>",

@@ -8,11 +8,13 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fleet import identity
+from laptop.supervision.processes import Child
 from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack
 
 SEED = int(os.environ.get("PEACEWATCH_TEST_SEED") or time.time())
@@ -36,6 +38,14 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
     yield running
     for name in running.running.keys() - {"discord-standin"}:
         running.running.pop(name).stop()
+
+
+def has_ended(child: Child) -> bool:
+    return not child.alive
+
+
+def has_notified(stack: AlertStack, alerts: int) -> bool:
+    return stack.notified >= alerts
 
 
 def check(stack: AlertStack, repeats: bool) -> None:
@@ -62,7 +72,7 @@ def test_killed_at_each_step(stack: AlertStack, step: str) -> None:
     doomed = [stack.start_doomed("alerting", step[0]), stack.start_doomed("notify", step[1:])]
     stack.alarm(30)
     for child, command in zip(doomed, ("alerting", "notify"), strict=True):
-        stack.wait(lambda child=child: not child.alive)
+        stack.wait(partial(has_ended, child))
         assert child.process.returncode == -signal.SIGKILL
         stack.start(command)
     stack.alarm(10)
@@ -156,7 +166,7 @@ def kills_at_random(stack: AlertStack, kills: int, chance: random.Random) -> Non
     done, notified = 0, stack.notified
     while done < kills:
         stack.alarm(chance.randrange(1, 60), places=40)
-        stack.wait(lambda notified=notified: stack.notified > notified)
+        stack.wait(partial(has_notified, stack, notified + 1))
         stack.alarm(chance.randrange(1, 60), places=40)
         time.sleep(chance.uniform(0, 1.5))  # the moment of the kill, not a wait for something
         victims = chance.choice([["alerting"], ["notify"], ["alerting", "notify"]])

@@ -75,7 +75,7 @@ def test_low_drones_whose_names_outgrow_a_message(stack: AlertStack, count: int)
 
 
 def test_no_drone_speaks_for_another(stack: AlertStack) -> None:
-    same = {"report_id": "42", "drone_id": "lyon-3"}
+    same: dict[str, Any] = {"report_id": "42", "drone_id": "lyon-3"}
     send(
         stack,
         *(report(7, drone_id="paris", report_id="7/18"), report(7, drone_id="paris/7", report_id="18")),

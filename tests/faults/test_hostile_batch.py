@@ -18,9 +18,11 @@ from batch_layer.job import Job
 from batch_layer.lake import archive
 from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, publish, remainder
 from fleet.errors import DocumentRefused
+from fleet.figures import views
 from fleet.figures.cube import HOURS
 from fleet.figures.views import ALERTS
 from fleet.reports.landed import hour_name
+from infra.mongo import cells as document_cells
 from infra.mongo import runs, view_parts
 from infra.mongo.client import Documents
 from infra.mongo.session import at_one_instant
@@ -126,7 +128,7 @@ def test_a_day_of_invented_cities_is_published_whole(lake: Path, job: Job) -> No
 
 def test_every_place_of_the_map_on_one_day_is_published_whole(job: Job) -> None:
     """A drone that reports from everywhere: 721 by 361 places, no text of its own."""
-    places = day_views.PLACES
+    places = views.PLACES
     rows = [(latitude, longitude, 1, 0) for latitude in range(-180, 181) for longitude in range(-360, 361)]
     cells = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=places.schema.names)
     document = {"_id": DAY.isoformat(), "version": 1}
@@ -194,7 +196,7 @@ def test_sealed_days_keep_their_parts(lake: Path, job: Job) -> None:
 @pytest.mark.parametrize("names", [100, 101])
 def test_names_are_folded_at_the_bound_and_not_before(names: int) -> None:
     cells = hour_cells(dict.fromkeys(hostile.long_names(names), 1))
-    most = publish.document_cells.encoded_size(hour_cells(dict.fromkeys(hostile.long_names(100), 1)))
+    most = document_cells.encoded_size(hour_cells(dict.fromkeys(hostile.long_names(100), 1)))
     divided = publish.of_cells(HOURS, {"_id": "x", "version": 1}, cells, most)
     assert ("folded" in divided.document) == (names == 101)
     assert len(bson.encode(divided.document["cells"])) <= most
@@ -312,5 +314,5 @@ def computing(table: pa.Table) -> Any:
 def test_blocks_are_divided_at_the_bound_and_not_before() -> None:
     drone, other = [name for name in (f"d{number}" for number in range(1000)) if blocks.block_of(name) == 0][:2]
     table = drone_table([drone, other], ["France", "France"])
-    most = publish.document_cells.encoded_size(table)
+    most = document_cells.encoded_size(table)
     assert [next(blocks.documents(DAY, 1, table, most - less)).document.get("parts", 1) for less in (0, 1)] == [1, 2]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -44,12 +45,16 @@ def stack(running: AlertStack) -> AlertStack:
     return running
 
 
+def shows(stack: AlertStack, text: str) -> bool:
+    return text in str(stack.messages())
+
+
 def neighbour(stack: AlertStack, city: str) -> None:
     """A real alert of somebody else amid the flood, and one more after a restart: each is in the channel."""
     for name in (city, f"{city} again"):
         stack.send([report(stack.sent, 1, drone_id="neighbour", city=name)])
         stack.sent += 1
-        stack.wait(lambda name=name: name in str(stack.messages()))
+        stack.wait(partial(shows, stack, name))
         if name == city:
             stack.kill("notify")
             stack.start("notify")
@@ -62,7 +67,7 @@ def hostile(number: int, chance: random.Random) -> dict[str, Any]:
         return "".join(chance.choice("\x01\x02\x03\x04\x05\x06\x07\x0e\x0f") for _ in range(length))
 
     names = [{"name": f"{text(99)}{n}", "peace_score": 1} for n in range(3)]
-    place = {"city": f"{number:04}{text(196)}", "country": text(200)}
+    place: dict[str, Any] = {"city": f"{number:04}{text(196)}", "country": text(200)}
     return report(number, 1, report_id=f"{number:04}{text(196)}", message=text(1000), citizens=names, **place)
 
 
@@ -132,7 +137,7 @@ def test_one_drone_that_invents_cities(stack: AlertStack) -> None:
             stack.sent += 1
         time.sleep(max(0.0, began + 1.0 - time.monotonic()))  # the flood's rate, not a wait for something
     for name in named:
-        stack.wait(lambda name=name: name in str(stack.messages()))
+        stack.wait(partial(shows, stack, name))
 
 
 def test_messages_that_nobody_can_read(stack: AlertStack) -> None:

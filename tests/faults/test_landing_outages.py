@@ -118,16 +118,24 @@ def test_reports_that_expired_before_they_landed_are_logged_and_counted(lab: Lan
 @contextmanager
 def little_room(lab: Landers) -> Iterator[Callable[[], None]]:
     """A lake on a disk of 2 MB; call what it gives for more. Without the right to mount: files of 100 kB at most."""
-    lab.lake.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(lab.lake)]
+    Path(lab.lake).mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", lab.lake]
     mounted = subprocess.run(mount, check=False, capture_output=True)
     lander = lab.start()
     if mounted.returncode:
         resource.prlimit(lander.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-        yield lambda: resource.prlimit(lander.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+        def unlimited() -> None:
+            resource.prlimit(lander.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+        yield unlimited
         return
+
+    def larger() -> None:
+        subprocess.run(["mount", "-o", "remount,size=200m", lab.lake], check=True)
+
     try:
-        yield lambda: subprocess.run(["mount", "-o", "remount,size=200m", lab.lake], check=True) and None
+        yield larger
     finally:
         lander.kill()
         subprocess.run(["umount", lab.lake], check=True)
@@ -145,7 +153,7 @@ def test_a_full_disk_is_named_and_landing_goes_on_when_there_is_room(lab: Lander
         lab.check()
         assert len(landed(lab.lake, "report_id")) == 3000
         named = {Path(path).name for path in DeltaTable(f"{lab.lake}/reports").file_uris()}
-        assert {path.name for path in lab.lake.rglob("*.parquet")} == named, "a full disk needs the room"
+        assert {path.name for path in Path(lab.lake).rglob("*.parquet")} == named, "a full disk needs the room"
 
 
 def test_rejected_messages_are_acknowledged_before_their_offset_is_passed(lab: Landers) -> None:

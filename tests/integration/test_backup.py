@@ -76,8 +76,7 @@ def compute(job: Job) -> None:
 
 def record(database: Documents) -> None:
     """As the recorder does."""
-    places = {"country": "France", "city": "Nice"}
-    alert = Alert("unrest/a/1", "unrest", "high", "unrest/France/Nice", "1", "a", START, START, **places)
+    alert = Alert("unrest/a/1", "unrest", "high", "unrest/France/Nice", "1", "a", START, START, "France", "Nice")
     opened = incident.first(alert)
     opened.alerts = 1
     delivery = Delivery("d1", "alerts", "post", "m1", START, [opened], [alert.alert_id], False, [0], [500], [900])

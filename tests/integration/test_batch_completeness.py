@@ -14,6 +14,7 @@ from batch_layer import register
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.reports.watermark import ALLOWED_LATENESS
 from infra import delta
 from infra.mongo import landing_facts, runs
 from infra.mongo.client import Documents
@@ -38,7 +39,7 @@ def test_complete_when_every_partition_is_landed_past_the_end_and_the_views_are_
     compute(job)
     assert document(job)["missing"] == ["partition 1 is landed up to 2026-11-24 05:00 UTC only"]
     land(
-        job, [], landed_through=through(NEXT_DAY, NEXT_DAY + completeness.ALLOWED_LATENESS)
+        job, [], landed_through=through(NEXT_DAY, NEXT_DAY + ALLOWED_LATENESS)
     )  # how far an idle partition is landed is said, too
     compute(job)
     found = document(job)
@@ -49,7 +50,7 @@ def test_partitions_of_a_topic_that_was_created_again_are_waited_for_no_more(job
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY, DAY))
     compute(job)
     assert len(document(job)["missing"]) == 2
-    end = int((NEXT_DAY + completeness.ALLOWED_LATENESS).timestamp() * 1000)
+    end = int((NEXT_DAY + ALLOWED_LATENESS).timestamp() * 1000)
     land(job, [], landed_through=json.dumps({"another/0": end}))
     compute(job)
     gone = "the topic of reports was created again between 2026-11-24 00:00 and 2026-11-25 00:10 UTC"
@@ -62,7 +63,7 @@ def test_partitions_of_a_topic_that_was_created_again_are_waited_for_no_more(job
 
 
 def test_a_topic_that_is_created_again_when_the_day_was_landed_leaves_it_complete(job: Job) -> None:
-    land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + completeness.ALLOWED_LATENESS] * 2))
+    land(job, [lakes.row(1, DAY)], landed_through=through(*[NEXT_DAY + ALLOWED_LATENESS] * 2))
     compute(job)
     land(job, [], landed_through=json.dumps({"another/0": ms(NEXT_DAY + timedelta(hours=5))}))
     assert document(job)["complete"] is True
@@ -72,7 +73,8 @@ def test_a_topic_that_is_created_again_when_the_day_was_landed_leaves_it_complet
 def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
-    pin, outrun = delta.pin, []
+    pin = delta.pin
+    outrun: list[bool] = []
 
     def first_the_other(lake: str) -> delta.Snapshot:
         newest = pin(lake)
@@ -95,6 +97,7 @@ def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.
     monkeypatch.setattr(completeness, "pin", pin)
     completeness.run(job)
     today = job.database.landing_facts.find_one({"copies": {"$exists": True}})
+    assert today is not None
     assert (today["copies"], today["rejected"]) == (6, {"empty": 2})
 
 
@@ -162,6 +165,7 @@ def test_facts_of_commits_are_added_up_once(job: Job) -> None:
     compute(job)
     today = datetime.now(UTC).date().isoformat()  # of the commit: a reject has no time of its own
     facts = job.database.landing_facts.find_one({"_id": today})
+    assert facts is not None
     assert (facts["copies"], facts["rejected"]) == (6, {"not json": 4, "empty": 2})
     assert document(job, "2026-03-01")["copies"] == 1, "the report that is in the lake twice"
 
@@ -209,5 +213,6 @@ def test_a_lake_created_again_starts_from_nothing(job: Job, tmp_path: Path) -> N
     completeness.run(replace(job, lake=str(other)))
     assert [each["copies"] for each in job.database.landing_facts.find({"copies": {"$exists": True}})] == [1]
     found = job.database.completeness.find_one({"_id": "2026-11-24"})
+    assert found is not None
     assert (found["losses"], found["lost_alerts"]) == ([], 0)
     assert runs.base_version(job.database, kind="alerts") == runs.NO_BASE, "so its own are found again"

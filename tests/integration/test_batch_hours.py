@@ -141,7 +141,9 @@ def test_an_interrupted_run_leaves_hours_old_or_new_and_the_next_goes_on(lake: P
     now = stored(job.database)
     assert ([each["version"] for each in now], now[1:]) == ([4, 3, 3], before[1:])
     assert runs.base_version(job.database) == 3
-    assert job.database.runs.find_one({"state": "failed"})["reason"] == "a file of the lake cannot be read"
+    failed = job.database.runs.find_one({"state": "failed"})
+    assert failed is not None
+    assert failed["reason"] == "a file of the lake cannot be read"
     assert hours.run(job).computed == 2
     assert (cells_of(stored(job.database)), runs.base_version(job.database)) == (whole(lake), 4)
 

@@ -51,6 +51,7 @@ def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
     )
     assert (found["complete"], found["settled"], found["lost"], found["lost_alerts"]) == (False, True, 1000, 0)
     yesterday = job.database.completeness.find_one({"_id": "2026-11-23"})
+    assert yesterday is not None
     assert (yesterday["complete"], yesterday["lost"]) == (True, 0), "landed past its end before"
     assert completeness.run(job) == 0, "nothing is waited for"
     land(job, [lakes.row(3, DAY)])

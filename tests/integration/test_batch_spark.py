@@ -44,9 +44,8 @@ def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
     """HOURS written a second time, in SQL, from the columns of the report and not from the derived ones."""
-    return (
-        duckdb.sql(
-            """
+    relation = duckdb.sql(
+        """
             SELECT (epoch(reported_at)::BIGINT // 3600)::INT AS event_hour, country,
                    coalesce(list_min(list_transform(citizens, lambda c: c.peace_score)), 0) AS worst_score,
                    count(*) AS reports, count(*) FILTER (alert) AS alerts,
@@ -56,12 +55,10 @@ def by_duckdb(files: list[str]) -> list[dict[str, Any]]:
                        AS peace_score_sum
             FROM read_parquet($files, hive_partitioning = false) GROUP BY ALL ORDER BY ALL
             """,
-            params={"files": files},
-        )
-        .arrow()
-        .read_all()
-        .to_pylist()
+        params={"files": files},
     )
+    assert relation is not None
+    return relation.arrow().read_all().to_pylist()
 
 
 @pytest.mark.parametrize("seed", range(4))

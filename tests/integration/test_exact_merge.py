@@ -59,7 +59,8 @@ simple = st.one_of(
     st.tuples(st.just("compact"), st.booleans()),
     st.tuples(st.just("compact and die"), st.just(0)),
 )
-nested = st.lists(st.one_of(simple, st.tuples(st.just("run"), st.just({}))), max_size=2)
+no_options: dict[str, Any] = {}
+nested = st.lists(st.one_of(simple, st.tuples(st.just("run"), st.just(no_options))), max_size=2)
 run = st.tuples(
     st.just("run"),
     st.fixed_dictionaries(
@@ -162,8 +163,8 @@ class World:
             assert got.to_pylist() == self._recomputed(served.version).to_pylist(), f"at version {served.version}"
 
     def run(self, how: dict[str, Any]) -> None:
-        first, last = how.get("range") or (None, None)
-        wanted = None if first is None else range(FIRST_HOUR + first, FIRST_HOUR + last + 1)
+        asked = how.get("range")
+        wanted = None if asked is None else range(FIRST_HOUR + asked[0], FIRST_HOUR + asked[1] + 1)
         live_kept = timedelta(0) if how.get("forget") else timedelta(hours=1)
         job = Job(self.database, str(self.lake), lambda: self._engine(how), live_kept=live_kept, chunk=1)
         with contextlib.suppress(ServiceUnavailable, BadInput):  # a range may be sealed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kafka import TopicPartition
@@ -15,7 +14,7 @@ from laptop.feed.producer import IN_FLIGHT, Feed
 from laptop.services import kafka as kafka_server
 
 
-def read(bootstrap: Any, topic: Callable[..., str]) -> Any:
+def read(bootstrap: str, topic: str) -> list[tuple[int, bytes, bytes]]:
     """(partition, key, value) of everything in the topic."""
     consumer = clients.consumer(bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]

@@ -199,7 +199,7 @@ def test_odd_messages_cost_their_neighbours_nothing(
 ) -> None:
     reports = topic(partitions=1)
     limit = 1024 * 1024 - 200  # the broker counts the batch's own bytes, too
-    odd = [
+    odd: list[dict[str, Any] | bytes | None] = [
         b'{"x":' * 10_000 + b"1" + b"}" * 10_000,
         report(1, message="x" * 1_000_000),
         report(2, citizens=[{"name": f"c{n}", "peace_score": 10} for n in range(10_000)]),

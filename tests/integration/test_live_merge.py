@@ -99,7 +99,7 @@ def live(
         running.start()
         send(kafka, reports, (message(number) for number in range(500)))
         running.wait_landed()
-        lake = str(running.lake)
+        lake = running.lake
         work = [
             lambda: feed(kafka, reports, stop),
             lambda: batch(Job(database, lake, kept, live_kept=timedelta(seconds=5), chunk=3), seen),
@@ -112,7 +112,7 @@ def live(
                 answer = client.get(f"/api/v1/statistics/{name}", query_string=query)
                 assert answer.status_code == 200, answer.text
                 taken.append((name, query, answer.get_json()))
-    check(running.lake, taken[-answers:])
+    check(Path(lake), taken[-answers:])
     seen.update(answers=len(taken[-answers:]), versions=versions(taken[-answers:]))
     return seen
 

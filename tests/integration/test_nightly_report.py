@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from batch_layer.completeness import completeness as batch
 from serving.app import create_app
 from serving.config import Config
 from serving.report import completeness as trust
@@ -155,10 +155,6 @@ def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, v
     assert report_of(desk, PARIS).missing == ["a partition"]
 
 
-def test_the_grace_is_the_batch_layers() -> None:
-    assert trust.ALLOWED_LATENESS == batch.ALLOWED_LATENESS
-
-
 def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
@@ -166,7 +162,13 @@ def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     views.database.city_days.insert_one({"_id": DAY.isoformat(), "version": 0, "cells": measured})
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     for number, severity in enumerate(("moderate", "critical", "high")):
-        incident = {"kind": "unrest", "severity": severity, "state": "quiet", "country": "日本", "city": "東京"}
+        incident: dict[str, Any] = {
+            "kind": "unrest",
+            "severity": severity,
+            "state": "quiet",
+            "country": "日本",
+            "city": "東京",
+        }
         incident |= {"alerts": 1, "since": noon, "last": noon + timedelta(minutes=5), "worst_score": 1}
         views.database.incidents.insert_one({"_id": str(number), **incident})
     for minutes in (9, 4):
@@ -214,7 +216,7 @@ def test_an_alert_told_in_unknown_time_is_told_and_makes_no_latency_better(desk:
 T = datetime(2026, 11, 23, 12, tzinfo=UTC)
 """When each alert of the table below came; it was told five minutes later, unless the case says otherwise."""
 
-WAITS = {
+WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
     "others went first": ("turn", {}, [(1, ""), (2, ""), (4, "")]),
     "its message had just been edited": ("turn", {}, []),
     "nothing is known of its call": ("turn", {"webhook": "severe"}, []),

@@ -32,8 +32,15 @@ def names(topic: Callable[..., str]) -> dict[str, str]:
 
 @pytest.fixture
 def config(kafka: str, names: dict[str, str], mongo_uri: str) -> recorder.RecorderConfig:
-    used = {name: names[name] for name in ("alerts", "deliveries", "actions", "state")}
-    return recorder.RecorderConfig(kafka, mongo_uri, group=f"r-{names['alerts']}", **used)
+    return recorder.RecorderConfig(
+        kafka,
+        mongo_uri,
+        group=f"r-{names['alerts']}",
+        alerts=names["alerts"],
+        deliveries=names["deliveries"],
+        actions=names["actions"],
+        state=names["state"],
+    )
 
 
 def delivered(*alerts: Alert, at: datetime = NOW) -> bytes:

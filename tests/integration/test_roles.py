@@ -158,5 +158,5 @@ def start(environment: RoleEnvironment, command: str, environ: dict[str, str], f
 
 
 def run(environment: RoleEnvironment, environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [environment.command, *arguments]
+    command = [str(environment.command), *arguments]
     return subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)

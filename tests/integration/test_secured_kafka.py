@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka.admin import ACLOperation, ResourceType
@@ -151,12 +152,12 @@ def test_broker_that_a_stranger_signed(secured: Secured) -> None:
 
 @pytest.mark.parametrize("which", ["none", "expired", "stranger's"])
 def test_client_certificate_that_the_broker_refuses(secured: Secured, which: str) -> None:
-    certificate = {
+    certificates: dict[str, Callable[[], Any]] = {
         "none": lambda: None,
         "expired": lambda: secured.authority.certificate("late", NOW - DAY),
         "stranger's": lambda: secured.stranger.certificate("nobody"),
-    }[which]()
-    assert "PEACEWATCH_KAFKA_CERTIFICATE" in refused(secured.tls(certificate=certificate))
+    }
+    assert "PEACEWATCH_KAFKA_CERTIFICATE" in refused(secured.tls(certificate=certificates[which]()))
 
 
 def test_missing_acl_names_the_topic(secured: Secured) -> None:

@@ -10,10 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
-from batch_layer.views import blocks, day_views
+from batch_layer.views import blocks
 from batch_layer.views.drone_days import SCHEMA
+from fleet.figures import views
 from fleet.figures.cube import Cube
-from serving.api import cities, places
+from serving.api import cities
 from serving.figures import batch_views
 from tests.integration.test_serving_api import HOUR, NOON, client, put_live
 
@@ -30,18 +31,11 @@ def put(database: Documents, view: str, names: tuple[str, ...], days: dict[str, 
     database.runs.insert_one({"kind": "drones", "state": "complete", "version": 4})
 
 
-def test_the_views_are_those_of_the_batch_layer() -> None:
-    assert cities.CITIES == day_views.CITIES
-    assert cities.DELAYS == day_views.DELAYS
-    assert (*day_views.DELAY_BUCKETS, None) == cities.BELOW
-    assert places.CELL_DEGREES == day_views.CELL_DEGREES
-
-
 def test_cities_add_up_over_days(client: FlaskClient, mongo_database: Documents) -> None:
     put_live(mongo_database, 0, (HOUR - 24, "France", 3, 8, 2), (HOUR, "France", 3, 8, 2))
     lyon = ("France", "Lyon", 10, 4, 500_000, 1, 10, 50)
     days = {"2026-11-22": [lyon], "2026-11-23": [lyon, ("Fiji", "Lyon", 5, 1, 50_000, 0, 0, 0)], "2026-11-24": [lyon]}
-    put(mongo_database, "city_days", tuple(cities.CITIES.schema.names), days)
+    put(mongo_database, "city_days", tuple(views.CITIES.schema.names), days)
     found = client.get("/api/v1/statistics/cities?from=2026-11-23&to=2026-11-24").get_json()
     assert [(row["country"], row["city"], row["alerts"]) for row in found["cities"]] == [
         ("France", "Lyon", 8),
@@ -62,7 +56,7 @@ def test_a_long_range_is_added_up_as_it_is_read(
     put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
     place = (7, -9, 5, 1)
     days = {f"2026-11-{day:02}": [place, (day, 0, 2, day % 2)] for day in range(1, 25)}
-    put(mongo_database, "place_days", tuple(places.PLACES.schema.names), days)
+    put(mongo_database, "place_days", tuple(views.PLACES.schema.names), days)
     merge, together = Cube.merge, []
 
     def counted(self: Cube, parts: Any) -> pa.Table:

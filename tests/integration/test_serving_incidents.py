@@ -65,7 +65,13 @@ def test_filters(client: FlaskClient, mongo_database: Documents, query: str, exp
 
 
 def test_an_incident_has_its_alerts_and_messages(client: FlaskClient, mongo_database: Documents) -> None:
-    open_one = {"kind": "unrest", "severity": "high", "state": "open", "country": "France", "city": "Lyon"}
+    open_one: dict[str, Any] = {
+        "kind": "unrest",
+        "severity": "high",
+        "state": "open",
+        "country": "France",
+        "city": "Lyon",
+    }
     open_one |= {"since": NOON, "last": NOON, "alerts": 2, "worst_score": 0, "messages": ["m1"], "message_id": "m1"}
     mongo_database.incidents.insert_one({"_id": "i1", **open_one})
     put_alert(mongo_database, 1, NOON)
@@ -88,6 +94,6 @@ def test_an_incident_has_the_calls_that_told_it(client: FlaskClient, mongo_datab
             mongo_database.deliveries.bulk_write(delivery_updates(call))
             mongo_database.incidents.bulk_write(incident_updates(call))
     rows = client.get(f"/api/v1/incidents/{mine.incident_id}").get_json()["deliveries"]
-    told = [(row["method"], row["delivered_at"], row["alerts"], row["state"]) for row in rows]
-    assert told == [("edit", "2026-11-24T12:01:00Z", 7, "growing"), ("post", "2026-11-24T12:00:00Z", 1, "open")]
+    listed = [(row["method"], row["delivered_at"], row["alerts"], row["state"]) for row in rows]
+    assert listed == [("edit", "2026-11-24T12:01:00Z", 7, "growing"), ("post", "2026-11-24T12:00:00Z", 1, "open")]
     assert len(client.get(f"/api/v1/incidents/{other.incident_id}").get_json()["deliveries"]) == 1

@@ -97,10 +97,10 @@ def test_every_operation_answers_as_documented(documented: BaseSchema, mode: Gen
     assert asked > 5
 
 
-def ask(cases: SearchStrategy[Case]) -> None:
+def ask(cases: SearchStrategy[Case[Any]]) -> None:
     @given(case=cases)
     @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    def answers_as_documented(case: Case) -> None:
+    def answers_as_documented(case: Case[Any]) -> None:
         case.call_and_validate()
 
     answers_as_documented()

@@ -99,7 +99,8 @@ def test_resuming_never_loses_or_repeats(mongo_database: Documents, hubs: Callab
     """A client leaves and comes back, to the same server or to one that started since, as events keep coming."""
     chance = random.Random(4)
     hub = hubs()
-    told, last, seen, raised = hub.listen(None), None, [], 0
+    told, last, raised = hub.listen(None), None, 0
+    seen: list[Any] = []
     for _ in range(20):
         for _ in range(chance.randrange(4)):
             raise_alert(mongo_database, raised)

@@ -30,7 +30,7 @@ UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
 class AlertStack:
     """Services and commands in `home`. `start(name)` and `kill(name)` as often as wanted."""
 
-    def __init__(self, home: Path, discord_port: int | None = None, **environ: str) -> None:
+    def __init__(self, home: Path, discord_port: int | None = None, /, **environ: str) -> None:
         self.home = home
         self.broker_port = ports.free_port()
         self.broker = kafka.start(home, self.broker_port)
@@ -98,10 +98,10 @@ class AlertStack:
         self.control.post("/control/limits", json=limits).raise_for_status()
 
     def messages(self) -> list[dict[str, Any]]:
-        return self.control.get("/control/messages").json()["messages"]  # type: ignore[no-any-return]
+        return self.control.get("/control/messages").json()["messages"]
 
     def log(self) -> list[dict[str, Any]]:
-        return self.control.get("/control/log").json()["requests"]  # type: ignore[no-any-return]
+        return self.control.get("/control/log").json()["requests"]
 
     @property
     def notified(self) -> int:
@@ -167,7 +167,7 @@ def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dic
 
 
 @contextlib.contextmanager
-def alert_stack(home: Path, discord_port: int | None = None, **environ: str) -> Iterator[AlertStack]:
+def alert_stack(home: Path, discord_port: int | None = None, /, **environ: str) -> Iterator[AlertStack]:
     stack = AlertStack(home, discord_port, **environ)
     try:
         stack.start("discord-standin").wait_ready(stack.answers, 30)

@@ -32,8 +32,8 @@ class Landers:
     children: list[Child] = field(default_factory=list)
 
     @property
-    def lake(self) -> Path | str:
-        return self.elsewhere or self.folder / "lake"
+    def lake(self) -> str:
+        return self.elsewhere or str(self.folder / "lake")
 
     def start(self, *crash_at: object, shell: str = "") -> Child:
         """A new one; `crash_at`: step and times, see tests.support.crashing_lander.
@@ -41,7 +41,7 @@ class Landers:
         `shell` runs before it, in its shell.
         """
         config = self.folder / f"lander-{len(self.children)}.json"
-        named = {"bootstrap": self.bootstrap, "lake": str(self.lake), "mongo_uri": self.mongo_uri}
+        named = {"bootstrap": self.bootstrap, "lake": self.lake, "mongo_uri": self.mongo_uri}
         topics = {"reports": self.reports, "rejected": self.rejected, "group": f"land-{self.reports}"}
         config.write_text(
             json.dumps({**named, **topics, "seconds": 0.3, "idle_seconds": 0.1, "session_seconds": 6, **self.settings})
@@ -82,11 +82,13 @@ def wake(child: Child) -> None:
 
 
 @contextmanager
-def landers(*args: Any, **settings: Any) -> Iterator[Landers]:
+def landers(
+    bootstrap: str, reports: str, rejected: str, mongo_uri: str, folder: Path, elsewhere: str = "", **settings: Any
+) -> Iterator[Landers]:
     """Landers that all end with the test."""
-    made = Landers(*args, settings=settings)
+    running = Landers(bootstrap, reports, rejected, mongo_uri, folder, elsewhere, settings)
     try:
-        yield made
+        yield running
     finally:
-        for child in made.children:
+        for child in running.children:
             child.kill()

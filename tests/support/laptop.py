@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any
@@ -144,14 +145,18 @@ def api_of(laptop: Settings) -> Api:
     return Api(found.url, server.USER, found.password)
 
 
+def has_ended(api: Api, dag: str, run: str) -> bool:
+    return api.state(dag, run) in {"success", "failed"}
+
+
 def ran(laptop: Settings, *wanted: tuple[str, dict[str, str]]) -> list[str]:
     """The ids of runs of these DAGs, with these params, that were all asked for now and have all ended well."""
     with closing(api_of(laptop)) as api:
         for dag, _ in wanted:
-            eventually(lambda dag=dag: api.knows(dag))
+            eventually(partial(api.knows, dag))
         runs = [(dag, api.trigger(dag, params)) for dag, params in wanted]
         for dag, run in runs:
-            eventually(lambda dag=dag, run=run: api.state(dag, run) in {"success", "failed"}, RUN_SECONDS)
+            eventually(partial(has_ended, api, dag, run), RUN_SECONDS)
             assert api.state(dag, run) == "success", (dag, run)
     return [run for _, run in runs]
 

@@ -25,8 +25,12 @@ class LiveStack(AlertStack):
         web = ports.free_port()
         self.database = mongo.start(home, ports.free_port())
         self.page = f"http://127.0.0.1:{web}"
-        settings = {"PEACEWATCH_MONGO_URI": self.database.uri, "PEACEWATCH_WEB_PORT": str(web)}
-        super().__init__(home, **settings, PEACEWATCH_LAKE=str(home / "lake"))
+        super().__init__(
+            home,
+            PEACEWATCH_MONGO_URI=self.database.uri,
+            PEACEWATCH_WEB_PORT=str(web),
+            PEACEWATCH_LAKE=str(home / "lake"),
+        )
 
     def open(self) -> None:
         """Starts all of it; the machine may be busy."""

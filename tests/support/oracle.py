@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ def times(rows: Any, start: Any, clock: Any) -> Any:
     """The time of each row: row i at start + i minutes, or each drone's own rows one minute apart."""
     if clock == "fleet":
         return [start + timedelta(minutes=number) for number in range(len(rows))]
-    passed = Counter()
+    passed: Counter[str] = Counter()
     found = []
     for row in rows:
         found.append(start + timedelta(minutes=passed[row["DroneID"]]))
@@ -65,7 +65,8 @@ def part_of_day(when: Any, alerts: Any) -> Any:
 
 
 def by_country(rows: Any, alerts: Any, limit: int = 5) -> Any:
-    reports, raised = Counter(), Counter()
+    reports: Counter[str] = Counter()
+    raised: Counter[str] = Counter()
     for row, alert in zip(rows, alerts, strict=True):
         reports[row["Country"]] += 1
         raised[row["Country"]] += alert
@@ -74,7 +75,8 @@ def by_country(rows: Any, alerts: Any, limit: int = 5) -> Any:
 
 
 def by_weekday(when: Any, alerts: Any, first: Any, last: Any) -> Any:
-    raised, days = Counter(), Counter()
+    raised: Counter[int] = Counter()
+    days: Counter[int] = Counter()
     for time, alert in zip(when, alerts, strict=True):
         raised[time.isoweekday()] += alert
     day = first
@@ -107,7 +109,8 @@ def low_battery(rows: Any, when: Any) -> Any:
 
 
 def by_peace_score(rows: Any, alerts: Any) -> Any:
-    reports, raised = defaultdict(int), defaultdict(int)
+    reports: Counter[int] = Counter()
+    raised: Counter[int] = Counter()
     for row, alert in zip(rows, alerts, strict=True):
         reports[int(row["PeaceScore"])] += 1
         raised[int(row["PeaceScore"])] += alert

@@ -42,8 +42,9 @@ class RoleEnvironment:
 
 def build_wheel(into: Path) -> Path:
     """The wheel of this clone, built without a network."""
-    uv = [Path(sys.executable).with_name("uv"), "build", "--wheel", "--offline", "--no-build-isolation"]
-    command = [*uv, "--python", sys.executable, "--out-dir", into, ROOT]
+    uv = str(Path(sys.executable).with_name("uv"))
+    build = [uv, "build", "--wheel", "--offline", "--no-build-isolation"]
+    command = [*build, "--python", sys.executable, "--out-dir", str(into), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = into.glob("*.whl")
     return wheel
@@ -51,8 +52,8 @@ def build_wheel(into: Path) -> Path:
 
 def install(folder: Path, wheel: Path, extra: str) -> RoleEnvironment:
     """A new environment in `folder` with `peacewatch[extra]`."""
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "venv", "--quiet", "--offline", "--python", sys.executable, folder], check=True)
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--offline", "--python", sys.executable, str(folder)], check=True)
     site = next(folder.glob("lib/python*/site-packages"))
     packages = frozenset(_closure(_wanted_by(wheel, extra)))
     for package in packages:
@@ -63,7 +64,7 @@ def install(folder: Path, wheel: Path, extra: str) -> RoleEnvironment:
                 if not target.exists():
                     _link(SITE / file, target)
     python = folder / "bin" / "python"
-    install = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel]
+    install = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel)]
     subprocess.run(install, check=True)
     return RoleEnvironment(folder, packages)
 

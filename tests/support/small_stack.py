@@ -28,17 +28,20 @@ class SmallStack:
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.ports['web']}", timeout=30)
         self.environ = {"PEACEWATCH_HOME": str(home)}
         self.environ |= {f"PEACEWATCH_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        self.running = []
+        self.running: list[processes.Server | processes.Child] = []
 
     def start(self) -> Any:
-        self.running = [kafka.start(self.home, self.ports["kafka"]), mongo.start(self.home, self.ports["mongo"])]
-        self.places = Places(self.running[0].address, str(self.home / "lake"), self.running[1].uri, None)
+        broker = kafka.start(self.home, self.ports["kafka"])
+        database = mongo.start(self.home, self.ports["mongo"])
+        self.running = [broker, database]
+        self.places = Places(broker.address, str(self.home / "lake"), database.uri, None)
         kafka.create_topics(self.places.bootstrap)
         for command in LONG_RUNNING:
             log = self.home / "log" / f"{command}.log"
             arguments = [sys.executable, "-m", "cli", command]
-            self.running.append(processes.start(command, arguments, log, env=self.environ))
-        self.running[-1].wait_ready(self._serves, 180)
+            child = processes.start(command, arguments, log, env=self.environ)
+            self.running.append(child)
+        child.wait_ready(self._serves, 180)
         return self
 
     def stop(self) -> None:

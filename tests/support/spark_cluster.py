@@ -69,7 +69,8 @@ def _start(role: str, home: Path, *arguments: object) -> processes.Child:
     assert spec
     assert spec.origin
     spark = Path(spec.origin).parent
-    command = [spark / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", "--host", "127.0.0.1"]
+    program = spark / "bin" / "spark-class"
+    command = [str(program), f"org.apache.spark.deploy.{role.lower()}.{role}", "--host", "127.0.0.1"]
     environment = {
         "SPARK_HOME": str(spark),
         "JAVA_HOME": str(java().resolve().parent.parent),

@@ -18,7 +18,7 @@ class Airflow:
 
     def __init__(self, **answers: Any) -> None:
         self.answers = {"/auth/token": [(201, {"access_token": "t0ken"})], **answers}
-        self.asked = []
+        self.asked: list[tuple[Any, ...]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append((request.method, request.url.path, request.headers.get("authorization"), request.content))

@@ -29,7 +29,7 @@ def add(machine: Path, name: str, script: str) -> None:
 def bootstrap(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PATH": f"{machine}:{os.environ['PATH']}"}
     environ.pop("JAVA_HOME", None)
-    command = [ROOT / "script" / "bootstrap", *arguments]
+    command = [str(ROOT / "script" / "bootstrap"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
 
 

@@ -32,5 +32,5 @@ def test_what_was_there_is_spared_and_what_comes_later_is_collected() -> None:
     assert gc.get_freeze_count() > 1000
     assert gc.get_threshold()[0] == gc_tuning.YOUNG
     lost = weakref.ref(Knot())
-    kept = [[] for _ in range(2 * gc_tuning.YOUNG)]
+    kept: list[list[None]] = [[] for _ in range(2 * gc_tuning.YOUNG)]
     assert lost() is None, len(kept)

@@ -108,7 +108,12 @@ def test_what_rows_say_is_asked_for_once_a_file() -> None:
 
 def test_a_row_that_has_left_the_lake_is_asked_for_once() -> None:
     asked = []
-    window = Window(lambda offset: asked.append(offset) or (), size=SIZE)
+
+    def stored(offset: int) -> tuple[()]:
+        asked.append(offset)
+        return ()
+
+    window = Window(stored, size=SIZE)
     window.remember([(("A", "7", 0), 3)])
     assert {window.look(("A", "7", 0), content, 5 + content) for content in range(3)} == {Verdict.DUPLICATE}
     assert asked == [3]

@@ -92,6 +92,10 @@ def test_the_simulated_round_is_of_the_past_and_the_same_again() -> None:
     assert one.first == date(2026, 11, 23)
 
 
+def broken() -> bool:
+    raise KeyError("x")
+
+
 def test_steps_are_timed_said_and_named_when_they_fail(tmp_path: Path) -> None:
     out = io.StringIO()
     steps = Steps(Console(file=out, width=200), tmp_path)
@@ -109,7 +113,7 @@ def test_steps_are_timed_said_and_named_when_they_fail(tmp_path: Path) -> None:
         pytest.raises(ServiceUnavailable, match="Landing: KeyError: 'x'; its log is"),
         steps.step("land", "Landing", "landing.log"),
     ):
-        steps.until(lambda: {}["x"], 10)
+        steps.until(broken, 10)
     assert list(steps.seconds) == ["send"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -70,7 +71,8 @@ def test_an_incident_begins_where_the_notifier_opens_one(drawn: list[Step]) -> N
 def test_who_takes_over_counts_the_same(drawn: list[Step], split: int) -> None:
     whole, first, second = (past_of_nothing() for _ in range(3))
     expected = [whole.count(offset, alert) for offset, alert in enumerate(alerts(drawn))]
-    counted, landed = [], []
+    counted = []
+    landed: list[Any] = []
     for offset, alert in enumerate(alerts(drawn)):
         if offset == split:
             second.recall(landed)

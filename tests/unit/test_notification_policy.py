@@ -58,7 +58,7 @@ def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
 def test_a_storm_over_many_places_makes_few_messages() -> None:
     world = World()
     for city in range(869):
-        world.raise_alert(city, ("critical", "high", "moderate")[city % 3])  # type: ignore[arg-type]
+        world.raise_alert(city, ("critical", "high", "moderate")[city % 3])
     began = world.now
     while world.state.pending:
         if not world.step():

@@ -35,7 +35,7 @@ def test_every_alert_is_notified_once_and_the_counts_add_up(operations: list[tup
                 for city in range(places):
                     world.raise_alert(city, more)  # type: ignore[arg-type]
             case "wait", float() | int():
-                world.wait(float(what))  # type: ignore[arg-type]
+                world.wait(float(what))
             case "send", str(fate):
                 _send(world, fate)
             case "crash", _:

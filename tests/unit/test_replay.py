@@ -34,7 +34,7 @@ def text_of(rows: Any, header: Any = HEADER) -> Any:
     return out.getvalue()
 
 
-def replay(text: str, clock: str = "fleet", start: Any = START, **options: Any) -> Any:
+def replay(text: str, clock: Any = "fleet", start: Any = START, **options: Any) -> Any:
     return list(reports(io.StringIO(text, newline=""), start, clock, **options))
 
 

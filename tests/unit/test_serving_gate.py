@@ -219,7 +219,7 @@ def test_an_ipv6_network_is_one_client(address: str, key: str) -> None:
 @pytest.mark.parametrize("drone", ["a/days", "a/b/track", "100%", "a%2Fb", "%", "//", "ü/日本", "map/x", "a b?c#d"])
 def test_an_id_of_any_text_is_one_id(drone: str) -> None:
     for client in client_of():
-        urls = client.application.url_map.bind("localhost")  # type: ignore[attr-defined]
+        urls = client.application.url_map.bind("localhost")
         for prefix, suffix in (("/api/v1/drones/", ""), ("/api/v1/drones/", "/days"), ("/drones/", "")):
             environ = EnvironBuilder(path=f"{prefix}{quote(drone, safe='')}{suffix}").get_environ()
             Segments(Response("yes"))(environ, lambda *_: lambda _: None)

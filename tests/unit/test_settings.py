@@ -90,7 +90,7 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load({}).web_port = 1  # type: ignore[misc]
+        load({}).web_port = 1
 
 
 WEBHOOKS = ("DISCORD_WEBHOOK_URL", "SEVERE_WEBHOOK_URL", "OPERATORS_WEBHOOK_URL", "REPORTS_WEBHOOK_URL")

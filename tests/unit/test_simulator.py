@@ -80,7 +80,7 @@ def test_unrest_gathers_in_one_place_for_a_while() -> None:
 
 
 def test_batteries_drain_and_charge() -> None:
-    by_drone = {}
+    by_drone: dict[str, list[float]] = {}
     for report in fly(10, 10 * 1440):
         by_drone.setdefault(report.drone_id, []).append(report.battery)
     for batteries in by_drone.values():
@@ -101,7 +101,8 @@ def test_drones_stay_near_their_cities_and_some_do_not_know_them() -> None:
 
 def test_people_speak_several_scripts() -> None:
     said = "".join(report.message for report in fly(4000, 4000))
-    assert all(any(low <= letter <= high for letter in said) for low, high in ["az", "一鿿", "ऀॿ", "؀ۿ", "Ѐӿ"])
+    scripts = [("a", "z"), ("一", "鿿"), ("ऀ", "ॿ"), ("؀", "ۿ"), ("Ѐ", "ӿ")]
+    assert all(any(low <= letter <= high for letter in said) for low, high in scripts)
     assert voice_of("Nowhere") == ENGLISH
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,7 @@ def page(discord: Local, path: str = "/") -> str:
 
 def test_every_text_is_escaped(discord: Local) -> None:
     evil = "</title><img src=x onerror=alert(1)>'\""
-    embed = dict.fromkeys(("title", "description"), evil)
+    embed: dict[str, Any] = {"title": evil, "description": evil}
     embed |= {"footer": {"text": evil}, "author": {"name": evil}, "fields": [{"name": evil, "value": evil}]}
     discord.post({"content": evil, "username": evil.replace(":", ""), "embeds": [embed]})
     assert "img" not in Tags(page(discord)).tags

@@ -167,7 +167,7 @@ def test_rolled_up_cells_answer_as_all_cells_do(found: list[tuple[int, str, int,
     table = HOURS.merge([cells(row) for row in found])
     day = Day([Hour(table)])
     for with_country in (True, False):
-        by_hour, by_score = (day.cells(keep, with_country=with_country) for keep in ("event_hour", "worst_score"))  # type: ignore[arg-type]
+        by_hour, by_score = (day.cells(keep, with_country=with_country) for keep in ("event_hour", "worst_score"))
         assert statistics.alerts_by_part_of_day(by_hour) == statistics.alerts_by_part_of_day(table)
         assert statistics.alerts_by_peace_score(by_score) == statistics.alerts_by_peace_score(table)
         assert statistics.averages(day.cells("", with_country=with_country)) == statistics.averages(table)
@@ -187,4 +187,4 @@ def test_hours_without_reports_are_not_grouped(monkeypatch: pytest.MonkeyPatch) 
     assert HOURS.merge([empty, empty]) == empty
     for keep in ("event_hour", "country", "worst_score", ""):
         for with_country in (True, False):
-            assert Day([Hour(empty)]).cells(keep, with_country=with_country) == empty  # type: ignore[arg-type]
+            assert Day([Hour(empty)]).cells(keep, with_country=with_country) == empty

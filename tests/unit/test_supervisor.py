@@ -137,10 +137,10 @@ def test_one_that_is_never_ready_is_given_up(home: Path) -> None:
 
 
 def test_a_probe_that_fails_is_no_crash(home: Path) -> None:
-    asked = iter([ZeroDivisionError("oh"), True])
+    answers: Iterator[bool | Exception] = iter([ZeroDivisionError("oh"), True])
 
     def ready(_since: object) -> bool:
-        answer = next(asked)
+        answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
