@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,11 @@ _POOLS: Final = {
     "reports": {"slots": 1, "description": "Nightly reports, one task at a time: two would make the same revision"},
 }
 
-EMPTY: Final = Path(sys.prefix, "share", "peacewatch")
+TEMPLATES: Final = Path(sys.prefix, "share", "peacewatch")
+"""Where the empty database of this version of Airflow is kept."""
+
+Migrate = Callable[[Path], int]
+"""Brings the database of a home up to date, and returns the exit code."""
 
 
 def is_due(home: Path, url: str) -> bool:
@@ -34,47 +39,48 @@ def is_due(home: Path, url: str) -> bool:
         done = json.loads((home / _DONE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return True
-    return bool(done != _wanted(url)) or (url.startswith("sqlite:") and not (home / "airflow.db").exists())
+    return bool(done != _inputs(url)) or (url.startswith("sqlite:") and not (home / "airflow.db").exists())
 
 
-def main() -> int:
-    home = Path(sys.argv[1])
+def run(home: Path, url: str, migrate: Migrate, templates: Path = TEMPLATES) -> int:
+    """Sets up the database at `url`. Returns an exit code."""
     home.mkdir(parents=True, exist_ok=True)
-    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     (home / _POOLS_FILE).write_text(json.dumps(_POOLS), encoding="utf-8")
-    code = _in_a_file(home, home / "airflow.db") if url.startswith("sqlite:") else _migrate(home)
+    code = _set_up_file(home, migrate, templates) if url.startswith("sqlite:") else migrate(home)
     if code == 0:
         write_done(home, url)
     return code
 
 
-def _in_a_file(home: Path, database: Path) -> int:
-    new, kept = not database.exists(), EMPTY / f"airflow-{_hash(json.dumps(_wanted('')))}.db"
-    copied = new and kept.exists()
+def _set_up_file(home: Path, migrate: Migrate, templates: Path) -> int:
+    database, template = home / "airflow.db", templates / f"airflow-{_hash(json.dumps(_inputs('')))}.db"
+    new = not database.exists()
+    copied = new and template.exists()
     if copied:
-        shutil.copyfile(kept, home / "copied.db")
+        shutil.copyfile(template, home / "copied.db")
         (home / "copied.db").rename(database)  # whole, or not there
     with closing(sqlite3.connect(database)) as connection:
         # Readers and the one writer do not block each other; the file remembers.
         connection.execute("PRAGMA journal_mode=WAL")
     if copied:
         return 0
-    code = _migrate(home)
+    code = migrate(home)
     if code == 0 and new:
-        _keep(database, kept)
+        _write_template(database, template)
     return code
 
 
-def _keep(database: Path, kept: Path) -> None:
-    """Several homes may be set up at once: the last one stays, and all are the same."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    made = kept.with_suffix(f".{os.getpid()}")
+def _write_template(database: Path, template: Path) -> None:
+    """Several homes may be set up at once: the last template stays, and all are equal."""
+    template.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = template.with_suffix(f".{os.getpid()}")
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("VACUUM INTO ?", (str(made),))
-    made.rename(kept)
+        connection.execute("VACUUM INTO ?", (str(unfinished),))
+    unfinished.rename(template)
 
 
-def _migrate(home: Path) -> int:
+def migrate_airflow(home: Path) -> int:
+    """Airflow's own migration, and the pools."""
     return _airflow("db", "migrate") or _airflow("pools", "import", str(home / _POOLS_FILE))
 
 
@@ -83,12 +89,12 @@ def _airflow(*arguments: str) -> int:
 
 
 def write_done(home: Path, url: str) -> None:
-    """Says that the database at `url` is set up now."""
+    """Notes that the database at `url` is set up."""
     (home / _DONE).touch(mode=0o600)
-    (home / _DONE).write_text(json.dumps(_wanted(url)), encoding="utf-8")
+    (home / _DONE).write_text(json.dumps(_inputs(url)), encoding="utf-8")
 
 
-def _wanted(url: str) -> dict[str, str]:
+def _inputs(url: str) -> dict[str, str]:
     # A hash: the URL may hold a password.
     return {"airflow": version("apache-airflow"), "database": _hash(url), "pools": json.dumps(_POOLS)}
 
@@ -98,4 +104,4 @@ def _hash(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(Path(sys.argv[1]), os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], migrate_airflow))

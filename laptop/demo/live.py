@@ -1,4 +1,4 @@
-"""The main job until Ctrl-C: a simulated fleet streams, and a summary of what became of it stays on the terminal."""
+"""The live demo: streams a simulated fleet until Ctrl-C, and shows a summary of the stack's counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from laptop.feed.producer import Feed, paced
 
 SHOW_SECONDS: Final = 1.0
 LINE_SECONDS: Final = 15.0
-"""Where nobody watches, a line now and then is enough."""
+"""Between lines of a log, where there is no terminal."""
 
 
 class Stream(Thread):
@@ -44,7 +44,7 @@ class Stream(Thread):
 
 @dataclass
 class Show:
-    """The summary in the terminal; `where` has addresses and passwords, above lines or below the panel."""
+    """The summary: a panel on a terminal, else lines. `where` has addresses and passwords."""
 
     stream: Stream
     feed: Feed
@@ -53,6 +53,8 @@ class Show:
     console: Console
     stop: Event
     counts: Counts = field(default_factory=Counts)
+    show_seconds: float = SHOW_SECONDS
+    line_seconds: float = LINE_SECONDS
 
     def run(self) -> Counts:
         """Streams and shows until `stop` is set. Raises what ended the stream early."""
@@ -72,11 +74,11 @@ class Show:
             while not self.stop.is_set():
                 self._look()
                 live.update(Group(_panel(self.counts), self.where))
-                self.stop.wait(SHOW_SECONDS)
+                self.stop.wait(self.show_seconds)
 
     def _in_lines(self) -> None:
         self.console.print(self.where)
-        while not self.stop.wait(LINE_SECONDS):
+        while not self.stop.wait(self.line_seconds):
             self._look()
             self.console.print(self.counts.line(), highlight=False, soft_wrap=True)
 

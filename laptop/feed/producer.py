@@ -1,6 +1,4 @@
-"""The producer of `reports`: whatever comes from a file or the simulator goes to Kafka, and only what the broker has
-acknowledged counts.
-"""
+"""The producer of `reports`: sends messages of a file or the simulator to Kafka, and counts those acknowledged."""
 
 from __future__ import annotations
 
@@ -30,9 +28,10 @@ IN_FLIGHT: Final = 20_000
 
 CONNECT_MS: Final = 20_000
 GIVE_UP_MS: Final = 120_000
-"""A broker that restarts is back long before; what it has not taken by then is sent once more, then reported."""
+"""A broker that restarts is back long before. Messages that it has not taken by then are sent again."""
 
 SECOND_TRIES: Final = 2
+"""How often messages are sent again before they are reported as lost."""
 
 
 class Feed:
@@ -42,13 +41,20 @@ class Feed:
     landing takes duplicates of a report as one. Raises ServiceUnavailable when Kafka does not answer.
     """
 
-    def __init__(self, bootstrap: Address, topic: str = topics.REPORTS) -> None:
-        self.bootstrap, self.topic = shown(bootstrap), topic
+    def __init__(
+        self,
+        bootstrap: Address,
+        topic: str = topics.REPORTS,
+        *,
+        second_tries: int = SECOND_TRIES,
+        connect_ms: int = CONNECT_MS,
+    ) -> None:
+        self.bootstrap, self.topic, self._second_tries = shown(bootstrap), topic, second_tries
         self.sent = self.acknowledged = 0
         self._waiting: deque[tuple[Any, bytes, bytes]] = deque()
         self._failed: list[tuple[bytes, bytes]] = []
         self._error: KafkaError | None = None
-        self._producer = _producer(bootstrap)
+        self._producer = _producer(bootstrap, connect_ms)
 
     def send(self, key: bytes, value: bytes) -> None:
         """Hands a message to the client. Blocks while IN_FLIGHT messages await their acknowledgement."""
@@ -61,12 +67,12 @@ class Feed:
 
     def flush(self) -> int:
         """Returns the number of messages acknowledged, once that is all of them; else raises ServiceUnavailable."""
-        for _ in range(1 + SECOND_TRIES):
+        for _ in range(1 + self._second_tries):
             self._settle(0)
             if not self._failed:
                 return self.acknowledged
-            again, self._failed = self._failed, []
-            for key, value in again:
+            failed, self._failed = self._failed, []
+            for key, value in failed:
                 self._hand_over(key, value)
         self._settle(0)
         if self._failed:
@@ -124,7 +130,7 @@ class Feed:
             )
 
 
-def _producer(bootstrap: Address) -> KafkaProducer:
+def _producer(bootstrap: Address, connect_ms: int) -> KafkaProducer:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and reported in our own words
     try:
         return clients.producer(
@@ -133,7 +139,7 @@ def _producer(bootstrap: Address) -> KafkaProducer:
             batch_size=BATCH_BYTES,
             linger_ms=LINGER_MS,
             delivery_timeout_ms=GIVE_UP_MS,
-            bootstrap_timeout_ms=CONNECT_MS,
+            bootstrap_timeout_ms=connect_ms,
             allow_auto_create_topics=False,
             metrics_enabled=False,
             **clients.IDEMPOTENT,

@@ -55,11 +55,8 @@ def test_an_error_inside_sends_no_more_but_closes(kafka: str, topic: Callable[..
         feed.flush()
 
 
-def test_what_the_broker_refuses_is_told(
-    kafka: str, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("laptop.feed.producer.SECOND_TRIES", 0)
-    feed = Feed(kafka, topic())
+def test_messages_that_the_broker_refuses_are_reported(kafka: str, topic: Callable[..., str]) -> None:
+    feed = Feed(kafka, topic(), second_tries=0)
     feed.send(b"d", b"fine")
     feed.send(b"d", b"x" * 1_100_000)
     with pytest.raises(ServiceUnavailable, match="acknowledged 1 of 2 reports"):
@@ -67,10 +64,9 @@ def test_what_the_broker_refuses_is_told(
     feed.close()
 
 
-def test_no_kafka_is_one_sentence(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laptop.feed.producer.CONNECT_MS", 300)
+def test_no_kafka_is_one_sentence(free_port: int) -> None:
     with pytest.raises(ServiceUnavailable, match=f"Kafka at 127.0.0.1:{free_port} does not answer"):
-        Feed(f"127.0.0.1:{free_port}")
+        Feed(f"127.0.0.1:{free_port}", connect_ms=300)
 
 
 def test_a_broker_that_is_killed_and_comes_back_has_everything(tmp_path: Path, free_port: int) -> None:

@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from fleet.errors import ServiceUnavailable
-from laptop.demo import live
 from laptop.demo.channel import Channel
 from laptop.demo.counts import Counts
 from laptop.demo.live import Show, Stream
@@ -71,7 +70,8 @@ def show(terminal: Any, feed: Any = None, watch: Any = None) -> Any:
     console = Console(file=out, width=120, force_terminal=terminal)
     stop = Event()
     feed, watch = feed or FakeFeed(), watch or FakeWatch()
-    shown = Show(Stream(feed, messages(), 10_000, stop), feed, watch, "the addresses", console, stop)
+    stream = Stream(feed, messages(), 10_000, stop)
+    shown = Show(stream, feed, watch, "the addresses", console, stop, Counts(), show_seconds=0.01, line_seconds=0.01)
     return shown, out
 
 
@@ -99,9 +99,7 @@ def test_a_part_that_is_away_keeps_its_last_count() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_it_streams_and_shows_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, terminal: Any) -> None:
-    monkeypatch.setattr(live, "SHOW_SECONDS", 0.01)
-    monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
+def test_it_streams_and_shows_until_it_is_stopped(terminal: Any) -> None:
     shown, out = show(terminal)
     watch = shown.watch
     shown.watch = FakeWatch()
@@ -113,8 +111,7 @@ def test_it_streams_and_shows_until_it_is_stopped(monkeypatch: pytest.MonkeyPatc
     assert ("Ctrl-C ends everything" if terminal else "alerts raised 13; delivered 9 in 5 messages") in out.getvalue()
 
 
-def test_a_stream_that_breaks_ends_it_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LINE_SECONDS", 0.01)
+def test_a_stream_that_breaks_ends_it_with_the_reason() -> None:
     shown, _ = show(False, FakeFeed(bad=b"7"))
     with pytest.raises(ServiceUnavailable, match="Kafka is gone"):
         shown.run()

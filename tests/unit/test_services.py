@@ -120,7 +120,7 @@ def test_airflow_uses_the_database_of_the_setting(tmp_path: Path) -> None:
         assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == url
 
 
-def test_a_new_home_begins_with_a_copy_of_an_empty_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_home_begins_with_the_template_of_an_empty_airflow(tmp_path: Path) -> None:
     migrated = []
 
     def migrate(home: Path) -> int:
@@ -129,13 +129,9 @@ def test_a_new_home_begins_with_a_copy_of_an_empty_airflow(tmp_path: Path, monke
             database.execute("CREATE TABLE IF NOT EXISTS pools (name)")
         return 0
 
-    monkeypatch.setattr(setup, "EMPTY", tmp_path / "kept")
-    monkeypatch.setattr(setup, "_migrate", migrate)
     for name in ("first", "second", "second"):
         home = tmp_path / name
-        monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home}/airflow.db")
-        monkeypatch.setattr(sys, "argv", ["airflow_setup", str(home)])
-        assert setup.main() == 0
+        assert setup.run(home, f"sqlite:///{home}/airflow.db", migrate, tmp_path / "templates") == 0
         with closing(sqlite3.connect(home / "airflow.db")) as database:
             assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("pools",)]
             assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
