@@ -76,7 +76,7 @@ def test_refused_alerts_that_come_alone_hold_nobody_up(stack: AlertStack) -> Non
     for number in range(5):
         stack.send([report(stack.sent, 1, drone_id=f"refused-{number}", city=f"Refused alone {number}")])
         stack.sent += 1
-        stack.wait(lambda number=number: stack.notified == stack.sent)
+        stack.wait(lambda: stack.notified == stack.sent)
     before = len(stack.log())
     stack.send([report(stack.sent, 1, 1, drone_id="honest", city="Fine too")])
     stack.sent += 1

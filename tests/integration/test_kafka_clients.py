@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,7 @@ def by_pulse(kafka: str, topic: str) -> None:
     minutes = count(step=60.0)
     with closing(Pulse(kafka, topic, lambda: next(minutes))) as pulse:
         for text in (LARGE, "small"):
-            pulse.beat(lambda text=text: Health("watch", "one", NOW, troubles={"trouble": text}))
+            pulse.beat(partial(Health, "watch", "one", NOW, troubles={"trouble": text}))
             pulse._producer.flush()
 
 

@@ -78,7 +78,7 @@ def test_every_role_has_an_image_that_is_no_roots() -> None:
     ],
 )
 def test_the_lock_is_cut_by_extra_or_package(arguments: list[str], has: set[str], lacks: set[str]) -> None:
-    command = [sys.executable, DEPLOY / "role_requirements.py", *arguments]
+    command = [sys.executable, str(DEPLOY / "role_requirements.py"), *arguments]
     part = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = {name for name, _, _ in role_requirements.stanzas(part)}
     assert has <= names
@@ -86,7 +86,7 @@ def test_the_lock_is_cut_by_extra_or_package(arguments: list[str], has: set[str]
 
 
 def test_a_name_that_is_neither_extra_nor_package_is_a_sentence() -> None:
-    command = [sys.executable, DEPLOY / "role_requirements.py", "lander"]
+    command = [sys.executable, str(DEPLOY / "role_requirements.py"), "lander"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("lander is neither an extra (landing, ")
