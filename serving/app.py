@@ -23,7 +23,7 @@ from serving.api import (
     incidents,
     nightly,
     places,
-    rejects,
+    rejected,
     reports,
     session,
     silences,
@@ -85,7 +85,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     limits.compress(app)
     caching.register(app)
     views = (statistics, alert_kinds, cities, alerts, incidents, drone_days, drones, reports, days, places, nightly)
-    for resource in (*views, actions, silences, session, stream, status, rejects, health):
+    for resource in (*views, actions, silences, session, stream, status, rejected, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     ready = ResponseCache(app.wsgi_app, partial(_stamp, services))

@@ -33,7 +33,7 @@ class Config:
     rejected_topic: str = topics.REJECTED
     tokens: Mapping[str, Role] = field(default_factory=dict, repr=False)
     open_to_all: Open = "figures"
-    hosts: tuple[str, ...] = ()  # names in the Host header beside localhost and IP addresses
+    hosts: tuple[str, ...] = ()  # names allowed in the Host header, besides localhost and IP addresses
     proxies: tuple[str, ...] = ()  # addresses of reverse proxies, whose X-Forwarded-For is believed
     max_age: float = 0.2  # seconds for which figures that were read are new enough
     rate_limit: str = "600 per second"  # for one address or token; an office shares an address

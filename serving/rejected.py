@@ -30,7 +30,7 @@ SPANS: Final = {"last_hour": timedelta(hours=1), "last_day": timedelta(days=1)}
 Row = dict[str, Any]
 
 
-class Rejects:
+class RejectedMessages:
     """Many threads ask; one reads."""
 
     def __init__(self, bootstrap: Address | None, topic: str = topics.REJECTED) -> None:
@@ -106,8 +106,8 @@ def _until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Itera
 
 
 def _since(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], time_from: datetime) -> int:
-    found = consumer.offsets_for_times(dict.fromkeys(ends, int(time_from.timestamp() * 1000)))
-    return sum(ends[partition] - at.offset for partition, at in found.items() if at is not None)
+    offsets = consumer.offsets_for_times(dict.fromkeys(ends, int(time_from.timestamp() * 1000)))
+    return sum(ends[partition] - at.offset for partition, at in offsets.items() if at is not None)
 
 
 def _row(record: Any) -> Row:

@@ -28,10 +28,10 @@ MAX_CONNECTIONS: Final = 16_000
 """Open at once, some 10 KB each; a process may open fewer files where the system says so."""
 
 OTHER_FILES: Final = 500
-"""Files that the process needs beside connections of clients: MongoDB, Kafka, the lake's files."""
+"""Files that the process needs besides its clients' connections: MongoDB, Kafka, the lake's files."""
 
-GRACE_SECONDS: Final = 5
-"""Requests at work are waited for so long when the server is stopped."""
+SHUTDOWN_SECONDS: Final = 5
+"""How long a stopping server waits for requests in progress."""
 
 
 class Server(uvicorn.Server):
@@ -61,7 +61,7 @@ def make(config: Config, services: Services, host: str, port: int) -> tuple[Serv
         "access_log": False,
         "log_config": None,
         "timeout_keep_alive": IDLE_SECONDS,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
         "backlog": 4096,
     }
     return Server(uvicorn.Config(requests, host, port, **wanted), services), requests

@@ -17,7 +17,7 @@ from serving.figures.drones import Drones
 from serving.figures.merge import Merge
 from serving.operators.audit import Audit
 from serving.operators.desk import Desk
-from serving.rejected import Rejects
+from serving.rejected import RejectedMessages
 
 ANSWER_SECONDS: Final = 20
 """People wait for a page no longer; a nightly report counts millions of alerts, and may."""
@@ -39,10 +39,10 @@ class Services:
     drones: Drones
     hub: Hub
     audit: Audit
-    rejects: Rejects
+    rejected: RejectedMessages
 
     def warm(self) -> None:
-        """Reads what the first visitors ask for, a day at a time, so that who comes meanwhile waits for no more."""
+        """Reads what the first visitors ask for, a day at a time, so that requests wait for one day at most."""
         try:
             known = self.merge.served()
             if known.first_hour is not None and known.last_hour is not None:
@@ -74,5 +74,5 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         Drones(database),
         Hub(database, config.stream_clients, config.streams_a_client),
         Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),
-        Rejects(config.kafka_bootstrap, config.rejected_topic),
+        RejectedMessages(config.kafka_bootstrap, config.rejected_topic),
     )

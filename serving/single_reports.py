@@ -108,17 +108,17 @@ def _refuse_sealed(table: DeltaTable, day: date) -> None:
 
 def _latest(table: DeltaTable, files: Sequence[str], condition: Any, most: int) -> pa.Table:
     """The latest `most` rows without their messages, in ORDER: hour by hour from the latest, until there are enough."""
-    found: pa.Table | None = None
+    latest: pa.Table | None = None
     for of_hour in _by_hour(files):
-        parts = [found] if found is not None else []
+        parts = [latest] if latest is not None else []
         for batch in _batches(table, of_hour, (*COLUMNS, *PLACE), condition, ROWS_AT_ONCE):
             parts.append(pa.Table.from_batches([batch]))
             if sum(part.num_rows for part in parts) > most + ROWS_AT_ONCE:
                 parts = [_newest(pa.concat_tables(parts), most)]
-        found = _newest(pa.concat_tables(parts), most) if parts else None
-        if found is not None and found.num_rows >= most:
+        latest = _newest(pa.concat_tables(parts), most) if parts else None
+        if latest is not None and latest.num_rows >= most:
             break
-    return found if found is not None else pa.table({name: [] for name in (*COLUMNS, *PLACE)})
+    return latest if latest is not None else pa.table({name: [] for name in (*COLUMNS, *PLACE)})
 
 
 def _newest(rows: pa.Table, most: int) -> pa.Table:
@@ -128,11 +128,11 @@ def _newest(rows: pa.Table, most: int) -> pa.Table:
 
 def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, longest: int) -> list[dict[str, Any]]:
     """`rows` with their messages, each cut to `longest` characters."""
-    found: list[dict[str, Any]] = rows.to_pylist()
-    by_place = {tuple(row.pop(name) for name in PLACE): row for row in found}
-    if not found:
-        return found
-    hours = {row["reported_at"].hour for row in found}
+    messages: list[dict[str, Any]] = rows.to_pylist()
+    by_place = {tuple(row.pop(name) for name in PLACE): row for row in messages}
+    if not messages:
+        return messages
+    hours = {row["reported_at"].hour for row in messages}
     of_hours = [file for file in files if (hour := _hour(file)) is None or hour in hours]
     offsets = pa.array(sorted({offset for _, offset in by_place}), pa.int64())
     condition = pc.field("kafka_offset").isin(offsets)
@@ -143,7 +143,7 @@ def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, long
         for place, text, length in zip(places, texts, lengths, strict=True):
             if (row := by_place.get(place)) is not None:
                 row |= {MESSAGE: text, "message_cut": max(0, length - longest)}
-    return [row if MESSAGE in row else {**row, MESSAGE: "", "message_cut": 0} for row in found]
+    return [row if MESSAGE in row else {**row, MESSAGE: "", "message_cut": 0} for row in messages]
 
 
 def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
@@ -160,8 +160,8 @@ def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _hour(file: str) -> int | None:
-    found = _HOUR.search(file)
-    return int(found[1]) if found else None
+    match = _HOUR.search(file)
+    return int(match[1]) if match else None
 
 
 def _batches(

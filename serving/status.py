@@ -25,21 +25,22 @@ MEASURED: Final = 1000
 def landing(database: Database[Document], now: datetime) -> Document:
     """The last commit, and up to which broker time every partition is landed; null where nobody knows.
 
-    Of a topic that was made anew the partitions before are waited for no more; what they lost stays lost.
+    Partitions of a topic that was deleted and created again no longer count; what they lost stays lost.
     """
     last = database.live.find_one({}, {"committed_at": True}, sort=[("_id", DESCENDING)])
-    found = list(database.landing.find({}))
-    known = [document for document in found if document.get("landed_through") is not None]
-    topics = {_topic(max(known, key=lambda one: one["landed_through"]))} if known else {_topic(one) for one in found}
-    partitions = sorted((_partition(one) for one in found if _topic(one) in topics), key=lambda one: one["name"])
-    times = [one["landed_through"] for one in partitions if one["landed_through"] is not None]
+    documents = list(database.landing.find({}))
+    known = [document for document in documents if document.get("landed_through") is not None]
+    current = [max(known, key=lambda document: document["landed_through"])] if known else documents
+    topics = {_topic(document) for document in current}
+    partitions = sorted((_partition(document) for document in documents if _topic(document) in topics), key=_name)
+    times = [partition["landed_through"] for partition in partitions if partition["landed_through"] is not None]
     through = min(times) if times and len(times) == len(partitions) else None
     return {
         "version": last["_id"] if last else None,
         "committed_at": last["committed_at"] if last else None,
         "landed_through": through,
         "lag_seconds": max(0.0, round((now - through).total_seconds(), 1)) if through else None,
-        "lost": sum(_lost(document) for document in found),
+        "lost": sum(_lost(document) for document in documents),
         "problems": problems.latest(database),
         "partitions": partitions,
     }
@@ -48,9 +49,9 @@ def landing(database: Database[Document], now: datetime) -> Document:
 def batch(database: Database[Document], version: int) -> Document:
     """The last complete run, and how many versions of the lake came after the one it computed."""
     run: Document = {**(runs.newest(database) or {})}
-    found = {name: run.get(name) for name in ("version", "started_at", "finished_at", "hours")}
-    behind = max(0, version - found["version"]) if found["version"] is not None else None
-    return {**found, "versions_behind": behind}
+    newest = {name: run.get(name) for name in ("version", "started_at", "finished_at", "hours")}
+    behind = max(0, version - newest["version"]) if newest["version"] is not None else None
+    return {**newest, "versions_behind": behind}
 
 
 def alerts(database: Database[Document]) -> Document:
@@ -90,6 +91,11 @@ def _partition(document: Document) -> Document:
         "landed_through": document.get("landed_through"),
         "lost": _lost(document),
     }
+
+
+def _name(partition: Document) -> str:
+    name: str = partition["name"]
+    return name
 
 
 def _topic(document: Document) -> str:

@@ -102,8 +102,8 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/actions", summary="The audit list, newest first", responses=answers(Actions, 401))
     def actions(query: ActionsQuery) -> Document:
-        found, following = page(services.database.actions, {}, "at", query.limit, query.cursor)
-        return {"actions": [row(document) for document in found], "next": following}
+        documents, following = page(services.database.actions, {}, "at", query.limit, query.cursor)
+        return {"actions": [row(document) for document in documents], "next": following}
 
     return api
 

@@ -76,8 +76,8 @@ def blueprint(services: Services) -> APIBlueprint:
 
 def _read(services: Services, days: dict[str, Any]) -> tuple[Documents, int | None]:
     def read(session: ClientSession) -> tuple[Documents, int | None]:
-        each = services.database.alert_days.find(days, session=session)
-        found = list(view_parts.whole(services.database, "alert_days", each, session))
-        return found, batch_views.version(services.database, "alert_days", session, kind="alerts")
+        stored = services.database.alert_days.find(days, session=session)
+        documents = list(view_parts.whole(services.database, "alert_days", stored, session))
+        return documents, batch_views.version(services.database, "alert_days", session, kind="alerts")
 
     return at_one_instant(services.database, read)

@@ -59,8 +59,8 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.get("/completeness", summary="Whether each day is complete", responses=answers(Completeness))
     def completeness(query: TableOfDays) -> Response:
         names = [day.isoformat() for day in days_of(query, datetime.now(UTC).date())]
-        found = services.database.completeness.find({"_id": {"$in": names}})
-        known = {document["_id"]: document for document in found}
+        documents = services.database.completeness.find({"_id": {"$in": names}})
+        known = {document["_id"]: document for document in documents}
         served = services.merge.served()
         rows = [_day(name, known.get(name, {})) for name in names]
         return table({"days": rows, "version": served.version, "as_of": served.as_of}, rows, query.format)

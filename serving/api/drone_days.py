@@ -69,8 +69,8 @@ def blueprint(services: Services) -> APIBlueprint:
         days = days_of(query, datetime.now(UTC).date())
         if len(days) > MOST_DAYS:
             raise BadInput("from", f"the range is longer than {MOST_DAYS} days")
-        found = [row for day in days if (row := _day(services, day, path.drone_id))]
-        return table({"days": found}, found, query.format)
+        rows = [row for day in days if (row := _day(services, day, path.drone_id))]
+        return table({"days": rows}, rows, query.format)
 
     return api
 
@@ -90,10 +90,10 @@ def _day(services: Services, day: date, drone_id: str) -> dict[str, Any] | None:
                 return last.slice(at, 1).to_pylist()[0] | rest.slice(at, 1).to_pylist()[0], document["version"]
         return None
 
-    found = at_one_instant(services.database, read)
-    if found is None:
+    read_day = at_one_instant(services.database, read)
+    if read_day is None:
         return None
-    row, version = found
+    row, version = read_day
     return {
         "date": day.isoformat(),
         **{name: row[name] for name in COUNTED},

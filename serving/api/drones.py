@@ -107,14 +107,14 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/drones", summary="Drones by id", responses=answers(DroneList))
     def drones(query: DronesQuery) -> Response:
-        found = _filtered(services.drones.fleet(), query)
-        total, low = found.rows.num_rows, int(found.low.sum())
+        fleet = _filtered(services.drones.fleet(), query)
+        total, low = fleet.rows.num_rows, int(fleet.low.sum())
         if query.after:
-            found = found.where(pc.greater(found.rows["drone_id"], query.after))
-        rows = shown(found.rows.slice(0, query.limit))
-        following = rows[-1]["drone_id"] if found.rows.num_rows > query.limit else None
+            fleet = fleet.where(pc.greater(fleet.rows["drone_id"], query.after))
+        rows = shown(fleet.rows.slice(0, query.limit))
+        following = rows[-1]["drone_id"] if fleet.rows.num_rows > query.limit else None
         answer = {"drones": rows, "next": following, "total": total, "low": low}
-        answer |= {"version": services.merge.served().version, "as_of": found.as_of}
+        answer |= {"version": services.merge.served().version, "as_of": fleet.as_of}
         return table(answer, rows, query.format)
 
     @api.get("/drones/map", summary="Drones of a view of the map, as GeoJSON", responses=answers(Features))
@@ -130,10 +130,10 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/drones/<id:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
     def drone(path: DronePath) -> Document:
-        found = services.drones.fleet().one(path.drone_id)
-        if found is None:
+        row = services.drones.fleet().one(path.drone_id)
+        if row is None:
             raise NotFound("there is no such drone")
-        return found
+        return row
 
     return api
 

@@ -55,8 +55,8 @@ def list_of(services: Services, kept: Kept, query: ListingQuery, also: Mapping[s
     """The page that `query` asks for, of documents that fulfil `also`, too."""
     filters = {to: value for name, to in kept.fields.items() if (value := getattr(query, name)) is not None}
     wanted = filters | dict(also or {}) | between(kept.by, query.since, query.until)
-    found, following = page(services.database[kept.collection], wanted, kept.by, query.limit, query.cursor)
+    documents, following = page(services.database[kept.collection], wanted, kept.by, query.limit, query.cursor)
     served = services.merge.served()
-    rows = [kept.row(document) for document in found]
+    rows = [kept.row(document) for document in documents]
     answer = {kept.collection: rows, "next": following, "version": served.version, "as_of": served.as_of}
     return table(answer, rows, query.format)

@@ -80,7 +80,7 @@ def blueprint(services: Services) -> APIBlueprint:
         return {"reports": rows, "next": following}
 
     @api.get("/nightly-reports/<day>/<form>", summary="One nightly report", responses=documented)
-    def one(path: FormPath, query: RevisionQuery) -> Response:
+    def report_form(path: FormPath, query: RevisionQuery) -> Response:
         made = shelf.find(path.day, query.revision)
         if made is None:
             raise NotFound("there is no such report")

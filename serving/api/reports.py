@@ -98,17 +98,17 @@ def blueprint(services: Services) -> APIBlueprint:
             if query.drone is None:
                 raise BadInput("drone", "a report's id is its drone's own: name the drone, too")
             wanted["report_id"] = query.report
-        found = single_reports.reports(services.config.lake, query.day, wanted, query.limit)
+        result = single_reports.reports(services.config.lake, query.day, wanted, query.limit)
         rows = [
             {**row, "worst_score": row["worst_score"] or None, "battery": rounded_battery(row["battery"])}
-            for row in found.rows
+            for row in result.rows
         ]
-        return table({"reports": rows, "version": found.version}, rows, query.format)
+        return table({"reports": rows, "version": result.version}, rows, query.format)
 
     @api.get("/drones/<id:drone_id>/track", summary="A drone's day, as GeoJSON", responses=answers(Track, 404))
     def track(path: TrackPath, query: TrackQuery) -> Document:
-        found = single_reports.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
-        return {"type": "FeatureCollection", "features": features(found.rows), "version": found.version}
+        result = single_reports.reports(services.config.lake, query.day, {"drone_id": path.drone_id}, MINUTES)
+        return {"type": "FeatureCollection", "features": features(result.rows), "version": result.version}
 
     return api
 

@@ -64,11 +64,13 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.delete("/silences/<silence_id>", summary="End a silence early", responses=done_or_refused(404))
     def unsilence(path: SilencePath) -> tuple[Document, int]:
         who = require(services.config, request, "operator").name
-        found = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
-        if found is None:
+        silence_document = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
+        if silence_document is None:
             raise NotFound("there is no such silence")
         return accepted(
-            services.audit.act(who, "unsilence", msgspec.convert(found["target"], Target), Says(ends=path.silence_id))
+            services.audit.act(
+                who, "unsilence", msgspec.convert(silence_document["target"], Target), Says(ends=path.silence_id)
+            )
         )
 
     @api.get("/silences", summary="Silences in force", responses=answers(Silences, 401))

@@ -193,8 +193,11 @@ def blueprint(services: Services) -> APIBlueprint:
     def series(query: SeriesQuery) -> Response:
         cells, wanted, answer = look(query, "event_hour")
         starts = intervals.starts(wanted, query.group)
-        found = statistics.series(cells, starts, wanted.local)
-        rows = [{"start": intervals.name(start, query.group), **row} for start, row in zip(starts, found, strict=True)]
+        figures_by_start = statistics.series(cells, starts, wanted.local)
+        rows = [
+            {"start": intervals.name(start, query.group), **row}
+            for start, row in zip(starts, figures_by_start, strict=True)
+        ]
         return table({**answer, "group": query.group, "series": rows}, rows, query.format)
 
     return api
@@ -208,8 +211,8 @@ def _drones(services: Services, wanted: Range, country: str | None) -> tuple[int
     first, last = days[0], days[-1]
 
     def read(session: ClientSession) -> tuple[int, int, int | None]:
-        found = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
-        documents = view_parts.whole(services.database, "drones_by_day", found, session)
+        stored = services.database.drones_by_day.find(batch_views.of_days(first, last), session=session)
+        documents = view_parts.whole(services.database, "drones_by_day", stored, session)
         version = batch_views.version(services.database, "drones_by_day", session)
         return *statistics.drones_of_range(documents, first, last, country), version
 

@@ -43,21 +43,21 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.get("/stream", summary="Events as they happen", responses=documented)
     def stream(query: StreamQuery) -> Response:
         names = set(query.events.split(",") if query.events else NAMES) | {"reset"}
-        found = services.hub.listen(
+        events = services.hub.listen(
             request.headers.get("Last-Event-ID") or query.after, client_key(request.remote_addr or "")
         )
-        response = Response(_parts(found, names), mimetype="text/event-stream")
+        response = Response(_parts(events, names), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
-        response.call_on_close(found.close)
+        response.call_on_close(events.close)
         return response
 
     return api
 
 
-def _parts(found: Events, names: set[str]) -> Iterator[bytes]:
+def _parts(events: Events, names: set[str]) -> Iterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
-    for each in found:
+    for each in events:
         if isinstance(each, bytes):
             yield b": ping\n\n"
         elif each.name in names:

@@ -26,8 +26,8 @@ def between(field: str, since: datetime | None, until: datetime | None) -> dict[
     if since is not None and until is not None and until < since:
         raise BadInput("until", "the range ends before it starts")
     limits = {"$gte": ("since", since), "$lt": ("until", until)}
-    found = {operator: _utc(name, limit) for operator, (name, limit) in limits.items() if limit is not None}
-    return {field: found} if found else {}
+    condition = {operator: _utc(name, limit) for operator, (name, limit) in limits.items() if limit is not None}
+    return {field: condition} if condition else {}
 
 
 def _utc(name: str, moment: datetime) -> datetime:

@@ -124,7 +124,7 @@ def incident_row(document: Document) -> dict[str, Any]:
 
 def delivery_row(document: Document, incident_id: str) -> dict[str, Any]:
     """A call of the collection `deliveries`, for one of its incidents."""
-    shown = next(one for one in document["incidents"] if one["incident_id"] == incident_id)
+    shown = next(incident for incident in document["incidents"] if incident["incident_id"] == incident_id)
     names = ("delivered_at", "method", "message_id", "digest")
     known = {name: shown[name] for name in ("alerts", "state", "severity")}
     return {"delivery_id": document["_id"], **known, **{name: document[name] for name in names}}

@@ -133,8 +133,8 @@ class Hub:
                 while not self._closed.is_set():
                     change = changes.try_next()
                     if change is not None and change["_id"]["_data"] <= place:
-                        if found := of_change(change):
-                            yield found
+                        if missed := of_change(change):
+                            yield missed
                     elif change is not None or _token(changes) >= place:
                         return
         except OperationFailure as error:
@@ -148,9 +148,9 @@ class Hub:
                 first = self._ring[0][0] if self._ring else self._next
                 if at < first and at < self._next:
                     return  # too slow for the ring; it comes back with its last id
-                found = [held for _, held in islice(self._ring, at - first, None)] if self._ring else []
+                newer = [held for _, held in islice(self._ring, at - first, None)] if self._ring else []
                 at = self._next
-            yield from found or (b"",)
+            yield from newer or (b"",)
             time.sleep(GATHER_SECONDS)
 
     def _wait_beyond(self, at: int) -> None:
@@ -170,7 +170,7 @@ class Hub:
                 backoff.succeed()
 
     def _restart(self) -> None:
-        """MongoDB no longer knows the hub's place: listeners must load everything anew."""
+        """MongoDB no longer knows the hub's place: listeners must reload everything."""
         lost, self._place = self._place, ""
         self._publish(event(lost, "reset", {"reason": "the database was set up again"}))
 
@@ -181,15 +181,15 @@ class Hub:
                 change = changes.try_next()
                 self._publish(of_change(change) if change else None, _token(changes))
 
-    def _publish(self, found: Event | None, place: str = "") -> None:
+    def _publish(self, new: Event | None, place: str = "") -> None:
         """`place`: every change up to it is in the ring."""
         with self._changed:
             is_first = not self._place
             self._place = place or self._place
-            if found:
-                self._ring.append((self._next, found))
+            if new:
+                self._ring.append((self._next, new))
                 self._next += 1
-            if found or is_first:  # 200 threads that wake for nothing, once a second, cost the requests
+            if new or is_first:  # 200 threads that wake for nothing, once a second, cost the requests
                 self._changed.notify_all()
 
     def _watch(self, after: str) -> Changes:

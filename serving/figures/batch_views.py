@@ -43,9 +43,9 @@ def summed(database: Documents, cube: Cube, first: date, last: date, session: Cl
     A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
     """
     fields = {"cells": True, "version": True, "parts": True}
-    found = database[cube.name].find(of_days(first, last), fields, session=session, batch_size=DAYS_AT_ONCE)
+    stored = database[cube.name].find(of_days(first, last), fields, session=session, batch_size=DAYS_AT_ONCE)
     total, read, rows = cube.empty(), [], 0
-    for document in view_parts.whole(database, cube.name, found, session):
+    for document in view_parts.whole(database, cube.name, stored, session):
         read.append(cube.from_document(document["cells"]))
         rows += read[-1].num_rows
         if rows > max(MOST_CELLS, total.num_rows):  # so that each is grouped twice or so, not once a day

@@ -37,10 +37,10 @@ def inside(fleet: Fleet, box: Box) -> Any:
 
 def features(fleet: Fleet, mask: Any, zoom: int) -> list[dict[str, Any]]:
     """GeoJSON points of the drones of `mask`: {count, low} and, of a single drone, what is known of it."""
-    found = np.flatnonzero(mask)
-    if len(found) <= MAX_SINGLE:
-        return [_single(row) for row in shown(fleet.rows.take(pa.array(found)))]
-    part = slice(None) if len(found) == len(mask) else found  # the whole world needs no copy
+    chosen = np.flatnonzero(mask)
+    if len(chosen) <= MAX_SINGLE:
+        return [_single(row) for row in shown(fleet.rows.take(pa.array(chosen)))]
+    part = slice(None) if len(chosen) == len(mask) else chosen  # the whole world is not copied
     group, groups = _groups(fleet.mercator[:, part], zoom)
     weights = (*fleet.places[:, part], fleet.low[part])
     sums = [np.bincount(group, weights=values, minlength=groups) for values in weights]

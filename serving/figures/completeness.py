@@ -27,7 +27,7 @@ class Completeness:
         """Those of the UTC `days` of which nobody knows that every report has landed."""
         with self._lock:
             if time.monotonic() - self._read_at >= MAX_AGE:
-                found = self._database.completeness.find({"complete": True}, {"_id": True})
-                self._complete = frozenset(document["_id"] for document in found)
+                documents = self._database.completeness.find({"complete": True}, {"_id": True})
+                self._complete = frozenset(document["_id"] for document in documents)
                 self._read_at = time.monotonic()
         return [name for day in days if (name := day.isoformat()) not in self._complete]

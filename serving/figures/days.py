@@ -1,6 +1,6 @@
 """Cells of an hour and of a UTC day, rolled up once in the forms that statistics read, so that a month is quick to sum.
 
-A new live document changes an hour or two: only those are rolled up anew, the day's others are joined as they are.
+A new live document changes an hour or two: only those are rolled up again, the other hours of the day are kept.
 """
 
 from __future__ import annotations

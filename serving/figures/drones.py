@@ -82,15 +82,15 @@ class Fleet:
 
 def shown(rows: pa.Table) -> list[dict[str, Any]]:
     """Rows as the API shows them."""
-    found = []
+    states = []
     for row in rows.to_pylist():
         at, millipercent = unpack_last_state(row.pop("last_state"))
         row["reported_at"] = datetime.fromtimestamp(at / 1000, UTC)
         row["battery"] = millipercent / 1000
         row["low"] = millipercent < LOW_MILLIPERCENT
         row["worst_score"] = row["worst_score"] or None
-        found.append(row)
-    return found
+        states.append(row)
+    return states
 
 
 class Drones:
@@ -144,8 +144,8 @@ class Drones:
     def _blocks(self) -> list[pa.Table]:
         known = self._database.drone_blocks.find({}, {"written_at": True})
         changed = self._changed((f"block {each['_id']}", each["_id"], each.get("written_at")) for each in known)
-        found = self._database.drone_blocks.find({"_id": {"$in": changed}}) if changed else ()
-        return [last_seen.unpack(document["block"]) for document in found]
+        documents = self._database.drone_blocks.find({"_id": {"$in": changed}}) if changed else ()
+        return [last_seen.unpack(document["block"]) for document in documents]
 
     def _days(self) -> list[pa.Table]:
         days = sorted(self._database.drone_days.distinct("day"))[-DAYS_OF_BATCH:]
@@ -154,8 +154,8 @@ class Drones:
         return at_one_instant(self._database, partial(self._of_days, changed)) if changed else []
 
     def _of_days(self, blocks: Sequence[str], session: ClientSession) -> list[pa.Table]:
-        found = self._database.drone_days.find({"_id": {"$in": list(blocks)}}, session=session)
-        every = (view_parts.contents(self._database, "drone_days", document, session) for document in found)
+        documents = self._database.drone_days.find({"_id": {"$in": list(blocks)}}, session=session)
+        every = (view_parts.contents(self._database, "drone_days", document, session) for document in documents)
         return [_of_day(part) for parts in every for part in parts]
 
     def _changed(self, known: Iterable[tuple[str, Any, Any]]) -> Sequence[Any]:

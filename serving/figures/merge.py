@@ -7,9 +7,9 @@ replaces the document behind it, for both forms are the same figures at T; so a 
 1. the base, and the live documents after the last T, in one snapshot session;
 2. in the same session the hour documents that it asks for and that are not held, and the live documents of those hours.
 
-All that is held is dropped when T cannot be continued: documents after it are gone (the process slept longer than the
-grace) or the database is not the one that was read (it was emptied). A new base drops the hours that its run computed,
-so that what a run corrects is seen.
+All that is held is dropped when T cannot be continued: documents after it were deleted (the process slept longer than
+live documents are kept) or the database is not the one that was read (it was emptied). A new base drops the hours that
+its run computed, so that what a run corrects is seen.
 """
 
 from __future__ import annotations

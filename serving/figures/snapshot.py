@@ -88,8 +88,8 @@ class Snapshot:
         One may be newer than T only while there is no base, and a gap of live documents cannot be closed: left out.
         """
         between = {"event_hour": {"$gte": min(wanted), "$lte": max(wanted)}}
-        found = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
-        those = (one for one in found if one["event_hour"] in wanted and one["version"] <= newest)
+        stored = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
+        those = (document for document in stored if document["event_hour"] in wanted and document["version"] <= newest)
         return {
             document["event_hour"]: (document["version"], HOURS.from_document(document["cells"]))
             for document in view_parts.whole(self._database, "hours", those, self._session)
@@ -185,7 +185,7 @@ class Snapshot:
 
     def _end(self, wanted: Mapping[str, Any], way: int) -> int | None:
         """The first or last event hour of an hour document."""
-        found = self._database.hours.find_one(
+        document = self._database.hours.find_one(
             wanted, {"event_hour": True}, sort=[("event_hour", way)], session=self._session
         )
-        return found["event_hour"] if found else None
+        return document["event_hour"] if document else None

@@ -45,8 +45,8 @@ def identify(config: Config, request: Request) -> Identity | None:
     if not config.tokens:
         return Identity(LOCAL, "operator")
     if given := bearer(request):
-        found = known_token(config.tokens, given)
-        return Identity(fingerprint(found), config.tokens[found]) if found else None
+        token = known_token(config.tokens, given)
+        return Identity(fingerprint(token), config.tokens[token]) if token else None
     cookie = request.cookies.get(COOKIE)
     return of_cookie(config.tokens, cookie, datetime.now(UTC)) if cookie else None
 

@@ -31,8 +31,8 @@ def page(
     if cursor:
         at, last = decode(cursor)
         conditions.append({"$or": [{by: {"$lt": at}}, {by: at, "_id": {"$lt": last}}]})
-    found = list(collection.find({"$and": conditions}).sort([(by, -1), ("_id", -1)]).limit(limit + 1))
-    return found[:limit], encode(found[limit - 1], by) if len(found) > limit else None
+    documents = list(collection.find({"$and": conditions}).sort([(by, -1), ("_id", -1)]).limit(limit + 1))
+    return documents[:limit], encode(documents[limit - 1], by) if len(documents) > limit else None
 
 
 def encode(document: Document, by: str) -> str:

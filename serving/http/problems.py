@@ -63,8 +63,8 @@ def answer(
 def of_validation(error: ValidationError) -> Response:
     """422 for a request that does not fit its schema."""
     errors = [
-        FieldProblem(field=".".join(str(part) for part in found["loc"]) or "body", reason=_reason(found))
-        for found in error.errors(include_url=False, include_input=False)
+        FieldProblem(field=".".join(str(part) for part in field_error["loc"]) or "body", reason=_reason(field_error))
+        for field_error in error.errors(include_url=False, include_input=False)
     ]
     return _unprocessable(errors)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FIGURES: Final = "/api/v1/statistics/"
 
 KEPT_SECONDS: Final = 2.0
-"""What an answer has beside figures (which days are complete, drones by day) has no version and is no older."""
+"""The oldest that an answer's other parts (which days are complete, drones by day), which have no version, may be."""
 
 KEPT_BYTES: Final = 32 * 2**20
 """Some thousand answers, whatever is asked for."""
@@ -72,13 +72,13 @@ class ResponseCache:
         if stamp is None:
             return self._app(environ, start_response)
         key = tuple(environ.get(name, "") for name in _CHOOSING)
-        found: Answer | Response | None = self._kept(key, stamp)
-        if found is None:
+        answer: Answer | Response | None = self._kept(key, stamp)
+        if answer is None:
             held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
-            found = self._worked_out(key, stamp, environ)
+            answer = self._worked_out(key, stamp, environ)
         else:
             held = environ.get("HTTP_IF_NONE_MATCH", "")
-        return found(environ, start_response) if isinstance(found, Response) else _send(found, held, start_response)
+        return answer(environ, start_response) if isinstance(answer, Response) else _send(answer, held, start_response)
 
     def _kept(self, key: Key, stamp: Stamp) -> Answer | None:
         with self._lock:
@@ -96,8 +96,8 @@ class ResponseCache:
         try:
             with work.lock:
                 stamp = self._stamp() or stamp  # of now: those who wait longer ask for no older one
-                if found := work.refusal or self._kept(key, stamp):
-                    return found
+                if shared := work.refusal or self._kept(key, stamp):
+                    return shared
                 response = Response.from_app(self._app, environ, buffered=True)
                 if response.status_code == 200:
                     return self._keep(key, stamp, response)

@@ -58,7 +58,7 @@ def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Respon
 
 def neutral(text: str) -> str:
     """`text` with a `'` before what a spreadsheet would run as a formula."""
-    return _FORMULA.sub(lambda found: f"{found[0]}'", text)
+    return _FORMULA.sub(lambda match: f"{match[0]}'", text)
 
 
 def _file_name() -> str:

@@ -54,7 +54,7 @@ class Audit:
 
     def in_force(self, now: datetime) -> list[Document]:
         """Silences that have not ended."""
-        found = self.database.actions.find(
+        documents = self.database.actions.find(
             {
                 "$or": [
                     {"action": "silence", "until": {"$gt": now}},
@@ -63,7 +63,7 @@ class Audit:
             }
         ).sort([("at", 1), ("_id", 1)])
         silences: dict[str, Document] = {}  # those of one target stand side by side, as for the notifier
-        for document in found:
+        for document in documents:
             if document["action"] == "silence":
                 silences[document["_id"]] = document
                 continue

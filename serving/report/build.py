@@ -47,7 +47,7 @@ class Asked:
         return [self.day - timedelta(days=n) for n in reversed(range(7 * WEEKS))]
 
 
-def gather(services: Services, asked: Asked, made_at: datetime, revision: int = 0, link: str = "") -> facts.DayReport:
+def facts_of(services: Services, asked: Asked, made_at: datetime, revision: int = 0, link: str = "") -> facts.DayReport:
     """Everything the report of the day says. Raises PyMongoError when MongoDB does not answer, BadInput for a zone."""
     served = services.merge.served(_hours_needed(asked))
     database = services.database

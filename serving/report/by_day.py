@@ -1,4 +1,4 @@
-"""What the batch layer keeps by UTC day: drones, cities, and what a day's data are worth (docs/batch.md).
+"""What the batch layer keeps by UTC day: drones, cities, and the quality of a day's data (docs/batch.md).
 
 Officers whose day is another read of the UTC day that most of theirs lies in, and the report names it.
 """
@@ -18,8 +18,7 @@ from fleet.reports import losses
 from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
 from serving.figures.ranges import Range
-from serving.report import completeness as trust
-from serving.report import facts
+from serving.report import completeness, facts
 
 Documents = Database[dict[str, Any]]
 
@@ -33,13 +32,13 @@ def utc_day(hours: Range) -> date:
 
 
 def quality(database: Documents, day: date, received: int | None, lost: Sequence[losses.Loss] = ()) -> facts.Quality:
-    """Received against expected, late, lost, rejected, copies. `received` is the cube's own count; None: the view's."""
-    document = trust.completeness(database, day) or {}
+    """Received against expected, late, lost, rejected, duplicates. `received`: the cube's count; None: the view's."""
+    document = completeness.document_of(database, day) or {}
     return facts.Quality(
         received=document.get("received", 0) if received is None else received,
         expected=document.get("expected"),
         late=document.get("late"),
-        copies=document.get("copies"),
+        duplicates=document.get("copies"),
         lost=losses.messages(lost, "reports"),
         lost_alerts=losses.messages(lost, "alerts"),
         losses=[losses.sentence(loss) for loss in lost],
@@ -49,10 +48,10 @@ def quality(database: Documents, day: date, received: int | None, lost: Sequence
 
 def cities(database: Documents, day: date) -> tuple[list[facts.PlaceCount], int]:
     """Reports and alerts by city, most alerts first, at most MOST_CITIES; and how many cities there are."""
-    found = _documents_of(database, "city_days", day)
-    if not found:
+    documents = _documents_of(database, "city_days", day)
+    if not documents:
         return [], 0
-    cells = found[0]["cells"]
+    cells = documents[0]["cells"]
     rows = list(zip(cells["country"], cells["reports"], cells["alerts"], cells["city"], strict=True))
     first = nsmallest(MOST_CITIES, rows, key=lambda row: (-row[2], row[0], row[3]))
     return [facts.PlaceCount(*row) for row in first], len(rows)
@@ -66,7 +65,7 @@ def drones_low(database: Documents, day: date) -> int:
 def drones(database: Documents, day: date) -> facts.Drones:
     """Drones of the day, and the ones to look at first."""
     low, seen = _drones(database, day)
-    document = trust.completeness(database, day) or {}
+    document = completeness.document_of(database, day) or {}
     return facts.Drones(
         seen=seen,
         low=low,
@@ -83,8 +82,8 @@ def _drones(database: Documents, day: date) -> tuple[int, int]:
 
 def _documents_of(database: Documents, view: str, day: date) -> list[dict[str, Any]]:
     def read(session: ClientSession) -> list[dict[str, Any]]:
-        found = database[view].find({"_id": day.isoformat()}, session=session)
-        return list(view_parts.whole(database, view, found, session))
+        stored = database[view].find({"_id": day.isoformat()}, session=session)
+        return list(view_parts.whole(database, view, stored, session))
 
     return at_one_instant(database, read)
 

@@ -1,6 +1,6 @@
 """Facts -> charts, by matplotlib: SVG for the pages, PNG for Discord. The same facts give the same bytes.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart (doi:10.1038/nmeth.1618).
+Colours are Okabe and Ito's, which colour-blind readers can distinguish (doi:10.1038/nmeth.1618).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Is the officers' day complete, and which run is behind its figures: from the batch layer's views (docs/batch.md).
 
-Those know UTC days. Officers whose day is another are told of their own: it is complete when the UTC days that end
-within it are, when the rest of it is landed to its own end, and when nothing that may have been of it was lost.
+The views know UTC days. A day on another clock is complete when the UTC days that end within it are, when the rest of
+it has landed to its own end, and when nothing that may belong to it was lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from serving.figures.served import Served
 Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
 
-NOT_WORKED_OUT: Final = "nobody has worked out yet whether every report of it has been landed"
+NOT_WORKED_OUT: Final = "not computed yet whether every report of it has landed"
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ def lost(database: Documents, hours: Range) -> list[losses.Loss]:
     return [loss for loss in database.losses.find({}).sort("_id") if losses.may_be_of(loss, start, end)]
 
 
-def completeness(database: Documents, day: date) -> dict[str, Any] | None:
+def document_of(database: Documents, day: date) -> dict[str, Any] | None:
     """The batch layer's completeness document of a UTC day; None: no commit has touched the day yet."""
     return database.completeness.find_one({"_id": day.isoformat()})
 
 
 def is_settled(database: Documents, day: date) -> bool:
     """Whether the batch layer waits for nothing of a UTC day."""
-    document = completeness(database, day)
+    document = document_of(database, day)
     return bool(document and _settled(document))
 
 
@@ -88,7 +88,7 @@ def _settled(document: dict[str, Any]) -> bool:
 
 def _waits(database: Documents, served: Served, day: date, hours: Range) -> list[str]:
     """What the UTC day waits for, as far as it lies within the officers' day."""
-    document = completeness(database, day)
+    document = document_of(database, day)
     end = min(_first_hour(day) + 24, hours.end)
     if document is not None and end == _first_hour(day) + 24:
         known = document.get("losses", [])

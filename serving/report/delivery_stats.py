@@ -1,4 +1,4 @@
-"""What was told on Discord on a day: incidents and deliveries, from what the recorder wrote."""
+"""A day's incidents and notifications on Discord, from the recorder's documents."""
 
 from __future__ import annotations
 
@@ -32,28 +32,29 @@ def incidents(database: Documents, day: Range) -> tuple[list[facts.Incident], in
         chosen = database.incidents.find({**of_day, "severity": severity})
         if len(worst) < MOST_INCIDENTS:
             worst += chosen.sort([("alerts", -1), ("since", 1), ("_id", 1)]).limit(MOST_INCIDENTS - len(worst))
-    taken_up = _taken_up(database, [str(one["_id"]) for one in worst])
-    return [_incident(one, taken_up.get(str(one["_id"]))) for one in worst], database.incidents.count_documents(of_day)
+    acknowledged = _acknowledged(database, [str(incident["_id"]) for incident in worst])
+    rows = [_incident(incident, acknowledged.get(str(incident["_id"]))) for incident in worst]
+    return rows, database.incidents.count_documents(of_day)
 
 
 def delivery(database: Documents, day: Range) -> facts.Delivery:
-    """Alerts raised on the day, told by now, and how fast."""
+    """Alerts raised on the day, those notified by now, and how fast."""
     start, end = _bounds(day)
     wanted = {"raised_at": {"$gte": start, "$lt": end}}
     by_latency: Counter[int] = Counter()
-    raised = told = 0
+    raised = notified = 0
     for row in database.alerts.aggregate([
         {"$match": wanted},
-        {"$group": {"_id": {"told": {"$gt": ["$delivered_at", None]}, "ms": "$latency_ms"}, "alerts": {"$sum": 1}}},
+        {"$group": {"_id": {"notified": {"$gt": ["$delivered_at", None]}, "ms": "$latency_ms"}, "alerts": {"$sum": 1}}},
     ]):  # fmt: skip
         raised += row["alerts"]
-        if row["_id"]["told"]:
-            told += row["alerts"]
+        if row["_id"]["notified"]:
+            notified += row["alerts"]
             if (latency := row["_id"].get("ms")) is not None:
                 by_latency[latency] += row["alerts"]
     return facts.Delivery(
         raised=raised,
-        told=told,
+        notified=notified,
         messages=_messages(database, wanted),
         latency_p50=percentile(by_latency, 0.5),
         latency_p99=percentile(by_latency, 0.99),
@@ -63,35 +64,35 @@ def delivery(database: Documents, day: Range) -> facts.Delivery:
 
 
 def _messages(database: Documents, wanted: dict[str, Any]) -> int:
-    told = {**wanted, "delivered_at": {"$ne": None}}
+    notified = {**wanted, "delivered_at": {"$ne": None}}
     counted = database.alerts.aggregate(
-        [{"$match": told}, {"$group": {"_id": "$message_id"}}, {"$count": "messages"}], allowDiskUse=True
+        [{"$match": notified}, {"$group": {"_id": "$message_id"}}, {"$count": "messages"}], allowDiskUse=True
     )
     return sum(int(row["messages"]) for row in counted)
 
 
-def _taken_up(database: Documents, ids: list[str]) -> dict[str, datetime]:
-    """When an operator first took up each of the incidents."""
+def _acknowledged(database: Documents, ids: list[str]) -> dict[str, datetime]:
+    """When an operator first acknowledged or resolved each of the incidents."""
     wanted = {"action": {"$in": ["acknowledge", "resolve"]}, "target.incident_id": {"$in": ids}}
     times = database.actions.find(wanted, {"target.incident_id": True, "at": True}).sort("at", -1)
     return {action["target"]["incident_id"]: action["at"] for action in times}
 
 
-def _incident(one: dict[str, Any], taken_up: datetime | None) -> facts.Incident:
+def _incident(incident: dict[str, Any], acknowledged_at: datetime | None) -> facts.Incident:
     return facts.Incident(
-        incident_id=str(one["_id"]),
-        kind=one["kind"],
-        severity=one["severity"],
-        state=one["state"],
-        country=one["country"],
-        city=one["city"],
-        alerts=one["alerts"],
-        since=one["since"],
-        last=one["last"],
-        worst_score=one.get("worst_score") or None,
-        latitude=one.get("latitude"),
-        longitude=one.get("longitude"),
-        acknowledged_after=(taken_up - one["since"]).total_seconds() if taken_up else None,
+        incident_id=str(incident["_id"]),
+        kind=incident["kind"],
+        severity=incident["severity"],
+        state=incident["state"],
+        country=incident["country"],
+        city=incident["city"],
+        alerts=incident["alerts"],
+        since=incident["since"],
+        last=incident["last"],
+        worst_score=incident.get("worst_score") or None,
+        latitude=incident.get("latitude"),
+        longitude=incident.get("longitude"),
+        acknowledged_after=(acknowledged_at - incident["since"]).total_seconds() if acknowledged_at else None,
     )
 
 

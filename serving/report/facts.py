@@ -1,7 +1,8 @@
 """What a nightly report says, as data: the JSON form of the report, and the only input of its pages.
 
 Counts are integers; shares 0 to 1; battery percent; peace scores 1 to 10; seconds for durations; times RFC 3339.
-None means that nobody can know: no reports, or a view that has not been made yet.
+None means unknown: no reports, or a view that was not computed yet. A field whose name in JSON is another keeps the
+name of version 0.1.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """An incident of the day. `acknowledged_after` is seconds from its first alert, None: nobody took it up."""
+    """An incident of the day. `acknowledged_after` is seconds from its first alert, None: nobody acknowledged it."""
 
     incident_id: str
     kind: str
@@ -113,8 +114,8 @@ class Drones(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Alerts of one kind and severity that were told later than a minute after their report, for one reason of
-    words.WHY: half of them within `median`, all within `longest`. Those not told yet have no such times.
+    """Alerts of one kind and severity that were notified later than a minute after their report, for one reason of
+    strings.WHY: half of them within `median`, all within `longest`. Pending ones have no such times.
     """
 
     why: str
@@ -126,10 +127,10 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What was told on Discord, and how fast from the broker's time of the report (milliseconds)."""
+    """Notifications on Discord, and how fast from the broker's time of the report (milliseconds)."""
 
     raised: int = 0
-    told: int = 0
+    notified: int = msgspec.field(default=0, name="told")
     messages: int = 0
     latency_p50: float | None = None
     latency_p99: float | None = None
@@ -138,16 +139,16 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Can the day be believed. `late` were landed after the day was complete; `expected` at one a minute.
+    """The quality of the day's data. `late` were landed after the day was complete; `expected` at one a minute.
 
-    `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day, at most; None: nobody
-    knows. `losses` has each.
+    `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day, at most; None:
+    unknown. `losses` has each.
     """
 
     received: int = 0
     expected: int | None = None
     late: int | None = None
-    copies: int | None = None
+    duplicates: int | None = msgspec.field(default=None, name="copies")
     rejected: dict[str, int] = {}
     lost: int | None = 0
     lost_alerts: int | None = 0

@@ -66,7 +66,7 @@ def duration(seconds: float | None) -> str:
 
 
 def wait(seconds: float | None) -> str:
-    """'1 min 11 s', where minutes alone would tell little; from an hour on as `duration`."""
+    """'1 min 11 s', where minutes alone would say little; from an hour on as `duration`."""
     if seconds is None or not 60 <= seconds < 3600:
         return duration(seconds)
     return f"{int(seconds) // 60}{THIN}min{THIN}{int(seconds) % 60:02d}{THIN}s"

@@ -1,4 +1,4 @@
-"""What waited to be told, and why, from what the recorder wrote of alerts and of the calls that told them.
+"""Which notifications were late, and why, from what the recorder wrote of alerts and of the calls to Discord.
 
 A call says how Discord failed the calls right before it, and a digest why it counts what it counts (docs/contracts.md).
 """
@@ -28,23 +28,23 @@ class Call(NamedTuple):
 
 
 def waits(database: Documents, raised: Mapping[str, Any]) -> list[facts.Wait]:
-    """Alerts of the filter `raised` told late, or not yet, by reason (words.WHY), kind and severity; most first."""
+    """Alerts of the filter `raised` that were notified late or are pending, by reason (strings.WHY), kind, severity."""
     groups = list(database.alerts.aggregate(_pipeline(raised), allowDiskUse=True))
     calls = _calls(database, groups)
     seconds: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
     for group in groups:
-        one = group["_id"]
-        key = (_why(one, calls.get(one.get("webhook", ""), [])), one["kind"], one["severity"])
-        seconds[key][one["seconds"]] += group["alerts"]
-    found = [
+        alert = group["_id"]
+        key = (_why(alert, calls.get(alert.get("webhook", ""), [])), alert["kind"], alert["severity"])
+        seconds[key][alert["seconds"]] += group["alerts"]
+    late = [
         facts.Wait(*key, counted.total(), percentile(counted, 0.5), float(max(counted)))
         for key, counted in seconds.items()
     ]
-    return sorted([*found, *_untold(database, raised)], key=_order)
+    return sorted([*late, *_pending(database, raised)], key=_order)
 
 
 def _pipeline(raised: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Late alerts by all that their reason hangs on. In a storm many have one call, and came in the same second."""
+    """Late alerts, grouped by all that decides their reason: in a storm many share a call and a second."""
     until_raised = {"$add": [{"$subtract": ["$raised_at", "$delivered_at"]}, "$latency_ms"]}
     key: dict[str, Any] = {name: f"${name}" for name in ("webhook", "delivered_at", "in_digest", "kept_back")}
     key |= _WHAT
@@ -56,39 +56,43 @@ def _pipeline(raised: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _untold(database: Documents, raised: Mapping[str, Any]) -> Iterable[facts.Wait]:
+def _pending(database: Documents, raised: Mapping[str, Any]) -> Iterable[facts.Wait]:
     wanted = {**raised, "delivered_at": None}
     for group in database.alerts.aggregate([{"$match": wanted}, {"$group": {"_id": _WHAT, "alerts": {"$sum": 1}}}]):
-        yield facts.Wait("untold", group["_id"]["kind"], group["_id"]["severity"], group["alerts"])
+        yield facts.Wait("pending", group["_id"]["kind"], group["_id"]["severity"], group["alerts"])
 
 
 def _calls(database: Documents, groups: list[dict[str, Any]]) -> dict[str, list[Call]]:
-    """By webhook, in order of time, the calls in which the alerts of `groups` could have been told."""
+    """By webhook, in order of time, the calls that may have carried the alerts of `groups`."""
     if not groups:
         return {}
-    came = [one["delivered_at"] - timedelta(seconds=one["seconds"] + 1) for one in (group["_id"] for group in groups)]
-    told = [group["_id"]["delivered_at"] for group in groups]
-    found: dict[str, list[Call]] = defaultdict(list)
-    within = {"delivered_at": {"$gte": min(came), "$lte": max(told)}}
+    alerts = [group["_id"] for group in groups]
+    first = min(alert["delivered_at"] - timedelta(seconds=alert["seconds"] + 1) for alert in alerts)
+    last = max(alert["delivered_at"] for alert in alerts)
+    calls: dict[str, list[Call]] = defaultdict(list)
+    within = {"delivered_at": {"$gte": first, "$lte": last}}
     for call in database.deliveries.find(within, {"webhook": 1, "delivered_at": 1, "held": 1}).sort("delivered_at", 1):
-        found[call["webhook"]].append(Call(call["delivered_at"], call.get("held", "")))
-    return found
+        calls[call["webhook"]].append(Call(call["delivered_at"], call.get("held", "")))
+    return calls
 
 
-def _why(one: Mapping[str, Any], calls: list[Call]) -> str:
+def _why(alert: Mapping[str, Any], calls: list[Call]) -> str:
     """Of what is written down, the reason that took at least half of the time."""
-    if one.get("kept_back"):
-        return str(one["kept_back"])
-    if one["raised_late"]:
+    if alert.get("kept_back"):
+        return str(alert["kept_back"])
+    if alert["raised_late"]:
         return "raised late"
-    return _held(one, calls) or ("digest" if one.get("in_digest") else "turn")
+    return _held(alert, calls) or ("digest" if alert.get("in_digest") else "turn")
 
 
-def _held(one: Mapping[str, Any], calls: list[Call]) -> str:
+def _held(alert: Mapping[str, Any], calls: list[Call]) -> str:
     """What stood in the way of the call that ended the longest silence while the alert waited."""
-    told, came = one["delivered_at"], one["delivered_at"] - timedelta(seconds=one["seconds"])
-    first, end = bisect_left(calls, came, key=lambda call: call.at), bisect_right(calls, told, key=lambda call: call.at)
-    before, longest, held = came, timedelta(seconds=one["seconds"]) / 2, ""
+    delivered, came = alert["delivered_at"], alert["delivered_at"] - timedelta(seconds=alert["seconds"])
+    first, end = (
+        bisect_left(calls, came, key=lambda call: call.at),
+        bisect_right(calls, delivered, key=lambda call: call.at),
+    )
+    before, longest, held = came, timedelta(seconds=alert["seconds"]) / 2, ""
     for call in calls[first:end]:
         if call.at - before >= longest:
             longest, held = call.at - before, call.held

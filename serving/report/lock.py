@@ -1,7 +1,7 @@
-"""Whose turn it is to make or to tell the report of a day: one process's at a time, by a document in MongoDB.
+"""The lock of a day's report: one process at a time builds or publishes it, by a document in MongoDB.
 
 Airflow's pool keeps its own tasks apart; people and other schedulers run the same commands. Two builders at once would
-make the same revision, two publishers post it twice. Time is MongoDB's, so no two clocks are compared.
+build the same revision, two publishers post it twice. Time is MongoDB's, so no two clocks are compared.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from fleet.errors import ServiceUnavailable
 Documents = Database[dict[str, Any]]
 
 SECONDS: Final = 180
-"""Then the turn of a process that was killed is over; a report of the mission's size takes a third of it.
+"""After this the lock of a killed process expires; a report of the mission's size takes a third of it.
 
-Longer than one attempt at Discord and the pause before it: a post renews its turn before each.
+Longer than one attempt at Discord and the pause before it: a post renews its lock before each.
 """
 
 LOOK_EVERY: Final = 1.0
 
 
-class Overtaken(ServiceUnavailable):
-    """The turn was over before the work was, and another process has taken it."""
+class LockLost(ServiceUnavailable):
+    """The lock expired before the work ended, and another process has taken it."""
 
 
 @contextmanager
-def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Iterator[Callable[[], None]]:
-    """Within it nobody else makes or tells the report of `day`. Gives what renews it, which raises Overtaken.
+def held(database: Documents, day: date, patience: float = SECONDS + 60) -> Iterator[Callable[[], None]]:
+    """Holds the lock of the report of `day`. Yields what renews it, which raises LockLost.
 
-    Waits for another's turn to end; raises ServiceUnavailable when that takes longer than `patience` seconds.
+    Waits for another process to release it; raises ServiceUnavailable when that takes longer than `patience` seconds.
     """
-    turns, mine = database.report_turns, {"_id": day.isoformat(), "by": uuid4().hex}
+    locks, mine = database.report_turns, {"_id": day.isoformat(), "by": uuid4().hex}
 
     def renew() -> None:
-        if not turns.update_one(mine, _hold(mine)).matched_count:
-            raise Overtaken(f"another process has taken over the report of {day}")
+        if not locks.update_one(mine, _hold(mine)).matched_count:
+            raise LockLost(f"another process has taken over the report of {day}")
 
     try:
         for attempt in Retrying(
@@ -53,20 +53,20 @@ def taken(database: Documents, day: date, patience: float = SECONDS + 60) -> Ite
             reraise=True,
         ):
             with attempt:
-                _take(turns, mine)
+                _take(locks, mine)
     except DuplicateKeyError:
         raise ServiceUnavailable(f"another process is at the report of {day}; try again when it has ended") from None
     try:
         yield renew
     finally:
-        turns.delete_one(mine)
+        locks.delete_one(mine)
 
 
-def _take(turns: Any, mine: dict[str, str]) -> None:
-    """Takes one that is over, or the first. Raises DuplicateKeyError while it is another's: the insert finds it."""
+def _take(locks: Any, mine: dict[str, str]) -> None:
+    """Takes an expired lock, or the first. Raises DuplicateKeyError while another process holds it: by the insert."""
     over = {"_id": mine["_id"], "$expr": {"$lt": ["$until", "$$NOW"]}}
-    if not turns.update_one(over, _hold(mine)).matched_count:
-        turns.update_one(mine, _hold(mine), upsert=True)
+    if not locks.update_one(over, _hold(mine)).matched_count:
+        locks.update_one(mine, _hold(mine), upsert=True)
 
 
 def _hold(mine: dict[str, str]) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def _post(webhook: str, form: dict[str, Any], before_each: Callable[[], None], p
         for attempt in Retrying(
             retry=retry_if_exception_type(ServiceUnavailable),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=_as_told,
+            wait=_pause_after,
             reraise=True,
         ):
             before_each()
@@ -126,8 +126,8 @@ def _retry_after(answer: httpx.Response) -> float | None:
         return None
 
 
-def _as_told(state: RetryCallState) -> float:
-    """Seconds to the next attempt: what Discord said, else growing pauses."""
+def _pause_after(state: RetryCallState) -> float:
+    """Seconds to the next attempt: as Discord asks, else growing pauses."""
     error = state.outcome.exception() if state.outcome else None
-    told = error.retry_after if isinstance(error, ServiceUnavailable) else None
-    return min(told if told is not None else 2.0**state.attempt_number, PATIENCE_S)
+    asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
+    return min(asked if asked is not None else 2.0**state.attempt_number, PATIENCE_S)

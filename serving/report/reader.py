@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class Shelf:
-    """The reports beside one lake; none without a lake."""
+    """The reports of one lake; none without a lake."""
 
     def __init__(self, lake: str | None) -> None:
         self._store = ReportStore(lake) if lake else None
@@ -54,7 +54,7 @@ class Shelf:
         return max(earlier, default=None), min(later, default=None)
 
     def read(self, made: Made, form: str) -> bytes:
-        """The bytes of a form that `find` has found."""
+        """The bytes of a form of a report that `find` returned."""
         assert self._store is not None  # noqa: S101 - `find` finds nothing without it
         try:
             return self._store.read(made, form)

@@ -6,7 +6,7 @@ from serving.report import facts, strings
 
 
 def same(before: facts.DayReport, after: facts.DayReport) -> bool:
-    """Whether a second report of a day would say nothing new (when and how it was made aside)."""
+    """Whether two reports of a day say the same, apart from when and how they were built."""
     return _content(before) == _content(after)
 
 
@@ -22,13 +22,13 @@ def _content(report: facts.DayReport) -> tuple[object, ...]:
 
 
 def _figures(report: facts.DayReport) -> dict[str, float | None]:
-    found: dict[str, float | None] = {
+    figures: dict[str, float | None] = {
         label: getattr(report.headline, name).value for name, label in strings.FIGURES.items()
     }
-    found["incidents"] = report.incidents_total
-    found["alerts told"] = report.delivery.told
-    found["reports landed late"] = report.quality.late
-    found["reports lost at most"] = report.quality.lost
-    found["alerts lost at most"] = report.quality.lost_alerts
-    found["reports rejected"] = sum(report.quality.rejected.values())
-    return found
+    figures["incidents"] = report.incidents_total
+    figures["alerts notified"] = report.delivery.notified
+    figures["reports landed late"] = report.quality.late
+    figures["reports lost at most"] = report.quality.lost
+    figures["alerts lost at most"] = report.quality.lost_alerts
+    figures["reports rejected"] = sum(report.quality.rejected.values())
+    return figures

@@ -1,7 +1,7 @@
-"""Where nightly reports lie: beside the lake's tables, `<lake>/nightly/<day>/<revision>/report.{html,pdf,png,json}`.
+"""Where nightly reports are kept, next to the lake's tables: `nightly/<day>/<revision>/report.{html,pdf,png,json}`.
 
 The JSON is written last: a revision without it was never finished, and nobody sees it. A revision is never changed; a
-day made again is a new one. A folder and S3 alike; S3 through deltalake's store, which reads the same `AWS_*` variables
+rebuilt report is a new one. A folder and S3 alike; S3 through deltalake's store, which reads the same `AWS_*` variables
 for all that is in the lake (pyarrow's own leaves some of them out).
 """
 
@@ -96,8 +96,8 @@ class ReportStore:
     def _finished(self, below: str) -> list[str]:
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)
         with _answering():
-            found = self._files.get_file_info(chosen)
-        return [info.path for info in found if info.path.endswith("/report.json")]
+            files = self._files.get_file_info(chosen)
+        return [info.path for info in files if info.path.endswith("/report.json")]
 
 
 @contextmanager

@@ -40,7 +40,8 @@ WHY: Final = {
     "over": "Resolved before it was notified: counted in a digest",
     "digest": "More incidents at once than people can read: counted in a digest",
     "turn": "More severe incidents went first, or its message had just been edited",
-    "untold": "Not notified yet",
+    "pending": "Not notified yet",
+    "untold": "Not notified yet",  # in reports of version 0.1
 }
 
 THIS_DAY: Final = "this day"
@@ -57,9 +58,9 @@ EMPTY_DAY: Final = (
 )
 
 
-def several(number: int, one: str, many: str | None = None) -> str:
-    """The word for so many: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
-    return one if number == 1 else many or f"{one}s"
+def several(number: int, singular: str, plural: str | None = None) -> str:
+    """The word for that number: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
+    return singular if number == 1 else plural or f"{singular}s"
 
 
 LONGEST_NAME: Final = 40
@@ -86,7 +87,9 @@ def revised(changes: list[facts.Change]) -> str:
     """What a revision changed, in a line."""
     if not changes:
         return "None of the main figures has changed."
-    shown = [f"{one.figure} {_number(one.before)} \u2192 {_number(one.after)}" for one in changes[:SHOWN_CHANGES]]
+    shown = [
+        f"{change.figure} {_number(change.before)} \u2192 {_number(change.after)}" for change in changes[:SHOWN_CHANGES]
+    ]
     more = len(changes) - len(shown)
     return "; ".join([*shown, *([f"and {more} more, in the JSON"] if more else [])]) + "."
 

@@ -21,11 +21,11 @@ export class Alerts {
     const load = ++this.#loads;
     const came = (this.#came = []);
     try {
-      const found = await ask("alerts", this.#query());
+      const page = await ask("alerts", this.#query());
       if (load !== this.#loads) return;
       this.#known.clear();
       this.#body.replaceChildren();
-      this.#take(found);
+      this.#take(page);
     } finally {
       if (load === this.#loads) this.#came = null;
     }
@@ -64,14 +64,14 @@ export class Alerts {
     this.#take(await ask("alerts", { ...this.#query(), ...more }));
   }
 
-  #take(found) {
-    for (const alert of found.alerts) {
+  #take(page) {
+    for (const alert of page.alerts) {
       if (this.#known.has(alert.alert_id)) continue;
       this.#known.add(alert.alert_id);
       this.#body.append(row(alert));
     }
-    this.#next = found.next;
-    $("alerts-more").hidden = !found.next;
+    this.#next = page.next;
+    $("alerts-more").hidden = !page.next;
     if (!this.#body.rows.length)
       this.#body.append(el("tr", {}, el("td", { class: "none", colspan: "8" }, "No alerts match the filters.")));
     const { country } = state();

@@ -47,15 +47,15 @@ export const timeOf = (time) => (time ? `${clock.format(new Date(time))} UTC` : 
 export const momentOf = (time) => (time ? dayAndClock.format(new Date(time)) : "–");
 export const dayOf = (day) => dayLong.format(new Date(`${day.slice(0, 10)}T00:00:00Z`));
 
-/* A <time> that can be told anew by `retell`. */
+/* A <time> that says how long ago it was; `updateAges` keeps it true. */
 export function since(time) {
   return el("time", { datetime: time, title: timeOf(time), "data-ago": true }, ago(time));
 }
 
-export function retell(root = document) {
+export function updateAges(root = document) {
   for (const each of root.querySelectorAll("time[data-ago]")) {
-    const told = ago(each.dateTime);
-    if (each.textContent !== told) each.textContent = told;
+    const age = ago(each.dateTime);
+    if (each.textContent !== age) each.textContent = age;
   }
 }
 

@@ -3,7 +3,7 @@
 import { row as alertRow } from "./alerts.js";
 import { ask } from "./api.js";
 import { line } from "./charts_line.js";
-import { $, dayOf, el, fine, number, placeOf, retell, since, throttled, timeOf, whole } from "./dom.js";
+import { $, dayOf, el, fine, number, placeOf, updateAges, since, throttled, timeOf, whole } from "./dom.js";
 import { makeMap } from "./map.js";
 import { wholeMessage } from "./records.js";
 import { signedIn } from "./session.js";
@@ -20,13 +20,13 @@ let rows = [];
 
 async function last() {
   try {
-    const found = await ask(path);
+    const drone = await ask(path);
     $("last").replaceChildren(
-      `${placeOf(found)}, battery ${fine.format(found.battery)} %${found.low ? ", low" : ""}. Last report `,
-      since(found.reported_at),
-      ` (${timeOf(found.reported_at)}).`,
+      `${placeOf(drone)}, battery ${fine.format(drone.battery)} %${drone.low ? ", low" : ""}. Last report `,
+      since(drone.reported_at),
+      ` (${timeOf(drone.reported_at)}).`,
     );
-    return found.reported_at.slice(0, 10);
+    return drone.reported_at.slice(0, 10);
   } catch (error) {
     $("last").textContent =
       error.status === 404 ? "No drone of this name has reported." : `It cannot be shown: ${error.message}.`;
@@ -38,9 +38,9 @@ async function show() {
   $("track-note").textContent = "Loading the day…";
   const wanted = day.value;
   try {
-    const found = await ask("reports", { date: wanted, drone: id, limit: 1440 });
+    const answer = await ask("reports", { date: wanted, drone: id, limit: 1440 });
     if (wanted !== day.value) return;
-    rows = found.reports;
+    rows = answer.reports;
     $("track-note").textContent = rows.length
       ? `${whole.format(rows.length)} reports, ${whole.format(rows.filter((row) => row.alert).length)} with an alert`
       : "No reports on this day";
@@ -101,23 +101,23 @@ function table(most) {
 async function days() {
   const wanted = day.value;
   const from = new Date(Date.parse(`${wanted}T00:00:00Z`) - 6 * DAY_MS).toISOString().slice(0, 10);
-  const found = (await ask(`${path}/days`, { from, to: wanted }).catch(() => ({ days: [] }))).days;
+  const counted = (await ask(`${path}/days`, { from, to: wanted }).catch(() => ({ days: [] }))).days;
   if (wanted !== day.value) return;
-  $("its-days").hidden = !found.length;
+  $("its-days").hidden = !counted.length;
   $("days").tBodies[0].replaceChildren(
-    ...found
+    ...counted
       .reverse()
-      .map((one) =>
+      .map((row) =>
         el(
           "tr",
           {},
-          el("td", { class: "nowrap" }, el("a", { href: `?date=${one.date}` }, dayOf(one.date))),
-          el("td", { class: "n" }, whole.format(one.reports)),
-          el("td", { class: "n" }, whole.format(one.expected - one.minutes)),
-          el("td", { class: "n" }, whole.format(one.gaps)),
-          el("td", { class: "n" }, whole.format(one.alerts)),
-          el("td", { class: "n" }, `${fine.format(one.lowest_battery)} %`),
-          el("td", { class: "clip", title: placeOf(one) }, `${placeOf(one)}, ${timeOf(one.last_at)}`),
+          el("td", { class: "nowrap" }, el("a", { href: `?date=${row.date}` }, dayOf(row.date))),
+          el("td", { class: "n" }, whole.format(row.reports)),
+          el("td", { class: "n" }, whole.format(row.expected - row.minutes)),
+          el("td", { class: "n" }, whole.format(row.gaps)),
+          el("td", { class: "n" }, whole.format(row.alerts)),
+          el("td", { class: "n" }, `${fine.format(row.lowest_battery)} %`),
+          el("td", { class: "clip", title: placeOf(row) }, `${placeOf(row)}, ${timeOf(row.last_at)}`),
         ),
       ),
   );
@@ -126,10 +126,10 @@ async function days() {
 async function alerts() {
   const body = $("alerts").tBodies[0];
   try {
-    const found = (await ask("alerts", { drone: id, limit: 10 })).alerts;
+    const newest = (await ask("alerts", { drone: id, limit: 10 })).alerts;
     body.replaceChildren(
-      ...(found.length
-        ? found.map((alert) => alertRow(alert, { withDrone: false }))
+      ...(newest.length
+        ? newest.map((alert) => alertRow(alert, { withDrone: false }))
         : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "No alerts."))]),
     );
   } catch (error) {
@@ -160,7 +160,7 @@ document.forms.range.addEventListener("submit", (event) => {
 });
 day.addEventListener("change", changed);
 addEventListener("resize", throttled(charts, 200));
-setInterval(retell, 1000);
+setInterval(updateAges, 1000);
 
 await signedIn();
 const known = last();

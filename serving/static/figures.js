@@ -35,7 +35,7 @@ export async function figures() {
   return means.to;
 }
 
-/* Anew from what is known, for another width or threshold. */
+/* Redraws the answers at hand, for another width or threshold. */
 export function draw() {
   if (!last) return;
   note(last.means);
@@ -70,12 +70,12 @@ function note(means) {
     `${means.country ? `${means.country}, ` : ""}${range} (${means.tz}) · version ${means.version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
 }
 
-function partsOfDay(found) {
-  const most = Math.max(...found.hours);
-  const kind = (hour) => (found.hours[hour] === most ? "alarm" : "alarm soft");
+function partsOfDay(answer) {
+  const most = Math.max(...answer.hours);
+  const kind = (hour) => (answer.hours[hour] === most ? "alarm" : "alarm soft");
   columns(
     $("parts"),
-    found.hours.map((value, hour) => ({
+    answer.hours.map((value, hour) => ({
       name: `${hour}:00`,
       label: hour % 3 ? "" : `${String(hour).padStart(2, "0")}`,
       value,
@@ -84,7 +84,7 @@ function partsOfDay(found) {
     })),
     { says: "Alerts in each hour of the day", values: false },
   );
-  $("parts-note").textContent = Object.entries(found.parts)
+  $("parts-note").textContent = Object.entries(answer.parts)
     .map(([name, alerts]) => `${name} (${PARTS[name]} h) ${whole.format(alerts)}`)
     .join(" · ");
 }
@@ -107,17 +107,17 @@ const MEASURES = {
   low_battery: ["reports with low battery", whole, "moderate"],
 };
 
-function overRange(found) {
+function overRange(answer) {
   const measure = state().measure in MEASURES ? state().measure : "alerts";
   const [name, form, kind, most] = MEASURES[measure];
-  $("series-note").textContent = `by ${found.group}; the first and the last may be parts`;
-  const until = hourIn(found.tz, found.as_of);
-  const points = found.series.map((row) => ({
+  $("series-note").textContent = `by ${answer.group}; the first and the last may be parts`;
+  const until = hourIn(answer.tz, answer.as_of);
+  const points = answer.series.map((row) => ({
     name: row.start,
     y: until && row.start > until ? null : row[measure],
     title: `${row.start.replace("T", " ")}: ${number(row[measure], form)} ${name}`,
   }));
-  line($("series"), points, { says: `${name} by ${found.group}`, kind, most });
+  line($("series"), points, { says: `${name} by ${answer.group}`, kind, most });
 }
 
 /* The hour that a clock in `zone` showed at `time`, as starts of intervals are written: what starts later has no data yet. */
@@ -156,10 +156,10 @@ function meansOf(means, parts) {
   );
 }
 
-function weekdays(found) {
+function weekdays(answer) {
   columns(
     $("weekdays"),
-    found.weekdays.map((row) => ({
+    answer.weekdays.map((row) => ({
       name: DAYS[row.weekday - 1],
       value: row.alerts,
       kind: row.weekday > 5 ? "alarm" : "alarm soft",
@@ -169,13 +169,13 @@ function weekdays(found) {
   );
   const daily = (part) => number(part.alerts_per_day, fine);
   $("week-note").textContent =
-    `a working day ${daily(found.working_days)} · a day of the weekend ${daily(found.weekend)}`;
+    `a working day ${daily(answer.working_days)} · a day of the weekend ${daily(answer.weekend)}`;
 }
 
-function peace(found) {
+function peace(answer) {
   columns(
     $("scores"),
-    found.scores.map((row) => ({
+    answer.scores.map((row) => ({
       name: String(row.peace_score),
       value: row.alerts,
       kind: row.peace_score < 4 ? "alarm" : "alarm soft",
@@ -185,10 +185,10 @@ function peace(found) {
   );
 }
 
-function battery(found) {
+function battery(answer) {
   const rows = [
-    ["Drones", found.drones],
-    ["Reports", found.reports],
+    ["Drones", answer.drones],
+    ["Reports", answer.reports],
   ].map(([name, part]) => ({
     name: `${name}: ${whole.format(part.low)} of ${whole.format(part.total)}`,
     value: part.share ?? 0,
@@ -197,11 +197,11 @@ function battery(found) {
   }));
   bars($("low"), rows, { says: "Share with low battery", most: 1 });
   $("low-note").textContent =
-    `below ${found.threshold} %; drones by their last report${found.batch_version === null ? "" : `, at version ${found.batch_version}`}`;
+    `below ${answer.threshold} %; drones by their last report${answer.batch_version === null ? "" : `, at version ${answer.batch_version}`}`;
 }
 
-function byKind(found) {
-  const rows = found.kinds.map((row) => ({
+function byKind(answer) {
+  const rows = answer.kinds.map((row) => ({
     name: capital(words(row.kind)),
     value: row.alerts,
     kind: "alarm",
@@ -213,7 +213,7 @@ function byKind(found) {
     empty: "The batch layer has counted no alerts in this range.",
   });
   $("kinds-note").textContent =
-    `alerts in incidents${found.batch_version === null ? "" : `, at version ${found.batch_version} of the table of alerts`}`;
+    `alerts in incidents${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {

@@ -2,11 +2,11 @@
 
 import { ask } from "./api.js";
 import { signedIn } from "./session.js";
-import { $, ago, dayOf, el, number, retell, since, timeOf, whole, words } from "./dom.js";
+import { $, ago, dayOf, el, number, updateAges, since, timeOf, whole, words } from "./dom.js";
 
 const EVERY_MS = 5000;
 // Landing commits every 5 s; a batch run comes every hour; an alert is delivered in seconds unless Discord is away.
-const LATE = { landing: 60, batch: 2 * 3600, told: 60 };
+const LATE = { landing: 60, batch: 2 * 3600, delivery: 60 };
 const late = new Map();
 
 function layer(id, value, says, facts, why) {
@@ -25,9 +25,9 @@ const duration = (seconds) =>
   seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${whole.format(seconds / 60)} min`;
 const seconds = (milliseconds) => (milliseconds === null ? "–" : `${(milliseconds / 1000).toFixed(1)} s`);
 
-function show(found) {
-  const { landing, batch, alerts } = found;
-  const age = (time) => (Date.parse(found.now) - Date.parse(time)) / 1000;
+function show(status) {
+  const { landing, batch, alerts } = status;
+  const age = (time) => (Date.parse(status.now) - Date.parse(time)) / 1000;
   const lag = landing.lag_seconds;
   layer(
     "landing",
@@ -46,7 +46,7 @@ function show(found) {
   );
   layer(
     "batch",
-    batch.finished_at ? ago(batch.finished_at, Date.parse(found.now)) : "No run yet",
+    batch.finished_at ? ago(batch.finished_at, Date.parse(status.now)) : "No run yet",
     batch.finished_at ? "the last complete run ended" : "figures are live only",
     [
       ["Version", batch.version === null || batch.version < 0 ? "–" : whole.format(batch.version)],
@@ -56,40 +56,40 @@ function show(found) {
     batch.finished_at && age(batch.finished_at) > LATE.batch ? "the last batch run is too long ago" : "",
   );
   layer(
-    "told",
+    "delivery",
     alerts.undelivered ? `${whole.format(alerts.undelivered)} pending` : "All delivered",
     alerts.undelivered
-      ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(found.now))}`
+      ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(status.now))}`
       : "Discord has taken every alert",
     [
       ["Half within", seconds(alerts.latency_ms.p50)],
       ["99 of 100 within", seconds(alerts.latency_ms.p99)],
       ["Measured", whole.format(alerts.latency_ms.of)],
     ],
-    alerts.undelivered && age(alerts.oldest_undelivered) > LATE.told ? "alerts are pending" : "",
+    alerts.undelivered && age(alerts.oldest_undelivered) > LATE.delivery ? "alerts are pending" : "",
   );
   layer(
     "serving",
-    `Version ${whole.format(found.version)}`,
-    found.as_of ? `true at ${timeOf(found.as_of)}` : "nothing has landed",
-    [["Open streams", whole.format(found.streams)]],
+    `Version ${whole.format(status.version)}`,
+    status.as_of ? `true at ${timeOf(status.as_of)}` : "nothing has landed",
+    [["Open streams", whole.format(status.streams)]],
     "",
   );
   $("verdict").textContent = late.size
     ? `Needs attention: ${[...late.values()].join("; ")}.`
     : "All layers are up to date.";
   $("partitions").tBodies[0].replaceChildren(
-    ...rows(landing.partitions, 4, (one) => [
-      [one.name],
-      [whole.format(one.next_offset), "n"],
-      [one.landed_through ? since(one.landed_through) : "–"],
-      [whole.format(one.lost), "n"],
+    ...rows(landing.partitions, 4, (partition) => [
+      [partition.name],
+      [whole.format(partition.next_offset), "n"],
+      [partition.landed_through ? since(partition.landed_through) : "–"],
+      [whole.format(partition.lost), "n"],
     ]),
   );
 }
 
 /* Of the last hour and day from Kafka, now; by reason from the batch layer, whose days are complete. */
-function rejects(now, { rejected }) {
+function rejectedMessages(now, { rejected }) {
   const known = now.newest !== null;
   layer(
     "rejected",
@@ -109,25 +109,25 @@ function rejects(now, { rejected }) {
     ],
     known ? "" : "rejected messages cannot be read",
   );
-  $("rejects").tBodies[0].replaceChildren(
-    ...rows(now.newest ?? [], 4, (one) => [
-      [since(one.rejected_at), "nowrap"],
-      [el("span", {}, words(one.reason), el("small", {}, one.detail)), "why"],
-      [whole.format(one.bytes), "n"],
-      [one.excerpt, "heard"],
+  $("rejected-messages").tBodies[0].replaceChildren(
+    ...rows(now.newest ?? [], 4, (message) => [
+      [since(message.rejected_at), "nowrap"],
+      [el("span", {}, words(message.reason), el("small", {}, message.detail)), "why"],
+      [whole.format(message.bytes), "n"],
+      [message.excerpt, "heard"],
     ]),
   );
 }
 
-function rows(found, width, cells) {
-  if (!found.length) return [el("tr", {}, el("td", { class: "none", colspan: String(width) }, "None yet."))];
-  return found.map((one) =>
-    el("tr", {}, ...cells(one).map(([content, kind]) => el("td", { class: kind ?? "" }, content))),
+function rows(items, width, cells) {
+  if (!items.length) return [el("tr", {}, el("td", { class: "none", colspan: String(width) }, "None yet."))];
+  return items.map((item) =>
+    el("tr", {}, ...cells(item).map(([content, kind]) => el("td", { class: kind ?? "" }, content))),
   );
 }
 
-function days(found) {
-  const known = found.days.filter((day) => day.received !== null || day.complete !== null).reverse();
+function days(completeness) {
+  const known = completeness.days.filter((day) => day.received !== null || day.complete !== null).reverse();
   $("days").tBodies[0].replaceChildren(
     ...rows(known, 7, (day) => [
       [dayOf(day.date)],
@@ -156,7 +156,7 @@ async function refresh() {
       ask("completeness"),
       ask("rejects").catch(unknown),
     ]);
-    rejects(rejected, status);
+    rejectedMessages(rejected, status);
     show(status);
     days(completeness);
   } catch (error) {
@@ -168,4 +168,4 @@ async function refresh() {
 await signedIn();
 refresh();
 setInterval(() => document.hidden || refresh(), EVERY_MS);
-setInterval(retell, 1000);
+setInterval(updateAges, 1000);

@@ -2,7 +2,7 @@
 
 import { Alerts } from "./alerts.js";
 import { ask } from "./api.js";
-import { $, droneLink, number, retell, throttled, whole } from "./dom.js";
+import { $, droneLink, number, updateAges, throttled, whole } from "./dom.js";
 import { draw, figures } from "./figures.js";
 import { Incidents } from "./incidents.js";
 import { makeMap } from "./map.js";
@@ -39,9 +39,9 @@ const silences = makeSilences();
 const failures = new Map();
 let recordsOf = ""; // single reports are read again only for another day or country
 
-function describeDrones(found) {
-  $("map-note").textContent = found
-    ? `${whole.format(found.count)} ${found.count === 1 ? "drone" : "drones"} here, ${number(found.low)} with low battery`
+function describeDrones(drones) {
+  $("map-note").textContent = drones
+    ? `${whole.format(drones.count)} ${drones.count === 1 ? "drone" : "drones"} here, ${number(drones.low)} with low battery`
     : "Drones cannot be shown now";
 }
 
@@ -53,9 +53,10 @@ async function part(name, run) {
   } catch (error) {
     failures.set(name, error.message);
   }
-  const told = [...new Set(failures.values())].join("; ");
+  const reasons = [...new Set(failures.values())].join("; ");
   $("figures-note").classList.toggle("bad", failures.size > 0);
-  if (failures.size) $("figures-note").textContent = `${[...failures.keys()].join(" and ")} cannot be shown: ${told}`;
+  if (failures.size)
+    $("figures-note").textContent = `${[...failures.keys()].join(" and ")} cannot be shown: ${reasons}`;
 }
 
 const loadIncidents = () => part("Incidents", () => incidents.load());
@@ -92,7 +93,7 @@ listen(
     figures: refreshFigures,
     drones: drones.refresh,
   },
-  { load: loadAll, tell: showLive },
+  { load: loadAll, onState: showLive },
 );
 
 function showLive(how) {
@@ -126,16 +127,16 @@ document.forms.find.addEventListener(
   throttled(async () => {
     const q = $("drone").value.trim();
     if (!q) return;
-    const found = await ask("drones", { q, limit: 12 }).catch(() => ({ drones: [] }));
-    $("drones").replaceChildren(...found.drones.map((drone) => new Option("", drone.drone_id)));
+    const matching = await ask("drones", { q, limit: 12 }).catch(() => ({ drones: [] }));
+    $("drones").replaceChildren(...matching.drones.map((drone) => new Option("", drone.drone_id)));
   }, 200),
 );
 
 range.elements.country.addEventListener(
   "focus",
   async () => {
-    const found = await ask("statistics/alerts-by-country", { limit: 300 }).catch(() => ({ countries: [] }));
-    $("countries").replaceChildren(...found.countries.map((row) => new Option("", row.country)));
+    const known = await ask("statistics/alerts-by-country", { limit: 300 }).catch(() => ({ countries: [] }));
+    $("countries").replaceChildren(...known.countries.map((row) => new Option("", row.country)));
   },
   { once: true },
 );
@@ -156,4 +157,4 @@ document.addEventListener("visibilitychange", () => {
     drones.refresh();
   }
 });
-setInterval(retell, 1000);
+setInterval(updateAges, 1000);

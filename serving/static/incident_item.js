@@ -33,7 +33,7 @@ export class Item {
     );
     this.about = about;
     this.recent = el("ol", { class: "recent" });
-    this.calls = el("details", { class: "told", hidden: true });
+    this.calls = el("details", { class: "deliveries", hidden: true });
     this.reload = throttled(() => this.#load(), MORE_MS);
     this.node = el("li", {}, this.head);
   }
@@ -94,12 +94,12 @@ export class Item {
   async #load() {
     if (!this.isOpen) return;
     try {
-      const found = await ask(`incidents/${encodeURIComponent(this.id)}`);
-      this.recent.replaceChildren(...found.recent_alerts.slice(0, 8).map(line));
-      this.calls.hidden = found.deliveries.length === 0;
+      const incident = await ask(`incidents/${encodeURIComponent(this.id)}`);
+      this.recent.replaceChildren(...incident.recent_alerts.slice(0, 8).map(line));
+      this.calls.hidden = incident.deliveries.length === 0;
       this.calls.replaceChildren(
-        el("summary", {}, deliveredIn(found.deliveries)),
-        el("ol", {}, ...found.deliveries.slice(0, 30).map(call)),
+        el("summary", {}, deliveredIn(incident.deliveries)),
+        el("ol", {}, ...incident.deliveries.slice(0, 30).map(call)),
       );
     } catch (error) {
       this.recent.replaceChildren(el("li", { class: "quiet" }, `Its alerts cannot be shown: ${error.message}`));
@@ -108,17 +108,17 @@ export class Item {
 }
 
 function deliveredIn(calls) {
-  const count = (method) => calls.filter((one) => one.method === method).length;
+  const count = (method) => calls.filter((delivery) => delivery.method === method).length;
   const edits = count("edit") ? `, ${whole.format(count("edit"))} edited` : "";
   return `Sent to Discord in ${whole.format(calls.length)} ${calls.length === 1 ? "call" : "calls"}: ${whole.format(count("post"))} posted${edits}`;
 }
 
-function call(one) {
-  const how = one.digest ? "counted in a digest" : one.method === "post" ? "posted" : "edited";
+function call(delivery) {
+  const how = delivery.digest ? "counted in a digest" : delivery.method === "post" ? "posted" : "edited";
   return el(
     "li",
     {},
-    `${timeOf(one.delivered_at)} · ${how} · ${whole.format(one.alerts)} ${one.alerts === 1 ? "alert" : "alerts"}, ${one.state}`,
+    `${timeOf(delivery.delivered_at)} · ${how} · ${whole.format(delivery.alerts)} ${delivery.alerts === 1 ? "alert" : "alerts"}, ${delivery.state}`,
   );
 }
 
@@ -139,7 +139,7 @@ function line(alert) {
 function facts(row) {
   const seen = row.who.map((citizen) => `${citizen.name} (${citizen.peace_score})`).join(", ");
   const drones = row.drones.flatMap((id, index) => [index ? ", " : "", el("a", { href: droneLink(id) }, id)]);
-  const found = [
+  const rows = [
     ["Place", placeOf(row).length > LONG_PLACE ? placeOf(row) : ""],
     ["First alert", timeOf(row.since)],
     ["Latest", timeOf(row.last)],
@@ -156,7 +156,7 @@ function facts(row) {
     ],
     ["Caution", row.verified ? "" : "read from a message that is not a whole report"],
   ];
-  return found
+  return rows
     .filter(([, value]) => value && value.length)
     .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]);
 }

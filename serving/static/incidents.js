@@ -27,15 +27,15 @@ export class Incidents {
     $("incidents-more").addEventListener("click", () => this.more());
   }
 
-  /* All anew. Events go on meanwhile and win. */
+  /* Loads all. Events that arrive meanwhile win. */
   async load() {
     const load = ++this.#loads;
     this.#touched = new Set();
     try {
-      const found = await ask("incidents", this.#query());
+      const page = await ask("incidents", this.#query());
       if (load !== this.#loads) return;
       for (const id of this.#rows.keys()) if (!this.#touched.has(id)) this.#rows.delete(id);
-      this.#take(found);
+      this.#take(page);
       while (this.#next && this.#rows.size < this.#most && (await this.#following(load))); // as many as were there before
       if (load !== this.#loads) return;
     } finally {
@@ -61,10 +61,10 @@ export class Incidents {
     this.draw();
   }
 
-  /* Takes the next page, if meanwhile nothing was loaded anew: whether it did. */
+  /* Takes the next page, unless a new load began meanwhile: whether it did. */
   async #following(load) {
-    const found = await ask("incidents", { ...this.#query(), cursor: this.#next });
-    if (load === this.#loads) this.#take(found);
+    const page = await ask("incidents", { ...this.#query(), cursor: this.#next });
+    if (load === this.#loads) this.#take(page);
     return load === this.#loads;
   }
 
@@ -98,9 +98,9 @@ export class Incidents {
     return { kind, severity, state: known, country, limit: PAGE };
   }
 
-  #take(found) {
-    for (const row of found.incidents) if (!this.#touched.has(row.incident_id)) this.#rows.set(row.incident_id, row);
-    this.#next = found.next;
+  #take(page) {
+    for (const row of page.incidents) if (!this.#touched.has(row.incident_id)) this.#rows.set(row.incident_id, row);
+    this.#next = page.next;
     this.draw();
   }
 
@@ -212,7 +212,7 @@ export class Incidents {
   }
 }
 
-/* Worst first; what is over comes last, what somebody has taken up after what nobody has. */
+/* Worst first; what is over comes last, acknowledged ones after those that nobody has acknowledged. */
 function weight(row) {
   const over = row.state === "resolved" ? -100 : row.state === "quiet" ? -10 : 0;
   return over + 2 * (RANK[row.severity] ?? 0) - (row.acknowledged_by ? 1 : 0);

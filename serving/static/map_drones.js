@@ -7,8 +7,8 @@ import { state } from "./state.js";
 
 const L = window.L;
 
-/* {refresh}: asks for the drones of the view anew, at most every three seconds. `tell` with {count, low}. */
-export function showDrones(map, tell) {
+/* {refresh}: loads the drones of the view again, at most every three seconds; `onCount` gets {count, low} of each load. */
+export function showDrones(map, onCount) {
   map.createPane("drones").style.zIndex = 420;
   const renderer = L.canvas({ pane: "drones", padding: 0.3, tolerance: 4 });
   const layer = L.layerGroup().addTo(map);
@@ -19,14 +19,14 @@ export function showDrones(map, tell) {
     asked?.abort();
     asked = new AbortController();
     try {
-      const found = await ask(
+      const answer = await ask(
         "drones/map",
         { bbox: box(map), zoom: Math.round(map.getZoom()), country: state().country },
         { signal: asked.signal },
       );
-      draw(found.features);
+      draw(answer.features);
     } catch (error) {
-      if (error.name !== "AbortError") tell(null);
+      if (error.name !== "AbortError") onCount(null);
     }
   }
 
@@ -38,27 +38,29 @@ export function showDrones(map, tell) {
       geometry: {
         coordinates: [west, north],
       },
-      properties: found,
+      properties: group,
     } of features) {
-      const one = found.count === 1;
+      const isSingle = group.count === 1;
       const mark = L.circleMarker([north, west], {
         renderer,
         pane: "drones",
-        radius: one ? 2.6 : Math.min(2.6 + 1.05 * Math.log2(found.count), 16),
-        weight: one ? 0 : 1,
+        radius: isSingle ? 2.6 : Math.min(2.6 + 1.05 * Math.log2(group.count), 16),
+        weight: isSingle ? 0 : 1,
         color: calm,
         opacity: 0.75,
-        fillColor: one && found.low ? low : calm,
-        fillOpacity: one ? 0.9 : 0.22,
+        fillColor: isSingle && group.low ? low : calm,
+        fillOpacity: isSingle ? 0.9 : 0.22,
         bubblingMouseEvents: false,
       });
-      mark.bindTooltip(() => says(found), { direction: "top", opacity: 1 });
+      mark.bindTooltip(() => says(group), { direction: "top", opacity: 1 });
       mark.on("click", () =>
-        one ? location.assign(droneLink(found.drone_id)) : map.setView([north, west], Math.min(map.getZoom() + 2, 14)),
+        isSingle
+          ? location.assign(droneLink(group.drone_id))
+          : map.setView([north, west], Math.min(map.getZoom() + 2, 14)),
       );
       layer.addLayer(mark);
     }
-    tell(
+    onCount(
       features.reduce(
         (sum, { properties: { count, low: few } }) => ({ count: sum.count + count, low: sum.low + few }),
         { count: 0, low: 0 },
@@ -84,10 +86,10 @@ function box(map) {
 }
 
 /* A node, not a text: Leaflet would take a text for markup. */
-function says(found) {
+function says(group) {
   const text =
-    found.count === 1
-      ? `${found.drone_id} · battery ${found.battery === null || found.battery === undefined ? "unknown" : `${fine.format(found.battery)} %`}`
-      : `${whole.format(found.count)} drones · ${whole.format(found.low)} with low battery`;
+    group.count === 1
+      ? `${group.drone_id} · battery ${group.battery === null || group.battery === undefined ? "unknown" : `${fine.format(group.battery)} %`}`
+      : `${whole.format(group.count)} drones · ${whole.format(group.low)} with low battery`;
   return Object.assign(document.createElement("span"), { textContent: text });
 }

@@ -7,7 +7,7 @@ import { keep, state } from "./state.js";
 
 const L = window.L;
 
-/* {load}: asks anew for the range of the address; nothing while the button is not pressed. */
+/* {load}: loads the places of the range in the address; nothing while the button is not pressed. */
 export function showHeat(map) {
   map.createPane("heat").style.zIndex = 410;
   const renderer = L.canvas({ pane: "heat", padding: 0.3 });
@@ -22,9 +22,9 @@ export function showHeat(map) {
     map.getContainer().classList.toggle("heated", isOn);
     if (!isOn) return draw([]);
     const { from, to } = state();
-    const found = await ask("places", { from: from?.slice(0, 10), to: to?.slice(0, 10) });
-    button.title = `${dayOf(found.from)} to ${dayOf(found.to)}, by the batch layer${found.batch_version === null ? ": no run yet" : `, version ${found.batch_version}`}`;
-    draw(found.features);
+    const places = await ask("places", { from: from?.slice(0, 10), to: to?.slice(0, 10) });
+    button.title = `${dayOf(places.from)} to ${dayOf(places.to)}, by the batch layer${places.batch_version === null ? ": no run yet" : `, version ${places.batch_version}`}`;
+    draw(places.features);
   }
 
   function draw(features) {

@@ -130,29 +130,33 @@ async function once(button, said, run) {
   }
 }
 
-/* The silences in force, each with a button that ends it. A function that reads them anew. */
+/* The silences in force, each with a button that ends it. Returns the function that reloads them. */
 export function makeSilences() {
   const [button, place] = [$("silences"), $("silence-list")];
   async function load() {
     try {
-      const found = (await ask("silences")).silences;
-      button.textContent = found.length ? `Silences (${found.length})` : "Silences";
+      const silences = (await ask("silences")).silences;
+      button.textContent = silences.length ? `Silences (${silences.length})` : "Silences";
       place.replaceChildren(
-        found.length ? el("ul", {}, ...found.map(each)) : el("p", { class: "quiet" }, "No silences in force."),
+        silences.length ? el("ul", {}, ...silences.map(each)) : el("p", { class: "quiet" }, "No silences in force."),
       );
     } catch (error) {
       place.replaceChildren(el("p", { class: "quiet" }, `Silences cannot be shown: ${error.message}.`));
     }
   }
-  const each = (found) =>
+  const each = (silence) =>
     el(
       "li",
       {},
       el(
         "span",
         {},
-        targetOf(found.target),
-        el("small", {}, ` until ${momentOf(found.until)}, by ${found.by}${found.note ? `: ${found.note}` : ""}`),
+        targetOf(silence.target),
+        el(
+          "small",
+          {},
+          ` until ${momentOf(silence.until)}, by ${silence.by}${silence.note ? `: ${silence.note}` : ""}`,
+        ),
       ),
       el(
         "button",
@@ -161,7 +165,7 @@ export function makeSilences() {
           class: "plain",
           onclick: async (event) => {
             event.currentTarget.disabled = true;
-            if (await perform(`silences/${encodeURIComponent(found.id)}`, {}, "DELETE")) await load();
+            if (await perform(`silences/${encodeURIComponent(silence.id)}`, {}, "DELETE")) await load();
           },
         },
         "End",

@@ -16,10 +16,10 @@ export async function records(day) {
   const query = { date: day.slice(0, 10), country };
   $("reports-title").textContent = `Reports of ${country}`;
   $("reports-csv").href = address("reports", { ...query, limit: 5000, format: "csv" });
-  const found = await ask("reports", { ...query, limit: SHOWN });
+  const answer = await ask("reports", { ...query, limit: SHOWN });
   if (load !== loads) return;
-  $("reports-note").textContent = `${dayOf(day)}, the latest ${whole.format(found.reports.length)}`;
-  const rows = found.reports.reverse().map(row);
+  $("reports-note").textContent = `${dayOf(day)}, the latest ${whole.format(answer.reports.length)}`;
+  const rows = answer.reports.reverse().map(row);
   $("reports").tBodies[0].replaceChildren(
     ...(rows.length ? rows : [el("tr", {}, el("td", { class: "none", colspan: "7" }, "No reports on this day."))]),
   );

@@ -1,11 +1,11 @@
 /* The event stream, resumed without a gap or a double: the browser goes on after the last id by itself, and where the
-   server refused the stream (503, restarted behind a proxy) it is opened anew after the last id that was seen. */
+   server refused the stream (503, restarted behind a proxy) it is opened again after the last id that was seen. */
 
 const LONGEST_PAUSE = 10_000;
 const HIDDEN_MS = 30_000;
 
-/* `handlers` by event name; `load` when everything must be read anew; `tell` with live, waiting. */
-export function listen(handlers, { load, tell }) {
+/* `handlers` by event name; `load` when everything must be reloaded; `onState` gets live or waiting. */
+export function listen(handlers, { load, onState }) {
   const names = Object.keys(handlers);
   let last = "";
   let pause = 1000;
@@ -16,11 +16,11 @@ export function listen(handlers, { load, tell }) {
     source = new EventSource(`/api/v1/stream?events=${names.join(",")}${after}`);
     source.onopen = () => {
       pause = 1000;
-      tell("live");
+      onState("live");
       if (!last) load(); // nothing to go on after: what happened meanwhile is in the lists
     };
     source.onerror = () => {
-      tell("waiting");
+      onState("waiting");
       if (source.readyState !== EventSource.CLOSED) return;
       setTimeout(() => source.readyState === EventSource.CLOSED && open(), pause);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
@@ -41,7 +41,7 @@ export function listen(handlers, { load, tell }) {
   let hiding = null;
   const close = () => {
     source.close();
-    tell("waiting");
+    onState("waiting");
   };
   const reopen = () => {
     clearTimeout(hiding);

@@ -14,7 +14,7 @@
 
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const tell = () => {
+    const announce = () => {
       button.setAttribute("aria-pressed", String(isDark()));
       dispatchEvent(new Event("themechange"));
     };
@@ -25,9 +25,9 @@
       } catch {
         /* a private window forgets */
       }
-      tell();
+      announce();
     });
-    system.addEventListener("change", tell);
-    tell();
+    system.addEventListener("change", announce);
+    announce();
   });
 })();

@@ -68,8 +68,8 @@ async function newestDay(country) {
 }
 
 function byHour(rows, day) {
-  const found = new Map(rows.map((row) => [row.start, row]));
-  return Array.from({ length: 24 }, (_, hour) => found.get(`${day}T${String(hour).padStart(2, "0")}`));
+  const byStart = new Map(rows.map((row) => [row.start, row]));
+  return Array.from({ length: 24 }, (_, hour) => byStart.get(`${day}T${String(hour).padStart(2, "0")}`));
 }
 
 function head(day, hours) {

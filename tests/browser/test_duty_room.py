@@ -81,12 +81,12 @@ def test_acknowledging_changes_the_message_in_discord(live: LiveStack, page: Pag
     page.get_by_label("Your name").fill("Mara Lind")
     page.get_by_role("button", name="Continue").click()
     expect(incident(page, "Emden").locator(".meta")).to_contain_text("acknowledged by Mara Lind")
-    (told,) = [message for message in live.messages() if "Emden" in json.dumps(message)]
-    assert "Mara Lind" in json.dumps(told)
-    assert "patrol 7 is on its way" in json.dumps(told)
-    expect(incident(page, "Emden").locator(".told summary")).to_contain_text("1 posted, 1 edited")
-    incident(page, "Emden").locator(".told summary").click()
-    expect(incident(page, "Emden").locator(".told li").first).to_contain_text("edited · 1 alert")
+    (message,) = [each for each in live.messages() if "Emden" in json.dumps(each)]
+    assert "Mara Lind" in json.dumps(message)
+    assert "patrol 7 is on its way" in json.dumps(message)
+    expect(incident(page, "Emden").locator(".deliveries summary")).to_contain_text("1 posted, 1 edited")
+    incident(page, "Emden").locator(".deliveries summary").click()
+    expect(incident(page, "Emden").locator(".deliveries li").first).to_contain_text("edited · 1 alert")
     incident(page, "Emden").get_by_role("button", name="Resolve").click()
     expect(incident(page, "Emden").locator(".meta")).to_contain_text("resolved by Mara Lind")
 

@@ -51,7 +51,7 @@ def test_a_hostile_reject_is_text_on_the_health_page(live: LiveStack, page: Page
     facts = [("reason", MARKUP.encode()), ("detail", f"<b id=injected>{MARKUP}</b>".encode())]
     live.producer.send("reports.rejected", f"<i id=injected>{MARKUP}\xff".encode("latin-1"), headers=facts).get(30)
     page.goto("/health")
-    row = page.locator("#rejects tbody tr").first
+    row = page.locator("#rejected-messages tbody tr").first
     expect(row).to_contain_text(f"<i id=injected>{MARKUP}")
     expect(row).to_contain_text(f"<b id=injected>{MARKUP}</b>")
     expect(page.locator("#rejected .value")).to_have_text("1")

@@ -1,7 +1,7 @@
 """Attacks on the web port of `peacewatch serve` as shipped, by somebody who can reach it and nothing else.
 
-Beside each of them a neighbour's request is answered. Clients are told apart by their address: on Linux all of 127/8 is
-this machine, so an attacker has one of its own.
+During each of them a neighbour's request is answered. A client is an address: on Linux all of 127/8 is this machine,
+so an attacker has one of its own.
 """
 
 from __future__ import annotations

@@ -111,10 +111,10 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
         webhook = f"{server.url}/api/webhooks/4/reports"
         message = nightly.publish(desk, made, webhook)
         assert nightly.publish(desk, made, webhook) == message
-        told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
-    assert [one["id"] for one in told] == [message]
-    assert told[0]["calls"] == {"everyone": False, "users": [], "roles": []}
-    assert told[0]["attachments"][0]["filename"] == "chart.png"
+        messages = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert [each["id"] for each in messages] == [message]
+    assert messages[0]["calls"] == {"everyone": False, "users": [], "roles": []}
+    assert messages[0]["attachments"][0]["filename"] == "chart.png"
 
 
 def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services) -> None:
@@ -189,32 +189,32 @@ def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     assert "4\u202fmin" in text
 
 
-def test_alerts_told_and_how_fast(desk: Desk, views: Services) -> None:
+def test_alerts_notified_and_how_fast(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for number in range(100):
         raised = {**UNREST, "raised_at": NOW - timedelta(hours=2, seconds=number), "message_id": str(number // 10)}
-        told = {"delivered_at": NOW - timedelta(hours=2), "latency_ms": 70_000 if number == 99 else number + 1}
-        views.database.alerts.insert_one({"_id": number, **raised, **told})
+        delivered = {"delivered_at": NOW - timedelta(hours=2), "latency_ms": 70_000 if number == 99 else number + 1}
+        views.database.alerts.insert_one({"_id": number, **raised, **delivered})
     waiting = {"raised_at": NOW - timedelta(hours=1), "delivered_at": None, "message_id": None, "latency_ms": None}
     views.database.alerts.insert_one({"_id": "waiting", **UNREST, **waiting})
-    waits = [facts.Wait("turn", "unrest", "high", 1, 70.0, 70.0), facts.Wait("untold", "unrest", "high", 1)]
+    waits = [facts.Wait("turn", "unrest", "high", 1, 70.0, 70.0), facts.Wait("pending", "unrest", "high", 1)]
     expected = facts.Delivery(
-        raised=101, told=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1, waits=waits
+        raised=101, notified=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1, waits=waits
     )
     assert report_of(desk).delivery == expected
 
 
-def test_an_alert_told_in_unknown_time_is_told_and_makes_no_latency_better(desk: Desk, views: Services) -> None:
+def test_alert_with_unknown_latency_counts_as_notified_without_improving_latencies(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for latency in (None, None, 40):
-        told = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
-        views.database.alerts.insert_one({"raised_at": NOW - timedelta(hours=2), **told})
-    found = report_of(desk).delivery
-    assert (found.told, found.latency_p50, found.latency_p99) == (3, 40.0, 40.0)
+        delivered = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
+        views.database.alerts.insert_one({"raised_at": NOW - timedelta(hours=2), **delivered})
+    delivery = report_of(desk).delivery
+    assert (delivery.notified, delivery.latency_p50, delivery.latency_p99) == (3, 40.0, 40.0)
 
 
 T = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""When each alert of the table below came; it was told five minutes later, unless the case says otherwise."""
+"""When each alert of the table below came; it was notified five minutes later, unless the case says otherwise."""
 
 WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
     "others went first": ("turn", {}, [(1, ""), (2, ""), (4, "")]),
@@ -225,9 +225,9 @@ WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
     "over": ("over", {"in_digest": True, "kept_back": "over"}, []),
     "Discord away": ("unreachable", {}, [(-1, ""), (4.5, "unreachable")]),
     "dead for a while before others went first": ("turn", {}, [(1, "webhook dead"), (2, ""), (3, ""), (4, "")]),
-    "dead until its own call": ("webhook dead", {"told held": "webhook dead"}, [(0.1, "")]),
+    "dead until its own call": ("webhook dead", {"alert held": "webhook dead"}, [(0.1, "")]),
     "Discord away, and then in a digest": ("rate limited", {"in_digest": True}, [(4, "rate limited")]),
-    "nobody at work": ("started", {"told held": "started"}, []),
+    "nobody at work": ("started", {"alert held": "started"}, []),
     "raised late": ("raised late", {"raised_at": T + timedelta(minutes=4)}, [(4.5, "unreachable")]),
 }
 
@@ -236,22 +236,28 @@ WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
 def test_why_an_alert_waited(desk: Desk, views: Services, case: str) -> None:
     """The calls are so many minutes after the alert, with what they had to wait for; the last is its own."""
     why, fields, calls = WAITS[case]
-    told_at = T + timedelta(minutes=5)
-    told = {"raised_at": T, "delivered_at": told_at, "latency_ms": 300_000, "message_id": "1", **UNREST, **fields}
-    held = told.pop("told held", "")
-    views.database.alerts.insert_one(told)
+    delivered_at = T + timedelta(minutes=5)
+    alert = {"raised_at": T, "delivered_at": delivered_at, "latency_ms": 300_000, "message_id": "1", **UNREST, **fields}
+    held = alert.pop("alert held", "")
+    views.database.alerts.insert_one(alert)
     for minutes, before in [*calls, (5, held)]:
         at = T + timedelta(minutes=minutes)
         views.database.deliveries.insert_one({"webhook": "alerts", "delivered_at": at, "held": before})
     assert report_of(desk).delivery.waits == [facts.Wait(why, "unrest", "high", 1, 300.0, 300.0)]
 
 
-def test_what_waited_is_told_by_reason_kind_and_severity_with_how_long(desk: Desk, views: Services) -> None:
+def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: Desk, views: Services) -> None:
     rows = [("unrest", "high", True, 61), ("unrest", "high", True, 90), ("unrest", "high", True, 200)]
     rows += [("unrest", "critical", True, 75), ("low_battery", "high", False, 3600), ("unrest", "high", False, 59)]
     for kind, severity, in_digest, seconds in rows:
-        told = {"delivered_at": T + timedelta(seconds=seconds), "latency_ms": seconds * 1000, "in_digest": in_digest}
-        views.database.alerts.insert_one({"kind": kind, "severity": severity, "raised_at": T, "webhook": "a", **told})
+        delivered = {
+            "delivered_at": T + timedelta(seconds=seconds),
+            "latency_ms": seconds * 1000,
+            "in_digest": in_digest,
+        }
+        views.database.alerts.insert_one(
+            {"kind": kind, "severity": severity, "raised_at": T, "webhook": "a", **delivered}
+        )
     assert report_of(desk).delivery.waits == [
         facts.Wait("digest", "unrest", "high", 3, 90.0, 200.0),
         facts.Wait("digest", "unrest", "critical", 1, 75.0, 75.0),

@@ -1,4 +1,4 @@
-"""Earlier reports are made again: when their day completes, and when late reports changed it. Discord hears of each."""
+"""Earlier reports are rebuilt when their day completes and when late reports changed it; each is posted to Discord."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta =
     return list(nightly.revise(desk, webhook, window, late=late))
 
 
-def test_a_day_is_made_again_once_it_is_complete(desk: Desk, views: Services, server: Any, webhook: str) -> None:
+def test_report_is_rebuilt_once_its_day_is_complete(desk: Desk, views: Services, server: Any, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     first, _ = nightly.build(desk, Asked(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
-    assert revised(desk, webhook) == []  # still incomplete: it would be made again tomorrow
+    assert revised(desk, webhook) == []  # still incomplete: it would be rebuilt tomorrow
 
     completeness(views, version=1)
     assert revised(desk, webhook) == [Made(DAY, first.revision + 1)]
     assert revised(desk, webhook) == []
-    told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
-    assert "revision 1" in told[-1]["embeds"][0]["title"]
-    assert "reports received 10 → 15; alerts raised 1 → 3" in told[-1]["embeds"][0]["description"]
+    messages = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert "revision 1" in messages[-1]["embeds"][0]["title"]
+    assert "reports received 10 → 15; alerts raised 1 → 3" in messages[-1]["embeds"][0]["description"]
 
 
-def test_an_old_day_is_made_again_once_it_is_complete_and_told_once_discord_is_there(
+def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
     desk: Desk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one of a backfill, whose report says that it is made again."""
+    """As one of a backfill, whose report promises to be rebuilt."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     nightly.build(desk, Asked(DAY), quiet=True)
@@ -103,7 +103,7 @@ def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services
     assert desk.store.facts(Made(DAY, 1)).quality.late == 5
 
 
-def test_a_day_that_never_completes_is_made_again_at_night(desk: Desk, views: Services, webhook: str) -> None:
+def test_report_of_a_day_that_never_completes_is_rebuilt_at_night(desk: Desk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     nightly.build(desk, Asked(DAY))
@@ -143,7 +143,7 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
 
 
-def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, webhook: str) -> None:
+def test_rebuilt_views_change_no_report(desk: Desk, views: Services, webhook: str) -> None:
     """As with a MongoDB that was lost: until a batch run is complete nothing seems to have been received."""
     land(views, 0, cells(HOUR, 10, 1))
     land(views, 1, cells(HOUR, 10, 1))
@@ -154,7 +154,7 @@ def test_views_that_are_made_anew_change_no_report(desk: Desk, views: Services, 
     assert revised(desk, webhook) == []
 
 
-def test_a_revision_that_was_not_told_is_told(desk: Desk, views: Services, webhook: str) -> None:
+def test_pending_revision_is_published(desk: Desk, views: Services, webhook: str) -> None:
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)

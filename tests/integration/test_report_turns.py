@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
@@ -15,7 +16,6 @@ import pytest
 
 from fleet.errors import ServiceUnavailable
 from serving.config import Config
-from serving.report import build as gather
 from serving.report import lock, nightly, post
 from serving.report.build import Asked
 from serving.report.nightly import Desk
@@ -62,37 +62,35 @@ def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         first, second = both(lambda: nightly.publish(desk, made, webhook))
-        told = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+        messages = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert first == second
-    assert [one["id"] for one in told] == [first]
+    assert [each["id"] for each in messages] == [first]
 
 
 def test_one_that_does_not_end_is_not_waited_for_without_end(desk: Desk) -> None:
     database = desk.services.database
-    with lock.taken(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
-        with lock.taken(database, DAY, patience=0.05):
+    with lock.held(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
+        with lock.held(database, DAY, patience=0.05):
             raise AssertionError("it is another's turn")
-    with lock.taken(database, DAY, patience=0):
+    with lock.held(database, DAY, patience=0):
         pass
 
 
-def test_a_builder_whose_turn_was_over_makes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stood still for longer than a turn, in the middle of its work, and another has made the report meanwhile."""
-    gathered = gather.gather
+def test_builder_whose_lock_expired_writes_nothing(desk: Desk) -> None:
+    """It stood still for longer than the lock lasts, after it took the lock, and another process built the report."""
 
-    def slowly(*asked: Any) -> Any:
-        monkeypatch.setattr(gather, "gather", gathered)
-        over = {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}}
-        assert desk.services.database.report_turns.update_one({"_id": str(DAY)}, over).matched_count
+    def now() -> datetime:
+        expired = {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}}
+        assert desk.services.database.report_turns.update_one({"_id": str(DAY)}, expired).matched_count
         assert nightly.build(desk, Asked(DAY)) == (Made(DAY, 0), True)
-        return gathered(*asked)
+        return desk.now()
 
-    monkeypatch.setattr(gather, "gather", slowly)
+    stalled = replace(desk, now=now)
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    with lock.taken(desk.services.database, DAY) as check:
+    with lock.held(desk.services.database, DAY) as check:
         check()
-    with pytest.raises(lock.Overtaken, match=str(DAY)):
-        nightly.build(desk, Asked(DAY))
+    with pytest.raises(lock.LockLost, match=str(DAY)):
+        nightly.build(stalled, Asked(DAY))
     assert desk.store.days() == [Made(DAY, 0)]
 
 
@@ -111,11 +109,11 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
         assert revised == [Made(day, 1) for day in days]
         nightly._publish_together(desk, revised, webhook)  # as of another process that found the same
         assert nightly.revise(desk, webhook, timedelta(days=30)) == []
-        (told,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
-    assert told["embeds"][0]["title"] == "4 nightly reports rebuilt"
+        (message,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
+    assert message["embeds"][0]["title"] == "4 nightly reports rebuilt"
     assert (
         "[Monday, 23 November 2026](http://page.test/reports/2026-11-23): reports received 10 → 15"
-        in (told["embeds"][0]["description"])
+        in (message["embeds"][0]["description"])
     )
 
 
@@ -141,7 +139,7 @@ def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path
 
 
 def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path: Path) -> None:
-    """A backfill comes over its day: with nothing new, and then with more to tell."""
+    """A backfill comes over its day: with nothing new, and then with a change."""
     nightly.build(desk, Asked(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
     nightly.build(desk, Asked(DAY))
@@ -159,22 +157,22 @@ def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path:
 def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each attempt lasts longer than a turn; at the third another process posts."""
     made, _ = nightly.build(desk, Asked(DAY))
-    turns, told = desk.services.database.report_turns, []
+    turns, attempts = desk.services.database.report_turns, []
 
     def slowly(*_asked: Any) -> str:
         mine = turns.find_one({"_id": str(DAY)})
         assert mine
         assert mine["until"] > datetime.now(UTC)
         turns.update_one({"_id": str(DAY)}, {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}})
-        told.append("away")
-        if len(told) == 3:
+        attempts.append("away")
+        if len(attempts) == 3:
             monkeypatch.setattr(post, "_send", lambda *_: "a message")
             assert nightly.publish(desk, made, "") == "a message"
         raise ServiceUnavailable("Discord does not answer")
 
     monkeypatch.setattr(post, "_send", slowly)
     monkeypatch.setattr(post, "_as_told", lambda _: 0.0)
-    with pytest.raises(lock.Overtaken):
+    with pytest.raises(lock.LockLost):
         nightly.publish(desk, made, "")
-    assert len(told) == 3
+    assert len(attempts) == 3
     assert nightly.publish(desk, made, "") == "a message"

@@ -60,7 +60,7 @@ def test_large_answers_are_compressed(client: FlaskClient, mongo_database: Docum
     assert "Content-Encoding" not in client.get("/healthz", headers={"Accept-Encoding": "gzip"}).headers
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(mongo_uri: str) -> None:
+def test_refusal_of_too_many_requests_says_when_to_retry(mongo_uri: str) -> None:
     app = create_app(Config(mongo_uri=mongo_uri, rate_limit="3 per minute", tokens={"known": "viewer"}))
     client = app.test_client()
     answers = [client.get("/api/v1/statistics/averages") for _ in range(4)]

@@ -59,7 +59,7 @@ def test_filters(client: FlaskClient, mongo_database: Documents, query: str, exp
     put_alert(mongo_database, 0, NOON, delivered_at=NOON)
     put_alert(mongo_database, 1, NOON + timedelta(seconds=1), severity="critical", city="Nice")
     put_alert(mongo_database, 2, NOON + timedelta(seconds=2), kind="silent", incident_id="i2")
-    mongo_database.alerts.insert_one({"_id": "told before it was recorded", "delivered_at": NOON})
+    mongo_database.alerts.insert_one({"_id": "delivered before it was recorded", "delivered_at": NOON})
     rows = client.get(f"/api/v1/alerts?{query}").get_json()["alerts"]
     assert [row["alert_id"] for row in rows] == [f"unrest/{number}" for number in expected]
 
@@ -81,15 +81,15 @@ def test_an_incident_has_its_alerts_and_messages(client: FlaskClient, mongo_data
     assert ([alert["alert_id"] for alert in one["recent_alerts"]], one["messages"]) == (["unrest/0001"], ["m1"])
 
 
-def test_an_incident_has_the_calls_that_told_it(client: FlaskClient, mongo_database: Documents) -> None:
+def test_incident_lists_its_deliveries(client: FlaskClient, mongo_database: Documents) -> None:
     alerts = [
         Alert(f"a{n}", "unrest", "high", "unrest/Lyon", str(n), "d1", NOON, NOON, "France", "Lyon") for n in (1, 2)
     ]
     mine, other = (msgspec.structs.replace(incident.first(alert), alerts=1) for alert in alerts)
     calls = [("post", [mine]), ("edit", [other, msgspec.structs.replace(mine, alerts=7, state="growing")])]
-    for number, (method, told) in enumerate(calls):
+    for number, (method, incidents) in enumerate(calls):
         at = NOON + timedelta(minutes=number)
-        call = Delivery(f"c{number}", "alerts", method, "m1", at, told, [], digest=False)  # type: ignore[arg-type]
+        call = Delivery(f"c{number}", "alerts", method, "m1", at, incidents, [], digest=False)  # type: ignore[arg-type]
         for _ in range(2):  # Kafka may give it twice
             mongo_database.deliveries.bulk_write(delivery_updates(call))
             mongo_database.incidents.bulk_write(incident_updates(call))

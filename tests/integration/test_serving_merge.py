@@ -134,7 +134,7 @@ def check(merge: Merge, lake: Lake) -> int:
 
 
 class Histories(RuleBasedStateMachine):
-    """Landers, batch runs (several at once, interrupted), the grace, and servers that read all along or seldom."""
+    """Landers, batch runs (also at once or interrupted), deleted live documents, servers that read often or seldom."""
 
     uri = ""
 
@@ -210,7 +210,7 @@ def test_served_equals_adding_up_all_commits_at_every_moment(mongo_server_uri: s
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
-            phases=[Phase.generate],  # making a failure small takes minutes; its steps are told as they are
+            phases=[Phase.generate],  # making a failure small takes minutes; its steps are printed as they are
         ),
     )
 
@@ -268,7 +268,7 @@ def test_figures_as_old_as_allowed_cost_no_reading(lake: Lake) -> None:
     assert merge.served([FIRST, FIRST + 1]) is first  # an hour past the last report needs no reading either
 
 
-def test_a_server_that_slept_longer_than_the_grace_starts_anew(lake: Lake) -> None:
+def test_server_that_slept_until_live_documents_were_deleted_starts_over(lake: Lake) -> None:
     merge = Merge(lake.database, 0)
     lake.commit([ROW])
     check(merge, lake)

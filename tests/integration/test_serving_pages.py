@@ -100,11 +100,11 @@ def test_a_nightly_report_in_each_form(client: FlaskClient, tmp_path: Path) -> N
 
 def test_a_report_leads_to_those_beside_it(client: FlaskClient, tmp_path: Path) -> None:
     newest, middle, oldest = [put_report(tmp_path, ago) for ago in (0, 2, 5)]
-    beside = {
+    neighbours = {
         day: re.findall(r'href="/reports/([^"]+)"', client.get(f"/reports/{day}").get_data(as_text=True))
         for day in (newest, middle, oldest)
     }
-    assert beside == {newest: [middle], middle: [oldest, newest], oldest: [middle]}
+    assert neighbours == {newest: [middle], middle: [oldest, newest], oldest: [middle]}
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_status_of_each_layer(client: FlaskClient, mongo_database: Documents) ->
         mongo_database.landing.insert_one({"_id": f"t/{partition}", "next_offset": 7, "landed_through": through})
     mongo_database.landing.update_one({"_id": "t/1"}, {"$set": {"lost": [[3, 5]]}})
     for number in range(4):
-        told = {"delivered_at": NOW, "latency_ms": 100 * number} if number else {"delivered_at": None}
+        delivered = {"delivered_at": NOW, "latency_ms": 100 * number} if number else {"delivered_at": None}
         raised = NOW + timedelta(seconds=number)
-        mongo_database.alerts.insert_one({"_id": str(number), "raised_at": raised, **told})
+        mongo_database.alerts.insert_one({"_id": str(number), "raised_at": raised, **delivered})
     for day, reasons in (
         ("2026-11-23", {"not json": 3}),
         ("2026-11-24", {"not json": 1, "too large": 2}),

@@ -52,15 +52,15 @@ def read_csv(_: Any, response: Any) -> str:
 def documented(
     mongo_uri: str, mongo_database: Database[dict[str, Any]], kafka: str, topic: Callable[..., str], tmp_path: Path
 ) -> Iterator[BaseSchema]:
-    """The schema of an application that has something to tell."""
+    """The schema of an application that has data."""
     put_live(mongo_database, 0, (int(NOON.timestamp()) // 3600, "France", 3, 8, 2))
     for number in range(5):
         put_alert(mongo_database, number, NOON)
     incident = {"kind": "unrest", "severity": "high", "state": "open", "country": "France", "city": "Lyon"}
     mongo_database.incidents.insert_one({"_id": "i1", "since": NOON, "last": NOON, "alerts": 1, **incident})
     call = {"delivered_at": NOON, "method": "post", "message_id": "m1", "digest": False}
-    told = [{"incident_id": "i1", "alerts": 1, "state": "open", "severity": "high"}]
-    mongo_database.deliveries.insert_one({"_id": "c1", "incidents": told, **call})
+    incidents = [{"incident_id": "i1", "alerts": 1, "state": "open", "severity": "high"}]
+    mongo_database.deliveries.insert_one({"_id": "c1", "incidents": incidents, **call})
     for view, cells in VIEWS.items():
         columns = {name: [value] for name, value in cells.items()}
         mongo_database[view].insert_one({"_id": NOON.date().isoformat(), "version": 0, "cells": columns})

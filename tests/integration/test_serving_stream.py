@@ -1,4 +1,4 @@
-"""The event stream on a real MongoDB: nothing missing, nothing twice, whoever is restarted in between."""
+"""The event stream on a real MongoDB: nothing missing, nothing twice, whatever is restarted in between."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def raise_alert(database: Documents, number: int, **more: Any) -> None:
     database.alerts.update_one({"_id": f"alert-{number}"}, {"$set": fields}, upsert=True)
 
 
-def read(told: Events, count: int) -> list[Event]:
+def read(stream: Events, count: int) -> list[Event]:
     """The next `count` events; pings between them are passed over."""
     events: list[Event] = []
     pings = 0
     while len(events) < count:
-        each = next(told)
+        each = next(stream)
         if isinstance(each, Event):
             events.append(each)
         else:
@@ -64,57 +64,57 @@ def hubs(mongo_database: Documents, monkeypatch: pytest.MonkeyPatch) -> Iterator
         hub.close()
 
 
-def test_each_change_is_told_once_in_order(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
-    told = hubs().listen(None)
+def test_each_change_is_one_event_in_order(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
+    events = hubs().listen(None)
     for number in range(5):
         raise_alert(mongo_database, number)
-    assert ids(read(told, 5)) == [f"alert-{number}" for number in range(5)]
+    assert ids(read(events, 5)) == [f"alert-{number}" for number in range(5)]
 
 
 def test_events_carry_what_people_look_at(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
-    told = hubs().listen(None)
+    events = hubs().listen(None)
     mongo_database.incidents.update_one(
         {"_id": "i1"}, {"$set": {"kind": "unrest", "city": "<b>Lyon\n\n</b>", "alerts": 3, "last": NOW}}, upsert=True
     )
     mongo_database.live.insert_one({"_id": 7, "committed_at": NOW, "cells": HOURS.to_document(HOURS.empty())})
-    incident, figures = read(told, 2)
+    incident, figures = read(events, 2)
     assert incident.name == "incident"
     assert data(incident)["city"] == "<b>Lyon\n\n</b>"
     assert incident.text.count(b"\n") == 4, "a line break in a drone's text must not end the event"
     assert (figures.name, data(figures)) == ("figures", {"version": 7, "as_of": "2026-11-24T12:00:00Z"})
 
 
-def test_an_alert_is_told_when_it_is_known_not_when_it_changes(
+def test_alert_is_an_event_when_it_is_inserted_not_when_it_changes(
     mongo_database: Documents, hubs: Callable[..., Hub]
 ) -> None:
-    told = hubs().listen(None)
+    events = hubs().listen(None)
     mongo_database.alerts.insert_one({"_id": "alert-1", "delivered_at": NOW})  # the delivery was recorded first
     raise_alert(mongo_database, 1)
     mongo_database.alerts.update_one({"_id": "alert-1"}, {"$set": {"latency_ms": 3}})
     raise_alert(mongo_database, 2)
-    assert ids(read(told, 2)) == ["alert-1", "alert-2"]
+    assert ids(read(events, 2)) == ["alert-1", "alert-2"]
 
 
 def test_resuming_never_loses_or_repeats(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
     """A client leaves and comes back, to the same server or to one that started since, as events keep coming."""
     chance = random.Random(4)
     hub = hubs()
-    told, last, raised = hub.listen(None), None, 0
+    events, last, raised = hub.listen(None), None, 0
     seen: list[Any] = []
     for _ in range(20):
         for _ in range(chance.randrange(4)):
             raise_alert(mongo_database, raised)
             raised += 1
-        for each in read(told, chance.randint(0, raised - len(seen))):
+        for each in read(events, chance.randint(0, raised - len(seen))):
             seen += ids([each])
             last = each.id
         if last and chance.random() < 0.6:
-            told.close()
+            events.close()
             if chance.random() < 0.5:
                 hub.close()
                 hub = hubs()
-            told = hub.listen(last)
-    seen += ids(read(told, raised - len(seen)))
+            events = hub.listen(last)
+    seen += ids(read(events, raised - len(seen)))
     assert seen == [f"alert-{number}" for number in range(raised)]
 
 
@@ -123,10 +123,10 @@ def test_the_ring_is_no_limit_for_who_comes_back(
 ) -> None:
     monkeypatch.setattr(stream, "REMEMBERED", 3)
     hub = hubs()
-    told = hub.listen(None)
+    events = hub.listen(None)
     raise_alert(mongo_database, 0)
-    (first,) = read(told, 1)
-    told.close()
+    (first,) = read(events, 1)
+    events.close()
     watcher = hub.listen(None)
     for number in range(1, 9):
         raise_alert(mongo_database, number)
@@ -169,6 +169,6 @@ def test_silence_is_pinged(hubs: Callable[..., Hub]) -> None:
 
 def test_closing_the_hub_ends_its_streams(hubs: Callable[..., Hub]) -> None:
     hub = hubs()
-    told = hub.listen(None)
+    events = hub.listen(None)
     hub.close()
-    assert list(told) == []
+    assert list(events) == []

@@ -73,7 +73,7 @@ def busy(countries: int = 200, seed: int = 7) -> facts.DayReport:
                 facts.Wait("digest", "unrest", "moderate", 13, 71.0, 96.0),
                 facts.Wait("unreachable", "unrest", "critical", 5, 184.0, 412.0),
                 facts.Wait("turn", "low_battery", "moderate", 3, 63.0, 64.0),
-                facts.Wait("untold", "unrest", "high", 2),
+                facts.Wait("pending", "unrest", "high", 2),
             ],
         ),
         quality=facts.Quality(12_960_000, 12_968_000, 1205, 37, {"not json": 3, "ahead of time": 1}),

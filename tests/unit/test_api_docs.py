@@ -46,7 +46,7 @@ def operations() -> Iterator[dict[tuple[str, str], Any]]:
 def test_every_endpoint_is_documented(operations: dict[tuple[str, str], Any]) -> None:
     for method, path in operations:
         name = path.removeprefix("statistics/")
-        assert re.search(rf"[`/ ]{re.escape(name)}[`?]", TEXT), f"docs/api.md does not tell of {method} {path}"
+        assert re.search(rf"[`/ ]{re.escape(name)}[`?]", TEXT), f"docs/api.md does not mention {method} {path}"
 
 
 @pytest.mark.parametrize("path", ROWS)
@@ -62,7 +62,7 @@ def test_every_endpoint_with_a_range_is_in_the_table(operations: dict[tuple[str,
         assert method != "GET" or path in ROWS or not names & (COLUMNS["from, to"] | {"country"}), path
 
 
-def test_every_operation_tells_its_errors(operations: dict[tuple[str, str], Any]) -> None:
+def test_every_operation_documents_its_errors(operations: dict[tuple[str, str], Any]) -> None:
     for (method, path), operation in operations.items():
         assert {"422", "429", "503"} <= operation["responses"].keys(), f"{method} {path}"
         assert operation["summary"], f"{method} {path}"
@@ -70,16 +70,16 @@ def test_every_operation_tells_its_errors(operations: dict[tuple[str, str], Any]
 
 def test_every_answer_has_an_example_that_fits_it() -> None:
     app = create_app(Config(mongo_uri="mongodb://127.0.0.1:1/nothing?connect=false"))
-    told = app.api_doc
+    document = app.api_doc
     app.extensions["peacewatch"].close()
     shown = set()
-    for path, methods in told["paths"].items():
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             for status in ("200", "202"):
                 content = operation["responses"].get(status, {}).get("content", {}).get("application/json")
                 if not content or path == "/healthz":  # a report has a form of its own
                     continue
-                schema = {**content["schema"], "components": told["components"]}
+                schema = {**content["schema"], "components": document["components"]}
                 jsonschema.Draft202012Validator(schema).validate(content["example"])
                 shown.add(f"{method} {path}")
     assert len(shown) >= 30

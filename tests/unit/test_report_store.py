@@ -1,4 +1,4 @@
-"""Reports beside the lake: only finished revisions are seen, and a revision says what it changed."""
+"""The store of reports: only finished revisions are seen, and a revision says what it changed."""
 
 from __future__ import annotations
 

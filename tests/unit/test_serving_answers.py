@@ -32,7 +32,7 @@ from serving.figures.served import Served
 from serving.http import paging
 from serving.http.tables import table
 from serving.operators.audit import Audit
-from serving.rejected import Rejects
+from serving.rejected import RejectedMessages
 from serving.services import connect
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_figures_are_those_that_were_judged() -> None:
 
 
 class Blocks:
-    """A collection of one block; reading it fails as often as it is told to."""
+    """A collection of one block; reading it fails as often as the test wants."""
 
     def __init__(self, failures: int, seconds: float = 0) -> None:
         self.failures, self.seconds = failures, seconds
@@ -96,7 +96,7 @@ def test_who_waits_for_drones_shares_the_failure() -> None:
     assert blocks.tries <= 2
 
 
-def test_who_waits_for_rejects_shares_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_waiting_for_rejected_messages_share_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
 
     def read() -> Any:
@@ -104,9 +104,9 @@ def test_who_waits_for_rejects_shares_the_failure(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.2)
         raise ServiceUnavailable("away")
 
-    rejects = Rejects("nowhere")
-    monkeypatch.setattr(rejects, "_read", read)
-    assert together(rejects.now) == [ServiceUnavailable] * 8
+    rejected = RejectedMessages("nowhere")
+    monkeypatch.setattr(rejected, "_read", read)
+    assert together(rejected.now) == [ServiceUnavailable] * 8
     assert len(tries) <= 2
 
 

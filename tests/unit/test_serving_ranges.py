@@ -113,7 +113,7 @@ def test_hours_of_more_than_a_month_are_refused() -> None:
 @given(
     st.dates(date(1971, 1, 1), date(2098, 1, 1)), st.integers(0, MAX_DAYS - 2), st.sampled_from(["UTC", "Europe/Paris"])
 )
-def test_a_range_tells_itself_as_it_was_asked_for(first: date, days: int, zone: str) -> None:
+def test_range_is_named_as_it_was_requested(first: date, days: int, zone: str) -> None:
     last = first + timedelta(days=days)
     found = parse(first.isoformat(), last.isoformat(), zone_of(zone), None)
     assert found.names == (first.isoformat(), last.isoformat())

@@ -1,4 +1,4 @@
-"""Rejects as the API shows them: what lies on the topic now, read from a real Kafka."""
+"""Rejected messages as the API shows them: what is on the topic now, read from a real Kafka."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serving.rejected import EXCERPT, NEWEST
 NOWHERE = "mongodb://127.0.0.1:1/nothing?connect=false"
 
 
-def test_the_newest_rejects_and_how_many_came(kafka: str, topic: Callable[..., str]) -> None:
+def test_newest_rejected_messages_and_their_counts(kafka: str, topic: Callable[..., str]) -> None:
     name = topic("reports.rejected", partitions=3)
     app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=kafka, rejected_topic=name))
     client = app.test_client()
@@ -29,21 +29,21 @@ def test_the_newest_rejects_and_how_many_came(kafka: str, topic: Callable[..., s
     producer.send(name, None, key=b"d1", partition=0).get(30)
     producer.close()
     app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=kafka, rejected_topic=name))
-    found = app.test_client().get("/api/v1/rejects").get_json()
+    answer = app.test_client().get("/api/v1/rejects").get_json()
     app.extensions["peacewatch"].close()
-    assert (found["last_hour"], found["last_day"], len(found["newest"])) == (NEWEST + 7, NEWEST + 7, NEWEST)
-    by_text = {row["excerpt"]: row for row in found["newest"]}
+    assert (answer["last_hour"], answer["last_day"], len(answer["newest"])) == (NEWEST + 7, NEWEST + 7, NEWEST)
+    by_text = {row["excerpt"]: row for row in answer["newest"]}
     assert by_text.keys() >= {f"message {number}" for number in range(NEWEST, NEWEST + 5)}
     bare, long = by_text[""], by_text["<script>�" + "x" * (EXCERPT - 9)]
     assert (bare["bytes"], bare["reason"], bare["received_at"]) == (0, "", None)
     assert (long["bytes"], long["reason"], long["detail"]) == (4009, "no_json", "at 3")
     assert long["received_at"] == "2026-11-24T12:00:00Z"
-    times = [row["rejected_at"] for row in found["newest"]]
+    times = [row["rejected_at"] for row in answer["newest"]]
     assert times == sorted(times, reverse=True)
 
 
 @pytest.mark.parametrize("bootstrap", [None, "127.0.0.1:1"])
-def test_without_kafka_rejects_are_503(bootstrap: str | None) -> None:
+def test_without_kafka_rejected_messages_are_503(bootstrap: str | None) -> None:
     app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=bootstrap))
     before = threading.active_count()
     answer = app.test_client().get("/api/v1/rejects")

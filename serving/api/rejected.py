@@ -1,4 +1,4 @@
-"""Messages that were no reports: how many came of late, and the newest ones."""
+"""Rejected messages: how many in the last hour and day, and the newest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serving.rejected import EXCERPT, NEWEST
 from serving.services import Services
 
 
-class RejectRow(BaseModel):
+class RejectedRow(BaseModel):
     """A rejected message as it came. `excerpt` and `detail` are bytes of anybody as text: escape them."""
 
     rejected_at: datetime = Field(description="by the broker's clock")
@@ -28,20 +28,20 @@ class RejectRow(BaseModel):
     excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are no UTF-8 are replaced")
 
 
-class Rejects(BaseModel):
+class RejectedMessages(BaseModel):
     """Rejected messages as the broker has them now. After a crash of landing one may be there twice."""
 
     last_hour: int
     last_day: int
-    newest: list[RejectRow] = Field(description=f"the newest {NEWEST}, newest first")
+    newest: list[RejectedRow] = Field(description=f"the newest {NEWEST}, newest first")
 
 
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/rejects`."""
-    api = APIBlueprint("rejects", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")], abp_security=SECURITY)
+    api = APIBlueprint("rejected", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="health")], abp_security=SECURITY)
 
-    @api.get("/rejects", summary="Rejected messages, now", responses=answers(Rejects))
-    def rejects(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
-        return services.rejects.now()
+    @api.get("/rejects", summary="Rejected messages, now", responses=answers(RejectedMessages))
+    def rejected(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
+        return services.rejected.now()
 
     return api
