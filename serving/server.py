@@ -1,6 +1,6 @@
 """The web server: uvicorn's event loop holds the connections, threads of the application answer the requests.
 
-One process, for what is held in memory (figures, drones, ready answers) is shared by all requests.
+One process, because all requests share what is held in memory (figures, drones, the response cache).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def serve(config: Config, host: str, port: int) -> None:
     requests.close()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0 if server.started else 1)  # a thread that waits for MongoDB holds nobody up
+    os._exit(0 if server.started else 1)  # a thread that waits for MongoDB must not delay the exit
 
 
 def most_connections() -> int:

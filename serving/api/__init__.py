@@ -13,7 +13,7 @@ from serving.http.problems import MIME, Problem
 PREFIX: Final = "/api/v1"
 
 SECURITY: Final[list[dict[str, list[Any]]]] = [{"token": []}]
-"""Where the settings name tokens; figures may be open without (serving/http/gate.py)."""
+"""Needed where the settings name tokens; a setting opens figures without one (serving/http/gate.py)."""
 
 EXAMPLES: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
 """An answer as it is sent, by the name of its model; long lists are cut."""
@@ -22,7 +22,7 @@ _WHAT: Final = {
     400: "The request is malformed.",
     401: "A token is needed.",
     403: "The token's role does not allow it.",
-    404: "There is no such thing.",
+    404: "It does not exist.",
     409: "It is not in a state that allows this.",
     422: "A field is wrong: which, and why.",
     429: "Too many requests; Retry-After says when to come back.",

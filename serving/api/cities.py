@@ -68,7 +68,7 @@ class Delays(Figures):
 
 class CitiesQuery(RangeQuery):
     city: Text | None = Field(None, description="only this city")
-    limit: int = Field(50, ge=1, le=500, description="so many cities at most")
+    limit: int = Field(50, ge=1, le=500, description="how many cities at most")
     format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 

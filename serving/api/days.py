@@ -33,7 +33,7 @@ class DayRow(BaseModel):
     folded: list[str] = Field(description="names that are counted as `other`, for they were too many to keep apart")
     copies: int | None
     rejected: int | None
-    version: int | None = Field(description="version of the lake that this was worked out at")
+    version: int | None = Field(description="version of the lake that this was computed at")
 
 
 class Completeness(BaseModel):

@@ -25,7 +25,7 @@ class Listing(BaseModel):
     model_config = TABLE
 
     next: str | None = Field(description="cursor of the next page; null: this is the last")
-    version: int = Field(description="version of the lake at this moment; the list does not wait for it")
+    version: int = Field(description="version of the lake now; the list may be newer")
     as_of: datetime | None
 
 

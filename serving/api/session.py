@@ -23,7 +23,7 @@ class SignIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     token: str = Field(min_length=1, max_length=400)
-    by: str = Field("operator", min_length=1, max_length=80, description="what others will read beside actions")
+    by: str = Field("operator", min_length=1, max_length=80, description="your name, shown to others with your actions")
 
 
 class Session(BaseModel):

@@ -136,7 +136,7 @@ class SeriesQuery(ZonedQuery):
 
 
 class CountriesQuery(ZonedQuery):
-    limit: int = Field(5, ge=1, le=300, description="so many countries at most")
+    limit: int = Field(5, ge=1, le=300, description="how many countries at most")
     format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 

@@ -24,7 +24,7 @@ class Completeness:
         self._lock = threading.Lock()
 
     def incomplete(self, days: Iterable[date]) -> list[str]:
-        """Those of the UTC `days` of which nobody knows that every report has landed."""
+        """Those of the UTC `days` that are not known to be complete."""
         with self._lock:
             if time.monotonic() - self._read_at >= MAX_AGE:
                 documents = self._database.completeness.find({"complete": True}, {"_id": True})

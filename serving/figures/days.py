@@ -33,7 +33,7 @@ def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
 
 
 class Hour:
-    """The cells of one event hour at one version. Its roll-ups are worked out when first asked for."""
+    """The cells of one event hour at one version. Its roll-ups are computed when first needed."""
 
     def __init__(self, cells: pa.Table) -> None:
         self.whole = cells

@@ -32,20 +32,20 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 THREADS: Final = 64
-"""Requests that are worked on at once."""
+"""Requests in progress at once."""
 
 THREADS_A_CLIENT: Final = 32
 """Of those, requests of one client: half is left for others."""
 
 MAX_PENDING_A_CLIENT: Final = 256
-"""Requests of one client that are worked on or wait for a thread; a browser opens six at a time."""
+"""Requests of one client in progress or waiting for a thread; a browser opens six at a time."""
 
 CHUNK: Final = 64 * 1024
 """Bytes given to the connection at once: it waits for the client to read before it takes more."""
 
 STREAM: Final = "/api/v1/stream"
 SPARE_STREAMS: Final = 8
-"""Threads more than streams, for those that are refused."""
+"""Threads beyond the open streams, to answer those that are refused."""
 
 _log = get_logger()
 
@@ -96,7 +96,7 @@ class Requests:
             pass
 
     def close(self) -> None:
-        """Takes no more requests; those at work are not waited for."""
+        """Takes no more requests; does not wait for those in progress."""
         for threads in (self._threads, self._streams):
             threads.shutdown(wait=False, cancel_futures=True)
 

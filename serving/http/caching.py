@@ -15,7 +15,7 @@ KEPT_SECONDS: Final = 60
 
 
 def register(app: Flask) -> None:
-    """Adds `ETag` and `Cache-Control` to figures, and answers 304 to who has them."""
+    """Adds `ETag` and `Cache-Control` to figures, and answers 304 to a client that has them."""
 
     @app.after_request
     def tag(response: Response) -> Response:
@@ -26,7 +26,7 @@ def register(app: Flask) -> None:
 
 
 def tagged(response: Response, lasting: str) -> Response:
-    """`response` with an ETag of its bytes and `Cache-Control: lasting`, 304 to who has it."""
+    """`response` with an ETag of its bytes and `Cache-Control: lasting`, 304 to a client that has it."""
     response.set_etag(hashlib.blake2b(response.get_data(), digest_size=12).hexdigest(), weak=True)
     response.headers["Cache-Control"] = lasting
     return response.make_conditional(request)  # type: ignore[return-value]

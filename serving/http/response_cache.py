@@ -1,6 +1,6 @@
 """The response cache: figures that were computed at a version are sent again as they are, before the web framework.
 
-Every open page asks for the same figures at the same moment, when a version is new. One of them works an answer out and
+Every open page asks for the same figures at the same moment, when a version is new. One of them computes an answer and
 the others wait for it. It is kept, by path, query and the headers that choose its form, as long as that version is the
 newest.
 """
@@ -47,7 +47,7 @@ class Answer:
 
 
 class Work:
-    """An answer that is being worked out: who holds the lock does. `refusal`: it has become an error."""
+    """An answer that is being computed by the holder of the lock. `refusal`: it has become an error."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -75,7 +75,7 @@ class ResponseCache:
         answer: Answer | Response | None = self._kept(key, stamp)
         if answer is None:
             held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
-            answer = self._worked_out(key, stamp, environ)
+            answer = self._computed(key, stamp, environ)
         else:
             held = environ.get("HTTP_IF_NONE_MATCH", "")
         return answer(environ, start_response) if isinstance(answer, Response) else _send(answer, held, start_response)
@@ -85,7 +85,7 @@ class ResponseCache:
             answer: Answer | None = self._answers.get(key)
         return answer if answer and answer.stamp == stamp else None
 
-    def _worked_out(self, key: Key, stamp: Stamp, environ: WSGIEnvironment) -> Answer | Response:
+    def _computed(self, key: Key, stamp: Stamp, environ: WSGIEnvironment) -> Answer | Response:
         """By this thread, or by another one meanwhile.
 
         A response is an error, and is not kept; those who waited for it share it: were MongoDB away, they would find

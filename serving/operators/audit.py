@@ -19,14 +19,14 @@ Document = dict[str, Any]
 What = Literal["acknowledge", "resolve", "silence", "unsilence"]
 
 MAX_SILENCE: Final = timedelta(days=7)
-"""Long enough for a known fault; no silence is forgotten and lasts."""
+"""Long enough for a known fault, short enough that a forgotten silence ends."""
 
 _NOTHING: Final = {"incident_id": "", "kind": None, "country": "", "city": "", "drone_id": ""}
 _log = get_logger()
 
 
 class Says(NamedTuple):
-    """Who acts, what they say of it, and which silence it ends."""
+    """Who acts, their note, and which silence it ends."""
 
     by: str = "operator"
     note: str = ""
@@ -41,7 +41,7 @@ class Audit:
     desk: Desk
 
     def act(self, who: str, what: What, target: Target, says: Says, lasts: timedelta | None = None) -> Document:
-        """Does it in the name of `who`, a token's short name; the action as the API shows it.
+        """Sends the action in the name of `who`, a token's short name; returns it as the API shows it.
 
         Raises ServiceUnavailable when Kafka does not take it.
         """

@@ -14,7 +14,7 @@ from serving.report.figures_of_day import DayFigures
 from serving.services import Services
 
 WEEKS: int = 4
-"""A usual day is the mean of the same week-day over so many weeks before."""
+"""A usual day is the mean of the same week-day over this many weeks before."""
 
 
 @dataclass(frozen=True)

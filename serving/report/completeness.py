@@ -22,7 +22,7 @@ from serving.figures.served import Served
 Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
 
-NOT_WORKED_OUT: Final = "not computed yet whether every report of it has landed"
+NOT_COMPUTED: Final = "not computed yet whether every report of it has landed"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def state(database: Documents, served: Served, hours: Range) -> tuple[State, lis
 
 
 def waits(database: Documents, served: Served, hours: Range) -> list[str]:
-    """What may still come, or be worked out, of the officers' day. `served` must hold `hours`."""
+    """What may still arrive, or be computed, of the officers' day. `served` must hold `hours`."""
     if served.first_hour is None or hours.end <= served.first_hour:
         return []
     return list(dict.fromkeys(what for day in hours.utc_dates for what in _waits(database, served, day, hours)))
@@ -77,7 +77,7 @@ def document_of(database: Documents, day: date) -> dict[str, Any] | None:
 
 
 def is_settled(database: Documents, day: date) -> bool:
-    """Whether the batch layer waits for nothing of a UTC day."""
+    """Whether the batch layer waits for nothing more of a UTC day."""
     document = document_of(database, day)
     return bool(document and _settled(document))
 
@@ -93,15 +93,15 @@ def _waits(database: Documents, served: Served, day: date, hours: Range) -> list
     if document is not None and end == _first_hour(day) + 24:
         known = document.get("losses", [])
         missing = [str(what) for what in document["missing"] if what not in known]
-        return [] if _settled(document) else missing or [NOT_WORKED_OUT]
+        return [] if _settled(document) else missing or [NOT_COMPUTED]
     if document is None and _reports(served, Range(max(_first_hour(day), hours.first), end)):
-        return [NOT_WORKED_OUT]
+        return [NOT_COMPUTED]
     return _not_landed(database, datetime.fromtimestamp(end * 3600, UTC) + ALLOWED_LATENESS)
 
 
 def _not_landed(database: Documents, until: datetime) -> list[str]:
     through = (database.landing_facts.find_one({"_id": "through"}) or {}).get("partitions", {})
-    return behind(through, until) if through else [NOT_WORKED_OUT]
+    return behind(through, until) if through else [NOT_COMPUTED]
 
 
 def _reports(served: Served, hours: Range) -> int:

@@ -80,7 +80,7 @@ class ScoreCount(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """The five statistics of the day. Hours are the officers' hours, 24 counts. `cities` are the first of so many."""
+    """The five statistics of the day; hours are the officers'. `cities`: the first of `cities_total`."""
 
     alerts_by_hour: list[int]
     usual_by_hour: list[float]

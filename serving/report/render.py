@@ -19,7 +19,7 @@ from serving.report import charts, facts, figures, map_svg, strings
 TOP_PLACES: Final = 13
 TOP_CITIES: Final = 6
 TOP_INCIDENTS: Final = 9
-"""So many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
+"""How many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
 
 _templates: Final = Environment(
     loader=PackageLoader(__package__),

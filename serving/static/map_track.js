@@ -4,7 +4,7 @@ import { colour, onTheme } from "./colours.js";
 import { timeOf } from "./dom.js";
 
 /* Reports with a position, each [latitude, longitude] the shorter way from the one before: a line over the antimeridian goes
-   on beside the map's edge, not back over all of it. 0, 0 is what a receiver without a fix sends. */
+   on past the map's edge, not back over all of it. 0, 0 is what a receiver without a fix sends. */
 export function placed(rows) {
   let before = null;
   return rows

@@ -149,5 +149,5 @@ def test_hours_to_come_are_those_of_the_charts_zone(module_page: Page, zone: str
 def test_a_track_over_the_antimeridian_goes_on_the_shorter_way(module_page: Page) -> None:
     rows = [{"latitude": 1, "longitude": longitude} for longitude in (178, 179.5, -179, -178)]
     rows.insert(2, {"latitude": 0, "longitude": 0})
-    found = run(module_page, "map_track.js", "return m.placed(given).map((row) => row.at[1])", rows)
-    assert found == [178, 179.5, 181, 182], "and what has no fix is left out"
+    longitudes = run(module_page, "map_track.js", "return m.placed(given).map((row) => row.at[1])", rows)
+    assert longitudes == [178, 179.5, 181, 182], "and what has no fix is left out"

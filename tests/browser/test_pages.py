@@ -20,8 +20,8 @@ SEVERE = ("serious", "critical")
 
 
 def violations(page: Page) -> list[tuple[str, list[str]]]:
-    found = Axe().run(page).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found if each["impact"] in SEVERE]
+    violations = Axe().run(page).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations if each["impact"] in SEVERE]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -113,8 +113,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(mongo_server_uri: str, lake: Path) -> Iterator[Served]:
-    with serving(mongo_server_uri, lake) as found:
-        yield found
+    with serving(mongo_server_uri, lake) as server:
+        yield server
 
 
 def closed(open_sockets: list[socket.socket]) -> list[bytes]:
@@ -170,9 +170,9 @@ def test_streams_of_one_client_leave_room_for_others(served: Served) -> None:
     request = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         streams = [stack.enter_context(closing(served.connect())) for _ in range(200)]
-        for one in streams:
-            one.sendall(request)
-        heads = [one.recv(65536) for one in streams]
+        for stream in streams:
+            stream.sendall(request)
+        heads = [stream.recv(65536) for stream in streams]
         statuses = [head.split(b" ", 2)[1] for head in heads]
         assert (statuses.count(b"200"), statuses.count(b"503")) == (each, 200 - each)
         served.assert_answers()

@@ -136,7 +136,7 @@ def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views
 def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk, views: Services) -> None:
     """The batch layer has no document of a day that no commit has touched."""
     land(views, 0, cells(HOUR - 24, 10, 1))
-    assert report_of(desk).missing == [trust.NOT_WORKED_OUT]
+    assert report_of(desk).missing == [trust.NOT_COMPUTED]
     landed_through(views, datetime(2026, 11, 24, 0, 9, tzinfo=UTC))
     assert report_of(desk).missing == ["partition 3 is landed up to 2026-11-24 00:09 UTC only"]
     landed_through(views, datetime(2026, 11, 24, 0, 10, tzinfo=UTC))
@@ -177,7 +177,7 @@ def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     report = report_of(desk)
     assert [(place.city, place.alerts) for place in report.statistics.cities] == [("東京", 2), ("大阪", 1)]
     assert report.incidents_total == 3
-    assert [(one.severity, one.acknowledged_after) for one in report.incidents] == [
+    assert [(incident.severity, incident.acknowledged_after) for incident in report.incidents] == [
         ("critical", None),
         ("high", 240.0),
         ("moderate", None),

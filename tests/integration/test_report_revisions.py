@@ -170,7 +170,7 @@ def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views:
     paris = Asked(DAY, "Europe/Paris")
     land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))
     completeness(views, DAY - timedelta(days=1))
-    completeness(views, complete=False, missing=[trust.NOT_WORKED_OUT])
+    completeness(views, complete=False, missing=[trust.NOT_COMPUTED])
     landed_through(views, datetime(2026, 11, 23, 23, 10, tzinfo=UTC))
     nightly.build(desk, paris)
     assert revised(desk, webhook) == []

@@ -65,9 +65,9 @@ def test_an_action_reaches_kafka_before_it_is_answered(client: FlaskClient, kafk
 def test_a_silence_is_in_force_until_it_is_ended(client: FlaskClient, kafka: str, actions_topic: str) -> None:
     body = {"kind": "unrest", "country": "France", "minutes": 30, "note": "a festival"}
     made = client.post("/api/v1/silences", json=body, headers=OPERATOR).get_json()["action"]
-    (found,) = client.get("/api/v1/silences", headers=VIEWER).get_json()["silences"]
-    assert found == made
-    assert found["target"] == {"incident_id": "", "kind": "unrest", "country": "France", "city": "", "drone_id": ""}
+    (silence,) = client.get("/api/v1/silences", headers=VIEWER).get_json()["silences"]
+    assert silence == made
+    assert silence["target"] == {"incident_id": "", "kind": "unrest", "country": "France", "city": "", "drone_id": ""}
     assert client.delete(f"/api/v1/silences/{made['id']}", headers=OPERATOR).status_code == 202
     assert client.get("/api/v1/silences", headers=VIEWER).get_json()["silences"] == []
     silence, unsilence = sent(kafka, actions_topic, 2)

@@ -78,14 +78,14 @@ def client(mongo_uri: str, mongo_database: Documents) -> Iterator[FlaskClient]:
 def first(look: Callable[[], T], wanted: Callable[[T], bool]) -> T:
     """What `look` gives as soon as it is `wanted`, or after a minute."""
     until = time.monotonic() + 60
-    while not wanted(found := look()) and time.monotonic() < until:
+    while not wanted(value := look()) and time.monotonic() < until:
         time.sleep(0.02)
-    return found
+    return value
 
 
 def is_of(version: int, answer: TestResponse) -> bool:
-    found: int = answer.get_json()["version"]
-    return found == version
+    served: int = answer.get_json()["version"]
+    return served == version
 
 
 def test_every_statistic_names_its_version_and_range(client: FlaskClient, mongo_database: Documents) -> None:
@@ -249,13 +249,13 @@ def test_alerts_by_kind_are_of_the_batch_view(client: FlaskClient, mongo_databas
         cells = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
         mongo_database.alert_days.insert_one({"_id": day, "version": 3, "cells": cells})
     mongo_database.runs.insert_one({"kind": "alerts", "state": "complete", "version": 5})
-    found = client.get("/api/v1/statistics/alerts-by-kind?from=2026-11-22&to=2026-11-24").get_json()
-    assert [tuple(row.values()) for row in found["kinds"]] == [("unrest", 20, 3, 3), ("silent", 1, 0, 1)]
+    answer = client.get("/api/v1/statistics/alerts-by-kind?from=2026-11-22&to=2026-11-24").get_json()
+    assert [tuple(row.values()) for row in answer["kinds"]] == [("unrest", 20, 3, 3), ("silent", 1, 0, 1)]
     severities = [("high", 16, 3, 2), ("critical", 4, 0, 1), ("moderate", 1, 0, 1)]
-    assert [tuple(row.values()) for row in found["severities"]] == severities
+    assert [tuple(row.values()) for row in answer["severities"]] == severities
     by_day = [("2026-11-22", 10, 1, 3), ("2026-11-23", 0, 0, 0), ("2026-11-24", 11, 2, 1)]
-    assert [tuple(row.values()) for row in found["days"]] == by_day
-    assert found["batch_version"] == 5
+    assert [tuple(row.values()) for row in answer["days"]] == by_day
+    assert answer["batch_version"] == 5
     france = client.get("/api/v1/statistics/alerts-by-kind?country=France").get_json()["kinds"]
     assert [tuple(row.values()) for row in france] == [("unrest", 11, 2, 1), ("silent", 1, 0, 1)]
     refused = client.get("/api/v1/statistics/alerts-by-kind?from=2026-11-24T08")
@@ -310,10 +310,10 @@ def test_a_report_of_1970_or_1980_begins_no_default_range(
     put_live(mongo_database, 1, (HOUR, "France", 3, 8, 2))
     answer = client.get(f"/api/v1/statistics/averages?tz={zone}")
     assert answer.status_code == 200
-    found = answer.get_json()
-    assert found["from"] is not None
-    assert found["from"][:7] == "2026-11"
-    assert found["reports"] == 16, "two hours of eight; the outlier is counted where somebody asks for its time"
+    averages = answer.get_json()
+    assert averages["from"] is not None
+    assert averages["from"][:7] == "2026-11"
+    assert averages["reports"] == 16, "two hours of eight; the outlier is counted where somebody asks for its time"
     year = "1970" if not outlier else "1979"
     of_year = client.get(f"/api/v1/statistics/averages?tz={zone}&from={year}-12-01&to={int(year) + 1}-01-31")
     assert of_year.status_code == 200

@@ -25,10 +25,10 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
 
 
-def rows(*found: tuple[str, int, int, float, float]) -> pa.Table:
+def rows(*states: tuple[str, int, int, float, float]) -> pa.Table:
     """Last states of (drone, minutes after noon, battery percent, latitude, longitude)."""
     columns: dict[str, list[Any]] = {name: [] for name in last_seen.SCHEMA.names}
-    for drone, minute, battery, latitude, longitude in found:
+    for drone, minute, battery, latitude, longitude in states:
         state = last_state(NOON_MS + minute * 60_000, battery * 1000)
         values = (drone, state, latitude, longitude, "France" if longitude < 90 else "Japan", "Lyon", 3, battery < 50)
         for name, value in zip(columns, values, strict=True):
@@ -36,10 +36,10 @@ def rows(*found: tuple[str, int, int, float, float]) -> pa.Table:
     return pa.table(columns, schema=last_seen.SCHEMA)
 
 
-def put_block(database: Documents, name: str, written: int, *found: tuple[str, int, int, float, float]) -> None:
+def put_block(database: Documents, name: str, written: int, *states: tuple[str, int, int, float, float]) -> None:
     document = {
         "written_at": NOON + timedelta(seconds=written),
-        "block": last_states.pack(rows(*found).select(last_states.STATE.names)),
+        "block": last_states.pack(rows(*states).select(last_states.STATE.names)),
     }
     database.drone_blocks.replace_one({"_id": name}, document, upsert=True)
 
@@ -66,12 +66,12 @@ states = st.lists(
 
 
 @given(states, st.integers(0, 20))
-def test_the_last_state_is_the_same_from_any_parts(found: list[Any], cut: int) -> None:
-    whole = last_seen.merge([rows(*found)])
-    parts = [last_seen.merge([rows(*found[cut:])]), last_seen.merge([rows(*found[:cut])])]
+def test_the_last_state_is_the_same_from_any_parts(states: list[Any], cut: int) -> None:
+    whole = last_seen.merge([rows(*states)])
+    parts = [last_seen.merge([rows(*states[cut:])]), last_seen.merge([rows(*states[:cut])])]
     assert last_seen.merge(parts) == whole
     assert last_seen.unpack(packed(whole)) == whole
-    newest = {drone: max(row[1:3] for row in found if row[0] == drone) for drone, *_ in found}
+    newest = {drone: max(row[1:3] for row in states if row[0] == drone) for drone, *_ in states}
     assert whole["drone_id"].to_pylist() == sorted(newest)
 
 
@@ -155,5 +155,5 @@ def packed(cells: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, cells.schema) as stream:
         stream.write_table(cells)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed

@@ -77,8 +77,11 @@ def test_an_incident_has_its_alerts_and_messages(client: FlaskClient, mongo_data
     put_alert(mongo_database, 1, NOON)
     (row,) = client.get("/api/v1/incidents?state=open").get_json()["incidents"]
     assert (row["incident_id"], row["worst_score"], row["acknowledged_by"]) == ("i1", None, None)
-    one = client.get("/api/v1/incidents/i1").get_json()
-    assert ([alert["alert_id"] for alert in one["recent_alerts"]], one["messages"]) == (["unrest/0001"], ["m1"])
+    incident = client.get("/api/v1/incidents/i1").get_json()
+    assert ([alert["alert_id"] for alert in incident["recent_alerts"]], incident["messages"]) == (
+        ["unrest/0001"],
+        ["m1"],
+    )
 
 
 def test_incident_lists_its_deliveries(client: FlaskClient, mongo_database: Documents) -> None:

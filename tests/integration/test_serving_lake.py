@@ -65,7 +65,7 @@ def test_a_sealed_day_is_said_to_be_one(client: FlaskClient, lake: Path) -> None
     for asked in ("reports?drone=drone-1&", "drones/drone-1/track?"):
         answer = client.get(f"/api/v1/{asked}date=2026-11-22")
         said = answer.get_json()["errors"]
-        assert (answer.status_code, [one["field"] for one in said]) == (422, ["date"])
+        assert (answer.status_code, [error["field"] for error in said]) == (422, ["date"])
         assert said[0]["reason"] == "2026-11-22 is sealed: its reports have left the lake, its figures stay"
     assert client.get("/api/v1/reports?date=2026-11-25&drone=drone-1").get_json()["reports"] == []
 
@@ -119,9 +119,9 @@ def test_places_add_up_the_days_of_the_batch_view(client: FlaskClient, mongo_dat
         columns = {name: list(column) for name, column in zip(names, zip(*cells, strict=True), strict=True)}
         mongo_database.place_days.insert_one({"_id": day, "version": 4, "cells": columns})
     mongo_database.runs.insert_one({"kind": "drones", "state": "complete", "version": 6})
-    found = client.get("/api/v1/places?from=2026-11-23&to=2026-11-24").get_json()
-    (place,) = found["features"]  # a cell without alerts is none
+    places = client.get("/api/v1/places?from=2026-11-23&to=2026-11-24").get_json()
+    (place,) = places["features"]  # a cell without alerts is none
     assert place["properties"] == {"alerts": 5, "reports": 160}
     assert place["geometry"]["coordinates"] == [4.75, 45.25]
-    assert (found["batch_version"], found["cells"], found["incomplete_days"]) == (6, 1, ["2026-11-23", "2026-11-24"])
+    assert (places["batch_version"], places["cells"], places["incomplete_days"]) == (6, 1, ["2026-11-23", "2026-11-24"])
     assert client.get("/api/v1/places?from=2020-01-01&to=2020-01-02").get_json()["features"] == []

@@ -37,7 +37,7 @@ rows = st.lists(
 )
 
 
-def cells(found: list[Row]) -> pa.Table:
+def cells(rows: list[Row]) -> pa.Table:
     parts = [
         HOURS.from_document(
             dict(
@@ -48,7 +48,7 @@ def cells(found: list[Row]) -> pa.Table:
                 )
             )
         )
-        for hour, country, score, n in found
+        for hour, country, score, n in rows
     ]
     return HOURS.merge(parts)
 
@@ -63,8 +63,8 @@ class Lake:
         self.started = 0
         ensure_indexes(database)
 
-    def commit(self, found: list[Row], *, lander_dies: bool = False) -> None:
-        self.commits.append(cells(found))
+    def commit(self, rows: list[Row], *, lander_dies: bool = False) -> None:
+        self.commits.append(cells(rows))
         if not lander_dies:
             self.write_live(len(self.commits) - 1)
 
@@ -146,9 +146,9 @@ class Histories(RuleBasedStateMachine):
         self.runs: list[Run] = []
         self.steady, self.sleepy = Merge(self.database, 0), Merge(self.database, 0)
 
-    @rule(found=rows, lander_dies=st.booleans())
-    def commit(self, found: list[Row], lander_dies: bool) -> None:
-        self.lake.commit(found, lander_dies=lander_dies)
+    @rule(reports=rows, lander_dies=st.booleans())
+    def commit(self, reports: list[Row], lander_dies: bool) -> None:
+        self.lake.commit(reports, lander_dies=lander_dies)
 
     @rule()
     def repair(self) -> None:

@@ -135,9 +135,9 @@ def test_an_older_revision_stays_as_it_was(client: FlaskClient, tmp_path: Path) 
 
 
 def test_status_of_nothing(client: FlaskClient) -> None:
-    found = client.get("/api/v1/status").get_json()
-    assert (found["version"], found["landing"]["lag_seconds"], found["batch"]["version"]) == (-1, None, None)
-    assert found["alerts"] == {
+    status = client.get("/api/v1/status").get_json()
+    assert (status["version"], status["landing"]["lag_seconds"], status["batch"]["version"]) == (-1, None, None)
+    assert status["alerts"] == {
         "undelivered": 0,
         "oldest_undelivered": None,
         "latency_ms": {"of": 0, "p50": None, "p99": None},
@@ -165,11 +165,11 @@ def test_status_of_each_layer(client: FlaskClient, mongo_database: Documents) ->
         ("2026-11-22", {}),
     ):
         mongo_database.completeness.insert_one({"_id": day, "rejected": reasons})
-    found = client.get("/api/v1/status").get_json()
-    assert (found["rejected"]["days"], found["rejected"]["messages"]) == (3, 6)
-    assert found["rejected"]["reasons"][0] == {"reason": "not json", "messages": 4}
-    assert (found["version"], found["batch"]["versions_behind"], found["batch"]["hours"]) == (2, 2, 3)
-    assert (found["landing"]["lag_seconds"] >= 90, found["landing"]["lost"]) == (True, 2)
-    assert found["alerts"]["undelivered"] == 1
-    assert found["alerts"]["oldest_undelivered"] == "2026-11-24T12:00:00Z"
-    assert found["alerts"]["latency_ms"] == {"of": 3, "p50": 200, "p99": 300}
+    status = client.get("/api/v1/status").get_json()
+    assert (status["rejected"]["days"], status["rejected"]["messages"]) == (3, 6)
+    assert status["rejected"]["reasons"][0] == {"reason": "not json", "messages": 4}
+    assert (status["version"], status["batch"]["versions_behind"], status["batch"]["hours"]) == (2, 2, 3)
+    assert (status["landing"]["lag_seconds"] >= 90, status["landing"]["lost"]) == (True, 2)
+    assert status["alerts"]["undelivered"] == 1
+    assert status["alerts"]["oldest_undelivered"] == "2026-11-24T12:00:00Z"
+    assert status["alerts"]["latency_ms"] == {"of": 3, "p50": 200, "p99": 300}

@@ -44,8 +44,8 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 @schemathesis.deserializer("text/csv")
 def read_csv(_: Any, response: Any) -> str:
-    found: str = response.text
-    return found
+    text: str = response.text
+    return text
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ UNENDING = {"/api/v1/stream"}  # test_serving_stream.py reads it
 def test_every_operation_answers_as_documented(documented: BaseSchema, mode: GenerationMode) -> None:
     """Of requests that fit the schema and of those that do not."""
     asked = 0
-    for found in documented.get_all_operations():
-        assert isinstance(found, Ok), found.err()
-        operation = found.ok()
+    for result in documented.get_all_operations():
+        assert isinstance(result, Ok), result.err()
+        operation = result.ok()
         if operation.path in UNENDING:
             continue
         try:

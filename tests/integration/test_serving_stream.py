@@ -41,8 +41,8 @@ def read(stream: Events, count: int) -> list[Event]:
 
 
 def data(event: Event) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(event.text.decode().split("data: ", 1)[1])
-    return found
+    data: dict[str, Any] = json.loads(event.text.decode().split("data: ", 1)[1])
+    return data
 
 
 def ids(events: list[Event]) -> list[str]:

@@ -25,7 +25,7 @@ def opened(connections: Connections, client: str) -> Fake:
 def test_up_to_the_bound_nobody_gives_way() -> None:
     connections = Connections(3)
     made = [opened(connections, name) for name in ("a", "a", "b")]
-    assert all(one.is_open for one in made)
+    assert all(connection.is_open for connection in made)
     assert len(connections) == connections.waiting == 3
 
 
@@ -33,7 +33,7 @@ def test_past_the_bound_the_greediest_client_loses_its_oldest() -> None:
     connections = Connections(3)
     neighbour, *greedy = (opened(connections, name) for name in ("b", "a", "a"))
     newcomer = opened(connections, "c")
-    assert [one.is_open for one in (neighbour, *greedy, newcomer)] == [True, False, True, True]
+    assert [connection.is_open for connection in (neighbour, *greedy, newcomer)] == [True, False, True, True]
     assert len(connections) == 3
 
 
@@ -42,7 +42,7 @@ def test_a_greedy_client_cannot_shut_out_itself_or_others() -> None:
     neighbour = opened(connections, "neighbour")
     flood = [opened(connections, "greedy") for _ in range(500)]
     assert neighbour.is_open
-    assert sum(one.is_open for one in flood) == 49
+    assert sum(connection.is_open for connection in flood) == 49
     assert opened(connections, "late").is_open
     assert opened(connections, "greedy").is_open
 

@@ -123,8 +123,8 @@ def at_once(figures: Figures, meanwhile: Callable[[], None] = lambda: None) -> l
 
 
 def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> None:
-    found = at_once(figures)
-    assert {answer.get_data() for answer in found} == {figures.client.get(PATH).get_data()}
+    answers = at_once(figures)
+    assert {answer.get_data() for answer in answers} == {figures.client.get(PATH).get_data()}
     assert figures.asked == 1
 
 

@@ -44,9 +44,9 @@ def test_figures_are_those_that_were_judged() -> None:
 
     class Judged(Served):
         def missing(self, wanted: Any) -> list[int]:
-            found = super().missing(wanted)
+            missing = super().missing(wanted)
             merge._served = Served(version=2, first_hour=7, last_hour=7)
-            return found
+            return missing
 
     merge._served = Judged(version=1, first_hour=7, last_hour=7, hours={7: HOURS.empty()})
     merge._read_at = time.monotonic()
@@ -114,7 +114,7 @@ def together(call: Callable[[], Any]) -> list[type[BaseException] | None]:
     """What eight calls at one time raise."""
     start = threading.Barrier(8)
 
-    def one(_number: int) -> type[BaseException] | None:
+    def outcome(_number: int) -> type[BaseException] | None:
         start.wait()
         try:
             call()
@@ -123,7 +123,7 @@ def together(call: Callable[[], Any]) -> list[type[BaseException] | None]:
         return None
 
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(one, range(8)))
+        return list(pool.map(outcome, range(8)))
 
 
 class Away:
@@ -148,7 +148,7 @@ def test_an_incident_is_taken_up_while_mongodb_is_away(what: str) -> None:
     answer = app.test_client().post(f"/api/v1/incidents/i1/{what}", json={"by": "Ada"})
     services.close()
     assert answer.status_code == 202
-    assert [(one.action, one.target.incident_id, one.by) for one in sent] == [(what, "i1", "Ada")]
+    assert [(action.action, action.target.incident_id, action.by) for action in sent] == [(what, "i1", "Ada")]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv"])

@@ -163,9 +163,9 @@ def test_a_browser_signs_in_and_out(guarded: FlaskClient) -> None:
 
 def test_a_cookie_ends_with_its_time_and_with_its_token() -> None:
     cookie = access.cookie_for(OPERATOR, "Mara", NOW)
-    found = access.of_cookie(TOKENS, cookie, NOW + access.LASTS - timedelta(seconds=1))
-    assert found is not None
-    assert (found.role, found.by, found.name) == ("operator", "Mara", access.fingerprint(OPERATOR))
+    identity = access.of_cookie(TOKENS, cookie, NOW + access.LASTS - timedelta(seconds=1))
+    assert identity is not None
+    assert (identity.role, identity.by, identity.name) == ("operator", "Mara", access.fingerprint(OPERATOR))
     assert access.of_cookie(TOKENS, cookie, NOW + access.LASTS) is None
     assert access.of_cookie({VIEWER: "viewer"}, cookie, NOW) is None
     for forged in (cookie[:-1], cookie.replace(".", ".1", 1), "", "a.b.c.d", access.cookie_for("other", "Mara", NOW)):

@@ -54,10 +54,10 @@ def test_what_is_not_given_is_what_is_known(
     ],
 )
 def test_a_day_has_the_hours_of_its_zone(start: str, end: str, hours: int) -> None:
-    found = parse(start, end, PARIS, None)
-    assert len(found.hours) == hours
-    assert found.dates == [date.fromisoformat(start)]
-    assert found.names == (start, end)
+    wanted = parse(start, end, PARIS, None)
+    assert len(wanted.hours) == hours
+    assert wanted.dates == [date.fromisoformat(start)]
+    assert wanted.names == (start, end)
 
 
 def test_days_of_a_zone_start_at_its_midnight() -> None:
@@ -65,9 +65,9 @@ def test_days_of_a_zone_start_at_its_midnight() -> None:
 
 
 def test_a_range_without_from_is_never_too_long() -> None:
-    found = parse(None, None, UTC, (hour("2001-01-01T00:00"), hour("2026-11-24T08:00")))
-    assert len(found.dates) == MAX_DAYS
-    assert found.names[1] == "2026-11-24"
+    wanted = parse(None, None, UTC, (hour("2001-01-01T00:00"), hour("2026-11-24T08:00")))
+    assert len(wanted.dates) == MAX_DAYS
+    assert wanted.names[1] == "2026-11-24"
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/Town", "../etc/passwd", "Europe", "\x00"])
@@ -94,15 +94,15 @@ MONTHS = Range(hour("2026-10-28T00:00"), hour("2026-12-02T00:00"))
     ],
 )
 def test_intervals_of_a_range(group: str, count: int, first: str, last: str) -> None:
-    found = starts(MONTHS, group)  # type: ignore[arg-type]
-    assert [name(start, group) for start in (found[0], found[-1])] == [first, last]  # type: ignore[arg-type]
-    assert len(found) == count
+    intervals = starts(MONTHS, group)  # type: ignore[arg-type]
+    assert [name(start, group) for start in (intervals[0], intervals[-1])] == [first, last]  # type: ignore[arg-type]
+    assert len(intervals) == count
 
 
 def test_the_hour_that_comes_twice_is_one_interval() -> None:
-    found = starts(parse("2026-10-25", "2026-10-25", PARIS, None), "hour")
-    assert [name(start, "hour") for start in found[1:4]] == ["2026-10-25T01", "2026-10-25T02", "2026-10-25T03"]
-    assert len(found) == 24
+    intervals = starts(parse("2026-10-25", "2026-10-25", PARIS, None), "hour")
+    assert [name(start, "hour") for start in intervals[1:4]] == ["2026-10-25T01", "2026-10-25T02", "2026-10-25T03"]
+    assert len(intervals) == 24
 
 
 def test_hours_of_more_than_a_month_are_refused() -> None:
@@ -115,9 +115,9 @@ def test_hours_of_more_than_a_month_are_refused() -> None:
 )
 def test_range_is_named_as_it_was_requested(first: date, days: int, zone: str) -> None:
     last = first + timedelta(days=days)
-    found = parse(first.isoformat(), last.isoformat(), zone_of(zone), None)
-    assert found.names == (first.isoformat(), last.isoformat())
-    assert (found.dates[0], found.dates[-1], len(found.dates)) == (first, last, days + 1)
+    wanted = parse(first.isoformat(), last.isoformat(), zone_of(zone), None)
+    assert wanted.names == (first.isoformat(), last.isoformat())
+    assert (wanted.dates[0], wanted.dates[-1], len(wanted.dates)) == (first, last, days + 1)
 
 
 @pytest.mark.parametrize(("day", "skipped_or_twice", "hours"), [("2026-10-25", 2, 25), ("2026-03-29", 2, 23)])
@@ -137,9 +137,9 @@ def test_hours_of_a_day_of_25_or_23_add_up_to_it(day: str, skipped_or_twice: int
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Singapore", "Africa/Monrovia", "Europe/Amsterdam"])
 def test_offsets_of_the_past_work(zone: str, year: int) -> None:
     first, last = hour(f"{year}-01-01T00:00"), hour(f"{year}-01-03T12:00")
-    found = parse(None, None, zone_of(zone), (first, last))
-    assert found.first <= first <= last < found.end
-    local = [found.local(each) for each in found.hours]
+    wanted = parse(None, None, zone_of(zone), (first, last))
+    assert wanted.first <= first <= last < wanted.end
+    local = [wanted.local(each) for each in wanted.hours]
     assert local == sorted(local)
     assert (local[0] % 24, local[-1] % 24) == (0, 23), "whole days of the zone"
 

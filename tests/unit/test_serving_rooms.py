@@ -16,12 +16,12 @@ def room_of(path: Path) -> str:
 
 def imported(source: str) -> set[str]:
     """The rooms and files directly below serving/ that a source names."""
-    found = set()
+    imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "serving":
             below = node.module.split(".")[1:2]
-            found |= set(below) or {alias.name for alias in node.names}
-    return found
+            imported |= set(below) or {alias.name for alias in node.names}
+    return imported
 
 
 def test_no_room_of_serving_imports_in_a_circle() -> None:

@@ -44,17 +44,17 @@ def both(work: Any) -> list[Any]:
     """What two threads get that begin `work` at once."""
     start = Barrier(2)
 
-    def one() -> Any:
+    def run() -> Any:
         start.wait()
         return work()
 
     with ThreadPoolExecutor(2) as pool:
-        return [ended.result() for ended in [pool.submit(one), pool.submit(one)]]
+        return [ended.result() for ended in [pool.submit(run), pool.submit(run)]]
 
 
 def test_two_builders_make_one_revision(desk: Desk) -> None:
     made = both(lambda: nightly.build(desk, Asked(DAY)))
-    assert sorted(made, key=lambda one: one[1]) == [(Made(DAY, 0), False), (Made(DAY, 0), True)]
+    assert sorted(made, key=lambda result: result[1]) == [(Made(DAY, 0), False), (Made(DAY, 0), True)]
 
 
 def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
@@ -154,16 +154,16 @@ def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path:
         assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
 
 
-def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each attempt lasts longer than a turn; at the third another process posts."""
+def test_post_renews_its_lock_and_ends_once_another_process_has_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt lasts longer than the lock; at the third another process posts."""
     made, _ = nightly.build(desk, Asked(DAY))
-    turns, attempts = desk.services.database.report_turns, []
+    locks, attempts = desk.services.database.report_turns, []
 
     def slowly(*_asked: Any) -> str:
-        mine = turns.find_one({"_id": str(DAY)})
+        mine = locks.find_one({"_id": str(DAY)})
         assert mine
         assert mine["until"] > datetime.now(UTC)
-        turns.update_one({"_id": str(DAY)}, {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}})
+        locks.update_one({"_id": str(DAY)}, {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}})
         attempts.append("away")
         if len(attempts) == 3:
             monkeypatch.setattr(post, "_send", lambda *_: "a message")
@@ -171,7 +171,7 @@ def test_a_post_holds_its_turn_and_ends_when_another_has_taken_it(desk: Desk, mo
         raise ServiceUnavailable("Discord does not answer")
 
     monkeypatch.setattr(post, "_send", slowly)
-    monkeypatch.setattr(post, "_as_told", lambda _: 0.0)
+    monkeypatch.setattr(post, "_pause_after", lambda _: 0.0)
     with pytest.raises(lock.LockLost):
         nightly.publish(desk, made, "")
     assert len(attempts) == 3
