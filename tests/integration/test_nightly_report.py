@@ -197,7 +197,7 @@ def test_alerts_notified_and_how_fast(desk: Desk, views: Services) -> None:
         views.database.alerts.insert_one({"_id": number, **raised, **delivered})
     waiting = {"raised_at": NOW - timedelta(hours=1), "delivered_at": None, "message_id": None, "latency_ms": None}
     views.database.alerts.insert_one({"_id": "waiting", **UNREST, **waiting})
-    waits = [facts.Wait("turn", "unrest", "high", 1, 70.0, 70.0), facts.Wait("pending", "unrest", "high", 1)]
+    waits = [facts.Wait("pending", "unrest", "high", 1), facts.Wait("turn", "unrest", "high", 1, 70.0, 70.0)]
     expected = facts.Delivery(
         raised=101, notified=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1, waits=waits
     )
