@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import typer
@@ -23,11 +24,12 @@ PRIVATE: Final = 0o077
 """The umask: folders 0700, files 0600. What citizens say, keys and logs are for the user who runs this alone."""
 
 
-def main() -> NoReturn:
+def main(command: Callable[..., object] = app) -> NoReturn:
+    """Runs `command`, and ends the process with its exit code. An error of ours is one sentence and exit code 2."""
     os.umask(PRIVATE)
     try:
         s3.keys_from_files()
-        code = app(standalone_mode=False)
+        code = command(standalone_mode=False)
     except PeacewatchError as error:
         logs.end(str(error))
         sys.exit(2)

@@ -207,20 +207,26 @@ def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patienc
     """
     since = datetime.now(UTC) - LOOK_BACK
     with closing(_consumer(bootstrap, state)) as consumer:
-        asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
-        for partition, first in consumer.offsets_for_times(asked).items():
-            if first:
-                consumer.seek(partition, first.offset)
-            else:
-                consumer.seek_to_end(partition)
-        ends = consumer.end_offsets(list(asked))
-        said: dict[str, Health] = {}
-        until = time.monotonic() + LOOK_SECONDS
-        while any(consumer.position(partition) < end for partition, end in ends.items()):
-            if time.monotonic() > until:
-                raise KafkaTimeoutError("the signs of life cannot be read to their end")
-            said |= dict(_read(consumer))
-    return signs.known(said.values(), datetime.now(UTC), patience or Patience(), since)
+        latest = signs_since(since, consumer)
+    return signs.known(latest.values(), datetime.now(UTC), patience or Patience(), since)
+
+
+def signs_since(since: datetime, consumer: KafkaConsumer, seconds: float = LOOK_SECONDS) -> dict[str, Health]:
+    """The latest sign of each process, by its key. Raises KafkaTimeoutError when it takes longer than `seconds`."""
+    asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
+    for partition, first in consumer.offsets_for_times(asked).items():
+        if first:
+            consumer.seek(partition, first.offset)
+        else:
+            consumer.seek_to_end(partition)
+    ends = consumer.end_offsets(list(asked))
+    latest: dict[str, Health] = {}
+    until = time.monotonic() + seconds
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        if time.monotonic() > until:
+            raise KafkaTimeoutError("the signs of life cannot be read to their end")
+        latest |= dict(_read(consumer))
+    return latest
 
 
 def _consumer(bootstrap: Address, topic: str) -> KafkaConsumer:

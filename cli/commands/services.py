@@ -62,14 +62,17 @@ def tell_operators(
     link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
 ) -> None:
     """Post a message to the operators' webhook, if one is set."""
+    from contextlib import closing
     from datetime import UTC, datetime
 
     from cli.wiring import operators
     from infra import settings
+    from speed_layer.notifying.discord.webhook import Webhook
 
     webhook = settings.load().operators_webhook
     if webhook is None:
         typer.echo("no operators' webhook is set (PEACEWATCH_OPERATORS_WEBHOOK_URL): nobody was notified")
         return
-    operators.notify(webhook, operators.message(title, text, link, datetime.now(UTC)))
+    with closing(Webhook(webhook)) as channel:
+        operators.notify(channel, operators.message(title, text, link, datetime.now(UTC)))
     typer.echo("operators notified")

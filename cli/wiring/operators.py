@@ -1,15 +1,15 @@
-"""Word to the operators: one message on their webhook, about trouble of Peacewatch's own."""
+"""Messages to the operators, on their webhook, about problems of Peacewatch itself."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from fleet.notifications.message import DESCRIPTION, TITLE, Embed
 from fleet.text import plain
-from speed_layer.notifying.discord.webhook import DiscordError, Webhook
+from speed_layer.notifying.discord.webhook import DiscordError
 
 COLOUR: Final = 0xD92D20
 TRIES: Final = 5
@@ -17,22 +17,24 @@ FIRST_PAUSE: Final = 1.0
 
 
 def message(title: str, text: str, link: str, now: datetime) -> Embed:
-    """What they read. The texts are shown as they are, and mention nobody."""
+    """The texts are shown as they are, and mention nobody."""
     return Embed(title=plain(title, TITLE), description=plain(text, DESCRIPTION), colour=COLOUR, at=now, url=link)
 
 
-def notify(url: str, embed: Embed, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Posts the message; tries again while that may help. Raises DiscordError, which never names the URL."""
-    webhook = Webhook(url)
-    try:
-        for attempt in range(TRIES):
-            try:
-                webhook.post([embed])
-            except DiscordError as error:
-                if not error.recoverable or attempt == TRIES - 1:
-                    raise
-                sleep(error.retry_after or FIRST_PAUSE * 2**attempt)
-            else:
-                return
-    finally:
-        webhook.close()
+class Poster(Protocol):
+    """What posts: a `Webhook`."""
+
+    def post(self, embeds: Sequence[Embed]) -> str: ...
+
+
+def notify(webhook: Poster, embed: Embed, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Posts the message, and retries while that may help. Raises DiscordError, which never names the URL."""
+    for attempt in range(TRIES):
+        try:
+            webhook.post([embed])
+        except DiscordError as error:
+            if not error.recoverable or attempt == TRIES - 1:
+                raise
+            sleep(error.retry_after or FIRST_PAUSE * 2**attempt)
+        else:
+            return

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Container
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +18,9 @@ from infra.retry import Backoff
 from laptop.supervision import processes, reaper
 from laptop.supervision.service import Event, Service, State
 
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 60.0
 HEALTHY_SECONDS: Final = 60.0
 """After so long in the state running, a failure starts over with the first pause."""
 
-PROBE_SECONDS: Final = 0.4
 TRIES: Final = 3
 """Failures of a service that was never ready, after which the start of the stack has failed."""
 
@@ -30,10 +28,19 @@ WRONG_SETTINGS: Final = 2
 """The exit code of a command whose settings a person must correct; a retry does not help."""
 
 
+@dataclass(frozen=True)
+class Pauses:
+    """Seconds: before restarts, growing from `first` to `longest`, and between readiness checks."""
+
+    first: float = 1.0
+    longest: float = 60.0
+    probe: float = 0.4
+
+
 class ManagedProcess:
     """`look` takes one step and never blocks; the supervisor calls it in a loop."""
 
-    def __init__(self, service: Service, logs_folder: Path, mark: str) -> None:
+    def __init__(self, service: Service, logs_folder: Path, mark: str, pauses: Pauses = Pauses()) -> None:
         self.service = service
         self.log = logs_folder / f"{service.name}.log"
         self.state = State.WAITING
@@ -41,9 +48,9 @@ class ManagedProcess:
         self.since = datetime.now(UTC)
         self.child: processes.Child | None = None
         self.hopeless = False
-        self._mark = mark
+        self._mark, self._pauses = mark, pauses
         self._ever_ready = False
-        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._backoff = Backoff(pauses.first, pauses.longest)
         self._failures = 0
         self._last_exit = ""
         self._at = 0.0  # monotonic: when to probe or to start again
@@ -131,7 +138,7 @@ class ManagedProcess:
         if took > self.service.seconds and self.child is not None:
             self.child.kill()
             return self._failed(f"was not ready after {took:.0f} s")
-        self._at = time.monotonic() + PROBE_SECONDS
+        self._at = time.monotonic() + self._pauses.probe
         return None
 
     def _is_ready(self) -> bool:

@@ -20,7 +20,7 @@ from typing import Final
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra.state_file import Record
 from laptop.supervision import reaper
-from laptop.supervision.managed_process import ManagedProcess
+from laptop.supervision.managed_process import ManagedProcess, Pauses
 from laptop.supervision.service import Event, Service, State
 
 LOOK_SECONDS: Final = 0.1
@@ -35,10 +35,17 @@ class Supervisor:
     `on_event` is called with every event, in the supervisor's thread.
     """
 
-    def __init__(self, services: Sequence[Service], home: Path, on_event: OnEvent = lambda _event: None) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        home: Path,
+        on_event: OnEvent = lambda _event: None,
+        pauses: Pauses = Pauses(),
+    ) -> None:
         self._record = Record(home)
         self._mark = f"{home.resolve()}#{uuid.uuid4().hex}"
-        self._processes = [ManagedProcess(service, home.resolve() / "log", self._mark) for service in services]
+        logs = home.resolve() / "log"
+        self._processes = [ManagedProcess(service, logs, self._mark, pauses) for service in services]
         self._on_event = on_event
         self._stop = threading.Event()
         self._settled = threading.Event()

@@ -83,9 +83,11 @@ class Lake:
     Raises ServiceUnavailable wherever the store does not do its part.
     """
 
-    def __init__(self, location: str, failpoint: Failpoint = lambda _step: None) -> None:
-        """Opens the table, or creates it."""
-        self._url, self._failpoint = f"{location}/{TABLE}", failpoint
+    def __init__(
+        self, location: str, failpoint: Failpoint = lambda _step: None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Opens the table, or creates it. `clock` gives seconds since 1970."""
+        self._url, self._failpoint, self._clock = f"{location}/{TABLE}", failpoint, clock
         with errors():
             self._table = _open_or_create(location, self._url)
             self._files = LakeFiles(self._table.table_uri)
@@ -120,7 +122,7 @@ class Lake:
         table, or, when the store's answer was lost, all of it: the entries show which.
         """
         with errors():
-            began = time.time()
+            began = self._clock()
             files = self._files.write(rows)  # step 1
             self._failpoint("1")
             try:
@@ -129,7 +131,7 @@ class Lake:
                 self._failpoint("2")
                 send_rejected()  # step 3
                 self._failpoint("3")
-                _check_age(began)
+                _check_age(began, self._clock())
             except BaseException:
                 self._files.remove(files)
                 raise
@@ -243,8 +245,8 @@ class Lake:
         return commit
 
 
-def _check_age(began: float) -> None:
-    if time.time() - began > MOST_SECONDS:
+def _check_age(began: float, now: float) -> None:
+    if now - began > MOST_SECONDS:
         raise OffsetConflict(f"the batch's files have waited since {datetime.fromtimestamp(began, UTC):%F %T} UTC")
 
 

@@ -25,15 +25,12 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_of_ours_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: PeacewatchError
-) -> None:
+def test_an_error_of_ours_is_one_sentence(capsys: pytest.CaptureFixture[str], error: PeacewatchError) -> None:
     def fails(**_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "app", fails)
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        cli.main(fails)
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"peacewatch: {error}\n"
 
@@ -88,10 +85,9 @@ def test_a_package_that_is_not_installed_is_one_sentence_with_its_extra(
     def fails(**_: object) -> None:
         raise ModuleNotFoundError("No module named 'pyspark'", name="pyspark.sql")
 
-    monkeypatch.setattr(cli, "app", fails)
     monkeypatch.setattr(sys, "argv", ["peacewatch", "aggregate", "--rebuild"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        cli.main(fails)
     assert ended.value.code == 2
     said = "peacewatch: `aggregate` needs pyspark, which is not installed; install peacewatch[batch]\n"
     assert capsys.readouterr().err == said

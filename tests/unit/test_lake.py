@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,13 +118,15 @@ def test_rows_by_hour_keep_all_and_their_order() -> None:
     assert by_hour(SCHEMA.empty_table()) == []
 
 
-def test_files_that_have_waited_for_hours_are_not_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_have_waited_for_hours_are_not_committed(tmp_path: Path) -> None:
     """Of a process that was frozen between 1 and 4, alone, so that nobody landed its partitions meanwhile."""
-    lake, rows, part = Lake(str(tmp_path)), table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
-    now = time.time()
+    now = 1_800_000_000.0
+    lake = Lake(str(tmp_path), clock=lambda: now)
+    rows, part = table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
 
     def freezes() -> None:
-        monkeypatch.setattr(time, "time", lambda: now + 3600)
+        nonlocal now
+        now += 3600
 
     with pytest.raises(OffsetConflict, match="have waited since"):
         lake.commit(rows, part, freezes)

@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 class Channel:
-    """A webhook that answers as it is told, in order."""
+    """A webhook with scripted answers, in order."""
 
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
@@ -29,41 +29,37 @@ class Channel:
         self.taken += embeds
         return "1"
 
-    def close(self) -> None:
-        pass
 
-
-def tell(monkeypatch: pytest.MonkeyPatch, channel: Channel) -> list[float]:
+def notify(channel: Channel) -> list[float]:
     pauses: list[float] = []
-    monkeypatch.setattr(operators, "Webhook", lambda _url: channel)
     embed = operators.message("hourly_views failed @everyone", "text" * 2000, "http://a/log", NOW)
-    operators.notify("url", embed, pauses.append)
+    operators.notify(channel, embed, pauses.append)
     return pauses
 
 
-def test_it_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_posted_once() -> None:
     channel = Channel(None)
-    assert tell(monkeypatch, channel) == []
+    assert notify(channel) == []
     embed = channel.taken[0]
     assert embed.title == r"hourly\_views failed \@everyone"
     assert len(embed.description) <= 4096
     assert embed.url == "http://a/log"
 
 
-def test_it_waits_as_long_as_discord_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_as_long_as_discord_says() -> None:
     channel = Channel(RateLimited(2.5), RateLimited(0.5), None)
-    assert tell(monkeypatch, channel) == [2.5, 0.5]
+    assert notify(channel) == [2.5, 0.5]
     assert len(channel.taken) == 1
 
 
-def test_a_dead_webhook_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_webhook_is_an_error_at_once() -> None:
     with pytest.raises(WebhookDead):
-        tell(monkeypatch, Channel(WebhookDead("gone")))
+        notify(Channel(WebhookDead("gone")))
 
 
-def test_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gives_up() -> None:
     with pytest.raises(RateLimited):
-        tell(monkeypatch, Channel(*[RateLimited(1)] * operators.TRIES))
+        notify(Channel(*[RateLimited(1)] * operators.TRIES))
 
 
 def test_where_operators_read() -> None:

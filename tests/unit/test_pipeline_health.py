@@ -91,7 +91,7 @@ def test_operators_are_notified_once_when_it_begins_and_once_when_it_is_over() -
     assert shown[2] == "Alert pipeline recovered: Over: alerting stopped.\nOver: notifier stopped."
 
 
-def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_ends_where_the_broker_is_lost_amid_it() -> None:
     at = TopicPartition("alert-state", 0)
 
     class Broken:
@@ -100,15 +100,12 @@ def test_a_look_ends_where_the_broker_is_lost_amid_it(monkeypatch: pytest.Monkey
         seek_to_end = staticmethod(lambda _at: None)
         end_offsets = staticmethod(lambda _asked: {at: 7})
         position = staticmethod(lambda _at: 6)
-        close = staticmethod(lambda: None)
 
         def poll(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
             return {}
 
-    monkeypatch.setattr(dead_mans_switch, "_consumer", lambda *_asked: Broken())
-    monkeypatch.setattr(dead_mans_switch, "LOOK_SECONDS", 0.0)
     with pytest.raises(KafkaTimeoutError):
-        dead_mans_switch.known("kafka")
+        dead_mans_switch.signs_since(NOW, Broken(), seconds=0.0)
 
 
 def test_a_partition_that_stands_still_is_not_hidden_by_those_that_move() -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from fleet.errors import BadSettings, ServiceUnavailable
 from infra import state_file
-from laptop.supervision import managed_process, reaper
+from laptop.supervision import reaper
+from laptop.supervision.managed_process import ManagedProcess, Pauses
 from laptop.supervision.service import Event, Service, State
 from laptop.supervision.supervisor import Supervisor
 
@@ -44,10 +45,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(managed_process, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(managed_process, "PROBE_SECONDS", 0.02)
+SHORT = Pauses(first=0.05, probe=0.02)
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def test_each_waits_for_those_it_needs(home: Path) -> None:
     events: list[Event] = []
     first = service("first", f"print('up', flush=True); {SLEEP}", ready=said(home, "first", "up"))
-    supervisor = Supervisor([first, service("second", after=("first",))], home, events.append)
+    supervisor = Supervisor([first, service("second", after=("first",))], home, events.append, SHORT)
     assert supervisor.start()
     supervisor.stop()
     states = [(event.service, event.state) for event in events]
@@ -71,7 +69,7 @@ def test_each_waits_for_those_it_needs(home: Path) -> None:
 def test_a_set_up_is_done_once_before_what_needs_it(home: Path) -> None:
     setup = service("setup", f"open({str(home / 'made')!r}, 'w').close()", once=True)
     check = service("user", f"import os; assert os.path.exists({str(home / 'made')!r}); {SLEEP}", after=("setup",))
-    supervisor = Supervisor([setup, check], home)
+    supervisor = Supervisor([setup, check], home, pauses=SHORT)
     assert supervisor.start()
     rows = {row["name"]: row for row in json.loads((home / state_file.FILE).read_text())["services"]}
     assert (rows["setup"]["state"], rows["user"]["state"]) == ("done", "running")
@@ -80,7 +78,7 @@ def test_a_set_up_is_done_once_before_what_needs_it(home: Path) -> None:
 
 def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
     events: list[Event] = []
-    supervisor = Supervisor([service("one"), service("other")], home, events.append)
+    supervisor = Supervisor([service("one"), service("other")], home, events.append, SHORT)
     supervisor.start()
     found = state_file.read(home)
     assert found
@@ -98,16 +96,16 @@ def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
 
 
 def test_pauses_grow() -> None:
-    one = managed_process.ManagedProcess(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
+    one = ManagedProcess(service("one", "raise SystemExit(1)"), Path("/nowhere"), "mark")
     texts = [one._failed("ended").text for _ in range(12)]
     pauses = [float(text.split()[-2]) for text in texts]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == managed_process.LONGEST_PAUSE
+    assert pauses[-1] == Pauses().longest
 
 
 def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None:
     events: list[Event] = []
-    supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append)
+    supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append, SHORT)
     supervisor.start()
     left = set(reaper.marked(f"{home}#", "one"))
     assert len(left) == 2
@@ -125,7 +123,7 @@ def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None
     ],
 )
 def test_one_that_cannot_start_stops_all_and_says_why(home: Path, code: str, why: str) -> None:
-    supervisor = Supervisor([service("good"), service("bad", code, ready=lambda _: False)], home)
+    supervisor = Supervisor([service("good"), service("bad", code, ready=lambda _: False)], home, pauses=SHORT)
     with pytest.raises(ServiceUnavailable, match=why):
         supervisor.start()
 
@@ -133,7 +131,7 @@ def test_one_that_cannot_start_stops_all_and_says_why(home: Path, code: str, why
 def test_one_that_is_never_ready_is_given_up(home: Path) -> None:
     slow = service("slow", ready=lambda _: False, seconds=0.05)
     with pytest.raises(ServiceUnavailable, match=r"^slow was not ready after 0 s"):
-        Supervisor([slow], home).start()
+        Supervisor([slow], home, pauses=SHORT).start()
 
 
 def test_a_probe_that_fails_is_no_crash(home: Path) -> None:
@@ -145,31 +143,33 @@ def test_a_probe_that_fails_is_no_crash(home: Path) -> None:
             raise answer
         return answer
 
-    supervisor = Supervisor([service("one", ready=ready)], home)
+    supervisor = Supervisor([service("one", ready=ready)], home, pauses=SHORT)
     assert supervisor.start()
     supervisor.stop()
 
 
 def test_a_home_has_one_stack(home: Path) -> None:
-    supervisor = Supervisor([service("one")], home)
+    supervisor = Supervisor([service("one")], home, pauses=SHORT)
     supervisor.start()
     with pytest.raises(BadSettings, match=rf"^a stack runs in {home} already \(pid {os.getpid()}\); stop it with"):
-        Supervisor([service("one")], home).start()
+        Supervisor([service("one")], home, pauses=SHORT).start()
     supervisor.stop()
-    again = Supervisor([service("one")], home)
+    again = Supervisor([service("one")], home, pauses=SHORT)
     assert again.start()
     again.stop()
 
 
 def test_it_can_be_stopped_while_it_starts(home: Path) -> None:
-    supervisor = Supervisor([service("slow", ready=lambda _: False)], home)
+    supervisor = Supervisor([service("slow", ready=lambda _: False)], home, pauses=SHORT)
     threading.Timer(0.2, supervisor.ask_to_stop).start()
     assert not supervisor.start()
 
 
 def test_one_that_does_not_stop_is_killed(home: Path) -> None:
     code = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {SLEEP}"
-    supervisor = Supervisor([service("deaf", code, ready=said(home, "deaf", "deaf"), stop_seconds=0.2)], home)
+    supervisor = Supervisor(
+        [service("deaf", code, ready=said(home, "deaf", "deaf"), stop_seconds=0.2)], home, pauses=SHORT
+    )
     supervisor.start()
     supervisor.stop()
 
@@ -202,7 +202,7 @@ def test_leftovers_of_a_crash_are_ended_by_the_next_start(home: Path) -> None:
     env = {**os.environ, reaper.VARIABLE: f"{home.resolve()}#old#one"}
     with subprocess.Popen([sys.executable, "-c", SLEEP], env=env) as old:
         eventually(lambda: reaper.marked(f"{home.resolve()}#") == [old.pid])
-        supervisor = Supervisor([service("one")], home)
+        supervisor = Supervisor([service("one")], home, pauses=SHORT)
         waiter = threading.Thread(target=old.wait)
         waiter.start()
         assert supervisor.start()
