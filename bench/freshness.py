@@ -29,10 +29,10 @@ EVERY_SECONDS = 1.7
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--seconds", type=float, default=90)
-    options.add_argument("--rate", type=int, default=9000)
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--rate", type=int, default=9000)
+    options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as home:
         database, port = mongo.start(Path(home), ports.free_port()), ports.free_port()
@@ -41,11 +41,11 @@ def main() -> None:
             stack.start("land")
             stack.start("serve")
             address = f"http://127.0.0.1:{port}/api/v1/statistics/alerts-by-country"
-            taken = measure(stack, client, address, asked.rate, asked.seconds)
+            taken = measure(stack, client, address, options.rate, options.seconds)
         database.kill()
     taken.sort()
     row = " | ".join(f"{taken[min(len(taken) - 1, int(len(taken) * q))]:.1f} s" for q in (0.5, 0.99, 1))
-    print(f"\n{asked.rate} reports/s asked for, {len(taken)} probes\n\n| | p50 | p99 | longest |\n|---|---|---|---|")
+    print(f"\n{options.rate} reports/s asked for, {len(taken)} probes\n\n| | p50 | p99 | longest |\n|---|---|---|---|")
     print(f"| report sent to figure in the API | {row} |")
 
 

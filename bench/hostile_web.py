@@ -56,15 +56,15 @@ def connect(url: str, number: int) -> socket.socket:
 def idle(url: str, count: int) -> Iterator[None]:
     """`count` connections that have been used and are kept."""
     held = [connect(url, number) for number in range(count)]
-    for each in held:
-        each.sendall(KEPT)
-    for each in held:
-        each.recv(4096)
+    for connection in held:
+        connection.sendall(KEPT)
+    for connection in held:
+        connection.recv(4096)
     try:
         yield
     finally:
-        for each in held:
-            each.close()
+        for connection in held:
+            connection.close()
 
 
 @contextmanager
@@ -74,19 +74,19 @@ def slow(url: str, count: int) -> Iterator[None]:
 
     def run() -> None:
         held = [connect(url, 90_000 + number) for number in range(count)]
-        for each in held:
-            each.sendall(HALF)
+        for connection in held:
+            connection.sendall(HALF)
         while not ends.wait(SLOW_SECONDS):
-            for number, each in enumerate(held):
+            for number, connection in enumerate(held):
                 try:
-                    each.sendall(b"a")
+                    connection.sendall(b"a")
                 except OSError:
-                    each.close()
+                    connection.close()
                     with suppress(OSError):
                         held[number] = connect(url, 90_000 + number)
                         held[number].sendall(HALF)
-        for each in held:
-            each.close()
+        for connection in held:
+            connection.close()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -99,8 +99,8 @@ def slow(url: str, count: int) -> Iterator[None]:
 
 
 def main() -> None:
-    given = [int(argument) for argument in sys.argv[1:]]
-    seconds, idles, slows = given + [20, 10_000, 1_000][len(given) :]
+    arguments = [int(argument) for argument in sys.argv[1:]]
+    seconds, idles, slows = arguments + [20, 10_000, 1_000][len(arguments) :]
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         home, port = Path(folder), ports.free_port()
@@ -135,13 +135,13 @@ def measure(url: str, server: psutil.Process, seconds: float, idles: int, slows:
     show("nobody", server, steady)
     before = memory(server)
     with idle(url, idles):
-        each = (memory(server) - before) * 1024 / idles
+        kib = (memory(server) - before) * 1024 / idles
         show(f"{idles:,} idle connections", server, steady)
         with slow(url, slows):
             show(f"{idles:,} idle and {slows:,} slow connections", server, steady)
     with slow(url, slows):
         show(f"{slows:,} slow connections", server, steady)
-    print(f"\nan idle connection costs {each:.1f} KiB; load average {os.getloadavg()[0]:.1f}")
+    print(f"\nan idle connection costs {kib:.1f} KiB; load average {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

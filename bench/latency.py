@@ -31,10 +31,10 @@ EVERY_SECONDS = 10
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--seconds", type=float, default=90)
-    options.add_argument("--rate", type=int, default=9000)
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--rate", type=int, default=9000)
+    options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as home, alert_stack(Path(home)) as stack:
         for command in ("alerting", "notify", "land"):
@@ -43,7 +43,8 @@ def main() -> None:
         stack.wait(lambda: stack.notified == PLACES)
         pids = {"broker": stack.broker.pid, **{name: child.pid for name, child in stack.running.items()}}
         before = {name: cpu(pid) for name, pid in pids.items()}
-        feed_command = [sys.executable, "-m", "bench.feed", stack.broker.address, str(asked.rate), str(asked.seconds)]
+        rate_and_length = (str(options.rate), str(options.seconds))
+        feed_command = [sys.executable, "-m", "bench.feed", stack.broker.address, *rate_and_length]
         with subprocess.Popen(feed_command, stdout=subprocess.PIPE) as feed:
             sent = probe(stack, feed)
             assert feed.stdout is not None
@@ -71,9 +72,9 @@ def probe(stack: AlertStack, feed: subprocess.Popen[bytes]) -> dict[str, datetim
             time.sleep(min(0.1, due - time.monotonic()))
             continue
         city = f"New place {len(sent)}"
-        one = report(len(sent), city=city, report_id=f"new{len(sent)}", score=1)
+        alarming = report(len(sent), city=city, report_id=f"new{len(sent)}", score=1)
         sent[city] = datetime.now(UTC)
-        stack.send([one])
+        stack.send([alarming])
     return sent
 
 
@@ -104,7 +105,7 @@ def ms(duration: timedelta) -> float:
 
 def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:
     """The broker's time of the first message of each new place."""
-    found: dict[tuple[str, str], datetime] = {}
+    first_times: dict[tuple[str, str], datetime] = {}
     consumer = clients.consumer(stack.broker.address, enable_auto_commit=False, max_poll_records=5000)
     with closing(consumer):
         partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
@@ -115,8 +116,8 @@ def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:
             for record in (r for records in consumer.poll(500).values() for r in records):
                 if b"New place" in record.value:
                     at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-                    found.setdefault((topic, json.loads(record.value)["city"]), at)
-    return found
+                    first_times.setdefault((topic, json.loads(record.value)["city"]), at)
+    return first_times
 
 
 if __name__ == "__main__":

@@ -55,19 +55,19 @@ class Day:
             return
         (self.lake / "reports").mkdir(parents=True, exist_ok=True)
         start = START + timedelta(hours=hour)
-        made = [
+        written = [
             (fleet_day.write(self.lake / "reports", start, rows, number), rows.num_rows)
             for number, rows in enumerate(fleet_day.hour(DRONES, start, 60, self.every))
         ]
-        files = [(add.path, add.size, dict(add.partition_values)) for add, _ in made]
-        self.note(f"files {hour}", files=files, rows=sum(rows for _, rows in made))
+        files = [(add.path, add.size, dict(add.partition_values)) for add, _ in written]
+        self.note(f"files {hour}", files=files, rows=sum(rows for _, rows in written))
 
     def commit(self, hour: int) -> None:
         table = self._table()
         if table.version() > hour:
             return
-        found = self.measured[f"files {hour}"]["files"]
-        adds = [AddAction(path, size, values, 0, data_change=True, stats="{}") for path, size, values in found]
+        files = self.measured[f"files {hour}"]["files"]
+        adds = [AddAction(path, size, values, 0, data_change=True, stats="{}") for path, size, values in files]
         table.create_write_transaction([*adds], "append", table.schema(), list(PARTITION_BY))
 
     def command(self, uri: str, step: str, *arguments: str) -> None:
@@ -102,23 +102,23 @@ class Day:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser()
-    asked.add_argument("folder", type=Path)
-    asked.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
-    asked.add_argument("--hours", type=int, default=24, help="hours of the day")
-    asked.add_argument("--runs", type=int, default=24, help="hourly runs; the rest of the day is one run")
-    asked.add_argument("--minutes", type=float, default=1e9, help="begin no step after so many; call again to continue")
-    asked.add_argument("--files", action="store_true", help="only make the files")
-    given = asked.parse_args()
-    runs = min(given.runs, given.hours)
-    day, until = Day(given.folder, given.every, given.hours), time.monotonic() + given.minutes * 60
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--every", type=int, default=10, help="minutes between a drone's reports")
+    parser.add_argument("--hours", type=int, default=24, help="hours of the day")
+    parser.add_argument("--runs", type=int, default=24, help="hourly runs; the rest of the day is one run")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no step after these; call again to continue")
+    parser.add_argument("--files", action="store_true", help="only make the files")
+    options = parser.parse_args()
+    runs = min(options.runs, options.hours)
+    day, until = Day(options.folder, options.every, options.hours), time.monotonic() + options.minutes * 60
     print(machine())
-    for step in _files(day) if given.files else _steps(day, runs):
+    for step in _files(day) if options.files else _steps(day, runs):
         if time.monotonic() > until:
             print("stopped; the same command continues")
             return
         step()
-    if not given.files:
+    if not options.files:
         _table(day, runs)
 
 
@@ -151,8 +151,8 @@ def _watch(running: subprocess.Popen[bytes]) -> tuple[int, float]:
     while running.poll() is None:
         try:
             family = [process, *process.children(recursive=True)]
-            most = max(most, sum(each.memory_info().rss for each in family))
-            used |= {each.pid: sum(each.cpu_times()[:2]) for each in family}
+            most = max(most, sum(process.memory_info().rss for process in family))
+            used |= {process.pid: sum(process.cpu_times()[:2]) for process in family}
         except psutil.NoSuchProcess:
             continue
         time.sleep(0.2)
@@ -160,13 +160,13 @@ def _watch(running: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 
 def _table(day: Day, runs: int) -> None:
-    found = day.measured
-    rows = sum(found[f"files {hour}"]["rows"] for hour in range(day.hours))
-    size = sum(each[1] for hour in range(day.hours) for each in found[f"files {hour}"]["files"])
-    hours = sorted((found[f"hour {hour}"] for hour in range(runs)), key=lambda each: each["seconds"])
+    measured = day.measured
+    rows = sum(measured[f"files {hour}"]["rows"] for hour in range(day.hours))
+    size = sum(each[1] for hour in range(day.hours) for each in measured[f"files {hour}"]["files"])
+    hours = sorted((measured[f"hour {hour}"] for hour in range(runs)), key=lambda each: each["seconds"])
     print(f"\n{rows:,} reports, {size / 1e6:,.0f} MB of Parquet; {runs} hourly runs: {hours[0]} to {hours[-1]}")
     for step in ("drones", "hours from nothing", "nothing to do", "compact", "rebuild, compacted", "drones, compacted"):
-        print(f"{step:25} {found[step]}")
+        print(f"{step:25} {measured[step]}")
 
 
 if __name__ == "__main__":

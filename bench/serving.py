@@ -94,12 +94,12 @@ def wait_ready(url: str) -> float:
 
 def memory(server: psutil.Process) -> float:
     """MiB of the server and its worker."""
-    return sum(one.memory_info().rss for one in (server, *server.children(recursive=True))) / 2**20
+    return sum(process.memory_info().rss for process in (server, *server.children(recursive=True))) / 2**20
 
 
 def processor(server: psutil.Process) -> float:
     """Seconds of processor that the server and its worker have used."""
-    return sum(sum(one.cpu_times()[:2]) for one in (server, *server.children(recursive=True)))
+    return sum(sum(process.cpu_times()[:2]) for process in (server, *server.children(recursive=True)))
 
 
 def show(name: str, server: psutil.Process, load: Callable[[], list[float]]) -> int:
@@ -133,14 +133,14 @@ def measure(url: str, server: psutil.Process, bootstrap: str, seconds: float) ->
     count = show("as many as it takes", server, partial(at_full_speed, url, PATHS, seconds, THREADS))
     before = memory(server)
     with Streams(url, STREAMS) as streams:
-        each = (memory(server) - before) * 1024 / STREAMS
+        kib = (memory(server) - before) * 1024 / STREAMS
         show(f"{RATE} requests/s with {STREAMS} event streams open", server, steady)
         late = partial(streams.times, alerts(bootstrap, int(seconds * 5)))
         show(f"alert in Kafka to event in {STREAMS} clients", server, late)
     print(
         f"\nhighest rate {count / seconds:.0f} requests/s from {THREADS} clients, load average {os.getloadavg()[0]:.1f}"
     )
-    print(f"memory {before:.0f} MiB; one more viewer costs {each:.0f} KiB")
+    print(f"memory {before:.0f} MiB; one more viewer costs {kib:.0f} KiB")
 
 
 def main() -> None:

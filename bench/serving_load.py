@@ -156,4 +156,4 @@ def _ask(connection: http.client.HTTPConnection, path: str) -> None:
 
 def _all(worker: Callable[[int], list[float]], threads: int) -> list[float]:
     with ThreadPoolExecutor(threads) as pool:
-        return [seconds for found in pool.map(worker, range(threads)) for seconds in found]
+        return [seconds for taken in pool.map(worker, range(threads)) for seconds in taken]

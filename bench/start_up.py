@@ -38,24 +38,24 @@ OPTIONS: Final = {
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--reports", type=int, default=6_000_000)
-    asked.add_argument("--repeats", type=int, default=3)
-    asked.add_argument("--child", nargs=2, metavar=("LAKE", "OPTIONS"))
-    given = asked.parse_args()
-    if given.child:
-        _child(*given.child)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reports", type=int, default=6_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--child", nargs=2, metavar=("LAKE", "OPTIONS"))
+    options = parser.parse_args()
+    if options.child:
+        _child(*options.child)
         return
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         small, large, archive = Path(folder, "small"), Path(folder, "large"), Path(folder, "spark.jsa")
         fleet_day.make(small, 1_000, 60, START, 10)
-        fleet_day.make(large, given.reports // 120, 120, START)
+        fleet_day.make(large, options.reports // 120, 120, START)
         _ask(small, f"-XX:ArchiveClassesAtExit={archive} -XX:+UseSerialGC")
         print(f"{'':45} {'small: start':>14} {'first answer':>14} {'process':>10} {'large: process':>16}")
-        for name, options in OPTIONS.items():
-            text = options.format(archive=archive)
-            runs = [_ask(small, text) for _ in range(given.repeats)]
+        for name, java in OPTIONS.items():
+            text = java.format(archive=archive)
+            runs = [_ask(small, text) for _ in range(options.repeats)]
             best = [min(each[n] for each in runs) for n in range(3)]
             slow = _ask(large, text)[2]
             print(f"{name:45} {best[0]:12.1f} s {best[1]:12.1f} s {best[2]:8.1f} s {slow:14.1f} s", flush=True)

@@ -22,20 +22,20 @@ SCORES = [1, 2, *[3] * 3, *[4] * 3, *[6] * 12]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--minutes", type=float, default=10)
-    options.add_argument("--rate", type=int, default=90)
-    options.add_argument("--places", type=int, default=3000)
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=int, default=90)
+    parser.add_argument("--places", type=int, default=3000)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, alert_stack(Path(home)) as stack:
         stack.start("alerting")
         stack.start("notify")
         stack.alarm(1)
         stack.wait(lambda: stack.notified == 1)
-        feed(stack, asked.rate, asked.minutes * 60, asked.places)
+        feed(stack, options.rate, options.minutes * 60, options.places)
         ended = time.time()
         stack.wait(lambda: len(set(stack.delivered_ids())) >= stack.sent, 300)
-        print(f"\n{asked.rate} alerts/s over {asked.places} places for {asked.minutes:g} min")
+        print(f"\n{options.rate} alerts/s over {options.places} places for {options.minutes:g} min")
         for name, figure in figures(stack, ended).items():
             print(f"| {name} | {figure} |")
 

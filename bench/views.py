@@ -14,7 +14,7 @@ CELLS: Final = COUNTRIES * 11
 
 def cells(hour: int, reports: npt.NDArray[Any]) -> dict[str, list[Any]]:
     """Cells of an hour, one of each country and score; `reports`: CELLS numbers, which the other measures follow."""
-    found = {
+    columns = {
         "event_hour": [hour] * CELLS,
         "country": [f"Country {number:03}" for number in range(COUNTRIES) for _ in range(11)],
         "worst_score": list(range(11)) * COUNTRIES,
@@ -25,5 +25,5 @@ def cells(hour: int, reports: npt.NDArray[Any]) -> dict[str, list[Any]]:
         "citizens": reports.tolist(),
         "peace_score_sum": (reports * 5).tolist(),
     }
-    assert list(found) == HOURS.schema.names
-    return found
+    assert list(columns) == HOURS.schema.names
+    return columns

@@ -93,5 +93,5 @@ class AirflowApi:
 def _checked(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_error:
         raise ServiceUnavailable(f"Airflow answers {answer.status_code} to {answer.request.url}: {answer.text[:200]}")
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body

@@ -29,7 +29,7 @@ USER: Final = "admin"
 DAGS: Final = Path(__file__).parents[2] / "dags"
 SPARK_CONNECTION: Final = "peacewatch_spark"
 START_SECONDS: Final = 600.0
-"""Four processes that each import Airflow; at a load of 18 on two cores 240 s did not do."""
+"""Four processes each import Airflow: at a load of 18 on two cores 240 s were too few."""
 
 _PASSWORDS: Final = "passwords.json"
 _KEYS: Final = "keys.json"
@@ -61,7 +61,7 @@ class Airflow:
     @property
     def password(self) -> str:
         """The password of USER, made when it is first asked for; it stays the same."""
-        return _kept(self.home / _PASSWORDS, {USER: lambda: secrets.token_urlsafe(12)})[USER]
+        return _stored(self.home / _PASSWORDS, {USER: lambda: secrets.token_urlsafe(12)})[USER]
 
     def services(self) -> list[Service]:
         """The set-up of its database, where that is due, and its four processes."""
@@ -101,7 +101,7 @@ class Airflow:
 
     def environment(self) -> dict[str, str]:
         """All of Airflow's settings. Holds secrets."""
-        keys = _kept(self.home / _KEYS, {"fernet": _fernet_key, "api": _key, "jwt": _key})
+        keys = _stored(self.home / _KEYS, {"fernet": _fernet_key, "api": _key, "jwt": _key})
         _ = self.password  # Airflow would make one up, and print it
         values = {
             **_LEAN,
@@ -131,13 +131,13 @@ class Airflow:
     def _spark(self) -> dict[str, str]:
         from importlib.util import find_spec  # noqa: PLC0415 - only where Airflow runs
 
-        found = find_spec("pyspark")
+        spec = find_spec("pyspark")
         # A laptop's own name often resolves to an address of the last network.
         local = {"SPARK_LOCAL_IP": "127.0.0.1"} if self.spark_master.startswith("local") else {}
         return {
             **local,
             f"AIRFLOW_CONN_{SPARK_CONNECTION.upper()}": json.dumps({"conn_type": "spark", "host": self.spark_master}),
-            "SPARK_HOME": str(Path(found.origin).parent) if found and found.origin else "",
+            "SPARK_HOME": str(Path(spec.origin).parent) if spec and spec.origin else "",
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
             "JAVA_HOME": str(java().resolve().parent.parent),
@@ -152,8 +152,7 @@ _LEAN: Final = {
     "CORE__PARALLELISM": "3",
     "CORE__MP_START_METHOD": "fork",  # on every Python: workers share the scheduler's memory
     "CORE__TEST_CONNECTION": "Disabled",
-    # Nobody notices the end of a task sooner where its last words come before it: five seconds for each would be a
-    # third of a backfill's time.
+    # A task ends with a heartbeat: at the default of five seconds that is a third of a backfill's time.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "API__WORKERS": "1",
     "API__INSTANCE_NAME": "Peacewatch",
@@ -170,12 +169,12 @@ _LEAN: Final = {
 
 
 def sqlite_url(home: Path) -> str:
-    """SQLite waits so many seconds for a lock before it says "database is locked"."""
+    """`timeout`: seconds that SQLite waits for a lock before it says "database is locked"."""
     return f"sqlite:///{home / 'airflow.db'}?timeout=60"
 
 
 def _postgresql(url: str) -> dict[str, str]:
-    """One driver for both of Airflow's ways to ask, with threads and with asyncio; its own default is two drivers."""
+    """One driver for Airflow's threads and for its asyncio; its own default is two drivers."""
     url = f"postgresql+psycopg://{url.partition('://')[2]}"
     return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
 
@@ -203,7 +202,7 @@ def program(*arguments: str) -> list[str]:
 
 
 def _healthy(url: str, part: str, since: datetime) -> bool:
-    """Whether `part` of Airflow says so itself, by a heartbeat later than `since`: one of the last run would not do."""
+    """Whether `part` of Airflow says that it is healthy, with a heartbeat later than `since`: not of an earlier run."""
     try:
         health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).raise_for_status().json()[part]
         beat = health.get(f"latest_{part}_heartbeat")
@@ -214,19 +213,19 @@ def _healthy(url: str, part: str, since: datetime) -> bool:
 
 
 def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _kept(path: Path, made: Mapping[str, object]) -> dict[str, str]:
-    """What `path` holds as JSON; what is missing there is made and kept. Only its owner may read it."""
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    missing = {name: make() for name, make in made.items() if name not in found and callable(make)}
+def _stored(path: Path, makers: Mapping[str, object]) -> dict[str, str]:
+    """The JSON object in `path`, with the values of `makers` added where missing. Only its owner may read it."""
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    missing = {name: make() for name, make in makers.items() if name not in stored and callable(make)}
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps({**found, **missing}) + "\n", encoding="utf-8")
-    return {**found, **missing}
+        path.write_text(json.dumps({**stored, **missing}) + "\n", encoding="utf-8")
+    return {**stored, **missing}
 
 
 def _key() -> str:

@@ -46,13 +46,13 @@ def channel(url: str) -> Channel:
 
 
 def count(embeds: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Alerts by kind that `embeds` stand for."""
-    found: Counter[str] = Counter()
+    """How many alerts `embeds` stand for, by kind."""
+    alerts: Counter[str] = Counter()
     for embed in embeds:
         fields = {field["name"]: field["value"] for field in embed.get("fields", ())}
         if FIELD in fields:
-            found.update(_by_kind(embed, int(fields[FIELD])))
-    return dict(found)
+            alerts.update(_by_kind(embed, int(fields[FIELD])))
+    return dict(alerts)
 
 
 def _by_kind(embed: Mapping[str, Any], alerts: int) -> dict[str, int]:
@@ -61,8 +61,8 @@ def _by_kind(embed: Mapping[str, Any], alerts: int) -> dict[str, int]:
     for words, kind in _KIND_OF.items():
         if re.match(rf"(resolved: |quiet: )?{words}\b", title):
             return {kind: alerts}
-    found: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for row in _ROW.finditer(str(embed.get("description", ""))):
-        found[_KIND_OF.get(row["kind"].strip().lower(), OTHER)] += int(row["count"])
-    found[OTHER] += alerts - found.total()
-    return {kind: number for kind, number in found.items() if number}
+        kinds[_KIND_OF.get(row["kind"].strip().lower(), OTHER)] += int(row["count"])
+    kinds[OTHER] += alerts - kinds.total()
+    return {kind: number for kind, number in kinds.items() if number}

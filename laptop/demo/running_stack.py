@@ -37,18 +37,18 @@ class Demo:
         return Places(settings.kafka, settings.lake_location, settings.mongo, standin)
 
     def airflow_api(self) -> AirflowApi:
-        found = catalogue.airflow_of(self.settings)
-        return AirflowApi(found.url, server.USER, found.password)
+        airflow = catalogue.airflow_of(self.settings)
+        return AirflowApi(airflow.url, server.USER, airflow.password)
 
     def where(self) -> Table:
         """Addresses and passwords, for people."""
-        found, settings = catalogue.airflow_of(self.settings), self.settings
+        airflow, settings = catalogue.airflow_of(self.settings), self.settings
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_row("page", settings.web_url)
         table.add_row("API documentation", settings.web_url + DOCS)
-        table.add_row("Airflow", f"{found.url}  user {server.USER}, password {found.password}")
+        table.add_row("Airflow", f"{airflow.url}  user {server.USER}, password {airflow.password}")
         table.add_row("Discord", self.places.standin or "your webhook")
         table.add_row("logs", str(settings.home / "log"))
         return table

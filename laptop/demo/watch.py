@@ -84,8 +84,8 @@ class Watch:
 
     def unjudged(self) -> int:
         """Messages of `reports` that alerting has not passed yet."""
-        listed = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
-        passed = {at.partition: found.offset for at, found in listed.items() if at.topic == topics.REPORTS}
+        offsets = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
+        passed = {at.partition: committed.offset for at, committed in offsets.items() if at.topic == topics.REPORTS}
         return _behind(self._ends(topics.REPORTS), passed)
 
     def raised(self) -> dict[str, int]:
@@ -108,8 +108,8 @@ class Watch:
         return runs.newest(mongo.database(self._mongo))
 
     def _ends(self, topic: str) -> Offsets:
-        found = self._consumer.end_offsets(self._partitions(topic))
-        return {at.partition: end for at, end in found.items() if end}
+        ends = self._consumer.end_offsets(self._partitions(topic))
+        return {at.partition: end for at, end in ends.items() if end}
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]

@@ -87,9 +87,9 @@ def _rows(sheet: Spreadsheet) -> Iterator[tuple[int, Row | csv.Error]]:
 
 def _check_header(line: int, row: Row | csv.Error) -> None:
     fields = _whole_row(line, row)
-    for number, (found, expected) in enumerate(zip(fields, HEADER, strict=False), start=1):
-        if found != expected:
-            raise BadInput(f"line {line}, column {number}", f"the header says {_quote(found)}, not {expected}")
+    for number, (field, expected) in enumerate(zip(fields, HEADER, strict=False), start=1):
+        if field != expected:
+            raise BadInput(f"line {line}, column {number}", f"the header says {_quote(field)}, not {expected}")
     _check_width(line, fields)
 
 

@@ -56,8 +56,8 @@ def replay_file(bootstrap: Address, recording: Recording, rate: float | None) ->
     """Sends the file's reports and prints the number acknowledged. Raises BadInput before anything is sent."""
     with open_csv(recording.path) as file:
         total = _check(file, recording)
-        found = _reports(file, recording, _forgive)
-        messages = ((report.drone_id.encode(), encode(report)) for report in found)
+        reports = _reports(file, recording, _forgive)
+        messages = ((report.drone_id.encode(), encode(report)) for report in reports)
         return _send(bootstrap, messages, rate, f"replaying {file.name}", total)
 
 

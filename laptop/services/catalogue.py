@@ -27,7 +27,7 @@ KAFKA: Final = "kafka"
 MONGO: Final = "mongo"
 STANDIN: Final = "discord"
 
-# name of the command: (its group of consumers, what it needs to be ready)
+# name of the command: (its consumer group, the services it depends on)
 _SPEED: Final = {
     "land": ("peacewatch-landing", (KAFKA,)),
     "alerting": ("peacewatch-alerting", (KAFKA,)),
@@ -47,17 +47,18 @@ _SMALL: Final = {
 def of(settings: Settings, only: Sequence[str] | None = None) -> list[Service]:
     """The services that `settings` ask for: a Kafka, a MongoDB or a webhook named there replaces the local one.
 
-    `only` leaves out all others (and what nobody waits for then).
+    `only` leaves out all others, and dependencies on them.
     """
     environment = environment_of(settings)
-    found = [
+    services = [
         *_data_services(settings),
         *_own_services(settings),
         *airflow_of(settings).services(),
     ]
     if only is not None:
-        found = [service for service in found if service.name in only]
-    return [_lean(service, {one.name for one in found}, environment) for service in found]
+        services = [service for service in services if service.name in only]
+    names = {service.name for service in services}
+    return [_lean(service, names, environment) for service in services]
 
 
 def airflow_of(settings: Settings) -> Airflow:
@@ -76,7 +77,7 @@ def airflow_of(settings: Settings) -> Airflow:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """`settings` as variables for children. A secret that comes from a file is left to the file, which may change."""
+    """`settings` as variables for children. A secret from a file stays there: the file may change."""
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
     # A child may run in another folder: Airflow's tasks do.
     values.update({name: value.resolve() for name, value in values.items() if isinstance(value, Path)})
@@ -90,36 +91,36 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def _data_services(settings: Settings) -> list[Service]:
-    found = []
+    services = []
     home, host = settings.home.resolve(), settings.host
     if settings.kafka_bootstrap is None:
         log = home / "log" / f"{KAFKA}.log"
         port = Port(settings.kafka_port, f"{PREFIX}KAFKA_PORT")
         command = partial(kafka.prepare, home, port.number, host, log)
         ready = partial(_kafka_ready, settings.bootstrap)
-        found.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port, inherit=of_others))
+        services.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port, inherit=of_others))
     if settings.mongo_uri is None:
         port = Port(settings.mongo_port, f"{PREFIX}MONGO_PORT")
         command = partial(mongo.prepare, home, port.number, host)
         address = f"{host}:{port.number}"
         mongo_ready = partial(_mongo_ready, port.number, host)
-        found.append(Service(MONGO, command, mongo_ready, address=address, port=port, inherit=of_others))
-    return found
+        services.append(Service(MONGO, command, mongo_ready, address=address, port=port, inherit=of_others))
+    return services
 
 
 def _own_services(settings: Settings) -> list[Service]:
-    found = []
+    services = []
     if settings.discord_webhook_url is None:
         port = Port(settings.discord_port, f"{PREFIX}DISCORD_PORT")
-        found.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
+        services.append(_web(STANDIN, "discord-standin", port, f"http://{settings.host}:{port.number}", "/"))
     for name, (group, after) in _SPEED.items():
         joining = membership.Joining(settings.kafka, group)
         command = _peacewatch(name, joining.before_start)
-        found.append(Service(name, command, joining.ready, after, inherit=_secrets_of(name)))
+        services.append(Service(name, command, joining.ready, after, inherit=_secrets_of(name)))
     port = Port(settings.web_port, f"{PREFIX}WEB_PORT")
     web = _web("serve", "serve", port, f"http://{settings.web_probe_host}:{port.number}", "/readyz")
-    found.append(replace(web, after=(MONGO,)))
-    return found
+    services.append(replace(web, after=(MONGO,)))
+    return services
 
 
 def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:

@@ -63,16 +63,16 @@ def prepare(home: Path, port: int, host: str) -> list[str]:
 
 def mongod() -> Path:
     """The mongod of the PATH, else the one of the wheel. Raises MissingPart that says what to install."""
-    found = shutil.which("mongod") or _of_wheel()
-    if found is None:
+    program = shutil.which("mongod") or _of_wheel()
+    if program is None:
         raise MissingPart("there is no mongod on the PATH; install MongoDB 6 or newer, or set PEACEWATCH_MONGO_URI")
     result = subprocess.run(  # noqa: S603
-        [found, "--version"], capture_output=True, text=True, env=environment.of_others(os.environ), check=False
+        [program, "--version"], capture_output=True, text=True, env=environment.of_others(os.environ), check=False
     )
     if result.returncode:
         reason = result.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise MissingPart(f"{found} does not run: {reason[0]} (Debian: apt-get install libcurl4)")
-    return Path(found)
+        raise MissingPart(f"{program} does not run: {reason[0]} (Debian: apt-get install libcurl4)")
+    return Path(program)
 
 
 def _of_wheel() -> str | None:

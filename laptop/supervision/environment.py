@@ -1,7 +1,7 @@
-"""What a child gets of this process's environment: of the secrets, only those that it needs.
+"""The environment that a child inherits: of the secrets, only those that it needs.
 
-A program of others (Kafka, mongod) gets the few variables that any program needs. A command of ours gets everything but
-the secrets that it has no use for, so that one that is broken into can give away nothing of the others.
+Third-party programs (Kafka, mongod) get the few variables that any program needs. Our own commands get everything but
+secrets that they do not use, so that a compromised process cannot reveal secrets of the others.
 """
 
 from __future__ import annotations

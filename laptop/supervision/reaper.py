@@ -1,8 +1,8 @@
-"""Finds and kills what a stack started, wherever it went: all its processes carry a mark in their environment.
+"""Finds and kills the processes that a stack started: all carry a mark in their environment.
 
-Groups are not enough: Airflow gives each task a group of its own. Run as a program (`python reaper.py MARK`, with a
-pipe as its input) it is the stack's reaper: it waits until the other end of the pipe is gone, however that came about,
-and then kills all that carry the mark. It needs nothing but Python's own library, so it is small and starts at once.
+Process groups are not enough: Airflow gives each task a group of its own. Run as a program (`python reaper.py MARK`,
+with a pipe as its input) it is the stack's reaper: it waits until the other end of the pipe closes, also by a crash,
+and then kills all processes with the mark. It imports only the standard library, so it is small and starts at once.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ def marked(mark: str, service: str | None = None) -> list[int]:
 
 
 def kill(mark: str, service: str | None = None) -> int:
-    """Kills them, and what they start meanwhile, until there are none. Returns how many there were."""
+    """Kills them, and those they start meanwhile, until there are none. Returns how many were killed."""
     killed: set[int] = set()
-    while found := marked(mark, service):
-        for pid in found:
+    while pids := marked(mark, service):
+        for pid in pids:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        killed.update(found)
+        killed.update(pids)
         time.sleep(_AGAIN_SECONDS)
     return len(killed)
 
 
 def _environments() -> list[tuple[int, bytes]]:
-    found = []
+    environments = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             # Somebody else's, or gone meanwhile. A dead one that nobody has waited for has no environment.
             with suppress(OSError):
-                found.append((int(folder.name), (folder / "environ").read_bytes()))
-    return found
+                environments.append((int(folder.name), (folder / "environ").read_bytes()))
+    return environments
 
 
 def main() -> None:
