@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from fleet.alerts import watchwords
 from fleet.alerts.charging import Station
 from fleet.alerts.rules import Rules
 from fleet.errors import BadSettings
@@ -62,6 +63,9 @@ def _contradictions(rules: Rules) -> Iterator[tuple[str, str]]:
         yield "unrest.critical_at_most", "must not be above unrest.high_at_most"
     if rules.watchword is not None and not rules.watchword.words:
         yield "watchword.words", "must have a word"
+    for word in rules.watchword.words if rules.watchword is not None else ():
+        if not watchwords.folded(word):
+            yield "watchword.words", f"has {word!r}, in which there is nothing to hear"
     if rules.silent is not None and (rules.silent.interval <= 0 or rules.silent.missed < 1):
         yield "silent.interval", "and silent.missed must be positive"
 

@@ -5,12 +5,11 @@ What a rule must remember of a drone is in a `Memory`, one for each partition of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +20,9 @@ from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.reports.fields import LOW_BATTERY, millipercent
 from fleet.reports.report import UNKNOWN, Citizen, Report, worst_score
+
+if TYPE_CHECKING:
+    from fleet.alerts.watchwords import Watchwords
 
 HEARD: Final = 1000
 NAME: Final = 100
@@ -60,15 +62,17 @@ class LowBattery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """Raised when one of `words` is heard, as a whole word, whatever its case."""
+    """Raised when one of `words` is heard, as a whole word, whatever its case and form (fleet.alerts.watchwords)."""
 
     words: tuple[Annotated[str, Meta(min_length=1)], ...]
     severity: Severity = "high"
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
+    def finder(self) -> Watchwords:
         """Finds any of the words."""
-        return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in self.words), re.IGNORECASE)
+        from fleet.alerts.watchwords import Watchwords  # noqa: PLC0415 - only alerting's machines have `regex`
+
+        return Watchwords(self.words)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,8 +216,8 @@ def _way_to_charge(rule: LowBattery, seen: Sighting) -> str:
 def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
     if rule is None:
         return None
-    match = rule.pattern.search(seen.report.message)
-    return _alert("watchword", rule.severity, seen, note=match.group()[:NAME]) if match else None
+    word = rule.finder.find(seen.report.message)
+    return _alert("watchword", rule.severity, seen, note=word[:NAME]) if word else None
 
 
 def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
