@@ -251,6 +251,25 @@ def test_a_chunk_is_bounded(values: list[bytes], first: int) -> None:
     assert Decoded().take(records, window, nearest, start=first) == len(values)
 
 
+few_ids = st.sampled_from(["1", "2", "3"])
+few_times = st.integers(0, 3 * CHUNK_HOURS // 2).map(lambda hours: (RECEIVED - timedelta(hours=hours)).isoformat())
+common = st.builds(lambda report_id, at: message(report_id=report_id, reported_at=at), few_ids, few_times)
+
+
+@given(st.lists(common | st.sampled_from([b"", b"no json", message(message="x" * LARGEST)]), max_size=100))
+def test_a_chunk_at_once_is_what_its_messages_give_one_by_one(values: list[bytes]) -> None:
+    """With garbage, duplicates, conflicts and many hours among them."""
+    stamp = int(RECEIVED.timestamp() * 1000)
+    records = [Record(3, 100 + n, stamp, b"k", value) for n, value in enumerate(values)]
+    at_once, one_by_one, windows = Decoded(), Decoded(), (Window(), Window())
+    end = at_once.take(records, windows[0], nearest)
+    taken = 0
+    for position in range(len(records)):
+        taken = one_by_one.take(records[: position + 1], windows[1], nearest, start=taken)
+    assert at_once == one_by_one
+    assert end == taken
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.landing.deduplication import Verdict, Window
+from speed_layer.landing.deduplication import Verdict, Window, name_of
 
 SIZE = 10
 arrivals = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 5).map(str)), max_size=80)
@@ -35,6 +35,23 @@ def test_a_process_that_takes_over_keeps_the_same(messages: list[tuple[str, str]
     successor = Window(size=SIZE)
     successor.remember(((drone, report, 0), offset) for drone, report, offset in before if offset >= at - SIZE)
     assert before + kept(messages[at:], successor, at) == kept(messages, Window(size=SIZE))
+
+
+@given(arrivals, st.lists(st.integers(1, 20), min_size=1, max_size=20))
+def test_many_at_once_are_entered_as_one_by_one_or_not_at_all(
+    messages: list[tuple[str, str]], parts: list[int]
+) -> None:
+    single, many = Window(size=SIZE), Window(size=SIZE)
+    at = 0
+    for count in parts:
+        offsets = list(range(at, min(at + count, len(messages))))
+        identities = [(*messages[offset], offset // 7) for offset in offsets]
+        verdicts = [single.look(identity, 7, offset) for identity, offset in zip(identities, offsets, strict=True)]
+        if offsets and many.enter([name_of(identity) for identity in identities], [7] * len(offsets), offsets):
+            assert set(verdicts) == {Verdict.NEW}
+        else:
+            assert [many.look(each, 7, offset) for each, offset in zip(identities, offsets, strict=True)] == verdicts
+        at += len(offsets)
 
 
 def test_it_forgets_what_is_out_of_the_window() -> None:
