@@ -56,7 +56,7 @@ class Round:
             summary.raised = watch.raised()
         with steps.step("airflow", f"Airflow runs {DAG}", "airflow-scheduler.log"):
             self._run_dag(steps)
-        with steps.step("deliver", "Telling Discord", "notify.log"):
+        with steps.step("deliver", "Notifying Discord", "notify.log"):
             self._deliver(summary, steps, watch)
         with steps.step("answers", "Asking the REST API", "serve.log"):
             summary.statistics = self._ask(source, steps, watch)
