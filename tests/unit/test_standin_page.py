@@ -34,6 +34,7 @@ class Tags(HTMLParser):
 
 
 MARKS = "<script> '\" ** * __ _ ~~ || ` ``` [ ](http:// ) ( > # \\ <t:1:R> <t:99999999999> @everyone <@1> javascript:"
+NEW_TAB = "rel='noreferrer noopener' target='_blank'"
 pieces = st.sampled_from([*MARKS.split(), "> ", "# ", "\n", "https://a.b/?c=d&e='f", "x", " ", "&lt;"])
 
 
@@ -55,6 +56,22 @@ def test_markdown_makes_only_its_own_tags(text: str) -> None:
         (r"\*a\*", "<span>*a*</span>"),
         ("> q\nr", "<blockquote>q</blockquote><span>r</span>"),
         ("[x](javascript:alert)", "<span>[x](javascript:alert)</span>"),
+        ("***a*** b  \n c", "<span><em><strong>a</strong></em> b\nc</span>"),
+        ("a\n\n# b\n- c\n-# d", "<span>a</span><div class='h1'>b</div><div class='item'>c</div><small>d</small>"),
+        ("`- a` ```py\n- <b>\n``` c", "<span><code>- a</code> <pre>- &lt;b&gt;</pre> c</span>"),
+        ("    a &lt; ![b](c)", "<span>    a &amp;lt; ![b](c)</span>"),
+        ("||a < b|| c|d", "<span><span class='spoiler'>a &lt; b</span> c|d</span>"),
+        (r"\@everyone <@&1>", "<span>@everyone <span class='mention'>&lt;@&amp;1&gt;</span></span>"),
+        ("[**a**](https://b.c/d_e_f)", f"<span><a href='https://b.c/d_e_f' {NEW_TAB}><strong>a</strong></a></span>"),
+        (
+            "<https://b.c/?d=1&e>.",
+            f"<span><a href='https://b.c/?d=1&amp;e' {NEW_TAB}>https://b.c/?d=1&amp;e</a>.</span>",
+        ),
+        (
+            "<t:0:R> <t:99999999999999>",
+            "<span><time class='stamp' datetime='1970-01-01T00:00:00+00:00'>01 January 1970 00:00 UTC</time>"
+            " &lt;t:99999999999999&gt;</span>",
+        ),
     ],
 )
 def test_markdown(text: str, wanted: str) -> None:
