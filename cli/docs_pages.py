@@ -148,7 +148,7 @@ def _default(parameter: Any) -> str:
     if parameter.required:
         return "required"
     value = parameter.default
-    if value is None or value is False or callable(value):
+    if value is None or value is False or value == "" or callable(value):
         return ""
     return f"`{value.value if isinstance(value, enum.Enum) else value}`"
 

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def alerting() -> None:
-    """Judge every report and raise alerts, until stopped. Any number of these share the work."""
+    """Judge every report and raise alerts, until stopped. Several processes share the work."""
     logs.configure("alerting")
     sys.setswitchinterval(SWITCH_SECONDS)
     loaded = settings.load()
@@ -36,7 +36,7 @@ def alerting() -> None:
 
 
 def notify() -> None:
-    """Notify people of alerts in Discord, until stopped. One process a webhook is active; others stand by."""
+    """Notify people of alerts in Discord, until stopped. One process per webhook is active; others stand by."""
     logs.configure("notify")
     sys.setswitchinterval(SWITCH_SECONDS)
     loaded = settings.load()

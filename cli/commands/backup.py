@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="a folder or s3:// address; each backup gets its own")]
-From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="what `backup --to` named")]
-Name = Annotated[str | None, typer.Option("--name", help="which of them, such as 20261124T020000Z; else the newest")]
+From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="the folder that `backup --to` named")]
+Name = Annotated[str | None, typer.Option("--name", help="which backup, such as 20261124T020000Z; default: the newest")]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(to: To) -> None:
-    """Keep what the lake cannot give again: incidents, actions, completeness, losses, reports, seals. All may run."""
+    """Save what the lake cannot restore: incidents, actions, completeness, losses, reports, seals. No need to stop."""
     from datetime import UTC, datetime
 
     from infra import logs, settings

@@ -20,7 +20,7 @@ KeptDays = Annotated[
     int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
 ]
 QuietHours = Annotated[
-    int, typer.Option("--quiet-hours", min=0, help="leave a day that received reports within so many hours")
+    int, typer.Option("--quiet-hours", min=0, help="keep a day that received reports in the last hours")
 ]
 LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of the versions of the last days")]
 

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def token(
         role: Annotated[
-            Literal["viewer", "operator"], typer.Option(help="What it allows: to look, or to act as well.")
+            Literal["viewer", "operator"], typer.Option(help="viewer: may read; operator: may also act on incidents")
         ] = "viewer",
     ) -> None:
         """Make a token of the API: an entry for PEACEWATCH_API_TOKENS or its file."""

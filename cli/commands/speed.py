@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def land() -> None:
-    """Land every report in the lake, exactly once, until stopped. Any number of these share the work."""
+    """Land every report in the lake, exactly once, until stopped. Several processes share the work."""
     logs.configure("landing")
     loaded = settings.load()
     with stop_signals.stop_event() as stop:
