@@ -50,29 +50,29 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     from infra import logs, settings
     from infra.mongo import client
 
-    wanted, refused = ranges.hours(first, last), publish.Refusals()
+    requested, refused = ranges.hours(first, last), publish.Refusals()
     logs.configure("aggregate")
     loaded = settings.load()
     with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
             with refused, batch.progress("hours") as progress:
-                done = hours.run(replace(job, progress=progress), wanted, rebuild=rebuild)
+                done = hours.run(replace(job, progress=progress), requested, rebuild=rebuild)
                 typer.echo(_summary("hours", done))
         if views in (View.ALL, View.DRONES):
             with refused, batch.progress("drone days") as progress:
-                done = drones.run(replace(job, progress=progress), wanted, rebuild=rebuild)
+                done = drones.run(replace(job, progress=progress), requested, rebuild=rebuild)
                 typer.echo(_summary("drone days", done))
         if views != View.ALERTS:
             with refused:
                 typer.echo(f"completeness: {completeness.run(job)} days checked")
         if views in (View.ALL, View.ALERTS):
             with refused:
-                _alerts(job, loaded.kafka, wanted, rebuild=rebuild, needed=views == View.ALERTS)
+                _alerts(job, loaded.kafka, requested, rebuild=rebuild, needed=views == View.ALERTS)
         refused.raise_any()
 
 
-def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool, needed: bool) -> None:
+def _alerts(job: Job, bootstrap: Address, requested: range | None, *, rebuild: bool, needed: bool) -> None:
     """Days of alerts. Without Kafka those that have landed are counted; it fails the command only where it is asked."""
     from batch_layer.lake import alert_landing
     from batch_layer.views import alert_days
@@ -85,7 +85,7 @@ def _alerts(job: Job, bootstrap: Address, wanted: range | None, *, rebuild: bool
         typer.echo(f"alerts: {landed.alerts} landed{lost}")
     except ServiceUnavailable as error:
         away = error
-    typer.echo(_summary("days of alerts", alert_days.run(job, wanted, rebuild=rebuild)))
+    typer.echo(_summary("days of alerts", alert_days.run(job, requested, rebuild=rebuild)))
     if away is not None and needed:
         raise away
     if away is not None:

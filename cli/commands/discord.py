@@ -28,12 +28,12 @@ def discord_standin(
 
     loaded = settings.load()
     logs.configure("discord-standin")
-    wanted = loaded.discord_port if port is None else port
+    number = loaded.discord_port if port is None else port
     folder = data or loaded.home / "discord"
     try:
-        server = Server((loaded.host, wanted), StandIn(folder))
+        server = Server((loaded.host, number), StandIn(folder))
     except OSError as error:
-        raise ServiceUnavailable(f"the Discord stand-in cannot start on port {wanted}: {error.strerror}") from None
+        raise ServiceUnavailable(f"the Discord stand-in cannot start on port {number}: {error.strerror}") from None
     # from another thread: shutdown waits for the loop that this thread runs
     with stop_signals.calling(lambda: threading.Thread(target=server.shutdown).start()):
         structlog.get_logger().info("started", url=server.url, data=str(folder))

@@ -98,15 +98,17 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
 
     logs.configure("seal")
     loaded = settings.load()
-    kept = keep_days or loaded.retention_days
-    if kept is None:
+    retention_days = keep_days or loaded.retention_days
+    if retention_days is None:
         typer.echo("all days are kept: PEACEWATCH_RETENTION_DAYS is not set")
         return
     with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         pinned = delta.pin(job.lake)
         now = datetime.now(UTC)
-        plan = sealing.make_plan(documents, pinned, last_to_seal(now, kept), now - timedelta(hours=quiet_hours))
+        plan = sealing.make_plan(
+            documents, pinned, last_to_seal(now, retention_days), now - timedelta(hours=quiet_hours)
+        )
         days = f"{plan.days[0]} to {plan.days[-1]}, " if plan.days else ""
         typer.echo(f"{days}{len(plan.days)} days to seal: {len(plan.files)} files, {plan.size / 1e6:,.1f} MB")
         if plan.waits:
@@ -148,5 +150,5 @@ def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
 
 
 def _lake_size(pinned: Snapshot) -> str:
-    files = [file for each in pinned.hours.values() for file in each]
+    files = [file for of_hour in pinned.hours.values() for file in of_hour]
     return f"version {pinned.version}: {len(files)} files, {sum(file.size for file in files) / 1e6:,.1f} MB"

@@ -40,9 +40,9 @@ def wait(day: Day = None, minutes: Deadline = 120) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        asked = _asked(day, zone)
-        complete = nightly.wait(desk, asked, timedelta(minutes=minutes))
-    typer.echo(f"{asked.day} is complete" if complete else f"{asked.day} is not complete; its report will say so")
+        request = _asked(day, zone)
+        complete = nightly.wait(desk, request, timedelta(minutes=minutes))
+    typer.echo(f"{request.day} is complete" if complete else f"{request.day} is not complete; its report will say so")
 
 
 def build(day: Day = None, quiet: Quiet = False) -> None:
@@ -50,9 +50,9 @@ def build(day: Day = None, quiet: Quiet = False) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        made, new = nightly.build(desk, _asked(day, zone), quiet=quiet)
-    what = f"revision {made.revision}" if made.revision else "first report"
-    typer.echo(f"{made.day}: {what} made" if new else f"{made.day}: nothing changed since {what}")
+        report, new = nightly.build(desk, _asked(day, zone), quiet=quiet)
+    what = f"revision {report.revision}" if report.revision else "first report"
+    typer.echo(f"{report.day}: {what} made" if new else f"{report.day}: nothing changed since {what}")
 
 
 def publish(day: Day = None) -> None:
@@ -62,12 +62,12 @@ def publish(day: Day = None) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        asked = _asked(day, zone)
-        made = desk.store.newest(asked.day)
-        if made is None:
-            raise BadInput("--day", f"there is no report of {asked.day} yet; build it with: peacewatch report build")
-        message = nightly.publish(desk, made, settings.load().reports_webhook)
-    typer.echo(f"{made.day}: posted to Discord, message {message}")
+        request = _asked(day, zone)
+        report = desk.store.newest(request.day)
+        if report is None:
+            raise BadInput("--day", f"there is no report of {request.day} yet; build it with: peacewatch report build")
+        message = nightly.publish(desk, report, settings.load().reports_webhook)
+    typer.echo(f"{report.day}: posted to Discord, message {message}")
 
 
 def revise(late: Late = False, days: Window = 31) -> None:
@@ -77,8 +77,8 @@ def revise(late: Late = False, days: Window = 31) -> None:
 
     with _desk() as (desk, _zone):
         revised = nightly.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late)
-    for made in revised:
-        typer.echo(f"{made.day}: revision {made.revision} built and posted to Discord")
+    for report in revised:
+        typer.echo(f"{report.day}: revision {report.revision} built and posted to Discord")
     if not revised:
         typer.echo("no report needs rebuilding")
 
@@ -104,10 +104,10 @@ def _desk() -> Iterator[tuple[Desk, str]]:
     from serving.services import connect
 
     logs.configure("report")
-    wanted = settings.load()
-    services = connect(Config(mongo_uri=wanted.mongo, max_age=0), ANSWER_SECONDS)
+    loaded = settings.load()
+    services = connect(Config(mongo_uri=loaded.mongo, max_age=0), ANSWER_SECONDS)
     try:
-        yield Desk(services, ReportStore(wanted.lake_location), wanted.web_url), wanted.timezone
+        yield Desk(services, ReportStore(loaded.lake_location), loaded.web_url), loaded.timezone
     except PyMongoError as error:
         raise ServiceUnavailable(redact(f"MongoDB does not answer: {type(error).__name__}")) from None
     finally:

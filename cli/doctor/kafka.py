@@ -51,8 +51,8 @@ def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
             yield unknown(PART, f"topic {name}", f"is not there yet: {mend}")
     names = [name for name in TOPICS if name in there]
     described = {topic["name"]: topic for topic in admin.describe_topics(names)} if names else {}
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
-    configs = admin.describe_configs(asked, config_filter="all")["topic"] if names else {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
+    configs = admin.describe_configs(resources, config_filter="all")["topic"] if names else {}
     for name in names:
         yield from _topic(name, described[name], {key: configs[name][key]["value"] for key in _KEYS}, replicas)
 
