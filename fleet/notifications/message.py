@@ -107,56 +107,61 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
     )
 
 
-def _embed(slot: Slot, one: Incident, message_id: str, plain: bool, room: int) -> Embed:
-    here = one.message_id == message_id or not message_id
-    title = f"{KINDS[one.kind]} · {one.severity}" if plain else _title(one)
+def _embed(slot: Slot, incident: Incident, message_id: str, plain: bool, room: int) -> Embed:
+    here = incident.message_id == message_id or not message_id
+    title = f"{KINDS[incident.kind]} · {incident.severity}" if plain else _title(incident)
     parts = [("Alerts", str(slot.alerts))]
     if not here:
         parts.append(("State", "continues in a newer message"))
-        return Embed(title, "", COLOURS[one.severity], one.last, fields=parts)
-    parts += _facts(slot, one)
-    words = [] if plain else _words(one)
+        return Embed(title, "", COLOURS[incident.severity], incident.last, fields=parts)
+    parts += _facts(slot, incident)
+    words = [] if plain else _words(incident)
     left = room - units(title) - sum(units(name) + units(value) for name, value in parts)
     for name, text in words:
         value = isolated(text, min(FIELD_VALUE, max(0, (left - 2) // 2) - units(name)))
         if value:
             parts.append((name, value))
             left -= units(name) + units(value)
-    heard = isolated(one.heard, min(DESCRIPTION, left - 2)) if one.kind in QUOTED and not plain else ""
-    return Embed(title, heard and f"“{heard}”", _colour(one), one.last, _map(one), parts)
+    heard = isolated(incident.heard, min(DESCRIPTION, left - 2)) if incident.kind in QUOTED and not plain else ""
+    return Embed(title, heard and f"“{heard}”", _colour(incident), incident.last, _map(incident), parts)
 
 
-def _colour(one: Incident) -> int:
-    if is_expired(one):
+def _colour(incident: Incident) -> int:
+    if is_expired(incident):
         return EXPIRED
-    return RESOLVED if one.state == "resolved" else COLOURS[one.severity]
+    return RESOLVED if incident.state == "resolved" else COLOURS[incident.severity]
 
 
-def _title(one: Incident) -> str:
-    mark = {"resolved": "Resolved: ", "quiet": "Quiet: "}.get(one.state, "")
-    mark = "No news any more: " if is_expired(one) else mark
-    place = isolated(f"{one.city}, {one.country}", 100)
-    return f"{mark}{KINDS[one.kind]} in {place}" + ("" if one.verified else " (unverified)")
+def _title(incident: Incident) -> str:
+    mark = {"resolved": "Resolved: ", "quiet": "Quiet: "}.get(incident.state, "")
+    mark = "No news any more: " if is_expired(incident) else mark
+    place = isolated(f"{incident.city}, {incident.country}", 100)
+    return f"{mark}{KINDS[incident.kind]} in {place}" + ("" if incident.verified else " (unverified)")
 
 
-def _facts(slot: Slot, one: Incident) -> list[tuple[str, str]]:
-    """What is ours to say: numbers and times, bounded in length."""
-    facts = [("State", f"{one.severity}, {one.state}" + (f", {trend(one)}" if one.state == "growing" else ""))]
-    if slot.alerts != one.alerts:
-        facts.append(("In all", str(one.alerts)))
-    if one.flaps:
-        facts.append(("Flapping", f"came back {one.flaps} time{'s' if one.flaps > 1 else ''}"))
-    if one.worst_score:
-        facts.append(("Worst score", str(one.worst_score)))
-    if one.battery is not None:
-        facts.append(("Battery", percent(one.battery)))
-    if one.verified and one.unverified:
-        facts.append(("Unverified", f"{one.unverified} of {one.alerts} alerts"))
-    facts.append(("Reported", _time(one.reported_at)))
-    if one.alerts > 1:
-        facts.append(("Since", _time(one.since)))
-    if _map(one):
-        facts.append(("Where", f"[{one.latitude:.4f}, {one.longitude:.4f}]({_map(one)})"))
+def _facts(slot: Slot, incident: Incident) -> list[tuple[str, str]]:
+    """Our own facts: numbers and times, bounded in length."""
+    facts = [
+        (
+            "State",
+            f"{incident.severity}, {incident.state}" + (f", {trend(incident)}" if incident.state == "growing" else ""),
+        )
+    ]
+    if slot.alerts != incident.alerts:
+        facts.append(("In all", str(incident.alerts)))
+    if incident.flaps:
+        facts.append(("Flapping", f"came back {incident.flaps} time{'s' if incident.flaps > 1 else ''}"))
+    if incident.worst_score:
+        facts.append(("Worst score", str(incident.worst_score)))
+    if incident.battery is not None:
+        facts.append(("Battery", percent(incident.battery)))
+    if incident.verified and incident.unverified:
+        facts.append(("Unverified", f"{incident.unverified} of {incident.alerts} alerts"))
+    facts.append(("Reported", _time(incident.reported_at)))
+    if incident.alerts > 1:
+        facts.append(("Since", _time(incident.since)))
+    if _map(incident):
+        facts.append(("Where", f"[{incident.latitude:.4f}, {incident.longitude:.4f}]({_map(incident)})"))
     return facts
 
 
@@ -165,25 +170,28 @@ def percent(battery: float) -> str:
     return f"{max(0, math.floor(battery))} %"
 
 
-def _words(one: Incident) -> list[tuple[str, str]]:
+def _words(incident: Incident) -> list[tuple[str, str]]:
     """What came from drones and operators, the most important first: each gets at most half of what room is left."""
-    note = (NOTES.get(one.kind, "Note"), one.note)
-    is_about_note = one.kind == "low_battery"
+    note = (NOTES.get(incident.kind, "Note"), incident.note)
+    is_about_note = incident.kind == "low_battery"
     words = [
         note if is_about_note else ("", ""),
-        ("Acknowledged", f"by {one.acknowledged_by}. {one.acknowledgement}" if one.acknowledged_by else ""),
-        ("Resolved", f"by {one.resolved_by}" if one.resolved_by else ""),
-        ("Who", ", ".join(f"{citizen.name[:80]} ({citizen.peace_score})" for citizen in one.who)),
+        (
+            "Acknowledged",
+            f"by {incident.acknowledged_by}. {incident.acknowledgement}" if incident.acknowledged_by else "",
+        ),
+        ("Resolved", f"by {incident.resolved_by}" if incident.resolved_by else ""),
+        ("Who", ", ".join(f"{citizen.name[:80]} ({citizen.peace_score})" for citizen in incident.who)),
         ("", "") if is_about_note else note,
-        ("Drone", ", ".join(one.drones)),
+        ("Drone", ", ".join(incident.drones)),
     ]
     return [(name, text) for name, text in words if text]
 
 
-def _map(one: Incident) -> str:
-    if not is_position(one.latitude, one.longitude):
+def _map(incident: Incident) -> str:
+    if not is_position(incident.latitude, incident.longitude):
         return ""
-    at = f"{one.latitude:.4f}", f"{one.longitude:.4f}"
+    at = f"{incident.latitude:.4f}", f"{incident.longitude:.4f}"
     return f"https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=15/{at[0]}/{at[1]}"
 
 

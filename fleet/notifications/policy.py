@@ -112,7 +112,9 @@ def decide(state: NotificationState, policy: Policy, now: datetime, allowance: A
             decisions.append(_post(state, policy, now))
     if decisions[-1].notification is None:
         decisions.append(_edit(state, policy, now, allowance))
-    waits = [one for one in decisions if one.notification is None and one.reason is not Reason.NOTHING]
+    waits = [
+        decision for decision in decisions if decision.notification is None and decision.reason is not Reason.NOTHING
+    ]
     return decisions[-1] if decisions[-1].notification or not waits else waits[0]
 
 
@@ -125,27 +127,29 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
         return Decision(Reason.NOTHING)
     if state.post_due - now > (policy.burst - 1) * state.pace:  # a bucket of `burst`, refilled by one every `pace`
         return Decision(Reason.PACED)
-    fresh.sort(key=lambda one: _urgency(one, now), reverse=True)
-    chosen = fresh[:1] if fresh[0].form != "grouped" else [one for one in fresh if one.form == "grouped"][:EMBEDS]
+    fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
+    chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
     alerts = _take(chosen)
-    chosen = [one for one in chosen if not one.pending or one.incident.incident_id in alerts]  # the rest had no room
+    chosen = [
+        entry for entry in chosen if not entry.pending or entry.incident.incident_id in alerts
+    ]  # the rest had no room
     slots = []
-    for one in chosen:
-        before = one.incident.embedded if one.repost == "message deleted" else 0
-        incident_id = one.incident.incident_id
+    for entry in chosen:
+        before = entry.incident.embedded if entry.repost == "message deleted" else 0
+        incident_id = entry.incident.incident_id
         slots.append(Slot(incident_id, before + len(alerts.get(incident_id, ()))))
     return Decision(reason, _of_slots(state, "", slots, alerts, now))
 
 
 def _without_message(state: NotificationState, now: datetime) -> tuple[Reason, list[IncidentDelivery]]:
     """Incidents that need a new message: never notified, their message deleted, or nobody acknowledged them."""
-    new = [one for one in state.pending.values() if not one.incident.message_id]
-    deleted = [one for one in state.reposts("message deleted") if not one.pending]
+    new = [entry for entry in state.pending.values() if not entry.incident.message_id]
+    deleted = [entry for entry in state.reposts("message deleted") if not entry.pending]
     reason = Reason.NEW if new else Reason.DELETED
     incidents = new + deleted
     if not incidents:
         reason, incidents = Reason.UNACKNOWLEDGED, state.reposts("unacknowledged")
-    return reason, [one for one in incidents if not state.hold(one.incident.incident_id, now)]
+    return reason, [entry for entry in incidents if not state.hold(entry.incident.incident_id, now)]
 
 
 # an edit of a message
@@ -166,10 +170,10 @@ def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Al
 def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
     """By message the urgency of its edit; one with pending alerts before one that only says what is no longer so."""
     due: dict[str, tuple[bool, float]] = {}
-    for one in state.pending.values():
-        message_id = one.incident.message_id
-        if message_id in state.messages and one.form != "alone":
-            due[message_id] = max(due.get(message_id, (False, 0.0)), _urgency(one, now))
+    for entry in state.pending.values():
+        message_id = entry.incident.message_id
+        if message_id in state.messages and entry.form != "alone":
+            due[message_id] = max(due.get(message_id, (False, 0.0)), _urgency(entry, now))
     for message in state.messages.values():
         if message.needs_edit:
             due.setdefault(message.message_id, (False, -1.0))
@@ -178,7 +182,7 @@ def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bo
 
 def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decision:
     current = [state[slot.incident_id] for slot in message.slots]
-    current = [one for one in current if one.incident.message_id == message.message_id]
+    current = [entry for entry in current if entry.incident.message_id == message.message_id]
     alerts = _take(current)
     slots = [Slot(slot.incident_id, slot.alerts + len(alerts.get(slot.incident_id, ()))) for slot in message.slots]
     sent = _of_slots(state, message.message_id, slots, alerts, now)
@@ -190,21 +194,21 @@ def _of_slots(
 ) -> Notification:
     """Incidents that go on in a newer message are shown as they were."""
     shown = {slot.incident_id: state[slot.incident_id].incident for slot in slots}
-    for incident_id, one in shown.items():
-        if one.message_id == message_id or not message_id:
-            shown[incident_id] = _as_it_is(state, one, now)
+    for incident_id, known in shown.items():
+        if known.message_id == message_id or not message_id:
+            shown[incident_id] = _as_it_is(state, known, now)
     plain = frozenset(id_ for id_ in shown if state[id_].form in ("plain", "digest only"))
     return Notification("edit" if message_id else "post", message_id, slots, alerts, shown=shown, plain=plain)
 
 
-def _as_it_is(state: NotificationState, one: Incident, now: datetime) -> Incident:
-    return msgspec.structs.replace(one, state=incident.state(one, now, state.intervals))
+def _as_it_is(state: NotificationState, known: Incident, now: datetime) -> Incident:
+    return msgspec.structs.replace(known, state=incident.state(known, now, state.intervals))
 
 
 def _is_overdue(state: NotificationState, policy: Policy, message: Message, now: datetime) -> bool:
     for slot in message.slots:
-        one = state[slot.incident_id]
-        if one.pending and now - one.pending[0].received_at >= policy.patience[one.incident.severity]:
+        entry = state[slot.incident_id]
+        if entry.pending and now - entry.pending[0].received_at >= policy.patience[entry.incident.severity]:
             return True
     return False
 
@@ -220,7 +224,7 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
         return Decision(Reason.DIGEST_REFUSED)
     if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
         return Decision(Reason.RECENT)
-    chosen.sort(key=lambda one: _urgency(one, now), reverse=True)
+    chosen.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
     old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
     notified = [(state[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
@@ -238,7 +242,7 @@ def _goes_on(state: NotificationState, chosen: list[IncidentDelivery], policy: P
     counted = state.digest.counted
     if counted is None:
         return False
-    if state.digest.needs_edit or all(state.hold(one.incident.incident_id, now) for one in chosen):
+    if state.digest.needs_edit or all(state.hold(entry.incident.incident_id, now) for entry in chosen):
         return True
     is_full = len(counted.rows) > SHOWN_ROWS and now - counted.since >= NAMED_FOR
     return now - counted.since < policy.digest_life and not is_full
@@ -250,23 +254,23 @@ def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tup
     And those that get no message of their own.
     """
     pending = state.pending.values()
-    held = [one for one in pending if state.hold(one.incident.incident_id, now)]
+    held = [entry for entry in pending if state.hold(entry.incident.incident_id, now)]
     if len(pending) <= policy.crowd:
         return Reason.HELD, held
-    ages = [(one, now - one.pending[0].received_at, policy.patience[one.incident.severity]) for one in pending]
+    ages = [(entry, now - entry.pending[0].received_at, policy.patience[entry.incident.severity]) for entry in pending]
     if all(age < patience for _, age, patience in ages):
         return Reason.HELD, held
-    ids = {one.incident.incident_id for one in held}
+    ids = {entry.incident.incident_id for entry in held}
     return Reason.CROWDED, [
-        one for one, age, patience in ages if age >= patience / 2 or one.incident.incident_id in ids
+        entry for entry, age, patience in ages if age >= patience / 2 or entry.incident.incident_id in ids
     ]
 
 
 def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], now: datetime) -> Digest:
     rows = {(row.kind, row.severity, row.country, row.city): msgspec.structs.replace(row) for row in digest.rows}
     added = 0
-    for one, alert in notified:
-        place = (one.kind, alert.severity, one.country, one.city)
+    for known, alert in notified:
+        place = (known.kind, alert.severity, known.country, known.city)
         new = Row(*place, alerts=0, first=alert.alert_id, last=alert.alert_id, drone=alert.drone_id)
         row = rows.setdefault(place, new)
         row.alerts, row.last = row.alerts + 1, alert.alert_id
@@ -310,18 +314,18 @@ def _take(chosen: Iterable[IncidentDelivery], *, in_digest: bool = False) -> dic
     others, so that no incident keeps the next ones out."""
     room = ALERTS_BYTES
     taken: dict[str, list[PendingAlert]] = {}
-    for one in chosen:
-        if one.pending:
-            needed = wire.size(one.in_digest if in_digest else one.incident) + _size(one.pending[0])
+    for entry in chosen:
+        if entry.pending:
+            needed = wire.size(entry.in_digest if in_digest else entry.incident) + _size(entry.pending[0])
             if needed <= room:
-                taken[one.incident.incident_id] = one.pending[:1]
+                taken[entry.incident.incident_id] = entry.pending[:1]
                 room -= needed
-    for one in chosen:
-        for alert in one.pending[1:] if one.incident.incident_id in taken else ():
+    for entry in chosen:
+        for alert in entry.pending[1:] if entry.incident.incident_id in taken else ():
             room -= _size(alert)
             if room < 0:
                 return taken
-            taken[one.incident.incident_id].append(alert)
+            taken[entry.incident.incident_id].append(alert)
     return taken
 
 
@@ -329,7 +333,7 @@ def _size(alert: PendingAlert) -> int:
     return wire.size(alert.alert_id) + ALERT_BYTES
 
 
-def _urgency(one: IncidentDelivery, now: datetime) -> tuple[bool, float]:
+def _urgency(entry: IncidentDelivery, now: datetime) -> tuple[bool, float]:
     """Greater goes first: what is within its quota, then what has waited long and is bad."""
-    age = (now - one.pending[0].received_at).total_seconds() if one.pending else 0.0
-    return one.within_quota, age + RANK[one.incident.severity] * HEAD_START.total_seconds()
+    age = (now - entry.pending[0].received_at).total_seconds() if entry.pending else 0.0
+    return entry.within_quota, age + RANK[entry.incident.severity] * HEAD_START.total_seconds()

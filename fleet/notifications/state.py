@@ -52,10 +52,10 @@ LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class IncidentDelivery:
-    """The delivery state of an incident: all that is known of it besides its alerts, so forgetting it forgets all.
+    """An entry of the notification state: an incident and its delivery, so forgetting the entry forgets all of it.
 
-    `pending` are its alerts that nobody was notified of, in the order in which they came. One that is not
-    `within_quota` was opened by a drone, or in a place, that had opened many: those of others go first.
+    `pending`: its alerts that nobody was notified of, in the order in which they came. `within_quota` is False where
+    its drone or its place had opened too many incidents: those of others go first.
     """
 
     incident: Incident
@@ -66,15 +66,15 @@ class IncidentDelivery:
 
     @property
     def in_digest(self) -> Incident:
-        """As a digest's delivery has it: one over its quota without words, so that a flood fits few deliveries."""
+        """The incident in a digest's delivery: over its quota without words, so that a flood fits few deliveries."""
         return self.incident if self.within_quota else without_words(self.incident)
 
 
 @dataclass
 class DigestState:
-    """The present digest and its message; `is_plain`: Discord refused the one with names of places.
+    """The current digest and its message; `is_plain`: Discord refused the form with names of places.
 
-    `refused_at`: when it refused the plain one, too; None since one was taken.
+    `refused_at`: when Discord refused the plain form, too; None once it accepted one.
     """
 
     counted: Digest | None = None
@@ -113,7 +113,7 @@ class NotificationState:
 
     @property
     def incidents(self) -> Mapping[str, Incident]:
-        return {incident_id: one.incident for incident_id, one in self._incidents.items()}
+        return {incident_id: entry.incident for incident_id, entry in self._incidents.items()}
 
     @property
     def pending(self) -> Mapping[str, IncidentDelivery]:
@@ -122,7 +122,7 @@ class NotificationState:
 
     @property
     def pending_alerts(self) -> int:
-        return sum(len(one.pending) for one in self._pending.values())
+        return sum(len(entry.pending) for entry in self._pending.values())
 
     def oldest_pending(self, severities: Iterable[Severity]) -> datetime | None:
         """The broker's time of the oldest pending alert of these severities."""
@@ -141,22 +141,22 @@ class NotificationState:
     @property
     def refused_incidents(self) -> int:
         """Incidents that Discord took in no form but a digest's."""
-        return sum(one.form == "digest only" for one in self._incidents.values())
+        return sum(entry.form == "digest only" for entry in self._incidents.values())
 
     def reposts(self, why: Repost) -> list[IncidentDelivery]:
         """Incidents that need a new message for this reason."""
-        return [one for one in self._incidents.values() if one.repost == why]
+        return [entry for entry in self._incidents.values() if entry.repost == why]
 
     def hold(self, incident_id: str, now: datetime) -> Hold:
         """Why the incident is kept back from a message of its own."""
-        one = self._incidents[incident_id]
-        if one.form == "digest only":
+        entry = self._incidents[incident_id]
+        if entry.form == "digest only":
             return "refused"
-        if one.incident.message_id:
+        if entry.incident.message_id:
             return ""
-        if one.incident.cleared:
+        if entry.incident.cleared:
             return "over"
-        return "silenced" if self.silences and self.silences.covers(one.incident, now) else ""
+        return "silenced" if self.silences and self.silences.covers(entry.incident, now) else ""
 
     # what comes in
 
@@ -173,9 +173,9 @@ class NotificationState:
             self.conflicts += met == "new"
         if met != "new":
             return None
-        one = self._incident_of(alert)
-        incident.grow(one.incident, alert, self.intervals)
-        one.pending.append(
+        entry = self._incident_of(alert)
+        incident.grow(entry.incident, alert, self.intervals)
+        entry.pending.append(
             PendingAlert(
                 alert.alert_id,
                 alert.severity,
@@ -186,39 +186,39 @@ class NotificationState:
                 alert.drone_id,
             )
         )
-        self._pending[one.incident.incident_id] = one
-        return one.incident
+        self._pending[entry.incident.incident_id] = entry
+        return entry.incident
 
     def apply(self, action: Action) -> None:
         """Takes an operator's action in."""
         if action.action in ("silence", "unsilence"):
             self.silences.enter(action)
             return
-        one = self._incidents.get(action.target.incident_id)
-        if one is None:
+        entry = self._incidents.get(action.target.incident_id)
+        if entry is None:
             self._actions[action.target.incident_id] = action
             if len(self._actions) > REMEMBERED_ACTIONS:
                 del self._actions[next(iter(self._actions))]
-        elif actions.apply(one.incident, action) and one.incident.message_id in self.messages:
-            self.messages[one.incident.message_id].needs_edit = True
+        elif actions.apply(entry.incident, action) and entry.incident.message_id in self.messages:
+            self.messages[entry.incident.message_id].needs_edit = True
 
     def _incident_of(self, alert: Alert) -> IncidentDelivery:
         """The open incident that the alert belongs to, or the one that it opens."""
-        one = self._open_by_key(incident.key_of(alert))
-        if one is not None and incident.takes(one.incident, alert, self.intervals):
-            if not one.within_quota and alert.drone_id not in one.incident.drones:
-                one.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # somebody else saw it, too
-            return one
-        one = IncidentDelivery(incident.first(alert))
-        incident_id = one.incident.incident_id
+        entry = self._open_by_key(incident.key_of(alert))
+        if entry is not None and incident.takes(entry.incident, alert, self.intervals):
+            if not entry.within_quota and alert.drone_id not in entry.incident.drones:
+                entry.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # somebody else saw it, too
+            return entry
+        entry = IncidentDelivery(incident.first(alert))
+        incident_id = entry.incident.incident_id
         if incident_id in self._incidents:  # its first alert was known so long ago that it came as a new one
             return self._incidents[incident_id]
-        one.within_quota = self._spend(one.incident, alert.drone_id)
-        self._incidents[incident_id] = one
-        self._by_key[one.incident.key] = incident_id
+        entry.within_quota = self._spend(entry.incident, alert.drone_id)
+        self._incidents[incident_id] = entry
+        self._by_key[entry.incident.key] = incident_id
         if incident_id in self._actions:
-            actions.apply(one.incident, self._actions.pop(incident_id))
-        return one
+            actions.apply(entry.incident, self._actions.pop(incident_id))
+        return entry
 
     def _spend(self, opened: Incident, drone_id: str) -> bool:
         """Counts the opening of an incident; whether drone and place have opened few."""
@@ -229,12 +229,12 @@ class NotificationState:
         return self._incidents.get(self._by_key.get(key, ""))
 
     def _clear(self, alert: Alert) -> None:
-        one = self._open_by_key(incident.key_of(alert))
-        if one is not None:
-            incident.clear(one.incident, alert)
+        entry = self._open_by_key(incident.key_of(alert))
+        if entry is not None:
+            incident.clear(entry.incident, alert)
 
     def _pending_alerts(self) -> Iterator[PendingAlert]:
-        return (alert for one in self._pending.values() for alert in one.pending)
+        return (alert for entry in self._pending.values() for alert in entry.pending)
 
     # what Discord did
 
@@ -274,14 +274,16 @@ class NotificationState:
             return
         message = self.messages.pop(message_id, None)
         for slot in message.slots if message else ():
-            one = self._incidents[slot.incident_id]
-            if one.incident.message_id == message_id:
-                one.incident.message_id, one.repost = "", "message deleted"
-            elif one.incident.message_id in self.messages:  # it goes on in a newer message, which stands for these, too
-                self._add_to_slot(self.messages[one.incident.message_id], slot)
+            entry = self._incidents[slot.incident_id]
+            if entry.incident.message_id == message_id:
+                entry.incident.message_id, entry.repost = "", "message deleted"
+            elif (
+                entry.incident.message_id in self.messages
+            ):  # it goes on in a newer message, which stands for these, too
+                self._add_to_slot(self.messages[entry.incident.message_id], slot)
             else:
-                one.incident.embedded += slot.alerts
-                one.repost = "message deleted"
+                entry.incident.embedded += slot.alerts
+                entry.repost = "message deleted"
 
     def refused(self, sent: Notification) -> None:
         """Discord refused the notification: its incidents are tried in their next form."""
@@ -293,16 +295,16 @@ class NotificationState:
         if sent.method == "post" and len(forms) == 1:
             forms[0].form = "digest only" if forms[0].form == "plain" else "plain"
             return
-        for one in forms:
-            one.form = "alone" if one.form == "grouped" else one.form
+        for entry in forms:
+            entry.form = "alone" if entry.form == "grouped" else entry.form
         if sent.method == "edit":
             self._leave(sent.message_id)  # it stays as it is; what goes on goes on in new messages
 
     def _enter(self, sent: Notification, message_id: str, now: datetime) -> None:
         for incident_id, alerts in sent.alerts.items():
-            one = self._incidents[incident_id]
-            del one.pending[: len(alerts)]
-            if not one.pending:
+            entry = self._incidents[incident_id]
+            del entry.pending[: len(alerts)]
+            if not entry.pending:
                 del self._pending[incident_id]
         if sent.method == "post":
             self.post_due = max(self.post_due, now) + self.pace
@@ -316,16 +318,16 @@ class NotificationState:
             self._enter_slot(slot, sent.method, message_id, now)
 
     def _enter_slot(self, slot: Slot, method: Method, message_id: str, now: datetime) -> None:
-        one = self._incidents[slot.incident_id]
+        entry = self._incidents[slot.incident_id]
         if method == "post":
-            old = self.messages.get(one.incident.message_id)
+            old = self.messages.get(entry.incident.message_id)
             if old is not None and old.message_id != message_id:
                 old.needs_edit = True  # it must say that the incident goes on elsewhere
-            one.incident.message_id, one.incident.told_at = message_id, now
-            one.repost = ""
-            one.form = "grouped" if one.form == "alone" else one.form
-        if one.incident.message_id == message_id:
-            one.incident.embedded = slot.alerts
+            entry.incident.message_id, entry.incident.told_at = message_id, now
+            entry.repost = ""
+            entry.form = "grouped" if entry.form == "alone" else entry.form
+        if entry.incident.message_id == message_id:
+            entry.incident.embedded = slot.alerts
 
     def _add_to_slot(self, message: Message, more: Slot) -> None:
         message.slots = [
@@ -341,9 +343,9 @@ class NotificationState:
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
         """As it is without the pending alerts: a replay adds those again."""
-        one = self._incidents[incident_id]
-        shown = one.in_digest if in_digest else one.incident
-        return msgspec.structs.replace(shown, alerts=one.incident.alerts - len(one.pending))
+        entry = self._incidents[incident_id]
+        shown = entry.in_digest if in_digest else entry.incident
+        return msgspec.structs.replace(shown, alerts=entry.incident.alerts - len(entry.pending))
 
     # what an earlier notifier did
 
@@ -374,20 +376,20 @@ class NotificationState:
         """Call after the last `replay`: messages whose incidents were notified as over need no edit."""
         for message in list(self.messages.values()):
             shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
-            if all(one.state == "resolved" and not incident.can_go_on(one, now, self.intervals) for one in shown):
+            if all(each.state == "resolved" and not incident.can_go_on(each, now, self.intervals) for each in shown):
                 self._leave(message.message_id)
 
     def _replay_incident(self, known: Incident, *, refused: bool) -> None:
         known.key = incident.key_of_known(known)
-        one = self._incidents.get(known.incident_id)
-        if one is None:
-            one = self._incidents[known.incident_id] = IncidentDelivery(known)
-            one.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
-        one.incident = known
+        entry = self._incidents.get(known.incident_id)
+        if entry is None:
+            entry = self._incidents[known.incident_id] = IncidentDelivery(known)
+            entry.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
+        entry.incident = known
         if known.message_id:
-            one.repost = ""
+            entry.repost = ""
         if refused:
-            one.form = "digest only"
+            entry.form = "digest only"
         newest = self._open_by_key(known.key)
         if newest is None or newest.incident.since <= known.since:
             self._by_key[known.key] = known.incident_id
@@ -398,15 +400,15 @@ class NotificationState:
         """Finds what has changed by time alone, and forgets what is over and notified."""
         for message in list(self.messages.values()):
             shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
-            if any(one.state != incident.state(one, now, self.intervals) for one in shown):
+            if any(each.state != incident.state(each, now, self.intervals) for each in shown):
                 message.needs_edit = True
-            elif self._is_settled(message) and not any(incident.can_go_on(one, now, self.intervals) for one in shown):
+            elif self._is_settled(message) and not any(incident.can_go_on(each, now, self.intervals) for each in shown):
                 self._leave(message.message_id)
         self.silences.expire(now)
-        for one in self._incidents.values():
-            if one.repost != "message deleted":
-                is_due = one.within_quota and incident.is_due_again(one.incident, now, self.intervals)
-                one.repost = "unacknowledged" if is_due else ""
+        for entry in self._incidents.values():
+            if entry.repost != "message deleted":
+                is_due = entry.within_quota and incident.is_due_again(entry.incident, now, self.intervals)
+                entry.repost = "unacknowledged" if is_due else ""
         self._leave_old_messages()
         self._forget_incidents(now)
 
@@ -423,32 +425,32 @@ class NotificationState:
     def _forget_incidents(self, now: datetime) -> None:
         kept = {slot.incident_id for message in self.messages.values() for slot in message.slots} | self._pending.keys()
         spare = [
-            one
-            for incident_id, one in self._incidents.items()
-            if incident_id not in kept and one.repost != "message deleted"
+            entry
+            for incident_id, entry in self._incidents.items()
+            if incident_id not in kept and entry.repost != "message deleted"
         ]
-        over = [one for one in spare if not incident.can_go_on(one.incident, now, self.intervals)]
-        for one in over:
-            self._forget(one.incident)
+        over = [entry for entry in spare if not incident.can_go_on(entry.incident, now, self.intervals)]
+        for entry in over:
+            self._forget(entry.incident)
         too_many = len(self._incidents) - len(self._pending) - MOST_INCIDENTS
         if too_many > 0:
-            spare = [one for one in spare if one.incident.incident_id in self._incidents]
-            spare.sort(key=lambda one: (one.within_quota, one.incident.last))
-            for one in spare[:too_many]:
-                self._forget(one.incident)
+            spare = [entry for entry in spare if entry.incident.incident_id in self._incidents]
+            spare.sort(key=lambda entry: (entry.within_quota, entry.incident.last))
+            for entry in spare[:too_many]:
+                self._forget(entry.incident)
 
     def _leave(self, message_id: str) -> None:
         """No edit of the message any more; what may still come of its incidents is notified in a new one."""
         message = self.messages.pop(message_id, None)
         for slot in message.slots if message else ():
-            one = self._incidents[slot.incident_id].incident
-            if one.message_id == message_id:
-                one.message_id, one.embedded = "", 0
+            entry = self._incidents[slot.incident_id].incident
+            if entry.message_id == message_id:
+                entry.message_id, entry.embedded = "", 0
 
-    def _forget(self, one: Incident) -> None:
-        del self._incidents[one.incident_id]
-        if self._by_key.get(one.key) == one.incident_id:
-            del self._by_key[one.key]
+    def _forget(self, entry: Incident) -> None:
+        del self._incidents[entry.incident_id]
+        if self._by_key.get(entry.key) == entry.incident_id:
+            del self._by_key[entry.key]
 
 
 def _ms(duration: timedelta) -> int:
