@@ -31,7 +31,7 @@ class Folder:
         """The paths of all files below a folder of it, in order; none where there is no such folder."""
         with self._answering(below):
             wanted = pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
-            return sorted(found.path for found in self._files.get_file_info(wanted) if found.is_file)
+            return sorted(file.path for file in self._files.get_file_info(wanted) if file.is_file)
 
     def read(self, path: str) -> bytes:
         with self._answering(path), self._files.open_input_file(path) as file:

@@ -89,21 +89,21 @@ class Jars:
         return _MODULE.format(lines="\n".join(lines))
 
     def _check(self, jars: Path) -> None:
-        found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.iterdir()}
+        digests = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.iterdir()}
         lines = self.hashes.read_text(encoding="utf-8").splitlines()
         wanted = {name: digest for digest, name in map(str.split, lines)}
-        wrong = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        wrong = sorted(name for name in digests.keys() | wanted.keys() if digests.get(name) != wanted.get(name))
         if wrong:
             raise MissingPart(f"these jars of {self.what} are not the ones of {self.hashes.name}: {', '.join(wrong)}")
 
 
 def _ivy() -> Path:
     spark = find_spec("pyspark")
-    found = (
+    jars = (
         sorted(Path(spark.submodule_search_locations[0], "jars").glob("ivy-*.jar"))
         if spark and (spark.submodule_search_locations)
         else []
     )
-    if not found:
+    if not jars:
         raise MissingPart("pyspark, which carries the Ivy jar, is not installed; run script/bootstrap")
-    return found[-1]
+    return jars[-1]

@@ -20,12 +20,12 @@ _ADVICE: Final = f"install Java {OLDEST} or newer (Debian: apt-get install openj
 def java() -> Path:
     """The Java to use: JAVA_HOME's, else the PATH's. Raises MissingPart that says what to install."""
     home = os.environ.get("JAVA_HOME")
-    found = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    if found is None or not Path(found).is_file():
+    program = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if program is None or not Path(program).is_file():
         where = f"JAVA_HOME is {home}, and has no bin/java" if home else "there is no java on the PATH"
         raise MissingPart(f"{where}; {_ADVICE}")
-    result = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    result = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     version = re.search(r'version "(?:1\.)?(\d+)', result.stderr)
     if version is None or int(version[1]) < OLDEST:
-        raise MissingPart(f"{found} is no Java {OLDEST}; {_ADVICE}")
-    return Path(found)
+        raise MissingPart(f"{program} is no Java {OLDEST}; {_ADVICE}")
+    return Path(program)

@@ -40,9 +40,9 @@ class Running:
     def process(self) -> psutil.Process | None:
         """The supervisor, None when it is gone."""
         with suppress(psutil.Error):
-            found = psutil.Process(self.pid)
-            if found.create_time() == self.started and found.status() != psutil.STATUS_ZOMBIE:
-                return found
+            process = psutil.Process(self.pid)
+            if process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE:
+                return process
         return None
 
 
@@ -65,8 +65,8 @@ class Record:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            found = read(self.home)
-            who = f" (pid {found.pid})" if found and found.alive else ""
+            running = read(self.home)
+            who = f" (pid {running.pid})" if running and running.alive else ""
             raise BadSettings(
                 f"a stack runs in {self.home} already{who}; stop it with `peacewatch down`, or set PEACEWATCH_HOME"
             ) from None
@@ -89,7 +89,7 @@ class Record:
 def read(home: Path) -> Running | None:
     """None where no stack ever ran."""
     try:
-        found = json.loads((home / FILE).read_text(encoding="utf-8"))
-        return Running(found["pid"], found["started"], found["services"])
+        state = json.loads((home / FILE).read_text(encoding="utf-8"))
+        return Running(state["pid"], state["started"], state["services"])
     except (OSError, ValueError, KeyError):
         return None

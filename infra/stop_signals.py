@@ -33,8 +33,8 @@ def calling(
     try:
         yield
     finally:
-        for each, former in before.items():
-            signal.signal(each, former)
+        for signal_number, handler_before in before.items():
+            signal.signal(signal_number, handler_before)
 
 
 @contextmanager

@@ -47,17 +47,17 @@ which the strictest supervisor does after 20 s. kafka-python's own 30 s is longe
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
     """A KafkaConsumer with these settings. Raises KafkaError where there is no broker, Refused where it refuses us."""
-    return _made(_Consumer, kafka, settings)
+    return _open(_Consumer, kafka, settings)
 
 
 def admin(kafka: Address, **settings: Any) -> KafkaAdminClient:
     """A KafkaAdminClient with these settings. Raises as `consumer` does."""
-    return _made(KafkaAdminClient, kafka, settings)
+    return _open(KafkaAdminClient, kafka, settings)
 
 
 def producer(kafka: Address, **settings: Any) -> KafkaProducer:
     """A KafkaProducer with these settings over OUTLIVES_REFUSALS. Raises as `consumer` does."""
-    return _made(KafkaProducer, kafka, OUTLIVES_REFUSALS | settings)
+    return _open(KafkaProducer, kafka, OUTLIVES_REFUSALS | settings)
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]
@@ -93,19 +93,19 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         self.refused = refusal(error)
 
 
-def _made(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) -> Any:
-    made: list[KafkaNetClient] = []
+def _open(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) -> Any:
+    connections: list[KafkaNetClient] = []
 
     def client(**configs: Any) -> KafkaNetClient:
         net = NetworkSelector(**configs)
-        made.append(KafkaNetClient(net=net, manager=_Manager(net, **configs), **configs))
-        return made[-1]
+        connections.append(KafkaNetClient(net=net, manager=_Manager(net, **configs), **configs))
+        return connections[-1]
 
     try:
         return kind(
             kafka_client=client, **client_settings(config(kafka)), **{"bootstrap_timeout_ms": BOOTSTRAP_MS} | settings
         )
     except BaseException:
-        for each in made:
-            each.close()
+        for connection in connections:
+            connection.close()
         raise

@@ -27,5 +27,5 @@ COLLECTION: Final = Collection(
 
 def landed_through(database: Documents, name: str = REPORTS) -> dict[str, int]:
     """How far each partition is landed, in ms by key (fleet.reports.watermark)."""
-    found = database.landing_facts.find_one({"_id": name}) or {}
-    return dict(found.get("partitions", {}))
+    document = database.landing_facts.find_one({"_id": name}) or {}
+    return dict(document.get("partitions", {}))

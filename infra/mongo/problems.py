@@ -38,8 +38,8 @@ def note(database: Documents, what: str, reason: str, at: datetime) -> None:
 
 def latest(database: Documents) -> list[dict[str, Any]]:
     """{what, reason, at} of the latest problems, newest first."""
-    found = database.landing_problems.find().sort("at", DESCENDING).limit(SHOWN)
-    return [{"what": each["_id"], "reason": each["reason"], "at": each["at"]} for each in found]
+    documents = database.landing_problems.find().sort("at", DESCENDING).limit(SHOWN)
+    return [{"what": problem["_id"], "reason": problem["reason"], "at": problem["at"]} for problem in documents]
 
 
 def refusal(write: Callable[[], None]) -> str:

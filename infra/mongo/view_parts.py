@@ -79,8 +79,8 @@ def write(database: Documents, view: str, divided: Divided, session: ClientSessi
 def delete_older(database: Documents, view: str, ids: Sequence[str], session: ClientSession | None = None) -> None:
     """Step 3, for the documents `ids` of `view` as they are now."""
     those = database[NAME].distinct("of", {"view": view, "of": {"$in": list(ids)}}, session=session)
-    found = database[view].find({"_id": {"$in": those}}, {"version": 1, "parts": 1}, session=session)
-    for document in found:
+    documents = database[view].find({"_id": {"$in": those}}, {"version": 1, "parts": 1}, session=session)
+    for document in documents:
         older: list[Document] = [{"version": {"$lt": document["version"]}}]
         older.append({"version": document["version"], "part": {"$gte": document.get("parts", 1)}})
         database[NAME].delete_many({"view": view, "of": document["_id"], "$or": older}, session=session)
