@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from serving.report.build import Asked
+    from serving.report.build import OfficersDay
     from serving.report.nightly import Desk
 
 ANSWER_SECONDS = 120
@@ -40,9 +40,11 @@ def wait(day: Day = None, minutes: Deadline = 120) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        request = _asked(day, zone)
-        complete = nightly.wait(desk, request, timedelta(minutes=minutes))
-    typer.echo(f"{request.day} is complete" if complete else f"{request.day} is not complete; its report will say so")
+        officers_day = _officers_day(day, zone)
+        complete = nightly.wait(desk, officers_day, timedelta(minutes=minutes))
+    typer.echo(
+        f"{officers_day.day} is complete" if complete else f"{officers_day.day} is not complete; its report will say so"
+    )
 
 
 def build(day: Day = None, quiet: Quiet = False) -> None:
@@ -50,9 +52,9 @@ def build(day: Day = None, quiet: Quiet = False) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        report, new = nightly.build(desk, _asked(day, zone), quiet=quiet)
-    what = f"revision {report.revision}" if report.revision else "first report"
-    typer.echo(f"{report.day}: {what} made" if new else f"{report.day}: nothing changed since {what}")
+        revision, new = nightly.build(desk, _officers_day(day, zone), quiet=quiet)
+    what = f"revision {revision.number}" if revision.number else "first report"
+    typer.echo(f"{revision.day}: {what} made" if new else f"{revision.day}: nothing changed since {what}")
 
 
 def publish(day: Day = None) -> None:
@@ -62,12 +64,14 @@ def publish(day: Day = None) -> None:
     from serving.report import nightly
 
     with _desk() as (desk, zone):
-        request = _asked(day, zone)
-        report = desk.store.newest(request.day)
-        if report is None:
-            raise BadInput("--day", f"there is no report of {request.day} yet; build it with: peacewatch report build")
-        message = nightly.publish(desk, report, settings.load().reports_webhook)
-    typer.echo(f"{report.day}: posted to Discord, message {message}")
+        officers_day = _officers_day(day, zone)
+        revision = desk.store.newest(officers_day.day)
+        if revision is None:
+            raise BadInput(
+                "--day", f"there is no report of {officers_day.day} yet; build it with: peacewatch report build"
+            )
+        message = nightly.publish(desk, revision, settings.load().reports_webhook)
+    typer.echo(f"{revision.day}: posted to Discord, message {message}")
 
 
 def revise(late: Late = False, days: Window = 31) -> None:
@@ -77,8 +81,8 @@ def revise(late: Late = False, days: Window = 31) -> None:
 
     with _desk() as (desk, _zone):
         revised = nightly.revise(desk, settings.load().reports_webhook, timedelta(days=days), late=late)
-    for report in revised:
-        typer.echo(f"{report.day}: revision {report.revision} built and posted to Discord")
+    for revision in revised:
+        typer.echo(f"{revision.day}: revision {revision.number} built and posted to Discord")
     if not revised:
         typer.echo("no report needs rebuilding")
 
@@ -86,9 +90,9 @@ def revise(late: Late = False, days: Window = 31) -> None:
 def show() -> None:
     """List the nightly reports."""
     with _desk() as (desk, _zone):
-        for made in desk.store.days():
-            report = desk.store.facts(made)
-            typer.echo(f"{made.day}  revision {made.revision}  {report.state}")
+        for revision in desk.store.days():
+            report = desk.store.facts(revision)
+            typer.echo(f"{revision.day}  revision {revision.number}  {report.state}")
 
 
 @contextmanager
@@ -114,14 +118,14 @@ def _desk() -> Iterator[tuple[Desk, str]]:
         services.close()
 
 
-def _asked(day: str | None, zone: str) -> Asked:
+def _officers_day(day: str | None, zone: str) -> OfficersDay:
     from fleet.errors import BadInput
     from fleet.reports.report import EARLIEST
     from serving.figures import ranges
-    from serving.report.build import Asked
+    from serving.report.build import OfficersDay
 
     if day is None:
-        return Asked(datetime.now(UTC).astimezone(ranges.zone_of(zone)).date() - timedelta(days=1), zone)
+        return OfficersDay(datetime.now(UTC).astimezone(ranges.zone_of(zone)).date() - timedelta(days=1), zone)
     try:
         chosen = date.fromisoformat(day)
     except ValueError:
@@ -131,4 +135,4 @@ def _asked(day: str | None, zone: str) -> Asked:
         raise BadInput("--day", f"{chosen} lies in the future; today is {today} in {zone}")
     if chosen < EARLIEST.date():
         raise BadInput("--day", f"{chosen} lies before {EARLIEST.date()}, the earliest day that a report can have")
-    return Asked(chosen, zone)
+    return OfficersDay(chosen, zone)

@@ -81,14 +81,14 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/nightly-reports/<day>/<form>", summary="One nightly report", responses=documented)
     def report_form(path: FormPath, query: RevisionQuery) -> Response:
-        made = shelf.find(path.day, query.revision)
-        if made is None:
+        revision = shelf.find(path.day, query.revision)
+        if revision is None:
             raise NotFound("there is no such report")
-        response = Response(shelf.read(made, path.form), content_type=FORMS[path.form])
-        response.headers["Content-Disposition"] = f'inline; filename="peacewatch-{made.day}.{path.form}"'
+        response = Response(shelf.read(revision, path.form), content_type=FORMS[path.form])
+        response.headers["Content-Disposition"] = f'inline; filename="peacewatch-{revision.day}.{path.form}"'
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
-        response.headers["X-Peacewatch-Revision"] = str(made.revision)
+        response.headers["X-Peacewatch-Revision"] = str(revision.number)
         # A newer revision may have come, and after a lake was wiped the same one may say something else.
         return tagged(response, "private, no-cache")
 

@@ -32,11 +32,11 @@ def blueprint(services: Services) -> Blueprint:
     @pages.get("/reports/<day>")
     def nightly_report(day: str) -> Response:
         wanted = _day(day)
-        made = shelf.find(wanted) if wanted else None
-        if made is None:
+        revision = shelf.find(wanted) if wanted else None
+        if revision is None:
             raise NotFound("there is no report of this day")
-        earlier, later = shelf.around(made.day)
-        response = make_response(render_template("report_day.html", made=made, earlier=earlier, later=later))
+        earlier, later = shelf.around(revision.day)
+        response = make_response(render_template("report_day.html", revision=revision, earlier=earlier, later=later))
         response.headers["Content-Security-Policy"] = f"{headers.POLICY}; frame-src 'self'"
         return response
 

@@ -18,7 +18,7 @@ WEEKS: int = 4
 
 
 @dataclass(frozen=True)
-class Asked:
+class OfficersDay:
     """The day of a report on the officers' clock `zone`, an IANA name of a whole-hour zone."""
 
     day: date
@@ -47,68 +47,75 @@ class Asked:
         return [self.day - timedelta(days=n) for n in reversed(range(7 * WEEKS))]
 
 
-def facts_of(services: Services, asked: Asked, made_at: datetime, revision: int = 0, link: str = "") -> facts.DayReport:
+def facts_of(
+    services: Services, officers_day: OfficersDay, made_at: datetime, revision: int = 0, link: str = ""
+) -> facts.DayReport:
     """Everything the report of the day says. Raises PyMongoError when MongoDB does not answer, BadInput for a zone."""
-    served = services.merge.served(_hours_needed(asked))
+    served = services.merge.served(_hours_needed(officers_day))
     database = services.database
-    days = {day: DayFigures.of(served, asked.on(day)) for day in (asked.day, asked.day_before, *asked.same_weekdays)}
-    today = days[asked.day]
-    utc_day = by_day.utc_day(asked.hours)
-    state, missing = completeness.state(database, served, asked.hours)
-    incidents, incidents_total = delivery_stats.incidents(database, asked.hours)
+    days = {
+        day: DayFigures.of(served, officers_day.on(day))
+        for day in (officers_day.day, officers_day.day_before, *officers_day.same_weekdays)
+    }
+    today = days[officers_day.day]
+    utc_day = by_day.utc_day(officers_day.hours)
+    state, missing = completeness.state(database, served, officers_day.hours)
+    incidents, incidents_total = delivery_stats.incidents(database, officers_day.hours)
     run = completeness.run_behind(database)
     return facts.DayReport(
-        day=asked.day,
-        timezone=asked.zone,
+        day=officers_day.day,
+        timezone=officers_day.zone,
         state=state,
         missing=missing,
         revision=revision,
         changes=[],
-        headline=_headline(services, asked, days),
+        headline=_headline(services, officers_day, days),
         incidents=incidents,
         incidents_total=incidents_total,
-        statistics=_statistics(services, served, asked, days),
+        statistics=_statistics(services, served, officers_day, days),
         drones=by_day.drones(database, utc_day),
-        delivery=delivery_stats.delivery(database, asked.hours),
+        delivery=delivery_stats.delivery(database, officers_day.hours),
         quality=by_day.quality(
             database,
             utc_day,
-            today.reports if asked.hours.whole_days else None,
-            completeness.lost(database, asked.hours),
+            today.reports if officers_day.hours.whole_days else None,
+            completeness.lost(database, officers_day.hours),
         ),
         making=facts.Making(
             version=served.version, batch_version=run.version, as_of=served.as_of, made_at=made_at,
             batch_run=run.id, batch_seconds=run.seconds,
         ),
         link=link,
-        utc_day=None if asked.hours.whole_days else utc_day,
-        utc_day_complete=asked.hours.whole_days or completeness.is_settled(database, utc_day),
+        utc_day=None if officers_day.hours.whole_days else utc_day,
+        utc_day_complete=officers_day.hours.whole_days or completeness.is_settled(database, utc_day),
     )  # fmt: skip
 
 
-def _hours_needed(asked: Asked) -> set[int]:
-    days = {asked.day, asked.day_before, *asked.same_weekdays, *asked.last_weeks}
-    return {hour for day in days for hour in asked.on(day).hours}
+def _hours_needed(officers_day: OfficersDay) -> set[int]:
+    days = {officers_day.day, officers_day.day_before, *officers_day.same_weekdays, *officers_day.last_weeks}
+    return {hour for day in days for hour in officers_day.on(day).hours}
 
 
-def _headline(services: Services, asked: Asked, days: dict[date, DayFigures]) -> facts.Headline:
-    usual_days = [days[day] for day in asked.same_weekdays if days[day].reports]
-    low = {day: by_day.drones_low(services.database, by_day.utc_day(asked.on(day))) for day in days}
+def _headline(services: Services, officers_day: OfficersDay, days: dict[date, DayFigures]) -> facts.Headline:
+    usual_days = [days[day] for day in officers_day.same_weekdays if days[day].reports]
+    low = {day: by_day.drones_low(services.database, by_day.utc_day(officers_day.on(day))) for day in days}
 
     def figure(name: str) -> facts.Figure:
         values = [value for day in usual_days if (value := getattr(day, name)) is not None]
         return facts.Figure(
-            getattr(days[asked.day], name), _known(days[asked.day_before], name), _mean(values)
+            getattr(days[officers_day.day], name), _known(days[officers_day.day_before], name), _mean(values)
         )  # fmt: skip
 
-    usual_low = [low[day] for day in asked.same_weekdays if days[day].reports]
+    usual_low = [low[day] for day in officers_day.same_weekdays if days[day].reports]
     return facts.Headline(
         reports=figure("reports"),
         alerts=figure("alerts"),
         peace_score=figure("peace_score"),
         battery=figure("battery"),
         low_drones=facts.Figure(
-            low[asked.day], low[asked.day_before] if days[asked.day_before].reports else None, _mean(usual_low)
+            low[officers_day.day],
+            low[officers_day.day_before] if days[officers_day.day_before].reports else None,
+            _mean(usual_low),
         ),
     )
 
@@ -123,18 +130,20 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _statistics(services: Services, served: Served, asked: Asked, days: dict[date, DayFigures]) -> facts.Statistics:
-    today, usual = days[asked.day], [days[day] for day in asked.same_weekdays if days[day].reports]
-    cities, cities_total = by_day.cities(services.database, by_day.utc_day(asked.hours))
+def _statistics(
+    services: Services, served: Served, officers_day: OfficersDay, days: dict[date, DayFigures]
+) -> facts.Statistics:
+    today, usual = days[officers_day.day], [days[day] for day in officers_day.same_weekdays if days[day].reports]
+    cities, cities_total = by_day.cities(services.database, by_day.utc_day(officers_day.hours))
     hours = [sum(day.by_hour[hour] for day in usual) / len(usual) if usual else 0.0 for hour in range(24)]
-    weeks = [DayFigures.of(served, asked.on(day)) for day in asked.last_weeks]
+    weeks = [DayFigures.of(served, officers_day.on(day)) for day in officers_day.last_weeks]
     weekdays = [
         facts.WeekdayCount(
             weekday,
             sum(day.alerts for day in weeks[weekday_index::7]),
             sum(1 for day in weeks[weekday_index::7] if day.reports),
         )
-        for weekday_index, weekday in _weekdays_from(asked.last_weeks[0])
+        for weekday_index, weekday in _weekdays_from(officers_day.last_weeks[0])
     ]
     return facts.Statistics(
         alerts_by_hour=today.by_hour,

@@ -10,7 +10,7 @@ import structlog
 
 from fleet.errors import ServiceUnavailable
 from serving.report.facts import DayReport, Figure
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 
 KEPT: Final = 400
 """Headlines of a year and more; each is a few hundred bytes."""
@@ -28,51 +28,55 @@ class Shelf:
     def page(self, before: date | None, limit: int) -> tuple[list[dict[str, Any]], str | None]:
         """(rows, `before` of the next page or None). Raises ServiceUnavailable when the reports cannot be read."""
         try:
-            days = [made for made in (self._store.days() if self._store else []) if before is None or made.day < before]
+            days = [
+                revision
+                for revision in (self._store.days() if self._store else [])
+                if before is None or revision.day < before
+            ]
             following = days[limit - 1].day.isoformat() if len(days) > limit else None
-            return [self._row(made) for made in days[:limit]], following
+            return [self._row(revision) for revision in days[:limit]], following
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
 
-    def find(self, day: date, revision: int | None = None) -> Made | None:
+    def find(self, day: date, number: int | None = None) -> Revision | None:
         """The newest report of `day`, or that revision of it."""
         try:
             newest = self._store.newest(day) if self._store else None
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
-        if newest is None or revision is None:
+        if newest is None or number is None:
             return newest
-        return Made(day, revision) if revision <= newest.revision else None
+        return Revision(day, number) if number <= newest.number else None
 
     def around(self, day: date) -> tuple[date | None, date | None]:
         """The days with a report right before and right after `day`."""
         try:
-            days = [made.day for made in (self._store.days() if self._store else [])]
+            days = [revision.day for revision in (self._store.days() if self._store else [])]
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
-        earlier, later = ([each for each in days if each < day], [each for each in days if each > day])
+        earlier, later = ([other for other in days if other < day], [other for other in days if other > day])
         return max(earlier, default=None), min(later, default=None)
 
-    def read(self, made: Made, form: str) -> bytes:
+    def read(self, revision: Revision, form: str) -> bytes:
         """The bytes of a form of a report that `find` returned."""
         assert self._store is not None  # noqa: S101 - `find` finds nothing without it
         try:
-            return self._store.read(made, form)
+            return self._store.read(revision, form)
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
 
-    def _read_row(self, made: Made) -> dict[str, Any]:
+    def _read_row(self, revision: Revision) -> dict[str, Any]:
         assert self._store is not None  # noqa: S101 - `page` has rows only with it
-        return row(made, self._store.facts(made))
+        return row(revision, self._store.facts(revision))
 
 
-def row(made: Made, report: DayReport) -> dict[str, Any]:
+def row(revision: Revision, report: DayReport) -> dict[str, Any]:
     """What a list says of a report."""
     names = ("reports", "alerts", "peace_score", "battery", "low_drones")
     headline = {name: _figure(getattr(report.headline, name)) for name in names}
     return {
-        "day": made.day.isoformat(),
-        "revision": made.revision,
+        "day": revision.day.isoformat(),
+        "revision": revision.number,
         "state": report.state,
         **headline,
         "incidents": report.incidents_total,

@@ -31,11 +31,11 @@ FORMS: Final = {
 
 
 @dataclass(frozen=True)
-class Made:
+class Revision:
     """A finished revision of a day's report."""
 
     day: date
-    revision: int
+    number: int
 
 
 class ReportStore:
@@ -50,32 +50,32 @@ class ReportStore:
         self._files = fs.PyFileSystem(self._remote) if self._remote else fs.LocalFileSystem()
         self._root = "nightly" if self._remote else f"{Path(lake).absolute()}/nightly"
 
-    def days(self) -> list[Made]:
+    def days(self) -> list[Revision]:
         """The newest finished revision of every day, newest day first."""
         newest: dict[date, int] = {}
         for path in self._finished(self._root):
             day, revision = path.rsplit("/", 3)[-3:-1]
             newest[date.fromisoformat(day)] = max(newest.get(date.fromisoformat(day), 0), int(revision))
-        return [Made(day, newest[day]) for day in sorted(newest, reverse=True)]
+        return [Revision(day, newest[day]) for day in sorted(newest, reverse=True)]
 
-    def newest(self, day: date) -> Made | None:
+    def newest(self, day: date) -> Revision | None:
         revisions = [int(path.rsplit("/", 2)[-2]) for path in self._finished(f"{self._root}/{day}")]
-        return Made(day, max(revisions)) if revisions else None
+        return Revision(day, max(revisions)) if revisions else None
 
-    def read(self, made: Made, form: str) -> bytes:
+    def read(self, revision: Revision, form: str) -> bytes:
         """The bytes of one of FORMS. Raises FileNotFoundError when the revision was never finished."""
-        with _answering(), self._files.open_input_stream(self._path(made, form)) as stream:
+        with _answering(), self._files.open_input_stream(self._path(revision, form)) as stream:
             content: bytes = stream.read()
         return content
 
-    def facts(self, made: Made) -> facts.DayReport:
-        return facts.from_json(self.read(made, "json"))
+    def facts(self, revision: Revision) -> facts.DayReport:
+        return facts.from_json(self.read(revision, "json"))
 
-    def write(self, made: Made, forms: dict[str, bytes]) -> None:
+    def write(self, revision: Revision, forms: dict[str, bytes]) -> None:
         """Finishes a revision. `forms` has all of FORMS; `json` comes last: it makes the others count."""
         with _answering():
             for form in (*(form for form in FORMS if form != "json"), "json"):
-                self._put(self._path(made, form), forms[form])
+                self._put(self._path(revision, form), forms[form])
 
     def _put(self, path: str, content: bytes) -> None:
         """Under its name there is all of it or nothing."""
@@ -90,8 +90,8 @@ class ReportStore:
             stream.write(content)
         self._files.move(f"{path}.part", path)
 
-    def _path(self, made: Made, form: str) -> str:
-        return f"{self._root}/{made.day}/{made.revision}/report.{form}"
+    def _path(self, revision: Revision, form: str) -> str:
+        return f"{self._root}/{revision.day}/{revision.number}/report.{form}"
 
     def _finished(self, below: str) -> list[str]:
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from serving.report import facts, render
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 from tests.support import reports
 from tests.support.alert_stack import report
 from tests.support.live_stack import LiveStack
@@ -29,7 +29,7 @@ def _something_to_see(live: LiveStack) -> None:
     live.send(report(910_000 + number, city=f"Axe {number}") for number in range(3))
     made = reports.busy(countries=12)
     forms = {"html": render.to_html(made).encode(), "json": facts.to_json(made), "pdf": b"", "png": b""}
-    ReportStore(str(live.home / "lake")).write(Made(reports.DAY, 0), forms)
+    ReportStore(str(live.home / "lake")).write(Revision(reports.DAY, 0), forms)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -27,7 +27,7 @@ from infra.mongo import backup, layouts
 from infra.mongo.client import Documents
 from serving.app import create_app
 from serving.config import Config
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 from serving.services import connect
 from speed_layer.recording import action_updates, alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.support import lakes
@@ -64,7 +64,7 @@ def job(tmp_path: Path, mongo_database: Documents) -> Job:
     compute(job)
     record(mongo_database)
     forms = dict.fromkeys(("html", "pdf", "png", "json"), b"{}")
-    ReportStore(str(lake)).write(Made(date(2026, 11, 23), 0), forms)
+    ReportStore(str(lake)).write(Revision(date(2026, 11, 23), 0), forms)
     return job
 
 

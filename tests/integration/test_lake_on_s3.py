@@ -26,7 +26,7 @@ from fleet.reports.landed import SCHEMA
 from infra import conditional_writes, delta
 from infra.mongo.client import Documents
 from serving import single_reports
-from serving.report.store import FORMS, Made, ReportStore
+from serving.report.store import FORMS, ReportStore, Revision
 from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
 from tests.faults.test_landing_kills import BAD, kills_at_random
 from tests.support import lakes, s3
@@ -171,11 +171,11 @@ def test_reports_lie_beside_the_lake(store: s3.S3) -> None:
     assert shelf.days() == []
     content = {form: form.encode() for form in FORMS}
     for number in (0, 1):
-        shelf.write(Made(date(2026, 11, 23), number), content)
+        shelf.write(Revision(date(2026, 11, 23), number), content)
     with pytest.raises(KeyError):
-        shelf.write(Made(date(2026, 11, 24), 0), {form: b"" for form in FORMS if form != "json"})
-    assert ReportStore(store.lake).days() == [Made(date(2026, 11, 23), 1)]
-    assert shelf.read(Made(date(2026, 11, 23), 0), "pdf") == b"pdf"
+        shelf.write(Revision(date(2026, 11, 24), 0), {form: b"" for form in FORMS if form != "json"})
+    assert ReportStore(store.lake).days() == [Revision(date(2026, 11, 23), 1)]
+    assert shelf.read(Revision(date(2026, 11, 23), 0), "pdf") == b"pdf"
     assert shelf.newest(date(2026, 11, 24)) is None
     with pytest.raises(FileNotFoundError):
-        shelf.read(Made(date(2026, 11, 25), 0), "json")
+        shelf.read(Revision(date(2026, 11, 25), 0), "json")

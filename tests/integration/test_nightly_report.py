@@ -14,14 +14,14 @@ from serving.app import create_app
 from serving.config import Config
 from serving.report import completeness as trust
 from serving.report import facts, figures, nightly
-from serving.report.build import Asked
+from serving.report.build import OfficersDay
 from serving.report.nightly import Desk
 from serving.report.store import ReportStore
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
 from tests.support.standin import serving as standin_serving
 
-PARIS = Asked(DAY, "Europe/Paris")
+PARIS = OfficersDay(DAY, "Europe/Paris")
 UNREST = {"kind": "unrest", "severity": "high", "webhook": "alerts"}
 
 
@@ -41,7 +41,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services) -> None:
     weeks = [cells(HOUR - 168 * week, 1000, 10 * week) for week in range(1, 5)]
     land(views, 0, *weeks, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
     completeness(views, expected=12_400, late=3, rejected={"not json": 2})
-    made, new = nightly.build(desk, Asked(DAY))
+    made, new = nightly.build(desk, OfficersDay(DAY))
     assert new
     report = desk.store.facts(made)
     api = create_app(Config(mongo_uri="", max_age=0), views).test_client()
@@ -70,7 +70,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services) -> None:
 
 def test_officers_day_is_their_own(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR - 1, 10, 1), cells(HOUR + 22, 100, 2), cells(HOUR + 23, 1000, 3))
-    made, _ = nightly.build(desk, Asked(DAY, "Europe/Paris"))
+    made, _ = nightly.build(desk, OfficersDay(DAY, "Europe/Paris"))
     report = desk.store.facts(made)
     assert report.headline.reports.value == 110
     assert report.statistics.alerts_by_hour[0] == 1
@@ -79,26 +79,26 @@ def test_officers_day_is_their_own(desk: Desk, views: Services) -> None:
 def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3 is landed only through 23:40"])
-    first, _ = nightly.build(desk, Asked(DAY))
+    first, _ = nightly.build(desk, OfficersDay(DAY))
     assert desk.store.facts(first).state == "incomplete"
     assert b"partition 3 is landed only through 23:40" in desk.store.read(first, "html")
-    assert nightly.build(desk, Asked(DAY)) == (first, False)
+    assert nightly.build(desk, OfficersDay(DAY)) == (first, False)
 
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views)
-    second, new = nightly.build(desk, Asked(DAY))
-    assert (new, second.revision) == (True, 1)
+    second, new = nightly.build(desk, OfficersDay(DAY))
+    assert (new, second.number) == (True, 1)
     report = desk.store.facts(second)
     assert report.state == "complete"
     changed = {change.figure: (change.before, change.after) for change in report.changes}
     assert changed["reports received"] == (10, 15)
     assert changed["alerts raised"] == (1, 3)
-    assert [made.revision for made in desk.store.days()] == [1]
+    assert [revision.number for revision in desk.store.days()] == [1]
 
 
 def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services) -> None:
     completeness(views)
-    made, _ = nightly.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, OfficersDay(DAY))
     assert desk.store.facts(made).state == "empty"
     assert "Nothing was received" in pdf_text(desk.store.read(made, "pdf"))
 
@@ -106,7 +106,7 @@ def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services) -> No
 def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, tmp_path: Path) -> None:
     land(views, 0, cells(HOUR, 10, 1, "@everyone *bold*"))
     completeness(views)
-    made, _ = nightly.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, OfficersDay(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         message = nightly.publish(desk, made, webhook)
@@ -119,17 +119,17 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
 
 def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
-    assert not nightly.wait(desk, Asked(DAY), timedelta(0))
+    assert not nightly.wait(desk, OfficersDay(DAY), timedelta(0))
     completeness(views)
-    assert nightly.wait(desk, Asked(DAY), timedelta(0))
+    assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
 
 
 @pytest.mark.parametrize("landed", [False, True])
 def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool) -> None:
     if landed:
         land(views, 0, cells(HOUR + 24, 10, 1))
-    assert nightly.wait(desk, Asked(DAY), timedelta(0))
-    made, _ = nightly.build(desk, Asked(DAY))
+    assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
+    made, _ = nightly.build(desk, OfficersDay(DAY))
     assert desk.store.facts(made).state == "empty"
 
 
@@ -265,5 +265,5 @@ def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: Desk, v
     ]
 
 
-def report_of(desk: Desk, asked: Asked = Asked(DAY)) -> facts.DayReport:
+def report_of(desk: Desk, asked: OfficersDay = OfficersDay(DAY)) -> facts.DayReport:
     return desk.store.facts(nightly.build(desk, asked)[0])

@@ -17,9 +17,9 @@ import pytest
 from fleet.errors import ServiceUnavailable
 from serving.config import Config
 from serving.report import lock, nightly, post
-from serving.report.build import Asked
+from serving.report.build import OfficersDay
 from serving.report.nightly import Desk
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
 from tests.support.standin import serving as standin_serving
@@ -53,12 +53,12 @@ def both(work: Any) -> list[Any]:
 
 
 def test_two_builders_make_one_revision(desk: Desk) -> None:
-    made = both(lambda: nightly.build(desk, Asked(DAY)))
-    assert sorted(made, key=lambda result: result[1]) == [(Made(DAY, 0), False), (Made(DAY, 0), True)]
+    made = both(lambda: nightly.build(desk, OfficersDay(DAY)))
+    assert sorted(made, key=lambda result: result[1]) == [(Revision(DAY, 0), False), (Revision(DAY, 0), True)]
 
 
 def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
-    made, _ = nightly.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, OfficersDay(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         first, second = both(lambda: nightly.publish(desk, made, webhook))
@@ -82,7 +82,7 @@ def test_builder_whose_lock_expired_writes_nothing(desk: Desk) -> None:
     def now() -> datetime:
         expired = {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}}
         assert desk.services.database.report_turns.update_one({"_id": str(DAY)}, expired).matched_count
-        assert nightly.build(desk, Asked(DAY)) == (Made(DAY, 0), True)
+        assert nightly.build(desk, OfficersDay(DAY)) == (Revision(DAY, 0), True)
         return desk.now()
 
     stalled = replace(desk, now=now)
@@ -90,8 +90,8 @@ def test_builder_whose_lock_expired_writes_nothing(desk: Desk) -> None:
     with lock.held(desk.services.database, DAY) as check:
         check()
     with pytest.raises(lock.LockLost, match=str(DAY)):
-        nightly.build(stalled, Asked(DAY))
-    assert desk.store.days() == [Made(DAY, 0)]
+        nightly.build(stalled, OfficersDay(DAY))
+    assert desk.store.days() == [Revision(DAY, 0)]
 
 
 def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
     land(desk.services, 1, *(cells(HOUR - 24 * ago, 10, 1) for ago in range(1, len(days))))
     for day in days:
         completeness(desk.services, day, complete=False, missing=["partition 3"])
-        nightly.build(desk, Asked(day))
+        nightly.build(desk, OfficersDay(day))
     for ago, day in enumerate(days):
         land(desk.services, ago + 2, cells(HOUR - 24 * ago + 1, 5, 2))
         completeness(desk.services, day, version=ago + 2)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         revised = nightly.revise(desk, webhook, timedelta(days=30))
-        assert revised == [Made(day, 1) for day in days]
+        assert revised == [Revision(day, 1) for day in days]
         nightly._publish_together(desk, revised, webhook)  # as of another process that found the same
         assert nightly.revise(desk, webhook, timedelta(days=30)) == []
         (message,) = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
@@ -118,7 +118,7 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
 
 
 def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
-    report = desk.store.facts(nightly.build(desk, Asked(DAY))[0])
+    report = desk.store.facts(nightly.build(desk, OfficersDay(DAY))[0])
     form = post.several([report] * 60, "http://page.test/reports")
     lines = form["embeds"][0]["description"].splitlines()
     assert len(form["embeds"][0]["description"]) <= 4096
@@ -126,9 +126,9 @@ def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
 
 
 def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    made, _ = nightly.build(desk, Asked(DAY), quiet=True)
+    made, _ = nightly.build(desk, OfficersDay(DAY), quiet=True)
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
         assert nightly.revise(desk, webhook, timedelta(days=30)) == []
@@ -140,23 +140,23 @@ def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path
 
 def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path: Path) -> None:
     """A backfill comes over its day: with nothing new, and then with a change."""
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
-        assert nightly.build(desk, Asked(DAY), quiet=True) == (Made(DAY, 1), False)
-        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 1)]
+        assert nightly.build(desk, OfficersDay(DAY), quiet=True) == (Revision(DAY, 1), False)
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Revision(DAY, 1)]
         for number in (2, 3):
             land(desk.services, number, cells(HOUR + number, 5, 2))
-            nightly.build(desk, Asked(DAY), quiet=number == 3)
-        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Made(DAY, 3)]
+            nightly.build(desk, OfficersDay(DAY), quiet=number == 3)
+        assert nightly.revise(desk, webhook, timedelta(days=30)) == [Revision(DAY, 3)]
         assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
 
 
 def test_post_renews_its_lock_and_ends_once_another_process_has_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each attempt lasts longer than the lock; at the third another process posts."""
-    made, _ = nightly.build(desk, Asked(DAY))
+    made, _ = nightly.build(desk, OfficersDay(DAY))
     locks, attempts = desk.services.database.report_turns, []
 
     def slowly(*_asked: Any) -> str:

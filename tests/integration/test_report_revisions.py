@@ -16,9 +16,9 @@ from fleet.reports import losses as fleet_losses
 from serving.config import Config
 from serving.report import completeness as trust
 from serving.report import nightly, post
-from serving.report.build import Asked
+from serving.report.build import OfficersDay
 from serving.report.nightly import Desk
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
 from tests.support.standin import serving as standin_serving
@@ -48,19 +48,19 @@ def webhook(server: Any) -> str:
     return f"{server.url}/api/webhooks/4/reports"
 
 
-def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Made]:
+def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Revision]:
     return list(nightly.revise(desk, webhook, window, late=late))
 
 
 def test_report_is_rebuilt_once_its_day_is_complete(desk: Desk, views: Services, server: Any, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    first, _ = nightly.build(desk, Asked(DAY))
+    first, _ = nightly.build(desk, OfficersDay(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     assert revised(desk, webhook) == []  # still incomplete: it would be rebuilt tomorrow
 
     completeness(views, version=1)
-    assert revised(desk, webhook) == [Made(DAY, first.revision + 1)]
+    assert revised(desk, webhook) == [Revision(DAY, first.number + 1)]
     assert revised(desk, webhook) == []
     messages = httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]
     assert "revision 1" in messages[-1]["embeds"][0]["title"]
@@ -73,7 +73,7 @@ def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
     """As one of a backfill, whose report promises to be rebuilt."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly.build(desk, Asked(DAY), quiet=True)
+    nightly.build(desk, OfficersDay(DAY), quiet=True)
     land(views, 1, cells(HOUR + 1, 5, 2))
     nothing = timedelta(0)
     assert revised(desk, webhook, window=nothing, late=True) == []
@@ -83,7 +83,7 @@ def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
         away.setattr(post, "ATTEMPTS", 1)
         with pytest.raises(ServiceUnavailable):
             revised(desk, "http://127.0.0.1:1/", window=nothing)
-    assert revised(desk, webhook, window=nothing) == [Made(DAY, 1)]
+    assert revised(desk, webhook, window=nothing) == [Revision(DAY, 1)]
     assert revised(desk, webhook, window=nothing) == []
     land(views, 2, cells(HOUR + 2, 5, 2))
     completeness(views, version=2, late=5)
@@ -93,24 +93,24 @@ def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
 def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views, version=1, late=5)
     assert revised(desk, webhook) == []
     assert revised(desk, webhook, late=True, window=timedelta(0)) == []
-    assert revised(desk, webhook, late=True) == [Made(DAY, 1)]
+    assert revised(desk, webhook, late=True) == [Revision(DAY, 1)]
     assert revised(desk, webhook, late=True) == []
-    assert desk.store.facts(Made(DAY, 1)).quality.late == 5
+    assert desk.store.facts(Revision(DAY, 1)).quality.late == 5
 
 
 def test_report_of_a_day_that_never_completes_is_rebuilt_at_night(desk: Desk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
     completeness(views, complete=False, missing=["partition 3"], version=1)
     assert revised(desk, webhook) == []
-    assert revised(desk, webhook, late=True) == [Made(DAY, 1)]
+    assert revised(desk, webhook, late=True) == [Revision(DAY, 1)]
     assert revised(desk, webhook, late=True) == []
 
 
@@ -125,20 +125,20 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     views.database.losses.insert_many([loss, {**loss, **alerts}, {**loss, **long_ago}])
     lost = fleet_losses.sentence(loss)
     completeness(views, complete=False, settled=False, missing=["partition 3", lost], losses=[lost])
-    assert not nightly.wait(desk, Asked(DAY), timedelta(0))
-    nightly.build(desk, Asked(DAY))
+    assert not nightly.wait(desk, OfficersDay(DAY), timedelta(0))
+    nightly.build(desk, OfficersDay(DAY))
     completeness(views, complete=False, settled=True, missing=[lost], losses=[lost])
-    assert nightly.wait(desk, Asked(DAY), timedelta(0))
-    assert revised(desk, webhook) == [Made(DAY, 1)], "what it waited for has come"
+    assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
+    assert revised(desk, webhook) == [Revision(DAY, 1)], "what it waited for has come"
     assert revised(desk, webhook) == []
-    report = desk.store.facts(Made(DAY, 1))
+    report = desk.store.facts(Revision(DAY, 1))
     assert (report.state, report.missing, report.quality.lost, report.quality.lost_alerts) == (
         "incomplete",
         [lost],
         70,
         1,
     )
-    text = " ".join(pdf_text(desk.store.read(Made(DAY, 1), "pdf")).split())
+    text = " ".join(pdf_text(desk.store.read(Revision(DAY, 1), "pdf")).split())
     assert f"This day is not complete, and never will be: {lost}." in text
     assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
 
@@ -148,7 +148,7 @@ def test_rebuilt_views_change_no_report(desk: Desk, views: Services, webhook: st
     land(views, 0, cells(HOUR, 10, 1))
     land(views, 1, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     for name in views.database.list_collection_names():
         views.database[name].delete_many({})
     assert revised(desk, webhook) == []
@@ -158,16 +158,16 @@ def test_pending_revision_is_published(desk: Desk, views: Services, webhook: str
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    nightly.build(desk, Asked(DAY))
+    nightly.build(desk, OfficersDay(DAY))
     land(views, 1, cells(HOUR + 1, 5, 2))
-    nightly.build(desk, Asked(DAY))
-    assert revised(desk, webhook) == [Made(DAY, 1)]
+    nightly.build(desk, OfficersDay(DAY))
+    assert revised(desk, webhook) == [Revision(DAY, 1)]
     assert revised(desk, webhook) == []
 
 
 def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views: Services, webhook: str) -> None:
     """In Paris the report is made before the UTC day of its drones has ended."""
-    paris = Asked(DAY, "Europe/Paris")
+    paris = OfficersDay(DAY, "Europe/Paris")
     land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))
     completeness(views, DAY - timedelta(days=1))
     completeness(views, complete=False, missing=[trust.NOT_COMPUTED])
@@ -175,6 +175,6 @@ def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views:
     nightly.build(desk, paris)
     assert revised(desk, webhook) == []
     completeness(views, expected=144_000, received=100)
-    assert revised(desk, webhook) == [Made(DAY, 1)]
-    report = desk.store.facts(Made(DAY, 1))
+    assert revised(desk, webhook) == [Revision(DAY, 1)]
+    report = desk.store.facts(Revision(DAY, 1))
     assert (report.utc_day_complete, report.timezone, report.quality.expected) == (True, "Europe/Paris", 144_000)

@@ -16,7 +16,7 @@ from pymongo.database import Database
 from fleet.figures.cube import HOURS
 from serving.app import create_app
 from serving.config import Config
-from serving.report.store import Made, ReportStore
+from serving.report.store import ReportStore, Revision
 from tests.support import reports
 
 Documents = Database[dict[str, Any]]
@@ -35,7 +35,7 @@ def put_report(lake: Path, days_ago: int, revision: int = 0) -> str:
     day = reports.DAY - timedelta(days=days_ago)
     report = msgspec.structs.replace(reports.busy(8), day=day, revision=revision)
     forms = {"html": b"<!doctype html><p>all is calm", "pdf": b"%PDF-1.7", "png": b"\x89PNG"}
-    ReportStore(str(lake)).write(Made(day, revision), {**forms, "json": msgspec.json.encode(report)})
+    ReportStore(str(lake)).write(Revision(day, revision), {**forms, "json": msgspec.json.encode(report)})
     return day.isoformat()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving.report.build import Asked
+from serving.report.build import OfficersDay
 
 ROOT = Path(__file__).parents[2]
 DAGS = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "common.py")
@@ -154,7 +154,7 @@ def test_a_night_reports_the_officers_day(bag: dict[str, Any], zone: str) -> Non
     """Its data interval is the day's hours on the officers' clock, and its commands name that day."""
     days = [date(2026, month, day) for month in (4, 9) for day in range(1, 29)]
     for day, (start, end, commands, _) in zip(days, bag["nights"][zone], strict=True):
-        hours = Asked(day, zone).hours
+        hours = OfficersDay(day, zone).hours
         assert (start, end) == (hours.first * 3600, hours.end * 3600), day
         assert (hours.end - hours.first == 24) == (day not in CHANGES.get(zone, ())), day
         assert (commands["wait"], commands["build"]) == (f"report wait --day {day}", f"report build --day {day}")

@@ -11,7 +11,7 @@ import pytest
 from fleet.errors import ServiceUnavailable
 from serving.report import facts, revision, strings
 from serving.report.reader import Shelf
-from serving.report.store import FORMS, Made, ReportStore
+from serving.report.store import FORMS, ReportStore, Revision
 from tests.support import reports
 
 CONTENT = {form: form.encode() for form in FORMS}
@@ -21,17 +21,17 @@ def test_newest_finished_revision_of_every_day_newest_first(tmp_path: Path) -> N
     store = ReportStore(str(tmp_path))
     assert store.days() == []
     for day, number in ((date(2026, 11, 22), 0), (date(2026, 11, 23), 9), (date(2026, 11, 23), 10)):
-        store.write(Made(day, number), CONTENT)
-    assert store.days() == [Made(date(2026, 11, 23), 10), Made(date(2026, 11, 22), 0)]
-    assert store.newest(date(2026, 11, 23)) == Made(date(2026, 11, 23), 10)
+        store.write(Revision(day, number), CONTENT)
+    assert store.days() == [Revision(date(2026, 11, 23), 10), Revision(date(2026, 11, 22), 0)]
+    assert store.newest(date(2026, 11, 23)) == Revision(date(2026, 11, 23), 10)
     assert store.newest(date(2026, 11, 21)) is None
-    assert store.read(Made(date(2026, 11, 23), 9), "pdf") == b"pdf"
+    assert store.read(Revision(date(2026, 11, 23), 9), "pdf") == b"pdf"
 
 
 def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path) -> None:
     store = ReportStore(str(tmp_path))
     with pytest.raises(KeyError):
-        store.write(Made(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
+        store.write(Revision(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
     assert list((tmp_path / "nightly" / str(reports.DAY) / "0").iterdir())
     assert store.days() == []
 
@@ -39,7 +39,7 @@ def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path) -> Non
 def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     """A link that leads to itself in the place of the folder: all fail as with a full disk or an S3 that is away."""
     (tmp_path / "nightly").symlink_to("nightly")
-    store, made = ReportStore(str(tmp_path)), Made(reports.DAY, 0)
+    store, made = ReportStore(str(tmp_path)), Revision(reports.DAY, 0)
     for ask in (
         *(store.days, lambda: store.newest(reports.DAY)),
         *(lambda: store.read(made, "pdf"), lambda: store.write(made, CONTENT)),
