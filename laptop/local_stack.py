@@ -7,8 +7,8 @@
     settings = on_free_ports(settings)              # before: each default port that is taken is replaced by a free one
     Stack(settings, only=["kafka", "mongo"])        # some of the services (names: see laptop.services.catalogue)
 
-`on_event` is called with each laptop.supervision.service.Event in the supervisor's thread. What cannot work raises
-PeacewatchError, one sentence, before anything is started. Children get the settings as environment variables.
+`on_event` is called with each `laptop.supervision.service.ServiceEvent`, in the supervisor's thread. Before anything
+is started, what cannot work raises PeacewatchError. Children get the settings as environment variables.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from infra import stop_signals
 from infra.settings import Settings
 from laptop.airflow import server
 from laptop.local_stack import Stack
-from laptop.supervision.service import Event, State
+from laptop.supervision.service import ServiceEvent, State
 
 _STYLES = {State.RUNNING: "green", State.DONE: "green", State.PAUSING: "red", State.STOPPED: "dim"}
 
@@ -20,7 +20,7 @@ def run(settings: Settings) -> None:
     """Returns when the stack has been stopped. Raises what `Stack.start` raises."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
-    def on_event(event: Event) -> None:
+    def on_event(event: ServiceEvent) -> None:
         console.print(f"[{_STYLES.get(event.state, 'default')}]{event.service:<22}[/] {event.text}", soft_wrap=True)
 
     stack = Stack(settings, on_event=on_event)

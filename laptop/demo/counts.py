@@ -25,7 +25,7 @@ class Readings(Protocol):
 
 
 @dataclass
-class Counts:
+class StackCounts:
     """The newest counts that could be read, and what could not."""
 
     sent: int = 0

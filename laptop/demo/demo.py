@@ -20,7 +20,7 @@ from laptop.demo.tables import show
 from laptop.demo.watch import Watch
 from laptop.feed.producer import Feed
 from laptop.feed.run import Recording
-from laptop.simulator.simulator import Fleet
+from laptop.simulator.simulator import SimulatedFleet
 
 
 def one_round(recording: Recording | None, seed: int, summary_file: Path | None) -> None:
@@ -31,7 +31,7 @@ def one_round(recording: Recording | None, seed: int, summary_file: Path | None)
     with of_file(recording) if recording else of_round(seed, now) as source, own as settings:
         steps = Steps(console, settings.home / "log")
         with running(settings, steps, console) as demo, closing(demo.airflow_api()) as airflow:
-            summary = Round(demo.places, settings.web_url, airflow).run(source, steps)
+            summary = Round(demo.addresses, settings.web_url, airflow).run(source, steps)
     if summary_file is not None:
         summary.write(summary_file)
     show(summary, console)
@@ -39,13 +39,13 @@ def one_round(recording: Recording | None, seed: int, summary_file: Path | None)
 
 def live(drones: int, rate: float, seed: int) -> None:
     """A simulated fleet, and what becomes of it, until Ctrl-C."""
-    fleet, console, now = Fleet(cities(), drones, seed), Console(), datetime.now(UTC)
+    fleet, console, now = SimulatedFleet(cities(), drones, seed), Console(), datetime.now(UTC)
     with demo_settings(now) as settings:
         steps = Steps(console, settings.home / "log")
         with (
             running(settings, steps, console) as demo,
-            closing(Watch(demo.places)) as watch,
-            Feed(demo.places.bootstrap) as feed,
+            closing(Watch(demo.addresses)) as watch,
+            Feed(demo.addresses.bootstrap) as feed,
             stop_signals.stop_event(once=True) as stop,
         ):
             messages = fleet.messages(datetime.now(UTC), timedelta(seconds=1 / rate))

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from fleet.errors import PeacewatchError
-from laptop.demo.counts import Counts
+from laptop.demo.counts import StackCounts
 from laptop.demo.watch import Watch
 from laptop.feed.producer import Feed, paced
 
@@ -52,11 +52,11 @@ class Show:
     where: RenderableType
     console: Console
     stop: Event
-    counts: Counts = field(default_factory=Counts)
+    counts: StackCounts = field(default_factory=StackCounts)
     show_seconds: float = SHOW_SECONDS
     line_seconds: float = LINE_SECONDS
 
-    def run(self) -> Counts:
+    def run(self) -> StackCounts:
         """Streams and shows until `stop` is set. Raises what ended the stream early."""
         self.stream.start()
         if self.console.is_terminal:
@@ -86,7 +86,7 @@ class Show:
         self.counts.look(self.feed.acknowledged, self.watch)
 
 
-def _panel(counts: Counts) -> Panel:
+def _panel(counts: StackCounts) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(style="bold")

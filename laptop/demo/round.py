@@ -10,10 +10,10 @@ import httpx
 
 from fleet.errors import ServiceUnavailable
 from laptop.airflow.api import AirflowApi
-from laptop.demo.source import Source
+from laptop.demo.source import DemoSource
 from laptop.demo.steps import Steps
 from laptop.demo.summary import STATISTICS, Summary
-from laptop.demo.watch import Places, Watch
+from laptop.demo.watch import StackAddresses, Watch
 from laptop.feed.producer import Feed
 
 DAG: Final = "hourly_views"
@@ -32,19 +32,19 @@ ANSWER_SECONDS: Final = 60.0
 class Round:
     """What a round needs to know of its stack."""
 
-    places: Places
+    addresses: StackAddresses
     web: str
     airflow: AirflowApi
 
-    def run(self, source: Source, steps: Steps) -> Summary:
+    def run(self, source: DemoSource, steps: Steps) -> Summary:
         """Returns the summary. Raises ServiceUnavailable that names the step which failed, and its log."""
-        watch = Watch(self.places)
+        watch = Watch(self.addresses)
         try:
             return self._run(source, steps, watch)
         finally:
             watch.close()
 
-    def _run(self, source: Source, steps: Steps, watch: Watch) -> Summary:
+    def _run(self, source: DemoSource, steps: Steps, watch: Watch) -> Summary:
         summary = Summary(seconds=steps.seconds)
         with steps.step("send", "Sending reports", "kafka.log"):
             summary.sent = self._send(source, steps)
@@ -62,8 +62,8 @@ class Round:
             summary.statistics = self._ask(source, steps, watch)
         return summary
 
-    def _send(self, source: Source, steps: Steps) -> int:
-        with Feed(self.places.bootstrap) as feed:
+    def _send(self, source: DemoSource, steps: Steps) -> int:
+        with Feed(self.addresses.bootstrap) as feed:
             for number, (key, value) in enumerate(source.messages()):
                 feed.send(key, value)
                 if number % 500 == 0:
@@ -98,7 +98,7 @@ class Round:
 
         steps.until(notified, DELIVER_SECONDS)
 
-    def _ask(self, source: Source, steps: Steps, watch: Watch) -> dict[str, Any]:
+    def _ask(self, source: DemoSource, steps: Steps, watch: Watch) -> dict[str, Any]:
         days = {"from": source.first.isoformat(), "to": source.last.isoformat()} if source.total else {}
         version = watch.lake_version()
         with httpx.Client(base_url=f"{self.web}/api/v1/statistics/", params=days, timeout=30) as client:

@@ -16,10 +16,10 @@ from infra.settings import Settings
 from laptop.airflow import server
 from laptop.airflow.api import AirflowApi
 from laptop.demo.steps import Steps
-from laptop.demo.watch import Places
+from laptop.demo.watch import StackAddresses
 from laptop.local_stack import Stack
 from laptop.services import catalogue
-from laptop.supervision.service import Event, State
+from laptop.supervision.service import ServiceEvent, State
 
 DOCS: Final = "/openapi/swagger"
 
@@ -31,10 +31,10 @@ class Demo:
     settings: Settings
 
     @property
-    def places(self) -> Places:
+    def addresses(self) -> StackAddresses:
         settings = self.settings
         standin = None if settings.discord_webhook_url else f"http://{settings.host}:{settings.discord_port}"
-        return Places(settings.kafka, settings.lake_location, settings.mongo, standin)
+        return StackAddresses(settings.kafka, settings.lake_location, settings.mongo, standin)
 
     def airflow_api(self) -> AirflowApi:
         airflow = catalogue.airflow_of(self.settings)
@@ -49,7 +49,7 @@ class Demo:
         table.add_row("page", settings.web_url)
         table.add_row("API documentation", settings.web_url + DOCS)
         table.add_row("Airflow", f"{airflow.url}  user {server.USER}, password {airflow.password}")
-        table.add_row("Discord", self.places.standin or "your webhook")
+        table.add_row("Discord", self.addresses.standin or "your webhook")
         table.add_row("logs", str(settings.home / "log"))
         return table
 
@@ -58,7 +58,7 @@ class Demo:
 def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo]:
     """Starts everything, as the step `start`, and stops it, however the block ends. SIGTERM is taken as Ctrl-C."""
 
-    def on_event(event: Event) -> None:
+    def on_event(event: ServiceEvent) -> None:
         if event.state is State.PAUSING:
             console.print(f"{event.service} {event.text}", style="red", highlight=False)
         steps.say(f"{event.service} {event.text}")

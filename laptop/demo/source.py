@@ -12,14 +12,14 @@ from fleet.reports.report import Report, encode
 from infra.cities import cities
 from laptop.feed.csv_file import open_csv
 from laptop.feed.run import Recording
-from laptop.simulator.simulator import Fleet
+from laptop.simulator.simulator import SimulatedFleet
 
 ROUND_DRONES: Final = 20
 ROUND_REPORTS: Final = 10_000
 """As many as the original data has."""
 
 
-class Source:
+class DemoSource:
     """Reports that are read once. `first` and `last` are the days they reach over, once they were read."""
 
     def __init__(self, reports: Iterable[Report], total: int | None) -> None:
@@ -37,16 +37,16 @@ class Source:
 
 
 @contextmanager
-def of_file(recording: Recording) -> Iterator[Source]:
+def of_file(recording: Recording) -> Iterator[DemoSource]:
     """A file, checked as a whole: BadInput names its first wrong row."""
     with open_csv(recording.path) as file:
         total = sum(1 for _ in file.reports(recording.start, recording.clock))
-        yield Source(file.reports(recording.start, recording.clock), total)
+        yield DemoSource(file.reports(recording.start, recording.clock), total)
 
 
 @contextmanager
-def of_round(seed: int, now: datetime) -> Iterator[Source]:
+def of_round(seed: int, now: datetime) -> Iterator[DemoSource]:
     """A simulated fleet's half day, which began a day ago: nothing of it lies ahead of the broker's time."""
     start = (now - timedelta(days=1)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    reports = Fleet(cities(), ROUND_DRONES, seed).reports(start, timedelta(minutes=1) / ROUND_DRONES)
-    yield Source(islice(reports, ROUND_REPORTS), ROUND_REPORTS)
+    reports = SimulatedFleet(cities(), ROUND_DRONES, seed).reports(start, timedelta(minutes=1) / ROUND_DRONES)
+    yield DemoSource(islice(reports, ROUND_REPORTS), ROUND_REPORTS)

@@ -27,7 +27,7 @@ Offsets = dict[int, int]
 
 
 @dataclass(frozen=True)
-class Places:
+class StackAddresses:
     """Where the parts of a stack are. `standin` is None where alerts go to an outside Discord."""
 
     bootstrap: Address
@@ -39,13 +39,13 @@ class Places:
 class Watch:
     """A reader of one stack. Raises what its clients raise when a part does not answer."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._admin = clients.admin(places.bootstrap)
-        self._consumer = clients.consumer(places.bootstrap, group_id=None, enable_auto_commit=False)
+    def __init__(self, addresses: StackAddresses) -> None:
+        self._addresses = addresses
+        self._admin = clients.admin(addresses.bootstrap)
+        self._consumer = clients.consumer(addresses.bootstrap, group_id=None, enable_auto_commit=False)
         self._consumer.assign(self._partitions(topics.ALERTS))
         self._consumer.seek_to_beginning()
-        self._mongo = mongo.client(places.mongo_uri, "demo", wait_ms=10_000)
+        self._mongo = mongo.client(addresses.mongo_uri, "demo", wait_ms=10_000)
         self._reports_id = str(self._admin.describe_topics([topics.REPORTS])[0]["topic_id"])
         self._kinds: dict[str, str] = {}
         self._table: DeltaTable | None = None
@@ -78,7 +78,7 @@ class Watch:
         """Each message that was rejected once, also where a crash wrote it down again."""
         ends = self._ends(topics.REJECTED)
         if ends != self._rejects_read:
-            self._rejects = sum(1 for _ in rejected.read(self._places.bootstrap, topics.REJECTED))
+            self._rejects = sum(1 for _ in rejected.read(self._addresses.bootstrap, topics.REJECTED))
             self._rejects_read = ends
         return self._rejects
 
@@ -101,7 +101,7 @@ class Watch:
 
     def channel(self) -> Channel | None:
         """None where no stand-in runs."""
-        return channel(self._places.standin) if self._places.standin else None
+        return channel(self._addresses.standin) if self._addresses.standin else None
 
     def last_run(self) -> runs.RunDocument | None:
         """The newest complete batch run of the hour documents."""
@@ -117,7 +117,7 @@ class Watch:
     def _lake(self) -> DeltaTable | None:
         try:
             if self._table is None:
-                self._table = DeltaTable(f"{self._places.lake}/reports")
+                self._table = DeltaTable(f"{self._addresses.lake}/reports")
             self._table.update_incremental()
         except TableNotFoundError:
             return None

@@ -20,7 +20,7 @@ from laptop.feed.csv_file import CsvFile, open_csv
 from laptop.feed.producer import Feed, paced
 from laptop.feed.progress import progress
 from laptop.feed.replay import Clock, OnBad
-from laptop.simulator.simulator import Fleet
+from laptop.simulator.simulator import SimulatedFleet
 
 NAMED_ROWS: Final = 20
 """A file of another kind has thousands of bad rows; nobody reads them all."""
@@ -63,7 +63,7 @@ def replay_file(bootstrap: Address, recording: Recording, rate: float | None) ->
 
 def simulate_fleet(bootstrap: Address, simulation: Simulation) -> int:
     """Sends the fleet's reports to their end, or until SIGINT or SIGTERM, and prints the number acknowledged."""
-    fleet = Fleet(cities(), simulation.drones, simulation.seed)
+    fleet = SimulatedFleet(cities(), simulation.drones, simulation.seed)
     messages = fleet.messages(simulation.start, timedelta(seconds=1 / simulation.rate))
     what, total = f"{simulation.drones:,} drones", simulation.total
     return _send(bootstrap, islice(messages, total), simulation.rate, what, total)

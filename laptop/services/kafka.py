@@ -65,7 +65,7 @@ log.cleaner.backoff.ms=5000
 
 
 @dataclass(frozen=True)
-class Broker(processes.Server):
+class Broker(processes.ServerProcess):
     """A running broker. `address` is what clients call bootstrap."""
 
     address: str

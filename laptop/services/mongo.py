@@ -25,7 +25,7 @@ _ALREADY_INITIALIZED: Final = 23  # MongoDB's error code for replSetInitiate on 
 
 
 @dataclass(frozen=True)
-class Mongo(processes.Server):
+class Mongo(processes.ServerProcess):
     """A running server. `uri` is for clients and names the default database."""
 
     uri: str

@@ -49,7 +49,7 @@ class Town:
         return Citizen(name, max(1, min(10, round(random.gauss(score, 1.4)))))
 
 
-class Drone:
+class SimulatedDrone:
     """Where it is (km east and north of the middle of its town), where it heads, and its battery in percent."""
 
     __slots__ = ("battery", "charging", "east", "heading", "id", "mute", "north", "speed", "town", "turn_back_at")

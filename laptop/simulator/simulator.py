@@ -16,8 +16,8 @@ from typing import Final
 from fleet.errors import BadInput
 from fleet.places import City
 from fleet.reports.report import Report, encode
-from laptop.simulator.patrol import Drone, Town
-from laptop.simulator.unrest import MEAN_LEVEL, Unrest
+from laptop.simulator.patrol import SimulatedDrone, Town
+from laptop.simulator.unrest import MEAN_LEVEL, SimulatedUnrest
 
 ALERT_SHARE: Final = 0.01
 """Of all reports, over a day: what docs/design.md expects of the real fleet."""
@@ -31,7 +31,7 @@ _FEWEST_CITIES: Final = 8
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Fleet:
+class SimulatedFleet:
     """`drones` drones over the larger of `cities`. Raises BadInput when either is none."""
 
     def __init__(self, cities: Sequence[City], drones: int, seed: int = 0) -> None:
@@ -42,8 +42,8 @@ class Fleet:
         self._random = random = Random(f"{seed}/fleet")  # noqa: S311 - no secret
         wanted = max(min(drones, _FEWEST_CITIES), drones // _DRONES_A_CITY)
         self._towns = [Town(city, random) for city in _choose(cities, wanted, random)]
-        self._drones = [Drone(i, self._towns[i % len(self._towns)], random) for i in range(drones)]
-        self._unrest = Unrest(seed, len(self._towns))
+        self._drones = [SimulatedDrone(i, self._towns[i % len(self._towns)], random) for i in range(drones)]
+        self._unrest = SimulatedUnrest(seed, len(self._towns))
         self._restless: set[int] = set()
         share = self._unrest.lanes / len(self._towns) * MEAN_LEVEL
         self._surge = min(_HIGHEST_SURGE, _UNREST_SHARE / share)

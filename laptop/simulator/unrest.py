@@ -31,7 +31,7 @@ class Episode(NamedTuple):
         return max(0.0, min(1.0, passed / RAMP, (1 - passed) / RAMP))
 
 
-class Unrest:
+class SimulatedUnrest:
     """The unrest of `cities` cities; the same seed gives the same."""
 
     def __init__(self, seed: int, cities: int) -> None:

@@ -16,7 +16,7 @@ from fleet.errors import PeacewatchError
 from infra.redaction import redact
 from infra.retry import Backoff
 from laptop.supervision import processes, reaper
-from laptop.supervision.service import Event, Service, State
+from laptop.supervision.service import Service, ServiceEvent, State
 
 HEALTHY_SECONDS: Final = 60.0
 """After so long in the state running, a failure starts over with the first pause."""
@@ -75,7 +75,7 @@ class ManagedProcess:
             self._become(State.STOPPED)
         return self.child is not None and self.child.alive
 
-    def look(self, ready: Container[str]) -> Event | None:
+    def look(self, ready: Container[str]) -> ServiceEvent | None:
         """`ready`: the names of the services that are ready. Returns an event that people should see, if any."""
         if self.state in {State.WAITING, State.PAUSING}:
             due = time.monotonic() >= self._at and all(name in ready for name in self.service.after)
@@ -88,13 +88,13 @@ class ManagedProcess:
             return self._probe()
         return None
 
-    def ask_to_stop(self) -> Event | None:
+    def ask_to_stop(self) -> ServiceEvent | None:
         if self._kill_at is not None or self.child is None:
             return None
         self._kill_at = time.monotonic() + self.service.stop_seconds
         with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGTERM)
-        return Event(self.service.name, self.state, "is asked to stop")
+        return ServiceEvent(self.service.name, self.state, "is asked to stop")
 
     def why(self) -> str:
         """Why the service does not start, with the last line of its log."""
@@ -115,7 +115,7 @@ class ManagedProcess:
             "log": str(self.log),
         }
 
-    def _start(self) -> Event:
+    def _start(self) -> ServiceEvent:
         mark = {reaper.VARIABLE: f"{self._mark}#{self.service.name}"}
         try:
             # Without SPT_NOENV, setproctitle (Airflow, gunicorn) writes titles over the environment, and so the mark.
@@ -127,14 +127,14 @@ class ManagedProcess:
         self._began = time.monotonic()
         self._at = 0.0
         self._become(State.STARTING)
-        return Event(self.service.name, self.state, "starts" if self.restarts == 0 else "starts again")
+        return ServiceEvent(self.service.name, self.state, "starts" if self.restarts == 0 else "starts again")
 
-    def _probe(self) -> Event | None:
+    def _probe(self) -> ServiceEvent | None:
         took = time.monotonic() - self._began
         if not self.service.once and self._is_ready():
             self._become(State.RUNNING)
             self._ever_ready = True
-            return Event(self.service.name, self.state, f"is ready after {took:.1f} s")
+            return ServiceEvent(self.service.name, self.state, f"is ready after {took:.1f} s")
         if took > self.service.seconds and self.child is not None:
             self.child.kill()
             return self._failed(f"was not ready after {took:.0f} s")
@@ -148,14 +148,14 @@ class ManagedProcess:
             self._last_exit = f"readiness check failed: {type(error).__name__}: {error}"
             return False
 
-    def _ended(self, code: int) -> Event:
+    def _ended(self, code: int) -> ServiceEvent:
         self._clear()
         if self.service.once and code == 0:
             self._become(State.DONE)
-            return Event(self.service.name, self.state, f"is done after {time.monotonic() - self._began:.1f} s")
+            return ServiceEvent(self.service.name, self.state, f"is done after {time.monotonic() - self._began:.1f} s")
         return self._failed(_exit_text(code), hopeless=code == WRONG_SETTINGS)
 
-    def _failed(self, why: str, *, hopeless: bool = False) -> Event:
+    def _failed(self, why: str, *, hopeless: bool = False) -> ServiceEvent:
         self._clear()
         if self.state is State.RUNNING and time.monotonic() - self._began > HEALTHY_SECONDS:
             self._backoff.succeed()
@@ -166,7 +166,7 @@ class ManagedProcess:
         pause = self._backoff.fail()
         self._at = time.monotonic() + pause
         self._become(State.PAUSING)
-        return Event(self.service.name, self.state, f"{why}; restarts in {pause:.0f} s")
+        return ServiceEvent(self.service.name, self.state, f"{why}; restarts in {pause:.0f} s")
 
     def _clear(self) -> None:
         """Kills children that a dead process may have left, before the next process starts."""

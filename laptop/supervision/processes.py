@@ -75,7 +75,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerProcess:
     """A child that listens on a port; subclasses add the address."""
 
     child: Child

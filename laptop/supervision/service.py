@@ -61,7 +61,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Event:
+class ServiceEvent:
     """A line for people about one service."""
 
     service: str

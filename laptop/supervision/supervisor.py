@@ -21,12 +21,12 @@ from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra.state_file import Record
 from laptop.supervision import reaper
 from laptop.supervision.managed_process import ManagedProcess, Pauses
-from laptop.supervision.service import Event, Service, State
+from laptop.supervision.service import Service, ServiceEvent, State
 
 LOOK_SECONDS: Final = 0.1
 _DOWN: Final = (State.STOPPED, State.DONE)
 
-OnEvent = Callable[[Event], None]
+OnEvent = Callable[[ServiceEvent], None]
 
 
 class Supervisor:
@@ -112,7 +112,7 @@ class Supervisor:
             if process.hopeless and not self._settled.is_set():
                 raise ServiceUnavailable(process.why())
 
-    def _report(self, event: Event) -> None:
+    def _report(self, event: ServiceEvent) -> None:
         self._record.write([process.as_row() for process in self._processes])
         self._on_event(event)
 

@@ -21,7 +21,7 @@ from fleet.figures.cube import HOURS
 from infra import s3
 from infra.settings import Settings
 from laptop import ports
-from laptop.demo.watch import Places, Watch
+from laptop.demo.watch import StackAddresses, Watch
 from laptop.services import kafka, mongo
 from tests.support import lakes, spark_cluster
 from tests.support import s3 as s3_server
@@ -136,7 +136,7 @@ def test_wrong_keys_are_one_sentence(mine: Settings, tmp_path: Path) -> None:
 def check_notified(mine: Settings) -> None:
     """Once the channel shows as many alerts as there are in the topic, and there are some."""
     standin = f"http://{mine.host}:{mine.discord_port}"
-    with closing(Watch(Places(mine.bootstrap, mine.lake_location, mine.mongo, standin))) as watch:
+    with closing(Watch(StackAddresses(mine.bootstrap, mine.lake_location, mine.mongo, standin))) as watch:
 
         def all_told() -> bool:
             raised, channel = watch.raised(), watch.channel()

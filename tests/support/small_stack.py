@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from laptop import ports
-from laptop.demo.watch import Places, Watch
+from laptop.demo.watch import StackAddresses, Watch
 from laptop.services import kafka, mongo
 from laptop.supervision import processes
 
@@ -28,14 +28,14 @@ class SmallStack:
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.ports['web']}", timeout=30)
         self.environ = {"PEACEWATCH_HOME": str(home)}
         self.environ |= {f"PEACEWATCH_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        self.running: list[processes.Server | processes.Child] = []
+        self.running: list[processes.ServerProcess | processes.Child] = []
 
     def start(self) -> Any:
         broker = kafka.start(self.home, self.ports["kafka"])
         database = mongo.start(self.home, self.ports["mongo"])
         self.running = [broker, database]
-        self.places = Places(broker.address, str(self.home / "lake"), database.uri, None)
-        kafka.create_topics(self.places.bootstrap)
+        self.addresses = StackAddresses(broker.address, str(self.home / "lake"), database.uri, None)
+        kafka.create_topics(self.addresses.bootstrap)
         for command in LONG_RUNNING:
             log = self.home / "log" / f"{command}.log"
             arguments = [sys.executable, "-m", "cli", command]
@@ -60,7 +60,7 @@ class SmallStack:
 
     def wait_landed(self, seconds: int = 240) -> Any:
         """Until all reports are in the lake, judged, and served; the number of rows in the lake."""
-        watch = Watch(self.places)
+        watch = Watch(self.addresses)
         deadline = time.monotonic() + seconds
         try:
             while watch.unlanded() or watch.unjudged() or self._served() < watch.lake_version():
@@ -72,7 +72,7 @@ class SmallStack:
 
     def raised(self) -> Any:
         """Alerts by kind."""
-        watch = Watch(self.places)
+        watch = Watch(self.addresses)
         try:
             return watch.raised()
         finally:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fleet.errors import ServiceUnavailable
 from laptop.demo.channel import Channel
-from laptop.demo.counts import Counts
+from laptop.demo.counts import StackCounts
 from laptop.demo.live import Show, Stream
 
 
@@ -71,12 +71,14 @@ def show(terminal: Any, feed: Any = None, watch: Any = None) -> Any:
     stop = Event()
     feed, watch = feed or FakeFeed(), watch or FakeWatch()
     stream = Stream(feed, messages(), 10_000, stop)
-    shown = Show(stream, feed, watch, "the addresses", console, stop, Counts(), show_seconds=0.01, line_seconds=0.01)
+    shown = Show(
+        stream, feed, watch, "the addresses", console, stop, StackCounts(), show_seconds=0.01, line_seconds=0.01
+    )
     return shown, out
 
 
 def test_the_rows() -> None:
-    counts = Counts()
+    counts = StackCounts()
     counts.look(5000, FakeWatch())
     assert dict(counts.rows()) == {
         "reports sent": "5,000",
@@ -89,7 +91,7 @@ def test_the_rows() -> None:
 
 
 def test_a_part_that_is_away_keeps_its_last_count() -> None:
-    counts = Counts()
+    counts = StackCounts()
     counts.look(1, FakeWatch())
     before = dict(counts.rows())
     counts.look(1, FakeWatch(away=("landed", "rejected", "channel", "last_run")))

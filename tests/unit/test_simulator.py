@@ -15,8 +15,8 @@ from fleet.places import City, Places
 from fleet.reports.report import decode, worst_score
 from infra.cities import cities
 from laptop.simulator.patrol import MUTE_DRONES, PATROL_KM
-from laptop.simulator.simulator import Fleet
-from laptop.simulator.unrest import EPISODE_MINUTES, MEAN_LEVEL, Unrest
+from laptop.simulator.simulator import SimulatedFleet
+from laptop.simulator.unrest import EPISODE_MINUTES, MEAN_LEVEL, SimulatedUnrest
 from laptop.simulator.voices import ENGLISH, voice_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -37,14 +37,14 @@ some_cities = st.lists(
 
 
 def fly(drones: Any, reports: Any, seed: int = 7, found: Any = None, step: Any = None) -> Any:
-    fleet = Fleet(found or cities(), drones, seed)
+    fleet = SimulatedFleet(found or cities(), drones, seed)
     return list(islice(fleet.reports(START, step or MINUTE / drones), reports))
 
 
 @given(some_cities, st.integers(1, 40), st.integers(), st.floats(1e-4, 90))
 @settings(max_examples=60)
 def test_reports_are_reports_on_the_globe(found: Any, drones: Any, seed: Any, seconds: Any) -> None:
-    fleet = Fleet(found, drones, seed)
+    fleet = SimulatedFleet(found, drones, seed)
     messages = list(islice(fleet.messages(START, timedelta(seconds=seconds)), 200))
     reports = [decode(value, START + timedelta(days=1)) for _, value in messages]  # bounds are the decoder's
     assert [key.decode() for key, _ in messages] == [report.drone_id for report in reports]
@@ -52,14 +52,14 @@ def test_reports_are_reports_on_the_globe(found: Any, drones: Any, seed: Any, se
     assert len({report.drone_id for report in reports}) == min(drones, 200)
     times = [report.reported_at for report in reports]
     assert times == sorted(times)
-    again = list(islice(Fleet(found, drones, seed).messages(START, timedelta(seconds=seconds)), 200))
+    again = list(islice(SimulatedFleet(found, drones, seed).messages(START, timedelta(seconds=seconds)), 200))
     assert messages == again
 
 
 def test_another_seed_or_start_is_another_fleet() -> None:
     ids = {report.report_id for report in fly(20, 100)}
     assert fly(20, 100) != fly(20, 100, seed=8)
-    later = islice(Fleet(cities(), 20, 7).reports(START + MINUTE / 3, MINUTE / 20), 100)
+    later = islice(SimulatedFleet(cities(), 20, 7).reports(START + MINUTE / 3, MINUTE / 20), 100)
     assert ids.isdisjoint({report.report_id for report in later})
 
 
@@ -108,15 +108,15 @@ def test_people_speak_several_scripts() -> None:
 
 def test_no_drones_or_cities_is_bad_input() -> None:
     with pytest.raises(BadInput, match="drones"):
-        Fleet(cities(), 0)
+        SimulatedFleet(cities(), 0)
     with pytest.raises(BadInput, match="cities"):
-        Fleet([], 3)
+        SimulatedFleet([], 3)
 
 
 @given(st.integers(), st.integers(1, 400))
 @settings(max_examples=30)
 def test_the_levels_of_unrest(seed: Any, places: Any) -> None:
-    unrest = Unrest(seed, places)
+    unrest = SimulatedUnrest(seed, places)
     total = 0.0
     for minute in range(3000):
         levels = unrest.levels(minute)

@@ -19,7 +19,7 @@ from fleet.errors import BadSettings, ServiceUnavailable
 from infra import state_file
 from laptop.supervision import reaper
 from laptop.supervision.managed_process import ManagedProcess, Pauses
-from laptop.supervision.service import Event, Service, State
+from laptop.supervision.service import Service, ServiceEvent, State
 from laptop.supervision.supervisor import Supervisor
 
 SLEEP = "import time; time.sleep(600)"
@@ -55,7 +55,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_each_waits_for_those_it_needs(home: Path) -> None:
-    events: list[Event] = []
+    events: list[ServiceEvent] = []
     first = service("first", f"print('up', flush=True); {SLEEP}", ready=said(home, "first", "up"))
     supervisor = Supervisor([first, service("second", after=("first",))], home, events.append, SHORT)
     assert supervisor.start()
@@ -77,7 +77,7 @@ def test_a_set_up_is_done_once_before_what_needs_it(home: Path) -> None:
 
 
 def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
-    events: list[Event] = []
+    events: list[ServiceEvent] = []
     supervisor = Supervisor([service("one"), service("other")], home, events.append, SHORT)
     supervisor.start()
     found = state_file.read(home)
@@ -104,7 +104,7 @@ def test_pauses_grow() -> None:
 
 
 def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None:
-    events: list[Event] = []
+    events: list[ServiceEvent] = []
     supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append, SHORT)
     supervisor.start()
     left = set(reaper.marked(f"{home}#", "one"))
