@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from infra.metrics import LATENCY_BUCKETS
 
@@ -19,6 +19,11 @@ REQUEST_SECONDS: Final = Histogram(
 )
 PENDING: Final = Gauge("peacewatch_http_requests_pending", "requests that are worked on or wait for a thread")
 STREAMS: Final = Gauge("peacewatch_http_streams", "open event streams")
+REFUSED: Final = Counter(
+    "peacewatch_http_refused",
+    "requests and connections that the front refused before the application, by status: too slow, too large, too many",
+    ["status"],
+)
 
 
 def part_of(path: str) -> str:

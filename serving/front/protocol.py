@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.front import answers
+from serving.front import answers, metrics
 from serving.front.connections import Connections
 from serving.http.clients import client_key
 
@@ -113,6 +113,7 @@ class Connection(HttpToolsProtocol):
     def refuse(self, status: int, detail: str, retry_after: int | None = None) -> None:
         """Answers with a problem where no answer has begun, and closes."""
         self._disarm()
+        metrics.REFUSED.labels(str(status)).inc()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             headers, body = answers.problem(status, detail, retry_after)
             self.transport.write(answers.raw(status, headers, body))

@@ -91,6 +91,7 @@ class Requests:
             else:
                 await self._request(environ, client_key(environ.get("REMOTE_ADDR", "")), send)
         except Refused as refused:
+            metrics.REFUSED.labels(str(refused.status)).inc()
             await _answer(send, refused.status, *answers.problem(refused.status, refused.detail, refused.retry_after))
         except Gone:
             pass

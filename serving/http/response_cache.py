@@ -17,6 +17,8 @@ from cachetools import TTLCache
 from werkzeug.http import parse_etags
 from werkzeug.wrappers import Response
 
+from serving.http import metrics
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -77,6 +79,7 @@ class ResponseCache:
             held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
             answer = self._computed(key, stamp, environ)
         else:
+            metrics.CACHED.labels("hit").inc()
             held = environ.get("HTTP_IF_NONE_MATCH", "")
         return answer(environ, start_response) if isinstance(answer, Response) else _send(answer, held, start_response)
 
@@ -97,7 +100,9 @@ class ResponseCache:
             with work.lock:
                 stamp = self._stamp() or stamp  # of now: those who wait longer ask for no older one
                 if shared := work.refusal or self._kept(key, stamp):
+                    metrics.CACHED.labels("shared").inc()
                     return shared
+                metrics.CACHED.labels("miss").inc()
                 response = Response.from_app(self._app, environ, buffered=True)
                 if response.status_code == 200:
                     return self._keep(key, stamp, response)

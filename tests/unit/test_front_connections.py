@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
+from prometheus_client import REGISTRY
 
 from serving.front.connections import Connections
+from serving.front.protocol import MAX_TARGET
+from serving.front.requests import Requests
 
 
 class Fake:
@@ -76,3 +82,29 @@ def test_what_is_closed_leaves_nothing_behind(works: bool) -> None:
     assert len(connections) == connections.waiting == 0
     assert not connections._open
     assert not connections._waiting
+
+
+@pytest.mark.parametrize(("length", "refused"), [(MAX_TARGET, 0), (MAX_TARGET + 1, 1)])
+def test_requests_that_the_front_refuses_are_counted(length: int, refused: int) -> None:
+    def app(environ: Any, start: Any) -> list[bytes]:
+        start("200 OK", [])
+        return [b"yes"]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def counted() -> float:
+        return REGISTRY.get_sample_value("peacewatch_http_refused_total", {"status": "414"}) or 0.0
+
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+             "path": "/x", "raw_path": b"/" + b"x" * (length - 1), "query_string": b"", "headers": [],
+             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "root_path": ""}  # fmt: skip
+    requests, before = Requests(app, 1), counted()
+    asyncio.run(requests(scope, receive, send))
+    requests.close()
+    assert (sent[0]["status"], counted() - before) == (414 if refused else 200, refused)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request, Response
 
@@ -51,7 +52,7 @@ def figures() -> Figures:
     return Figures()
 
 
-def test_the_same_question_at_the_same_version_is_worked_out_once(figures: Figures) -> None:
+def test_same_question_at_the_same_version_is_computed_once(figures: Figures) -> None:
     answers = [figures.client.get(PATH) for _ in range(3)]
     assert figures.asked == 1
     assert len({(answer.get_data(), str(answer.headers)) for answer in answers}) == 1
@@ -75,7 +76,7 @@ def test_another_question_has_its_own_answer(figures: Figures, other: dict[str, 
     assert figures.asked == 2
 
 
-def test_where_nobody_knows_the_version_it_is_worked_out(figures: Figures) -> None:
+def test_answer_is_computed_where_the_version_is_unknown(figures: Figures) -> None:
     figures.stamp = None
     for _ in range(2):
         figures.client.get(PATH)
@@ -128,7 +129,7 @@ def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> Non
     assert figures.asked == 1
 
 
-def test_a_version_that_comes_meanwhile_is_worked_out_once_too(figures: Figures) -> None:
+def test_version_that_arrives_meanwhile_is_computed_once_too(figures: Figures) -> None:
     at_once(figures, lambda: setattr(figures, "stamp", 2))
     assert figures.client.get(PATH).get_data().startswith(b"2 ")
     assert figures.asked == 2
@@ -157,3 +158,17 @@ def test_what_is_kept_has_an_end(figures: Figures) -> None:
     assert figures.asked == 13
     figures.size = KEPT_BYTES + 1
     assert figures.client.get(PATH, query_string={"country": 99}).status_code == 200
+
+
+def test_hits_and_misses_of_the_cache_are_counted(figures: Figures) -> None:
+    before = counted()
+    for _ in range(3):
+        figures.client.get(PATH)
+    hits, misses = (now - then for now, then in zip(counted(), before, strict=True))
+    assert (hits, misses) == (2, 1)
+
+
+def counted() -> tuple[float, float]:
+    name = "peacewatch_http_figures_cache_total"
+    hits, misses = (REGISTRY.get_sample_value(name, {"result": result}) for result in ("hit", "miss"))
+    return hits or 0.0, misses or 0.0

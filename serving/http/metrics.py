@@ -1,0 +1,13 @@
+"""What the checks and caches before the application tell Prometheus."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter
+
+CACHED: Final = Counter(
+    "peacewatch_http_figures_cache",
+    "requests for figures: hit, answered from the response cache; shared, by another request's answer; miss, computed",
+    ["result"],
+)
