@@ -1,3 +1,4 @@
+// @ts-check
 /* The newest alerts as a table: the records of the country that the filters name. */
 
 import { address, ask } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* The REST API: asks and acts. A server with tokens is signed in to once (session.js); the cookie then goes along by
    itself, also with the event stream and links. */
 

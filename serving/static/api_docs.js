@@ -1,3 +1,4 @@
+// @ts-check
 /* The API's reference: Swagger UI as its wheel has it, in our colours. */
 
 const isDark = () =>

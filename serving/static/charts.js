@@ -1,3 +1,4 @@
+// @ts-check
 /* Small charts as SVG, each as wide as its place so that its text is as large on a phone as anywhere. Every text is set as
    text, so what a drone sent is never markup. Who cannot see a chart is read its rows: each has them as a hidden table. */
 
@@ -96,7 +97,10 @@ export function columns(place, rows, { says, tall = 150, values = true }) {
   );
 }
 
-/* rows: [{name, value, shown, title, kind}] as bars below each other; `most` is the value of a full bar. */
+/** rows: [{name, value, shown, title, kind}] as bars below each other; `most` is the value of a full bar.
+    @param {HTMLElement} place
+    @param {{name: string, value: number, shown?: string, title?: string, kind?: string}[]} rows
+    @param {{says: string, most?: number, empty?: string}} options */
 export function bars(place, rows, { says, most = Math.max(...rows.map((row) => row.value)), empty }) {
   if (!rows.length || !(most > 0)) return nothing(place, empty);
   const width = widthOf(place);

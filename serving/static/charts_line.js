@@ -1,3 +1,4 @@
+// @ts-check
 /* One or two lines over time, with a dot where the pointer is. */
 
 import { axis, drawing, make, nothing, path, put, top, widthOf } from "./charts.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* The page's own colours for a canvas, which knows nothing of CSS variables. */
 
 const probe = document.createElement("i");

@@ -1,3 +1,4 @@
+// @ts-check
 /* Elements, numbers and times. Text is set as text, never as markup: what a drone sent stays what it is. */
 
 export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -13,6 +14,8 @@ const dayAndClock = new Intl.DateTimeFormat("en-GB", {
 });
 const dayLong = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
+/** The element of the page with this id; which kind it is, the page knows.
+    @type {(id: string) => any} */
 export const $ = (id) => document.getElementById(id);
 
 /* el("a", { href: "/" }, "text", node): attributes by name, `on…` as listeners, false and null left out. */
@@ -53,7 +56,7 @@ export function since(time) {
 }
 
 export function updateAges(root = document) {
-  for (const each of root.querySelectorAll("time[data-ago]")) {
+  for (const each of /** @type {NodeListOf<HTMLTimeElement>} */ (root.querySelectorAll("time[data-ago]"))) {
     const age = ago(each.dateTime);
     if (each.textContent !== age) each.textContent = age;
   }

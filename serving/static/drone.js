@@ -1,3 +1,4 @@
+// @ts-check
 /* One drone: its last report, and the track, battery and reports of a day; its newest alerts. */
 
 import { row as alertRow } from "./alerts.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* The statistics over the chosen range, and what the original's notebook drew. */
 
 import { ask } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* How far each layer is, asked every five seconds. What is late says so in words, not by colour alone. */
 
 import { ask } from "./api.js";
@@ -160,7 +161,8 @@ async function refresh() {
     show(status);
     days(completeness);
   } catch (error) {
-    for (const place of document.querySelectorAll(".layer")) delete place.dataset.state;
+    for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".layer")))
+      delete place.dataset.state;
     $("verdict").textContent = `Status unavailable: ${error.message}.`;
   }
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /* The duty room: the map, the incidents, the figures and the newest alerts, kept true by the event stream. */
 
 import { Alerts } from "./alerts.js";

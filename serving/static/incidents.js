@@ -1,3 +1,4 @@
+// @ts-check
 /* The list of incidents. It moves as they do: rows are kept by id, and a newer form of one takes its place. */
 
 import { ask } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* The map: outlines of countries, no tiles; what lies on it is in map_drones.js and map_incidents.js. */
 
 import { outlines } from "./map_world.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* Drones on the map. The server groups them for the view, so 100,000 of them are a few hundred circles. */
 
 import { ask } from "./api.js";

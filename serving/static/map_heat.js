@@ -1,3 +1,4 @@
+// @ts-check
 /* Where alerts were raised, over the chosen days: a batch view by cells of half a degree, drawn where somebody wants it. */
 
 import { ask } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* Incidents on the map: a dot by severity, larger with more alerts, with a pulse while it grows. An alert is a ring that fades. */
 
 import { capital, el, placeOf, whole, words } from "./dom.js";

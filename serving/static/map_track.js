@@ -1,3 +1,4 @@
+// @ts-check
 /* A drone's day on the map: its line, its reports with an alert, and where it was last. */
 
 import { colour, onTheme } from "./colours.js";

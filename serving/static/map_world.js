@@ -1,3 +1,4 @@
+// @ts-check
 /* Outlines of countries and a grid of degrees, drawn once on a canvas below everything. */
 
 import { colour, onTheme } from "./colours.js";

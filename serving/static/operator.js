@@ -1,3 +1,4 @@
+// @ts-check
 /* What an operator does: acknowledge or resolve an incident, silence a kind, place or drone for a while.
    The API sends it to the notifier; the incident comes back changed by the event stream. */
 
@@ -76,7 +77,8 @@ function silence(row, note, said) {
   );
   minutes.value = "60";
   const run = async () => {
-    const body = { ...scopes[Number(scope.value)][1], minutes: Number(minutes.value), note: note.value.trim() };
+    const [, target] = scopes[Number(scope.value)];
+    const body = { .../** @type {object} */ (target), minutes: Number(minutes.value), note: note.value.trim() };
     if (await perform("silences", body)) {
       said.textContent = "Silenced. Alerts are still stored and counted.";
       choice.hidden = true;

@@ -1,3 +1,4 @@
+// @ts-check
 /* The records of the country that the filters name: its single reports of a day, the latest ones, from the lake. */
 
 import { address, ask } from "./api.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /* The page's state is the address: a link shows what its sender saw. */
 
 const FORMS = ["filters", "range"];

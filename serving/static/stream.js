@@ -1,3 +1,4 @@
+// @ts-check
 /* The event stream, resumed without a gap or a double: the browser goes on after the last id by itself, and where the
    server refused the stream (503, restarted behind a proxy) it is opened again after the last id that was seen. */
 

@@ -1,3 +1,4 @@
+// @ts-check
 /* Before the first paint, so that no page flashes in the other colours. A choice is kept; without one the system's rules. */
 (() => {
   const root = document.documentElement;

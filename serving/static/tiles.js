@@ -1,3 +1,4 @@
+// @ts-check
 /* The day's figures against the day before. A day that goes on is held against the same hours of the day before. */
 
 import { ask } from "./api.js";
