@@ -77,6 +77,7 @@ class IncidentRow(BaseModel):
     note: str
     latitude: float | None
     longitude: float | None
+    battery: float | None = Field(description="percent, as last reported; null: not known")
     verified: bool
     acknowledged_by: str | None
     acknowledgement: str | None
@@ -117,7 +118,7 @@ def incident_row(document: Document) -> dict[str, Any]:
     shown = {name: document.get(name) or None for name in IncidentRow.model_fields}
     texts = {name: document.get(name) or "" for name in ("heard", "note", "country", "city")}
     lists = {name: document.get(name) or [] for name in ("who", "drones")}
-    places = {name: document.get(name) for name in ("latitude", "longitude")}
+    places = {name: document.get(name) for name in ("latitude", "longitude", "battery")}
     counted = {"alerts": document.get("alerts", 0), "verified": document.get("verified", True)}
     return {**shown, **texts, **lists, **places, **counted, "incident_id": document["_id"]}
 

@@ -1,7 +1,8 @@
+// @ts-check
 /* One incident in the list: a line that opens to all that is known and to what an operator can do. */
 
 import { ask } from "./api.js";
-import { capital, droneLink, el, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
+import { capital, droneLink, el, fine, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
 import { actions } from "./operator.js";
 
 const LONG_PLACE = 30; // characters; a longer name is clipped in the line, and whole in what opens
@@ -144,6 +145,7 @@ function facts(row) {
     ["First alert", timeOf(row.since)],
     ["Latest", timeOf(row.last)],
     ["Lowest peace score", number(row.worst_score)],
+    ["Battery", row.battery === null || row.battery === undefined ? "" : `${fine.format(row.battery)} %`],
     ["Seen", seen],
     ["Drones", drones],
     ["Heard", row.heard],

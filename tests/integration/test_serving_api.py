@@ -352,3 +352,18 @@ def test_an_alerts_note_is_in_the_api(client: FlaskClient, mongo_database: Docum
     put_alert(mongo_database, 1, NOON, note="nearest charging station: Lyon Gare, 2 km")
     (alert,) = client.get("/api/v1/alerts").get_json()["alerts"]
     assert alert["note"] == "nearest charging station: Lyon Gare, 2 km"
+
+
+def test_places_folded_into_other_are_rows_and_are_named(client: FlaskClient, mongo_database: Documents) -> None:
+    """Past a bound a partition and hour, unlisted places land as `other`; past a document's bound they are folded."""
+    put_live(mongo_database, 0, (HOUR, "other", 3, 8, 2), (HOUR, "France", 5, 4, 1))
+    folded = ["hours: 12 countries as other"]
+    day = {"complete": True, "missing": [], "version": 0, "folded": folded, "rejected": {"conflict": 2, "no_json": 1}}
+    mongo_database.completeness.insert_one({"_id": "2026-11-24", **day})
+    rows = client.get("/api/v1/statistics/alerts-by-country").get_json()["countries"]
+    assert [(row["country"], row["alerts"], row["reports"]) for row in rows] == [("other", 2, 8), ("France", 1, 4)]
+    assert client.get("/api/v1/statistics/averages?country=other").get_json()["reports"] == 8
+    (named,) = client.get("/api/v1/completeness?from=2026-11-24&to=2026-11-24").get_json()["days"]
+    assert (named["folded"], named["rejected"]) == (folded, 3)
+    reasons = client.get("/api/v1/status").get_json()["rejected"]["reasons"]
+    assert {"reason": "conflict", "messages": 2} in reasons

@@ -51,3 +51,17 @@ def test_without_kafka_rejected_messages_are_503(bootstrap: str | None) -> None:
     assert int(answer.headers["Retry-After"]) > 0
     assert threading.active_count() <= before, "somebody asks every five seconds"
     app.extensions["peacewatch"].close()
+
+
+def test_conflicting_report_is_shown_with_its_reason(kafka: str, topic: Callable[..., str]) -> None:
+    """The second report of one drone, id and time, with other content: which is counted, is shown, and is not lost."""
+    name = topic("reports.rejected", partitions=1)
+    producer = clients.producer(kafka)
+    headers = [("reason", b"conflict"), ("detail", b"d1/7: other content than the report that landed")]
+    producer.send(name, b'{"drone_id": "d1", "report_id": "7"}', headers=headers, partition=0).get(30)
+    producer.close()
+    app = create_app(Config(mongo_uri=NOWHERE, kafka_bootstrap=kafka, rejected_topic=name))
+    (row,) = app.test_client().get("/api/v1/rejects").get_json()["newest"]
+    app.extensions["peacewatch"].close()
+    assert (row["reason"], row["detail"]) == ("conflict", "d1/7: other content than the report that landed")
+    assert row["excerpt"] == '{"drone_id": "d1", "report_id": "7"}'

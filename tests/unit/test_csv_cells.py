@@ -7,10 +7,11 @@ import io
 import re
 
 import pytest
+from flask import Flask, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.http.tables import neutral
+from serving.http.tables import neutral, table
 
 SIGNS = "=+-@＝＋－＠"
 DANGEROUS = re.compile(rf"^[\\s\u200b\ufeff]*[\"']?[{re.escape(SIGNS)}]")
@@ -49,3 +50,18 @@ def test_a_cell_comes_back_but_for_quotes(text: str) -> None:
     (row,) = csv.reader(file)
     assert row[1] == "end"
     assert row[0].replace("'", "") == text.replace("'", "")
+
+
+def test_csv_begins_with_a_byte_order_mark_and_has_a_file_name() -> None:
+    app = Flask(__name__)
+
+    @app.get("/drones/<name>/days", endpoint="drone_days.drone_days")
+    def drone_days(name: str) -> Response:
+        return table({"version": 3}, [{"city": name, "n": 1}], "csv")
+
+    answer = app.test_client().get("/drones/x;＝HYPERLINK(1)/days")
+    assert answer.data.startswith(b"\xef\xbb\xbfcity,n\r\n")
+    assert answer.data.decode("utf-8-sig").splitlines()[1] == "x;'＝HYPERLINK(1),1"
+    disposition = answer.headers["Content-Disposition"]
+    assert disposition == 'attachment; filename="peacewatch-drone-days.csv"', "nothing of it is text of a drone"
+    assert answer.headers["X-Peacewatch-Version"] == "3"
