@@ -28,7 +28,7 @@ from infra.secrets import secret
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
     *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
-    *("reports_webhook_url", "api_tokens", "kafka_password", "kafka_token"),
+    *("reports_webhook_url", "api_tokens", "oidc_client_secret", "kafka_password", "kafka_token"),
 )
 
 
@@ -85,11 +85,31 @@ class Settings(BaseSettings):
     )
     api_tokens: SecretStr | None = Field(
         None,
-        description="tokens of the API, made by `peacewatch token`: token:role[,token:role], viewer or operator; "
-        "their file is read again when it changes",
+        description="tokens of the API, made by `peacewatch token`: token:role[,token:role], viewer, operator or "
+        "admin; their file is read again when it changes",
     )
     api_open: Literal["figures", "nothing"] = Field(
-        "figures", description="what the API answers without a token where tokens are set: figures, or nothing"
+        "nothing",
+        description="what the API answers without a token or sign-in where one is set: nothing, or figures; "
+        "never names, words and single reports",
+    )
+    oidc_issuer: str | None = Field(
+        None, description="address of the OpenID Connect provider where people sign in; unset: no single sign-on"
+    )
+    oidc_client_id: str = Field("peacewatch", min_length=1, description="id of this client at the provider")
+    oidc_client_secret: SecretStr | None = Field(None, description="secret of this client at the provider")
+    oidc_roles_claim: str = Field(
+        "roles",
+        min_length=1,
+        description="claim of the ID token that names a person's roles; dots lead into objects: realm_access.roles",
+    )
+    oidc_roles: str | None = Field(
+        None,
+        description="what the provider's roles are here: theirs=role[,theirs=role], viewer, operator or admin; "
+        "unset: they have the same names",
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username", min_length=1, description="claim whose name others read with a person's actions"
     )
     api_rate_limit: str = Field(
         "600 per second",
@@ -148,7 +168,8 @@ class Settings(BaseSettings):
     kafka_port: int = Field(19092, ge=1, le=65535, description="port of the local Kafka")
     mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
     web_host: str = Field(
-        "127.0.0.1", description="address that the page and the REST API bind to; off loopback they need tokens"
+        "127.0.0.1",
+        description="address that the page and the REST API bind to; off loopback tokens or single sign-on must be set",
     )
     web_hosts: str | None = Field(
         None,
@@ -178,13 +199,15 @@ class Settings(BaseSettings):
     def _encrypted(cls, url: SecretStr | None) -> SecretStr | None:
         """A webhook's URL is its password: it goes over no network in the clear."""
         if url is not None:
-            try:
-                parts = urlsplit(url.get_secret_value())
-                host = parts.hostname
-            except ValueError:
-                raise ValueError("is no URL") from None
-            if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
-                raise ValueError("must begin with https://; only on this machine may it be http://")
+            _require_encrypted(url.get_secret_value())
+        return url
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _safe_issuer(cls, url: str | None) -> str | None:
+        """The client's secret goes there, and keys come from there: over no network in the clear."""
+        if url is not None:
+            _require_encrypted(url)
         return url
 
     @field_validator("timezone")
@@ -294,6 +317,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _require_encrypted(url: str) -> None:
+    """Raises ValueError, which does not show it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise ValueError("must begin with https://; only on this machine may it be http://")
 
 
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:

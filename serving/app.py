@@ -26,6 +26,7 @@ from serving.api import (
     rejected,
     reports,
     session,
+    sessions,
     silences,
     statistics,
     status,
@@ -85,11 +86,11 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     limits.compress(app)
     caching.register(app)
     views = (statistics, alert_kinds, cities, alerts, incidents, drone_days, drones, reports, days, places, nightly)
-    for resource in (*views, actions, silences, session, stream, status, rejected, health):
+    for resource in (*views, actions, silences, session, sessions, stream, status, rejected, health):
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     ready = ResponseCache(app.wsgi_app, partial(_stamp, services))
-    app.wsgi_app = Limited(Gate(Segments(ready), config), config)  # type: ignore[method-assign]
+    app.wsgi_app = Limited(Gate(Segments(ready), config, services.access), config, services.access)  # type: ignore[method-assign]
     return app
 
 

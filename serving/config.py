@@ -9,17 +9,31 @@ from typing import Final, Literal
 from fleet import topics
 from infra.kafka.config import Address
 
-Role = Literal["viewer", "operator"]
-ROLES: Final[tuple[Role, ...]] = ("viewer", "operator")
+Role = Literal["viewer", "operator", "admin"]
+ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
+"""Each may do what those before it may: look, act, end other people's sessions."""
 
 Open = Literal["figures", "nothing"]
-"""What needs no token where tokens are set: figures, or nothing at all."""
+"""What needs no token or sign-in where they are set: figures, or nothing at all."""
 
 MONGO_TIMEOUT_MS: Final = 2000
 """A request waits this long for a MongoDB that is away; longer, and waiting requests would use up the threads."""
 
 MAX_BODY: Final = 64 * 1024
 """Bytes of a request's body: the largest is a note of an operator."""
+
+
+@dataclass(frozen=True)
+class Oidc:
+    """The OpenID Connect provider where people sign in, and which of its claims say what they may do here."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str  # where the provider sends people back to: <public URL>/auth/callback
+    roles_claim: str = "roles"
+    name_claim: str = "preferred_username"
+    roles: Mapping[str, Role] = field(default_factory=lambda: {role: role for role in ROLES})  # theirs -> ours
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,8 @@ class Config:
     actions_topic: str = topics.OPERATOR_ACTIONS
     rejected_topic: str = topics.REJECTED
     tokens: Mapping[str, Role] = field(default_factory=dict, repr=False)
-    open_to_all: Open = "figures"
+    oidc: Oidc | None = None  # single sign-on
+    open_to_all: Open = "nothing"
     hosts: tuple[str, ...] = ()  # names allowed in the Host header, besides localhost and IP addresses
     proxies: tuple[str, ...] = ()  # addresses of reverse proxies, whose X-Forwarded-For is believed
     max_age: float = 0.2  # seconds for which figures that were read are new enough
@@ -40,3 +55,8 @@ class Config:
     public_url: str = ""
     stream_clients: int = 200  # open event streams; each holds a thread
     streams_a_client: int = 50  # of those, of one client
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether somebody must show who they are: a token or a sign-in; else everybody is an operator."""
+        return bool(self.tokens) or self.oidc is not None

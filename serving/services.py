@@ -15,12 +15,15 @@ from serving.events.stream import Hub
 from serving.figures.completeness import Completeness
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge
+from serving.http.access import Access
 from serving.operators.audit import Audit
 from serving.operators.desk import Desk
 from serving.rejected import RejectedMessages
+from serving.sign_in.provider import Provider
+from serving.sign_in.sessions import Sessions
 
 ANSWER_SECONDS: Final = 20
-"""People wait for a page no longer; a nightly report counts millions of alerts, and may."""
+"""People do not wait longer for a page; a nightly report, which counts millions of alerts, may."""
 
 WARM_DAYS: Final = 31
 """The newest days, which a server reads when it starts."""
@@ -40,6 +43,7 @@ class Services:
     hub: Hub
     audit: Audit
     rejected: RejectedMessages
+    access: Access
 
     def warm(self) -> None:
         """Reads what the first visitors ask for, a day at a time, so that requests wait for one day at most."""
@@ -56,6 +60,8 @@ class Services:
     def close(self) -> None:
         self.hub.close()
         self.audit.desk.close()
+        if self.access.provider is not None:
+            self.access.provider.close()
         self.database.client.close()
 
 
@@ -75,4 +81,5 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         Hub(database, config.stream_clients, config.streams_a_client),
         Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),
         RejectedMessages(config.kafka_bootstrap, config.rejected_topic),
+        Access(config, Sessions(database), Provider(config.oidc)) if config.oidc else Access(config),
     )

@@ -37,7 +37,7 @@ def parse_tokens(text: str | None) -> dict[str, Role]:
     for entry in filter(None, (part.strip() for part in (text or "").replace("\n", ",").split(","))):
         token, _, role = entry.rpartition(":")
         if not token or role not in ROLES:
-            raise ValueError(f"each entry is token:role, and a role is {' or '.join(ROLES)}")
+            raise ValueError(f"each entry is token:role, and a role is {', '.join(ROLES[:-1])} or {ROLES[-1]}")
         if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
             raise ValueError(
                 f"a token has at least {SHORTEST} printable ASCII characters; `peacewatch token` makes one"

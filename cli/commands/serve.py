@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def token(
         role: Annotated[
-            Literal["viewer", "operator"], typer.Option(help="viewer: may read; operator: may also act on incidents")
+            Literal["viewer", "operator", "admin"],
+            typer.Option(help="viewer: may read; operator: may also act on incidents; admin: may also end sessions"),
         ] = "viewer",
     ) -> None:
         """Make a token of the API: an entry for PEACEWATCH_API_TOKENS or its file."""

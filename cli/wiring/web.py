@@ -14,7 +14,8 @@ from cli.wiring import operations
 from fleet.errors import BadSettings
 from infra.settings import Settings
 from serving import server
-from serving.config import Config, Role
+from serving.config import ROLES, Config, Oidc, Role
+from serving.sign_in.roles import parse_roles
 from serving.tokens import TokenFile, parse_tokens
 
 PROBE_SECONDS: Final = 4.0
@@ -24,12 +25,15 @@ PROBE_SECONDS: Final = 4.0
 def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
     """Serves the page and the REST API until stopped. Raises BadSettings for tokens that are wrong or missing."""
     tokens = _tokens(settings, environ)
-    _require_tokens_off_loopback(settings.web_host, tokens)
+    oidc = _oidc(settings)
+    if not tokens and oidc is None:
+        _require_loopback(settings.web_host)
     config = Config(
         mongo_uri=settings.mongo,
         kafka_bootstrap=settings.kafka,
         lake=settings.lake_location,
         tokens=tokens,
+        oidc=oidc,
         open_to_all=settings.api_open,
         hosts=_list(settings.web_hosts),
         proxies=_list(settings.web_proxies),
@@ -64,15 +68,38 @@ def _tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Role
         raise BadSettings(f"PEACEWATCH_API_TOKENS{'_FILE' if path else ''}: {error}") from None
 
 
-def _require_tokens_off_loopback(host: str, tokens: Mapping[str, Role]) -> None:
+def _oidc(settings: Settings) -> Oidc | None:
+    """Single sign-on of the settings. Raises BadSettings for a part that is missing or wrong."""
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_secret is None:
+        raise BadSettings("PEACEWATCH_OIDC_CLIENT_SECRET: single sign-on needs the client's secret, or its file")
+    roles: dict[str, Role] = {role: role for role in ROLES}
+    try:
+        if settings.oidc_roles:
+            roles = parse_roles(settings.oidc_roles)
+    except ValueError as error:
+        raise BadSettings(f"PEACEWATCH_OIDC_ROLES: {error}") from None
+    return Oidc(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret.get_secret_value(),
+        f"{settings.web_url}/auth/callback",
+        settings.oidc_roles_claim,
+        settings.oidc_name_claim,
+        roles,
+    )
+
+
+def _require_loopback(host: str) -> None:
     try:
         is_loopback = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         is_loopback = False
-    if not is_loopback and not tokens:
+    if not is_loopback:
         raise BadSettings(
             f"PEACEWATCH_WEB_HOST is {host}, which other machines reach: set PEACEWATCH_API_TOKENS "
-            "(`peacewatch token` makes one)"
+            "(`peacewatch token` makes one) or PEACEWATCH_OIDC_ISSUER"
         )
 
 

@@ -25,6 +25,7 @@ from infra.mongo import (
     problems,
     reports,
     runs,
+    sessions,
     view_parts,
 )
 from infra.mongo.client import Documents
@@ -48,7 +49,7 @@ COLLECTIONS: Final = {
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),
         *(landing.LANDING, landing.DRONE_BLOCKS, problems.COLLECTION),
         *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS),
-        *(reports.REPORT_TURNS, reports.REPORTS_TOLD),
+        *(reports.REPORT_TURNS, reports.REPORTS_TOLD, sessions.COLLECTION),
         Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "all that write"),
     )
 }

@@ -15,7 +15,6 @@ from werkzeug.exceptions import NotFound
 from fleet.notifications.actions import Target
 from serving.api import PREFIX, SECURITY, answers, with_example
 from serving.api.models import Query, Text
-from serving.http.access import require
 from serving.http.paging import CURSOR, MAX_PAGE, page
 from serving.operators.audit import Says, row
 from serving.services import Services
@@ -28,7 +27,12 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field("operator", min_length=1, max_length=80, description="who acts, as others will read it")
+    by: str = Field(
+        "operator",
+        min_length=1,
+        max_length=80,
+        description="name of the operator, shown with the action; counts where nobody has signed in by name",
+    )
     note: str = Field("", max_length=500)
 
 
@@ -90,15 +94,17 @@ def blueprint(services: Services) -> APIBlueprint:
             raise NotFound("there is no such incident")
         return Target(incident_id=incident_id)
 
-    @api.post("/incidents/<id:incident_id>/acknowledge", summary="Take an incident up", responses=done)
+    @api.post("/incidents/<id:incident_id>/acknowledge", summary="Acknowledge an incident", responses=done)
     def acknowledge(path: IncidentPath, body: Body) -> tuple[Document, int]:
-        who = require(services.config, request, "operator").name
-        return accepted(services.audit.act(who, "acknowledge", incident(path.incident_id), Says(body.by, body.note)))
+        who = services.access.require(request, "operator")
+        says = Says(who.named(body.by), body.note)
+        return accepted(services.audit.act(who.name, "acknowledge", incident(path.incident_id), says))
 
-    @api.post("/incidents/<id:incident_id>/resolve", summary="Say that an incident is over", responses=done)
+    @api.post("/incidents/<id:incident_id>/resolve", summary="Resolve an incident", responses=done)
     def resolve(path: IncidentPath, body: Body) -> tuple[Document, int]:
-        who = require(services.config, request, "operator").name
-        return accepted(services.audit.act(who, "resolve", incident(path.incident_id), Says(body.by, body.note)))
+        who = services.access.require(request, "operator")
+        says = Says(who.named(body.by), body.note)
+        return accepted(services.audit.act(who.name, "resolve", incident(path.incident_id), says))
 
     @api.get("/actions", summary="The audit list, newest first", responses=answers(Actions, 401))
     def actions(query: ActionsQuery) -> Document:

@@ -1,20 +1,24 @@
-"""Signing in with a browser: a token for a cookie, which links, frames and event streams carry, too."""
+"""Signing in with a browser: a cookie for a token, or a session of single sign-on; links and event streams carry it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, jsonify, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Conflict, Unauthorized
 
 from serving.api import PREFIX, answers
 from serving.config import Role
 from serving.http import access
 from serving.services import Services
+from serving.sign_in import sessions
+
+SIGN_IN: Final = "/auth/sign-in"
+"""Where a browser begins single sign-on (serving/pages/sign_in.py)."""
 
 
 class SignIn(BaseModel):
@@ -29,9 +33,11 @@ class SignIn(BaseModel):
 class Session(BaseModel):
     """Who is signed in."""
 
-    needs_token: bool = Field(description="whether the settings name tokens; without any everybody is an operator")
-    role: Role | None = Field(description="viewer or operator; null: nobody is signed in")
-    by: str | None = Field(description="the name given when signing in")
+    needs_token: bool = Field(description="whether a token or a sign-in is needed; if not, everybody is an operator")
+    role: Role | None = Field(description="viewer, operator or admin; null: nobody is signed in")
+    by: str | None = Field(description="the name shown with actions: of the account, or as given when signing in")
+    sign_in: str | None = Field(description="where a browser signs in by single sign-on; null: by a token")
+    sign_out: str | None = Field(None, description="after signing out: where a browser leaves the provider as well")
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -41,10 +47,12 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/session", summary="Who is signed in", responses=answers(Session))
     def session() -> dict[str, Any]:
-        return _session(access.identify(config, request))
+        return _session(services.access.identify(request))
 
-    @api.post("/session", summary="Sign in", responses=answers(Session, 401))
+    @api.post("/session", summary="Sign in with a token", responses=answers(Session, 401, 409))
     def sign_in(body: SignIn) -> Response:
+        if config.oidc is not None:
+            raise Conflict(f"people sign in at {SIGN_IN}; programs send their token with each request")
         token = access.known_token(config.tokens, body.token)
         if token is None:
             raise Unauthorized("this token is not known")
@@ -62,15 +70,28 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.delete("/session", summary="Sign out", responses=answers(Session))
     def sign_out() -> Response:
-        response = jsonify(_session(None if config.tokens else access.identify(config, request)))
+        identity = services.access.identify(request)
+        left = None
+        if identity is not None and identity.session is not None:
+            left = _end(identity.session)
+        response = jsonify(_session(None if config.is_guarded else identity) | {"sign_out": left})
         response.delete_cookie(access.COOKIE)
+        response.delete_cookie(sessions.COOKIE)
         return response
+
+    def _end(ended: sessions.Session) -> str | None:
+        """Ends the session; where the browser goes to leave the provider."""
+        assert services.access.sessions is not None  # noqa: S101 - an identity with a session is of single sign-on
+        assert services.access.provider is not None  # noqa: S101
+        services.access.sessions.end(ended.id)
+        return services.access.provider.sign_out_url(ended.id_token, f"{config.public_url}/")
 
     def _session(identity: access.Identity | None) -> dict[str, Any]:
         return {
-            "needs_token": bool(config.tokens),
+            "needs_token": config.is_guarded,
             "role": identity.role if identity else None,
             "by": identity.by if identity else None,
+            "sign_in": SIGN_IN if config.oidc else None,
         }
 
     return api

@@ -17,7 +17,6 @@ from serving.api import PREFIX, SECURITY, answers
 from serving.api.actions import ActionRow, Body, accepted, done_or_refused
 from serving.api.models import Text
 from serving.events.rows import Kind
-from serving.http.access import require
 from serving.operators.audit import MAX_SILENCE, Says
 from serving.services import Services
 
@@ -56,22 +55,20 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.post("/silences", summary="Silence a kind, place or drone for a while", responses=done_or_refused())
     def silence(body: Silence) -> tuple[Document, int]:
-        who = require(services.config, request, "operator").name
+        who = services.access.require(request, "operator")
         target = Target(kind=body.kind, country=body.country or "", city=body.city or "", drone_id=body.drone or "")
         lasts = timedelta(minutes=body.minutes)
-        return accepted(services.audit.act(who, "silence", target, Says(body.by, body.note), lasts))
+        return accepted(services.audit.act(who.name, "silence", target, Says(who.named(body.by), body.note), lasts))
 
     @api.delete("/silences/<silence_id>", summary="End a silence early", responses=done_or_refused(404))
     def unsilence(path: SilencePath) -> tuple[Document, int]:
-        who = require(services.config, request, "operator").name
+        who = services.access.require(request, "operator")
         silence_document = services.database.actions.find_one({"_id": path.silence_id, "action": "silence"})
         if silence_document is None:
             raise NotFound("there is no such silence")
-        return accepted(
-            services.audit.act(
-                who, "unsilence", msgspec.convert(silence_document["target"], Target), Says(ends=path.silence_id)
-            )
-        )
+        target = msgspec.convert(silence_document["target"], Target)
+        says = Says(who.named("operator"), ends=path.silence_id)
+        return accepted(services.audit.act(who.name, "unsilence", target, says))
 
     @api.get("/silences", summary="Silences in force", responses=answers(Silences, 401))
     def silences() -> Document:

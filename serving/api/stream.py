@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+import time
+from collections.abc import Callable, Iterator
+from typing import Annotated, Final
 
-from flask import Response, request
+from flask import Request, Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field, StringConstraints
+from pymongo.errors import PyMongoError
 
+from fleet.errors import ServiceUnavailable
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.events.events import NAMES
@@ -19,6 +22,9 @@ from serving.http.problems import FORMS
 from serving.services import Services
 
 RETRY_MS = 1000
+LOOK_SECONDS: Final = 5.0
+"""How often a stream looks whether its token or session still counts; pings come as often."""
+
 _ANY = "|".join(NAMES)
 _NAMES = rf"^({_ANY})(,({_ANY}))*$"
 Names = Annotated[str, StringConstraints(pattern=_NAMES)]
@@ -46,7 +52,8 @@ def blueprint(services: Services) -> APIBlueprint:
         events = services.hub.listen(
             request.headers.get("Last-Event-ID") or query.after, client_key(request.remote_addr or "")
         )
-        response = Response(_parts(events, names), mimetype="text/event-stream")
+        asked = request._get_current_object()  # type: ignore[attr-defined]
+        response = Response(parts(events, names, lambda: _is_let_in(services, asked)), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
         response.call_on_close(events.close)
@@ -55,10 +62,26 @@ def blueprint(services: Services) -> APIBlueprint:
     return api
 
 
-def _parts(events: Events, names: set[str]) -> Iterator[bytes]:
+def parts(
+    events: Events, names: set[str], is_let_in: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+) -> Iterator[bytes]:
+    """The text of `events` of these names. Ends when `is_let_in` is false, which is asked every LOOK_SECONDS."""
     yield f"retry: {RETRY_MS}\n\n".encode()
+    looked_at = clock()
     for each in events:
+        if clock() - looked_at >= LOOK_SECONDS:
+            if not is_let_in():
+                return
+            looked_at = clock()
         if isinstance(each, bytes):
             yield b": ping\n\n"
         elif each.name in names:
             yield each.text
+
+
+def _is_let_in(services: Services, asked: Request) -> bool:
+    """Whether who asked for the stream may still read: their token or session may have ended since."""
+    try:
+        return services.access.identify(asked) is not None
+    except (PyMongoError, ServiceUnavailable):
+        return True  # nobody knows now; the stream waits for MongoDB, too

@@ -1,8 +1,9 @@
 """The event stream: one reader of MongoDB's change stream, many listeners.
 
 The hub keeps the last events in a ring, and a listener is a place in it: an event is stored once however many listen.
-Who comes back with the id of the last event it saw goes on in the ring or, where that has moved on (or the server was
-started since), reads its own change stream up to the hub's place first: nothing is missing and nothing comes twice.
+A client that comes back with the id of the last event it saw continues in the ring or, where the ring has moved on (or
+the server was started since), first reads a change stream of its own up to the hub's place: nothing is missing, and
+nothing comes twice.
 """
 
 from __future__ import annotations

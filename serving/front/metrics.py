@@ -1,4 +1,4 @@
-"""What the web server tells Prometheus. Labels come from a fixed list: a stranger's paths make no new series."""
+"""Metrics of the web server. Labels come from a fixed list: a stranger's paths make no new series."""
 
 from __future__ import annotations
 

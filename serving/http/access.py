@@ -1,10 +1,13 @@
-"""Who may do what: a token has a role, viewer or operator.
+"""Who may do what: a viewer looks, an operator acts, an admin ends other people's sessions too.
 
-Programs send it as `Authorization: Bearer …`. A browser exchanges it for a cookie (`POST /api/v1/session`): links,
-frames and event streams carry no such header. The cookie names a token and when it ends, signed with the token itself:
-the server keeps no sessions, and a token that is taken away ends all of its own.
+Programs send a token of the settings as `Authorization: Bearer …`. Without single sign-on a browser exchanges one for a
+cookie (`POST /api/v1/session`): links, frames and event streams carry no such header. The cookie names a token and when
+it ends, signed with the token itself: a token that is taken away ends all of its own.
 
-Without any token in the settings everybody who reaches the server is an operator: that is a laptop, bound to loopback.
+With single sign-on (serving/sign_in) a browser's cookie is a session, and programs of people may send an access token
+of the provider. Then nobody types a name: what is done is in the name of who was signed in, or of the token.
+
+Without either, everybody who reaches the server is an operator: that is a laptop, bound to loopback.
 """
 
 from __future__ import annotations
@@ -13,55 +16,116 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from structlog import get_logger
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.wrappers import Request
 
-from serving.config import Config, Role
+from fleet import identity as identities
+from serving.config import ROLES, Config, Role
+from serving.sign_in import sessions
+from serving.sign_in.provider import Person, Provider, Untrusted
+from serving.sign_in.sessions import Session, Sessions
 
 LOCAL: Final = "local"
-"""Who acts where no tokens are set."""
+"""The name of everybody where nobody needs to show who they are."""
 
 COOKIE: Final = "peacewatch"
 LASTS: Final = timedelta(hours=12)
 """A shift and a half; then people sign in again."""
 
+_log = get_logger()
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Who sends a request. `name` is a short name of the token, which does not show it; `by` a person's name."""
+    """Who sends a request. `name` is a short name that shows no secret; `by` a person's name, where one is known."""
 
     name: str
     role: Role
     by: str | None = None
+    session: Session | None = field(default=None, compare=False)
+
+    def named(self, typed: str) -> str:
+        """The name of what they do; `typed` counts where nobody is known by name."""
+        return self.by if self.by is not None else typed
 
 
-def identify(config: Config, request: Request) -> Identity | None:
-    """By its token or its cookie; None: neither is known."""
-    if not config.tokens:
-        return Identity(LOCAL, "operator")
-    if given := bearer(request):
-        token = known_token(config.tokens, given)
-        return Identity(fingerprint(token), config.tokens[token]) if token else None
-    cookie = request.cookies.get(COOKIE)
-    return of_cookie(config.tokens, cookie, datetime.now(UTC)) if cookie else None
+class Access:
+    """Finds out who sends a request, by the settings' tokens, the sessions and the provider."""
+
+    def __init__(self, config: Config, sessions: Sessions | None = None, provider: Provider | None = None) -> None:
+        """`sessions` and `provider`: those of single sign-on, where the settings have it."""
+        self._config = config
+        self.sessions = sessions
+        self.provider = provider
+
+    def identify(self, request: Request) -> Identity | None:
+        """By the token or the cookie; None: neither is known.
+
+        Raises PyMongoError or ServiceUnavailable when a session or the provider's keys cannot be looked up.
+        """
+        if not self._config.is_guarded:
+            return Identity(LOCAL, "operator")
+        if given := bearer(request):
+            return self._of_token(given)
+        if self.sessions is not None:
+            session = self.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
+            return of_session(session) if session else None
+        cookie = request.cookies.get(COOKIE)
+        return of_cookie(self._config.tokens, cookie, datetime.now(UTC)) if cookie else None
+
+    def known_name(self, request: Request) -> str | None:
+        """The name of a request's token or of its cookie's token, by the settings alone."""
+        if given := bearer(request):
+            token = known_token(self._config.tokens, given)
+            return fingerprint(token) if token else None
+        cookie = request.cookies.get(COOKIE)
+        identity = of_cookie(self._config.tokens, cookie, datetime.now(UTC)) if cookie else None
+        return identity.name if identity else None
+
+    def require(self, request: Request, role: Role) -> Identity:
+        """Raises Unauthorized without a known token or session, Forbidden when its role is less than `role`."""
+        identity = self.identify(request)
+        if identity is None:
+            raise Unauthorized(
+                "this needs a token: sign in, or send Authorization: Bearer …",
+                www_authenticate=WWWAuthenticate("bearer"),
+            )
+        if ROLES.index(identity.role) < ROLES.index(role):
+            raise Forbidden(f"this needs the role {role}")
+        return identity
+
+    def _of_token(self, given: str) -> Identity | None:
+        if token := known_token(self._config.tokens, given):
+            name = fingerprint(token)
+            return Identity(name, self._config.tokens[token], f"token {name}" if self.provider else None)
+        if self.provider is None or given.count(".") != 2:
+            return None
+        try:
+            person = self.provider.of_access_token(given)
+        except Untrusted as error:
+            _log.info("access token refused", reason=str(error))
+            return None
+        return of_person(person) if person.role else None
 
 
-def require(config: Config, request: Request, role: Role) -> Identity:
-    """Raises Unauthorized without a known token, Forbidden when its role is less than `role`."""
-    identity = identify(config, request)
-    if identity is None:
-        raise Unauthorized(
-            "this needs a token: sign in, or send Authorization: Bearer …",
-            www_authenticate=WWWAuthenticate("bearer"),
-        )
-    if role == "operator" and identity.role != "operator":
-        raise Forbidden("this needs a token of the role operator")
-    return identity
+def of_person(person: Person, session: Session | None = None) -> Identity:
+    assert person.role is not None  # noqa: S101 - who has no role is let in nowhere
+    return Identity(_short(person.issuer, person.subject), person.role, person.name, session)
+
+
+def of_session(session: Session) -> Identity:
+    return Identity(_short(*session.owner), session.role, session.by, session)
+
+
+def _short(issuer: str, subject: str) -> str:
+    """Eight digits by which ids of actions name a person."""
+    return fingerprint(identities.join(issuer, subject))
 
 
 def bearer(request: Request) -> str | None:

@@ -1,6 +1,6 @@
-"""What every request must be before anything is worked out for it: for this host, from this page, by somebody known.
+"""The checks before any work is done for a request: is it for this host, from our own page, by somebody known?
 
-A WSGI application in front of the ready answers, so that none of them gets past it.
+A WSGI application in front of the response cache, so that no answer gets past it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from pymongo.errors import PyMongoError
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MisdirectedRequest
 from werkzeug.wrappers import Request
 
+from fleet.errors import ServiceUnavailable
 from serving.config import Config
-from serving.http import access, headers, problems
+from serving.http import headers, problems
+from serving.http.access import Access
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 API: Final = "/api/"
 FIGURES: Final = ("/api/v1/statistics/", "/api/v1/completeness", "/api/v1/places", "/api/v1/status")
-"""Counts and means: no names, no words, no single report."""
+"""Paths of counts and means: no names, no drone's words, no single report."""
 
 SESSION: Final = "/api/v1/session"
 """Signing in needs no token."""
@@ -34,9 +37,10 @@ FROM_HERE: Final = frozenset({"same-origin", "none"})
 class Gate:
     """Refuses what is for another host, comes from another site's page, or needs a token and has none."""
 
-    def __init__(self, app: WSGIApplication, config: Config) -> None:
+    def __init__(self, app: WSGIApplication, config: Config, access: Access) -> None:
         self._app = app
         self._config = config
+        self._access = access
         public = urlsplit(config.public_url)
         self._hosts = {"localhost", *(name.lower() for name in config.hosts), *filter(None, [public.hostname])}
         self._origins = {f"{public.scheme}://{public.netloc}".lower()} if public.netloc else set()
@@ -48,8 +52,8 @@ class Gate:
             if request.method not in SAFE:
                 self._check_origin(request)
             self._check_role(request)
-        except HTTPException as error:
-            refusal = headers.secure(problems.of_http(error), request.path)
+        except (HTTPException, ServiceUnavailable, PyMongoError) as error:
+            refusal = headers.secure(problems.of_any_known(error), request.path)
             return refusal(environ, start_response)
         return self._app(environ, start_response)
 
@@ -76,7 +80,7 @@ class Gate:
             return
         is_open = self._config.open_to_all == "figures" and path.startswith(FIGURES)
         if not is_open:
-            access.require(self._config, request, "viewer")
+            self._access.require(request, "viewer")
 
 
 def _host_name(host: str) -> str | None:

@@ -25,13 +25,18 @@ SECURE: Final = {
 """Headers of every answer, whatever it is."""
 
 
+TO_THE_PROVIDER: Final = "sign_in.begin"
+"""The endpoint whose redirect leads to another host: the one of the settings."""
+
+
 def register(app: Flask) -> None:
     """Adds the headers to every response of `app`."""
 
     @app.after_request
     def add(response: Response) -> Response:
         secure(response, request.path)
-        if location := response.headers.get("Location"):
+        location = response.headers.get("Location")
+        if location and request.endpoint != TO_THE_PROVIDER:
             response.headers["Location"] = _without_host(location)
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")

@@ -1,4 +1,4 @@
-"""What the checks and caches before the application tell Prometheus."""
+"""Metrics of the response cache."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and never a stack trace.
 
-Who asks for a page with a browser gets the same as a page.
+A browser that asks for a page gets the same as a page.
 """
 
 from __future__ import annotations
@@ -99,6 +99,13 @@ def of_anything(error: Exception) -> Response:
     """500 for what nobody foresaw. The log has it all, the client nothing but that."""
     _log.error("a request failed", error=error, exc_info=error)
     return answer(500, "Internal Server Error", "the server failed; its log says why")
+
+
+def of_any_known(error: HTTPException | ServiceUnavailable | PyMongoError) -> Response:
+    """An error of a check before the application."""
+    if isinstance(error, PyMongoError):
+        return of_mongo(error)
+    return of_service(error) if isinstance(error, ServiceUnavailable) else of_http(error)
 
 
 def register(app: Flask) -> None:

@@ -48,10 +48,10 @@ def quality(database: Documents, day: date, received: int | None, lost: Sequence
 
 def cities(database: Documents, day: date) -> tuple[list[facts.PlaceCount], int]:
     """Reports and alerts by city, most alerts first, at most MOST_CITIES; and how many cities there are."""
-    documents = _documents_of(database, "city_days", day)
-    if not documents:
+    of_day = _documents_of(database, "city_days", day)
+    if not of_day:
         return [], 0
-    cells = documents[0]["cells"]
+    cells = of_day[0]["cells"]
     rows = list(zip(cells["country"], cells["reports"], cells["alerts"], cells["city"], strict=True))
     first = nsmallest(MOST_CITIES, rows, key=lambda row: (-row[2], row[0], row[3]))
     return [facts.PlaceCount(*row) for row in first], len(rows)

@@ -1,12 +1,14 @@
-/* Who is signed in. A server with tokens asks for one before it shows names, words and single reports, and for an
-   operator's before it acts; a server without any asks for a name alone, and only when somebody acts. */
+// @ts-check
+/* Who is signed in. With single sign-on the browser goes to the provider and comes back; a server with tokens asks for one;
+   a server without either asks for a name alone, and only when somebody acts. */
 
 import { act, ask } from "./api.js";
 import { $ } from "./dom.js";
 
+const ACTS = ["operator", "admin"];
 const NAME = "peacewatch-operator";
 
-/** @type {{needs_token: boolean, role: string | null, by: string | null} | null} */
+/** @type {{needs_token: boolean, role: string | null, by: string | null, sign_in: string | null} | null} */
 let known = null;
 
 async function session() {
@@ -25,15 +27,23 @@ export async function signedIn() {
 
 /* The name that an action is taken by; asks for what is missing, or was refused (`why`). Null: not signed in. */
 export async function actor(why = "") {
+  if (why && known?.sign_in) known = await ask("session"); // its session may have ended
   const now = await session();
-  if (!why && now.needs_token && now.role === "operator") return now.by;
+  if (now.sign_in && now.role && (why || !ACTS.includes(now.role)))
+    throw new Error(why || "this needs the role operator");
+  if (!why && now.needs_token && ACTS.includes(now.role)) return now.by;
   const name = sessionStorage.getItem(NAME);
   if (!why && !now.needs_token && name) return name;
   return (await signIn(why)) ? (known?.by ?? sessionStorage.getItem(NAME)) : null;
 }
 
-/* Asks until a token is taken. False: somebody changed their mind. */
+/* Asks until a token is taken. False: somebody changed their mind, or the browser is on its way to the provider. */
 async function signIn(why = "") {
+  if (known?.sign_in) {
+    const here = location.pathname + location.search;
+    location.assign(`${known.sign_in}?next=${encodeURIComponent(here)}`);
+    return false;
+  }
   const dialog = /** @type {HTMLDialogElement} */ ($("sign-in"));
   const form = dialog.querySelector("form");
   $("sign-in-token").hidden = !known?.needs_token;
@@ -61,9 +71,12 @@ async function signIn(why = "") {
 function show(now) {
   const place = $("signed-in");
   place.hidden = false;
+  $("my-sessions").hidden = !(now.sign_in && now.role);
   place.textContent = now.role ? `Sign out ${now.by ?? ""}`.trim() : "Sign in";
   place.onclick = async () => {
-    if (known?.role) await act("session", {}, "DELETE");
-    location.reload();
+    const left = known?.role ? await act("session", {}, "DELETE") : known;
+    if (left?.sign_out) location.assign(left.sign_out);
+    else if (!known?.role && left?.sign_in) await signIn();
+    else location.reload();
   };
 }

@@ -61,7 +61,8 @@ def test_large_answers_are_compressed(client: FlaskClient, mongo_database: Docum
 
 
 def test_refusal_of_too_many_requests_says_when_to_retry(mongo_uri: str) -> None:
-    app = create_app(Config(mongo_uri=mongo_uri, rate_limit="3 per minute", tokens={"known": "viewer"}))
+    config = Config(mongo_uri=mongo_uri, rate_limit="3 per minute", tokens={"known": "viewer"}, open_to_all="figures")
+    app = create_app(config)
     client = app.test_client()
     answers = [client.get("/api/v1/statistics/averages") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]

@@ -23,9 +23,11 @@ from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures import last_seen
 from fleet.figures.cube import HOURS
 from fleet.notifications.actions import Action
+from serving.api.stream import LOOK_SECONDS, parts
 from serving.api.times import between
 from serving.app import create_app
 from serving.config import Config
+from serving.events.stream import Events
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge
 from serving.figures.served import Served
@@ -186,3 +188,17 @@ def test_a_moment_outside_the_calendar_is_named(since: str | None, until: str | 
     moments = [datetime.fromisoformat(text) if text else None for text in (since, until)]
     with pytest.raises(BadInput, match=field):
         between("at", *moments)
+
+
+def test_stream_ends_when_its_session_has() -> None:
+    now = 0.0
+    let_in = iter([True, False])
+
+    def events() -> Events:
+        nonlocal now
+        for _ in range(10):
+            now += LOOK_SECONDS / 2
+            yield b""
+
+    texts = list(parts(events(), set(), lambda: next(let_in), lambda: now))
+    assert texts == [b"retry: 1000\n\n", *[b": ping\n\n"] * 3], "asked at the second and the fourth, which is the end"

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from serving.app import create_app
 from serving.config import Config
 from serving.http import access
+from serving.http.access import Access
 from serving.http.clients import client_key
 from serving.http.gate import Gate
 from serving.http.segments import Segments
@@ -35,7 +36,8 @@ def client_of(**settings: Any) -> Iterator[FlaskClient]:
 
 def passed(**settings: Any) -> Client:
     """A gate before an application that says yes to everything."""
-    return Client(Gate(Response("yes"), Config(mongo_uri=NOWHERE, **settings)))
+    config = Config(mongo_uri=NOWHERE, **settings)
+    return Client(Gate(Response("yes"), config, Access(config)))
 
 
 @pytest.fixture
@@ -115,20 +117,22 @@ def test_names_words_and_single_reports_need_a_viewer(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_figures_are_open_unless_a_setting_closes_them(path: str) -> None:
-    assert passed(tokens=TOKENS).get(path).status_code == 200
-    closed = passed(tokens=TOKENS, open_to_all="nothing")
+def test_figures_are_closed_unless_a_setting_opens_them(path: str) -> None:
+    closed = passed(tokens=TOKENS)
     assert closed.get(path).status_code == 401
     assert closed.get(path, headers=bearer(VIEWER)).status_code == 200
+    assert passed(tokens=TOKENS, open_to_all="figures").get(path).status_code == 200
+    assert passed().get(path).status_code == 200, "without tokens all is open: a laptop, bound to loopback"
 
 
 def test_every_endpoint_is_behind_the_gate() -> None:
     """What is added needs a token until somebody decides that it does not."""
-    guarded = passed(tokens=TOKENS)
+    guarded, opened = passed(tokens=TOKENS), passed(tokens=TOKENS, open_to_all="figures")
     for client in client_of():
         paths = {rule.rule for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/api/")}
         assert len(paths) > 20
-        open_paths = {path for path in paths if guarded.get(path).status_code == 200}
+        assert {path for path in paths if guarded.get(path).status_code == 200} == {"/api/v1/session"}
+        open_paths = {path for path in paths if opened.get(path).status_code == 200}
         figures = {path for path in paths if path.startswith(("/api/v1/statistics/", *OPEN))}
         assert open_paths == figures | {"/api/v1/session"}
 
@@ -148,10 +152,10 @@ def test_a_body_nested_too_deeply_is_a_problem(guarded: FlaskClient, client: Fla
 
 def test_a_browser_signs_in_and_out(guarded: FlaskClient) -> None:
     path = "/api/v1/session"
-    assert guarded.get(path).get_json() == {"needs_token": True, "role": None, "by": None}
+    assert guarded.get(path).get_json() == {"needs_token": True, "role": None, "by": None, "sign_in": None}
     assert guarded.post(path, json={"token": "x" * 40}).status_code == 401
     answer = guarded.post(path, json={"token": OPERATOR, "by": "Mara; Lind="})
-    assert answer.get_json() == {"needs_token": True, "role": "operator", "by": "Mara; Lind="}
+    assert answer.get_json() == {"needs_token": True, "role": "operator", "by": "Mara; Lind=", "sign_in": None}
     cookie = answer.headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     assert OPERATOR not in cookie
@@ -177,7 +181,7 @@ def test_a_made_token_is_taken_and_a_short_one_is_not() -> None:
     (token,) = parse_tokens(entry)
     assert len(token) >= SHORTEST
     assert parse_tokens(f"{entry},\n {new_token('viewer')}\n") != {}
-    for wrong in ("a" * (SHORTEST - 1) + ":viewer", "a" * SHORTEST, f"{'a' * SHORTEST}:admin", f"{'ä' * 40}:viewer"):
+    for wrong in ("a" * (SHORTEST - 1) + ":viewer", "a" * SHORTEST, f"{'a' * SHORTEST}:root", f"{'ä' * 40}:viewer"):
         with pytest.raises(ValueError, match=r"token") as raised:
             parse_tokens(wrong)
         assert wrong.partition(":")[0] not in str(raised.value)

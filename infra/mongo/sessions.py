@@ -1,0 +1,35 @@
+"""The collection of sessions: people who are signed in by OpenID Connect, each until `ends_at`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, TypedDict
+
+from pymongo import ASCENDING
+
+from infra.mongo.client import Documents
+from infra.mongo.schema import Collection
+
+
+class SessionDocument(TypedDict):
+    """A session. `sign_in` is unique: an answer of the provider begins one. `id_token`: for signing out there."""
+
+    _id: str
+    sign_in: str
+    issuer: str
+    subject: str
+    by: str
+    role: str
+    started_at: datetime
+    ends_at: datetime
+    id_token: str
+
+
+COLLECTION: Final = Collection("sessions", 1, SessionDocument, "a hash of the cookie", "serve")
+
+
+def ensure_indexes(database: Documents) -> None:
+    """One session a sign-in, those of a person together, and MongoDB deletes what has ended."""
+    database.sessions.create_index([("sign_in", ASCENDING)], unique=True)
+    database.sessions.create_index([("issuer", ASCENDING), ("subject", ASCENDING), ("started_at", ASCENDING)])
+    database.sessions.create_index([("ends_at", ASCENDING)], expireAfterSeconds=0)

@@ -1,0 +1,137 @@
+"""An OpenID Connect provider of the tests' own, over HTTP, which can also misbehave: for attacks on the checks.
+
+It checks what a real one checks (client, redirect URI, PKCE, a code works once). What it signs is in `claims` and
+`header`: a test changes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+CLIENT, SECRET = "peacewatch", "s3cret-of-the-client-with-32-characters"
+
+
+@dataclass
+class Provider:
+    """`claims`: changes to those of the next tokens; None takes one out. `calls`: how often each path was asked for."""
+
+    issuer: str = ""
+    key: RSAKey = field(default_factory=lambda: new_key("first"))
+    published: list[RSAKey] = field(default_factory=list)
+    claims: dict[str, Any] = field(default_factory=dict)
+    header: dict[str, Any] = field(default_factory=dict)
+    forged_key: RSAKey | None = None  # signs in place of the right one
+    shared_secret: bytes | None = None  # signs by HMAC; b"": nothing signs
+    alg: str = "none"
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    is_away: bool = False
+
+    def token(self, **more: Any) -> str:
+        """A signed token of Mara, an operator."""
+        now = int(time.time())
+        claims = {"iss": self.issuer, "sub": "u-1", "aud": CLIENT, "iat": now, "exp": now + 300}
+        claims |= {"preferred_username": "mara", "roles": ["operator"], **more, **self.claims}
+        claims = {name: value for name, value in claims.items() if value is not None}
+        header = {"alg": "RS256", "kid": self.key.kid, **self.header}
+        if self.shared_secret is None:
+            return jwt.encode(header, claims, self.forged_key or self.key)
+        text = ".".join(_base64(json.dumps(each).encode()) for each in ({**header, "alg": self.alg}, claims))
+        signature = hmac.new(self.shared_secret, text.encode(), hashlib.sha256).digest() if self.shared_secret else b""
+        return f"{text}.{_base64(signature)}"
+
+    def rotate(self, name: str) -> None:
+        """Signs with a new key from now on, and publishes that alone."""
+        self.key = new_key(name)
+        self.published = [self.key]
+
+    def authorize(self, address: str) -> str:
+        """A person signs in: the address that the browser is sent back to."""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        assert (query["response_type"], query["client_id"]) == ("code", CLIENT)
+        assert (query["code_challenge_method"], "openid" in query["scope"].split()) == ("S256", True)
+        code = secrets.token_urlsafe(16)
+        self.codes[code] = query
+        return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
+
+    def exchange(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        wanted = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        asked = self.codes.pop(form.get("code", ""), None)
+        if authorization != wanted:
+            return 401, {"error": "invalid_client"}
+        if asked is None or form.get("redirect_uri") != asked["redirect_uri"]:
+            return 400, {"error": "invalid_grant"}
+        if create_s256_code_challenge(form.get("code_verifier", "")) != asked["code_challenge"]:
+            return 400, {"error": "invalid_grant"}
+        return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token(nonce=asked["nonce"])}
+
+    def document(self) -> dict[str, Any]:
+        names = {"authorization_endpoint": "auth", "token_endpoint": "token", "jwks_uri": "keys"}
+        names |= {"end_session_endpoint": "logout"}
+        return {"issuer": self.issuer, **{name: f"{self.issuer}/{path}" for name, path in names.items()}}
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def new_key(name: str) -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": name, "use": "sig", "alg": "RS256"})
+
+
+@contextmanager
+def provider() -> Iterator[Provider]:
+    """A provider that answers on a port of its own."""
+    made = Provider()
+    made.published = [made.key]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/.well-known/openid-configuration":
+                self._answer(200, made.document())
+            elif self.path == "/keys":
+                self._answer(200, {"keys": [key.as_dict(private=False) for key in made.published]})
+            else:
+                self._answer(404, {})
+
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(text).items()}
+            self._answer(*made.exchange(form, self.headers.get("Authorization", "")))
+
+        def _answer(self, status: int, content: dict[str, Any]) -> None:
+            made.calls[self.path] = made.calls.get(self.path, 0) + 1
+            body = json.dumps(content).encode()
+            self.send_response(503 if made.is_away else status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.issuer = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,295 @@
+"""Single sign-on without MongoDB: which tokens are trusted, what a browser keeps, where it may return to, and roles."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+from werkzeug.wrappers import Response
+
+from cli.wiring.web import _oidc
+from fleet.errors import BadSettings, ServiceUnavailable
+from infra import settings
+from serving.config import Config, Oidc
+from serving.http.access import Access
+from serving.http.gate import Gate
+from serving.sign_in import cookie
+from serving.sign_in.provider import ALGORITHMS, KEPT_SECONDS, KEYS_AGAIN_SECONDS, LEEWAY_SECONDS, Provider, Untrusted
+from serving.sign_in.roles import name_of, parse_roles, role_of
+from tests.support import oidc as fake
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+REDIRECT = "http://localhost/auth/callback"
+
+
+class Clock:
+    """Seconds since 1970, which a test moves on."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def server() -> Iterator[fake.Provider]:
+    with fake.provider() as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def provider(server: fake.Provider, clock: Clock) -> Iterator[Provider]:
+    made = Provider(of(server), clock)
+    yield made
+    made.close()
+
+
+def of(server: fake.Provider, **more: Any) -> Oidc:
+    return Oidc(server.issuer, fake.CLIENT, fake.SECRET, REDIRECT, **more)
+
+
+def sign_in(provider: Provider, server: fake.Provider, verifier: str = "v" * 43, nonce: str = "n") -> Any:
+    back = server.authorize(provider.sign_in_url("state", "n", "v" * 43))
+    code = back.partition("code=")[2].partition("&")[0]
+    return provider.exchange(code, verifier, nonce)
+
+
+def test_person_who_signs_in_is_known_by_name_and_role(provider: Provider, server: fake.Provider) -> None:
+    person = sign_in(provider, server)
+    assert (person.issuer, person.subject, person.name, person.role) == (server.issuer, "u-1", "mara", "operator")
+    assert sign_in(provider, server) == person or person.id_token
+    assert (server.calls["/keys"], server.calls["/.well-known/openid-configuration"]) == (1, 1), "both are kept"
+
+
+HOUR_AGO = int(time.time()) - 3600
+FORGED = {
+    "of another client": {"aud": "somebody-else"},
+    "of another client, for ours as well": {"aud": ["somebody-else", fake.CLIENT], "azp": "somebody-else"},
+    "of two clients, which does not say for whom": {"aud": ["somebody-else", fake.CLIENT]},
+    "without an audience": {"aud": None},
+    "expired": {"exp": HOUR_AGO, "iat": HOUR_AGO - 300},
+    "that never expires": {"exp": None},
+    "of the future": {"iat": HOUR_AGO + 7200, "exp": HOUR_AGO + 7500},
+    "not valid yet": {"nbf": HOUR_AGO + 7200},
+    "of another issuer": {"iss": "https://evil.example"},
+    "of an issuer with a slash more": {"iss": "{issuer}/"},
+    "without an issuer": {"iss": None},
+    "of nobody": {"sub": None},
+    "of a number": {"sub": 7},
+    "with an expiry that is no number": {"exp": "soon"},
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_tokens_that_are_not_for_us_now_are_not_trusted(provider: Provider, server: fake.Provider, what: str) -> None:
+    server.claims = {
+        name: value.format(issuer=server.issuer) if isinstance(value, str) else value
+        for name, value in FORGED[what].items()  # type: ignore[attr-defined]
+    }
+    with pytest.raises(Untrusted):
+        sign_in(provider, server)
+    with pytest.raises(Untrusted):
+        provider.of_access_token(server.token())
+
+
+@pytest.mark.parametrize("nonce", ["another", None])
+def test_id_token_of_another_sign_in_is_not_trusted(provider: Provider, server: fake.Provider, nonce: Any) -> None:
+    server.claims = {"nonce": nonce}
+    with pytest.raises(Untrusted):
+        sign_in(provider, server)
+
+
+def test_signatures_that_anybody_can_make_are_not_trusted(provider: Provider, server: fake.Provider) -> None:
+    assert not {"none", "HS256", "HS384", "HS512"} & set(ALGORITHMS)
+    public = json.dumps(server.key.as_dict(private=False)).encode()
+    known = (
+        public,
+        server.key.as_pem(private=False),
+        fake.SECRET.encode(),
+    )  # to an attacker, or to a holder of the secret
+    for alg, secret in (("none", b""), ("None", b""), ("HS256", b""), *(("HS256", each) for each in known)):
+        server.alg, server.shared_secret = alg, secret
+        with pytest.raises(Untrusted):
+            provider.of_access_token(server.token())
+    server.shared_secret, server.forged_key = None, fake.new_key("first")  # another key under the name of the right one
+    with pytest.raises(Untrusted):
+        provider.of_access_token(server.token())
+    server.forged_key = None
+    good = server.token()
+    head, body, signature = good.split(".")
+    for text in (f"{head}.{body}.", f"{head}.{body}", "..", "a.b.c", good[:-4] + "AAAA", f"{head}.{signature}.{body}"):
+        with pytest.raises(Untrusted):
+            provider.of_access_token(text)
+    assert provider.of_access_token(good).role == "operator"
+
+
+@pytest.mark.parametrize("claims", [{"nonce": "n"}, {"typ": "ID"}, {"typ": "Refresh"}])
+def test_only_an_access_token_lets_a_program_in(provider: Provider, server: fake.Provider, claims: Any) -> None:
+    with pytest.raises(Untrusted):
+        provider.of_access_token(server.token(**claims))
+    assert provider.of_access_token(server.token(typ="Bearer")).name == "mara"
+
+
+@pytest.mark.parametrize(("seconds", "is_trusted"), [(LEEWAY_SECONDS - 5, True), (LEEWAY_SECONDS + 5, False)])
+def test_clocks_may_differ_by_a_minute(
+    provider: Provider, server: fake.Provider, clock: Clock, seconds: int, is_trusted: bool
+) -> None:
+    for ahead in (300 + seconds, -seconds):
+        clock.ahead = ahead
+        if is_trusted:
+            assert provider.of_access_token(server.token())
+        else:
+            with pytest.raises(Untrusted):
+                provider.of_access_token(server.token())
+
+
+def test_code_without_its_verifier_and_a_used_code_are_refused(provider: Provider, server: fake.Provider) -> None:
+    with pytest.raises(Untrusted):
+        sign_in(provider, server, verifier="w" * 43)
+    back = server.authorize(provider.sign_in_url("state", "n", "v" * 43))
+    code = back.partition("code=")[2].partition("&")[0]
+    assert provider.exchange(code, "v" * 43, "n").name == "mara"
+    with pytest.raises(Untrusted):
+        provider.exchange(code, "v" * 43, "n")
+
+
+def test_rotated_key_is_found_and_invented_ones_are_looked_for_seldom(
+    provider: Provider, server: fake.Provider, clock: Clock
+) -> None:
+    assert provider.of_access_token(server.token())
+    old = server.token()
+    server.rotate("second")
+    clock.ahead += KEYS_AGAIN_SECONDS + 1
+    assert provider.of_access_token(server.token()).name == "mara"
+    with pytest.raises(Untrusted):
+        provider.of_access_token(old)
+    looked = server.calls["/keys"]
+    for number in range(50):
+        server.header = {"kid": f"invented-{number}"}
+        with pytest.raises(Untrusted):
+            provider.of_access_token(server.token())
+    assert server.calls["/keys"] <= looked + 1
+    server.header, server.claims = {}, {"exp": int(time.time() + 2 * KEPT_SECONDS)}
+    clock.ahead += KEPT_SECONDS
+    assert provider.of_access_token(server.token())
+    assert server.calls["/.well-known/openid-configuration"] == 2, "its document is read again after an hour"
+
+
+def test_provider_of_another_issuer_or_without_encryption_is_not_used(
+    provider: Provider, server: fake.Provider
+) -> None:
+    document = server.document()
+    for wrong in ({"issuer": f"{server.issuer}/other"}, {"jwks_uri": "http://keys.example/"}, {"jwks_uri": None}):
+        server.document = lambda wrong=wrong: {**document, **wrong}  # type: ignore[method-assign,misc]
+        with pytest.raises(ServiceUnavailable):
+            Provider(of(server)).of_access_token(server.token())
+
+
+def test_provider_that_is_away_is_a_503_with_a_sentence(provider: Provider, server: fake.Provider) -> None:
+    server.is_away = True
+    with pytest.raises(ServiceUnavailable, match="the sign-in provider does not answer now"):
+        provider.sign_in_url("state", "nonce", "v" * 43)
+    config = Config(mongo_uri="mongodb://127.0.0.1:1/x", oidc=of(server))
+    gate = Client(Gate(Response("yes"), config, Access(config, None, provider)))
+    answer = gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"})
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    server.is_away = False
+    assert gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"}).status_code == 200
+    server.claims = {"roles": ["cook"]}
+    assert gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        *(("/", "/"), ("/reports?before=2026-11-24", "/reports?before=2026-11-24"), ("/drones/a%2Fb", "/drones/a%2Fb")),
+        *((None, "/"), ("", "/"), ("https://evil.example", "/"), ("//evil.example", "/"), ("/\\evil.example", "/")),
+        *(("\\/evil.example", "/"), ("/\t/evil.example", "/"), ("/a\nb", "/"), ("javascript:alert(1)", "/")),
+        *((" //evil.example", "/"), ("/é", "/"), ("/" + "a" * cookie.MAX_NEXT, "/"), ("evil", "/")),
+        ("/" + "a" * (cookie.MAX_NEXT - 1), "/" + "a" * (cookie.MAX_NEXT - 1)),
+    ],
+)
+def test_sign_in_returns_to_this_server_only(wanted: str | None, path: str) -> None:
+    assert cookie.local_path(wanted) == path
+
+
+def test_sign_in_cookie_is_ours_in_time_and_of_this_state() -> None:
+    begun = cookie.begin("/health", NOW)
+    value = cookie.sealed(begun, fake.SECRET)
+    assert cookie.opened(value, begun.state, fake.SECRET, NOW) == begun
+    assert cookie.begin("/", NOW).state != begun.state
+    for wrong in (
+        *((None, begun.state, fake.SECRET, NOW), (value, None, fake.SECRET, NOW), (value, "other", fake.SECRET, NOW)),
+        *((value, begun.state, "another secret", NOW), (value[:-1], begun.state, fake.SECRET, NOW)),
+        *((value, begun.state, fake.SECRET, NOW + cookie.LASTS), ("a.b", begun.state, fake.SECRET, NOW)),
+    ):
+        assert cookie.opened(*wrong) is None
+    late = NOW + cookie.LASTS - timedelta(seconds=1)
+    assert cookie.opened(value, begun.state, fake.SECRET, late) == begun
+    longest = cookie.begin("/" + "a" * (cookie.MAX_NEXT - 1), NOW)
+    assert len(cookie.sealed(longest, fake.SECRET)) < 4000, "a browser drops a larger cookie"
+
+
+@pytest.mark.parametrize(
+    ("claims", "settings_of", "role"),
+    [
+        ({"roles": ["operator", "viewer"]}, {}, "operator"),
+        ({"roles": ["cook"]}, {}, None),
+        ({"roles": "viewer"}, {}, "viewer"),
+        ({"roles": "cook admin"}, {}, "admin"),
+        ({}, {}, None),
+        *(({"roles": wrong}, {}, None) for wrong in ({}, 7, None, [7, None], {"viewer": True})),
+        ({"realm_access": {"roles": ["admin"]}}, {"roles_claim": "realm_access.roles"}, "admin"),
+        ({"realm_access": "admin"}, {"roles_claim": "realm_access.roles"}, None),
+        ({"https://x.example/roles": ["viewer"]}, {"roles_claim": "https://x.example/roles"}, "viewer"),
+        (
+            {"groups": ["duty"]},
+            {"roles_claim": "groups", "roles": parse_roles("duty=operator, staff=viewer")},
+            "operator",
+        ),
+        ({"groups": ["operator"]}, {"roles_claim": "groups", "roles": parse_roles("duty=operator")}, None),
+    ],
+)
+def test_role_is_the_highest_that_the_claims_give(claims: Any, settings_of: Any, role: str | None) -> None:
+    assert role_of(Oidc("https://i.example", "c", "s", REDIRECT, **settings_of), claims) == role
+
+
+def test_name_is_one_line_and_of_the_account() -> None:
+    oidc = Oidc("https://i.example", "c", "s", REDIRECT)
+    assert name_of(oidc, {"sub": "u-1", "preferred_username": "mara\u202e\nlind"}) == "mara lind"
+    assert name_of(oidc, {"sub": "u-1", "preferred_username": " "}) == "u-1"
+    assert len(name_of(oidc, {"sub": "u-1", "preferred_username": "x" * 500})) == 80
+    assert name_of(oidc, {"sub": "u-1", "preferred_username": 7}) == "u-1"
+
+
+@pytest.mark.parametrize("text", ["duty", "duty=cook", "=viewer", ",", "duty=operator,x"])
+def test_roles_of_the_settings_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"role"):
+        parse_roles(text)
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"OIDC_ISSUER": "http://idp.example"}, "PEACEWATCH_OIDC_ISSUER: must begin with https://"),
+        ({"OIDC_ISSUER": "https://idp.example"}, "PEACEWATCH_OIDC_CLIENT_SECRET: "),
+        (
+            {"OIDC_ISSUER": "https://idp.example", "OIDC_CLIENT_SECRET": "x", "OIDC_ROLES": "a=b"},
+            "PEACEWATCH_OIDC_ROLES: ",
+        ),
+    ],
+)
+def test_settings_that_are_wrong_are_named(environ: dict[str, str], reason: str) -> None:
+    with pytest.raises(BadSettings, match=reason):
+        _oidc(settings.load({}, **{name.lower(): value for name, value in environ.items()}))
