@@ -10,6 +10,8 @@ a report that is not from long ago: a replay of history makes nobody present, so
 - After a gap, or in a process that has just taken over, everybody first gets the time to speak.
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
   it spoke last.
+- Partitions that other processes judge count, too (`fleet.alerts.elsewhere`): one crowd over all of them, raised and
+  cleared by the process that judges the lowest partition.
 
 What senders can make us remember is bounded (KNOWN, ABSENT), and is forgotten with time (FORGOTTEN).
 """
@@ -20,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice, takewhile
 from typing import Final
 from zlib import crc32
 
@@ -27,10 +30,14 @@ import msgspec
 
 from fleet import identity
 from fleet.alerts.alert import Alert, Severity, alert_id
+from fleet.alerts.elsewhere import Elsewhere, Share
 from fleet.reports.report import EARLIEST, UNKNOWN
 
 FLEET: Final = "fleet"
-"""Stands for the drone in an alert of many: they share one incident, whose key no drone's can be."""
+"""Stands for the drone in an alert of many, for people; their incident and alerts are named by no drone's id."""
+
+CROWD: Final = "all"
+"""The crowd's name in its incident's key. One that began before version 0.3 keeps its own until it ends."""
 
 FORGOTTEN: Final = timedelta(days=1)
 """A drone absent for so long is taken out of service, not waited for."""
@@ -52,6 +59,9 @@ KNOWN: Final = 200_000
 
 ABSENT: Final = 50_000
 """Absent drones of a partition that are remembered; the oldest go first."""
+
+OVERDUE: Final = 1000
+"""So many overdue drones of a partition are counted: more than any crowd begins with."""
 
 SLICE: Final = 10_000
 """Drones that one look takes, about 10 ms: no alert waits longer for it."""
@@ -88,6 +98,7 @@ class Drone(msgspec.Struct, gc=False):
     latitude: float | None = None
     longitude: float | None = None
     is_new: bool = True  # it has spoken once
+    is_believed: bool = True  # its clock, at its last report
 
     def is_late(self, reported_at: datetime, at: datetime) -> bool:
         """Whether a report is older than one that we have had, and no clock was set back."""
@@ -114,6 +125,7 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     country: str
     latitude: float | None
     longitude: float | None
+    is_believed: bool = True  # False: `reported_at` is the broker's time, for nobody believes the drone's
 
 
 @dataclass
@@ -131,6 +143,7 @@ class Presence:
     changed: set[int] = field(default_factory=set)  # buckets that differ from what was last saved
     changed_drones: set[str] = field(default_factory=set)  # of whom something else is saved now
     dropped: int = 0  # forgotten for room
+    overdue_after: timedelta = LONG_AGO  # quiet for so long
     elsewhere: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of its partition
 
     def hear(self, rule: AbsenceRule, heard: Heard) -> tuple[Alert | None, bool | None]:
@@ -160,6 +173,7 @@ class Presence:
         """Takes those who are overdue at `now`, the broker's time, to the absent. Whether there are more of them."""
         if self.sure_from is None:
             self.sure_from = now + rule.limit
+        self.overdue_after = rule.limit - timedelta(seconds=rule.interval) / 2
         if now < self.sure_from:
             return False
         for _ in range(SLICE):
@@ -171,6 +185,12 @@ class Presence:
             self.absent[drone_id] = Absent(drone, drone.at)
             self.held[drone_id] = None
         return True
+
+    def overdue(self, now: datetime) -> int:
+        """How many will be absent within an interval if they do not speak; of more than OVERDUE nobody asks."""
+        before = now - self.overdue_after
+        overdue = takewhile(lambda drone: drone.at <= before, self.present.values())
+        return sum(1 for _ in islice(overdue, OVERDUE))
 
     def forget_old(self, now: datetime) -> None:
         """Those who have been absent for FORGOTTEN, and those for whom there is no room."""
@@ -188,8 +208,8 @@ class Presence:
             self.buckets[drone.bucket].pop(drone_id, None)
             self.changed.add(drone.bucket)
             self.changed_drones.add(drone_id)
-        for known in (self.held, self.crowd, self.strangers):
-            known.pop(drone_id, None)
+        for names in (self.held, self.crowd, self.strangers):
+            names.pop(drone_id, None)
 
     def restore(self, spoke_at: Mapping[str, datetime], absent_since: Mapping[str, datetime]) -> None:
         """Takes in what was saved: when drones spoke, and since when those are absent who have an incident."""
@@ -216,6 +236,11 @@ class Presence:
     def saved(self, number: int) -> dict[str, datetime]:
         """What to save of a bucket: when each of its drones last spoke."""
         return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
+
+    def is_steady(self, drone_id: str) -> bool:
+        """Whether it is present, and has spoken more than once."""
+        drone = self.present.get(drone_id)
+        return drone is not None and not drone.is_new
 
     def _drone(self, drone_id: str) -> Drone:
         drone = self.present.get(drone_id)
@@ -269,13 +294,17 @@ class Presence:
 
 @dataclass
 class Absence:
-    """All partitions that a process judges, by number, and the crowd of them: how many it was, and its name."""
+    """All partitions that a process judges, by number, and the crowd: how many it was over all, and its name."""
 
     partitions: dict[int, Presence] = field(default_factory=dict)
     held_since: datetime | None = None
     crowd: int = 0
-    crowd_name: str = ""
+    crowd_name: str = CROWD
+    joined: dict[int, tuple[int, datetime]] = field(default_factory=dict)  # by partition: how many joined it last
+    grows_since: datetime | None = None  # it has grown, and nobody was notified of that yet
     is_behind: bool = False  # the last look was not over: look again soon
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    misplaced: int = 0  # absences that were none: the drone spoke in another partition
 
     def join(self, number: int) -> Presence:
         """The drones of a partition, none yet. One that is absent in another partition moves here when it speaks."""
@@ -293,8 +322,10 @@ class Absence:
         self.is_behind = any(looks)
         now = max(times.values())
         self._drop_known_elsewhere()
-        alerts = [] if self.is_behind else self._of_held(rule, now, nearest)
+        alerts = self._back_elsewhere(rule)
+        alerts += [] if self.is_behind else self._of_held(rule, now, nearest)
         alerts += self._crowd_is_back(rule, now)
+        self.elsewhere.forget_decided({drone_id for _, drone_id in self._held()})
         for number, at in times.items():
             self.partitions[number].forget_old(at)
         return alerts
@@ -302,32 +333,76 @@ class Absence:
     def leave(self, number: int) -> None:
         """Another process judges this partition now."""
         self.partitions.pop(number, None)
-        self.crowd = min(self.crowd, self._members)
+        self.elsewhere.asked.pop(number, None)
+        if not self.partitions:
+            self.crowd = 0
+
+    def share(self, number: int, now: datetime) -> Share:
+        """What to say of a partition of ours to the processes that judge others."""
+        presence = self.partitions[number]
+        self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in presence.held), now, self.partitions)
+        round_, held = self.elsewhere.asked.get(number, (0, {}))
+        returned = [d for d, at in self.elsewhere.returned.items() if at == number and presence.is_steady(d)]
+        heard, answered = self.elsewhere.answers(number, _Spoke(presence), returned, self.partitions)
+        joined, joined_at = self.joined.get(number, (0, None))
+        since = [presence.absent[drone_id].since for drone_id in (*presence.held, *presence.crowd)]
+        return Share(
+            number=number,
+            round=round_,
+            held={drone_id: at for drone_id, at in held.items() if drone_id in presence.held},
+            held_count=len(presence.held),
+            overdue=presence.overdue(now),
+            crowd=len(presence.crowd),
+            crowd_size=self.crowd,
+            joined=joined,
+            joined_at=joined_at,
+            newest=max(since, default=None),
+            heard=heard,
+            answered=answered,
+        )
 
     @property
     def _members(self) -> int:
-        return sum(len(presence.crowd) for presence in self.partitions.values())
+        """Drones of the crowd, over all partitions as far as they are known."""
+        own = sum(len(presence.crowd) for presence in self.partitions.values())
+        return own + sum(share.crowd for share in self.elsewhere.known(self.partitions))
+
+    def _undecided(self, now: datetime) -> int:
+        own = sum(len(presence.held) for presence in self.partitions.values())
+        return own + sum(share.held_count for share in self.elsewhere.fresh(self.partitions, now))
 
     def _held(self) -> Iterator[tuple[int, str]]:
         for number, presence in self.partitions.items():
             yield from ((number, drone_id) for drone_id in presence.held)
 
     def _of_held(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
-        """Few get their alerts at once. More may be the first of a crowd: an interval shows how many there are."""
-        count = sum(len(presence.held) for presence in self.partitions.values())
-        if count == 0:
-            self.held_since = None
-            return []
-        is_first = self.held_since is None
-        self.held_since = self.held_since or now
-        few = is_first and count <= max(1, rule.crowd // 10)
-        if not few and now - self.held_since < timedelta(seconds=rule.interval):
-            return []
+        """Few get their alerts at once, where no others are overdue. More may be the first of a crowd: an interval
+        shows how many there are."""
         held = list(self._held())
+        if not held:
+            self.held_since = None
+            return self._announce(rule, now)
+        self.held_since = self.held_since or now
+        others = self.elsewhere.fresh(self.partitions, now)
+        count = self._undecided(now)
+        own = sum(presence.overdue(now) for presence in self.partitions.values())
+        overdue = own + sum(share.overdue for share in others)
+        is_few = count + overdue <= max(1, rule.crowd // 10) and self._all_have_answered(held, others)
+        if not is_few and now - self.held_since < timedelta(seconds=rule.interval):
+            return self._announce(rule, now)
         self.held_since = None
-        if count > rule.crowd:
-            return [self._crowd_grows(rule, held, now)]
-        return [(number, self._raise_alone(rule, number, drone_id, now, nearest)) for number, drone_id in held]
+        count += sum(share.joined for share in others if self._is_lately(rule, share, now))
+        if count <= rule.crowd:
+            return [(number, self._raise_alone(rule, number, drone_id, now, nearest)) for number, drone_id in held]
+        self._join_crowd(held, now)
+        return self._announce(rule, now)
+
+    def _is_lately(self, rule: AbsenceRule, share: Share, now: datetime) -> bool:
+        """Whether drones of another process joined the crowd about now."""
+        return share.joined_at is not None and now - share.joined_at < timedelta(seconds=1.5 * rule.interval)
+
+    def _all_have_answered(self, held: list[tuple[int, str]], others: list[Share]) -> bool:
+        return not others or all(drone_id in self.elsewhere.confirmed for _, drone_id in held)
 
     def _raise_alone(self, rule: AbsenceRule, number: int, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
         presence = self.partitions[number]
@@ -339,32 +414,85 @@ class Absence:
         _name_place(absent.drone, nearest)
         return _alert(rule, drone_id, absent, now)
 
-    def _crowd_grows(self, rule: AbsenceRule, held: list[tuple[int, str]], now: datetime) -> tuple[int, Alert]:
-        newest = max(self.partitions[number].absent[drone_id].since for number, drone_id in held)
+    def _join_crowd(self, held: list[tuple[int, str]], now: datetime) -> None:
+        self.grows_since = self.grows_since or now
+        for number, presence in self.partitions.items():
+            if presence.held:
+                self.joined[number] = len(presence.held), now
         for number, drone_id in held:
             del self.partitions[number].held[drone_id]
             self.partitions[number].crowd[drone_id] = None
-        if not self.crowd:
-            self.crowd_name = str(min(number for number, _ in held))
-        self.crowd = self._members
+
+    def _announce(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
+        """The alert of the crowd, by the process that speaks for all, when the others have decided, too, or half an
+        interval after it began. The number is of all partitions."""
+        others = self.elsewhere.fresh(self.partitions, now)
+        members = self._members
+        if not self.elsewhere.is_first(self.partitions, now):
+            said = max((share.crowd_size for share in others), default=0)
+            self.crowd = said if said and members > self._nearly_none(rule, said) else self.crowd
+            self.grows_since = None
+            return []
+        is_new = not self.crowd and members > rule.crowd // 2 and any(self._is_lately(rule, s, now) for s in others)
+        if not members or not (self.grows_since or is_new or members > self.crowd + rule.crowd):
+            return []
+        self.grows_since = self.grows_since or now
+        undecided = self._undecided(now) if others else 0
+        if undecided and now - self.grows_since < timedelta(seconds=rule.interval / 2):
+            return []
+        self.grows_since = None
+        count = members + undecided
+        if others and count == self.crowd:
+            return []
+        self.crowd_name = self.crowd_name if self.crowd else CROWD
+        self.crowd = count
+        since = [p.absent[d].since for p in self.partitions.values() for d in (*p.held, *p.crowd)]
+        newest = max([*since, *(share.newest for share in others if share.newest is not None)], default=now)
         note = f"{self.crowd} drones at once: look at the feed before the drones"
-        return held[0][0], self._of_crowd(rule, newest, now, note)
+        return [(min(self.partitions), self._of_crowd(rule, newest, now, note))]
+
+    def _nearly_none(self, rule: AbsenceRule, size: int) -> int:
+        """So few of a crowd of `size` are no crowd any more."""
+        return min(size // 10, rule.crowd)
 
     def _crowd_is_back(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
         """It ends when nearly all are back. The others are held again, and get an alert each."""
-        if not self.crowd or self._members > min(self.crowd // 10, rule.crowd):
+        others = self.elsewhere.fresh(self.partitions, now)
+        left = self._members + (self._undecided(now) if others else 0)
+        if not self.crowd or left > self._nearly_none(rule, self.crowd):
             return []
         alert = self._of_crowd(rule, now, now, "", clears=True)
         for presence in self.partitions.values():
             presence.held |= presence.crowd
             presence.crowd.clear()
+        self.joined.clear()
         self.crowd = 0
-        return [(min(self.partitions), alert)]
+        return [(min(self.partitions), alert)] if self.elsewhere.is_first(self.partitions, now) else []
 
     def _of_crowd(self, rule: AbsenceRule, since: datetime, now: datetime, note: str, *, clears: bool = False) -> Alert:
+        """Neither its key nor its id can be a drone's: the id of a drone is never empty."""
         alert = _alert(rule, FLEET, Absent(Drone(since, 0), since), now, clears=clears)
-        key = identity.join("silent", "", self.crowd_name)  # a drone's id is never empty
-        return msgspec.structs.replace(alert, incident_key=key, note=note, alert_id=f"{alert.alert_id}/{self.crowd}")
+        more = [str(self.crowd), *(["cleared"] if clears else [])]
+        return msgspec.structs.replace(
+            alert,
+            incident_key=identity.join("silent", "", self.crowd_name),
+            alert_id=alert_id("silent", "", alert.report_id, alert.reported_at, *more),
+            note=note,
+        )
+
+    def _back_elsewhere(self, rule: AbsenceRule) -> list[tuple[int, Alert]]:
+        """Drones that speak in partitions of other processes are not absent; those that were called so are cleared."""
+        alerts = []
+        for drone_id, other, at in self.elsewhere.heard_of(self.partitions):
+            for number, presence in self.partitions.items():
+                absent = presence.absent.get(drone_id)
+                if absent is None or (at, other) <= (absent.drone.at, number):
+                    continue
+                self.misplaced += 1
+                presence.forget(drone_id)
+                if absent.notified:
+                    alerts.append((number, _alert(rule, drone_id, absent, at, clears=True)))
+        return alerts
 
     def _drop_known_elsewhere(self) -> None:
         """Of a drone that is known in two partitions, the one where it spoke later counts."""
@@ -376,6 +504,7 @@ class Absence:
             for other in self._others(number):
                 if drone_id in other.present or drone_id in other.absent:
                     older = presence if other._drone(drone_id).at >= here else other
+                    self.misplaced += older is presence
                     older.forget(drone_id)
                     if older is presence:
                         break
@@ -386,10 +515,32 @@ class Absence:
             if absent is not None and absent.notified:
                 other.forget(drone_id)
                 return absent
+        if self.elsewhere.absent.get(drone_id, number) != number:
+            self.elsewhere.returned[drone_id] = number
         return None
 
     def _others(self, number: int) -> Iterator[Presence]:
         yield from (presence for other, presence in self.partitions.items() if other != number)
+
+
+class _Spoke(Mapping[str, datetime]):
+    """When each drone of a partition last spoke."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+
+    def __getitem__(self, drone_id: str) -> datetime:
+        drone = self._presence.present.get(drone_id)
+        if drone is None:
+            return self._presence.absent[drone_id].drone.at
+        return drone.at
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._presence.present
+        yield from self._presence.absent
+
+    def __len__(self) -> int:
+        return len(self._presence.present) + len(self._presence.absent)
 
 
 def bucket(drone_id: str) -> int:
@@ -399,7 +550,7 @@ def bucket(drone_id: str) -> int:
 
 def _update(drone: Drone, heard: Heard) -> bool:
     """Whether the report is late: then it says nothing of where the drone is."""
-    drone.at = heard.at
+    drone.at, drone.is_believed = heard.at, heard.is_believed
     if heard.reported_at < drone.reported_at and drone.is_late(heard.reported_at, heard.at):
         return True
     drone.reported_at, drone.ordered_at = heard.reported_at, heard.at
@@ -429,8 +580,11 @@ def _alert(rule: AbsenceRule, drone_id: str, absent: Absent, now: datetime, *, c
     report_id = f"after-{int(since.timestamp() * 1000)}"
     note = f"last report {since:%Y-%m-%d %H:%M:%S} UTC"
     slow = drone.ordered_at - drone.reported_at
-    if drone.reported_at > EARLIEST and slow > CLOCK_OFF:
-        note += f", by a clock that was {slow // timedelta(minutes=1)} min slow"
+    if not drone.is_believed:
+        note += ", by a clock that is wrong"
+    elif drone.reported_at > EARLIEST and abs(slow) > CLOCK_OFF:
+        off = f"{abs(slow) // timedelta(minutes=1)} min {'slow' if slow > timedelta(0) else 'fast'}"
+        note += f", by a clock that was {off}"
     return Alert(
         alert_id=alert_id("silent", drone_id, report_id, since, *(["cleared"] if clears else [])),
         kind="silent",

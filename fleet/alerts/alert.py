@@ -62,14 +62,14 @@ def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *
 
 def content_of(alert: Alert) -> int:
     """A checksum, 32 bits, of what the drone said. Not of what alerting adds, which may be another after an upgrade or
-    a second reading, nor of the broker's time, which each duplicate has of its own.
+    a second reading, nor of times: the drone's is in the id, and each duplicate has a broker's of its own.
 
     UNKNOWN_CONTENT of what has an id that no other message can have: made of what a rule remembers, or of a place on
     the topic.
     """
     if alert.kind == "silent" or alert.clears or not alert.verified:
         return UNKNOWN_CONTENT
-    said = (alert.drone_id, alert.report_id, alert.reported_at.timestamp(), alert.message, alert.battery)
+    said = (alert.drone_id, alert.report_id, alert.message, alert.battery)
     place = (alert.latitude, alert.longitude, alert.country, alert.city)
     seen = [(citizen.name, citizen.peace_score) for citizen in alert.citizens]
     return zlib.crc32(msgspec.json.encode((said, place, seen))) or 1

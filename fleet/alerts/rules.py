@@ -18,8 +18,9 @@ from fleet import identity, places
 from fleet.alerts.absence import CLOCK_OFF, LONG_AGO, Absence, AbsenceRule, Heard
 from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
+from fleet.errors import RejectedReport
 from fleet.reports.fields import LOW_BATTERY, millipercent
-from fleet.reports.report import UNKNOWN, Citizen, Report, worst_score
+from fleet.reports.report import UNKNOWN, Citizen, Report, check_time, worst_score
 
 if TYPE_CHECKING:
     from fleet.alerts.watchwords import Watchwords
@@ -139,6 +140,18 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     received_at: datetime
     nearest: Nearest
     has_fix: bool = True  # False: the position is none
+    said_at: datetime | None = None  # the drone's own time, where nobody believes it: `report` has the broker's
+
+
+def sighting(report: Report, received_at: datetime, nearest: Nearest) -> Sighting:
+    """A report as it is judged: one whose clock cannot be believed is judged by the broker's time, for its drone is
+    there, and what it saw is so."""
+    try:
+        check_time(report.reported_at, received_at)
+    except RejectedReport:
+        believed = msgspec.structs.replace(report, reported_at=received_at)
+        return Sighting(believed, received_at, nearest, said_at=report.reported_at)
+    return Sighting(report, received_at, nearest)
 
 
 def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
@@ -227,16 +240,26 @@ def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[A
     report = seen.report
     latitude, longitude = (report.latitude, report.longitude) if seen.has_fix else (None, None)
     where = report.city or UNKNOWN, report.country or UNKNOWN, latitude, longitude
-    return memory.presence.hear(rule, Heard(report.drone_id, seen.received_at, report.reported_at, *where))
+    heard = Heard(report.drone_id, seen.received_at, report.reported_at, *where, is_believed=seen.said_at is None)
+    return memory.presence.hear(rule, heard)
 
 
 def _with_note(alert: Alert, seen: Sighting) -> Alert:
     """Notes that a clock is wrong. Of history nobody needs to know."""
-    behind = seen.received_at - seen.report.reported_at
-    if alert.kind == "silent" or alert.clears or not CLOCK_OFF < behind <= LONG_AGO:
+    if alert.kind == "silent" or alert.clears or not (clock := _wrong_clock(seen)):
         return alert
-    late = f"arrived {behind // timedelta(minutes=1)} min after its time: a slow clock, or out of reach"
-    return msgspec.structs.replace(alert, note=f"{alert.note}; {late}" if alert.note else late)
+    return msgspec.structs.replace(alert, note=f"{alert.note}; {clock}" if alert.note else clock)
+
+
+def _wrong_clock(seen: Sighting) -> str:
+    if seen.said_at is not None:
+        return f"its clock is wrong, it says {seen.said_at.isoformat(timespec='minutes')}"
+    behind = seen.received_at - seen.report.reported_at
+    if CLOCK_OFF < behind <= LONG_AGO:
+        return f"arrived {behind // timedelta(minutes=1)} min after its time: a slow clock, or out of reach"
+    if -behind > CLOCK_OFF:
+        return f"its clock is {-behind // timedelta(minutes=1)} min fast"
+    return ""
 
 
 def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clears: bool = False) -> Alert:
@@ -244,7 +267,7 @@ def _alert(kind: Kind, severity: Severity, seen: Sighting, note: str = "", clear
     city, country = place(report, seen.nearest if seen.has_fix else _nowhere)
     more = ["cleared"] if clears else []
     return Alert(
-        alert_id=alert_id(kind, report.drone_id, report.report_id, report.reported_at, *more),
+        alert_id=alert_id(kind, report.drone_id, report.report_id, seen.said_at or report.reported_at, *more),
         kind=kind,
         severity=severity,
         incident_key=incident_key(kind, report.drone_id, (city, country)),

@@ -11,6 +11,7 @@ must not stand for a report that is.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from json import JSONDecoder
@@ -24,13 +25,34 @@ from fleet.alerts.rules import HEARD, NAME, SEEN, Nearest, incident_key
 from fleet.reports import fields as ranges
 from fleet.reports.report import EARLIEST, UNKNOWN, Citizen
 
-_FLAG: Final = re.compile(rb'"alert"\s*:\s*(?:true\b|1(?![\d.])|"\s*(?:true|1)\s*")', re.IGNORECASE)
-_TRUE: Final = ("true", "1")
-"""As texts. The original data writes 1 and 0."""
+_QUOTE: Final = r"""\\{0,8}["']"""
+"""Double, single (Python's own form), or escaped, as in a text that holds JSON; a run of backslashes costs no more."""
+
+_VALUE: Final = rf"(?:(?:true|yes)\b|1(?![\d.])|{_QUOTE}\s*(?:true|yes|1)\s*{_QUOTE})"
+_FLAG: Final = re.compile(rf"[\"']alert{_QUOTE}\s*:\s*{_VALUE}".encode(), re.IGNORECASE)
+_WORDS: Final = """
+    true 1 1.0 t yes y on wahr ja vrai oui verdadero sí si vero sì verdadeiro sim waar sand sant tak prawda ano igen da
+    adevărat doğru evet да истина так ναι αληθές 真 是 はい 예 참 نعم صحيح כן हाँ सत्य ใช่ จริง
+"""
+_TRUE: Final = frozenset(_WORDS.split())
+"""As texts, in the languages of spreadsheets. The original data writes 1 and 0."""
 
 _STRINGS: Final = ("report_id", "drone_id", "country", "city", "message", "reported_at")
 _NUMBERS: Final = ("latitude", "longitude", "battery")
 _ID: Final = 200
+_LONGEST_FLAG: Final = 20
+"""Characters; no word of _TRUE is longer."""
+
+_WIDE: Final = tuple(
+    (encoding, re.compile(beginning, re.DOTALL))
+    for encoding, beginning in (
+        ("utf-32-le", rb"\xff\xfe\0\0|[^\0]\0\0\0"),
+        ("utf-32-be", rb"\0\0\xfe\xff|\0\0\0[^\0]"),
+        ("utf-16-le", rb"\xff\xfe|[^\0]\0[^\0]\0"),
+        ("utf-16-be", rb"\xfe\xff|\0[^\0]\0[^\0]"),
+    )
+)
+"""How JSON begins that is not UTF-8. Firmware in Java and .NET writes such."""
 
 LONGEST: Final = 200_000
 """Bytes of a piece that are searched by pattern: over megabytes patterns would hold the neighbours up."""
@@ -51,7 +73,8 @@ def salvaged(
     value: bytes | None, place: tuple[str, int, int], received_at: datetime, nearest: Nearest = lambda *_: None
 ) -> list[Alert]:
     """The alerts of a message that is no report. `place` is topic id, partition and offset."""
-    if value is None or b"alert" not in value:
+    value = _as_utf8(value or b"")
+    if b"alert" not in value:
         return []
     alerts: list[Alert] = []
     for number, fields in enumerate(_flagged(value)):
@@ -65,8 +88,16 @@ def salvaged(
 def is_true(value: Any) -> bool:
     """Whether a flag is set, in one of the forms that drones write: true, 1, "true", "1"."""
     if isinstance(value, str):
-        return value.strip().casefold() in _TRUE
+        return unicodedata.normalize("NFKC", value[:_LONGEST_FLAG]).strip(" \t\r\n\0").casefold() in _TRUE
     return isinstance(value, bool | int | float) and value == 1
+
+
+def _as_utf8(value: bytes) -> bytes:
+    """UTF-16 and UTF-32, by their mark or by the zeros of a first letter of ASCII (RFC 4627, 3), as UTF-8."""
+    for encoding, beginning in _WIDE:
+        if beginning.match(value):
+            return value.decode(encoding, "replace").removeprefix("\ufeff").encode()
+    return value.removeprefix(b"\xef\xbb\xbf")
 
 
 def _flagged(value: bytes) -> Iterator[dict[str, Any]]:
@@ -129,7 +160,7 @@ def _inside(whole: Any) -> Iterator[dict[str, Any]]:
                 below.extend(value.values())
             elif isinstance(value, list):
                 below.extend(value[:LOOKS])
-            elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and "alert" in value:
+            elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"') and "alert" in value:
                 below.append(_parsed(value))
         level = below
 
@@ -169,10 +200,11 @@ def _by_pattern(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in _STRINGS:
         match = re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.){{0,2000}})', text)
+        match = match or re.search(rf"[\"']{name}{_QUOTE}\s*:\s*{_QUOTE}([^\"'\\]{{0,2000}})", text)
         if match:
             fields[name] = _unescaped(match.group(1))
     for name in _NUMBERS:
-        match = re.search(rf'"{name}"\s*:\s*(-?\d{{1,4}}(?:\.\d{{1,20}})?)', text)
+        match = re.search(rf"[\"']{name}{_QUOTE}\s*:\s*(-?\d{{1,4}}(?:\.\d{{1,20}})?)(?![\w.])", text)
         if match:
             fields[name] = float(match.group(1))
     return fields

@@ -1,11 +1,13 @@
 """The compacted topic `alert-state`: what the rules remember of each partition of `reports`, and at which offset.
 
-Three kinds of keys, each below `alerting/<topic id>/<partition>`, so that nothing is in one message that grows with
+Kinds of keys, each below `alerting/<topic id>/<partition>`, so that nothing is in one message that grows with
 what drones send:
 
 - the partition itself: its offset, and the crowd;
 - `/drone/<drone>`: a drone whose battery is low, or that is absent; no value when neither is so;
 - `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last spoke, in parts of at most PART bytes.
+
+Where several processes judge, each also says `/share` of its partitions (`exchange.py`); nothing is restored from it.
 
 All but the last are written before the partition's own message, so they are true at its offset. A bucket is written now
 and then: one that is newer than the offset does no harm.
@@ -13,7 +15,7 @@ and then: one that is newer than the offset does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +28,7 @@ from structlog import get_logger
 
 from fleet import identity
 from fleet.alerts.absence import BUCKETS, Absence
+from fleet.alerts.elsewhere import Elsewhere
 from fleet.alerts.rules import Low, Memory
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
@@ -107,7 +110,10 @@ class AlertState:
         """The partitions as last saved, new ones from the beginning."""
         absence = Absence() if absence is None else absence
         values = self._read()
-        return {number: self._partition(values, number, absence) for number in numbers}
+        loaded = {number: self._partition(values, number, absence) for number in numbers}
+        for key, value in values.items():
+            note_absent(absence.elsewhere, self.source_id, key, value, absence.partitions)
+        return loaded
 
     def _save(self, number: int, partition: Partition, crowd: tuple[int, str]) -> None:
         memory, presence = partition.memory, partition.memory.presence
@@ -165,7 +171,8 @@ class AlertState:
         memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
         if saved.crowd_until is not None:
             memory.presence.restore_crowd(saved.crowd_until)
-            absence.crowd, absence.crowd_name = max(absence.crowd, saved.crowd_size), saved.crowd_name
+            absence.crowd = max(absence.crowd, saved.crowd_size)
+            absence.crowd_name = saved.crowd_name or absence.crowd_name
         for drone, low in memory.low.items():
             memory.presence.order(drone, low.at)
         if saved.low or saved.silent:
@@ -202,6 +209,14 @@ class AlertState:
                 for batch in consumer.poll(timeout_ms=500).values():
                     last.update(((record.partition, record.key or b""), record) for record in batch)
         return newest(last.values())
+
+
+def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes | None, own: Collection[int]) -> None:
+    """Takes in what a message of `alert-state` says of a drone that is absent in a partition of another process."""
+    names = identity.split(key.decode("utf-8", "surrogatepass"))
+    if len(names) == 5 and names[:2] == ("alerting", source_id) and names[3] == "drone" and int(names[2]) not in own:
+        saved = msgspec.json.decode(value, type=SavedDrone) if value is not None else SavedDrone()
+        elsewhere.note_absent(names[4], int(names[2]), is_absent=saved.absent_since is not None)
 
 
 def parts(spoke_at: Mapping[str, datetime]) -> Iterator[bytes]:

@@ -29,8 +29,8 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.absence import Absence
 from fleet.alerts.alert import Alert
-from fleet.alerts.pipeline_health import Health
-from fleet.alerts.rules import Nearest, Rules, Sighting, Unrest, judge
+from fleet.alerts.pipeline_health import Health, RecentFaults
+from fleet.alerts.rules import Nearest, Rules, Unrest, judge, sighting
 from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
@@ -42,6 +42,7 @@ from infra.kafka.failures import PERMANENT
 from infra.operations import LOOPS
 from speed_layer.alerting import metrics
 from speed_layer.alerting.alert_state import AlertState, Partition
+from speed_layer.alerting.exchange import Exchange
 from speed_layer.dead_mans_switch import Pulse, process_name
 
 log = get_logger()
@@ -49,6 +50,9 @@ log = get_logger()
 CHECKPOINT_SECONDS: Final = 1.0
 """How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
 
+
+NEWS_SECONDS: Final = 1.0
+"""So often at most what another process says of absent drones brings the next look forward."""
 
 PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4"}
 
@@ -82,6 +86,9 @@ class Session:
         self._config = config
         self._partitions: dict[TopicPartition, Partition] = {}
         self._saved_at = self._swept_at = time.monotonic()
+        self._has_news = False  # of other alerting processes: look for absent drones soon
+        self._faults = RecentFaults()
+        self._misplaced = 0
         self._sent: list[tuple[Alert, Any]] = []
         self._absence = Absence()
         self._troubles: dict[str, str] = {}
@@ -89,6 +96,8 @@ class Session:
             self._producer = clients.producer(config.bootstrap, **PRODUCER)
             opened.callback(self._producer.close, timeout=5)
             self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
+            self._others = Exchange(config.bootstrap, config.state, self._state.source_id, self._producer)
+            opened.callback(self._others.close)
             self._pulse = Pulse(config.bootstrap, config.state)
             opened.callback(self._pulse.close)
             self._consumer = clients.consumer(
@@ -112,6 +121,7 @@ class Session:
             for partition, records in self._consumer.poll(timeout_ms=500).items():
                 self._judge(partition, records)
             self._rebalance()
+            self._hear_others()
             self._sweep()
             self._pulse.beat(self._health)
             if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
@@ -210,15 +220,27 @@ class Session:
         return 0 if end is None else max(0, end - self._partitions[partition].offset)
 
     def _health(self) -> Health:
-        return Health("alerting", process_name(), datetime.now(UTC), troubles=dict(self._troubles))
+        now = datetime.now(UTC)
+        found = self._faults.troubles("alerting", now)
+        return Health("alerting", process_name(), now, troubles={**self._troubles, **found})
+
+    def _hear_others(self) -> None:
+        """Where other processes judge some of the partitions: what they say of absent drones."""
+        own = {partition.partition for partition in self._partitions}
+        everything = self._consumer.partitions_for_topic(self._config.reports) or set()
+        if self._config.rules.silent is None or not own or own >= everything:
+            self._others.close()
+        elif self._others.read(self._absence.elsewhere, own, datetime.now(UTC)):
+            self._has_news = True
 
     def _sweep(self) -> None:
         """Looks for absent drones. Where reports wait to be judged, their own time counts, not the clock's."""
         rule = self._config.rules.silent
-        due = time.monotonic() - self._swept_at >= (rule.interval / 4 if rule else 0)
+        since = time.monotonic() - self._swept_at
+        due = since >= (rule.interval / 4 if rule else 0) or (self._has_news and since >= NEWS_SECONDS)
         if rule is None or not (due or self._absence.is_behind):
             return
-        self._swept_at = time.monotonic()
+        self._swept_at, self._has_news = time.monotonic(), False
         times: dict[int, datetime] = {}
         for partition, state in self._partitions.items():
             end = self._consumer.highwater(partition)
@@ -228,6 +250,12 @@ class Session:
                 times[partition.partition] = now
         alerts = self._absence.sweep(rule, times, self._config.nearest)
         self._send(alert for _, alert in alerts)
+        if self._others.is_open:
+            now = datetime.now(UTC)
+            self._others.say(self._absence.share(number, now) for number in self._absence.partitions)
+        if self._absence.misplaced > self._misplaced:
+            self._faults.add("misplaced", datetime.now(UTC), f"{self._absence.misplaced} since this process began")
+            self._misplaced = self._absence.misplaced
         for state in self._partitions.values():
             presence = state.memory.presence
             state.is_changed = state.is_changed or bool(alerts or presence.changed_drones)
@@ -237,8 +265,8 @@ class Session:
     def _alerts(self, state: Partition, record: Any) -> list[Alert]:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
         try:
-            report = reports.decode(record.value, received_at)
+            report = reports.parse(record.value)
         except RejectedReport:
             place = (self._state.source_id, record.partition, record.offset)
             return salvaged(record.value, place, received_at, self._config.nearest)
-        return judge(self._config.rules, state.memory, Sighting(report, received_at, self._config.nearest))
+        return judge(self._config.rules, state.memory, sighting(report, received_at, self._config.nearest))

@@ -8,20 +8,24 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import msgspec
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from fleet import identity
+from fleet import identity, topics
+from fleet.alerts.absence import AbsenceRule
 from fleet.alerts.rules import LowBattery, Rules
+from fleet.reports import report as reports
 from infra.kafka import clients
 from laptop.services import mongo
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
-from tests.support.alert_layers import Channel, configs, made_names, read, report, running, send, wait_for
+from tests.support.alert_layers import Channel, configs, keys, made_names, read, report, running, send, wait_for
 
 
 @pytest.fixture
@@ -112,6 +116,44 @@ def shares(kafka: str, group: str) -> list[int]:
         members = admin.describe_groups([group])[group]["members"]
     assigned = [one["member_assignment"]["assigned_partitions"] for one in members if one["member_assignment"]]
     return sorted(sum(len(one["partitions"]) for one in each) for each in assigned)
+
+
+@pytest.mark.timeout(600)
+def test_a_crowd_over_two_processes_is_one(kafka: str, topic: Callable[..., str]) -> None:
+    """With a true number; it ends when they are back."""
+    names = made_names(topic) | {"reports": topic(topics.REPORTS, 6)}
+    rules = Rules(silent=AbsenceRule(interval=8, missed=2, crowd=10))
+    judging = dataclasses.replace(configs(kafka, names)[0], rules=rules)
+    everybody = [f"d{n}" for n in range(40)]
+    speaking = everybody
+
+    def feed(stop: Event) -> None:
+        with closing(clients.producer(kafka)) as producer:
+            while not stop.wait(1.0):
+                for drone in speaking:
+                    said = msgspec.structs.replace(
+                        report(1, alert=False), drone_id=drone, reported_at=datetime.now(UTC)
+                    )
+                    producer.send(names["reports"], reports.encode(said), key=drone.encode())
+                producer.flush()
+
+    def shared() -> set[str]:
+        return {key for key in keys(kafka, names["state"]) if key.endswith("/share")}
+
+    def raised() -> list[tuple[str, str, bool]]:
+        alerts = read(kafka, names["alerts"])
+        return [(alert["incident_key"], alert.get("note", "")[:9], alert.get("clears", False)) for alert in alerts]
+
+    with running(feed), running(alerter.run, judging), running(alerter.run, judging):
+        wait_for(lambda: shares(kafka, judging.group) == [3, 3])
+        wait_for(lambda: len(shared()) == 6)
+        time.sleep(2 * rules.silent.limit.total_seconds() if rules.silent else 0)  # all are known, and have had time
+        speaking = everybody[:10]
+        wait_for(lambda: len(raised()) > 0, 120)
+        assert set(raised()) == {("silent//all", "30 drones", False)}
+        speaking = everybody
+        wait_for(lambda: any(clears for _, _, clears in raised()), 120)
+        assert {key for key, _, _ in raised()} == {"silent//all"}
 
 
 @pytest.mark.timeout(900)

@@ -139,13 +139,21 @@ def send(kafka: str, topic: str, *values: bytes | Report) -> None:
 
 
 def read(kafka: str, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(record.value) for record in records_of(kafka, topic)]
+
+
+def keys(kafka: str, topic: str) -> set[str]:
+    return {record.key.decode() for record in records_of(kafka, topic)}
+
+
+def records_of(kafka: str, topic: str) -> list[Any]:
     consumer = clients.consumer(kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     consumer.seek_to_beginning()
-    found: list[dict[str, Any]] = []
+    records: list[Any] = []
     while any(consumer.position(p) < ends[p] for p in partitions):
-        found += [json.loads(r.value) for records in consumer.poll(500).values() for r in records]
+        records += [record for polled in consumer.poll(500).values() for record in polled]
     consumer.close()
-    return found
+    return records

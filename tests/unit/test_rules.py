@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 
 import msgspec
@@ -10,10 +10,10 @@ import pytest
 
 from fleet.alerts import rules as rules_module
 from fleet.alerts.absence import AbsenceRule
-from fleet.alerts.alert import Alert
+from fleet.alerts.alert import Alert, alert_id, content_of
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.alerts.rulebook import parse, parse_stations
-from fleet.alerts.rules import LowBattery, Memory, Position, Rules, Sighting, Unrest, Watchword, judge
+from fleet.alerts.rules import LowBattery, Memory, Position, Rules, Sighting, Unrest, Watchword, judge, sighting
 from fleet.errors import BadSettings
 from fleet.reports.report import Citizen, Report
 
@@ -246,3 +246,48 @@ def test_a_report_that_arrives_late_says_so_and_history_does_not() -> None:
     for late, note in ((1, ""), (4, "arrived 4 min after its time: a slow clock, or out of reach"), (600, "")):
         one = msgspec.structs.replace(seen(alert=True), received_at=AT + timedelta(minutes=late))
         assert [alert.note for alert in raised(Rules(unrest=Unrest()), one)] == [note]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        AT + timedelta(minutes=20),
+        AT + timedelta(days=400),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))),
+        datetime(1969, 12, 31, 23, 59, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    ],
+)
+def test_a_clock_that_nobody_believes_is_named_and_what_the_drone_says_counts(time: datetime) -> None:
+    rules = Rules(Unrest(), LowBattery(), silent=AbsenceRule())
+    memory = Memory()
+    for minute in range(10):
+        received_at = AT + timedelta(minutes=minute)
+        report = seen(reported_at=time, alert=minute == 3, battery=15.0 if minute > 5 else 80.0).report
+        alerts = judge(rules, memory, sighting(report, received_at, lambda *_: None))
+        assert [alert.kind for alert in alerts] == {3: ["unrest"], 6: ["low_battery"]}.get(minute, [])
+        for alert in alerts:
+            assert alert.note.endswith(f"its clock is wrong, it says {time.isoformat(timespec='minutes')}")
+            assert (alert.reported_at, alert.verified) == (received_at, True)
+            assert alert.alert_id == alert_id(alert.kind, "d1", "r1", time)  # a duplicate has the same
+        assert memory.absence.sweep(AbsenceRule(), {0: received_at}) == []
+    (duplicate,) = judge(rules, Memory(), sighting(seen(reported_at=time, alert=True).report, AT, lambda *_: None))
+    again = judge(rules, Memory(), sighting(seen(reported_at=time, alert=True).report, received_at, lambda *_: None))
+    assert content_of(duplicate) == content_of(again[0])
+    absent = [alert for _, alert in memory.absence.sweep(AbsenceRule(), {0: received_at + timedelta(minutes=3)})]
+    assert [alert.kind for alert in absent] == ["silent"]
+    assert absent[0].note.endswith(" UTC, by a clock that is wrong")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "note"),
+    [
+        (timedelta(minutes=2), ""),
+        (timedelta(minutes=3), "its clock is 3 min fast"),
+        (timedelta(minutes=10), "its clock is 10 min fast"),
+    ],
+)
+def test_a_clock_that_is_fast_is_named(ahead: timedelta, note: str) -> None:
+    report = seen(reported_at=AT + ahead, alert=True).report
+    (alert,) = judge(Rules(Unrest()), Memory(), sighting(report, AT, lambda *_: None))
+    assert (alert.note, alert.reported_at) == (note, AT + ahead)

@@ -64,6 +64,16 @@ def read(value: Any) -> list[Alert]:
         (b'{"alert" : true}', ["unknown"]),
         (b"[" * 10_000 + b'"alert":true', ["unknown"]),
         (report(alert={"alert": True}), ["unknown"]),
+        *(
+            (report(alert=word), ["d1"])
+            for word in ("yes", "JA", "oui", "verdadero", "да", "是", "１", "1.0", "true\0", "हाँ")
+        ),
+        *((json.dumps(report()).encode(code), ["d1"]) for code in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")),
+        *((json.dumps(report()).encode(code), ["d1"]) for code in ("utf-32", "utf-32-le", "utf-32-be")),
+        (str(report()).encode(), ["d1"]),  # as Python prints it
+        (json.dumps(json.dumps(json.dumps(report()))).encode(), ["d1"]),
+        (json.dumps({"payload": json.dumps(report())}).encode()[:-1], ["d1"]),
+        (b"\x1e" + WHOLE + b"\n\x1e" + WHOLE, ["d1", "d1"]),  # RFC 7464
     ],
 )
 def test_each_alert_is_raised_once_with_what_is_known(value: Any, drones: list[str]) -> None:
@@ -84,6 +94,11 @@ def test_each_alert_is_raised_once_with_what_is_known(value: Any, drones: list[s
             b"[" * 60_000,
             b'{"alert":false',
             b'{"alert":null}',
+            b'{"alert":"maybe"}',
+            b'{"alert":"nein"}',
+            b'{"alert":"' + b"y" * 100_000 + b'"}',
+            b"{'alert': False",
+            '{"alert":false}'.encode("utf-16"),
         ),
     ],
 )
@@ -146,3 +161,9 @@ def test_nothing_makes_it_raise(value: bytes) -> None:
 
 def test_a_whole_report_is_none_of_its_business() -> None:
     assert isinstance(reports.decode(WHOLE, AT), Report)
+
+
+@pytest.mark.parametrize("battery", ["1e999", "1E2", "80000", "12.5.1", "NaN", "Infinity", "-0x10", "true"])
+def test_a_number_that_is_not_wholly_read_is_none(battery: str) -> None:
+    (alert,) = read(WHOLE[:-1].replace(b'"battery":80.0', b'"battery":' + battery.encode()))
+    assert alert.battery is None

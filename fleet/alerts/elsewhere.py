@@ -1,0 +1,156 @@
+"""Absence over several alerting processes: what each says of its partitions, so that all count one crowd. Pure.
+
+Each process says a `Share` of each partition that it judges: how many of its drones are absent and not yet decided on
+(held), which they are, and how many are in the crowd. The others answer which of the held drones speak in a partition
+of theirs. So each process decides with the numbers of all, and none waits for another that is gone: what a process does
+not answer within an interval is decided without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from fleet import wire
+
+ASKED_BYTES: Final = 100_000
+"""Of the held drones that a share names, as JSON: some 2,500 of usual ids, the others in the next shares."""
+
+HEARD_BYTES: Final = 200_000
+"""Of a share's answers: more than what the five other partitions ask with usual ids; what is left is answered next."""
+
+FRESH: Final = timedelta(seconds=45)
+"""A share is said every 15 s at the shipped interval; who has said none for three of them is not waited for."""
+
+Spoke = dict[str, datetime]
+"""When drones last spoke, by the broker's time."""
+
+
+class Share(msgspec.Struct, omit_defaults=True):
+    """What the process that judges the partition `number` says of it."""
+
+    number: int
+    round: int = 0  # which list of held drones this is; it ascends
+    held: Spoke = {}
+    held_count: int = 0
+    overdue: int = 0  # drones that will be absent soon
+    crowd: int = 0  # drones of this partition in the crowd
+    crowd_size: int = 0  # the number that people were notified of
+    joined: int = 0  # drones that joined the crowd last
+    joined_at: datetime | None = None
+    newest: datetime | None = None  # the last report of the one that fell absent last, of held and crowd
+    heard: Spoke = {}  # drones that are held or absent elsewhere, and spoke here later
+    answered: dict[int, int] = {}  # by partition the round that `heard` answers
+
+
+_decoder = msgspec.json.Decoder(Share)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(share: Share) -> bytes:
+    return _encoder.encode(share)
+
+
+def decode(value: bytes) -> Share:
+    """Raises msgspec.MsgspecError when the bytes are no share."""
+    return wire.decode(_decoder, value)
+
+
+@dataclass
+class Elsewhere:
+    """What is known of partitions that other processes judge."""
+
+    shares: dict[int, tuple[Share, datetime]] = field(default_factory=dict)  # and when it was read
+    absent: dict[str, int] = field(default_factory=dict)  # drones with an incident of their own, by their partition
+    returned: dict[str, int] = field(default_factory=dict)  # of those the ones that spoke in a partition of ours
+    asked: dict[int, tuple[int, Spoke]] = field(default_factory=dict)  # by partition of ours the last round, its drones
+    confirmed: set[str] = field(default_factory=set)  # held drones that all others have answered for
+
+    def note(self, share: Share, read_at: datetime) -> bool:
+        """Takes a share in; whether it says something new that a look should not wait for."""
+        before, _ = self.shares.get(share.number, (Share(share.number), read_at))
+        self.shares[share.number] = share, read_at
+        return bool(share.heard) or _news(share) != _news(before)
+
+    def note_absent(self, drone_id: str, number: int, *, is_absent: bool) -> None:
+        """What `alert-state` says of a drone of the partition `number`."""
+        if is_absent:
+            self.absent[drone_id] = number
+        elif self.absent.get(drone_id) == number:
+            del self.absent[drone_id]
+            self.returned.pop(drone_id, None)
+
+    def known(self, own: Collection[int]) -> list[Share]:
+        """The last shares of the partitions that are not ours."""
+        return [share for number, (share, _) in self.shares.items() if number not in own]
+
+    def fresh(self, own: Collection[int], now: datetime) -> list[Share]:
+        """Those of processes that are alive."""
+        return [share for number, (share, at) in self.shares.items() if number not in own and now - at < FRESH]
+
+    def is_first(self, own: Collection[int], now: datetime) -> bool:
+        """Whether we speak for all: the process that judges the lowest partition does."""
+        return min(own) < min((share.number for share in self.fresh(own, now)), default=max(own) + 1)
+
+    def ask(self, number: int, held: Iterable[tuple[str, datetime]], now: datetime, own: Collection[int]) -> None:
+        """Names the next held drones of a partition of ours, once the ones before are answered."""
+        self._confirm(number, now, own)
+        if number in self.asked:
+            return
+        chosen, room = Spoke(), ASKED_BYTES
+        for drone_id, at in held:
+            if drone_id not in self.confirmed:
+                room -= wire.size(drone_id) + 40  # the time, and what stands around it
+                if room < 0 and chosen:
+                    break
+                chosen[drone_id] = at
+        if chosen:
+            self.asked[number] = int(now.timestamp() * 1000), chosen
+
+    def _confirm(self, number: int, now: datetime, own: Collection[int]) -> None:
+        round_, chosen = self.asked.get(number, (0, Spoke()))
+        if chosen and all(share.answered.get(number, 0) >= round_ for share in self.fresh(own, now)):
+            self.confirmed |= chosen.keys()
+            del self.asked[number]
+
+    def forget_decided(self, held: Collection[str]) -> None:
+        """Of drones that are held no more nobody asks."""
+        self.confirmed &= set(held)
+        for number, (_, chosen) in list(self.asked.items()):
+            if not chosen.keys() & set(held):
+                del self.asked[number]
+
+    def heard_of(self, own: Collection[int]) -> Iterator[tuple[str, int, datetime]]:
+        """(drone, partition, when) of what other processes have heard of drones that we ask for."""
+        for share in self.known(own):
+            yield from ((drone_id, share.number, at) for drone_id, at in share.heard.items())
+
+    def answers(
+        self, number: int, spoke: Mapping[str, datetime], returned: Collection[str], own: Collection[int]
+    ) -> tuple[Spoke, dict[int, int]]:
+        """`heard` and `answered` of our partition `number`, whose drones last spoke at `spoke`; `returned` are those
+        that are absent elsewhere and speak here for sure."""
+        heard, room = Spoke(), HEARD_BYTES
+        answered: dict[int, int] = {}
+        for share in self.known(own):
+            for drone_id, at in share.held.items():
+                here = spoke.get(drone_id)
+                if here is not None and (here, number) > (at, share.number):
+                    room -= wire.size(drone_id) + 40
+                    if room < 0:
+                        return heard, answered
+                    heard[drone_id] = here
+            answered[share.number] = share.round
+        for drone_id in returned:
+            room -= wire.size(drone_id) + 40
+            if room >= 0:
+                heard[drone_id] = spoke[drone_id]
+        return heard, answered
+
+
+def _news(share: Share) -> tuple[object, ...]:
+    return share.round, share.held_count > 0, share.crowd, share.crowd_size, share.joined_at, share.answered

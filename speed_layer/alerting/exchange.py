@@ -1,0 +1,76 @@
+"""What several alerting processes say to each other of absent drones, on `alert-state` (fleet.alerts.elsewhere).
+
+Key `alerting/<topic id>/<partition>/share`. Nothing is restored from it: a share that is lost is said again with the
+next look, every 15 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer, TopicPartition
+from structlog import get_logger
+
+from fleet import identity
+from fleet.alerts import elsewhere
+from fleet.alerts.elsewhere import Elsewhere, Share
+from infra.kafka import clients
+from infra.kafka.config import Address
+from speed_layer.alerting.alert_state import note_absent
+
+log = get_logger()
+
+
+class Exchange:
+    """Opened by the first `read`; a process that judges all partitions needs none."""
+
+    def __init__(self, bootstrap: Address, topic: str, source_id: str, producer: KafkaProducer) -> None:
+        self._bootstrap, self._topic, self._source_id, self._producer = bootstrap, topic, source_id, producer
+        self._consumer: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._consumer is not None
+
+    def read(self, known: Elsewhere, own: Collection[int], now: datetime) -> bool:
+        """Takes in what was said since the last call; whether a look should not wait."""
+        if self._consumer is None:
+            self._open()
+        has_news = False
+        for records in self._consumer.poll(timeout_ms=0).values():
+            for record in records:
+                has_news |= self._take(known, own, record.key or b"", record.value, now)
+        return has_news
+
+    def say(self, shares: Iterable[Share]) -> None:
+        for share in shares:
+            key = identity.join("alerting", self._source_id, str(share.number), "share").encode()
+            self._producer.send(self._topic, elsewhere.encode(share), key=key)
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _open(self) -> None:
+        self._consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
+        partitions = [TopicPartition(self._topic, at) for at in self._consumer.partitions_for_topic(self._topic) or ()]
+        self._consumer.assign(partitions)
+        self._consumer.seek_to_end(*partitions)
+
+    def _take(self, known: Elsewhere, own: Collection[int], key: bytes, value: bytes | None, now: datetime) -> bool:
+        if not key.startswith(b"alerting/"):
+            return False
+        try:
+            names = identity.split(key.decode("utf-8", "surrogatepass"))
+            if names[1] != self._source_id or value is None or (len(names), names[-1]) != (4, "share"):
+                note_absent(known, self._source_id, key, value, own)
+                return False
+            share = elsewhere.decode(value)
+        except (msgspec.MsgspecError, ValueError) as error:
+            log.warning("a message of alert-state cannot be read", reason=error)
+            return False
+        return share.number not in own and known.note(share, now)
