@@ -12,7 +12,7 @@ from pymongo.database import Database
 from fleet.alerts.alert import Alert
 from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
-from fleet.notifications.incident import Incident
+from fleet.notifications.incident import Incident, Intervals
 from fleet.reports.report import Citizen
 from speed_layer.recording import alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.integration.test_serving_api import client
@@ -61,9 +61,10 @@ def test_every_field_of_an_alert_is_in_the_api(client: FlaskClient, mongo_databa
 
 
 def test_every_field_of_an_incident_is_in_the_api(client: FlaskClient, mongo_database: Documents) -> None:
-    first = incident.first(ALERT)
+    opened = incident.first(ALERT)
+    incident.grow(opened, ALERT, Intervals())
     names = {"acknowledged_by": "mara", "acknowledgement": "on my way", "resolved_by": "ada", "message_id": "m1"}
-    shown = msgspec.structs.replace(first, alerts=4, state="growing", **names)
+    shown = msgspec.structs.replace(opened, alerts=4, state="growing", **names)
     at = AT + timedelta(seconds=4)
     call = Delivery("c1", "alerts", "post", "m1", at, [shown], [ALERT.alert_id], digest=False, alert_incidents=[0],
                     broker_ms=[2000], drone_ms=[4000])  # fmt: skip
