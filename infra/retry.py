@@ -17,8 +17,8 @@ from structlog import get_logger
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set
 from tenacity.wait import wait_exponential
 
-from fleet.text import sentence
 from infra import metrics
+from infra.kafka.failures import sentence
 from infra.operations import LOOPS
 
 log = get_logger()

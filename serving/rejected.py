@@ -16,6 +16,7 @@ from fleet import topics
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import refusal
 
 MAX_AGE: Final = 5.0
 """Seconds; however many look, Kafka is asked no more often."""
@@ -71,7 +72,7 @@ class RejectedMessages:
                 numbers = consumer.partitions_for_topic(self._topic) or ()
                 return _look(consumer, [TopicPartition(self._topic, number) for number in numbers])
         except KafkaError as error:
-            raise ServiceUnavailable("Kafka does not answer now") from error
+            raise ServiceUnavailable(str(refusal(error) or "Kafka does not answer now")) from error
 
 
 def _consumer(bootstrap: Address) -> Any:

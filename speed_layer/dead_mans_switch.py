@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -30,6 +30,7 @@ from fleet.notifications.message import Embed
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import sentence
 from infra.operations import LOOPS
 from speed_layer.notifying.discord.webhook import DiscordError, Refused, Webhook
 
@@ -68,6 +69,7 @@ class Pulse:
         self._topic, self._clock = topic, clock
         self._producer = clients.producer(bootstrap, max_block_ms=100)
         self._said_at = float("-inf")
+        self._last: Any = None
 
     def beat(self, health: Callable[[], Health]) -> None:
         """Call often. Nothing fails by it."""
@@ -76,10 +78,12 @@ class Pulse:
         self._said_at = self._clock()
         now = health()
         key = PREFIX + f"{now.part}/{now.name}".encode()
+        if self._last is not None and self._last.failed():
+            log.warning("no sign of life could be given", reason=sentence(self._last.exception))
         try:
-            self._producer.send(self._topic, signs.encode(now), key=key)
+            self._last = self._producer.send(self._topic, signs.encode(now), key=key)
         except KafkaError as error:
-            log.warning("no sign of life could be given", reason=error)
+            log.warning("no sign of life could be given", reason=sentence(error))
 
     def close(self) -> None:
         self._producer.close(timeout=1)

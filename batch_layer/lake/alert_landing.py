@@ -36,6 +36,8 @@ from fleet.text import sentence
 from infra.delta import ALERTS as TABLE
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import refusal
+from infra.kafka.topics import id_of
 
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""
@@ -92,6 +94,8 @@ def land(source: AlertTopic) -> Landed:
         topic_id = _topic_id(source)
         return _land(source, topic_id) if topic_id else Landed()
     except KafkaError as error:
+        if (refused := refusal(error)) is not None:
+            raise ServiceUnavailable(f"{refused}; the newest alerts wait") from None
         raise ServiceUnavailable(f"Kafka does not answer, so the newest alerts wait: {sentence(error)}") from None
     except (DeltaError, OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(f"the lake's alerts cannot be read or written: {sentence(error)}") from None
@@ -101,9 +105,7 @@ def _topic_id(source: AlertTopic) -> str:
     """Empty while there is no such topic."""
     admin = clients.admin(source.bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
     with closing(admin):
-        return next(
-            (str(each["topic_id"]) for each in admin.describe_topics([source.name]) if not each["error_code"]), ""
-        )
+        return id_of(admin, source.name) or ""
 
 
 def _land(source: AlertTopic, topic_id: str) -> Landed:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from fleet import topics
 from fleet.errors import BadSettings
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import sentence
+from infra.retry import NotReady
 
 _BROKER_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 _FOR_EVER: Final = {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -73,26 +75,63 @@ TOPICS: Final[Mapping[str, TopicSettings]] = {
 def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPICS) -> None:
     """Creates the topics that are not there yet and waits until each has leaders.
 
-    An existing topic is left as it is, but must have the broker's time: BadSettings names it and what to change.
+    An existing topic is left as it is, but must have the broker's time: BadSettings names it and what to change, and
+    what Kafka does not let us do.
     """
     with closing(clients.admin(bootstrap)) as admin:
-        for name in wanted.keys() - set(admin.list_topics()):
-            settings = wanted[name]
-            created = {name: {"num_partitions": settings.partitions, "configs": settings.all_config}}
-            try:
-                admin.create_topics(created)
-            except TopicAlreadyExistsError:
-                continue  # another process was faster
-        admin.wait_for_topics(list(wanted), timeout_ms=30_000)
-        _check_times(admin, list(wanted))
+        try:
+            _create(admin, wanted)
+            _check_times(admin, list(wanted))
+        except AuthorizationError as error:
+            raise BadSettings(sentence(error)) from None
+
+
+def id_of(admin: KafkaAdminClient, name: str) -> str | None:
+    """None while there is no such topic. Raises KafkaError, also where ACLs hide it from us."""
+    for described in admin.describe_topics([name]):
+        if described["error_code"] == 0:
+            return str(described["topic_id"])
+        if described["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError({name})
+    return None
+
+
+def missing(bootstrap: Address, name: str) -> NotReady:
+    """What to raise where a topic shows no partitions. Raises KafkaError itself where ACLs hide it from us."""
+    with closing(clients.admin(bootstrap)) as admin:
+        id_of(admin, name)
+    return NotReady(f"the topic {name} is not there yet")
+
+
+def configs_of(admin: KafkaAdminClient, names: Sequence[str], *keys: str) -> dict[str, dict[str, str]]:
+    """These settings of the topics, by topic and key. Raises KafkaError, also where ACLs hide them from us."""
+    if not names:
+        return {}
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(keys)) for name in names]
+    described = admin.describe_configs(asked, config_filter="all").get("topic", {})
+    # The client leaves out why a topic has no answer; the only reason for one that is there is its ACL.
+    if hidden := {name for name in names if set(keys) - described.get(name, {}).keys()}:
+        raise TopicAuthorizationFailedError(hidden)
+    return {name: {key: described[name][key]["value"] for key in keys} for name in names}
+
+
+def _create(admin: KafkaAdminClient, wanted: Mapping[str, TopicSettings]) -> None:
+    for name in wanted.keys() - set(admin.list_topics()):
+        settings = wanted[name]
+        created = {name: {"num_partitions": settings.partitions, "configs": settings.all_config}}
+        try:
+            admin.create_topics(created)
+        except TopicAlreadyExistsError:
+            continue  # another process was faster
+        except TopicAuthorizationFailedError:
+            raise TopicAuthorizationFailedError({name}) from None
+    admin.wait_for_topics(list(wanted), timeout_ms=30_000)
 
 
 def _check_times(admin: KafkaAdminClient, names: list[str]) -> None:
     key, value = next(iter(_BROKER_TIME.items()))
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, {key: None}) for name in names]
-    described = admin.describe_configs(asked, config_filter="all")["topic"]
-    for name in names:
-        actual = described[name][key]["value"]
+    for name, config in configs_of(admin, names, key).items():
+        actual = config[key]
         if actual != value:
             raise BadSettings(
                 f"topic {name}: {key} is {actual}, and must be {value}; set it with kafka-configs --alter"

@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from fleet import topics
 from fleet.errors import BadInput
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, encode
 from infra import stop_signals
 from infra.cities import cities
 from infra.kafka.config import Address, shown
-from infra.kafka.topics import create_topics
+from infra.kafka.topics import TOPICS, create_topics
 from laptop.feed.csv_file import CsvFile, open_csv
 from laptop.feed.producer import Feed, paced
 from laptop.feed.progress import progress
@@ -93,7 +94,7 @@ def _send(
     bootstrap: Address, messages: Iterable[tuple[bytes, bytes]], rate: float | None, what: str, total: int | None
 ) -> int:
     with Feed(bootstrap) as feed, progress(what, total) as watch, stop_signals.stop_event(once=True) as stop:
-        create_topics(bootstrap)
+        create_topics(bootstrap, {topics.REPORTS: TOPICS[topics.REPORTS]})
         for key, value in paced(messages, rate, sleep=stop.wait):
             if stop.is_set():
                 break

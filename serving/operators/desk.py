@@ -13,6 +13,7 @@ from fleet.notifications import actions
 from fleet.notifications.actions import Action
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import refusal
 
 ACKNOWLEDGED_SECONDS: Final = 5.0
 """An operator waits no longer to learn that Kafka is away."""
@@ -36,7 +37,8 @@ class Desk:
             sent.get(timeout=ACKNOWLEDGED_SECONDS)
         except KafkaError as error:
             self.close()
-            raise ServiceUnavailable("Kafka does not take the action now; it may still arrive") from error
+            reason = refusal(error) or "Kafka does not take the action now; it may still arrive"
+            raise ServiceUnavailable(str(reason)) from error
 
     def close(self) -> None:
         with self._lock:

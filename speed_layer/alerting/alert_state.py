@@ -34,6 +34,7 @@ from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
+from infra.kafka.topics import id_of, missing
 from infra.retry import NotReady
 
 log = get_logger()
@@ -200,7 +201,7 @@ class AlertState:
         with closing(consumer):
             numbers = consumer.partitions_for_topic(self._topic)
             if not numbers:
-                raise NotReady(f"the topic {self._topic} is not there yet")
+                raise missing(self._bootstrap, self._topic)
             partitions = [TopicPartition(self._topic, partition) for partition in numbers]
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions)
@@ -254,7 +255,7 @@ def _saved_drone(memory: Memory, drone: str) -> bytes | None:
 
 def _topic_id(bootstrap: Address, topic: str) -> str:
     with closing(clients.admin(bootstrap)) as admin:
-        for described in admin.describe_topics([topic]):
-            if described["error_code"] == 0:
-                return str(described["topic_id"])
-    raise NotReady(f"the topic {topic} is not there yet")
+        found = id_of(admin, topic)
+    if found is None:
+        raise NotReady(f"the topic {topic} is not there yet")
+    return found

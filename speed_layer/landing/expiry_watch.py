@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from structlog import get_logger
 
+from infra.kafka.topics import configs_of
 from speed_layer.landing import metrics
 
 log = get_logger()
@@ -59,6 +59,4 @@ def warn(backlogs: Mapping[str, Backlog], retention_ms: int) -> list[str]:
 
 def retention_ms(admin: KafkaAdminClient, topic: str) -> int:
     """The topic's `retention.ms`; -1 where nothing expires by age."""
-    asked = ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": None})
-    configuration: Any = admin.describe_configs([asked], config_filter="all")["topic"][topic]
-    return int(configuration["retention.ms"]["value"])
+    return int(configs_of(admin, [topic], "retention.ms")[topic]["retention.ms"])

@@ -26,6 +26,7 @@ from infra.delta import Commit
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
+from infra.kafka.topics import id_of
 from infra.operations import LOOPS
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
@@ -252,10 +253,10 @@ class Session:
         self._config.failpoint("6")
 
     def _ask_topic_id(self) -> str:
-        for topic in self._admin.describe_topics([self._config.reports]):
-            if topic["error_code"] == 0:
-                return str(topic["topic_id"])
-        raise retry.NotReady(f"the topic {self._config.reports} is not there yet")
+        found = id_of(self._admin, self._config.reports)
+        if found is None:
+            raise retry.NotReady(f"the topic {self._config.reports} is not there yet")
+        return found
 
 
 def _consumer(config: LandingConfig) -> KafkaConsumer:

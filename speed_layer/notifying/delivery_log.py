@@ -18,6 +18,7 @@ from fleet.notifications.delivery import Delivery
 from fleet.notifications.state import NotificationState
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import sentence
 
 log = get_logger()
 
@@ -73,7 +74,7 @@ class DeliveryLog:
             except TOO_LARGE as error:
                 return self._write_parts(delivery, error, stop)
             except KafkaError as error:
-                log.warning("a delivery is not written yet", message_id=delivery.message_id, reason=error)
+                log.warning("a delivery is not written yet", message_id=delivery.message_id, reason=sentence(error))
                 if stop.wait(1.0):
                     raise
             else:

@@ -25,6 +25,7 @@ from threading import Event
 from typing import Any, Final
 
 from kafka import TopicPartition
+from kafka.errors import KafkaError
 from msgspec import MsgspecError
 from structlog import get_logger
 
@@ -39,6 +40,8 @@ from fleet.notifications.state import NotificationState
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.failures import sentence
+from infra.kafka.topics import missing
 from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying import metrics
@@ -146,10 +149,7 @@ class Session:
         partitions = self._partitions(self._config.deliveries)
         replayed = self._delivery_log.replay(self.state, {p.partition: self._lease.committed(p) for p in partitions})
         sources = self._partitions(self._config.alerts)
-        asked = [
-            TopicPartition(self._config.actions, p)
-            for p in self._consumer.partitions_for_topic(self._config.actions) or ()
-        ]
+        asked = self._partitions_of_actions()
         self._consumer.assign([*asked, *sources])
         self._consumer.seek_to_beginning(*asked)  # few, and each does the same again
         starts = self._consumer.beginning_offsets(sources)
@@ -249,8 +249,20 @@ class Session:
             troubles=self._faults.troubles(f"webhook {self._config.webhook}", datetime.now(UTC)),
         )
 
+    def _partitions_of_actions(self) -> list[TopicPartition]:
+        """None where the topic cannot be read: people are notified of alerts all the same."""
+        numbers = self._consumer.partitions_for_topic(self._config.actions)
+        if not numbers:
+            reason: Exception
+            try:
+                reason = missing(self._config.bootstrap, self._config.actions)
+            except KafkaError as error:
+                reason = error
+            log.warning("actions of operators are not obeyed", reason=sentence(reason))
+        return [TopicPartition(self._config.actions, partition) for partition in numbers or ()]
+
     def _partitions(self, topic: str) -> list[TopicPartition]:
         numbers = self._consumer.partitions_for_topic(topic)
         if not numbers:
-            raise retry.NotReady(f"the topic {topic} is not there yet")
+            raise missing(self._config.bootstrap, topic)
         return [TopicPartition(topic, partition) for partition in sorted(numbers)]

@@ -99,10 +99,10 @@ class Secured:
                 admin.alter_user_scram_credentials([UserScramCredentialUpsertion(name, kind, password)])
 
     def allow(self, user: str, *rules: tuple[ResourceType, str, ACLOperation]) -> None:
-        acls = [
-            ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, ResourcePattern(kind, name))
-            for kind, name, operation in rules
-        ]
+        self.allow_patterns(user, *((ResourcePattern(kind, name), operation) for kind, name, operation in rules))
+
+    def allow_patterns(self, user: str, *rules: tuple[ResourcePattern, ACLOperation]) -> None:
+        acls = [ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, pattern) for pattern, operation in rules]
         with closing(clients.admin(self.inside)) as admin:
             failed = admin.create_acls(acls)["failed"]
             assert not failed, failed

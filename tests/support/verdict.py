@@ -93,7 +93,11 @@ class _Sent:
 def _reports(kafka: Address) -> dict[Place, _Sent]:
     reports = {}
     for record in read(kafka, "reports"):
-        value = json.loads(record.value)
+        try:
+            value = json.loads(record.value)
+        except ValueError:  # nothing else than a rejected message will do for it
+            reports[record.partition, record.offset] = _Sent(("", f"{record.partition}/{record.offset}", 0), False)
+            continue
         at = round(datetime.fromisoformat(value["reported_at"]).timestamp() * 1000)
         identity = (value["drone_id"], value["report_id"], at)
         reports[record.partition, record.offset] = _Sent(identity, value["alert"])
