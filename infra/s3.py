@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
+from fleet.errors import BadSettings, ServiceUnavailable
 from infra.jars import Jars
 from infra.secrets import secret
 
@@ -64,8 +65,20 @@ def spark_settings(lake: str, environ: Mapping[str, str]) -> dict[str, str]:
 def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
     """Sets each of KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings.
 
-    Once a process: a store keeps the keys that it was opened with.
+    A store keeps the keys that it was opened with: see `fresh_keys`.
     """
     for key in KEYS:
         if (found := secret(environ, key)) is not None:
             environ[key] = found
+
+
+def fresh_keys(lake: str) -> None:
+    """Before a long-running process opens its store, again or for the first time: keys expire, and files get new ones.
+
+    Raises ServiceUnavailable where a file cannot be read now: it may be on its way.
+    """
+    if lake.startswith(SCHEME):
+        try:
+            keys_from_files()
+        except BadSettings as error:
+            raise ServiceUnavailable(str(error)) from None

@@ -24,6 +24,7 @@ from pyarrow import fs
 
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.reports.sealed import sealed_through
+from infra.s3 import fresh_keys
 
 TABLE: Final = "reports"
 MESSAGE: Final = "message"
@@ -82,6 +83,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
     if not _READERS.acquire(timeout=WAIT_SECONDS):
         raise ServiceUnavailable("other single reports are being read; retry later")
     try:
+        fresh_keys(lake)
         table = DeltaTable(f"{lake}/{TABLE}")
         files = table.file_uris(file_pruning_predicate=[("date", "=", day.isoformat())])
         if not files:

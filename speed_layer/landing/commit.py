@@ -40,6 +40,7 @@ from fleet.text import sentence
 from infra.conditional_writes import require_conditional_writes
 from infra.delta import PLACE, TABLE, Commit, File, Snapshot, files_between, of_table, read_commit
 from infra.object_store import LakeFiles, errors
+from infra.s3 import fresh_keys
 
 COMMIT_ID: Final = "peacewatch.commit"
 
@@ -88,6 +89,7 @@ class Lake:
     ) -> None:
         """Opens the table, or creates it. `clock` gives seconds since 1970."""
         self._url, self._failpoint, self._clock = f"{location}/{TABLE}", failpoint, clock
+        fresh_keys(location)
         with errors():
             self._table = _open_or_create(location, self._url)
             self._files = LakeFiles(self._table.table_uri)

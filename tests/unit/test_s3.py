@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyspark
 import pytest
 
 from batch_layer.spark import session
-from fleet.errors import BadSettings
+from fleet.errors import BadSettings, ServiceUnavailable
 from infra import s3
 
 OWN = {"AWS_ENDPOINT_URL": "http://store:9000", "AWS_REGION": "eu-north-1"}
@@ -80,3 +81,16 @@ def test_a_clusters_own_settings_say_how_large_it_is(master: str, parts: str | N
     sent, here = options.get("spark.jars"), options.get("spark.driver.extraClassPath")
     assert (sent, here) == ((None, "a.jar:b.jar:c.jar") if master == "local[3]" else ("a.jar,b.jar,c.jar", None))
     assert options["spark.master"] == master
+
+
+def test_fresh_keys_are_those_of_the_files_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(file))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "old")
+    s3.fresh_keys("/a/folder")  # needs no keys
+    with pytest.raises(ServiceUnavailable, match=r"^AWS_SECRET_ACCESS_KEY_FILE: No such file or directory: "):
+        s3.fresh_keys("s3://bucket/lake")
+    for secret in ("first", "second"):
+        file.write_text(secret)
+        s3.fresh_keys("s3://bucket/lake")
+        assert os.environ["AWS_SECRET_ACCESS_KEY"] == secret
