@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from infra.mongo import client as mongo
 from laptop import ports
 from laptop.services.mongo import mongod
 from laptop.supervision import processes
+from tests.support.secured_kafka import Authority
 
 NAME = "three"
 WAIT_SECONDS = 120
 
 
 class ReplicaSet:
-    """`uri` is for clients, with user and password."""
+    """`uri` is for clients, with user and password. A set made over the folder of an earlier one has all it had.
 
-    def __init__(self, home: Path) -> None:
-        self._home, self._user, self._password = home, "peacewatch", secrets.token_hex(16)
-        self._key = home / "key"
-        self._key.touch(mode=0o600)
-        self._key.write_text(secrets.token_urlsafe(120).replace("-", "a").replace("_", "b"))
-        self._ports = [ports.free_port() for _ in range(3)]
+    With an `authority` it speaks TLS alone, to clients and among its members.
+    """
+
+    def __init__(self, home: Path, authority: Authority | None = None) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._authority = authority
+        self._home, self._user, self._key = home, "peacewatch", home / "key"
+        kept = home / "set.json"
+        self._is_new = not kept.exists()
+        if self._is_new:
+            self._key.touch(mode=0o600)
+            self._key.write_text(secrets.token_urlsafe(120).replace("-", "a").replace("_", "b"))
+            kept.touch(mode=0o600)
+            kept.write_text(json.dumps([secrets.token_hex(16), [ports.free_port() for _ in range(3)]]))
+        self._password, self._ports = json.loads(kept.read_text())
         self._nodes = {port: self._start(port) for port in self._ports}
 
     @property
     def uri(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self._ports)
-        return f"mongodb://{self._user}:{self._password}@{hosts}/peacewatch?replicaSet={NAME}&authSource=admin"
+        tls = f"&tls=true&tlsCAFile={self._authority.file}" if self._authority else ""
+        return f"mongodb://{self._user}:{self._password}@{hosts}/peacewatch?replicaSet={NAME}&authSource=admin{tls}"
 
     def begin(self) -> None:
         """Makes the set and its user; until the first user is there, the servers take them from this machine."""
+        if not self._is_new:
+            wait(lambda: self.primary() is not None)
+            return
         members = [{"_id": at, "host": f"127.0.0.1:{port}"} for at, port in enumerate(self._ports)]
         settings = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
-        with mongo.direct("127.0.0.1", self._ports[0]) as first:
+        ca = f"&tls=true&tlsCAFile={self._authority.file}" if self._authority else ""
+        first_only = f"mongodb://127.0.0.1:{self._ports[0]}/?directConnection=true{ca}"
+        with MongoClient[dict[str, Any]](first_only, serverSelectionTimeoutMS=2_000) as first:
             first.admin.command("replSetInitiate", {"_id": NAME, "members": members, "settings": settings})
             wait(lambda: bool(first.admin.command("hello")["isWritablePrimary"]))
             first.admin.command("createUser", self._user, pwd=self._password, roles=["root"])
@@ -67,6 +86,11 @@ class ReplicaSet:
     def restart(self, port: int) -> None:
         self._nodes[port] = self._start(port)
 
+    @property
+    def nodes(self) -> dict[int, processes.Child]:
+        """Those that run, by their ports."""
+        return dict(self._nodes)
+
     def close(self) -> None:
         for child in self._nodes.values():
             child.kill()
@@ -78,14 +102,18 @@ class ReplicaSet:
             *(str(mongod()), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--replSet", NAME),
             *("--keyFile", str(self._key), "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128", "--nounixsocket"),
         ]
+        if self._authority is not None:
+            certificate = self._authority.certificate(f"mongo-{port}")
+            command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(certificate)]
+            command += ["--tlsCAFile", str(self._authority.file), "--tlsAllowConnectionsWithoutCertificates"]
         child = processes.start(f"MongoDB {port}", command, self._home / f"{port}.log")
         child.wait_ready(lambda: ports.answers(port, "127.0.0.1"), WAIT_SECONDS)
         return child
 
 
 @contextmanager
-def replica_set(home: Path) -> Iterator[ReplicaSet]:
-    servers = ReplicaSet(home)
+def replica_set(home: Path, authority: Authority | None = None) -> Iterator[ReplicaSet]:
+    servers = ReplicaSet(home, authority)
     try:
         servers.begin()
         yield servers

@@ -31,6 +31,8 @@ class S3:
 
     endpoint: str
     lake: str = f"s3://{BUCKET}/a/lake"
+    key: str = KEY
+    secret: str = SECRET
 
     @property
     def environment(self) -> dict[str, str]:
@@ -39,15 +41,15 @@ class S3:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ALLOW_HTTP": "true",
             "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
         }
 
     def files(self) -> fs.FileSystem:
         """By pyarrow's own client: a checker's way to the bucket, none of the product's."""
         return fs.S3FileSystem(
-            access_key=KEY,
-            secret_key=SECRET,
+            access_key=self.key,
+            secret_key=self.secret,
             region=REGION,
             endpoint_override=self.endpoint,
             allow_bucket_creation=True,
@@ -65,20 +67,44 @@ def program() -> Path:
 @contextmanager
 def serving(home: Path) -> Iterator[S3]:
     """An S3 with an empty bucket; its data and its log lie in `home`."""
-    data = home / "s3"
-    data.mkdir(parents=True)
-    rights = {"name": "peacewatch", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
-    unsigned = {"name": "anonymous", "actions": ["Read", "Write", "List"]}  # for `forgetful`
-    (data / "s3.json").write_text(json.dumps({"identities": [rights, unsigned]}))
-    port = ports.free_port()
-    child = processes.start("S3", _command(program(), data, port), home / "log" / "s3.log")
+    server = Server(home)
     try:
-        child.wait_ready(lambda: _answers(port), START_SECONDS)
-        store = S3(f"http://127.0.0.1:{port}")
-        store.files().create_dir(BUCKET)
-        yield store
+        server.start()
+        yield server.store
     finally:
-        child.kill()
+        server.kill()
+
+
+class Server:
+    """A process that can be killed and started again, at the same address and over the same data below `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self.data, self._log = home / "s3", home / "log" / "s3.log"
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.allow(KEY, SECRET)
+        self._port = ports.free_port()
+        self._line = _command(program(), self.data, self._port)
+        self.store = S3(f"http://127.0.0.1:{self._port}")
+        self.child: processes.Child | None = None
+
+    def allow(self, *keys: str) -> None:
+        """From the next start on these pairs of key and secret may do everything, and no others."""
+        pairs = [{"accessKey": key, "secretKey": secret} for key, secret in zip(keys[::2], keys[1::2], strict=True)]
+        rights = {"name": "peacewatch", "credentials": pairs, "actions": ["Admin"]}
+        unsigned = {"name": "anonymous", "actions": ["Read", "Write", "List"]}  # for `forgetful`
+        (self.data / "s3.json").write_text(json.dumps({"identities": [rights, unsigned]}))
+
+    def start(self) -> None:
+        """Returns when it answers and the bucket is there."""
+        self.child = processes.start("S3", self._line, self._log)
+        self.child.wait_ready(lambda: _answers(self._port), START_SECONDS)
+        self.store.files().create_dir(BUCKET)
+
+    def kill(self) -> None:
+        """With SIGKILL, if it runs."""
+        if self.child is not None:
+            self.child.kill()
+            self.child = None
 
 
 def _command(weed: Path, data: Path, port: int) -> list[str]:

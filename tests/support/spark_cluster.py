@@ -1,10 +1,10 @@
-"""A Spark cluster of a test's own: a standalone master and one worker, from pyspark's own classes, on loopback."""
+"""A Spark cluster of a test's own: a standalone master and workers, from pyspark's own classes, on loopback."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Cluster:
     master: str
     page: str
     conf: Path
+    workers: list[processes.Child] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -41,25 +42,43 @@ class Cluster:
         ended = sorted(self.state()["completedapps"], key=lambda app: app["starttime"])
         return [app["name"] for app in ended if app["state"] == "FINISHED"]
 
+    def kill_worker(self) -> None:
+        """The first, and its executors with it, as when its machine dies."""
+        self.workers.pop(0).kill()
+
+    def start_worker(self, cores: int = 1) -> None:
+        """Returns when the master has one more than before; of one that was killed it learns after a while."""
+        home, before = self.conf.parent, set(self.worker_ids())
+        size = ("--cores", cores, "--memory", "1g", "--work-dir", home / "spark-work")
+        worker = _start("Worker", home, "--port", 0, "--webui-port", ports.free_port(), *size, self.master)
+        self.workers.append(worker)
+        worker.wait_ready(lambda: bool(set(self.worker_ids()) - before), START_SECONDS)
+
+    def worker_ids(self) -> list[str]:
+        """Those alive, as far as the master knows; none while it does not answer."""
+        with suppress(httpx.HTTPError):
+            return [worker["id"] for worker in self.state()["workers"] if worker["state"] == "ALIVE"]
+        return []
+
 
 @contextmanager
-def serving(home: Path) -> Iterator[Cluster]:
-    """A cluster with two cores; its logs lie in `home`."""
+def serving(home: Path, workers: int = 1) -> Iterator[Cluster]:
+    """A cluster with two cores, or one each of several workers; its logs lie in `home`."""
     conf = home / "spark-conf"
-    conf.mkdir(parents=True)
+    conf.mkdir(parents=True, exist_ok=True)
     (conf / "spark-defaults.conf").write_text("spark.executor.memory 512m\n")
     port, page = ports.free_port(), ports.free_port()
     found = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", conf)
     master = _start("Master", home, "--port", port, "--webui-port", page)
     try:
         master.wait_ready(lambda: _workers(found) is not None, START_SECONDS)
-        size = ("--cores", 2, "--memory", "1g", "--work-dir", home / "spark-work")
-        worker = _start("Worker", home, "--port", 0, "--webui-port", ports.free_port(), *size, found.master)
         try:
-            worker.wait_ready(lambda: _workers(found) == 1, START_SECONDS)
+            for _ in range(workers):
+                found.start_worker(2 if workers == 1 else 1)
             yield found
         finally:
-            worker.stop()  # it ends its executors
+            for worker in found.workers:
+                worker.stop()  # it ends its executors
     finally:
         master.kill()
 
