@@ -1,25 +1,36 @@
-"""Three MongoDB servers with a password: while a run publishes, the primary goes, and no figure is lost."""
+"""Three MongoDB servers with TLS and a password: the primary goes while figures are published or a report is built.
+
+Every figure is what it would have been without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo.errors import PyMongoError
 
-from batch_layer.completeness import completeness
+from batch_layer.completeness import completeness as checked
 from batch_layer.job import Job
 from batch_layer.views import drones, hours
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra.mongo import client, runs
+from serving.config import Config
 from serving.figures.merge import Merge
+from serving.report import facts, nightly
+from serving.report.build import OfficersDay
+from serving.report.store import ReportStore
+from serving.services import connect
 from tests.support import lakes
 from tests.support.replica_set import ReplicaSet, replica_set, wait
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
+from tests.support.secured_kafka import Authority
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -28,7 +39,8 @@ ASKED = range(FIRST_HOUR, FIRST_HOUR + 6)
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
-    with replica_set(tmp_path_factory.mktemp("three")) as found:
+    home = tmp_path_factory.mktemp("three")
+    with replica_set(home, Authority(home, "authority")) as found:
         yield found
 
 
@@ -76,8 +88,46 @@ def test_no_figure_is_lost_when_the_primary_goes(servers: ReplicaSet, tmp_path: 
     with client.connect(servers.uri, "test") as database:
         job = Job(database, str(tmp_path), lakes.arrow_engine)
         drones.run(job)
-        completeness.run(job)
+        checked.run(job)
         assert database.completeness.count_documents({}) == 1
+
+
+def test_a_nightly_report_is_the_same_when_the_primary_is_killed(servers: ReplicaSet, tmp_path: Path) -> None:
+    views = connect(Config(mongo_uri=servers.uri.replace("/peacewatch?", "/nightly?"), max_age=0))
+    killed: list[int] = []
+
+    def kill_once() -> datetime:
+        """The clock is asked right before the figures are gathered."""
+        if not killed:
+            killed.append(servers.kill_primary())
+        return NOW
+
+    try:
+        land(views, 0, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
+        completeness(views, expected=12_400, late=3)
+        undisturbed, disturbed = (ReportStore(str(tmp_path / name)) for name in ("undisturbed", "disturbed"))
+        first, _ = nightly.build(nightly.Desk(views, undisturbed, now=lambda: NOW), OfficersDay(DAY))
+        desk = nightly.Desk(views, disturbed, now=kill_once)
+        try:
+            second, _ = nightly.build(desk, OfficersDay(DAY))
+        except (ServiceUnavailable, PyMongoError):  # Airflow runs the task again
+            wait(lambda: servers.primary() is not None)
+            second, _ = nightly.build(desk, OfficersDay(DAY))
+    finally:
+        views.close()
+    assert killed
+    assert figures(disturbed.facts(second)) == figures(undisturbed.facts(first))
+    servers.restart(killed[0])
+
+
+def figures(report: facts.DayReport) -> tuple[object, ...]:
+    return report.headline, report.statistics, report.drones, report.quality, report.state
+
+
+def test_without_tls_nobody_is_let_in(servers: ReplicaSet) -> None:
+    plain = f"{servers.uri.partition('&tls=true')[0]}&serverSelectionTimeoutMS=3000"
+    with pytest.raises(ServiceUnavailable), client.connect(plain, "test") as database:
+        database.runs.find_one({})
 
 
 def test_a_wrong_password_is_one_sentence_without_it(servers: ReplicaSet) -> None:
