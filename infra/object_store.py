@@ -26,6 +26,13 @@ from infra.delta import PLACE, complete
 
 FILE_SCHEMA: Final = pa.schema([field for field in SCHEMA if field.name not in PARTITION_BY])
 
+GROUP_BYTES: Final = 32 * 1024 * 1024
+"""Of messages in a row group: pyarrow's scanner holds a column of a row group whole, whatever it is asked for."""
+
+PAGE_VALUES: Final = 16
+"""Values between two looks at whether a page of Parquet has its 1 MiB. A reader holds a page: with pyarrow's 1,024 it
+may have as many messages of a megabyte, so it has 17 MiB at most. Fewer values take longer to write."""
+
 _DICTIONARY: Final = [
     *("drone_id", "message", "country", "city", "topic_id", "kafka_partition", "received_at", "event_hour"),
     *("worst_score", "citizens.list.element.name"),
@@ -119,6 +126,19 @@ class errors:
             raise ServiceUnavailable(explain(error)) from None
 
 
+def row_groups(rows: pa.Table, most_rows: int = 1 << 20) -> Iterator[pa.Table]:
+    """`rows` in parts of at most `most_rows` rows and GROUP_BYTES of messages; one row at least."""
+    lengths = pc.fill_null(pc.binary_length(rows["message"]), 0) if "message" in rows.column_names else None
+    ends = np.cumsum(lengths.to_numpy(), dtype="int64") if lengths is not None else np.zeros(rows.num_rows, "int64")
+    start = 0
+    while start < rows.num_rows:
+        before = int(ends[start - 1]) if start else 0
+        full = int(np.searchsorted(ends, before + GROUP_BYTES, side="right"))
+        end = max(start + 1, min(start + most_rows, full))
+        yield rows.slice(start, end - start)
+        start = end
+
+
 def explain(error: Exception) -> str:
     """Why the lake cannot be read or written; a full disk is named."""
     text = sentence(error)
@@ -129,14 +149,17 @@ def explain(error: Exception) -> str:
 
 def _parquet(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(
-        rows.select(FILE_SCHEMA.names),
+    with pyarrow.parquet.ParquetWriter(
         sink,
+        FILE_SCHEMA,
         compression="zstd",
         compression_level=1,
         use_dictionary=_DICTIONARY,
         write_statistics=[*PLACE, "reported_at"],
-    )
+        write_batch_size=PAGE_VALUES,
+    ) as writer:
+        for part in row_groups(rows.select(FILE_SCHEMA.names)):
+            writer.write_table(part)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

@@ -31,6 +31,7 @@ from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import SCHEMA
 from fleet.text import sentence
 from infra.delta import TABLE, File, Snapshot, bins, of_table, open_table, put
+from infra.object_store import PAGE_VALUES, row_groups
 
 TARGET: Final = 256 * 1024 * 1024
 OPEN_FILES: Final = 8
@@ -148,11 +149,13 @@ def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> t
     read = external_sort.by_drone_and_time if group.closed else external_sort.as_they_are
     # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 3 if group.closed else 1}
+    options["write_batch_size"] = PAGE_VALUES
     sink, placed = pa.BufferOutputStream(), []
     schema = pa.schema([snapshot.schema.field(name) for name in columns])
     with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:
         for rows in read(snapshot, [file.path for file in group.files], columns):
-            writer.write_table(rows, row_group_size=external_sort.MOST_ROWS)
+            for part in row_groups(rows, external_sort.MOST_ROWS):
+                writer.write_table(part)
             placed.append(rows.select(_PLACE))
             del rows
     return sink.getvalue(), _stats(pa.concat_tables(placed))

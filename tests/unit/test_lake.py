@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet
 import pytest
 from deltalake import DeltaTable
 
 from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import SCHEMA
 from fleet.reports.sealed import SEALED_THROUGH_KEY
-from infra.object_store import by_hour
+from infra.object_store import GROUP_BYTES, PAGE_VALUES, by_hour, row_groups
 from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
-from tests.support.lakes import some_rows, table
+from tests.support.lakes import START, row, some_rows, table
 
 
 def nothing() -> None:
@@ -154,3 +158,40 @@ def test_a_day_that_was_sealed_since_the_batch_was_read_refuses_it(tmp_path: Pat
     assert Lake(str(tmp_path)).opens_at == lake.opens_at
     seal(tmp_path, str(first - timedelta(days=1)))
     assert lake.commit(rows, [OffsetRange("t/0", 2000, 3000)], nothing).metadata["peacewatch.commit"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        ([10] * 5, [5]),
+        ([GROUP_BYTES], [1]),
+        ([GROUP_BYTES - 1, 1, 1], [2, 1]),
+        ([1, GROUP_BYTES, 0, 1], [1, 2, 1]),
+        ([GROUP_BYTES + 1, 1], [1, 1]),
+        ([0] * 9, [8, 1]),
+    ],
+)
+def test_a_row_group_is_bounded(lengths: list[int], parts: list[int]) -> None:
+    rows = pa.table({"message": ["x" * length for length in lengths]})
+    assert [part.num_rows for part in row_groups(rows, 8)] == parts
+    assert pa.concat_tables(row_groups(rows, 8)).equals(rows)
+
+
+def test_a_reader_of_single_reports_holds_a_bounded_part(tmp_path: Path) -> None:
+    """Messages as large as Kafka takes: a scanner held a file's whole column, another reader a page of all of them."""
+    largest, count = 1024 * 1024, 8 * PAGE_VALUES
+    chance = random.Random(7)
+    rows = [row(n, START, message=chance.randbytes(largest // 2).hex()) for n in range(count)]
+    Lake(str(tmp_path)).commit(table(rows), [OffsetRange("t/0", 0, count)], nothing)
+    [path] = (tmp_path / "reports").rglob("*.parquet")
+    streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
+    scanner = ds.dataset(path).scanner(
+        columns=["message"], batch_size=1, batch_readahead=0, use_threads=False, fragment_scan_options=streamed
+    )
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in scanner.to_batches())
+    assert held <= 2 * GROUP_BYTES + largest, "a row group, and the next one"
+    before = pa.total_allocated_bytes()
+    by_row = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=65_536).iter_batches(1, use_threads=False)
+    held = max(pa.total_allocated_bytes() - before for _ in by_row)
+    assert held <= 2 * (PAGE_VALUES + 1) * largest, "a page as it is stored, and as it is read"
