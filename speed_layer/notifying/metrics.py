@@ -1,4 +1,4 @@
-"""What notifying tells Prometheus. Counts are of this process."""
+"""Notifying's metrics. Counts are of this process."""
 
 from __future__ import annotations
 
