@@ -16,8 +16,19 @@ from fleet.errors import PeacewatchError
 from infra import logs, s3
 
 app = typer.Typer(name="peacewatch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for group in (services, checks, feed, speed, alerts, batch, lake, backup, serve, report, demo, discord):
-    group.register(app)
+for panel, groups in {
+    "This machine": (services, checks, demo, discord, feed),
+    "Long-running processes": (speed, alerts, serve),
+    "Batch and lake": (batch, lake, backup),
+    "Reports": (report,),
+}.items():
+    commands, rooms = len(app.registered_commands), len(app.registered_groups)
+    for group in groups:
+        group.register(app)
+    for command in app.registered_commands[commands:]:
+        command.rich_help_panel = panel
+    for room in app.registered_groups[rooms:]:
+        room.rich_help_panel = panel
 
 
 PRIVATE: Final = 0o077

@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def alerting() -> None:
-    """Judge every report and raise alerts, until stopped. Several processes share the work."""
+    """Judge every report and raise alerts, until stopped. Several processes share the work.
+
+    Everything that it needs comes from PEACEWATCH_ settings.
+    """
     logs.configure("alerting")
     sys.setswitchinterval(SWITCH_SECONDS)
     loaded = settings.load()

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
-    """Look at every outside service and say what is wrong and how to mend it. Exit code 1: something is wrong."""
+    """Check Kafka, MongoDB, the lake, Spark, Airflow and Discord, and say how to mend what is wrong (exit code 1)."""
     from json import dumps
 
     from rich.console import Console

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compact(dry_run: DryRun = False) -> None:
-    """Join the lake's small files; sort those of closed hours by drone and time. Safe while landing runs."""
+    """Join the lake's small files; files of closed hours are also sorted by drone and time. Safe while landing runs."""
     from batch_layer.lake import external_sort
     from cli.wiring import batch
     from fleet.alerts import landed_alert
@@ -119,7 +119,7 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
 
 
 def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
-    """Delete files that no reader needs any more, and never those of the published version or later ones."""
+    """Delete files that no reader needs any more. Files of the published version and later ones are always kept."""
     from datetime import timedelta
 
     from batch_layer.retention import vacuum as cleaning

@@ -29,22 +29,21 @@ Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to w
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
-    report = typer.Typer(help="The nightly report of a day.", no_args_is_help=True)
+    report = typer.Typer(help="Wait for, build, publish, revise and list nightly reports.", no_args_is_help=True)
     for command in (wait, build, publish, revise, show):
         report.command(name="list" if command is show else command.__name__)(command)
     app.add_typer(report, name="report")
 
 
 def wait(day: Day = None, minutes: Deadline = 120) -> None:
-    """Wait until every report of the day has landed and been counted, or until the deadline passes."""
+    """Wait until nothing more is expected for the day, or until the deadline passes."""
     from serving.report import nightly
 
     with _desk() as (desk, zone):
         officers_day = _officers_day(day, zone)
-        complete = nightly.wait(desk, officers_day, timedelta(minutes=minutes))
-    typer.echo(
-        f"{officers_day.day} is complete" if complete else f"{officers_day.day} is not complete; its report will say so"
-    )
+        settled = nightly.wait(desk, officers_day, timedelta(minutes=minutes))
+    day = str(officers_day.day)
+    typer.echo(f"{day} has settled" if settled else f"{day} has not settled; its report will say so")
 
 
 def build(day: Day = None, quiet: Quiet = False) -> None:

@@ -25,7 +25,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the stack that runs in this home, wherever it was started. Its data stays."""
+    """Stop the stack of this home (PEACEWATCH_HOME), wherever it was started. Its data stays."""
     from infra import settings
     from laptop import down
 

@@ -13,14 +13,20 @@ from infra import gc_tuning, logs, settings, stop_signals
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command("land")(land)
-    group = typer.Typer(help="Messages on `reports` that are not reports.", no_args_is_help=True)
+    group = typer.Typer(
+        help="List and resend rejected messages: those on the topic `reports` that are not reports.",
+        no_args_is_help=True,
+    )
     group.command("list")(list_rejects)
     group.command("replay")(replay_rejects)
     app.add_typer(group, name="rejects")
 
 
 def land() -> None:
-    """Land every report in the lake, exactly once, until stopped. Several processes share the work."""
+    """Land every report in the lake, exactly once, until stopped. Several processes share the work.
+
+    Everything that it needs comes from PEACEWATCH_ settings.
+    """
     logs.configure("landing")
     loaded = settings.load()
     with stop_signals.stop_event() as stop:

@@ -1,4 +1,4 @@
-"""The nightly report of a day, step by step: wait until the day is complete, build, publish; and revise earlier days.
+"""The nightly report of a day, step by step: wait until the day has settled, build, publish; and revise earlier days.
 
 A rebuilt report is a new revision that says what changed; an unchanged report is kept.
 """
