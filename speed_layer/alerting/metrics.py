@@ -1,4 +1,4 @@
-"""What alerting tells Prometheus. Counts are of this process."""
+"""Metrics of alerting, for Prometheus. Counts are of this process."""
 
 from __future__ import annotations
 

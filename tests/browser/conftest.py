@@ -1,4 +1,4 @@
-"""A real Chromium before the alerts' way as shipped, started once for all tests of this folder."""
+"""A real Chromium before the alert pipeline as shipped, started once for all tests of this folder."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_process_without_its_kafka_is_alive_and_says_what_it_waits_for(tmp_pat
 def test_a_port_that_is_taken_is_one_sentence(kafka: str, tmp_path: Path, free_port: int) -> None:
     environment = environ(tmp_path, kafka, int(kafka.rpartition(":")[2]))
     program = [sys.executable, "-m", "cli", "alerting"]
-    told = subprocess.run(program, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert "the operations port 127.0.0.1:" in told.stderr
+    result = subprocess.run(program, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "the operations port 127.0.0.1:" in result.stderr
