@@ -54,4 +54,17 @@ def main(command: Callable[..., object] = app) -> NoReturn:
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)
+    except Exception as error:
+        if not _is_of_kafka(error):
+            raise
+        from infra.kafka import failures  # noqa: PLC0415 - only where Kafka's client is loaded already
+
+        logs.end(f"Kafka does not do its part: {failures.sentence(error)}")
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_of_kafka(error: Exception) -> bool:
+    """Whether Kafka's client raised it, which no command loads before it needs it."""
+    errors = sys.modules.get("kafka.errors")
+    return errors is not None and isinstance(error, errors.KafkaError)

@@ -30,6 +30,9 @@ WAIT_MS: Final = 15_000
 MAJORITY_MS: Final = 20_000
 """A majority that has not taken a write by then is away: the write fails as unavailable, and is retried."""
 
+_DETAILS: Final = " (configured timeouts"
+"""From here on pymongo's errors list time-outs and servers, which is no part of a sentence."""
+
 _REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
 """MongoDB's codes for what it refuses however often it is sent: bad value, failed to parse, type mismatch, overflow,
 field names that it does not take, what a collection's validator refuses, too large (10334 and 17280 to 17420), in
@@ -83,7 +86,7 @@ def errors() -> Iterator[None]:
         reason = " ".join(str(error).split())[:200]
         if is_refused(error):
             raise DocumentRefused(f"MongoDB refuses a document: {reason}") from None
-        raise ServiceUnavailable(f"MongoDB does not answer, so nothing more is published: {reason}") from None
+        raise ServiceUnavailable(f"MongoDB does not answer: {reason.partition(_DETAILS)[0]}") from None
 
 
 def is_refused(error: Exception) -> bool:

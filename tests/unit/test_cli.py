@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from kafka.errors import KafkaTimeoutError
 
 from cli import extras
 from cli import main as cli
@@ -73,6 +74,17 @@ def test_help_loads_no_layer() -> None:
     heavy = ["pyspark", "pyarrow", "flask", "kafka", "pymongo", "deltalake", "matplotlib", "airflow", "httpx"]
     result = subprocess.run([sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_an_error_of_kafka_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(**_: object) -> None:
+        raise KafkaTimeoutError("Unable to bootstrap from ['127.0.0.1:1']")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(fails)
+    assert ended.value.code == 2
+    text = "Kafka does not do its part: KafkaTimeoutError: Unable to bootstrap from ['127.0.0.1:1']"
+    assert capsys.readouterr().err == f"peacewatch: {text}\n"
 
 
 def test_every_command_names_its_extra() -> None:
