@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = (
     "infra.metrics",
     "serving.front.metrics",
+    "serving.http.metrics",
     "speed_layer.alerting.metrics",
     "speed_layer.dead_mans_switch",
     "speed_layer.landing.metrics",
