@@ -23,7 +23,7 @@ export const widthOf = (place) => Math.max(place.clientWidth, 160);
 export function put(place, svg, says, rows) {
   const table = el(
     "table",
-    { class: "hidden" },
+    {},
     el("caption", {}, says),
     el(
       "tbody",
@@ -31,7 +31,7 @@ export function put(place, svg, says, rows) {
       ...rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value))),
     ),
   );
-  place.replaceChildren(svg, table);
+  place.replaceChildren(svg, el("div", { class: "hidden" }, table)); // a table itself grows with its longest name
 }
 
 export function nothing(place, text = "No reports in this range.") {

@@ -234,7 +234,7 @@ function above(countries) {
         return el(
           "li",
           {},
-          el("a", { href: `?${query}` }, row.country),
+          el("a", { href: `?${query}`, title: row.country }, row.country),
           el("span", { class: "n" }, whole.format(row.alerts)),
           bar,
         );

@@ -60,6 +60,7 @@ def access_token(issuer: str, name: str, client: str = CLIENT) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Keycloak compiles itself for minutes on a busy machine
 def test_people_sign_in_act_and_sign_out_at_keycloak(app: Flask, issuer: str) -> None:
     browser = app.test_client()
     answer = sign_in(browser, "mara")
@@ -81,6 +82,7 @@ def test_people_sign_in_act_and_sign_out_at_keycloak(app: Flask, issuer: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Keycloak compiles itself for minutes on a busy machine
 def test_programs_of_people_send_keycloaks_access_tokens(app: Flask, issuer: str) -> None:
     client = app.test_client()
 
