@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 BY_COMMAND: Final = {
-    **dict.fromkeys(("land", "rejects"), "landing"),
+    **dict.fromkeys(("land", "rejects", "trace"), "landing"),
     **dict.fromkeys(("alerting", "notify", "record", "tell-operators", "doctor", "healthcheck"), "alerts"),
     **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log", "backup", "restore"), "batch"),
     **dict.fromkeys(("serve", "token", "report"), "serving"),
-    **dict.fromkeys(("up", "down", "status", "airflow", "demo", "replay", "simulate", "discord-standin"), "laptop"),
+    **dict.fromkeys(("airflow", "airflow-setup"), "airflow"),
+    **dict.fromkeys(("up", "down", "status", "demo", "replay", "simulate", "discord-standin"), "laptop"),
 }
-"""Airflow's own extra has no command: its tasks are commands of the others."""
 
 
 def missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> str:

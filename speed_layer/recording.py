@@ -51,6 +51,9 @@ log = get_logger()
 
 NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
+MOST_NAMED: Final = 20
+"""Alerts that a log line names."""
+
 RECORDED: Final = Counter("peacewatch_recording_messages", "messages that were recorded, by topic", ["topic"])
 WRITE_SECONDS: Final = Histogram(
     "peacewatch_recording_write_seconds", "time to write what one poll brought to MongoDB", buckets=LATENCY_BUCKETS
@@ -239,6 +242,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
                 place = f"{partition.topic}-{partition.partition}-{record.offset}"
                 log.warning("a message cannot be read", place=place, reason=error)
                 faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
+    _log_alerts([alert for alert, _ in raised])
     batch.alerts = _alerts(database, raised) + batch.alerts
     batch.incidents += [update for alert, _ in raised if alert.clears for update in cleared_updates(alert)]
     for collection, updates in vars(batch).items():
@@ -300,6 +304,12 @@ def _is_away(error: Exception) -> bool:
 def _document(value: msgspec.Struct) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(value), builtin_types=(datetime,))
     return document
+
+
+def _log_alerts(alerts: Sequence[Alert]) -> None:
+    sources = [alert.source or alert.alert_id for alert in alerts]
+    if sources:
+        log.info("alerts recorded", sources=sources[:MOST_NAMED], more=max(0, len(sources) - MOST_NAMED))
 
 
 def _measure(consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]], seconds: float) -> None:

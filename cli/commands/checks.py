@@ -1,4 +1,4 @@
-"""Commands: doctor and healthcheck."""
+"""Commands: doctor, trace and healthcheck."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Adds this group's commands to `app`."""
     app.command()(doctor)
+    app.command()(trace)
     app.command()(healthcheck)
 
 
@@ -31,6 +32,45 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
             findings = run.run(loaded, lambda what: status.update(f"looking at {what}"))
         Console().print(finding.table(findings))
     if any(finding.verdict == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+def trace(
+    drone: Annotated[str, typer.Argument(help="the drone's id")],
+    report: Annotated[str, typer.Argument(help="the report's id")],
+    day: Annotated[
+        str | None, typer.Option("--day", metavar="DATE", help="the report's UTC day, which is faster in a large lake")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+) -> None:
+    """Show what became of one report, from topic to lake to alert to Discord message. Exit code 1: nothing is stored.
+
+    It shows topic, partition and offset, the lake's file and commit, duplicates, rejections with their reason, alerts,
+    incidents and messages.
+    """
+    from datetime import date
+    from json import dumps
+
+    from rich.console import Console
+
+    from cli.trace import run, steps
+    from fleet.errors import BadInput
+    from infra import settings
+
+    try:
+        chosen = None if day is None else date.fromisoformat(day)
+    except ValueError:
+        raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None
+    found = run.run(settings.load(), drone, report, chosen)
+    if json:
+        typer.echo(dumps(found.as_json(), indent=1, ensure_ascii=False))
+    else:
+        console = Console(highlight=False)
+        console.print(steps.table(found.steps))
+        console.print(found.state, markup=False)
+        for service, reason in found.away.items():
+            console.print(f"{service} does not answer: {reason}", markup=False)
+    if not found.steps:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Commands: up, down, status, airflow, tell-operators."""
+"""Commands: up, down, status, airflow, airflow-setup, tell-operators."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(airflow)
+    app.command("airflow-setup")(airflow_setup)
     app.command("tell-operators")(tell_operators)
 
 
@@ -41,19 +42,30 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
 
 
 def airflow(context: typer.Context) -> None:
-    """Run Airflow's own command line on this home's Airflow, such as `peacewatch airflow dags list`."""
+    """Run Airflow's own command line on this home's Airflow, such as `peacewatch airflow dags list`.
+
+    `api-server`, `scheduler`, `dag-processor` and `triggerer` are its long-running processes.
+    Variables AIRFLOW__… that are set override what Peacewatch sets.
+    """
     import os
-    import sys
 
+    from cli.wiring import airflow
     from infra import settings
-    from laptop.airflow import server
-    from laptop.services import catalogue
-    from laptop.supervision.environment import SECRETS_OF, of_ours
 
-    loaded = settings.load()
-    ours = of_ours({**os.environ, **catalogue.environment_of(loaded)}, SECRETS_OF["airflow-scheduler"])
-    environ = {**ours, **catalogue.airflow_of(loaded).environment()}
-    os.execve(sys.executable, server.program(*context.args), environ)  # noqa: S606 - as who asked for it
+    arguments = context.args or ["--help"]
+    program, environment = airflow.command(settings.load(), arguments, os.environ)
+    os.execve(program[0], program, environment)  # noqa: S606 - with the rights of its caller
+
+
+def airflow_setup() -> None:
+    """Create Airflow's database tables and pools, or bring them up to date. Run it once before its processes start."""
+    import os
+
+    from cli.wiring import airflow
+    from infra import settings
+
+    program, environment = airflow.setup(settings.load(), os.environ)
+    os.execve(program[0], program, environment)  # noqa: S606 - with the rights of its caller
 
 
 def tell_operators(

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -66,7 +66,8 @@ def _set_up_file(home: Path, migrate: Migrate, templates: Path) -> int:
         return 0
     code = migrate(home)
     if code == 0 and new:
-        _write_template(database, template)
+        with suppress(OSError):  # an image's environment is read-only
+            _write_template(database, template)
     return code
 
 

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
+import msgspec
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from structlog import get_logger
@@ -198,7 +199,7 @@ class Session:
         state = self._partitions[partition]
         for record in records:
             try:
-                self._send(self._alerts(state, record))
+                self._send(self._alerts(state, record), f"{record.topic}/{record.partition}/{record.offset}")
             except KafkaError:
                 raise
             except Exception as error:  # a message that breaks a rule must not end the process, again and again
@@ -208,8 +209,10 @@ class Session:
         state.advance(records[-1].offset + 1)
         metrics.JUDGED.inc(len(records))
 
-    def _send(self, alerts: Iterable[Alert]) -> None:
-        for alert in alerts:
+    def _send(self, alerts: Iterable[Alert], source: str = "") -> None:
+        for raised in alerts:
+            alert = msgspec.structs.replace(raised, source=source) if source else raised
+            log.info("alert raised", source=source, alert_id=alert.alert_id, kind=alert.kind, clears=alert.clears)
             future = self._producer.send(self._config.alerts, wire.encode(alert), key=alert.incident_key.encode())
             self._sent.append((alert, future))
             metrics.RAISED.labels(alert.kind).inc()

@@ -196,4 +196,5 @@ def _report(
         rejected=len(rejected),
         duplicates=duplicates,
         files=len(done.added),
+        sources=[f"{one.source.key}/{one.first}-{one.next_offset - 1}" for one in group],
     )

@@ -54,6 +54,9 @@ log = get_logger()
 MOST_PENDING: Final = 100_000
 """Alerts held in memory; while so many are pending, the rest wait in Kafka."""
 
+MOST_NAMED: Final = 20
+"""Alerts that a log line names; a digest counts thousands."""
+
 BUSY_MS: Final = 50
 IDLE_MS: Final = 500
 """How long one poll waits for alerts; it returns at once when there is one."""
@@ -205,9 +208,15 @@ class Session:
         message_id = self._sender.send(decision.notification, self.state)
         if message_id is None:
             return False
-        log.debug("notified", reason=decision.reason.value, message_id=message_id)
         self._config.failpoint("b")
         delivery = self.state.record(decision.notification, message_id, datetime.now(UTC), self._sender.held)
+        log.info(
+            "notified",
+            reason=decision.reason.value,
+            message_id=message_id,
+            alerts=delivery.alert_ids[:MOST_NAMED],
+            more=max(0, len(delivery.alert_ids) - MOST_NAMED),
+        )
         metrics.NOTIFICATIONS.labels(self._config.webhook, delivery.method).inc()
         for milliseconds in delivery.broker_ms:
             metrics.LATENCY.labels(self._config.webhook).observe(max(0, milliseconds) / 1000)

@@ -23,6 +23,8 @@ ALL = {
     "ingress.enabled": "true",
     "ingress.host": "peace.example.org",
     "ingress.tlsSecret": "page",
+    "airflow.enabled": "true",
+    "airflow.driverPorts[0]": "7078",
     "image.registry": "registry.example.org/fleet",
 }
 
@@ -52,7 +54,7 @@ def rendered(helm: str, values: dict[str, str]) -> list[dict[str, Any]]:
 def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
     manifests = rendered(helm, values)
     kinds = [manifest["kind"] for manifest in manifests]
-    assert kinds.count("Deployment") == 5
+    assert kinds.count("Deployment") == (6 if values is ALL else 5)
     for manifest in manifests:
         if manifest["kind"] != "ScaledObject":  # KEDA's own
             kubernetes_validate.validate(manifest, "1.31", strict=True)
@@ -61,19 +63,23 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
-    for manifest in rendered(helm, NEEDED):
-        if manifest["kind"] != "Deployment":
-            continue
-        pod = manifest["spec"]["template"]["spec"]
-        [container] = pod["containers"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        named = {
-            variable["value"].rpartition("/")[2] for variable in container["env"] if variable["name"].endswith("_FILE")
-        }
-        mounted = {item["key"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])}
-        assert named == mounted
+    pods = [
+        manifest["spec"]["template"]["spec"] for manifest in rendered(helm, ALL) if manifest["kind"] == "Deployment"
+    ]
+    containers = [(pod, each) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
+    for of_pod, container in containers:
+        check_container(of_pod, container)
+
+
+def check_container(pod: dict[str, Any], container: dict[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    named = {
+        variable["value"].rpartition("/")[2] for variable in container["env"] if variable["name"].endswith("_FILE")
+    }
+    mounted = {item["key"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])}
+    assert named == mounted
 
 
 @pytest.mark.timeout(1800)
@@ -82,3 +88,17 @@ def test_values_that_cannot_work_are_refused(helm: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert "PEACEWATCH_KAFKA_BOOTSTRAP" in result.stderr
+
+
+@pytest.mark.timeout(1800)
+def test_airflow_is_set_up_before_its_four_processes_start(helm: str) -> None:
+    [pod] = [
+        manifest["spec"]["template"]["spec"]
+        for manifest in rendered(helm, ALL)
+        if manifest["kind"] == "Deployment" and manifest["metadata"]["name"].endswith("-airflow")
+    ]
+    assert [container["args"] for container in pod["initContainers"]] == [["airflow-setup"]]
+    commands = {container["name"]: container["args"] for container in pod["containers"]}
+    assert {name: arguments[:2] for name, arguments in commands.items()} == {
+        name: ["airflow", name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+    }

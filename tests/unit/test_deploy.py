@@ -18,8 +18,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from cli import docs_pages
 from deploy import role_requirements
 from infra.settings import PREFIX, SECRETS, Settings
+from laptop.supervision.environment import SECRETS_OF
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -34,6 +36,7 @@ SECRET_SETTINGS = {f"{PREFIX}{name.upper()}" for name in SECRETS}
 ROLES = {"land", "alert", "notify", "record", "serve"}
 """Long-running, with an image each; `aggregate` and `airflow` have images too."""
 
+AIRFLOW = [f"airflow-{process}" for process in ("setup", "api-server", "scheduler", "dag-processor", "triggerer")]
 EXTRAS = ["landing", "alerts", "batch", "serving", "airflow"]
 
 
@@ -96,7 +99,32 @@ def test_compose_is_valid_and_builds_every_role() -> None:
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
     jsonschema.validate(COMPOSE, json.loads(schema.read_text(encoding="utf-8")))
     built = {name: service["build"]["target"] for name, service in COMPOSE["services"].items() if "build" in service}
-    assert built == {role: role for role in (*ROLES, "airflow")}
+    assert built == {role: role for role in ROLES} | dict.fromkeys(AIRFLOW, "airflow")
+
+
+def test_every_command_of_compose_and_chart_is_one() -> None:
+    known = {name.removeprefix("peacewatch ").split()[0] for name, _ in docs_pages.commands()}
+    images = re.findall(r'^CMD \["([\w-]+)"', CONTAINERFILE, re.MULTILINE)
+    built = [service for service in COMPOSE["services"].values() if "build" in service]
+    services = [service["command"][0] for service in built if "command" in service]
+    charts = [process["command"][0] for process in VALUES["processes"].values()]
+    assert {*images, *services, *charts} <= known
+
+
+@pytest.mark.parametrize("process", ["api-server", "scheduler", "dag-processor", "triggerer"])
+def test_each_process_of_airflow_is_started_by_airflows_own_command(process: str) -> None:
+    service = COMPOSE["services"][f"airflow-{process}"]
+    assert service["command"][:2] == ["airflow", process]
+    assert service["depends_on"]["airflow-setup"] == {"condition": "service_completed_successfully"}
+    assert VALUES["airflow"]["processes"][process]["command"][0] == process
+
+
+@pytest.mark.parametrize("process", ["api-server", "scheduler", "dag-processor", "triggerer", "setup"])
+def test_each_process_of_airflow_is_given_the_secrets_that_it_needs(process: str) -> None:
+    names = SECRETS_OF[f"airflow-{process}"]
+    mounted = set(COMPOSE["services"][f"airflow-{process}"]["secrets"])
+    compose_has = {path.stem for path in map(Path, COMPOSE["secrets"])}
+    assert {name for name in names if name in compose_has} | {"airflow_database"} <= mounted
 
 
 def test_compose_hands_secrets_over_as_files_only() -> None:

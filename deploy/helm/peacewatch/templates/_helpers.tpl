@@ -19,3 +19,30 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $root := index . 0 }}{{ $role := index . 1 -}}
 {{- with $root.Values.image.registry }}{{ . }}/{{ end }}peacewatch-{{ $role }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}
 {{- end }}
+
+{{- /* What every container of Airflow has in common. */ -}}
+{{- define "peacewatch.airflowContainer" -}}
+image: {{ include "peacewatch.image" (list . "airflow") | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+envFrom:
+  - configMapRef: {name: {{ include "peacewatch.name" . }}}
+env:
+  - {name: PEACEWATCH_HOME, value: /var/lib/peacewatch}
+  - {name: PEACEWATCH_SPARK_MASTER, value: {{ .Values.airflow.sparkMaster | quote }}}
+  - {name: AIRFLOW__CORE__EXECUTION_API_SERVER_URL, value: "http://127.0.0.1:18080/execution/"}
+  {{- with .Values.airflow.url }}
+  - {name: AIRFLOW__API__BASE_URL, value: {{ . | quote }}}
+  {{- end }}
+  {{- range $key := .Values.airflow.secrets }}
+  - name: {{ required (printf "secret.keys has no %s, which airflow wants" $key) (get $.Values.secret.keys $key) }}_FILE
+    value: /run/secrets/peacewatch/{{ $key }}
+  {{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: home, mountPath: /var/lib/peacewatch}
+  - {name: tmp, mountPath: /tmp}
+  - {name: secrets, mountPath: /run/secrets/peacewatch, readOnly: true}
+{{- end }}

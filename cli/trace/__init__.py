@@ -1,0 +1,1 @@
+"""`peacewatch trace`: what became of one report, by what is stored."""

@@ -1,0 +1,141 @@
+"""What became of one report: its messages, its row and commit, duplicates and rejections, alerts and Discord messages.
+
+Everything comes from what is stored. A service that is away leaves its steps out, and its name in `away`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+from pymongo.errors import PyMongoError
+
+from cli.trace import alerts, lake, topic
+from cli.trace.steps import Step
+from fleet import topics
+from fleet.errors import ServiceUnavailable
+from infra.mongo import client
+from infra.settings import Settings
+
+WAIT_MS = 5000
+
+
+@dataclass
+class Trace:
+    """`steps` in the order in which a report meets them. `state`: a sentence. `away`: {service: reason}."""
+
+    steps: list[Step] = field(default_factory=list)
+    state: str = ""
+    away: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"state": self.state, "steps": [step.as_json() for step in self.steps], "away": self.away}
+
+
+def run(settings: Settings, drone: str, report: str, day: date | None = None) -> Trace:
+    """The trace of the report `report` of `drone`. `day`: its UTC day, which spares reading the whole lake."""
+    trace = Trace()
+    table = _try(trace, "lake", lambda: lake.ReportsTable(settings.lake_location))
+    rows = _try(trace, "lake", lambda: table.rows(drone, report, day)) if table else None
+    landed = {(row.facts["kafka_partition"], row.facts["kafka_offset"]): row for row in rows or ()}
+    messages = _try(trace, "Kafka", lambda: topic.near(settings.kafka, drone, report, landed)) or []
+    rejections = _try(trace, "Kafka", lambda: list(topic.rejections(settings.kafka, drone, report))) or []
+    unlanded = _unlanded(settings, trace, table, messages, landed)
+    _add_reports(trace, messages, rows or [], rejections, unlanded)
+    times = {row.facts["reported_at"].astimezone(UTC) for row in rows or ()}
+    found = _try(trace, "MongoDB", lambda: _alert_steps(settings, drone, report, times)) or []
+    trace.steps += found
+    trace.state = _state(trace, bool(landed), bool(rejections), bool(unlanded))
+    return trace
+
+
+def _add_reports(
+    trace: Trace,
+    messages: list[topic.Message],
+    rows: list[lake.Row],
+    rejections: list[Any],
+    unlanded: set[str],
+) -> None:
+    landed = {row.source for row in rows}
+    refused = {
+        f"{topics.REPORTS}/{one.headers.get('partition')}/{one.headers.get('offset')}": one for one in rejections
+    }
+    there = {message.source for message in messages}
+    for message in messages:
+        facts: dict[str, Any] = {"received_at": message.received_at, "bytes": message.size}
+        if message.source in unlanded:
+            facts["note"] = "waits to land"
+        is_first = message.source in landed or message.source in refused or message.source in unlanded
+        trace.steps.append(Step("topic" if is_first else "duplicate", message.source, facts))
+    trace.steps += [
+        Step("topic", source, {"note": "has expired from the topic"}) for source in sorted({*landed, *refused} - there)
+    ]
+    for row in rows:
+        version = {"version": row.version, "committed_at": row.committed_at}
+        names = ("reported_at", "received_at", "country", "city", "alert")
+        trace.steps.append(Step("lake", row.source, {"file": row.file, **version, **{n: row.facts[n] for n in names}}))
+    for source, record in refused.items():
+        facts = {name: record.headers.get(name, "") for name in ("reason", "detail", "received_at")}
+        place = f"{topics.REJECTED}, offset {record.offset}"
+        trace.steps.append(Step("rejected", source, {**facts, "kept_at": place}))
+
+
+def _unlanded(
+    settings: Settings,
+    trace: Trace,
+    table: lake.ReportsTable | None,
+    messages: list[topic.Message],
+    landed: dict[tuple[int, int], lake.Row],
+) -> set[str]:
+    """Messages that landing has not reached yet."""
+    if table is None or not messages:
+        return set()
+    topic_id = _try(trace, "Kafka", lambda: topic.topic_id(settings.kafka)) or ""
+    return {
+        message.source
+        for message in messages
+        if (message.partition, message.offset) not in landed
+        and message.offset >= table.landed_before(topic_id, message.partition)
+    }
+
+
+def _alert_steps(settings: Settings, drone: str, report: str, times: set[datetime]) -> list[Step]:
+    with client.connect(settings.mongo, "trace", WAIT_MS) as documents:
+        rows = alerts.of_report(documents, drone, report, times)
+        steps = [
+            Step("alert", row.get("source", ""), {"alert_id": row["_id"], **{n: row.get(n) for n in alerts.SHOWN}})
+            for row in rows
+        ]
+        return steps + [Step("message", "", facts) for facts in alerts.messages(documents, rows)]
+
+
+def _state(trace: Trace, is_landed: bool, is_rejected: bool, is_unlanded: bool) -> str:
+    alerted = [step for step in trace.steps if step.where == "alert"]
+    parts = []
+    if is_landed:
+        parts.append("landed")
+    if is_unlanded:
+        parts.append("waits to land")
+    if is_rejected:
+        parts.append("rejected")
+    if alerted:
+        pending = sum(not step.facts["delivered_at"] for step in alerted)
+        parts.append("alert not delivered yet" if pending else "people were notified")
+    if not parts:
+        return "not found" + (": some services are away" if trace.away else " in the lake, on the topic, or in MongoDB")
+    return ", ".join(parts)
+
+
+def _try(trace: Trace, service: str, ask: Callable[[], Any]) -> Any:
+    with suppress(KeyError):
+        if trace.away[service]:
+            return None
+    try:
+        return ask()
+    except (KafkaError, PyMongoError, ServiceUnavailable) as error:
+        trace.away[service] = str(error) if isinstance(error, ServiceUnavailable) else type(error).__name__
+        return None

@@ -1,0 +1,110 @@
+"""The report's messages on Kafka: at their places on `reports`, and on `reports.rejected`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from fleet import topics
+from infra.kafka import clients
+from infra.kafka.config import Address
+from speed_layer.landing import rejected
+from speed_layer.landing.deduplication import WINDOW
+from speed_layer.landing.rejected import RejectedRecord
+
+POLL_MS: Final = 5000
+SETTINGS: Final = {"enable_auto_commit": False, "group_id": None, "max_poll_records": 5000}
+
+
+class _Named(msgspec.Struct):
+    """All of a message that a report is known by."""
+
+    drone_id: str
+    report_id: str
+
+
+_decoder: Final = msgspec.json.Decoder(_Named)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of `reports` with the drone and the id that are looked for."""
+
+    partition: int
+    offset: int
+    received_at: datetime
+    size: int
+
+    @property
+    def source(self) -> str:
+        return f"{topics.REPORTS}/{self.partition}/{self.offset}"
+
+
+def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, int]]) -> list[Message]:
+    """The report's messages: within WINDOW offsets of each `(partition, offset)` that has landed, for a duplicate lies
+    no further; without any, among the last WINDOW offsets of every partition. Raises KafkaError."""
+    with closing(clients.consumer(kafka, **SETTINGS)) as consumer:
+        partitions = [TopicPartition(topics.REPORTS, p) for p in consumer.partitions_for_topic(topics.REPORTS) or ()]
+        first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        spans = [(TopicPartition(topics.REPORTS, partition), offset) for partition, offset in landed]
+        if not spans:
+            spans = [(partition, end - WINDOW) for partition, end in ends.items()]
+        messages: list[Message] = []
+        for partition, start in spans:
+            if partition in ends:
+                low, high = max(start, first[partition]), min(ends[partition], start + WINDOW + 1)
+                messages += _matching(consumer, partition, range(low, high), drone, report)
+        return messages
+
+
+def topic_id(kafka: Address) -> str:
+    """The id of `reports`, by which the lake names its partitions. Raises KafkaError."""
+    with closing(clients.admin(kafka)) as admin:
+        return str(admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+
+
+def rejections(kafka: Address, drone: str, report: str) -> Iterator[RejectedRecord]:
+    """The rejected messages that name the drone and the report, each once. Raises KafkaError, ServiceUnavailable."""
+    for record in rejected.read(kafka, topics.REJECTED):
+        value = record.value or b""
+        is_of_drone = record.key == drone.encode() or _holds(value, drone)
+        if is_of_drone and _holds(value, report):
+            yield record
+
+
+def _matching(
+    consumer: KafkaConsumer, partition: TopicPartition, offsets: range, drone: str, report: str
+) -> Iterator[Message]:
+    if not offsets:
+        return
+    consumer.assign([partition])
+    consumer.seek(partition, offsets.start)
+    while consumer.position(partition) < offsets.stop:
+        records = consumer.poll(timeout_ms=POLL_MS).get(partition, [])
+        if not records:
+            return
+        for record in records:
+            if record.offset < offsets.stop and _is(record, drone, report):
+                received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                yield Message(partition.partition, record.offset, received_at, len(record.value))
+
+
+def _is(record: Any, drone: str, report: str) -> bool:
+    if not _holds(record.value or b"", report):
+        return False
+    try:
+        named = _decoder.decode(record.value)
+    except msgspec.MsgspecError:
+        return False
+    return (named.drone_id, named.report_id) == (drone, report)
+
+
+def _holds(value: bytes, text: str) -> bool:
+    """Whether the JSON in `value` may name `text`: as it is, or with its letters escaped."""
+    return text.encode() in value or msgspec.json.encode(text).strip(b'"') in value or b"\\u" in value
