@@ -21,6 +21,8 @@ from laptop.supervision import processes
 from tests.support import standin
 from tests.support.landing import wait_for
 
+pytestmark = pytest.mark.timeout(600)  # the first test starts four processes
+
 REPORT: dict[str, Any] = {
     "report_id": "r-1",
     "drone_id": "drone-7",
@@ -43,6 +45,9 @@ SENT = [
 ]
 
 
+STATE = "landed, rejected, people were notified"
+
+
 class Run:
     """The pipeline as shipped, and what its processes logged."""
 
@@ -60,7 +65,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def pipeline(kafka: str, mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def pipeline(kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("trace")
     create_topics(kafka)
     with standin.serving(folder) as server:
@@ -68,7 +73,7 @@ def pipeline(kafka: str, mongo_uri: str, tmp_path_factory: pytest.TempPathFactor
             **os.environ,
             "PEACEWATCH_HOME": str(folder),
             "PEACEWATCH_KAFKA_BOOTSTRAP": kafka,
-            "PEACEWATCH_MONGO_URI": mongo_uri,
+            "PEACEWATCH_MONGO_URI": mongo_server_uri.replace("/peacewatch?", "/trace?"),
             "PEACEWATCH_DISCORD_WEBHOOK_URL": f"http://127.0.0.1:{server.server_port}{standin.ALERTS}",
             "PEACEWATCH_LOG_FORMAT": "json",
             "PEACEWATCH_OPERATIONS_PORT": "",
@@ -89,9 +94,6 @@ def pipeline(kafka: str, mongo_uri: str, tmp_path_factory: pytest.TempPathFactor
         finally:
             for child in reversed(children):
                 child.stop()
-
-
-STATE = "landed, rejected, people were notified"
 
 
 def steps(run: Run, report: str, *arguments: str) -> dict[str, list[dict[str, Any]]]:
