@@ -309,7 +309,7 @@ def _document(value: msgspec.Struct) -> dict[str, Any]:
 def _log_alerts(alerts: Sequence[Alert]) -> None:
     sources = [alert.source or alert.alert_id for alert in alerts]
     if sources:
-        log.info("alerts recorded", sources=sources[:MOST_NAMED], more=max(0, len(sources) - MOST_NAMED))
+        log.info("recorded", sources=sources[:MOST_NAMED], more=max(0, len(sources) - MOST_NAMED))
 
 
 def _measure(consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]], seconds: float) -> None:

@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from importlib import metadata
 from typing import Final
 
@@ -71,6 +71,11 @@ def look_at_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
         said = f"its command line fails: {type(error).__name__}"
         yield wrong(AIRFLOW, "database", said, "look at PEACEWATCH_AIRFLOW_DATABASE; `peacewatch airflow db check`")
         return
+    yield from pools_and_connection(pools, connections)
+
+
+def pools_and_connection(pools: Mapping[str, int], connections: Set[str]) -> Iterator[Finding]:
+    """The findings of pools, by their places, and of the names of connections."""
     for name, places in POOLS.items():
         yield verdict(
             AIRFLOW,

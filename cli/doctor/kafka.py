@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
 from typing import Any, Final
 
@@ -19,6 +19,9 @@ from infra.kafka.topics import TOPICS
 PART: Final = "Kafka"
 REPLICAS: Final = 3
 """With min.insync.replicas 2 a broker may die, and another restart, while nothing is lost and everything continues."""
+
+OLDEST: Final = (2, 8)
+"""Topics have ids since then; the lake names its partitions by them."""
 
 OUTAGE_MS: Final = 3 * 24 * 3600 * 1000
 """Reports must outlive the longest outage of landing: a weekend, and the Monday on which somebody looks."""
@@ -41,6 +44,31 @@ def look(kafka: KafkaConfig, replicas: int = REPLICAS) -> Iterator[Finding]:
 def _cluster(admin: KafkaAdminClient) -> Iterator[Finding]:
     brokers = admin.describe_cluster()["brokers"]
     yield fine(PART, "reachable", f"{len(brokers)} broker{'s' * (len(brokers) != 1)}")
+    versions = {tuple(admin.get_broker_version_data(broker["broker_id"]).broker_version) for broker in brokers}
+    yield version(versions)
+
+
+def version(versions: Set[tuple[int, ...]]) -> Finding:
+    """Whether all brokers are new enough. `versions`: theirs, as far as their protocol tells them apart."""
+    said = " and ".join(".".join(map(str, each)) for each in sorted(versions))
+    return verdict(
+        PART,
+        "version",
+        min(versions) >= OLDEST,
+        f"{said} or newer",
+        f"Kafka {OLDEST[0]}.{OLDEST[1]} or newer: older topics have no ids",
+    )
+
+
+def allowed(name: str, operations: Set[str]) -> Finding:
+    """Whether the user of the settings may read or write a topic, which a process of ours does."""
+    return verdict(
+        PART,
+        f"{name}: allowed",
+        bool(operations & {"READ", "WRITE"}),
+        ", ".join(sorted(operation.lower() for operation in operations)) or "nothing",
+        "give PEACEWATCH_KAFKA_USER the ACLs of its process, by docs/kafka-security.md",
+    )
 
 
 def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
@@ -67,6 +95,7 @@ def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], repli
         kind,
         f"{alter} message.timestamp.type=LogAppendTime",
     )
+    yield allowed(name, set(topic["authorized_operations"]))
     partitions = topic["partitions"]
     fewest = min(len(partition["replica_nodes"]) for partition in partitions)
     yield verdict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -33,27 +33,37 @@ def look_at_mongo(uri: str) -> Iterator[Finding]:
         with client(uri, "doctor", WAIT_MS, 2 * WAIT_MS) as connected:
             hello = connected.admin.command("hello")
             version = connected.server_info()["version"]
-            yield verdict(
-                MONGO,
-                "version",
-                tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_MONGO,
-                version,
-                f"MongoDB {OLDEST_MONGO[0]} or newer: snapshot reads of several collections",
-            )
-            yield verdict(
-                MONGO,
-                "replica set",
-                "setName" in hello,
-                f"{hello['setName']}, {len(hello['hosts'])} members" if "setName" in hello else "stands alone",
-                "start it with --replSet and run rs.initiate(): transactions and change streams need one",
-            )
-            yield _clock(MONGO, hello["localTime"].replace(tzinfo=UTC))
+            yield mongo_version(version)
+            yield replica_set(hello)
+            yield clock(MONGO, hello["localTime"].replace(tzinfo=UTC), datetime.now(UTC))
             yield _may_write(connected)
     except OperationFailure as error:
         said = f"MongoDB refuses: {(error.details or {}).get('errmsg', type(error).__name__)}"
         yield wrong(MONGO, "reachable", said, "look at user, password and authSource in PEACEWATCH_MONGO_URI")
     except PyMongoError as error:
         yield wrong(MONGO, "reachable", type(error).__name__, "look at PEACEWATCH_MONGO_URI, and whether it runs")
+
+
+def mongo_version(version: str) -> Finding:
+    """Whether MongoDB is new enough."""
+    return verdict(
+        MONGO,
+        "version",
+        tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_MONGO,
+        version,
+        f"MongoDB {OLDEST_MONGO[0]} or newer: snapshot reads of several collections",
+    )
+
+
+def replica_set(hello: Mapping[str, Any]) -> Finding:
+    """Whether the server is a member of a set. `hello`: its answer to this command."""
+    return verdict(
+        MONGO,
+        "replica set",
+        "setName" in hello,
+        f"{hello['setName']}, {len(hello['hosts'])} members" if "setName" in hello else "stands alone",
+        "start it with --replSet and run rs.initiate(): transactions and change streams need one",
+    )
 
 
 def _may_write(connected: Any) -> Finding:
@@ -68,8 +78,9 @@ def _may_write(connected: Any) -> Finding:
     return fine(MONGO, "may write", database(connected).name)
 
 
-def _clock(part: str, theirs: datetime) -> Finding:
-    apart = abs((datetime.now(UTC) - theirs).total_seconds())
+def clock(part: str, theirs: datetime, ours: datetime) -> Finding:
+    """Whether two clocks agree."""
+    apart = abs((ours - theirs).total_seconds())
     return verdict(part, "clock", apart <= CLOCKS_APART, f"{apart:.1f} s apart", "run chrony or ntpd on both machines")
 
 
@@ -92,7 +103,11 @@ def look_at_lake(lake: str) -> Iterator[Finding]:
 
 def room(part: str, folder: Path) -> Finding:
     """Whether the disk below `folder` has room for a fleet's hour."""
-    free = shutil.disk_usage(folder).free
+    return enough_room(part, shutil.disk_usage(folder).free)
+
+
+def enough_room(part: str, free: int) -> Finding:
+    """Whether `free` bytes are enough for a fleet's hour."""
     return verdict(
         part,
         "room",

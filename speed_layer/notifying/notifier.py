@@ -214,7 +214,7 @@ class Session:
             "notified",
             reason=decision.reason.value,
             message_id=message_id,
-            alerts=delivery.alert_ids[:MOST_NAMED],
+            alert_ids=delivery.alert_ids[:MOST_NAMED],
             more=max(0, len(delivery.alert_ids) - MOST_NAMED),
         )
         metrics.NOTIFICATIONS.labels(self._config.webhook, delivery.method).inc()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,67 @@ def test_a_laptops_kafka_is_fine(with_topics: str) -> None:
     assert {what: finding.said for what, finding in findings.items() if finding.verdict != "fine"} == {}
     assert findings["reachable"].said == "1 broker"
     assert findings[f"{topics.REPORTS}: kept for"].said == "168 hours"
+
+
+def test_versions_and_rights_of_a_real_broker_are_shown(with_topics: str) -> None:
+    findings = by_what(kafka.look(KafkaConfig(with_topics), replicas=1))
+    assert findings["version"].said.startswith("4.")
+    assert findings[f"{topics.REPORTS}: allowed"].said.count("read") == 1
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [({(4, 1)}, "fine"), ({(2, 8), (4, 1)}, "fine"), ({(2, 7), (4, 1)}, "wrong")],
+)
+def test_the_oldest_broker_decides(versions: set[tuple[int, ...]], expected: str) -> None:
+    assert kafka.version(versions).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [({"READ"}, "fine"), ({"WRITE", "DESCRIBE"}, "fine"), ({"DESCRIBE"}, "wrong"), (set(), "wrong")],
+)
+def test_a_user_who_may_neither_read_nor_write_a_topic_is_wrong(operations: set[str], expected: str) -> None:
+    finding = kafka.allowed(topics.ALERTS, operations)
+    assert finding.verdict == expected
+    assert expected == "fine" or "docs/kafka-security.md" in finding.mend
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, "fine"), (4.0, "fine"), (6.0, "wrong"), (-6.0, "wrong")])
+def test_clocks_that_differ_are_wrong(seconds: float, expected: str) -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    assert stores.clock(stores.MONGO, now + timedelta(seconds=seconds), now).verdict == expected
+
+
+@pytest.mark.parametrize(("version", "expected"), [("6.0.5", "fine"), ("8.0.1", "fine"), ("5.0.9", "wrong")])
+def test_an_old_mongodb_is_wrong(version: str, expected: str) -> None:
+    assert stores.mongo_version(version).verdict == expected
+
+
+def test_a_mongodb_that_stands_alone_is_wrong() -> None:
+    finding = stores.replica_set({"isWritablePrimary": True})
+    assert (finding.verdict, "--replSet" in finding.mend) == ("wrong", True)
+    assert stores.replica_set({"setName": "rs0", "hosts": ["a", "b", "c"]}).said == "rs0, 3 members"
+
+
+@pytest.mark.parametrize(("free", "expected"), [(stores.FREE_BYTES, "fine"), (stores.FREE_BYTES - 1, "wrong")])
+def test_a_full_disk_is_wrong(free: int, expected: str) -> None:
+    assert stores.enough_room("home", free).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("pools", "connections", "wrong"),
+    [
+        ({"spark": 1, "reports": 1}, {"peacewatch_spark"}, []),
+        ({"spark": 4, "reports": 1}, {"peacewatch_spark"}, ["pool spark"]),
+        ({"spark": 1}, {"peacewatch_spark"}, ["pool reports"]),
+        ({"spark": 1, "reports": 1}, {"spark_default"}, ["connection peacewatch_spark"]),
+    ],
+)
+def test_airflows_pools_and_connection(pools: dict[str, int], connections: set[str], wrong: list[str]) -> None:
+    findings = list(jobs.pools_and_connection(pools, connections))
+    assert [finding.what for finding in findings if finding.verdict == "wrong"] == wrong
+    assert len(findings) == 3
 
 
 def test_too_few_replicas_are_named_with_the_command_that_mends_them(with_topics: str) -> None:

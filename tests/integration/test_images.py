@@ -1,0 +1,165 @@
+"""Each role does its job from its image: the original data goes the whole way through images alone.
+
+Images are built and started by ../shared/tools/build-image, for there is no container runtime here: it has neither
+namespaces, limits nor health checks, so every role has loopback ports of its own, and its check is run in its image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from infra.kafka.topics import create_topics
+from laptop import ports
+from laptop.feed.run import Recording, replay_file
+from laptop.supervision import processes
+from tests.support import oracle, standin
+from tests.support.landing import wait_for
+
+ROOT = Path(__file__).parents[2]
+TOOL = Path(os.environ.get("PEACEWATCH_BUILD_IMAGE", ROOT.parent / "shared" / "tools" / "build-image"))
+ROLES: Final = {"land": "land", "alert": "alerting", "notify": "notify", "record": "record", "serve": "serve"}
+"""Target of the Containerfile: the command that its image starts."""
+
+USER: Final = 10001
+READY_SECONDS: Final = 300.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(7200),
+    pytest.mark.skipif(not TOOL.exists(), reason="../shared/tools/build-image, which builds images, is not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def images() -> None:
+    for target in (*ROLES, "aggregate"):
+        build: list[str | Path] = [
+            TOOL,
+            f"peacewatch-{target}",
+            ROOT,
+            "--target",
+            target,
+            "-f",
+            ROOT / "deploy" / "Containerfile",
+        ]
+        subprocess.run(build, check=True, capture_output=True)
+
+
+class Machine:
+    """Folders and settings that containers share, on services of the test run."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self.folder, self.environ = folder, environ
+        (folder / "lake").mkdir()
+        os.chown(folder / "lake", USER, USER)
+
+    def program(self, target: str, *command: str, **more: str) -> list[str | Path]:
+        """`command` in the image `target`, with a home of its own."""
+        home = self.folder / target
+        if not home.exists():
+            home.mkdir()
+            os.chown(home, USER, USER)
+        variables = [f"--env={name}={value}" for name, value in {**self.environ, **more}.items()]
+        volumes = [f"--volume={home}:/var/lib/peacewatch", f"--volume={self.folder / 'lake'}:/lake"]
+        return [TOOL, "--run", f"peacewatch-{target}", *variables, *volumes, "--", *command]
+
+    def run(self, target: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.program(target, *command), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def machine(
+    images: None, kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("images")
+    folder.chmod(0o755)
+    create_topics(kafka)
+    with standin.serving(folder) as server:
+        yield Machine(
+            folder,
+            {
+                "PEACEWATCH_KAFKA_BOOTSTRAP": kafka,
+                "PEACEWATCH_MONGO_URI": mongo_server_uri.replace("/peacewatch?", "/images?"),
+                "PEACEWATCH_LAKE": "/lake",
+                "PEACEWATCH_DISCORD_WEBHOOK_URL": f"http://127.0.0.1:{server.server_port}{standin.ALERTS}",
+                "PEACEWATCH_WEB_PORT": str(ports.free_port()),
+                "PEACEWATCH_LOG_FORMAT": "json",
+            },
+        )
+
+
+def test_the_original_data_goes_the_whole_way_through_images(machine: Machine, kafka: str) -> None:
+    rows = oracle.like_the_original()
+    path = machine.folder / "rows.csv"
+    oracle.write(path, rows)
+    replay_file(kafka, Recording(path, oracle.start_of(2021), "fleet", False), None)
+    operations = {target: ports.free_port() for target in ROLES}
+    children = [
+        processes.start(
+            target,
+            machine.program(target, "peacewatch", command, PEACEWATCH_OPERATIONS_PORT=str(operations[target])),
+            machine.folder / f"{target}.log",
+            env=dict(os.environ),
+        )
+        for target, command in ROLES.items()
+    ]
+    try:
+        for child, port in zip(children, operations.values(), strict=True):
+            child.wait_ready(partial(answers, f"http://127.0.0.1:{port}/readyz"), READY_SECONDS)
+        url = f"http://127.0.0.1:{machine.environ['PEACEWATCH_WEB_PORT']}/api/v1/statistics"
+        expected, (first, last) = oracle.answers(rows, oracle.start_of(2021), "fleet")
+        asked = {"from": first, "to": last}
+        wait_for(lambda: ask(f"{url}/averages", asked).get("reports") == len(rows), 900)
+        aggregated = machine.run("aggregate", "peacewatch", "aggregate")
+        assert aggregated.returncode == 0, aggregated.stderr
+        wait_for(lambda: ask(f"{url}/averages", asked).get("batch_version", -1) >= 0, 300)
+        assert ask(f"{url}/alerts-by-part-of-day", asked)["hours"] == expected["alerts-by-part-of-day"]["hours"]
+        for target, port in operations.items():
+            check = machine.program(target, "peacewatch", "healthcheck", PEACEWATCH_OPERATIONS_PORT=str(port))
+            assert subprocess.run(check, check=False).returncode == 0, target
+    finally:
+        for child in reversed(children):
+            child.stop()
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=10).is_success
+    return False
+
+
+def ask(url: str, query: dict[str, Any]) -> dict[str, Any]:
+    with suppress(httpx.HTTPError):
+        answer = httpx.get(url, params=query, timeout=30)
+        return dict(answer.json()) if answer.is_success else {}
+    return {}
+
+
+@pytest.mark.parametrize("target", [*ROLES, "aggregate"])
+def test_an_image_is_nobodys_root_and_writes_to_its_home_alone(machine: Machine, target: str) -> None:
+    writable = "find / -xdev -not -path '/proc/*' -writable -type d 2>/dev/null; id -u"
+    *folders, user = machine.run(target, "sh", "-c", writable).stdout.split()
+    assert user == str(USER)
+    assert {folder for folder in folders if not folder.startswith(("/tmp", "/var/tmp", "/run/lock", "/dev"))} <= {
+        "/var/lib/peacewatch",
+        "/lake",
+    }
+
+
+@pytest.mark.parametrize("target", [*ROLES, "aggregate"])
+def test_an_image_lists_its_packages(machine: Machine, target: str) -> None:
+    listed = machine.run(target, "cat", "/opt/peacewatch/share/sbom/peacewatch.cdx.json").stdout
+    names = {component["name"] for component in json.loads(listed)["components"]}
+    assert "kafka-python" in names
+    assert ("pyspark" in names) == (target == "aggregate")
+    assert "peacewatch" in names
