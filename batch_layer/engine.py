@@ -29,8 +29,8 @@ class Engine(Protocol):
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         """Rows of batch_layer.views.drone_days.SCHEMA."""
 
-    def duplicates(self, snapshot: Snapshot, day: date) -> int:
-        """The day's duplicate reports, by drone and report_id: each one after the first counts."""
+    def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        """Rows of batch_layer.views.identities.REPEATS, sorted, of those of the event hours that have any."""
 
 
 StartEngine = Callable[[], AbstractContextManager[Engine]]

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from batch_layer.engine import Engine, StartEngine
 from batch_layer.ranges import hours_of_day
-from batch_layer.views import day_views, drone_days
+from batch_layer.views import day_views, drone_days, identities
 from fleet.figures.cube import Cube
+from fleet.reports.landed import BATTERY_BITS
 from infra.delta import Snapshot
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -73,12 +74,12 @@ class SmallFirst:
             folded.add_positions(rows.join(folded.wanted([hour]), ["drone_id", "place"], join_type="inner"))
         return folded.table()
 
-    def duplicates(self, snapshot: Snapshot, day: date) -> int:
-        hours = hours_of_day(day)
+    def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         if not self._is_small(snapshot, hours):
-            return self._started().duplicates(snapshot, day)
-        ids = snapshot.rows(_files(snapshot, hours), ["drone_id", "report_id"])
-        return int(ids.num_rows - ids.group_by(["drone_id", "report_id"]).aggregate([]).num_rows)
+            return self._started().repeats(snapshot, hours)
+        counted = [(hour, *_repeats(snapshot, _files(snapshot, [hour]))) for hour in sorted(hours)]
+        rows = [dict(zip(identities.REPEATS.names, each, strict=True)) for each in counted if any(each[1:])]
+        return pa.Table.from_pylist(rows, schema=identities.REPEATS)
 
     def _is_small(self, snapshot: Snapshot, hours: Sequence[int]) -> bool:
         """Notes that Arrow answers where it is."""
@@ -132,6 +133,31 @@ def _minutes(of: Any, last_state: Any, many: int) -> Any:
     found = np.zeros(many, np.int64)
     np.bitwise_or.at(found, of, np.int64(1) << drone_days.minutes(last_state))
     return found
+
+
+def _repeats(snapshot: Snapshot, files: Sequence[str]) -> tuple[int, int]:
+    """(duplicates, conflicts) of an hour's files: batch_layer.views.identities.REPEATS."""
+    ids = snapshot.rows(files, list(identities.IDENTITY))
+    names = ["drone_id", "report_id", "ms"]
+    ids = pa.table([*ids.columns[:2], pa.array(ids["last_state"].to_numpy() >> BATTERY_BITS)], names=names)
+    ids = ids.append_column("row", pa.array(np.arange(ids.num_rows)))
+    counted = ids.group_by(names).aggregate([([], "count_all")])
+    chosen = ids.join(counted.filter(pc.greater(counted["count_all"], 1)), names, join_type="inner")
+    if not chosen.num_rows:
+        return 0, 0
+    said = snapshot.rows(files, list(identities.CONTENT)).take(chosen["row"])
+    contents: dict[tuple[str, str, int], set[str]] = {}
+    for *identity, content in zip(*(chosen[name].to_pylist() for name in names), said.to_pylist(), strict=True):
+        contents.setdefault(tuple(identity), set()).add(_content(content))
+    different = sum(map(len, contents.values()))
+    return chosen.num_rows - different, different - len(contents)
+
+
+def _content(row: dict[str, Any]) -> str:
+    """What a report says, as a text: the same for two that say the same."""
+    place = (row.pop("reported_country") or row.pop("country"), row.pop("reported_city") or row.pop("city"))
+    numbers = [row.pop(name) + 0.0 for name in ("latitude", "longitude", "battery")]  # zero has two signs
+    return repr((place, numbers, [row[name] for name in ("reported_at", "citizens", "message", "alert")]))
 
 
 def _with_derived(rows: pa.Table) -> pa.Table:

@@ -24,8 +24,9 @@ import polars
 import pyarrow as pa
 
 from batch_layer.lake import compact
+from batch_layer.ranges import hours_of_day
 from batch_layer.spark import aggregate, comet, session
-from batch_layer.views import day_views
+from batch_layer.views import day_views, drone_days, identities
 from bench import fleet_day
 from bench.machine import machine
 from fleet.figures.cube import HOURS
@@ -126,7 +127,7 @@ def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, 
                     engine: lambda: _all_views(spark, pinned),
                     "one reading a view": lambda: [spark.cells(cube, pinned, hours) for cube in day_views.VIEWS],
                     "one reading": lambda: spark.cells_of(day_views.VIEWS, pinned, hours),
-                    "duplicates": lambda: spark.duplicates(pinned, START.date()),
+                    "repeats": lambda: spark.repeats(pinned, hours),
                     "DuckDB": lambda: _duckdb_views(files),
                 },
                 reports,
@@ -136,7 +137,7 @@ def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, 
 
 
 def _side_by_side(what: str, asks: Mapping[str, Callable[[], Any]], reports: int, rounds: int) -> None:
-    """Rounds in turns; medians, and ratios to DuckDB's. Tables of one schema must be equal."""
+    """Rounds in turns; medians, and ratios to DuckDB's. Answers of the same tables must be equal."""
     seconds: dict[str, list[float]] = {name: [] for name in asks}
     answers: dict[str, Any] = {}
     for _ in range(rounds):
@@ -147,15 +148,21 @@ def _side_by_side(what: str, asks: Mapping[str, Callable[[], Any]], reports: int
     for name, each in middle.items():
         speed = f"{reports / each / 1e6:6.1f} million reports/s"
         print(f"{what + ', ' + name:40} {each:8.2f} s {speed}  {each / middle['DuckDB']:5.2f} x DuckDB", flush=True)
-    tables = [table for table in answers.values() if isinstance(table, pa.Table)]
-    assert all(table.equals(tables[0]) for table in tables if table.schema == tables[0].schema), f"{what} differ"
+    compared: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        tables = answer if isinstance(answer, list) else [answer]
+        if all(isinstance(table, pa.Table) for table in tables):
+            compared.setdefault(str([table.schema for table in tables]), []).append(name)
+            first = answers[compared[str([table.schema for table in tables])][0]]
+            same = first if isinstance(first, list) else [first]
+            assert all(mine.equals(other) for mine, other in zip(tables, same, strict=True)), f"{what}: {name} differs"
+    print(f"({what}: equal answers of {'; '.join(', '.join(names) for names in compared.values() if names[1:])})")
 
 
-def _all_views(spark: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:
+def _all_views(spark: aggregate.SparkEngine, pinned: delta.Snapshot) -> list[pa.Table]:
     """All of a day but its hours, as batch_layer.views.drones asks for it."""
-    spark.drone_days(pinned, START.date())
-    spark.cells_of(day_views.VIEWS, pinned, list(pinned.hours))
-    spark.duplicates(pinned, START.date())
+    days, hours = spark.drone_days(pinned, START.date()), list(pinned.hours)
+    return [days, *spark.cells_of(day_views.VIEWS, pinned, hours), spark.repeats(pinned, hours)]
 
 
 def _peak_mb(spark: aggregate.SparkEngine) -> float:
@@ -208,20 +215,32 @@ def _polars(files: list[str]) -> pa.Table:
     return HOURS.merge([scan.collect().to_arrow().select(HOURS.schema.names).cast(HOURS.schema)])
 
 
-def _duckdb_drones(files: list[str]) -> Any:
+def _duckdb_drones(files: list[str]) -> pa.Table:
+    """The day of each drone; DuckDB answers a row a drone, which the product's own fold turns into figures."""
+    hours = list(hours_of_day(START.date()))
+    place = "(((last_state >> 17) % 86400000) << 36) | ((last_state & 131071) << 19) | (kafka_offset & 524287)"
     spoke = ", ".join(
-        f"bit_or(CASE WHEN event_hour % 24 = {hour} THEN 1::BIGINT << ((last_state >> 17) % 3600000 // 60000)::INT "
-        f"ELSE 0 END)"
-        for hour in range(24)
+        f"bit_or(CASE WHEN event_hour = {hour} THEN 1::BIGINT << ((last_state >> 17) % 3600000 // 60000)::INT "
+        f"ELSE 0 END) AS {drone_days.spoke(hour)}"
+        for hour in hours
     )
-    return _ask_duckdb(
-        f"""SELECT drone_id, count(*), sum(alert_count), min(last_state & 131071),
-        max(last_state), min(last_state),
-        arg_min(latitude, last_state), arg_min(longitude, last_state), arg_max(latitude, last_state),
-        arg_max(longitude, last_state), arg_max(hash(country, city), last_state), {spoke}
-        FROM read_parquet($files, hive_partitioning = false) GROUP BY drone_id""",
+    ends = ", ".join(
+        f"arg_{way}({name}, {place}) AS {end}_{name}"
+        for way, end in (("min", "first"), ("max", "last"))
+        for name in drone_days.POSITIONS.names[2:]
+    )
+    answer = _ask_duckdb(
+        f"""SELECT drone_id, count(*) AS reports, sum(alert_count)::BIGINT AS alerts,
+        min(last_state & 131071) AS lowest_battery, max({place}) AS last_place, min({place}) AS first_place, {ends},
+        {spoke} FROM read_parquet($files, hive_partitioning = false) GROUP BY drone_id""",
         files,
     )
+    folded = drone_days.Fold(START.date())
+    folded.add(hours, answer)
+    for end in ("first", "last"):
+        names = ["drone_id", f"{end}_place", *(f"{end}_{name}" for name in drone_days.POSITIONS.names[2:])]
+        folded.add_positions(answer.select(names).rename_columns(drone_days.POSITIONS.names))
+    return folded.table()
 
 
 def _polars_drones(files: list[str]) -> Any:
@@ -242,21 +261,29 @@ def _polars_drones(files: list[str]) -> Any:
     return found.collect()
 
 
-def _duckdb_views(files: list[str]) -> None:
+def _duckdb_views(files: list[str]) -> list[pa.Table]:
     """The questions of `_all_views`, each by itself, as DuckDB is asked best."""
-    _duckdb_drones(files)
+    identity = "hash(drone_id, report_id, last_state >> 17) AS i"
     where = "FROM read_parquet($files, hive_partitioning = false) GROUP BY ALL"
     ends = "".join(
         f"WHEN epoch_us(received_at) - epoch_us(reported_at) < {end * 1_000_000} THEN {number} "
         for number, end in enumerate(day_views.DELAY_BUCKETS)
     )
-    for query in (
-        f"SELECT country, city, {MEASURES} {where}",
-        f"SELECT floor(latitude * 2)::INT, floor(longitude * 2)::INT, count(*), sum(alert_count) {where}",
-        f"SELECT CASE {ends} ELSE 8 END AS delay, count(*), sum(alert_count) {where}",
-        f"SELECT sum(n - 1) FROM (SELECT count(*) AS n, hash(drone_id, report_id) AS i {where}) WHERE n > 1",
-    ):
-        _ask_duckdb(query, files)
+    few = "count(*) AS reports, sum(alert_count)::BIGINT AS alerts"
+    cells = "floor(latitude * 2)::INT AS latitude_cell, floor(longitude * 2)::INT AS longitude_cell"
+    asked = {
+        day_views.CITIES: f"SELECT country, city, {MEASURES} {where}",
+        day_views.PLACES: f"SELECT {cells}, {few} {where}",
+        day_views.DELAYS: f"SELECT CASE {ends} ELSE 8 END AS delay_bucket, {few} {where}",
+    }
+    answers = [_duckdb_drones(files)]
+    for cube, query in asked.items():
+        found = _ask_duckdb(query, files)
+        answers.append(cube.merge([found.select(cube.schema.names).cast(cube.schema)]))
+    query = f"SELECT event_hour FROM (SELECT event_hour, count(*) AS n, {identity} {where}) WHERE n > 1"
+    repeats = _ask_duckdb(query, files)
+    assert not repeats.num_rows, "the bench's lake has no duplicates"
+    return [*answers, identities.REPEATS.empty_table()]
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ def _reports(base: int, drone: np.ndarray, minute: np.ndarray, number: np.ndarra
         "alert": alert,
         "country": _names("Country", place % COUNTRIES, COUNTRIES),
         "city": _names("City", place, CITIES),
+        "reported_country": pa.nulls(many, pa.string()),
+        "reported_city": pa.nulls(many, pa.string()),
         "received_at": pa.array((at + 900) * 1000).cast(pa.timestamp("us", tz="UTC")),
         "topic_id": pa.repeat("topic", many),
         "kafka_partition": (drone % 6).astype(np.int32),

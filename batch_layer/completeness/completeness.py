@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pymongo.client_session import ClientSession
 
@@ -31,6 +31,9 @@ from infra.mongo import losses as stored_losses
 from infra.mongo.client import Documents, errors
 from infra.mongo.session import at_one_instant
 from infra.mongo.view_parts import whole
+
+_CONFLICT: Final = "conflict"
+"""Landing's reason (fleet.reports.report.REASONS) for a report with the identity of another and other content."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
     first = old.get("first_complete") or (None if waits else {"at": job.now(), "received": received})
     missing = waits + [sentence(loss) for loss in lost if loss["table"] == TABLE]
     sums = database.landing_facts.find_one({"_id": name}) or {}
-    in_lake = (database.copies.find_one({"_id": name}) or {}).get("copies", 0)
+    in_lake = database.copies.find_one({"_id": name}) or {}
+    rejected = dict(sorted(sums.get("rejected", {}).items()))
     return {
         "_id": name,
         "version": known.version,
@@ -112,8 +116,9 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
         "lost": messages(lost, TABLE),
         "lost_alerts": messages(lost, ALERTS),
         "losses": [sentence(loss) for loss in lost],
-        "copies": sums.get("copies", 0) + in_lake,
-        "rejected": dict(sorted(sums.get("rejected", {}).items())),
+        "copies": sums.get("copies", 0) + in_lake.get("copies", 0),
+        "conflicts": rejected.get(_CONFLICT, 0) + in_lake.get("conflicts", 0),
+        "rejected": rejected,
         "folded": _folded(database, day),
         "first_complete": first,
     }

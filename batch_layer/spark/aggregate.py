@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from batch_layer.ranges import hours_of_day
 from batch_layer.spark import comet, session
 from batch_layer.spark.session import SparkConfig
-from batch_layer.views import day_views, drone_days
+from batch_layer.views import day_views, drone_days, identities
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import Cube, Measure
 from fleet.text import sentence
@@ -85,14 +85,16 @@ class SparkEngine:
                 folded.add_positions(self._answer(query))
         return folded.table()
 
-    def duplicates(self, snapshot: Snapshot, day: date) -> int:
-        hours = hours_of_day(day)
-        files = snapshot.uris(hours)
-        if not files:
-            return 0
-        with _errors(snapshot):
-            (many,) = self._answer(count_duplicates(self.spark(snapshot.size(hours)), files))["duplicates"].to_pylist()
-        return int(many or 0)
+    def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
+        size, parts = snapshot.size(hours), [identities.REPEATS.empty_table()]
+        for portion in snapshot.portions(hours, PORTION):  # an identity lies in one hour
+            with _errors(snapshot):
+                spark = self.spark(size)
+                with_repeats = self._answer(find_repeats(spark, snapshot.uris(portion)))["event_hour"].to_pylist()
+                if with_repeats:
+                    query = count_repeats(spark, snapshot.uris(with_repeats))
+                    parts.append(self._answer(query).cast(identities.REPEATS))
+        return pa.concat_tables(parts).sort_by("event_hour").combine_chunks()
 
     def _answer(self, query: DataFrame) -> pa.Table:
         answer = query.toArrow()
@@ -148,12 +150,24 @@ def find_positions(spark: SparkSession, files: Sequence[str], wanted: pa.Table) 
     return rows.join(F.broadcast(spark.createDataFrame(wanted)), ["drone_id", "place"])
 
 
-def count_duplicates(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    """One row, one column: the number of duplicate reports, each one after the first; null for none."""
-    # By a 64-bit hash: of a day's 777 million reports one is taken for a duplicate by chance in two months.
-    rows = session.read(spark, files, ["drone_id", "report_id"])
-    ids = rows.selectExpr("xxhash64(drone_id, report_id) AS i")
-    return ids.groupBy("i").agg(F.count(F.lit(1)).alias("n")).where("n > 1").selectExpr("sum(n - 1) AS duplicates")
+def find_repeats(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """The event hours in which an identity (batch_layer.views.identities) has more than one row: a row each."""
+    rows = session.read(spark, files, ["event_hour", *identities.IDENTITY])
+    ids = rows.selectExpr("event_hour", f"{identities.IDENTITY_HASH} AS i")
+    counted = ids.groupBy("i").agg(F.count(F.lit(1)).alias("n"), F.min("event_hour").alias("event_hour"))
+    return counted.where("n > 1").groupBy("event_hour").agg(F.count(F.lit(1)).alias("n"))
+
+
+def count_repeats(spark: SparkSession, files: Sequence[str]) -> DataFrame:
+    """A row of batch_layer.views.identities.REPEATS an event hour. It reads nearly all that reports say."""
+    rows = session.read(spark, files, ["event_hour", *identities.IDENTITY, *identities.CONTENT])
+    rows = rows.selectExpr("event_hour", f"{identities.IDENTITY_HASH} AS i", f"{identities.CONTENT_HASH} AS content")
+    hour = F.min("event_hour").alias("event_hour")
+    contents = rows.groupBy("i", "content").agg(F.count(F.lit(1)).alias("n"), hour)
+    ids = contents.groupBy("i").agg(F.sum("n").alias("n"), F.count(F.lit(1)).alias("contents"), hour).where("n > 1")
+    return ids.groupBy("event_hour").agg(
+        F.expr("sum(n - contents)").alias("duplicates"), F.expr("sum(contents - 1)").alias("conflicts")
+    )
 
 
 def _measure(measure: Measure) -> Column:

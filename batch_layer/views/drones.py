@@ -25,6 +25,7 @@ from batch_layer.engine import Engine
 from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
 from batch_layer.views import blocks, day_views, drone_counts, plan, publish, resume
+from batch_layer.views.identities import REPEATS
 from infra.delta import Snapshot, pin
 from infra.mongo import layouts, runs, view_parts
 from infra.mongo.client import Documents, errors
@@ -82,7 +83,7 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
                 document = {"_id": day.isoformat(), "version": this.version}
                 with refused:
                     publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
-            publish.replace(job.database, "copies", [_duplicates(engine, pinned, day, drones)])
+            publish.replace(job.database, "copies", [_repeats(engine, pinned, day, drones)])
             if len(refused) == before:
                 runs.note_done(job.database, this, [ranges.hours_of_day(day).start])
             job.progress(done, len(days))
@@ -91,11 +92,16 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
     return written
 
 
-def _duplicates(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
-    """Duplicate reports in the lake. Looked for only where a drone reported twice in a minute, as a duplicate does."""
-    suspect = (pc.sum(drones["reports"]).as_py() or 0) > (pc.sum(drones["minutes"]).as_py() or 0)
-    duplicates = engine.duplicates(pinned, day) if suspect else 0
-    return Divided({"_id": day.isoformat(), "version": pinned.version, "copies": duplicates})
+def _repeats(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
+    """Duplicates and conflicts in the lake. Looked for where a drone reported twice in a minute: each of them does."""
+    suspect = _total(drones["reports"]) > _total(drones["minutes"])
+    repeats = engine.repeats(pinned, ranges.hours_of_day(day)) if suspect else REPEATS.empty_table()
+    counted = {"copies": _total(repeats["duplicates"]), "conflicts": _total(repeats["conflicts"])}
+    return Divided({"_id": day.isoformat(), "version": pinned.version, **counted})
+
+
+def _total(numbers: pa.ChunkedArray) -> int:
+    return int(pc.sum(numbers).as_py() or 0)
 
 
 def _count(database: Documents, this: Run) -> None:

@@ -30,7 +30,8 @@ class DayDocument(TypedDict, total=False):
     lost: int | None
     lost_alerts: int | None
     losses: list[str]
-    copies: int
+    copies: int  # duplicates: those that landing dropped on the day, and those in the lake
+    conflicts: int  # with the identity of another report and other content: rejected on the day, or in the lake
     rejected: dict[str, int]  # by reason
     folded: list[str]
     first_complete: ReceivedAt | None

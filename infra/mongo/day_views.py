@@ -19,12 +19,13 @@ class DayDocument(TypedDict, total=False):
     folded: dict[str, int]  # `names` counted as one, and what is `counted` of them
 
 
-class DuplicatesDocument(TypedDict):
-    """How many reports of a day the lake holds more than once."""
+class DuplicatesDocument(TypedDict, total=False):
+    """How many reports of a day the lake holds with the identity of another."""
 
-    _id: str
-    version: int
-    copies: int
+    _id: Required[str]
+    version: Required[int]
+    copies: Required[int]  # that say the same: duplicates
+    conflicts: int  # that say something else; not there in documents of before they were counted
 
 
 class SealedDocument(TypedDict):

@@ -31,7 +31,8 @@ class DayRow(BaseModel):
     lost_alerts: int | None = Field(description="the same of alerts, which `alerts-by-kind` lacks then")
     losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
     folded: list[str] = Field(description="names that are counted as `other`, for they were too many to keep apart")
-    copies: int | None
+    copies: int | None = Field(description="duplicates: reports that landing dropped, and those in the lake")
+    conflicts: int | None = Field(description="reports with the identity of another and other content")
     rejected: int | None
     version: int | None = Field(description="version of the lake that this was computed at")
 
@@ -76,7 +77,8 @@ def _day(name: str, document: Document) -> Document:
         "missing": [str(reason) for reason in document.get("missing", [])],
         "losses": list(document.get("losses", [])),
         "folded": list(document.get("folded", [])),
-        **{name: document.get(name) for name in ("received", "expected", "late", "lost", "lost_alerts", "copies")},
+        **{name: document.get(name) for name in ("received", "expected", "late", "lost", "lost_alerts")},
+        **{name: document.get(name) for name in ("copies", "conflicts")},
         "rejected": sum(rejected.values()) if isinstance(rejected, dict) else rejected,
         "version": document.get("version"),
     }

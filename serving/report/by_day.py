@@ -39,6 +39,7 @@ def quality(database: Documents, day: date, received: int | None, lost: Sequence
         expected=document.get("expected"),
         late=document.get("late"),
         duplicates=document.get("copies"),
+        conflicts=document.get("conflicts"),
         lost=losses.messages(lost, "reports"),
         lost_alerts=losses.messages(lost, "alerts"),
         losses=[losses.sentence(loss) for loss in lost],

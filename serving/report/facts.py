@@ -153,6 +153,7 @@ class Quality(msgspec.Struct, frozen=True):
     lost: int | None = 0
     lost_alerts: int | None = 0
     losses: list[str] = []
+    conflicts: int | None = None
 
 
 class Making(msgspec.Struct, frozen=True):

@@ -130,7 +130,7 @@ function rows(items, width, cells) {
 function days(completeness) {
   const known = completeness.days.filter((day) => day.received !== null || day.complete !== null).reverse();
   $("days").tBodies[0].replaceChildren(
-    ...rows(known, 7, (day) => [
+    ...rows(known, 8, (day) => [
       [dayOf(day.date)],
       [
         day.complete === null
@@ -144,6 +144,7 @@ function days(completeness) {
       [number(day.expected), "n"],
       [number(day.late), "n"],
       [number(day.copies), "n"],
+      [number(day.conflicts), "n"],
       [number(day.rejected), "n"],
     ]),
   );

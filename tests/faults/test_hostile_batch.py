@@ -16,7 +16,7 @@ import pytest
 from batch_layer.completeness import completeness, drone_quality
 from batch_layer.job import Job
 from batch_layer.lake import archive
-from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, publish, remainder
+from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, identities, publish, remainder
 from fleet.errors import DocumentRefused
 from fleet.figures import views
 from fleet.figures.cube import HOURS
@@ -301,8 +301,8 @@ def computing(table: pa.Table) -> Any:
         def drone_days(self, pinned: Any, day: date) -> pa.Table:
             return table.sort_by("drone_id").combine_chunks()
 
-        def duplicates(self, pinned: Any, day: date) -> int:
-            return 0
+        def repeats(self, pinned: Any, hours: Any) -> pa.Table:
+            return identities.REPEATS.empty_table()
 
     @contextmanager
     def start() -> Iterator[Any]:

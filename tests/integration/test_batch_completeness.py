@@ -163,11 +163,20 @@ def test_facts_of_commits_are_added_up_once(job: Job) -> None:
         completeness.run(job)
         completeness.run(job)
     compute(job)
-    today = datetime.now(UTC).date().isoformat()  # of the commit: a reject has no time of its own
+    today = datetime.now(UTC).date().isoformat()  # of the commit: a rejected message has no time of its own
     facts = job.database.landing_facts.find_one({"_id": today})
     assert facts is not None
     assert (facts["copies"], facts["rejected"]) == (6, {"not json": 4, "empty": 2})
     assert document(job, "2026-03-01")["copies"] == 1, "the report that is in the lake twice"
+
+
+def test_conflicts_that_landing_rejected_and_those_in_the_lake_are_counted(job: Job) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=5, second=0, microsecond=0)  # of the commit, too
+    for battery in (50.0, 51.0):
+        land(job, [lakes.row(1, today, battery=battery)], rejected='{"conflict": 2}')
+    compute(job)
+    found = document(job, today.date().isoformat())
+    assert (found["copies"], found["conflicts"], found["rejected"]) == (0, 5, {"conflict": 4})
 
 
 def test_received_against_expected_by_drone(job: Job) -> None:

@@ -69,7 +69,7 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> delta.Snapshot:
     ("job", "many"),
     [
         *(pytest.param(cube.name, 1, id=cube.name) for cube in (HOURS, *day_views.VIEWS)),
-        *(("views of a day", 1), ("duplicates", 1), ("drone days", 2)),
+        *(("views of a day", 1), ("repeats", 2), ("drone days", 2)),
     ],
 )
 def test_every_operator_is_native(
@@ -79,7 +79,7 @@ def test_every_operator_is_native(
     jobs: dict[str, Any] = {
         **{cube.name: lambda cube=cube: engine.cells(cube, pinned, hours) for cube in (HOURS, *day_views.VIEWS)},
         "views of a day": lambda: engine.cells_of(day_views.VIEWS, pinned, hours),
-        "duplicates": lambda: engine.duplicates(pinned, day),
+        "repeats": lambda: engine.repeats(pinned, hours),
         "drone days": lambda: engine.drone_days(pinned, day),
     }
     queries.clear()

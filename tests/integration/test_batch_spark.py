@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from batch_layer.job import Job
 from batch_layer.spark import aggregate, comet, session
-from batch_layer.views import day_views, drones, hours
+from batch_layer.views import day_views, drones, hours, identities
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
@@ -92,11 +92,13 @@ def test_a_drones_day_is_that_of_a_plain_loop(
     for day in (start.date(), start.date() + timedelta(days=1), start.date() + timedelta(days=2)):
         assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
     lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=26, start=start))  # again
+    lakes.land(tmp_path, lakes.repeated(start))
     pinned = delta.pin(str(tmp_path))
-    assert [spark.duplicates(pinned, day) for day in (start.date(), start.date() + timedelta(days=2))] == [
-        lakes.ArrowEngine().duplicates(pinned, start.date()),
-        0,
-    ]
+    hours = list(pinned.hours)
+    found = spark.repeats(pinned, hours)
+    assert found.equals(lakes.ArrowEngine().repeats(pinned, hours))
+    assert found.num_rows >= 2
+    assert spark.repeats(pinned, [hours[-1] + 1]).equals(identities.REPEATS.empty_table())
 
 
 def test_a_setting_is_another_one_for_a_while(spark: Any) -> None:

@@ -189,7 +189,7 @@ class World:
                 cells=cells,
                 cells_of=engine.cells_of,
                 drone_days=engine.drone_days,
-                duplicates=engine.duplicates,
+                repeats=engine.repeats,
                 name=engine.name,
             )
 

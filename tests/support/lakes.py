@@ -15,7 +15,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from batch_layer.ranges import hours_of_day
-from batch_layer.views import day_views, drone_days
+from batch_layer.views import day_views, drone_days, identities
 from fleet.reports.landed import PARTITION_BY, SCHEMA, last_state
 
 START = datetime(2026, 11, 24, 6, tzinfo=UTC)
@@ -56,6 +56,28 @@ def row(number: int, at: datetime, **changes: Any) -> dict[str, Any]:
         "last_state": last_state(int(at.timestamp() * 1000), milli),
         **changes,
     }
+
+
+def repeated(start: datetime) -> list[dict[str, Any]]:
+    """Reports of drone `again`: three that say one thing, two in conflict with them, and one with the id at another
+    time; and in the next hour two in conflict that are counted under another name than they say.
+    """
+    first = {"drone_id": "again", "battery": 50.0, "citizens": [{"name": "Ada", "peace_score": 5}]}
+    later = {**first, "country": "other", "reported_country": "Atlantis"}
+    at, next_hour = start + timedelta(minutes=7), start + timedelta(minutes=67)
+    says = [
+        first,
+        first,
+        {**first, "battery": 50.001},
+        {**first, "citizens": [{"name": "Eve", "peace_score": 5}]},
+        first,
+    ]
+    rows = [row(5000, at, kafka_offset=9000 + n, **each) for n, each in enumerate(says)]
+    rows.append(row(5000, start + timedelta(minutes=9), **first))
+    rows.append(row(5001, next_hour, **later))
+    rows.append(row(5001, next_hour, **{**first, "country": "Atlantis"}))  # says the same as the one before
+    rows.append(row(5001, next_hour, **{**later, "reported_country": "Lemuria"}))
+    return rows
 
 
 def table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -148,12 +170,30 @@ class ArrowEngine:
             schema=drone_days.SCHEMA,
         )
 
-    def duplicates(self, pinned: Any, day: date) -> int:
-        files = [file.path for hour in hours_of_day(day) for file in pinned.hours.get(hour, ())]
-        rows = pinned.rows(files, ["drone_id", "report_id"]).to_pylist()
-        return len(rows) - len({(each["drone_id"], each["report_id"]) for each in rows})
+    def repeats(self, pinned: Any, hours: Sequence[int]) -> pa.Table:
+        counted = [
+            _repeats(hour, pinned.rows([file.path for file in pinned.hours.get(hour, ())], _SAID)) for hour in hours
+        ]
+        rows = [each for each in counted if each["duplicates"] or each["conflicts"]]
+        return pa.Table.from_pylist(rows, schema=identities.REPEATS)
 
 
+def _repeats(hour: int, rows: pa.Table) -> dict[str, int]:
+    said: dict[Any, list[Any]] = {}
+    found = {"event_hour": hour, "duplicates": 0, "conflicts": 0}
+    for each in rows.to_pylist():
+        place = [each.pop(f"reported_{name}") or each[name] for name in ("country", "city")]
+        content = [
+            each[name] for name in identities.CONTENT if name in each and name not in ("country", "city")
+        ] + place
+        before = said.setdefault((each["drone_id"], each["report_id"], each["last_state"] >> 17), [])
+        if before:
+            found["duplicates" if content in before else "conflicts"] += 1
+        before.append(content)
+    return found
+
+
+_SAID = [*identities.IDENTITY, *identities.CONTENT]
 _DRONE_DAY = [*dict.fromkeys([*drone_days.COLUMNS, *drone_days.POSITION_COLUMNS, "battery_millipercent"])]
 
 

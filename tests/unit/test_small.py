@@ -47,8 +47,22 @@ def test_arrow_answers_as_plain_loops_do(seed: int, tmp_path: Path) -> None:
             assert cells.equals(loops.cells(cube, pinned, hours)), cube.name
         for day in (START.date() + timedelta(days=n) for n in range(3)):
             assert engine.drone_days(pinned, day).equals(loops.drone_days(pinned, day)), day
-            assert engine.duplicates(pinned, day) == loops.duplicates(pinned, day)
+        assert engine.repeats(pinned, hours).equals(loops.repeats(pinned, hours))
         assert engine.name == "Arrow"
+
+
+def test_identity_has_the_time_and_other_content_is_a_conflict(tmp_path: Path) -> None:
+    lakes.make(tmp_path)
+    lakes.land(tmp_path, lakes.repeated(START))
+    pinned = delta.pin(str(tmp_path))
+    hour = next(iter(pinned.hours))
+    counted = [
+        {"event_hour": hour, "duplicates": 2, "conflicts": 2},
+        {"event_hour": hour + 1, "duplicates": 1, "conflicts": 1},
+    ]
+    with small_first(never) as engine:
+        assert engine.repeats(pinned, list(pinned.hours)).to_pylist() == counted
+        assert lakes.ArrowEngine().repeats(pinned, list(pinned.hours)).to_pylist() == counted
 
 
 def test_delays_at_the_ends_of_their_buckets(tmp_path: Path) -> None:
@@ -89,7 +103,7 @@ def test_what_is_larger_is_sparks(tmp_path: Path) -> None:
             engine = SmallFirst(large, found._running, most)
             engine.cells(HOURS, pinned, hours)
             engine.drone_days(pinned, START.date())
-            engine.duplicates(pinned, START.date())
+            engine.repeats(pinned, hours[:24])
             return engine.name, len(started)
 
     size, day = pinned.size(hours), pinned.size(range(hours[0], hours[0] + 24))
@@ -113,4 +127,4 @@ def test_no_reports_are_no_rows(tmp_path: Path) -> None:
     with small_first(never) as engine:
         assert engine.cells(HOURS, pinned, [5]).equals(HOURS.empty())
         assert engine.drone_days(pinned, START.date()).num_rows == 0
-        assert engine.duplicates(pinned, START.date()) == 0
+        assert engine.repeats(pinned, [5]).num_rows == 0
