@@ -52,7 +52,7 @@ class Services:
             if known.first_hour is not None and known.last_hour is not None:
                 end = (known.last_hour // 24 + 1) * 24
                 for start in range(end - 24, max(known.first_hour - 24, end - WARM_DAYS * 24 - 24), -24):
-                    self.merge.served(range(start, start + 24))
+                    self.merge.served(range(start, start + 24), range(start // 24, start // 24 + 1))
             self.drones.fleet()
         except PyMongoError as error:
             _log.info("cache not warmed", reason=error)

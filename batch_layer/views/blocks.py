@@ -12,6 +12,7 @@ from bson import Binary
 
 from fleet.figures.drone_blocks import BLOCKS, block_of
 from infra.mongo.cells import DOCUMENT_BYTES, divide
+from infra.mongo.packed import pack, unpack
 from infra.mongo.view_parts import Divided
 
 __all__ = ["BLOCKS", "block_of", "documents", "pack", "unpack"]
@@ -41,17 +42,3 @@ def documents(day: date, version: int, drones: pa.Table, most: int = DOCUMENT_BY
 def _packed(drones: pa.Table) -> dict[str, Binary]:
     others = [name for name in drones.schema.names if name not in _LAST]
     return {"last": pack(drones.select(_LAST)), "rest": pack(drones.select(others))}
-
-
-def pack(cells: pa.Table) -> Binary:
-    """An Arrow IPC stream, zstd; the same bytes for the same cells."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, cells.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-        stream.write_table(cells)
-    return Binary(sink.getvalue().to_pybytes())
-
-
-def unpack(packed: bytes) -> pa.Table:
-    """The table that was packed."""
-    with pa.ipc.open_stream(packed) as stream:
-        return stream.read_all()

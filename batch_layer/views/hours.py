@@ -3,10 +3,11 @@
 1. Pin a version V of the lake, and work out which hours the commits since the base version have touched.
 2. Write the live documents up to V that are missing: a reader's version must not lie before a document's.
 3. Recompute the hours from the files of V; replace each document whose stored version is not greater than V.
-4. Write the run as complete: V is the base version of readers when the run covered all hours touched.
-5. Delete the live documents at or below the base of some minutes ago.
+4. Rebuild the roll-ups of days whose hour documents are others by now (infra.mongo.day_roll_ups).
+5. Write the run as complete: V is the base version of readers when the run covered all hours touched.
+6. Delete the live documents at or below the base of some minutes ago.
 
-Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2, 3 and 4 is what
+Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2 to 5 is what
 makes every answer exact at every instant.
 """
 
@@ -24,7 +25,7 @@ from batch_layer.views.plan import make as make_plan
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra.delta import LogGone, pin
-from infra.mongo import layouts, live, runs
+from infra.mongo import day_roll_ups, layouts, live, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import NO_BASE, Run
 
@@ -61,7 +62,7 @@ def close_gap(database: Documents, plan: Plan) -> int:
 
 
 def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool) -> int:
-    """Steps 2 to 4; the number of documents replaced."""
+    """Steps 2 to 5; the number of documents replaced."""
     with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
         generation = close_gap(job.database, plan) if plan.hours or plan.everything else plan.generation
         archive.restore(job.database, plan.snapshot)
@@ -72,6 +73,8 @@ def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool) -> in
             runs.note(job.database, this, rebuild=asked, done=sorted(done))
         left = [hour for hour in plan.hours if hour not in done]
         written = _replace_hours(job, plan, left, this) if left else 0
+        for day in day_roll_ups.stale_days(job.database):
+            day_roll_ups.rebuild(job.database, day)
         runs.complete(job.database, this, job.now(), generation)
     return written
 

@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 from fleet.errors import NewerLayout
 from infra.mongo import (
     completeness,
+    day_roll_ups,
     day_views,
     drone_days,
     hours,
@@ -43,7 +44,14 @@ _ID: Final = "collections"
 COLLECTIONS: Final = {
     each.name: each
     for each in (
-        *(runs.COLLECTION, hours.COLLECTION, live_documents.COLLECTION, live_documents.PARTS, view_parts.COLLECTION),
+        *(
+            runs.COLLECTION,
+            hours.COLLECTION,
+            day_roll_ups.COLLECTION,
+            live_documents.COLLECTION,
+            live_documents.PARTS,
+            view_parts.COLLECTION,
+        ),
         *(drone_days.COLLECTION, day_views.DRONES_BY_DAY, day_views.CITY_DAYS, day_views.PLACE_DAYS),
         *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.DUPLICATES, day_views.SEALED),
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),

@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     from infra.delta import Snapshot
 
 _GENERATION: Final = "generation"
-VIEWS: Final = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies", "sealed")
+VIEWS: Final = (
+    *(
+        "hours",
+        "day_roll_ups",
+        "drone_days",
+        "drones_by_day",
+        "city_days",
+        "place_days",
+        "delay_days",
+        "copies",
+        "sealed",
+    ),
+)
 """What starting over drops and computes again."""
 NO_BASE: Final = -1
 """The base version of a database that no run has completed in."""

@@ -20,7 +20,7 @@ def look_up(services: Services, query: SpanQuery) -> tuple[Served, Range]:
     served = services.merge.served()
     known = None if served.recent_hour is None or served.last_hour is None else (served.recent_hour, served.last_hour)
     wanted = parse(query.start, query.end, zone, known)
-    return services.merge.served(wanted.hours), wanted
+    return services.merge.served(wanted.hours, wanted.days), wanted
 
 
 def envelope(services: Services, served: Served, wanted: Range, query: SpanQuery) -> Answer:

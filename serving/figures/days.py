@@ -7,29 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, Literal
+from typing import Literal
 
 import pyarrow as pa
 
 from fleet.figures.cube import HOURS
+from fleet.figures.roll_up import DAY_FORMS, roll_up
+from infra.mongo.packed import unpack
 
 Keep = Literal["event_hour", "country", "worst_score", ""]
-
-_DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_score": 0}
-"""What a key is in cells that were rolled up over it."""
-
-
-def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
-    """Cells summed over all keys but `keep`; in the same form, a dropped key being 0 or empty."""
-    if not cells.num_rows:
-        return cells
-    columns = {
-        field.name: pa.repeat(pa.scalar(_DROPPED[field.name], field.type), len(cells))
-        if field.name in _DROPPED and field.name not in keep
-        else cells[field.name]
-        for field in HOURS.schema
-    }
-    return HOURS.merge([pa.table(columns, schema=HOURS.schema)])
 
 
 class Hour:
@@ -93,3 +79,37 @@ class Day:
         if keep == "country":
             return self._by_country
         return self._countries_and_hours if with_country else self._by_hour
+
+
+class StoredDay:
+    """A UTC day at one version, from its stored roll-up (infra.mongo.day_roll_ups) and the cells that came after it.
+
+    A form is unpacked when first asked for.
+    """
+
+    def __init__(self, packed: Mapping[str, bytes], later: pa.Table | None = None) -> None:
+        """`packed`: by form of DAY_FORMS; `later`: cells of HOURS that are not in it."""
+        self._packed = packed
+        self._later = HOURS.empty() if later is None else later
+        self._forms: dict[str, pa.Table] = {}
+
+    def with_later(self, cells: pa.Table) -> StoredDay:
+        """The same with more cells."""
+        return StoredDay(self._packed, HOURS.merge([self._later, cells]))
+
+    def cells(self, keep: Keep, *, with_country: bool) -> pa.Table:
+        """The day's cells with the key `keep`, and also the country where the reader filters by it."""
+        if keep == "worst_score":
+            return self._form("by_country_and_score" if with_country else "by_score")
+        if keep == "country":
+            return self._form("by_country")
+        return self._form("by_country_and_hour" if with_country else "by_hour")
+
+    def _form(self, name: str) -> pa.Table:
+        form = self._forms.get(name)
+        if form is None:
+            form = unpack(self._packed[name])
+            if self._later.num_rows:
+                form = HOURS.merge([form, roll_up(self._later, DAY_FORMS[name])])
+            self._forms[name] = form
+        return form

@@ -17,7 +17,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -32,8 +33,21 @@ Document = dict[str, Any]
 BUSY_SECONDS: Final = 2.0
 """How stale an answer may be while a refresh runs, in seconds."""
 
-MAX_HELD_HOURS: Final = 24 * 800
-"""Two of the longest ranges that a request may ask for; beyond it all but the hours asked for are dropped."""
+MAX_HELD_DAYS: Final = 800
+MAX_HELD_HOURS: Final = 24 * MAX_HELD_DAYS
+"""Two of the longest ranges that a request may ask for; beyond it all but what is asked for is dropped."""
+
+NO_DAYS: Final = range(0)
+
+
+class Wanted(NamedTuple):
+    """What a request needs: event hours, and the whole days among them (since 1970) of which a roll-up will do."""
+
+    hours: frozenset[int]
+    days: range
+
+
+NOTHING: Final = Wanted(frozenset(), NO_DAYS)
 
 
 class Merge:
@@ -50,12 +64,13 @@ class Merge:
         self._indexed = False
         self._lock = threading.Lock()
 
-    def served(self, hours: Iterable[int] = ()) -> Served:
+    def served(self, hours: Iterable[int] = (), days: range = NO_DAYS) -> Served:
         """The figures at the newest version, with the event hours `hours` held.
 
-        Raises pymongo.errors.PyMongoError when MongoDB does not answer.
+        Of the whole UTC `days` (since 1970) their stored roll-ups are enough, where there are any: `Served.cells` takes
+        them, and `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB does not answer.
         """
-        wanted = frozenset(hours)
+        wanted = Wanted(frozenset(hours), days)
         asked_at = time.monotonic()
         if held := self.held(wanted):
             return held
@@ -67,7 +82,7 @@ class Merge:
         finally:
             self._lock.release()
 
-    def held(self, wanted: frozenset[int] = frozenset()) -> Served | None:
+    def held(self, wanted: Wanted = NOTHING) -> Served | None:
         """What is held, where it may be served without reading.
 
         One value is judged and returned: another thread may put one in its place that holds other hours.
@@ -76,9 +91,9 @@ class Merge:
         is_read = bool(self._max_age) and self._lock.locked()
         read_at, served = self._read_at, self._served  # in this order: what is served is no older than it is taken for
         new_enough = read_at > now - self._max_age or (is_read and read_at > now - BUSY_SECONDS)
-        return served if new_enough and not served.missing(wanted) else None
+        return served if new_enough and not served.missing(*wanted) else None
 
-    def _refresh(self, wanted: frozenset[int], asked_at: float) -> None:
+    def _refresh(self, wanted: Wanted, asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:
             raise self._failure  # MongoDB is away; those who waited for the lock need not find out one by one
         began = time.monotonic()
@@ -89,18 +104,23 @@ class Merge:
             raise
         self._failure, self._read_at = None, began
 
-    def _holds(self, wanted: frozenset[int], since: float) -> bool:
-        return self._read_at > since and not self._served.missing(wanted)
+    def _holds(self, wanted: Wanted, since: float) -> bool:
+        return self._read_at > since and not self._served.missing(*wanted)
 
-    def _read(self, wanted: frozenset[int]) -> Served:
+    def _read(self, wanted: Wanted) -> Served:
         if not self._indexed:
             ensure_indexes(self._database)
             self._indexed = True
         return at_one_instant(self._database, lambda session: self._read_in(session, wanted))
 
-    def _read_in(self, session: ClientSession, wanted: frozenset[int]) -> Served:
+    def _read_in(self, session: ClientSession, wanted: Wanted) -> Served:
         snapshot = Snapshot(self._database, session)
         served = snapshot.after(self._served)
         if len(served.hours) > MAX_HELD_HOURS:
-            served = served.without(served.hours.keys() - wanted)
-        return snapshot.with_hours(served, served.missing(wanted))
+            served = served.without(served.hours.keys() - wanted.hours)
+        if len(served.stored) > MAX_HELD_DAYS:
+            kept = {day: stored for day, stored in served.stored.items() if day in wanted.days}
+            served = replace(served, stored=kept)
+        lacking = {hour // 24 for hour in served.missing(*wanted)}
+        served = snapshot.with_days(served, lacking.intersection(wanted.days))
+        return snapshot.with_hours(served, served.missing(*wanted))

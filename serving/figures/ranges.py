@@ -42,6 +42,11 @@ class Range:
         return range(self.first, self.end)
 
     @property
+    def days(self) -> range:
+        """The whole UTC days of the range, since 1970."""
+        return range(-(-self.first // 24), self.end // 24)
+
+    @property
     def dates(self) -> list[date]:
         """The dates of the zone that the range touches; none of an empty range."""
         if self.end <= self.first:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet.figures.cube import HOURS
-from serving.figures.days import Day, Hour, Keep
+from serving.figures.days import Day, Hour, Keep, StoredDay
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,20 @@ class Served:
     recent_hour: int | None = None  # the first within MAX_DAYS of the last: an outlier of 1980 begins no range
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
+    stored: Mapping[int, StoredDay] = field(default_factory=dict)  # by days since 1970, in place of a day's hours
     rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
     days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
 
-    def missing(self, wanted: Iterable[int]) -> list[int]:
-        """Those of the event hours `wanted` that may have reports and are not held."""
-        if self.first_hour is None or self.last_hour is None:
+    def missing(self, wanted: Iterable[int], days: Container[int] = ()) -> list[int]:
+        """Those of the event hours `wanted` that may have reports and are not held.
+
+        Of the whole days `days` (since 1970) a stored roll-up will do.
+        """
+        first, last = self.first_hour, self.last_hour
+        if first is None or last is None:
             return []
-        return [hour for hour in wanted if self.first_hour <= hour <= self.last_hour and hour not in self.hours]
+        lacking = [hour for hour in wanted if first <= hour <= last and hour not in self.hours]
+        return [hour for hour in lacking if hour // 24 not in self.stored or hour // 24 not in days]
 
     def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
@@ -43,7 +49,8 @@ class Served:
         hour = first
         while hour < end:
             if hour % 24 == 0 and hour + 24 <= end:
-                parts.append(self._day(hour).cells(keep, with_country=country is not None))
+                day = self.stored.get(hour // 24) or self._day(hour)
+                parts.append(day.cells(keep, with_country=country is not None))
                 hour += 24
             else:
                 if hour in self.hours:
@@ -53,8 +60,11 @@ class Served:
         return cells if country is None else cells.filter(pc.equal(cells["country"], country))
 
     def without(self, hours: Iterable[int]) -> Served:
-        """The same without holding `hours`."""
-        return self.with_changed({}, hours)
+        """The same without holding `hours`, nor stored days that have any of them."""
+        gone = set(hours)
+        days = {hour // 24 for hour in gone}
+        kept = {day: stored for day, stored in self.stored.items() if day not in days}
+        return replace(self, stored=kept).with_changed({}, gone)
 
     def with_changed(self, changed: Mapping[int, pa.Table], dropped: Iterable[int] = ()) -> Served:
         """The same with the hours `changed` as given, and `dropped` no longer held."""

@@ -18,7 +18,8 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-from infra.mongo import hours, layouts, live, runs, view_parts
+from infra.mongo import day_roll_ups, hours, layouts, live, runs, view_parts
+from serving.figures.days import StoredDay
 from serving.figures.ranges import MAX_DAYS
 from serving.figures.served import Served
 
@@ -43,6 +44,7 @@ class Commit(NamedTuple):
 def ensure_indexes(database: Database[Document]) -> None:
     """The indexes that reading needs; makes those that are not there."""
     hours.ensure_indexes(database)
+    day_roll_ups.ensure_indexes(database)
     runs.ensure_index(database)
 
 
@@ -67,6 +69,24 @@ class Snapshot:
         if self._base > held.base:
             held = self._at_new_base(held)
         return self._grown(held, commits)
+
+    def with_days(self, served: Served, days: Iterable[int]) -> Served:
+        """`served` with the stored roll-ups of `days` (since 1970) held, too. It must be of this snapshot."""
+        documents = day_roll_ups.of_days(self._database, days, self._session)
+        stored: dict[int, StoredDay] = {}
+        for document in documents:
+            versions = dict(zip(document["hours"], document["versions"], strict=True))
+            if max(versions.values(), default=-1) > served.version:
+                continue  # as of a newer hour document (_hours_of)
+            first = document["day"] * 24
+            tails = {
+                hour: [version for version in served.touched.get(hour, ()) if version > versions.get(hour, -1)]
+                for hour in range(first, first + 24)
+            }
+            self._load(version for tail in tails.values() for version in tail)
+            later = [self._parts[version][hour] for hour, tail in tails.items() for version in tail]
+            stored[document["day"]] = StoredDay(day_roll_ups.forms_of(document), HOURS.merge(later) if later else None)
+        return replace(served, stored={**served.stored, **stored}) if stored else served
 
     def with_hours(self, served: Served, missing: Sequence[int]) -> Served:
         """`served` with the event hours `missing` held, too. It must be of this snapshot."""
@@ -134,7 +154,11 @@ class Snapshot:
             first, last = min(hours), max(hours)
             near = [hour for hour in (served.recent_hour, *new) if hour is not None and hour > last - MAX_DAYS * 24]
             served = replace(served, first_hour=first, last_hour=last, recent_hour=min(near, default=last))
-        return served.with_changed(
+        stored = dict(served.stored)
+        for hour, parts in new.items():
+            if (day := hour // 24) in stored:
+                stored[day] = stored[day].with_later(HOURS.merge(parts))
+        return replace(served, stored=stored).with_changed(
             {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
         )
 

@@ -32,10 +32,12 @@ from batch_layer.retention import seal
 from batch_layer.views import hours
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures.cube import HOURS
+from fleet.figures.roll_up import roll_up
 from fleet.reports.counted_places import OTHER
 from infra import delta
 from infra.mongo import live, runs
 from infra.mongo.client import Documents
+from serving.figures.days import Keep
 from serving.figures.merge import Merge
 from serving.figures.snapshot import ensure_indexes
 from tests.support import lakes
@@ -47,6 +49,8 @@ FIRST_HOUR = int(START.timestamp()) // 3600
 PART_BYTES = 400
 """Two cells a document: most commits of these histories are in several."""
 HOURS_ASKED = range(FIRST_HOUR - 1, FIRST_HOUR + 5)
+DAYS = range(FIRST_HOUR // 24, FIRST_HOUR // 24 + 2)
+FORMS: dict[Keep, list[str]] = {"event_hour": ["event_hour"], "country": ["country"], "worst_score": ["worst_score"]}
 
 reports = st.lists(st.integers(0, 3), min_size=1, max_size=4)
 """The hour of each report of a commit."""
@@ -96,6 +100,7 @@ class World:
             self.database[name].delete_many({})
         ensure_indexes(self.database)
         self.reader = Merge(self.database, max_age=0)
+        self.day_reader = Merge(self.database, max_age=0)
         self.landed = 0
         self.taken_out = (10**9, lakes.table([]))  # since which version, which rows
         self.old = lakes.make(lake)
@@ -161,6 +166,19 @@ class World:
             served = reader.served(HOURS_ASKED)
             got = HOURS.merge([served.hours[hour] for hour in HOURS_ASKED if hour in served.hours])
             assert got.to_pylist() == self._recomputed(served.version).to_pylist(), f"at version {served.version}"
+        for reader in (self.day_reader, Merge(self.database, max_age=0)):
+            self._look_at_days(reader)
+
+    def _look_at_days(self, reader: Merge) -> None:
+        """Of whole days each statistic's cells are those of a fold, whether their roll-ups are stored or not."""
+        served = reader.served(range(DAYS.start * 24, DAYS.stop * 24), DAYS)
+        recomputed = self._recomputed(served.version)
+        for keep, keys in FORMS.items():
+            for country in (None, "Chad"):
+                rows = recomputed if country is None else recomputed.filter(pc.equal(recomputed["country"], country))
+                cells = served.cells(DAYS.start * 24, DAYS.stop * 24, keep, country)
+                got = roll_up(HOURS.merge([cells]), keys)
+                assert got.equals(HOURS.merge([roll_up(rows, keys)])), (served.version, keep, country)
 
     def run(self, how: dict[str, Any]) -> None:
         asked = how.get("range")

@@ -45,7 +45,7 @@ def test_figures_are_those_that_were_judged() -> None:
     merge = Merge(SimpleNamespace(), max_age=60)  # type: ignore[arg-type]
 
     class Judged(Served):
-        def missing(self, wanted: Any) -> list[int]:
+        def missing(self, wanted: Any, days: Any = ()) -> list[int]:
             missing = super().missing(wanted)
             merge._served = Served(version=2, first_hour=7, last_hour=7)
             return missing

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fleet.figures import statistics
 from fleet.figures.cube import HOURS, Cube
-from serving.figures.days import Day, Hour, roll_up
+from fleet.figures.roll_up import roll_up
+from serving.figures.days import Day, Hour
 
 DAY = 20_000 * 24  # 2024-10-04T00, a Friday
 EMPTY = HOURS.empty()

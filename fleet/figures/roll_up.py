@@ -1,0 +1,35 @@
+"""Cells of hours, rolled up: in the same form, with a key that is summed over being 0 or empty. Sums stay exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from fleet.figures.cube import HOURS
+
+_DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_score": 0}
+"""What a key is in cells that were rolled up over it."""
+
+DAY_FORMS: Final[Mapping[str, Sequence[str]]] = {
+    "by_hour": ("event_hour",),
+    "by_country": ("country",),
+    "by_score": ("worst_score",),
+    "by_country_and_hour": ("event_hour", "country"),
+    "by_country_and_score": ("country", "worst_score"),
+}
+"""The forms in which statistics read a UTC day, and the keys that are left in each."""
+
+
+def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:
+    """Cells of HOURS summed over all keys but `keep`."""
+    if not cells.num_rows:
+        return cells
+    columns = {
+        field.name: pa.repeat(pa.scalar(_DROPPED[field.name], field.type), len(cells))
+        if field.name in _DROPPED and field.name not in keep
+        else cells[field.name]
+        for field in HOURS.schema
+    }
+    return HOURS.merge([pa.table(columns, schema=HOURS.schema)])

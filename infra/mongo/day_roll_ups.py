@@ -1,0 +1,133 @@
+"""The collection `day_roll_ups`: a UTC day's hour documents summed in a few forms; a year is some hundred documents.
+
+A roll-up is true of the hour documents that it names (`hours`, `versions`), whatever is stored by now. As it does to an
+hour document (decision 5), a reader adds to it, hour by hour, what live documents after those versions say. Live
+documents up to the base count no longer; so before a run becomes the base it rebuilds the roll-ups whose hour documents
+are others by now (`stale_days`, `rebuild`). A rebuild is one transaction: of two at once, the later one has seen what
+the other did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Required, TypedDict
+
+from pymongo import ASCENDING
+from pymongo.client_session import ClientSession
+
+from fleet.figures.cube import HOURS
+from fleet.figures.roll_up import DAY_FORMS, roll_up
+from infra.mongo import view_parts
+from infra.mongo.cells import DOCUMENT_BYTES
+from infra.mongo.client import Documents
+from infra.mongo.packed import pack
+from infra.mongo.schema import Collection
+
+NAME: Final = "day_roll_ups"
+
+LARGEST: Final = DOCUMENT_BYTES
+"""Bytes of all forms of a day. One that has more is not stored: readers take its hours. 200 countries need 0.1 MB."""
+
+
+class RollUpDocument(TypedDict, total=False):
+    """A day; the forms are Arrow streams of cells of fleet.figures.cube.HOURS."""
+
+    _id: Required[str]
+    day: Required[int]  # days since 1970
+    sources: Required[str]  # a hash of the hour documents that are summed: their hours, versions and runs
+    hours: Required[list[int]]  # event hours
+    versions: Required[list[int]]  # of the lake, by hour
+    by_hour: bytes
+    by_country: bytes
+    by_score: bytes
+    by_country_and_hour: bytes
+    by_country_and_score: bytes
+
+
+COLLECTION: Final = Collection(NAME, 1, RollUpDocument, "the UTC day: `2026-11-24`", "aggregate")
+
+_SOURCE: Final = {"_id": False, "event_hour": True, "version": True, "run.id": True}
+"""Of an hour document; an index covers it, for the documents are large."""
+
+
+def ensure_indexes(database: Documents) -> None:
+    """The indexes that a run compares by, and readers find days by."""
+    database.hours.create_index([("event_hour", ASCENDING), ("version", ASCENDING), ("run.id", ASCENDING)])
+    database[NAME].create_index([("day", ASCENDING), ("sources", ASCENDING)])
+
+
+def stale_days(database: Documents) -> list[int]:
+    """The days (since 1970) whose roll-up is not of the hour documents that are stored, in order."""
+    ensure_indexes(database)
+    sources: dict[int, list[str]] = {}
+    order = [("event_hour", ASCENDING), ("version", ASCENDING), ("run.id", ASCENDING)]
+    for hour in database.hours.find({}, _SOURCE).sort(order).hint(order):
+        sources.setdefault(hour["event_hour"] // 24, []).append(_source(hour))
+    wanted = {day: _hash(each) for day, each in sources.items()}
+    stored = {each["day"]: each["sources"] for each in database[NAME].find({}, {"_id": False, "day": 1, "sources": 1})}
+    return sorted(day for day in wanted.keys() | stored.keys() if wanted.get(day) != stored.get(day))
+
+
+def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
+    """Sums the hour documents of `day` (since 1970), as they are stored; False where the day is too large to store."""
+
+    def commit(session: ClientSession) -> bool:
+        those = {"event_hour": {"$gte": day * 24, "$lt": day * 24 + 24}}
+        found = database.hours.find(those, session=session).sort("event_hour")
+        hours = list(view_parts.whole(database, "hours", found, session))
+        cells = HOURS.merge(HOURS.from_document(hour["cells"]) for hour in hours)
+        forms = {form: pack(roll_up(cells, keep)) for form, keep in DAY_FORMS.items()}
+        name = {"_id": _name(day)}
+        if sum(map(len, forms.values())) > largest:
+            # Its mark stays, so that the next run does not read the hours again.
+            forms = {}
+        elif not hours:
+            database[NAME].delete_one(name, session=session)
+            return True
+        document = {
+            **name,
+            "day": day,
+            "sources": _hash(_source(hour) for hour in hours),
+            "hours": [hour["event_hour"] for hour in hours],
+            "versions": [hour["version"] for hour in hours],
+            **forms,
+        }
+        database[NAME].replace_one(name, document, upsert=True, session=session)
+        return bool(forms)
+
+    with database.client.start_session() as session:
+        return session.with_transaction(commit)
+
+
+def of_days(database: Documents, days: Iterable[int], session: ClientSession) -> list[dict[str, Any]]:
+    """The roll-ups of `days` (since 1970) that are stored with their forms."""
+    wanted = sorted(days)
+    if not wanted:
+        return []
+    between = {"day": {"$gte": wanted[0], "$lte": wanted[-1]}, "by_hour": {"$exists": True}}
+    chosen = set(wanted)
+    found = database[NAME].find(between, session=session, batch_size=_READ_AT_ONCE)
+    return [document for document in found if document["day"] in chosen]
+
+
+_READ_AT_ONCE: Final = 100
+"""Some 0.1 MB each of 200 countries."""
+
+
+def forms_of(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """The packed cells of a roll-up by form."""
+    return {form: document[form] for form in DAY_FORMS}
+
+
+def _source(hour: Mapping[str, Any]) -> str:
+    return f"{hour['event_hour']} {hour['version']} {hour.get('run', {}).get('id', '')}"
+
+
+def _hash(sources: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(sources).encode(), digest_size=16).hexdigest()
+
+
+def _name(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
