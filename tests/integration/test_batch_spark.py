@@ -16,14 +16,13 @@ import pytest
 from pymongo.database import Database
 
 from batch_layer.job import Job
-from batch_layer.spark import aggregate, comet, session
+from batch_layer.spark import aggregate, session
 from batch_layer.views import day_views, drones, hours, identities
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra import delta
-from infra.java import java
 from infra.mongo import live, runs
-from tests.support import lakes
+from tests.support import lakes, spark_engines
 
 pytestmark = pytest.mark.timeout(900)  # Spark's start takes minutes on a machine that is busy with all else
 
@@ -31,14 +30,10 @@ DONE = "hours: 3 computed at version 1 of the lake\ndrone days: 1 computed at ve
 DONE += "completeness: 1 days checked\ndays of alerts: none\n"
 
 
-@pytest.fixture(scope="module", params=[comet.AUTO, pytest.param(comet.OFF, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=spark_engines.ENGINES)
 def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Cells by a real Spark, with its native engine and without."""
-    scratch = tmp_path_factory.mktemp("spark")
-    config = session.SparkConfig(java=java(), scratch=scratch, comet=comet.jar(request.param))
-    session.end_java()  # another class path
-    with aggregate.start(config) as engine:
-        assert comet.loaded(engine.spark(0)) == (request.param == comet.AUTO)
+    with spark_engines.running(request.param, tmp_path_factory.mktemp("spark")) as engine:
         yield engine
 
 

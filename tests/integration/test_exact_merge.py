@@ -26,9 +26,11 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch_layer.engine import StartEngine
 from batch_layer.job import Job
 from batch_layer.lake import compact, sealed
 from batch_layer.retention import seal
+from batch_layer.spark import comet
 from batch_layer.views import hours
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.figures.cube import HOURS
@@ -40,12 +42,14 @@ from infra.mongo.client import Documents
 from serving.figures.days import Keep
 from serving.figures.merge import Merge
 from serving.figures.snapshot import ensure_indexes
-from tests.support import lakes
+from tests.support import lakes, spark_engines
 
 START = lakes.START + timedelta(hours=16)
 """Two hours before midnight: hours 0 and 1 are of the day that may be sealed, 2 and 3 of the next."""
 SEALED = START.date()
 FIRST_HOUR = int(START.timestamp()) // 3600
+SPARK_HISTORIES = 10
+"""Each asks Spark some dozen questions."""
 PART_BYTES = 400
 """Two cells a document: most commits of these histories are in several."""
 HOURS_ASKED = range(FIRST_HOUR - 1, FIRST_HOUR + 5)
@@ -93,8 +97,9 @@ histories = st.lists(steps, min_size=1, max_size=9)
 class World:
     """A lake, a database, readers: one that keeps its fold in memory, and at each look one that starts from nothing."""
 
-    def __init__(self, lake: Path, database: Documents) -> None:
+    def __init__(self, lake: Path, database: Documents, start: StartEngine = lakes.arrow_engine) -> None:
         self.lake = lake
+        self.start_engine = start
         self.database = database
         for name in database.list_collection_names():
             self.database[name].delete_many({})
@@ -202,7 +207,7 @@ class World:
             done += 1
             return engine.cells(cube, pinned, wanted)
 
-        with lakes.arrow_engine() as engine:
+        with self.start_engine() as engine:
             yield SimpleNamespace(
                 cells=cells,
                 cells_of=engine.cells_of,
@@ -271,10 +276,25 @@ def test_many_histories(history: list[Any], part: int, mongo_database: Documents
     check(history, mongo_database)
 
 
-def check(history: list[Any], database: Documents) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("wanted", [comet.AUTO, comet.OFF])
+def test_histories_that_spark_computes(wanted: str, tmp_path: Path, mongo_database: Documents) -> None:
+    """The same law, with hours by a real Spark: its native engine, and without it."""
+    with spark_engines.running(wanted, tmp_path) as engine:
+
+        @settings(max_examples=SPARK_HISTORIES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(history=histories)
+        def holds(history: list[Any]) -> None:
+            check(history, mongo_database, lambda: contextlib.nullcontext(engine))
+
+        holds()
+
+
+def check(history: list[Any], database: Documents, start: StartEngine = lakes.arrow_engine) -> None:
     lake = Path(tempfile.mkdtemp())
     try:
-        world = World(lake, database)
+        world = World(lake, database, start)
         world.do(history)
         world.repair()
         world.run({})

@@ -1,0 +1,29 @@
+"""A real Spark in this process, with its native engine and without: what holds of one holds of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from batch_layer.spark import aggregate, comet, session
+from infra.java import java
+
+ENGINES: Final = (pytest.param(comet.AUTO, id="comet"), pytest.param(comet.OFF, id="plain", marks=pytest.mark.slow))
+"""Values of PEACEWATCH_COMET for tests that run on each."""
+
+
+@contextmanager
+def running(
+    wanted: str, scratch: Path, seen: aggregate.Seen = lambda _query: None, **extra: str
+) -> Iterator[aggregate.SparkEngine]:
+    """Spark with what `wanted` asks for, in a Java of its own; `extra`: further settings, with `_` for a dot."""
+    more = tuple((name.replace("_", "."), value) for name, value in extra.items())
+    config = session.SparkConfig(java=java(), scratch=scratch, comet=comet.jar(wanted), extra=more)
+    session.end_java()  # another class path
+    with aggregate.start(config, seen) as engine:
+        assert comet.loaded(engine.spark(0)) == (wanted == comet.AUTO)
+        yield engine
