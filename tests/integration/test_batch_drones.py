@@ -152,3 +152,42 @@ def test_hours_and_drones_have_bases_of_their_own(lake: Path, job: Job, tmp_path
     lakes.make(other)
     with pytest.raises(PeacewatchError, match="another lake"):
         drones.run(replace(job, lake=str(other)))
+
+
+def test_a_rebuild_of_days_that_was_killed_does_no_finished_day_again(lake: Path, job: Job) -> None:
+    """Killed twice; a day that a commit has touched since is done again, and a complete rebuild starts over."""
+    drones.run(job)
+    check(lake, job.database)
+    asked: list[date] = []
+
+    def rebuild(dies_after: int = len(DAYS) + 1) -> list[date]:
+        asked.clear()
+        try:
+            drones.run(replace(job, engine=dying(asked, dies_after)), rebuild=True)
+        except ServiceUnavailable:
+            assert len(asked) == dies_after
+        return list(asked)
+
+    assert rebuild(dies_after=2) == DAYS[:2]
+    assert rebuild(dies_after=1) == DAYS[2:3]
+    lakes.land(lake, [lakes.row(999, START)])
+    assert rebuild() == [DAYS[0], *DAYS[3:]]
+    check(lake, job.database)
+    assert rebuild() == DAYS
+
+
+def dying(asked: list[date], dies_after: int) -> Any:
+    """Starts an engine that dies when it is asked for one day more; `asked` gets the days that it has computed."""
+
+    class Dying(lakes.ArrowEngine):
+        def drone_days(self, pinned: Any, day: date) -> Any:
+            if len(asked) == dies_after:
+                raise ServiceUnavailable("the run dies here")
+            asked.append(day)
+            return super().drone_days(pinned, day)
+
+    @contextmanager
+    def start() -> Iterator[Any]:
+        yield Dying()
+
+    return start
