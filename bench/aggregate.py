@@ -29,6 +29,7 @@ from batch_layer.spark import aggregate, comet, session
 from batch_layer.views import day_views, drone_days, identities
 from bench import fleet_day
 from bench.machine import machine
+from fleet.figures import views
 from fleet.figures.cube import HOURS
 from infra import delta
 from infra.java import java
@@ -272,9 +273,9 @@ def _duckdb_views(files: list[str]) -> list[pa.Table]:
     few = "count(*) AS reports, sum(alert_count)::BIGINT AS alerts"
     cells = "floor(latitude * 2)::INT AS latitude_cell, floor(longitude * 2)::INT AS longitude_cell"
     asked = {
-        day_views.CITIES: f"SELECT country, city, {MEASURES} {where}",
-        day_views.PLACES: f"SELECT {cells}, {few} {where}",
-        day_views.DELAYS: f"SELECT CASE {ends} ELSE 8 END AS delay_bucket, {few} {where}",
+        views.CITIES: f"SELECT country, city, {MEASURES} {where}",
+        views.PLACES: f"SELECT {cells}, {few} {where}",
+        views.DELAYS: f"SELECT CASE {ends} ELSE 8 END AS delay_bucket, {few} {where}",
     }
     answers = [_duckdb_drones(files)]
     for cube, query in asked.items():

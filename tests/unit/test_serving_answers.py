@@ -29,7 +29,7 @@ from serving.app import create_app
 from serving.config import Config
 from serving.events.stream import Events
 from serving.figures.drones import Drones
-from serving.figures.merge import Merge
+from serving.figures.merge import Merge, Wanted
 from serving.figures.served import Served
 from serving.http import paging
 from serving.http.tables import table
@@ -52,7 +52,7 @@ def test_figures_are_those_that_were_judged() -> None:
 
     merge._served = Judged(version=1, first_hour=7, last_hour=7, hours={7: HOURS.empty()})
     merge._read_at = time.monotonic()
-    held = merge.held(frozenset([7]))
+    held = merge.held(Wanted(frozenset([7]), range(0)))
     assert held is not None
     assert (held.version, list(held.hours)) == (1, [7])
 
