@@ -260,6 +260,7 @@ class World:
         return cells.filter(pc.is_in(cells["event_hour"], pa.array(HOURS_ASKED, pa.int32())))
 
 
+@pytest.mark.timeout(1800)  # it looks at thousands of moments, and a busy machine has many at once
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories)
 def test_what_is_served_is_a_full_recomputation_at_every_instant(history: list[Any], mongo_database: Documents) -> None:
