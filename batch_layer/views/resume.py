@@ -11,6 +11,7 @@ from typing import Any, Literal
 import structlog
 from pymongo import DESCENDING
 
+from batch_layer.ranges import day_of, hours_of_day
 from batch_layer.views import plan
 from infra.delta import Snapshot
 from infra.mongo.client import Documents
@@ -36,7 +37,9 @@ def done_before(database: Documents, asked: dict[str, Any], snapshot: Snapshot) 
     last = database.runs.find_one({"rebuild": asked}, sort=[("started_at", DESCENDING), ("_id", DESCENDING)])
     if last is None or last["state"] == "complete" or not last.get("done"):
         return set()
-    touched = plan.last_touched(snapshot, last["version"])
-    done = set(last["done"]) - touched.keys()
+    touched = set(plan.last_touched(snapshot, last["version"]))
+    if asked["views"] == "drones":  # a day is noted by its first hour, and touched by any of its hours
+        touched = {hours_of_day(day_of(hour)).start for hour in touched}
+    done = set(last["done"]) - touched
     _log.info("resuming a rebuild", run=last["_id"], done=len(done))
     return done
