@@ -81,7 +81,8 @@ def commands(command: Any = None, name: str = "peacewatch") -> Iterator[tuple[st
         yield name, command
         return
     for part, below in sorted(command.commands.items()):
-        yield from commands(below, f"{name} {part}")
+        if not below.hidden:  # an old name that still works
+            yield from commands(below, f"{name} {part}")
 
 
 def commands_page() -> str:

@@ -7,7 +7,9 @@ from typing import Final
 
 BY_COMMAND: Final = {
     **dict.fromkeys(("land", "rejects", "trace"), "landing"),
-    **dict.fromkeys(("alerting", "notify", "record", "tell-operators", "doctor", "healthcheck"), "alerts"),
+    **dict.fromkeys(
+        ("alerting", "notify", "record", "notify-operators", "tell-operators", "doctor", "healthcheck"), "alerts"
+    ),
     **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log", "backup", "restore"), "batch"),
     **dict.fromkeys(("serve", "token", "report"), "serving"),
     **dict.fromkeys(("airflow", "airflow-setup"), "airflow"),

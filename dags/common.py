@@ -107,7 +107,7 @@ def notify_late(context: Mapping[str, Any], **_more: Any) -> None:
 
 
 def _notify(title: str, text: str, link: str) -> None:
-    command = ["peacewatch", "tell-operators", "--title", title, "--text", text[:1000], "--link", link]
+    command = ["peacewatch", "notify-operators", "--title", title, "--text", text[:1000], "--link", link]
     subprocess.run(command, check=True, timeout=NOTIFY_SECONDS)  # noqa: S603 - the PATH is the stack's
 
 

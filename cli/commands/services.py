@@ -1,4 +1,4 @@
-"""Commands: up, down, status, airflow, airflow-setup, tell-operators."""
+"""Commands: up, down, status, airflow, airflow-setup, notify-operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(airflow)
     app.command("airflow-setup")(airflow_setup)
-    app.command("tell-operators")(tell_operators)
+    app.command("notify-operators")(notify_operators)
+    app.command("tell-operators", hidden=True, deprecated=True)(notify_operators)  # its name up to 0.1
 
 
 def up() -> None:
@@ -68,7 +69,7 @@ def airflow_setup() -> None:
     os.execve(program[0], program, environment)  # noqa: S606 - with the rights of its caller
 
 
-def tell_operators(
+def notify_operators(
     title: Annotated[str, typer.Option(help="what has happened, in a few words")],
     text: Annotated[str, typer.Option(help="the details")] = "",
     link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
