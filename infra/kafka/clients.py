@@ -1,4 +1,4 @@
-"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with five mends.
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with six mends.
 
 kafka-python 3.0.12 has these defects:
 
@@ -12,6 +12,9 @@ kafka-python 3.0.12 has these defects:
    again until the time is up. Here the first refusal ends the attempt, and is raised as `failures.Refused`.
 4. A consumer decompresses whatever a producer has compressed, gigabytes from a batch of 1 MiB (`decompression`).
 5. An idempotent producer sends nothing more after one message that the broker refuses for good (OUTLIVES_REFUSALS).
+6. What was read of a partition before it was paused is put aside, and after it is resumed given out only while no other
+   partition's records are in line. Used-up ones stay in line, so the resumed partition stands still until another one
+   is paused. Here used-up ones leave the line before each poll.
 """
 
 from __future__ import annotations
@@ -70,6 +73,8 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
 
     def poll(self, *args: Any, **kwargs: Any) -> Any:
         self._budget.left = POLL
+        if not self._fetcher._next_partition_records:
+            self._fetcher._next_partition_records = None
         if self._coordinator.rebalance_in_progress():
             self._coordinator.request_rejoin()
         return super().poll(*args, **kwargs)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
@@ -51,6 +52,35 @@ def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[...,
         assert coordinator.rebalance_in_progress()
         wait_for(lambda: member.poll(timeout_ms=200) is not None and coordinator.stable(), what="the second join")
         assert member.assignment()
+
+
+def test_a_resumed_partition_goes_on_where_no_other_has_anything(kafka: str, topic: Callable[..., str]) -> None:
+    """Landing pauses the partitions that it is behind with: one of them stood still for ever."""
+    name = topic("reports", partitions=2)
+    first, second = TopicPartition(name, 0), TopicPartition(name, 1)
+    with closing(clients.producer(kafka)) as producer:
+        for partition, many in ((0, 20), (1, 5)):
+            for number in range(many):
+                producer.send(name, b"%d" % number, partition=partition)
+        producer.flush()
+    with closing(clients.consumer(kafka, enable_auto_commit=False, max_poll_records=10)) as consumer:
+        consumer.assign([first, second])
+        consumer.seek_to_beginning()
+        read: dict[TopicPartition, int] = {first: 0, second: 0}
+
+        def poll() -> bool:
+            for partition, records in consumer.poll(timeout_ms=200).items():
+                read[partition] += len(records)
+            return read[first] >= 10
+
+        consumer.pause(second)
+        wait_for(poll, what="the first ten")
+        assert read[first] == 10  # the rest is in line
+        consumer.resume(second)
+        consumer.pause(first)
+        wait_for(lambda: poll() and read[second] == 5, what="the other partition")
+        consumer.resume(first)
+        wait_for(lambda: poll() and read[first] == 20, what="the rest of the first partition")
 
 
 @pytest.mark.parametrize("make", [clients.consumer, clients.admin])
