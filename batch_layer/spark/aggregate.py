@@ -182,10 +182,10 @@ def _measure(measure: Measure) -> Column:
 def _errors(snapshot: Snapshot) -> Iterator[None]:
     try:
         yield
-    except session.JAVA_GONE as error:
-        what = "Spark's Java has ended, perhaps for want of memory"
-        raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
-    except (PySparkException, Py4JError) as error:
+    except (PySparkException, Py4JError, *session.JAVA_GONE) as error:
+        if isinstance(error, session.JAVA_GONE) or session.broke_off(error):
+            what = "Spark's Java has ended, perhaps for want of memory"
+            raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
         reason = _reason(error)
         if _OUT_OF_MEMORY.search(reason):
             where = "on its heap (spark.driver.memory, spark.executor.memory) or off it (spark.memory.offHeap.size)"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import structlog
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -27,6 +27,15 @@ _log = structlog.get_logger()
 
 JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
 """What pyspark and py4j raise when the Java they speak with has ended."""
+
+
+def broke_off(error: Exception) -> bool:
+    """Whether a call to Java had no answer, because Java ended meanwhile: the plain Py4JError that names nothing else.
+
+    What Java itself raises is a subclass; a call that Java does not know brings its trace.
+    """
+    return type(error) is Py4JError and "Trace:" not in str(error)
+
 
 _LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _FIRST_ROW: Final = {

@@ -31,6 +31,7 @@ ALERT: Final = Alert(
 NOT_OF_AN_ALERT: Final = {
     "incident_key": "names the incident for the notifier; people have `incident_id`",
     "received_at": "the broker's time of the report; `raised_at` and `latency_ms` say when and how fast",
+    "source": "the report's place on its topic, for log lines and `peacewatch trace`",
     "clears": "an alert that only ends an incident is no row",
 }
 NOT_OF_AN_INCIDENT: Final = {
