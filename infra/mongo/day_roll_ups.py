@@ -17,18 +17,15 @@ from typing import Any, Final, Required, TypedDict
 from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 
-from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, roll_up
 from infra.mongo import view_parts
-from infra.mongo.cells import DOCUMENT_BYTES
 from infra.mongo.client import Documents
-from infra.mongo.packed import pack
 from infra.mongo.schema import Collection
 
 NAME: Final = "day_roll_ups"
 
-LARGEST: Final = DOCUMENT_BYTES
-"""Bytes of all forms of a day. One that has more is not stored: readers take its hours. 200 countries need 0.1 MB."""
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of all forms of a day, as `infra.mongo.cells.DOCUMENT_BYTES`. One that has more is not stored: readers take its
+hours. 200 countries need 0.1 MB."""
 
 
 class RollUpDocument(TypedDict, total=False):
@@ -72,6 +69,10 @@ def stale_days(database: Documents) -> list[int]:
 
 def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
     """Sums the hour documents of `day` (since 1970), as they are stored; False where the day is too large to store."""
+    # The alerts' role looks at layouts, and has no Arrow.
+    from fleet.figures.cube import HOURS  # noqa: PLC0415
+    from fleet.figures.roll_up import DAY_FORMS, roll_up  # noqa: PLC0415
+    from infra.mongo.packed import pack  # noqa: PLC0415
 
     def commit(session: ClientSession) -> bool:
         those = {"event_hour": {"$gte": day * 24, "$lt": day * 24 + 24}}
@@ -118,6 +119,8 @@ _READ_AT_ONCE: Final = 100
 
 def forms_of(document: Mapping[str, Any]) -> dict[str, bytes]:
     """The packed cells of a roll-up by form."""
+    from fleet.figures.roll_up import DAY_FORMS  # noqa: PLC0415 - as in `rebuild`
+
     return {form: document[form] for form in DAY_FORMS}
 
 
