@@ -37,7 +37,7 @@ rows = st.lists(
 )
 
 
-def cells(rows: list[Row]) -> pa.Table:
+def cells(found: list[Row]) -> pa.Table:
     parts = [
         HOURS.from_document(
             dict(
@@ -48,7 +48,7 @@ def cells(rows: list[Row]) -> pa.Table:
                 )
             )
         )
-        for hour, country, score, n in rows
+        for hour, country, score, n in found
     ]
     return HOURS.merge(parts)
 
@@ -63,8 +63,8 @@ class Lake:
         self.started = 0
         ensure_indexes(database)
 
-    def commit(self, rows: list[Row], *, lander_dies: bool = False) -> None:
-        self.commits.append(cells(rows))
+    def commit(self, found: list[Row], *, lander_dies: bool = False) -> None:
+        self.commits.append(cells(found))
         if not lander_dies:
             self.write_live(len(self.commits) - 1)
 
@@ -134,7 +134,7 @@ def check(merge: Merge, lake: Lake) -> int:
 
 
 class Histories(RuleBasedStateMachine):
-    """Landers, batch runs (also at once or interrupted), deleted live documents, servers that read often or seldom."""
+    """Landers, batch runs (several at once, interrupted), the grace, and servers that read all along or seldom."""
 
     uri = ""
 
@@ -146,9 +146,9 @@ class Histories(RuleBasedStateMachine):
         self.runs: list[Run] = []
         self.steady, self.sleepy = Merge(self.database, 0), Merge(self.database, 0)
 
-    @rule(reports=rows, lander_dies=st.booleans())
-    def commit(self, reports: list[Row], lander_dies: bool) -> None:
-        self.lake.commit(reports, lander_dies=lander_dies)
+    @rule(found=rows, lander_dies=st.booleans())
+    def commit(self, found: list[Row], lander_dies: bool) -> None:
+        self.lake.commit(found, lander_dies=lander_dies)
 
     @rule()
     def repair(self) -> None:
@@ -210,7 +210,7 @@ def test_served_equals_adding_up_all_commits_at_every_moment(mongo_server_uri: s
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
-            phases=[Phase.generate],  # making a failure small takes minutes; its steps are printed as they are
+            phases=[Phase.generate],  # making a failure small takes minutes; its steps are told as they are
         ),
     )
 
@@ -268,7 +268,7 @@ def test_figures_as_old_as_allowed_cost_no_reading(lake: Lake) -> None:
     assert merge.served([FIRST, FIRST + 1]) is first  # an hour past the last report needs no reading either
 
 
-def test_server_that_slept_until_live_documents_were_deleted_starts_over(lake: Lake) -> None:
+def test_a_server_that_slept_longer_than_the_grace_starts_anew(lake: Lake) -> None:
     merge = Merge(lake.database, 0)
     lake.commit([ROW])
     check(merge, lake)
