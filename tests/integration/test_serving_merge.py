@@ -37,7 +37,7 @@ rows = st.lists(
 )
 
 
-def cells(found: list[Row]) -> pa.Table:
+def cells(rows: list[Row]) -> pa.Table:
     parts = [
         HOURS.from_document(
             dict(
@@ -48,7 +48,7 @@ def cells(found: list[Row]) -> pa.Table:
                 )
             )
         )
-        for hour, country, score, n in found
+        for hour, country, score, n in rows
     ]
     return HOURS.merge(parts)
 
@@ -59,21 +59,30 @@ class Lake:
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self.database = database
         self.commits: list[pa.Table] = []
+        self.times: list[datetime] = []
         self.moments = count()
         self.started = 0
         ensure_indexes(database)
 
-    def commit(self, found: list[Row], *, lander_dies: bool = False) -> None:
-        self.commits.append(cells(found))
+    def commit(self, rows: list[Row], *, lander_dies: bool = False) -> None:
+        self.commits.append(cells(rows))
+        self.times.append(NOON + timedelta(seconds=next(self.moments)))
         if not lander_dies:
             self.write_live(len(self.commits) - 1)
 
     def write_live(self, version: int) -> None:
         document = {
-            "committed_at": NOON + timedelta(seconds=version),
+            "committed_at": self.times[version],
             "cells": HOURS.to_document(self.commits[version]),
         }
         self.database.live.replace_one({"_id": version}, document, upsert=True)
+
+    def empty(self) -> None:
+        """The database and the lake begin again; their clock goes on, so no later commit has the time of one before."""
+        for name in ("live", "hours", "runs"):
+            self.database[name].delete_many({})
+        self.commits.clear()
+        self.times.clear()
 
     def repair(self, version: int) -> None:
         if self.database.live.find_one({"_id": version}) is None:
@@ -134,7 +143,7 @@ def check(merge: Merge, lake: Lake) -> int:
 
 
 class Histories(RuleBasedStateMachine):
-    """Landers, batch runs (several at once, interrupted), the grace, and servers that read all along or seldom."""
+    """Landers, batch runs (also at once or interrupted), deleted live documents, servers that read often or seldom."""
 
     uri = ""
 
@@ -146,9 +155,9 @@ class Histories(RuleBasedStateMachine):
         self.runs: list[Run] = []
         self.steady, self.sleepy = Merge(self.database, 0), Merge(self.database, 0)
 
-    @rule(found=rows, lander_dies=st.booleans())
-    def commit(self, found: list[Row], lander_dies: bool) -> None:
-        self.lake.commit(found, lander_dies=lander_dies)
+    @rule(reports=rows, lander_dies=st.booleans())
+    def commit(self, reports: list[Row], lander_dies: bool) -> None:
+        self.lake.commit(reports, lander_dies=lander_dies)
 
     @rule()
     def repair(self) -> None:
@@ -178,10 +187,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def database_is_emptied(self) -> None:
-        for name in ("live", "hours", "runs"):
-            self.database[name].delete_many({})
+        self.lake.empty()
         self.runs.clear()
-        self.lake.commits.clear()
 
     @rule()
     def server_starts_anew(self) -> None:
@@ -210,7 +217,7 @@ def test_served_equals_adding_up_all_commits_at_every_moment(mongo_server_uri: s
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
-            phases=[Phase.generate],  # making a failure small takes minutes; its steps are told as they are
+            phases=[Phase.generate],  # making a failure small takes minutes; its steps are printed as they are
         ),
     )
 
@@ -237,6 +244,16 @@ def test_a_gap_in_the_live_documents_ends_what_is_served(lake: Lake) -> None:
     lake.write_live(1)
     assert check(merge, lake) == 2
     assert merge.served().as_of == NOON + timedelta(seconds=2)
+
+
+def test_an_emptied_database_is_noticed_at_the_same_version(lake: Lake) -> None:
+    """The time of the commit says that it is another one."""
+    merge = Merge(lake.database, 0)
+    lake.commit([])
+    assert check(merge, lake) == 0
+    lake.empty()
+    lake.commit([ROW])
+    assert check(merge, lake) == 0
 
 
 def test_a_request_reads_only_live_documents_that_are_new(lake: Lake) -> None:
@@ -268,7 +285,7 @@ def test_figures_as_old_as_allowed_cost_no_reading(lake: Lake) -> None:
     assert merge.served([FIRST, FIRST + 1]) is first  # an hour past the last report needs no reading either
 
 
-def test_a_server_that_slept_longer_than_the_grace_starts_anew(lake: Lake) -> None:
+def test_server_that_slept_until_live_documents_were_deleted_starts_over(lake: Lake) -> None:
     merge = Merge(lake.database, 0)
     lake.commit([ROW])
     check(merge, lake)
