@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 _T = TypeVar("_T")
-
-
-def decode(decoder: msgspec.json.Decoder[_T], value: bytes) -> _T:
-    """Raises msgspec.MsgspecError, whatever the bytes: msgspec itself has other errors for some, and a consumer
-    that passes by what is no message of ours would stop at them for good."""
-    try:
-        return decoder.decode(value)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
-
-
 _encoder = msgspec.json.Encoder()
+
+
+class Codec(Generic[_T]):
+    """One kind of message as JSON."""
+
+    def __init__(self, kind: type[_T]) -> None:
+        self._decoder = msgspec.json.Decoder(kind)
+
+    def encode(self, message: _T) -> bytes:
+        return _encoder.encode(message)
+
+    def decode(self, value: bytes) -> _T:
+        """Raises msgspec.MsgspecError, whatever the bytes: msgspec itself has other errors for some, and a consumer
+        that passes by what is no message of ours would stop at them for good."""
+        try:
+            return self._decoder.decode(value)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
 
 
 def size(value: Any) -> int:

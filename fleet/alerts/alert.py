@@ -48,8 +48,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_decoder = msgspec.json.Decoder(Alert)
-_encoder = msgspec.json.Encoder()
+_codec = wire.Codec(Alert)
+encode, decode = _codec.encode, _codec.decode
 
 
 def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *more: str) -> str:
@@ -84,12 +84,3 @@ def is_conflict(content: int, other: int) -> bool:
 def conflict_id(alert: Alert) -> str:
     """The id of an alert whose own id another alert has: notifier, recorder and lake name it alike."""
     return f"{alert.alert_id}{identity.SEPARATOR}{identity.join('conflict', f'{content_of(alert):08x}')}"
-
-
-def encode(alert: Alert) -> bytes:
-    return _encoder.encode(alert)
-
-
-def decode(value: bytes) -> Alert:
-    """Raises msgspec.MsgspecError when the bytes are no alert."""
-    return wire.decode(_decoder, value)

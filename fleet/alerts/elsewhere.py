@@ -47,17 +47,8 @@ class Share(msgspec.Struct, omit_defaults=True):
     answered: dict[int, int] = {}  # by partition the round that `heard` answers
 
 
-_decoder = msgspec.json.Decoder(Share)
-_encoder = msgspec.json.Encoder()
-
-
-def encode(share: Share) -> bytes:
-    return _encoder.encode(share)
-
-
-def decode(value: bytes) -> Share:
-    """Raises msgspec.MsgspecError when the bytes are no share."""
-    return wire.decode(_decoder, value)
+_codec = wire.Codec(Share)
+encode, decode = _codec.encode, _codec.decode
 
 
 @dataclass

@@ -27,17 +27,8 @@ class Health(msgspec.Struct, omit_defaults=True):
     troubles: dict[str, str] = {}  # what it has found itself, the watch of all others: a sentence by its key
 
 
-_decoder = msgspec.json.Decoder(Health)
-_encoder = msgspec.json.Encoder()
-
-
-def encode(health: Health) -> bytes:
-    return _encoder.encode(health)
-
-
-def decode(value: bytes) -> Health:
-    """Raises msgspec.MsgspecError."""
-    return wire.decode(_decoder, value)
+_codec = wire.Codec(Health)
+encode, decode = _codec.encode, _codec.decode
 
 
 @dataclass(frozen=True)

@@ -52,17 +52,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: str = ""
 
 
-_decoder = msgspec.json.Decoder(Action)
-_encoder = msgspec.json.Encoder()
-
-
-def encode(action: Action) -> bytes:
-    return _encoder.encode(action)
-
-
-def decode(value: bytes) -> Action:
-    """Raises msgspec.MsgspecError when the bytes are no action."""
-    return wire.decode(_decoder, value)
+_codec = wire.Codec(Action)
+encode, decode = _codec.encode, _codec.decode
 
 
 def apply(incident: Incident, action: Action) -> bool:

@@ -99,17 +99,8 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     kept_back: dict[str, str] = {}
 
 
-_decoder = msgspec.json.Decoder(Delivery)
-_encoder = msgspec.json.Encoder()
-
-
-def encode(delivery: Delivery) -> bytes:
-    return _encoder.encode(delivery)
-
-
-def decode(value: bytes) -> Delivery:
-    """Raises msgspec.MsgspecError when the bytes are no delivery."""
-    return wire.decode(_decoder, value)
+_codec = wire.Codec(Delivery)
+encode, decode = _codec.encode, _codec.decode
 
 
 def split(delivery: Delivery) -> list[Delivery]:
