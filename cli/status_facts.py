@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.topics import id_of
 from infra.mongo import client as mongo
 from infra.mongo import runs
 from infra.settings import Settings
@@ -96,7 +97,7 @@ def _landed(
     """Next offsets by the table's own `txn` entries: what the lake has, whatever the group says."""
     if table is None:
         return {}
-    topic_id = str(admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+    topic_id = id_of(admin, topics.REPORTS)
     reports = [at for at in ends if at.topic == topics.REPORTS]
     return {at: table.transaction_version(f"{topic_id}/{at.partition}") or 0 for at in reports}
 

@@ -54,13 +54,15 @@ class File:
 
 @dataclass(frozen=True)
 class Commit:
-    """A version of the table. `added`: the files with new rows; `touched`: event hours whose rows changed."""
+    """A version of the table. `added`: the files with new rows; `touched`: event hours whose rows changed.
+    `entries`: its `txn` entries, the next offset by partition."""
 
     version: int
     committed_at: datetime
     added: tuple[str, ...]
     touched: frozenset[int]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    entries: Mapping[str, int] = field(default_factory=dict)
 
     def fact(self, name: str, default: Any) -> Any:
         """What landing said of itself in this commit, a JSON text; `default` where it did not."""
@@ -274,6 +276,7 @@ def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
         tuple(sorted(unquote(add["path"]) for add in added)),
         frozenset(_hour_of(action["partitionValues"]) for action in [*added, *removed]),
         info,
+        {action["txn"]["appId"]: int(action["txn"]["version"]) for action in actions if "txn" in action},
     )
 
 

@@ -129,6 +129,7 @@ def create_indexes(database: Documents) -> None:
     database["incidents"].create_index([("key", 1), ("last", -1)])
     database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
     database["deliveries"].create_index([("delivered_at", 1)])
+    database["deliveries"].create_index([("message_id", 1)])
     database["actions"].create_index([("at", -1), ("_id", -1)])
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -17,9 +17,16 @@ from pyarrow import ArrowException, fs
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from infra.delta import Commit, LogGone, read_commit
 
 MOST_COMMITS: Final = 50_000
 """Versions of the log that are looked through for a commit, newest first: three days of one in five seconds."""
+
+FIRST_COMMIT: Final = 1
+"""Version 0 makes the table, and lands nothing."""
+
+Place = tuple[str, int]
+"""A partition's key in the table's entries, and an offset."""
 
 COLUMNS: Final = (
     "reported_at",
@@ -67,7 +74,8 @@ class ReportsTable:
         try:
             files = self._table.file_uris(file_pruning_predicate=wanted)
             found = list(_matching(self._table, files, drone, report)) if files else []
-            return [self._row(facts) for facts in found]
+            commits = self._commits_of(map(_place, found))
+            return [_row(facts, commits.get(_place(facts))) for facts in found]
         except (DeltaError, OSError, ArrowException) as error:
             raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from None
 
@@ -75,37 +83,39 @@ class ReportsTable:
         """The first offset of a partition that has not landed yet."""
         return int(self._table.transaction_version(f"{topic_id}/{partition}") or 0) if self._table else 0
 
-    def _row(self, facts: dict[str, Any]) -> Row:
-        file = facts.pop("__filename")
-        key = f"{facts['topic_id']}/{facts['kafka_partition']}"
-        version, committed_at = self._commit_of(key, facts["kafka_offset"]) or (None, None)
-        return Row(file, version, committed_at, facts)
+    def _commits_of(self, places: Iterable[Place]) -> dict[Place, Commit]:
+        """The commit that landed each place: the oldest whose entry is beyond it. Not of those that left the log."""
+        unsettled, landed = set(places), dict[Place, Commit]()
+        oldest = None
+        for commit in self._log() if unsettled else ():
+            oldest = commit.version
+            for key, offset in list(unsettled):
+                if commit.entries.get(key, 0) > offset:
+                    landed[key, offset] = commit
+                elif key in commit.entries:
+                    unsettled.discard((key, offset))
+            if not unsettled:
+                break
+        is_whole = oldest is not None and oldest <= FIRST_COMMIT
+        return {place: commit for place, commit in landed.items() if is_whole or place not in unsettled}
 
-    def _commit_of(self, key: str, offset: int) -> tuple[int, datetime] | None:
-        """The oldest version whose entry for `key` is beyond `offset`; None where the log no longer has it."""
-        found = None
-        for version, entries, at in self._entries():
-            if key not in entries:
-                continue
-            if entries[key] <= offset:
-                return found
-            found = version, at
-        return found if found and found[0] == 1 else None
-
-    def _entries(self) -> Iterator[tuple[int, dict[str, int], datetime]]:
-        """(version, next offset by partition, time) of each version of the log, newest first."""
+    def _log(self) -> Iterator[Commit]:
+        """The versions that the log still holds, newest first."""
         assert self._table is not None  # noqa: S101 - its callers have rows
         store = fs.PyFileSystem(DeltaStorageHandler.from_table(self._table._table))
         newest = self._table.version()
-        for version in range(newest, max(-1, newest - MOST_COMMITS), -1):
-            try:
-                with store.open_input_file(f"_delta_log/{version:020}.json") as log:
-                    actions = [json.loads(line) for line in log.read().splitlines() if line.strip()]
-            except FileNotFoundError:
-                return
-            entries = {action["txn"]["appId"]: int(action["txn"]["version"]) for action in actions if "txn" in action}
-            times = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
-            yield version, entries, datetime.fromtimestamp(max(times, default=0) / 1000, UTC)
+        with suppress(LogGone):
+            for version in range(newest, max(-1, newest - MOST_COMMITS), -1):
+                yield read_commit(store, version)
+
+
+def _place(facts: dict[str, Any]) -> Place:
+    return f"{facts['topic_id']}/{facts['kafka_partition']}", facts["kafka_offset"]
+
+
+def _row(facts: dict[str, Any], commit: Commit | None) -> Row:
+    version, committed_at = (commit.version, commit.committed_at) if commit else (None, None)
+    return Row(facts.pop("__filename"), version, committed_at, facts)
 
 
 def _matching(table: DeltaTable, files: list[str], drone: str, report: str) -> Iterator[dict[str, Any]]:

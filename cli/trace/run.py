@@ -6,7 +6,6 @@ Everything comes from what is stored. A service that is away leaves its steps ou
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -94,7 +93,9 @@ def _unlanded(
     """Messages that landing has not reached yet."""
     if table is None or not messages:
         return set()
-    topic_id = _try(trace, "Kafka", lambda: topic.topic_id(settings.kafka)) or ""
+    topic_id = _try(trace, "Kafka", lambda: topic.topic_id(settings.kafka))
+    if topic_id is None:
+        return set()
     return {
         message.source
         for message in messages
@@ -131,9 +132,8 @@ def _state(trace: Trace, is_landed: bool, is_rejected: bool, is_unlanded: bool) 
 
 
 def _try(trace: Trace, service: str, ask: Callable[[], Any]) -> Any:
-    with suppress(KeyError):
-        if trace.away[service]:
-            return None
+    if service in trace.away:
+        return None
     try:
         return ask()
     except (KafkaError, PyMongoError, ServiceUnavailable) as error:

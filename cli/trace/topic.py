@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.topics import id_of
 from speed_layer.landing import rejected
 from speed_layer.landing.deduplication import WINDOW
 from speed_layer.landing.rejected import RejectedRecord
@@ -60,13 +61,13 @@ def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, in
             if partition in ends:
                 low, high = max(start, first[partition]), min(ends[partition], start + WINDOW + 1)
                 messages += _matching(consumer, partition, range(low, high), drone, report)
-        return messages
+        return list(dict.fromkeys(messages))  # spans of two rows may overlap
 
 
-def topic_id(kafka: Address) -> str:
-    """The id of `reports`, by which the lake names its partitions. Raises KafkaError."""
+def topic_id(kafka: Address) -> str | None:
+    """The id of `reports`, by which the lake names its partitions; None where it is not there. Raises KafkaError."""
     with closing(clients.admin(kafka)) as admin:
-        return str(admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+        return id_of(admin, topics.REPORTS)
 
 
 def rejections(kafka: Address, drone: str, report: str) -> Iterator[RejectedRecord]:

@@ -14,6 +14,7 @@ from fleet import topics
 from fleet.alerts.alert import decode
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.topics import id_of
 from infra.mongo import client as mongo
 from infra.mongo import runs
 from laptop.demo.channel import Channel, channel
@@ -46,7 +47,7 @@ class Watch:
         self._consumer.assign(self._partitions(topics.ALERTS))
         self._consumer.seek_to_beginning()
         self._mongo = mongo.client(addresses.mongo_uri, "demo", wait_ms=10_000)
-        self._reports_id = str(self._admin.describe_topics([topics.REPORTS])[0]["topic_id"])
+        self._reports_id = id_of(self._admin, topics.REPORTS)
         self._kinds: dict[str, str] = {}
         self._table: DeltaTable | None = None
         self._rejects, self._rejects_read = 0, Offsets()
