@@ -149,15 +149,15 @@ def _side_by_side(what: str, asks: Mapping[str, Callable[[], Any]], reports: int
     for name, each in middle.items():
         speed = f"{reports / each / 1e6:6.1f} million reports/s"
         print(f"{what + ', ' + name:40} {each:8.2f} s {speed}  {each / middle['DuckDB']:5.2f} x DuckDB", flush=True)
-    compared: dict[str, list[str]] = {}
+    groups: dict[str, dict[str, list[pa.Table]]] = {}  # by schemas, by name
     for name, answer in answers.items():
         tables = answer if isinstance(answer, list) else [answer]
         if all(isinstance(table, pa.Table) for table in tables):
-            compared.setdefault(str([table.schema for table in tables]), []).append(name)
-            first = answers[compared[str([table.schema for table in tables])][0]]
-            same = first if isinstance(first, list) else [first]
-            assert all(mine.equals(other) for mine, other in zip(tables, same, strict=True)), f"{what}: {name} differs"
-    print(f"({what}: equal answers of {'; '.join(', '.join(names) for names in compared.values() if names[1:])})")
+            group = groups.setdefault(str([table.schema for table in tables]), {})
+            first = next(iter(group.values()), tables)
+            assert all(mine.equals(other) for mine, other in zip(tables, first, strict=True)), f"{what}: {name} differs"
+            group[name] = tables
+    print(f"({what}: equal answers of {'; '.join(', '.join(group) for group in groups.values() if len(group) > 1)})")
 
 
 def _all_views(spark: aggregate.SparkEngine, pinned: delta.Snapshot) -> list[pa.Table]:

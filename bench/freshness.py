@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.background import quantiles
 from bench.machine import machine
 from laptop import ports
 from laptop.services import mongo
@@ -43,8 +44,7 @@ def main() -> None:
             address = f"http://127.0.0.1:{port}/api/v1/statistics/alerts-by-country"
             taken = measure(stack, client, address, options.rate, options.seconds)
         database.kill()
-    taken.sort()
-    row = " | ".join(f"{taken[min(len(taken) - 1, int(len(taken) * q))]:.1f} s" for q in (0.5, 0.99, 1))
+    row = quantiles(taken, "{:.1f} s")
     print(f"\n{options.rate} reports/s asked for, {len(taken)} probes\n\n| | p50 | p99 | longest |\n|---|---|---|---|")
     print(f"| report sent to figure in the API | {row} |")
 

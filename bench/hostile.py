@@ -17,13 +17,14 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from bench.background import background, quantiles
 from bench.machine import machine
 from infra.kafka import clients
 from tests.support.alert_stack import AlertStack, alert_stack, report
@@ -167,20 +168,13 @@ def measure(home: Path, flood: Flood, seconds: float) -> str:
             latencies = notified_after(stack, sent)
         messages = str(stack.messages())
     named = sum(f"{city}," in messages for city in sent)
-    return f"{len(latencies)} of {len(sent)} | {named} | {shares(latencies)} | {rate}"
+    return f"{len(latencies)} of {len(sent)} | {named} | {quantiles(latencies, '{:.2f} s')} | {rate}"
 
 
-def shares(latencies: list[float]) -> str:
-    ordered = sorted(latencies) or [float("nan")]
-    return " | ".join(f"{ordered[min(len(ordered) - 1, int(len(ordered) * q))]:.2f} s" for q in (0.5, 0.99, 1))
-
-
-@contextmanager
-def running(stack: AlertStack, flood: Flood) -> Iterator[None]:
+def running(stack: AlertStack, flood: Flood) -> AbstractContextManager[None]:
     """The flood, from a thread of its own."""
-    ends = threading.Event()
 
-    def run() -> None:
+    def run(ends: threading.Event) -> None:
         settings = {"max_request_size": 8_000_000, **flood.producer}
         with closing(clients.producer(stack.broker.address, **settings)) as producer:
             step, began = 0, time.monotonic()
@@ -191,13 +185,7 @@ def running(stack: AlertStack, flood: Flood) -> Iterator[None]:
                 producer.flush()
                 step += 1
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ends.set()
-        thread.join(60)
+    return background(run)
 
 
 def backlog(stack: AlertStack) -> None:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import psutil
 from pymongo import MongoClient
 
+from bench.background import background
 from bench.machine import machine
 from bench.serving import hour_cells, memory, process, show, wait_ready
 from bench.serving_load import at_rate
@@ -70,9 +71,8 @@ def idle(url: str, count: int) -> Iterator[None]:
 @contextmanager
 def slow(url: str, count: int) -> Iterator[None]:
     """`count` connections with half a head, a byte more every SLOW_SECONDS; a new one for each that is cut."""
-    ends = threading.Event()
 
-    def run() -> None:
+    def run(ends: threading.Event) -> None:
         held = [connect(url, 90_000 + number) for number in range(count)]
         for connection in held:
             connection.sendall(HALF)
@@ -88,14 +88,9 @@ def slow(url: str, count: int) -> Iterator[None]:
         for connection in held:
             connection.close()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    time.sleep(SLOW_SECONDS)
-    try:
+    with background(run):
+        time.sleep(SLOW_SECONDS)
         yield
-    finally:
-        ends.set()
-        thread.join(60)
 
 
 def main() -> None:

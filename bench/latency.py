@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 from kafka import TopicPartition
 
+from bench.background import quantiles
 from bench.feed import PLACES
 from bench.machine import machine
 from infra.kafka import clients
@@ -94,9 +95,7 @@ def table(stack: AlertStack, sent: dict[str, datetime]) -> None:
     print("| | p50 | p99 | longest |")
     print("|---|---|---|---|")
     for name, values in {"report sent to message": taken, **stages}.items():
-        values.sort()
-        row = " | ".join(f"{values[min(len(values) - 1, int(len(values) * q))]:.1f} ms" for q in (0.5, 0.99, 1))
-        print(f"| {name} | {row} |")
+        print(f"| {name} | {quantiles(values, '{:.1f} ms')} |")
 
 
 def ms(duration: timedelta) -> float:

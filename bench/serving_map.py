@@ -17,8 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import pyarrow as pa
 from playwright.sync_api import Page, Response, sync_playwright
 from pymongo import MongoClient
 
+from bench.background import background
 from bench.machine import machine
 from bench.serving import process, processor, wait_ready
 from fleet.reports.landed import last_state
@@ -68,25 +68,17 @@ def block(number: int, drones: int) -> dict[str, Any]:
     return {"written_at": datetime.now(UTC), "drones": drones, "block": pack(pa.table(table, schema=STATE))}
 
 
-@contextmanager
-def moving(database: Any, drones: int) -> Iterator[None]:
+def moving(database: Any, drones: int) -> AbstractContextManager[None]:
     """Some blocks change every other second, as a fleet's do."""
-    ends = threading.Event()
     again = [block(number, drones) for number in range(CHANGED_AT_ONCE)]  # made before: it is the load, not the cost
 
-    def change() -> None:
+    def change(ends: threading.Event) -> None:
         while not ends.wait(CHANGE_SECONDS):
             for number, document in enumerate(again):
                 changed = {**document, "written_at": datetime.now(UTC)}
                 database.drone_blocks.replace_one({"_id": f"bench/{number}"}, changed)
 
-    thread = threading.Thread(target=change, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ends.set()
-        thread.join()
+    return background(change)
 
 
 def travel(page: Page) -> list[float]:

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,11 @@ def timed(path: str, server: psutil.Process) -> tuple[float, float]:
 def ready(url: str) -> None:
     """Until it answers what needs no figures, and has read the newest days."""
     for _ in range(1200):
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(f"{url}/healthz", timeout=10).status_code == 200:
                 time.sleep(3)
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise TimeoutError("the server does not answer")
 
 
