@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from kafka import TopicPartition
 
 from fleet import topics
 from fleet.reports import report as reports
@@ -21,6 +20,7 @@ from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
 from speed_layer.notifying.discord.webhook import Webhook
 from speed_layer.notifying.sender import Sender
+from tests.support import verdict
 
 
 class Channel:
@@ -139,21 +139,8 @@ def send(kafka: str, topic: str, *values: bytes | Report) -> None:
 
 
 def read(kafka: str, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(record.value) for record in records_of(kafka, topic)]
+    return [json.loads(record.value) for record in verdict.read(kafka, topic)]
 
 
 def keys(kafka: str, topic: str) -> set[str]:
-    return {record.key.decode() for record in records_of(kafka, topic)}
-
-
-def records_of(kafka: str, topic: str) -> list[Any]:
-    consumer = clients.consumer(kafka, auto_offset_reset="earliest", enable_auto_commit=False)
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    consumer.seek_to_beginning()
-    records: list[Any] = []
-    while any(consumer.position(p) < ends[p] for p in partitions):
-        records += [record for polled in consumer.poll(500).values() for record in polled]
-    consumer.close()
-    return records
+    return {record.key.decode() for record in verdict.read(kafka, topic)}
