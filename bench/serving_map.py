@@ -31,9 +31,10 @@ from bench.background import background
 from bench.machine import machine
 from bench.serving import process, processor, wait_ready
 from fleet.reports.landed import last_state
+from infra.mongo.packed import pack
 from laptop import ports
 from laptop.services import mongo
-from speed_layer.landing.last_states import STATE, pack
+from speed_layer.landing.last_states import STATE
 
 FLEETS = (10_000, 100_000, 540_000)
 BLOCKS, CHANGED_AT_ONCE, CHANGE_SECONDS = 48, 6, 2.0

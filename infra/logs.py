@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
-from infra.redaction import redact
+from infra.redaction import names_secret, redact
 
 Format = Literal["logfmt", "json"]
 VARIABLE: Final = "PEACEWATCH_LOG_FORMAT"
@@ -48,7 +48,6 @@ def configure(process: str, environ: Mapping[str, str] = os.environ) -> None:
         structlog.processors.format_exc_info,
         _name_errors,
         *_renderers(line_format),
-        _redact_line,  # last: a secret may hide in a list, in a traceback, anywhere
     ]
     structlog.configure(
         processors=[*common, *rendering],
@@ -74,7 +73,8 @@ def _chosen(environ: Mapping[str, str]) -> Format:
 
 def _renderers(line_format: Format) -> list[structlog.typing.Processor]:
     if line_format == "logfmt":
-        return [structlog.processors.LogfmtRenderer(key_order=FIRST_KEYS, bool_as_flag=False)]
+        logfmt = structlog.processors.LogfmtRenderer(key_order=FIRST_KEYS, bool_as_flag=False)
+        return [logfmt, _redact_line]  # last: a secret may hide in a list, in a traceback, anywhere
     # Quotes and line ends are escaped in JSON, so secrets are masked in the values, before they are written.
     serialize = partial(json.dumps, ensure_ascii=False)
     return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize)]
@@ -131,17 +131,25 @@ def _name_errors(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _redact_values(_logger: Any, _method: str, event: Event) -> Event:
-    return {_text(key): _redacted(value, DEEPEST) for key, value in event.items()}
+    return _redacted_pairs(event, DEEPEST)
 
 
 def _redacted(value: Any, levels: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if levels and isinstance(value, Mapping):
-        return {_text(key): _redacted(part, levels - 1) for key, part in value.items()}
+        return _redacted_pairs(value, levels - 1)
     if levels and isinstance(value, (list, tuple, set, frozenset)):
         return [_redacted(part, levels - 1) for part in value]
     return _text(value)
+
+
+def _redacted_pairs(pairs: Mapping[Any, Any], levels: int) -> dict[str, Any]:
+    """A text whose key says that it is a secret is masked whatever it looks like, as in a line of logfmt."""
+    return {
+        _text(key): "***" if isinstance(value, str) and names_secret(str(key)) else _redacted(value, levels)
+        for key, value in pairs.items()
+    }
 
 
 def _text(value: Any) -> str:

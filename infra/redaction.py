@@ -30,6 +30,7 @@ _RULES: Final = (
     (re.compile(r"(\bbearer +)[\w.~+/=-]{8,}", re.I), r"\1***"),
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}"), r"\1***"),  # an AWS access key's id
 )
+_SECRET_NAME: Final = re.compile(rf"{_NAMES}$|\bauthorization$", re.I)
 _loaded: set[str] = set()
 
 
@@ -40,6 +41,11 @@ def redact(text: str) -> str:
     for secret in sorted(_loaded, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
+
+
+def names_secret(key: str) -> bool:
+    """Whether what stands under this key is a secret by its name."""
+    return _SECRET_NAME.search(key) is not None
 
 
 def hide(secret: str) -> None:

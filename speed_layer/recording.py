@@ -243,12 +243,12 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
                 place = f"{partition.topic}-{partition.partition}-{record.offset}"
                 log.warning("a message cannot be read", place=place, reason=error)
                 faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
-    _log_alerts([alert for alert, _ in raised])
     batch.alerts = _alerts(database, raised) + batch.alerts
     batch.incidents += [update for alert, _ in raised if alert.clears for update in cleared_updates(alert)]
     for collection, updates in vars(batch).items():
         for _ in range(_write(database, collection, updates)):
             faults.add("unrecorded", datetime.now(UTC), f"the last one is of the collection {collection}")
+    _log_alerts([alert for alert, _ in raised])
     if polled:
         _measure(consumer, polled, time.perf_counter() - began)
         try:

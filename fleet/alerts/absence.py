@@ -309,6 +309,7 @@ class Absence:
     def join(self, number: int) -> Presence:
         """The drones of a partition, none yet. One that is absent in another partition moves here when it speaks."""
         presence = self.partitions[number] = Presence()
+        self.elsewhere.shares.pop(number, None)  # of its judge before us; a later judge's is another
         presence.elsewhere = lambda drone_id: self._take(drone_id, number)
         return presence
 
@@ -530,10 +531,7 @@ class _Spoke(Mapping[str, datetime]):
         self._presence = presence
 
     def __getitem__(self, drone_id: str) -> datetime:
-        drone = self._presence.present.get(drone_id)
-        if drone is None:
-            return self._presence.absent[drone_id].drone.at
-        return drone.at
+        return self._presence._drone(drone_id).at
 
     def __iter__(self) -> Iterator[str]:
         yield from self._presence.present

@@ -108,11 +108,11 @@ class Elsewhere:
             self.confirmed |= chosen.keys()
             del self.asked[number]
 
-    def forget_decided(self, held: Collection[str]) -> None:
+    def forget_decided(self, held: set[str]) -> None:
         """Of drones that are held no more nobody asks."""
-        self.confirmed &= set(held)
+        self.confirmed &= held
         for number, (_, chosen) in list(self.asked.items()):
-            if not chosen.keys() & set(held):
+            if chosen.keys().isdisjoint(held):
                 del self.asked[number]
 
     def heard_of(self, own: Collection[int]) -> Iterator[tuple[str, int, datetime]]:

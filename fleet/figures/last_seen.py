@@ -7,7 +7,7 @@ after a topic was remade, the larger `last_state` is true.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -36,10 +36,3 @@ def merge(parts: Iterable[pa.Table]) -> pa.Table:
     drones = rows["drone_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     is_last = np.append(drones[1:] != drones[:-1], True)
     return rows.filter(pa.array(is_last)).combine_chunks()
-
-
-def unpack(packed: bytes) -> pa.Table:
-    """The rows of a block, an Arrow stream."""
-    with pa.ipc.open_stream(packed) as stream:
-        rows: Any = stream.read_all()
-    return rows

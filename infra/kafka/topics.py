@@ -96,6 +96,14 @@ def id_of(admin: KafkaAdminClient, name: str) -> str | None:
     return None
 
 
+def require_id(admin: KafkaAdminClient, name: str) -> str:
+    """Raises NotReady while there is no such topic, KafkaError as `id_of` does."""
+    found = id_of(admin, name)
+    if found is None:
+        raise NotReady(f"the topic {name} is not there yet")
+    return found
+
+
 def missing(bootstrap: Address, name: str) -> NotReady:
     """What to raise where a topic shows no partitions. Raises KafkaError itself where ACLs hide it from us."""
     with closing(clients.admin(bootstrap)) as admin:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 from pymongo.client_session import ClientSession
 
 from fleet.errors import BadInput
-from fleet.figures import last_seen
 from fleet.figures.drone_blocks import block_of
 from infra.mongo import view_parts
+from infra.mongo.packed import unpack
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import DronePath
@@ -83,10 +83,10 @@ def _day(services: Services, day: date, drone_id: str) -> dict[str, Any] | None:
         if document is None:
             return None
         for part in view_parts.contents(services.database, "drone_days", document, session):
-            last = last_seen.unpack(part["last"])
+            last = unpack(part["last"])
             at = pc.index(last["drone_id"], drone_id).as_py()
             if at >= 0:
-                rest = last_seen.unpack(part["rest"])
+                rest = unpack(part["rest"])
                 return last.slice(at, 1).to_pylist()[0] | rest.slice(at, 1).to_pylist()[0], document["version"]
         return None
 

@@ -25,6 +25,7 @@ from fleet.figures import last_seen
 from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, unpack_last_state
 from infra.mongo import view_parts
+from infra.mongo.packed import unpack
 from infra.mongo.session import at_one_instant
 
 MAX_AGE: Final = 2.0
@@ -145,7 +146,7 @@ class Drones:
         known = self._database.drone_blocks.find({}, {"written_at": True})
         changed = self._changed((f"block {each['_id']}", each["_id"], each.get("written_at")) for each in known)
         documents = self._database.drone_blocks.find({"_id": {"$in": changed}}) if changed else ()
-        return [last_seen.unpack(document["block"]) for document in documents]
+        return [unpack(document["block"]) for document in documents]
 
     def _days(self) -> list[pa.Table]:
         days = sorted(self._database.drone_days.distinct("day"))[-DAYS_OF_BATCH:]
@@ -170,7 +171,7 @@ class Drones:
 
 def _of_day(document: Mapping[str, Any]) -> pa.Table:
     """The last states of a block, or of a part of one, of `drone_days` (batch_layer/views/drone_days.py)."""
-    last, rest = last_seen.unpack(document["last"]), last_seen.unpack(document["rest"])
+    last, rest = unpack(document["last"]), unpack(document["rest"])
     states = (last["last_at"].to_numpy() << BATTERY_BITS) | last["last_battery"].to_numpy()
     count = last.num_rows
     columns = {

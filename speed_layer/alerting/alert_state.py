@@ -34,8 +34,7 @@ from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
-from infra.kafka.topics import id_of, missing
-from infra.retry import NotReady
+from infra.kafka.topics import missing, require_id
 
 log = get_logger()
 
@@ -112,8 +111,11 @@ class AlertState:
         absence = Absence() if absence is None else absence
         values = self._read()
         loaded = {number: self._partition(values, number, absence) for number in numbers}
+        known = absence.elsewhere
+        known.absent.clear()  # the topic has all that is still so; what it forgot meanwhile was not read
         for key, value in values.items():
-            note_absent(absence.elsewhere, self.source_id, key, value, absence.partitions)
+            note_absent(known, self.source_id, key, value, absence.partitions)
+        known.returned = {drone: number for drone, number in known.returned.items() if drone in known.absent}
         return loaded
 
     def _save(self, number: int, partition: Partition, crowd: tuple[int, str]) -> None:
@@ -255,7 +257,4 @@ def _saved_drone(memory: Memory, drone: str) -> bytes | None:
 
 def _topic_id(bootstrap: Address, topic: str) -> str:
     with closing(clients.admin(bootstrap)) as admin:
-        found = id_of(admin, topic)
-    if found is None:
-        raise NotReady(f"the topic {topic} is not there yet")
-    return found
+        return require_id(admin, topic)

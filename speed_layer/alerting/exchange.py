@@ -19,6 +19,7 @@ from fleet.alerts import elsewhere
 from fleet.alerts.elsewhere import Elsewhere, Share
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.topics import missing
 from speed_layer.alerting.alert_state import note_absent
 
 log = get_logger()
@@ -57,7 +58,10 @@ class Exchange:
 
     def _open(self) -> None:
         self._consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
-        partitions = [TopicPartition(self._topic, at) for at in self._consumer.partitions_for_topic(self._topic) or ()]
+        numbers = self._consumer.partitions_for_topic(self._topic)
+        if not numbers:
+            raise missing(self._bootstrap, self._topic)
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
         self._consumer.assign(partitions)
         self._consumer.seek_to_end(*partitions)
 

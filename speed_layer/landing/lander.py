@@ -26,7 +26,7 @@ from infra.delta import Commit
 from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
-from infra.kafka.topics import id_of
+from infra.kafka.topics import require_id
 from infra.operations import LOOPS
 from speed_layer.landing import batch, expiry_watch
 from speed_layer.landing.batch import Chunk, Source
@@ -253,10 +253,7 @@ class Session:
         self._config.failpoint("6")
 
     def _ask_topic_id(self) -> str:
-        found = id_of(self._admin, self._config.reports)
-        if found is None:
-            raise retry.NotReady(f"the topic {self._config.reports} is not there yet")
-        return found
+        return require_id(self._admin, self._config.reports)
 
 
 def _consumer(config: LandingConfig) -> KafkaConsumer:

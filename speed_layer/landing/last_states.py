@@ -28,6 +28,7 @@ from structlog import get_logger
 from fleet.reports.landed import SCHEMA
 from infra.mongo import problems
 from infra.mongo.cells import DOCUMENT_BYTES
+from infra.mongo.packed import pack, unpack
 from speed_layer.landing import metrics
 from speed_layer.landing.commit import Lake
 
@@ -151,20 +152,6 @@ def bucket_of(drone_ids: pa.ChunkedArray) -> Any:
     _, offsets, data = ids.buffers()
     ends = np.frombuffer(offsets, dtype="int32")[ids.offset + 1 : ids.offset + len(ids) + 1]
     return np.frombuffer(data, dtype="uint8")[ends - 1] % BUCKETS if len(ids) else np.empty(0, dtype="uint8")
-
-
-def pack(table: pa.Table) -> bytes:
-    """An Arrow IPC stream, zstd inside."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def unpack(block: bytes) -> pa.Table:
-    """The table of a block."""
-    return pa.ipc.open_stream(block).read_all()
 
 
 def packed(table: pa.Table, most: int = DOCUMENT_BYTES) -> list[tuple[bytes, int]]:

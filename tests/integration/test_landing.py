@@ -17,10 +17,10 @@ from fleet import topics
 from fleet.figures.cube import HOURS
 from fleet.reports.counted_places import KnownPlaces
 from fleet.reports.sealed import SEALED_THROUGH_KEY
+from infra.mongo.packed import unpack
 from speed_layer.landing import rejected as rejected_messages
 from speed_layer.landing import rejected_file
 from speed_layer.landing.decoding import RejectedMessage
-from speed_layer.landing.last_states import unpack
 from speed_layer.landing.partition import Lists
 from tests.support.landing import (
     check_exactly_once,

@@ -15,8 +15,9 @@ from infra.delta import Commit
 from infra.mongo import live, problems
 from infra.mongo.cells import encoded_size
 from infra.mongo.client import is_refused
+from infra.mongo.packed import unpack
 from speed_layer.landing.commit import Lake
-from speed_layer.landing.last_states import LastStates, States, newest, unpack
+from speed_layer.landing.last_states import LastStates, States, newest
 from speed_layer.landing.live_views import LiveViews, Pending
 from tests.support.lakes import START, row, some_rows, table
 

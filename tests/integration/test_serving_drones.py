@@ -15,6 +15,7 @@ from pymongo.database import Database
 
 from fleet.figures import last_seen
 from fleet.reports.landed import last_state
+from infra.mongo.packed import pack, unpack
 from serving.app import create_app
 from serving.config import Config
 from serving.figures import drones
@@ -39,7 +40,7 @@ def rows(*states: tuple[str, int, int, float, float]) -> pa.Table:
 def put_block(database: Documents, name: str, written: int, *states: tuple[str, int, int, float, float]) -> None:
     document = {
         "written_at": NOON + timedelta(seconds=written),
-        "block": last_states.pack(rows(*states).select(last_states.STATE.names)),
+        "block": pack(rows(*states).select(last_states.STATE.names)),
     }
     database.drone_blocks.replace_one({"_id": name}, document, upsert=True)
 
@@ -70,7 +71,7 @@ def test_the_last_state_is_the_same_from_any_parts(states: list[Any], cut: int) 
     whole = last_seen.merge([rows(*states)])
     parts = [last_seen.merge([rows(*states[cut:])]), last_seen.merge([rows(*states[:cut])])]
     assert last_seen.merge(parts) == whole
-    assert last_seen.unpack(packed(whole)) == whole
+    assert unpack(packed(whole)) == whole
     newest = {drone: max(row[1:3] for row in states if row[0] == drone) for drone, *_ in states}
     assert whole["drone_id"].to_pylist() == sorted(newest)
 

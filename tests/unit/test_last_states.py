@@ -8,7 +8,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.landing.last_states import BUCKETS, STATE, bucket_of, newest, pack, packed, unpack, within
+from infra.mongo.packed import pack, unpack
+from speed_layer.landing.last_states import BUCKETS, STATE, bucket_of, newest, packed, within
 
 drones = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
 rows = st.lists(

@@ -162,3 +162,9 @@ def test_no_traceback_shows_a_secret(capsys: pytest.CaptureFixture[str], line_fo
     shown = capsys.readouterr().err
     assert "very-secret" not in shown
     assert "FileNotFoundError" in shown
+
+
+def test_json_stays_json_whatever_looks_like_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    configured("json").info("x", reason='authorization: "abc" refused', password="hunter22", at={"api_key": "k"})
+    line = json.loads(capsys.readouterr().err)
+    assert ("abc" in line["reason"], line["password"], line["at"]) == (False, "***", {"api_key": "***"})
