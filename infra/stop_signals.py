@@ -1,7 +1,13 @@
-"""What ends a process: SIGTERM and Ctrl-C, handled the same way by every command that runs until it is stopped."""
+"""What ends a process: SIGTERM and Ctrl-C, handled the same way by every command that runs until it is stopped.
+
+Python runs a handler between two steps of whatever the main thread does. Were an event set there while the main thread
+is inside `Event.wait`, the handler would wait for a lock that its own thread holds, for ever. So what a signal asks for
+is done by another thread.
+"""
 
 from __future__ import annotations
 
+import _thread
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +23,7 @@ TERMINAL: Final = (*STOP, signal.SIGHUP)
 def calling(
     ask: Callable[[], None], numbers: tuple[signal.Signals, ...] = STOP, *, once: bool = False
 ) -> Iterator[None]:
-    """Calls `ask` in the main thread for each signal of `numbers`, while the block runs.
+    """Calls `ask` in a thread of its own for each signal of `numbers`, while the block runs.
 
     `once`: a second signal does what it did before the block, so that Ctrl-C twice ends what does not stop.
     """
@@ -26,7 +32,7 @@ def calling(
     def handler(number: int, _frame: object) -> None:
         if once:
             signal.signal(number, before[number])
-        ask()
+        _thread.start_new_thread(ask, ())  # `threading.Thread.start` takes locks that the main thread may hold
 
     for number in numbers:
         before[number] = signal.signal(number, handler)
@@ -35,6 +41,20 @@ def calling(
     finally:
         for signal_number, handler_before in before.items():
             signal.signal(signal_number, handler_before)
+
+
+@contextmanager
+def interrupting(number: signal.Signals) -> Iterator[None]:
+    """Takes the signal `number` as Ctrl-C, while the block runs."""
+
+    def handler(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +33,7 @@ def discord_standin(
         server = Server((loaded.host, number), StandIn(folder))
     except OSError as error:
         raise ServiceUnavailable(f"the Discord stand-in cannot start on port {number}: {error.strerror}") from None
-    # from another thread: shutdown waits for the loop that this thread runs
-    with stop_signals.calling(lambda: threading.Thread(target=server.shutdown).start()):
+    with stop_signals.calling(server.shutdown):
         structlog.get_logger().info("started", url=server.url, data=str(folder))
         print(server.url, flush=True)
         with server:

@@ -63,11 +63,8 @@ def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo
             console.print(f"{event.service} {event.text}", style="red", highlight=False)
         steps.say(f"{event.service} {event.text}")
 
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
     stack = Stack(settings, on_event=on_event)
-    with stop_signals.calling(interrupt, (signal.SIGTERM,)):
+    with stop_signals.interrupting(signal.SIGTERM):
         try:
             with steps.step("start", "Starting the stack"):
                 stack.start()

@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from threading import Event
 
 from cli.wiring import alerts
 from cli.wiring.places import nearest
-from infra import logs, settings
+from infra import logs, settings, stop_signals
 from speed_layer.alerting import alerter
 
 
@@ -29,13 +28,13 @@ def main(command: str, steps: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     logs.configure(command)
-    loaded, stop = settings.load(), Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    if command == "notify":
-        return alerts.run_together(alerts.channels(loaded, failpoint), stop)
-    rules = alerts.rules(loaded)
-    config = alerter.AlertingConfig(loaded.bootstrap, rules, nearest, group="doomed", failpoint=failpoint)
-    return alerter.run(config, stop)
+    loaded = settings.load()
+    with stop_signals.stop_event() as stop:
+        if command == "notify":
+            return alerts.run_together(alerts.channels(loaded, failpoint), stop)
+        rules = alerts.rules(loaded)
+        config = alerter.AlertingConfig(loaded.bootstrap, rules, nearest, group="doomed", failpoint=failpoint)
+        return alerter.run(config, stop)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ import json
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
-from infra import logs
+from infra import logs, stop_signals
 from speed_layer.landing import lander
 
 
@@ -27,10 +26,9 @@ def main() -> None:
         if done == step and seen == times:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     logs.configure("landing")
-    lander.run(lander.LandingConfig(**settings, failpoint=failpoint), stop)
+    with stop_signals.stop_event() as stop:
+        lander.run(lander.LandingConfig(**settings, failpoint=failpoint), stop)
 
 
 if __name__ == "__main__":

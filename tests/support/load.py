@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
 
+from infra import stop_signals
 from infra.kafka import clients
 from laptop.supervision import processes
 
@@ -141,9 +142,8 @@ def main() -> None:
     asked.add_argument("--alerts", type=float, default=0.01, help="share of the reports that raise the flag")
     asked.add_argument("--ahead", type=float, default=0, help="seconds that the drones' clocks are ahead")
     asked.add_argument("--topic", default="reports")
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    print(json.dumps(run(asked.parse_args(), stop)))
+    with stop_signals.stop_event() as stop:
+        print(json.dumps(run(asked.parse_args(), stop)))
 
 
 if __name__ == "__main__":
