@@ -35,6 +35,12 @@ CHUNK_BYTES: Final = 16 * 1024 * 1024
 CHUNK_HOURS: Final = 64
 """Distinct event hours of a chunk: each is a file of its own, which takes some 5 ms. A backlog of two days fits."""
 
+FIRST_PIECE: Final = 250
+"""Messages of the first piece that is judged at once; each next piece is twice as large.
+
+Those after the one that fills a chunk's hours are judged again with the next chunk: few, where each has its own hour.
+"""
+
 _HOUR_US: Final = 3600 * 1_000_000
 _HOUR_MS: Final = 3600 * 1000
 _MAX_AHEAD_US: Final = MAX_AHEAD // timedelta(microseconds=1)
@@ -96,17 +102,19 @@ class Decoded:
 
         Reports of before `opens_at` are too old. Raises nothing, whatever is in the messages.
         """
-        if self.is_full:
-            return start
-        part = records[start : start + CHUNK - self.messages]
-        sizes = np.fromiter((len(record.value or b"") for record in part), "int64", len(part))
-        room = CHUNK_BYTES - self.size  # the message that fills it is the last one
-        part = part[: 1 + int(np.searchsorted(sizes.cumsum(), room))]
-        outcomes = _judged(part, sizes[: len(part)], max(EARLIEST, opens_at), nearest)
-        if not self._add_new(part, outcomes, window):
-            part = part[: self._add_each(part, outcomes, window)]
-        self.messages += len(part)
-        return start + len(part)
+        position, piece = start, FIRST_PIECE
+        while position < len(records) and not self.is_full:
+            part = records[position : position + min(piece, CHUNK - self.messages)]
+            sizes = np.fromiter((len(record.value or b"") for record in part), "int64", len(part))
+            room = CHUNK_BYTES - self.size  # the message that fills it is the last one
+            part = part[: 1 + int(np.searchsorted(sizes.cumsum(), room))]
+            outcomes = _judged(part, sizes[: len(part)], max(EARLIEST, opens_at), nearest)
+            if not self._add_new(part, outcomes, window):
+                part = part[: self._add_each(part, outcomes, window)]
+            self.messages += len(part)
+            position += len(part)
+            piece *= 2
+        return position
 
     def _add_new(self, part: Sequence[Any], outcomes: _Outcomes, window: Window) -> bool:
         """Adds all at once, as is usual: no message is rejected, none is known, and their hours fit the chunk."""
