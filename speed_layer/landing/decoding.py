@@ -35,12 +35,6 @@ CHUNK_BYTES: Final = 16 * 1024 * 1024
 CHUNK_HOURS: Final = 64
 """Distinct event hours of a chunk: each is a file of its own, which takes some 5 ms. A backlog of two days fits."""
 
-FIRST_PIECE: Final = 250
-"""Messages of the first piece that is judged at once; each next piece is twice as large.
-
-Those after the one that fills a chunk's hours are judged again with the next chunk: few, where each has its own hour.
-"""
-
 _HOUR_US: Final = 3600 * 1_000_000
 _HOUR_MS: Final = 3600 * 1000
 _MAX_AHEAD_US: Final = MAX_AHEAD // timedelta(microseconds=1)
@@ -74,9 +68,11 @@ class Decoded:
     """What messages of one partition hold, up to a chunk of them.
 
     `lines`: the reports as JSON, in one form whatever the drone's was. `offsets` and `received_at` (ms) are those of
-    `lines`, item by item; `hours` their event hours.
+    `lines`, item by item; `hours` their event hours. `piece`: how many messages are judged at once, at first; each next
+    piece is twice as large.
     """
 
+    piece: int = field(default=CHUNK, compare=False)
     lines: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     received_at: list[int] = field(default_factory=list)
@@ -88,7 +84,20 @@ class Decoded:
 
     @property
     def is_full(self) -> bool:
-        return self.messages >= CHUNK or self.size >= CHUNK_BYTES or len(self.hours) >= CHUNK_HOURS
+        return self.messages >= CHUNK or self.size >= CHUNK_BYTES or self.is_spread
+
+    @property
+    def is_spread(self) -> bool:
+        return len(self.hours) >= CHUNK_HOURS
+
+    @property
+    def next_piece(self) -> int:
+        """The first piece of the chunk after this one.
+
+        Messages after the one that fills a chunk's hours are judged again with the next chunk. Those of a backlog with
+        an hour each were judged forty times; they come in rows, so as many are judged as this chunk took, twice over.
+        """
+        return min(CHUNK, 2 * self.messages) if self.is_spread else CHUNK
 
     def take(
         self,
@@ -102,9 +111,9 @@ class Decoded:
 
         Reports of before `opens_at` are too old. Raises nothing, whatever is in the messages.
         """
-        position, piece = start, FIRST_PIECE
+        position = start
         while position < len(records) and not self.is_full:
-            part = records[position : position + min(piece, CHUNK - self.messages)]
+            part = records[position : position + min(self.piece, CHUNK - self.messages)]
             sizes = np.fromiter((len(record.value or b"") for record in part), "int64", len(part))
             room = CHUNK_BYTES - self.size  # the message that fills it is the last one
             part = part[: 1 + int(np.searchsorted(sizes.cumsum(), room))]
@@ -113,7 +122,7 @@ class Decoded:
                 part = part[: self._add_each(part, outcomes, window)]
             self.messages += len(part)
             position += len(part)
-            piece *= 2
+            self.piece = min(CHUNK, 2 * self.piece)
         return position
 
     def _add_new(self, part: Sequence[Any], outcomes: _Outcomes, window: Window) -> bool:
@@ -140,7 +149,7 @@ class Decoded:
         """One after the other, until the hours fill the chunk; how many."""
         milliseconds = (outcomes.reported_us // 1000).tolist()
         for position, record in enumerate(part):
-            if len(self.hours) >= CHUNK_HOURS:
+            if self.is_spread:
                 return position
             if (rejected := outcomes.rejected.get(position)) is not None:
                 self._reject(rejected)

@@ -134,7 +134,7 @@ class Partition:
         self._closed_rows += self.next_offset - first
         self._closed_size += decoded.size
         self._hours |= decoded.hours
-        self._decoded, self._first = Decoded(), self.next_offset
+        self._decoded, self._first = Decoded(decoded.next_piece), self.next_offset
         empty = Chunk(self.source, first, self.next_offset, self._through)
         self._chunks.append(self._worker.submit(batch.chunk, empty, decoded, self._places))
 

@@ -270,6 +270,33 @@ def test_a_chunk_at_once_is_what_its_messages_give_one_by_one(values: list[bytes
     assert end == taken
 
 
+def test_a_backlog_with_an_hour_a_message_is_judged_twice_at_most() -> None:
+    values = [message(report_id=str(n), reported_at=(RECEIVED - timedelta(hours=n)).isoformat()) for n in range(CHUNK)]
+    stamp = int(RECEIVED.timestamp() * 1000)
+    records = [Record(3, n, stamp, b"k", value) for n, value in enumerate(values)]
+    judged: list[int] = []
+
+    class Counted(list[Record]):
+        def __getitem__(self, part: Any) -> Any:
+            taken = super().__getitem__(part)
+            judged.append(len(taken))
+            return taken
+
+    decoded, window, position = Decoded(), Window(), 0
+    while True:
+        position = decoded.take(Counted(records), window, nearest, start=position)
+        if position == len(records):
+            break
+        decoded = Decoded(decoded.next_piece)
+    assert sum(judged) <= CHUNK + 2 * CHUNK + CHUNK_HOURS, "the first chunk cannot know, each later one judges twice"
+    assert decoded.piece < CHUNK
+
+
+@pytest.mark.parametrize(("messages", "hours", "piece"), [(CHUNK, 1, CHUNK), (70, CHUNK_HOURS, 140), (10, 9, CHUNK)])
+def test_the_next_chunk_is_judged_at_once_unless_hours_filled_this_one(messages: int, hours: int, piece: int) -> None:
+    assert Decoded(messages=messages, hours=set(range(hours))).next_piece == piece
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
