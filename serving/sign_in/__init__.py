@@ -1,7 +1,8 @@
 """Single sign-on: people sign in at an OpenID Connect provider, and sessions are kept here.
 
 roles.py      claims -> role
-provider.py   the provider: discovery, keys, the exchange of a code, the checks of a token
+discovery.py  what the provider publishes: its document and keys, fetched seldom
+provider.py   the provider: the exchange of a code, the checks of a token
 cookie.py     what a browser keeps between leaving for the provider and coming back
 sessions.py   sessions in MongoDB, which people and admins can end
 """

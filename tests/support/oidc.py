@@ -16,15 +16,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+POLL_SECONDS = 0.02
+"""How often the server looks whether it shall end; the default costs each test half a second."""
+
 CLIENT, SECRET = "peacewatch", "s3cret-of-the-client-with-32-characters"
+
+
+@cache
+def first_key() -> RSAKey:
+    """Made once: a key takes a quarter of a second."""
+    return new_key("first")
+
+
+def new_key(name: str) -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": name, "use": "sig", "alg": "RS256"})
 
 
 @dataclass
@@ -32,7 +46,7 @@ class Provider:
     """`claims`: changes to those of the next tokens; None takes one out. `calls`: how often each path was asked for."""
 
     issuer: str = ""
-    key: RSAKey = field(default_factory=lambda: new_key("first"))
+    key: RSAKey = field(default_factory=first_key)
     published: list[RSAKey] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
@@ -41,7 +55,12 @@ class Provider:
     alg: str = "none"
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)  # to its document
+    secret: str = SECRET
+    takes_basic: bool = True  # else the client's secret in the form alone
     is_away: bool = False
+    answers: threading.Event = field(default_factory=threading.Event)  # cleared: a request for keys hangs
+    is_asked: threading.Event = field(default_factory=threading.Event)  # a request for keys has come
 
     def token(self, **more: Any) -> str:
         """A signed token of Mara, an operator."""
@@ -71,9 +90,11 @@ class Provider:
         return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
 
     def exchange(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
-        wanted = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        encoded = f"{quote_plus(CLIENT)}:{quote_plus(self.secret)}"  # RFC 6749, 2.3.1
+        basic = "Basic " + base64.b64encode(encoded.encode()).decode()
         asked = self.codes.pop(form.get("code", ""), None)
-        if authorization != wanted:
+        is_in_form = (form.get("client_id"), form.get("client_secret")) == (CLIENT, self.secret)
+        if not (authorization == basic if self.takes_basic else is_in_form and not authorization):
             return 401, {"error": "invalid_client"}
         if asked is None or form.get("redirect_uri") != asked["redirect_uri"]:
             return 400, {"error": "invalid_grant"}
@@ -81,18 +102,18 @@ class Provider:
             return 400, {"error": "invalid_grant"}
         return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.token(nonce=asked["nonce"])}
 
+    def keys(self) -> dict[str, Any]:
+        return {"keys": [key.as_dict(private=False) for key in self.published]}
+
     def document(self) -> dict[str, Any]:
         names = {"authorization_endpoint": "auth", "token_endpoint": "token", "jwks_uri": "keys"}
         names |= {"end_session_endpoint": "logout"}
-        return {"issuer": self.issuer, **{name: f"{self.issuer}/{path}" for name, path in names.items()}}
+        addresses = {name: f"{self.issuer}/{path}" for name, path in names.items()}
+        return {"issuer": self.issuer, **addresses, **self.changes}
 
 
 def _base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def new_key(name: str) -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": name, "use": "sig", "alg": "RS256"})
 
 
 @contextmanager
@@ -100,13 +121,16 @@ def provider() -> Iterator[Provider]:
     """A provider that answers on a port of its own."""
     made = Provider()
     made.published = [made.key]
+    made.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/.well-known/openid-configuration":
                 self._answer(200, made.document())
             elif self.path == "/keys":
-                self._answer(200, {"keys": [key.as_dict(private=False) for key in made.published]})
+                made.is_asked.set()
+                made.answers.wait()
+                self._answer(200, made.keys())
             else:
                 self._answer(404, {})
 
@@ -129,9 +153,10 @@ def provider() -> Iterator[Provider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made.issuer = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     try:
         yield made
     finally:
+        made.answers.set()
         server.shutdown()
         server.server_close()

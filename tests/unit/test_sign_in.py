@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,8 @@ from serving.config import Config, Oidc
 from serving.http.access import Access
 from serving.http.gate import Gate
 from serving.sign_in import cookie
-from serving.sign_in.provider import ALGORITHMS, KEPT_SECONDS, KEYS_AGAIN_SECONDS, LEEWAY_SECONDS, Provider, Untrusted
+from serving.sign_in.discovery import AGAIN_SECONDS, KEPT_SECONDS, REFRESH_SECONDS
+from serving.sign_in.provider import ALGORITHMS, LEEWAY_SECONDS, Provider, Untrusted
 from serving.sign_in.roles import name_of, parse_roles, role_of
 from tests.support import oidc as fake
 
@@ -134,11 +136,45 @@ def test_signatures_that_anybody_can_make_are_not_trusted(provider: Provider, se
     assert provider.of_access_token(good).role == "operator"
 
 
-@pytest.mark.parametrize("claims", [{"nonce": "n"}, {"typ": "ID"}, {"typ": "Refresh"}])
-def test_only_an_access_token_lets_a_program_in(provider: Provider, server: fake.Provider, claims: Any) -> None:
-    with pytest.raises(Untrusted):
+OTHER_TOKENS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # header, claims
+    "an ID token by its nonce": ({}, {"nonce": "n"}),
+    "an ID token by its access token's hash": ({}, {"at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"}),
+    "an ID token by its code's hash": ({}, {"c_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"}),
+    "an ID token by its state's hash": ({}, {"s_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"}),
+    "a logout token": ({}, {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+    "a logout token by its header": ({"typ": "logout+jwt"}, {}),
+    "a security event": ({"typ": "application/secevent+jwt"}, {}),
+    "a proof of possession": ({"typ": "dpop+jwt"}, {}),
+    "a token of no type": ({"typ": ""}, {}),
+    **{f"Keycloak's {typ}": ({}, {"typ": typ}) for typ in ("ID", "Refresh", "Offline", "Logout")},
+    "a type that is no text": ({}, {"typ": ["Bearer"]}),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_TOKENS)
+def test_only_an_access_token_lets_a_program_in(provider: Provider, server: fake.Provider, what: str) -> None:
+    server.header, claims = OTHER_TOKENS[what]
+    with pytest.raises(Untrusted, match="this is no access token"):
         provider.of_access_token(server.token(**claims))
-    assert provider.of_access_token(server.token(typ="Bearer")).name == "mara"
+
+
+@pytest.mark.parametrize("header", [{}, {"typ": "JWT"}, {"typ": "at+jwt"}, {"typ": "application/AT+JWT"}])
+@pytest.mark.parametrize("claims", [{}, {"typ": "Bearer"}])
+def test_access_token_of_any_provider_is_known(
+    provider: Provider, server: fake.Provider, header: dict[str, str], claims: dict[str, str]
+) -> None:
+    server.header = header
+    assert provider.of_access_token(server.token(**claims)).name == "mara"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"kid": 7}, {"kid": None}, {"kid": ["first"]}, {"kid": {}}, {"typ": 7}, {"crit": ["x"]}, {"crit": 7}, {"jwk": 7}],
+)
+def test_header_of_odd_types_is_not_trusted(provider: Provider, server: fake.Provider, header: dict[str, Any]) -> None:
+    server.shared_secret, server.alg, server.header = b"not the key", "RS256", header
+    with pytest.raises(Untrusted):
+        provider.of_access_token(server.token())
 
 
 @pytest.mark.parametrize(("seconds", "is_trusted"), [(LEEWAY_SECONDS - 5, True), (LEEWAY_SECONDS + 5, False)])
@@ -170,7 +206,7 @@ def test_rotated_key_is_found_and_invented_ones_are_looked_for_seldom(
     assert provider.of_access_token(server.token())
     old = server.token()
     server.rotate("second")
-    clock.ahead += KEYS_AGAIN_SECONDS + 1
+    clock.ahead += AGAIN_SECONDS + 1
     assert provider.of_access_token(server.token()).name == "mara"
     with pytest.raises(Untrusted):
         provider.of_access_token(old)
@@ -186,17 +222,135 @@ def test_rotated_key_is_found_and_invented_ones_are_looked_for_seldom(
     assert server.calls["/.well-known/openid-configuration"] == 2, "its document is read again after an hour"
 
 
-def test_provider_of_another_issuer_or_without_encryption_is_not_used(
-    provider: Provider, server: fake.Provider
+def test_neighbour_with_a_known_key_does_not_wait_for_a_provider_that_hangs(
+    provider: Provider, server: fake.Provider, clock: Clock
 ) -> None:
-    document = server.document()
-    for wrong in ({"issuer": f"{server.issuer}/other"}, {"jwks_uri": "http://keys.example/"}, {"jwks_uri": None}):
-        server.document = lambda wrong=wrong: {**document, **wrong}  # type: ignore[method-assign,misc]
+    """Strangers send tokens of invented keys, each of which asks for the provider's keys; it does not answer."""
+    known = server.token()
+    assert provider.of_access_token(known).name == "mara"
+    clock.ahead += AGAIN_SECONDS
+    server.is_asked.clear()
+    server.answers.clear()
+    server.header = {"kid": "invented"}
+    invented = server.token()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(provider.of_access_token, invented)
+        try:
+            assert server.is_asked.wait(20)
+            for _ in range(50):
+                with pytest.raises(ServiceUnavailable):
+                    provider.of_access_token(invented)
+            assert provider.of_access_token(known).name == "mara"
+            assert not first.done(), "all others were answered while the first one waits"
+        finally:
+            server.answers.set()
+        assert isinstance(first.exception(), Untrusted)
+
+
+def test_keys_are_asked_for_seldom_while_the_provider_fails(
+    provider: Provider, server: fake.Provider, clock: Clock
+) -> None:
+    known = server.token()
+    assert provider.of_access_token(known).name == "mara"
+    clock.ahead += AGAIN_SECONDS
+    server.is_away, server.header = True, {"kid": "invented"}
+    invented, before = server.token(), server.calls["/keys"]
+    for _ in range(50):
         with pytest.raises(ServiceUnavailable):
-            Provider(of(server)).of_access_token(server.token())
+            provider.of_access_token(invented)
+    assert server.calls["/keys"] == before + 1
+    clock.ahead += AGAIN_SECONDS
+    with pytest.raises(ServiceUnavailable):
+        provider.of_access_token(invented)
+    assert server.calls["/keys"] == before + 2
+    assert provider.of_access_token(known).name == "mara"
 
 
-def test_provider_that_is_away_is_a_503_with_a_sentence(provider: Provider, server: fake.Provider) -> None:
+def test_provider_that_is_away_for_half_an_hour_is_not_noticed(
+    provider: Provider, server: fake.Provider, clock: Clock
+) -> None:
+    server.claims = {"exp": int(time.time() + 2 * KEPT_SECONDS)}
+    token = server.token()
+    assert provider.of_access_token(token)
+    server.is_away = True
+    for age in (REFRESH_SECONDS, KEPT_SECONDS - 60):
+        clock.ahead = age
+        assert provider.of_access_token(token).name == "mara"
+    clock.ahead = KEPT_SECONDS + 1
+    with pytest.raises(ServiceUnavailable):
+        provider.of_access_token(token)
+
+
+@pytest.mark.parametrize("name", ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"])
+@pytest.mark.parametrize("value", [None, 7, [], "", "http://keys.example/", "https://", "https://[", "ftp://x.example"])
+def test_provider_that_names_no_safe_address_is_not_used(
+    provider: Provider, server: fake.Provider, name: str, value: Any
+) -> None:
+    server.changes = {name: value}
+    with pytest.raises(ServiceUnavailable):
+        provider.of_access_token(server.token())
+    with pytest.raises(ServiceUnavailable):
+        provider.sign_in_url("state", "nonce", "v" * 43)
+
+
+def test_provider_of_another_issuer_is_not_used(provider: Provider, server: fake.Provider) -> None:
+    server.changes = {"issuer": f"{server.issuer}/other"}
+    with pytest.raises(ServiceUnavailable, match="another issuer"):
+        provider.of_access_token(server.token())
+
+
+ODD: list[Any] = [None, 7, "", "text", {}, [], [None], [7], True]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_optional_part_of_the_document_that_is_odd_counts_as_missing(server: fake.Provider, value: Any) -> None:
+    optional = ("end_session_endpoint", "token_endpoint_auth_methods_supported", "scopes_supported")
+    server.changes = dict.fromkeys(optional, value)
+    server.takes_basic = not isinstance(value, list)
+    made = Provider(of(server))
+    try:
+        assert sign_in(made, server).name == "mara"
+        assert made.sign_out_url("id", "http://localhost/") is None
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("secret", ["a:b+c d%2F&=é", "p+lus", "100%", fake.SECRET])
+@pytest.mark.parametrize("methods", [None, ["client_secret_post"], ["client_secret_post", "client_secret_basic"]])
+def test_secret_of_any_characters_is_the_clients(server: fake.Provider, secret: str, methods: Any) -> None:
+    server.secret, server.takes_basic = secret, methods != ["client_secret_post"]
+    server.changes = {"token_endpoint_auth_methods_supported": methods}
+    made = Provider(Oidc(server.issuer, fake.CLIENT, secret, REDIRECT))
+    try:
+        assert sign_in(made, server).name == "mara"
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("keys", [None, 7, "text", {}])
+def test_keys_that_are_no_list_leave_those_before(
+    provider: Provider, server: fake.Provider, clock: Clock, keys: Any
+) -> None:
+    token = server.token()
+    assert provider.of_access_token(token)
+    clock.ahead += AGAIN_SECONDS
+    server.keys = lambda: {"keys": keys}  # type: ignore[method-assign]
+    server.header = {"kid": "invented"}
+    with pytest.raises(ServiceUnavailable):
+        provider.of_access_token(server.token())
+    assert provider.of_access_token(token).name == "mara"
+
+
+@pytest.mark.parametrize("key", [*ODD, {"kty": ["RSA"]}, {"kty": "RSA", "n": 7}, {"kty": "RSA", "use": None}])
+def test_key_that_is_odd_is_left_out(provider: Provider, server: fake.Provider, key: Any) -> None:
+    published = server.keys()
+    server.keys = lambda: {"keys": [key, *published["keys"]]}  # type: ignore[method-assign]
+    assert provider.of_access_token(server.token()).name == "mara"
+
+
+def test_provider_that_is_away_is_a_503_with_a_sentence(
+    provider: Provider, server: fake.Provider, clock: Clock
+) -> None:
     server.is_away = True
     with pytest.raises(ServiceUnavailable, match="the sign-in provider does not answer now"):
         provider.sign_in_url("state", "nonce", "v" * 43)
@@ -205,6 +359,7 @@ def test_provider_that_is_away_is_a_503_with_a_sentence(provider: Provider, serv
     answer = gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"})
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     server.is_away = False
+    clock.ahead += AGAIN_SECONDS
     assert gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"}).status_code == 200
     server.claims = {"roles": ["cook"]}
     assert gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"}).status_code == 401
