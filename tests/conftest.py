@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 from pymongo.database import Database
+from xdist.scheduler import LoadFileScheduling
 
 from fleet import topics
 from infra.kafka.topics import TOPICS, TopicSettings
@@ -28,6 +29,8 @@ settings.register_profile("peacewatch", deadline=None, suppress_health_check=[He
 settings.load_profile("peacewatch")
 
 
+SHARED = "tests/browser/"
+
 LONGEST = (
     "test_stack",
     "test_demo",
@@ -38,6 +41,17 @@ LONGEST = (
     "test_batch_spark",
 )
 """Files that take minutes go first, so that no worker is left alone with one at the end."""
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """A file at a time to a worker; a folder at a time where its files share a whole stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ WAIT_MS = 60_000
 expect.set_options(timeout=WAIT_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # with the last test of this folder it ends, and costs the others nothing
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     stack = LiveStack(tmp_path_factory.mktemp("live"))
     with closing(stack):
@@ -29,7 +29,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
         yield stack
 
 
-@pytest.fixture(scope="module")  # while Playwright runs, no test can run an event loop of its own
+@pytest.fixture(scope="package")  # while Playwright runs, no test can run an event loop of its own
 def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
