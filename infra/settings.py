@@ -265,8 +265,13 @@ class Settings(BaseSettings):
 
     @property
     def web_probe_host(self) -> str:
-        """Where this machine reaches the page: an address that stands for all of them is none to connect to."""
-        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.web_host, self.web_host)  # noqa: S104 - compared, not bound
+        """Where this machine reaches the page."""
+        return _reachable(self.web_host)
+
+    @property
+    def operations_probe_host(self) -> str:
+        """Where this machine reaches the operations port."""
+        return _reachable(self.operations_host)
 
     @property
     def webhook(self) -> str:
@@ -317,6 +322,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _reachable(host: str) -> str:
+    """The address to connect to where a server is bound to `host`: one that stands for all addresses is no target."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def _require_encrypted(url: str) -> None:

@@ -84,7 +84,7 @@ def healthcheck() -> None:
     loaded = settings.load()
     if loaded.operations_port is None:
         raise BadSettings("PEACEWATCH_OPERATIONS_PORT is not set: no process answers")
-    connection = HTTPConnection("127.0.0.1", loaded.operations_port, timeout=5)
+    connection = HTTPConnection(loaded.operations_probe_host, loaded.operations_port, timeout=5)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from infra import operations
+from cli.commands import checks
+from infra import operations, settings
 from infra.operations import STUCK_SECONDS, Loops
 from laptop import ports
 
@@ -44,6 +45,24 @@ def url(loops: Loops) -> Iterator[str]:
 def test_a_process_without_a_loop_is_alive_and_not_ready(url: str) -> None:
     assert httpx.get(f"{url}/healthz").status_code == 200
     assert httpx.get(f"{url}/readyz").json() == {"status": "wrong", "process": "has not begun to work"}
+
+
+def test_healthcheck_asks_the_host_of_the_settings(
+    loops: Loops, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = ports.free_port("127.0.0.2")
+    server = operations.serve(port, "127.0.0.2", loops)
+    monkeypatch.setenv("PEACEWATCH_OPERATIONS_PORT", str(port))
+    monkeypatch.setenv("PEACEWATCH_OPERATIONS_HOST", "127.0.0.2")
+    checks.healthcheck()
+    assert capsys.readouterr().out == '{"status": "ok"}\n'
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("bound", "asked"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.7", "10.0.0.7")])
+def test_the_operations_port_is_asked_where_this_machine_reaches_it(bound: str, asked: str) -> None:
+    assert settings.load(operations_host=bound).operations_probe_host == asked
 
 
 def test_a_process_is_ready_when_all_its_loops_work(url: str, loops: Loops) -> None:
