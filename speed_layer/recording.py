@@ -69,10 +69,10 @@ AWAY: Final = (retry.NotReady, KafkaError, PyMongoError, NewerLayout, OSError)
 class RecorderConfig:
     bootstrap: Address
     mongo_uri: str
+    intervals: Intervals
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
-    intervals: Intervals = field(default_factory=Intervals)
     actions: str = ""  # operators' actions, for the audit list; empty: they are not recorded
     state: str = ""  # the topic of the signs of life; empty: none is given
 

@@ -47,18 +47,18 @@ BOOTSTRAP_MS: Final = 5_000
 _APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
 _PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears", "content"]
-_LIFE: Final = Intervals()
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class AlertTopic:
-    """Where alerts come from, and where they land."""
+class AlertLandingConfig:
+    """`intervals` are those of the notifier: by them it is known which alerts belong to one incident."""
 
     bootstrap: Address
     lake: str
-    name: str = topics.ALERTS
+    intervals: Intervals
+    topic: str = topics.ALERTS
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Look:
         return f"{self.topic_id}/{at.partition}"
 
 
-def land(source: AlertTopic) -> Landed:
+def land(config: AlertLandingConfig) -> Landed:
     """Lands what the topic holds now and the table does not. Raises ServiceUnavailable."""
     try:
-        topic_id = _topic_id(source)
-        return _land(source, topic_id) if topic_id else Landed()
+        topic_id = _topic_id(config)
+        return _land(config, topic_id) if topic_id else Landed()
     except KafkaError as error:
         if (refused := refusal(error)) is not None:
             raise ServiceUnavailable(f"{refused}; the newest alerts wait") from None
@@ -101,17 +101,17 @@ def land(source: AlertTopic) -> Landed:
         raise ServiceUnavailable(f"the lake's alerts cannot be read or written: {sentence(error)}") from None
 
 
-def _topic_id(source: AlertTopic) -> str:
+def _topic_id(config: AlertLandingConfig) -> str:
     """Empty while there is no such topic."""
-    admin = clients.admin(source.bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
+    admin = clients.admin(config.bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
     with closing(admin):
-        return id_of(admin, source.name) or ""
+        return id_of(admin, config.topic) or ""
 
 
-def _land(source: AlertTopic, topic_id: str) -> Landed:
-    table = _open(source)
+def _land(config: AlertLandingConfig, topic_id: str) -> Landed:
+    table = _open(config)
     consumer = clients.consumer(
-        source.bootstrap,
+        config.bootstrap,
         bootstrap_timeout_ms=BOOTSTRAP_MS,
         enable_auto_commit=False,
         auto_offset_reset="none",
@@ -119,11 +119,11 @@ def _land(source: AlertTopic, topic_id: str) -> Landed:
     )
     landed = Landed()
     with closing(consumer):
-        those = [TopicPartition(source.name, at) for at in sorted(consumer.partitions_for_topic(source.name) or ())]
+        those = [TopicPartition(config.topic, at) for at in sorted(consumer.partitions_for_topic(config.topic) or ())]
         look = Look(topic_id, int(time.time() * 1000) - _APART_MS, consumer.end_offsets(those))
         idle = {key: look.until for at in those if _entry(table, key := look.key(at)) == look.ends[at]}
         for at in those:
-            landed += _land_partition(consumer, table, at, replace(look, idle=idle))
+            landed += _land_partition(consumer, table, at, replace(look, idle=idle), config.intervals)
     return landed
 
 
@@ -131,7 +131,9 @@ def _entry(table: DeltaTable, key: str) -> int:
     return int(table.transaction_version(key) or 0)
 
 
-def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, look: Look) -> Landed:
+def _land_partition(
+    consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, look: Look, intervals: Intervals
+) -> Landed:
     topic_id, key, end = look.topic_id, look.key(at), look.ends[at]
     entry = _entry(table, key)
     consumer.assign([at])
@@ -142,7 +144,7 @@ def _land_partition(consumer: KafkaConsumer, table: DeltaTable, at: TopicPartiti
         log.error(
             "the topic ends before the landed offset: the broker lost alerts", partition=key, entry=entry, end=end
         )
-    past = _past(table, topic_id, at.partition, entry)
+    past = _past(table, topic_id, at.partition, entry, intervals)
     consumer.seek(at, first)
     landed = Landed()
     for records, position in _chunks(consumer, at, end):
@@ -195,8 +197,8 @@ def _row(record: Any, topic_id: str, past: Past) -> dict[str, Any] | None:
     return row(alert, datetime.fromtimestamp(record.timestamp / 1000, UTC), place, counted)
 
 
-def _past(table: DeltaTable, topic_id: str, partition: int, entry: int) -> Past:
-    past = Past(_LIFE.over, _LIFE.expire)
+def _past(table: DeltaTable, topic_id: str, partition: int, entry: int, intervals: Intervals) -> Past:
+    past = Past(intervals.over, intervals.expire)
     wanted = (
         (pc.field("topic_id") == topic_id)
         & (pc.field("kafka_partition") == partition)
@@ -223,9 +225,9 @@ def _commit(table: DeltaTable, rows: list[dict[str, Any]], key: str, entry: int,
     return True
 
 
-def _open(source: AlertTopic) -> DeltaTable:
+def _open(config: AlertLandingConfig) -> DeltaTable:
     """The table, with all columns of SCHEMA: an older version's lacks those that came later."""
-    url = f"{source.lake}/{TABLE}"
+    url = f"{config.lake}/{TABLE}"
     try:
         table = DeltaTable(url)
     except TableNotFoundError:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.kafka.config import Address
-
 if TYPE_CHECKING:
     from batch_layer.job import Job, Outcome
+    from batch_layer.lake.alert_landing import AlertLandingConfig
 
 From = Annotated[
     str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour, such as 2026-11-24T08")
@@ -68,11 +67,11 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
                 typer.echo(f"completeness: {completeness.run(job)} days checked")
         if views in (View.ALL, View.ALERTS):
             with refused:
-                _alerts(job, loaded.kafka, requested, rebuild=rebuild, needed=views == View.ALERTS)
+                _alerts(job, batch.alert_landing(loaded), requested, rebuild=rebuild, needed=views == View.ALERTS)
         refused.raise_any()
 
 
-def _alerts(job: Job, bootstrap: Address, requested: range | None, *, rebuild: bool, needed: bool) -> None:
+def _alerts(job: Job, config: AlertLandingConfig, requested: range | None, *, rebuild: bool, needed: bool) -> None:
     """Days of alerts. Without Kafka those that have landed are counted; it fails the command only where it is asked."""
     from batch_layer.lake import alert_landing
     from batch_layer.views import alert_days
@@ -80,7 +79,7 @@ def _alerts(job: Job, bootstrap: Address, requested: range | None, *, rebuild: b
 
     away: ServiceUnavailable | None = None
     try:
-        landed = alert_landing.land(alert_landing.AlertTopic(bootstrap, job.lake))
+        landed = alert_landing.land(config)
         lost = f"; {landed.lost} expired on the topic before, and are in no figure" if landed.lost else ""
         typer.echo(f"alerts: {landed.alerts} landed{lost}")
     except ServiceUnavailable as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from datetime import timedelta
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -14,13 +13,13 @@ from threading import Event
 
 from pydantic import SecretStr
 
+from cli.wiring.incidents import intervals
 from cli.wiring.places import nearest
 from fleet import topics
 from fleet.alerts.alert import Alert
 from fleet.alerts.rulebook import parse, parse_stations
 from fleet.alerts.rules import Rules
 from fleet.errors import BadSettings
-from fleet.notifications.incident import Intervals
 from infra import settings
 from infra.settings import Settings
 from speed_layer import alerting, dead_mans_switch
@@ -60,7 +59,7 @@ def recorders(loaded: Settings) -> list[Runner]:
     recording = recorder.RecorderConfig(
         loaded.kafka,
         loaded.mongo,
-        intervals=_intervals(loaded),
+        intervals(loaded),
         actions=topics.OPERATOR_ACTIONS,
         state=topics.ALERT_STATE,
     )
@@ -96,22 +95,13 @@ def url_now(loaded: Settings, setting: str) -> Callable[[], str | None]:
 def _channel(
     loaded: Settings, name: str, setting: str, takes: Callable[[Alert], bool], failpoint: Callable[[str], None]
 ) -> Runner:
-    config = notifier.NotifierConfig(loaded.kafka, name, intervals=_intervals(loaded), takes=takes, failpoint=failpoint)
+    config = notifier.NotifierConfig(loaded.kafka, intervals(loaded), name, takes=takes, failpoint=failpoint)
 
     def sender() -> Sender:
         url = url_now(loaded, setting)
         return Sender(lambda: url() or "", loaded.web_url, time.monotonic)
 
     return lambda stop: notifier.run(config, sender, stop)
-
-
-def _intervals(loaded: Settings) -> Intervals:
-    return Intervals(
-        update=timedelta(seconds=loaded.incident_update_seconds),
-        quiet=timedelta(seconds=loaded.incident_quiet_seconds),
-        resolve=timedelta(seconds=loaded.incident_resolve_seconds),
-        repeat=timedelta(seconds=loaded.incident_repeat_seconds),
-    )
 
 
 def _read(file: Path | Traversable) -> str:

@@ -19,6 +19,7 @@ from infra.java import java
 if TYPE_CHECKING:
     from batch_layer.engine import Engine, StartEngine
     from batch_layer.job import Job, Progress
+    from batch_layer.lake.alert_landing import AlertLandingConfig
     from infra.mongo.client import Documents
     from infra.settings import Settings
 
@@ -68,6 +69,14 @@ def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
 
     register = load(loaded.drone_register) if loaded.drone_register else None
     return Job(documents, loaded.lake_location, start, register=register)
+
+
+def alert_landing(loaded: Settings) -> AlertLandingConfig:
+    """How a run lands alerts before it counts them."""
+    from batch_layer.lake.alert_landing import AlertLandingConfig  # noqa: PLC0415 - deltalake, as above
+    from cli.wiring.incidents import intervals  # noqa: PLC0415
+
+    return AlertLandingConfig(loaded.kafka, loaded.lake_location, intervals(loaded))
 
 
 @contextmanager

@@ -67,13 +67,13 @@ class NotifierConfig:
     """`webhook` names the channel in `deliveries`; `takes` says of which alerts it notifies."""
 
     bootstrap: Address
+    intervals: Intervals
     webhook: str = "alerts"
     group: str = "peacewatch-notifier"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
     actions: str = topics.OPERATOR_ACTIONS
     state: str = topics.ALERT_STATE
-    intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
     look_seconds: float = 60.0  # how often the broker is asked for the partitions that `alerts` has

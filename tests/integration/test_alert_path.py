@@ -19,6 +19,7 @@ from pymongo.database import Database
 from fleet import identity, topics
 from fleet.alerts.absence import AbsenceRule
 from fleet.alerts.rules import LowBattery, Rules
+from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from infra.kafka import clients
 from laptop.services import mongo
@@ -39,7 +40,12 @@ def test_every_alert_is_notified_once(
     channel = Channel()
     judging, notifying = configs(kafka, names)
     recording = recorder.RecorderConfig(
-        kafka, mongo_uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
+        kafka,
+        mongo_uri,
+        Intervals(),
+        group=f"r-{names['alerts']}",
+        alerts=names["alerts"],
+        deliveries=names["deliveries"],
     )
     with (
         running(alerter.run, judging),
@@ -164,7 +170,12 @@ def test_mongodb_away_and_back_tells_what_is_undelivered(
     channel, server = Channel(), mongo.start(tmp_path, free_port)
     judging, notifying = configs(kafka, names)
     recording = recorder.RecorderConfig(
-        kafka, server.uri, group=f"r-{names['alerts']}", alerts=names["alerts"], deliveries=names["deliveries"]
+        kafka,
+        server.uri,
+        Intervals(),
+        group=f"r-{names['alerts']}",
+        alerts=names["alerts"],
+        deliveries=names["deliveries"],
     )
 
     def counts() -> tuple[int, int]:

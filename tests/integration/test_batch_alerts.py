@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,17 @@ from kafka import TopicPartition
 
 from batch_layer.job import Job
 from batch_layer.lake import alert_landing, compact
-from batch_layer.lake.alert_landing import AlertTopic, Landed
+from batch_layer.lake.alert_landing import AlertLandingConfig, Landed
 from batch_layer.retention import vacuum
 from batch_layer.views import alert_days
+from cli.wiring import batch
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id
 from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA
 from fleet.errors import ServiceUnavailable
-from infra import delta
+from fleet.notifications.incident import Intervals
+from infra import delta, settings
 from infra.kafka import clients
 from infra.mongo.client import Documents
 from tests.support import lakes
@@ -33,8 +36,8 @@ DAY = datetime(2026, 11, 24, 23, 50, tzinfo=UTC)
 
 
 @pytest.fixture
-def source(kafka: str, topic: Callable[..., str], tmp_path: Path) -> AlertTopic:
-    return AlertTopic(kafka, str(tmp_path), topic(topics.ALERTS))
+def config(kafka: str, topic: Callable[..., str], tmp_path: Path) -> AlertLandingConfig:
+    return AlertLandingConfig(kafka, str(tmp_path), Intervals(), topic(topics.ALERTS))
 
 
 @pytest.fixture
@@ -50,71 +53,71 @@ def alert(number: int, minutes: int = 0, **changes: Any) -> Alert:
     return msgspec.structs.replace(one, **changes)
 
 
-def send(source: AlertTopic, *alerts: Alert | bytes) -> None:
-    producer = clients.producer(source.bootstrap)
+def send(config: AlertLandingConfig, *alerts: Alert | bytes) -> None:
+    producer = clients.producer(config.bootstrap)
     for each in alerts:
         value, key = (each, b"") if isinstance(each, bytes) else (wire.encode(each), each.incident_key.encode())
-        producer.send(source.name, value, key=key)
+        producer.send(config.topic, value, key=key)
     producer.close()
 
 
-def landed(source: AlertTopic) -> list[str]:
-    rows = DeltaTable(f"{source.lake}/alerts").to_pyarrow_table()
+def landed(config: AlertLandingConfig) -> list[str]:
+    rows = DeltaTable(f"{config.lake}/alerts").to_pyarrow_table()
     return sorted(row["alert_id"] for row in rows.to_pylist() if row["alert_count"])
 
 
-def test_each_alert_lands_once_however_often_it_is_read(source: AlertTopic) -> None:
-    send(source, *(alert(number) for number in range(5)), b"no alert")
-    assert alert_landing.land(source) == Landed(5)
-    assert alert_landing.land(source) == Landed(0)
-    send(source, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a duplicate, and others
-    assert alert_landing.land(source) == Landed(4)
-    assert landed(source) == [f"unrest/d/{number}" for number in range(8)]
+def test_each_alert_lands_once_however_often_it_is_read(config: AlertLandingConfig) -> None:
+    send(config, *(alert(number) for number in range(5)), b"no alert")
+    assert alert_landing.land(config) == Landed(5)
+    assert alert_landing.land(config) == Landed(0)
+    send(config, alert(3), alert(5), alert(6, country="Chad"), alert(7, country="Togo"))  # a duplicate, and others
+    assert alert_landing.land(config) == Landed(4)
+    assert landed(config) == [f"unrest/d/{number}" for number in range(8)]
 
 
 def test_other_content_under_a_known_id_lands_as_an_alert_of_its_own_also_in_an_older_table(
-    source: AlertTopic,
+    config: AlertLandingConfig,
 ) -> None:
     older = pa.schema([column for column in SCHEMA if column.name != "content"])
-    DeltaTable.create(f"{source.lake}/alerts", older, partition_by=list(PARTITION_BY))
+    DeltaTable.create(f"{config.lake}/alerts", older, partition_by=list(PARTITION_BY))
     other = alert(1, message="other words")
-    send(source, alert(1), other, alert(1))
-    assert alert_landing.land(source) == Landed(3)
-    assert landed(source) == ["unrest/d/1", conflict_id(other)]
-    send(source, other, alert(1, message="a third"))  # known from the rows, by another run
-    assert alert_landing.land(source) == Landed(2)
-    assert len(landed(source)) == 3
+    send(config, alert(1), other, alert(1))
+    assert alert_landing.land(config) == Landed(3)
+    assert landed(config) == ["unrest/d/1", conflict_id(other)]
+    send(config, other, alert(1, message="a third"))  # known from the rows, by another run
+    assert alert_landing.land(config) == Landed(2)
+    assert len(landed(config)) == 3
 
 
-def test_of_two_at_once_one_lands(source: AlertTopic, monkeypatch: pytest.MonkeyPatch) -> None:
-    send(source, alert(1))
+def test_of_two_at_once_one_lands(config: AlertLandingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(config, alert(1))
     commit = alert_landing._commit
 
     def conflicting(*asked: Any) -> bool:
         monkeypatch.setattr(alert_landing, "_commit", commit)
-        assert alert_landing.land(source) == Landed(1)
+        assert alert_landing.land(config) == Landed(1)
         return commit(*asked)
 
     monkeypatch.setattr(alert_landing, "_commit", conflicting)
-    assert alert_landing.land(source) == Landed(0)
-    assert landed(source) == ["unrest/d/1"]
+    assert alert_landing.land(config) == Landed(0)
+    assert landed(config) == ["unrest/d/1"]
 
 
-def test_what_expired_before_it_landed_is_recorded_once_and_stays(source: AlertTopic, job: Job) -> None:
+def test_what_expired_before_it_landed_is_recorded_once_and_stays(config: AlertLandingConfig, job: Job) -> None:
     number = [alert(n) for n in range(6)]
-    send(source, number[0], number[1])
-    assert alert_landing.land(source) == Landed(2)
+    send(config, number[0], number[1])
+    assert alert_landing.land(config) == Landed(2)
     alert_days.run(job)
-    send(source, *number[2:5])
-    at = _partition(source)
-    with closing(clients.admin(source.bootstrap)) as admin:
+    send(config, *number[2:5])
+    at = _partition(config)
+    with closing(clients.admin(config.bootstrap)) as admin:
         admin.delete_records({at: 5})
-        assert alert_landing.land(source) == Landed(0, 3), "also where nothing came after them"
-        assert alert_landing.land(source) == Landed()
-        send(source, number[5])
+        assert alert_landing.land(config) == Landed(0, 3), "also where nothing came after them"
+        assert alert_landing.land(config) == Landed()
+        send(config, number[5])
         admin.delete_records({at: 6})
-        send(source, number[0])
-    assert alert_landing.land(source) == Landed(1, 1)
+        send(config, number[0])
+    assert alert_landing.land(config) == Landed(1, 1)
     for _ in range(2):  # a run, and one in an emptied database
         alert_days.run(job)
         recorded = list(job.database.losses.find().sort("first"))
@@ -127,43 +130,43 @@ def test_what_expired_before_it_landed_is_recorded_once_and_stays(source: AlertT
 
 
 def test_what_expired_of_an_idle_partition_came_after_the_run_before(
-    source: AlertTopic, job: Job, monkeypatch: pytest.MonkeyPatch
+    config: AlertLandingConfig, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alert_landing, "_APART_MS", 0)  # one machine, one clock
-    send(source, alert(0))
-    alert_landing.land(source)
-    at = _partition(source)
+    send(config, alert(0))
+    alert_landing.land(config)
+    at = _partition(config)
     before = datetime.now(UTC)
-    _send_to(source, TopicPartition(source.name, 1 - at.partition))
-    assert alert_landing.land(source) == Landed(1), "which looks at both"
+    _send_to(config, TopicPartition(config.topic, 1 - at.partition))
+    assert alert_landing.land(config) == Landed(1), "which looks at both"
     alert_days.run(job)
-    with closing(clients.admin(source.bootstrap)) as admin:
-        _send_to(source, at)
+    with closing(clients.admin(config.bootstrap)) as admin:
+        _send_to(config, at)
         admin.delete_records({at: 2})
-    assert alert_landing.land(source) == Landed(0, 1)
+    assert alert_landing.land(config) == Landed(0, 1)
     alert_days.run(job)
     [loss] = job.database.losses.find()
     assert before - timedelta(milliseconds=1) <= loss["after"] < loss["before"]
 
 
-def _send_to(source: AlertTopic, at: TopicPartition) -> None:
-    with closing(clients.producer(source.bootstrap)) as producer:
-        producer.send(source.name, wire.encode(alert(1)), partition=at.partition).get(30)
+def _send_to(config: AlertLandingConfig, at: TopicPartition) -> None:
+    with closing(clients.producer(config.bootstrap)) as producer:
+        producer.send(config.topic, wire.encode(alert(1)), partition=at.partition).get(30)
 
 
-def _partition(source: AlertTopic) -> TopicPartition:
-    rows = DeltaTable(f"{source.lake}/alerts").to_pyarrow_table()
-    return TopicPartition(source.name, rows["kafka_partition"][0].as_py())
+def _partition(config: AlertLandingConfig) -> TopicPartition:
+    rows = DeltaTable(f"{config.lake}/alerts").to_pyarrow_table()
+    return TopicPartition(config.topic, rows["kafka_partition"][0].as_py())
 
 
-def test_days_have_alerts_by_kind_and_the_incidents_that_began(source: AlertTopic, job: Job) -> None:
+def test_days_have_alerts_by_kind_and_the_incidents_that_began(config: AlertLandingConfig, job: Job) -> None:
     assert alert_days.run(job).computed == 0, "there is no table yet"
-    send(source, alert(1), alert(2, 5), alert(3, 20), alert(3, 20), alert(4, kind="silent", verified=False))
-    alert_landing.land(source)
+    send(config, alert(1), alert(2, 5), alert(3, 20), alert(3, 20), alert(4, kind="silent", verified=False))
+    alert_landing.land(config)
     assert alert_days.run(job).computed == 2
     assert alert_days.run(job).computed == 0
-    send(source, alert(5, 20 + 35))
-    alert_landing.land(source)
+    send(config, alert(5, 20 + 35))
+    alert_landing.land(config)
     assert alert_days.run(job).computed == 1, "the day that was touched"
     found = {document["_id"]: document["cells"] for document in job.database.alert_days.find()}
     assert found["2026-11-24"] == {
@@ -181,25 +184,34 @@ def test_days_have_alerts_by_kind_and_the_incidents_that_began(source: AlertTopi
     assert list(job.database.alert_days.find({}, {"version": 0}).sort("_id")) == before
 
 
-def test_the_tables_small_files_are_joined_and_then_deleted(source: AlertTopic) -> None:
-    assert vacuum.alerts(source.lake, dry_run=False) == [], "there is no table yet"
+def test_incidents_are_counted_by_the_intervals_of_the_settings(config: AlertLandingConfig) -> None:
+    loaded = settings.load(incident_quiet_seconds=60, incident_resolve_seconds=120, lake=config.lake)
+    shorter = replace(batch.alert_landing(loaded), bootstrap=config.bootstrap, topic=config.topic)
+    send(config, alert(1), alert(2, 2), alert(3, 5))
+    assert alert_landing.land(shorter) == Landed(3)
+    rows = DeltaTable(f"{config.lake}/alerts").to_pyarrow_table().sort_by("kafka_offset")
+    assert rows["incident_count"].to_pylist() == [1, 0, 1], "three minutes end it, as they do for the notifier"
+
+
+def test_the_tables_small_files_are_joined_and_then_deleted(config: AlertLandingConfig) -> None:
+    assert vacuum.alerts(config.lake, dry_run=False) == [], "there is no table yet"
     for number in range(3):
-        send(source, alert(number))
-        alert_landing.land(source)
-    pinned = delta.pin(source.lake, table=delta.ALERTS, schema=SCHEMA)
+        send(config, alert(number))
+        alert_landing.land(config)
+    pinned = delta.pin(config.lake, table=delta.ALERTS, schema=SCHEMA)
     planned = compact.groups(pinned, int(DAY.timestamp()) // 3600 + 24)
-    done = compact.run(source.lake, planned, table=delta.ALERTS, schema=SCHEMA)
+    done = compact.run(config.lake, planned, table=delta.ALERTS, schema=SCHEMA)
     assert [(len(each.group.files), each.reason) for each in done] == [(3, "")]
-    assert (landed(source), alert_landing.land(source)) == ([f"unrest/d/{number}" for number in range(3)], Landed())
-    assert vacuum.alerts(source.lake, dry_run=True) == [], "they are younger than a day"
-    assert len(vacuum.alerts(source.lake, timedelta(0), dry_run=False)) == 3
+    assert (landed(config), alert_landing.land(config)) == ([f"unrest/d/{number}" for number in range(3)], Landed())
+    assert vacuum.alerts(config.lake, dry_run=True) == [], "they are younger than a day"
+    assert len(vacuum.alerts(config.lake, timedelta(0), dry_run=False)) == 3
 
 
 def test_kafka_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alert_landing, "BOOTSTRAP_MS", 500)
     with pytest.raises(ServiceUnavailable, match=r"^Kafka does not answer[^\n]*$"):
-        alert_landing.land(AlertTopic("127.0.0.1:9", str(tmp_path)))
+        alert_landing.land(AlertLandingConfig("127.0.0.1:9", str(tmp_path), Intervals()))
 
 
 def test_without_a_topic_nothing_lands(kafka: str, tmp_path: Path) -> None:
-    assert alert_landing.land(AlertTopic(kafka, str(tmp_path), "no-such-topic")) == Landed()
+    assert alert_landing.land(AlertLandingConfig(kafka, str(tmp_path), Intervals(), "no-such-topic")) == Landed()

@@ -35,6 +35,7 @@ def config(kafka: str, names: dict[str, str], mongo_uri: str) -> recorder.Record
     return recorder.RecorderConfig(
         kafka,
         mongo_uri,
+        incident.Intervals(),
         group=f"r-{names['alerts']}",
         alerts=names["alerts"],
         deliveries=names["deliveries"],

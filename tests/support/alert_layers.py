@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from fleet import topics
+from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from fleet.reports.report import Citizen, Report
 from infra.kafka import clients
@@ -118,6 +119,7 @@ def configs(kafka: str, names: dict[str, str]) -> tuple[alerter.AlertingConfig, 
         ),
         notifier.NotifierConfig(
             kafka,
+            Intervals(),
             group=f"n-{group}",
             alerts=names["alerts"],
             deliveries=names["deliveries"],
