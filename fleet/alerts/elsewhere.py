@@ -8,9 +8,9 @@ not answer within an interval is decided without it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -22,9 +22,6 @@ ASKED_BYTES: Final = 100_000
 
 HEARD_BYTES: Final = 200_000
 """Of a share's answers: more than what the five other partitions ask with usual ids; what is left is answered next."""
-
-FRESH: Final = timedelta(seconds=45)
-"""A share is said every 15 s at the shipped interval; who has said none for three of them is not waited for."""
 
 Spoke = dict[str, datetime]
 """When drones last spoke, by the broker's time."""
@@ -79,17 +76,23 @@ class Elsewhere:
         """The last shares of the partitions that are not ours."""
         return [share for number, (share, _) in self.shares.items() if number not in own]
 
-    def fresh(self, own: Collection[int], now: datetime) -> list[Share]:
-        """Those of processes that are alive."""
-        return [share for number, (share, at) in self.shares.items() if number not in own and now - at < FRESH]
+    def fresh(self, own: Collection[int], since: datetime) -> list[Share]:
+        """Those of processes that are alive: they said them after `since`."""
+        return [share for number, (share, at) in self.shares.items() if number not in own and at > since]
 
-    def is_first(self, own: Collection[int], now: datetime) -> bool:
-        """Whether we speak for all: the process that judges the lowest partition does."""
-        return min(own) < min((share.number for share in self.fresh(own, now)), default=max(own) + 1)
+    def is_first(self, own: Collection[int], since: datetime) -> bool:
+        """Whether we speak for all: of those alive the process that judges the lowest partition does."""
+        return min(own) < min((share.number for share in self.fresh(own, since)), default=max(own) + 1)
 
-    def ask(self, number: int, held: Iterable[tuple[str, datetime]], now: datetime, own: Collection[int]) -> None:
+    def confirm(self, number: int, own: Collection[int], since: datetime) -> None:
+        """Notes which drones of a partition of ours all processes have answered for that are alive since `since`."""
+        round_, chosen = self.asked.get(number, (0, Spoke()))
+        if chosen and all(share.answered.get(number, 0) >= round_ for share in self.fresh(own, since)):
+            self.confirmed |= chosen.keys()
+            del self.asked[number]
+
+    def ask(self, number: int, held: Iterable[tuple[str, datetime]], now: datetime) -> None:
         """Names the next held drones of a partition of ours, once the ones before are answered."""
-        self._confirm(number, now, own)
         if number in self.asked:
             return
         chosen, room = Spoke(), ASKED_BYTES
@@ -101,12 +104,6 @@ class Elsewhere:
                 chosen[drone_id] = at
         if chosen:
             self.asked[number] = int(now.timestamp() * 1000), chosen
-
-    def _confirm(self, number: int, now: datetime, own: Collection[int]) -> None:
-        round_, chosen = self.asked.get(number, (0, Spoke()))
-        if chosen and all(share.answered.get(number, 0) >= round_ for share in self.fresh(own, now)):
-            self.confirmed |= chosen.keys()
-            del self.asked[number]
 
     def forget_decided(self, held: set[str]) -> None:
         """Of drones that are held no more nobody asks."""
@@ -121,15 +118,19 @@ class Elsewhere:
             yield from ((drone_id, share.number, at) for drone_id, at in share.heard.items())
 
     def answers(
-        self, number: int, spoke: Mapping[str, datetime], returned: Collection[str], own: Collection[int]
+        self,
+        number: int,
+        spoke_at: Callable[[str], datetime | None],
+        returned: Iterable[str],
+        own: Collection[int],
     ) -> tuple[Spoke, dict[int, int]]:
-        """`heard` and `answered` of our partition `number`, whose drones last spoke at `spoke`; `returned` are those
+        """`heard` and `answered` of our partition `number`, whose drones last spoke at `spoke_at`; `returned` are those
         that are absent elsewhere and speak here for sure."""
         heard, room = Spoke(), HEARD_BYTES
         answered: dict[int, int] = {}
         for share in self.known(own):
             for drone_id, at in share.held.items():
-                here = spoke.get(drone_id)
+                here = spoke_at(drone_id)
                 if here is not None and (here, number) > (at, share.number):
                     room -= wire.size(drone_id) + 40
                     if room < 0:
@@ -138,8 +139,9 @@ class Elsewhere:
             answered[share.number] = share.round
         for drone_id in returned:
             room -= wire.size(drone_id) + 40
-            if room >= 0:
-                heard[drone_id] = spoke[drone_id]
+            here = spoke_at(drone_id)
+            if room >= 0 and here is not None:
+                heard[drone_id] = here
         return heard, answered
 
 

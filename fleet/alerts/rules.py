@@ -15,9 +15,11 @@ import msgspec
 from msgspec import Meta
 
 from fleet import identity, places
-from fleet.alerts.absence import CLOCK_OFF, LONG_AGO, Absence, AbsenceRule, Heard
+from fleet.alerts.absence import Absence
+from fleet.alerts.absent_drone import CLOCK_OFF, AbsenceRule, Heard
 from fleet.alerts.alert import Alert, Kind, Severity, alert_id
 from fleet.alerts.charging import Station, compass, nearest_station
+from fleet.alerts.presence import LONG_AGO
 from fleet.errors import RejectedReport
 from fleet.reports.fields import LOW_BATTERY, millipercent
 from fleet.reports.report import UNKNOWN, Citizen, Report, check_time, worst_score

@@ -27,8 +27,9 @@ from kafka.errors import KafkaError
 from structlog import get_logger
 
 from fleet import identity
-from fleet.alerts.absence import BUCKETS, Absence
+from fleet.alerts.absence import Absence
 from fleet.alerts.elsewhere import Elsewhere
+from fleet.alerts.presence import BUCKETS
 from fleet.alerts.rules import Low, Memory
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
@@ -174,8 +175,8 @@ class AlertState:
         memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
         if saved.crowd_until is not None:
             memory.presence.restore_crowd(saved.crowd_until)
-            absence.crowd = max(absence.crowd, saved.crowd_size)
-            absence.crowd_name = saved.crowd_name or absence.crowd_name
+            absence.crowd.size = max(absence.crowd.size, saved.crowd_size)
+            absence.crowd.name = saved.crowd_name or absence.crowd.name
         for drone, low in memory.low.items():
             memory.presence.order(drone, low.at)
         if saved.low or saved.silent:

@@ -144,7 +144,7 @@ class Session:
                 self._report("alerting refused", f"Kafka takes the alert {alert.alert_id} in no attempt: {error}")
         self._sent.clear()
         self._config.failpoint("2")
-        crowd = self._absence.crowd, self._absence.crowd_name
+        crowd = self._absence.crowd.size, self._absence.crowd.name
         refused = self._state.save({p.partition: state for p, state in changed.items()}, crowd)
         self._contain(changed, refused)
         self._config.failpoint("3")
@@ -240,8 +240,10 @@ class Session:
         """Looks for absent drones. Where reports wait to be judged, their own time counts, not the clock's."""
         rule = self._config.rules.silent
         since = time.monotonic() - self._swept_at
-        due = since >= (rule.interval / 4 if rule else 0) or (self._has_news and since >= NEWS_SECONDS)
-        if rule is None or not (due or self._absence.is_behind):
+        if rule is None:
+            return
+        is_due = since >= rule.look_every.total_seconds() or (self._has_news and since >= NEWS_SECONDS)
+        if not is_due and not self._absence.is_behind:
             return
         self._swept_at, self._has_news = time.monotonic(), False
         times: dict[int, datetime] = {}
@@ -255,7 +257,7 @@ class Session:
         self._send(alert for _, alert in alerts)
         if self._others.is_open:
             now = datetime.now(UTC)
-            self._others.say(self._absence.share(number, now) for number in self._absence.partitions)
+            self._others.say(self._absence.share(rule, number, now) for number in self._absence.partitions)
         if self._absence.misplaced > self._misplaced:
             self._faults.add("misplaced", datetime.now(UTC), f"{self._absence.misplaced} since this process began")
             self._misplaced = self._absence.misplaced

@@ -1,7 +1,7 @@
 """What several alerting processes say to each other of absent drones, on `alert-state` (fleet.alerts.elsewhere).
 
 Key `alerting/<topic id>/<partition>/share`. Nothing is restored from it: a share that is lost is said again with the
-next look, every 15 s.
+next look, four times an interval.
 """
 
 from __future__ import annotations

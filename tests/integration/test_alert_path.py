@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet import identity, topics
-from fleet.alerts.absence import AbsenceRule
+from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.rules import LowBattery, Rules
 from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports

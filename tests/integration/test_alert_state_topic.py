@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from fleet.alerts.absence import Absence, AbsenceRule, Heard
+from fleet.alerts.absence import Absence
+from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.rules import Low, Memory
 from infra.kafka import clients
 from infra.kafka.failures import PERMANENT
@@ -72,12 +73,12 @@ def test_a_crowd_is_known_to_the_successor(state: AlertState) -> None:
         for drone in ["here", *(f"d{n}" for n in range(20 if minute < 3 else 0))]:
             hear(one, drone, NOW + timedelta(minutes=minute))
         absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
-    assert (absence.crowd, len(one.memory.presence.crowd)) == (20, 20)
+    assert (absence.crowd.size, len(one.memory.presence.crowd)) == (20, 20)
     while one.memory.presence.changed:
-        state.save({0: one}, (absence.crowd, absence.crowd_name))
+        state.save({0: one}, (absence.crowd.size, absence.crowd.name))
     successor = Absence()
     again = state.load([0], successor)[0]
-    assert (successor.crowd, successor.crowd_name) == (20, absence.crowd_name)
+    assert (successor.crowd.size, successor.crowd.name) == (20, absence.crowd.name)
     assert again.memory.presence.crowd.keys() == one.memory.presence.crowd.keys()
 
 

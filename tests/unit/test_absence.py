@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fleet.alerts import absence as module
-from fleet.alerts.absence import FORGOTTEN, Absence, AbsenceRule, Heard, Presence
+from fleet.alerts.absence import Absence
+from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.alert import Alert
+from fleet.alerts.presence import FORGOTTEN, Bounds, Presence
 from fleet.reports.report import UNKNOWN
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -20,8 +21,10 @@ MANY = AbsenceRule(interval=60, missed=3, crowd=50)
 class Sky:
     """Drones that speak once a minute, spread over partitions by their numbers."""
 
-    def __init__(self, drones: int, partitions: int = 1, rule: AbsenceRule = RULE) -> None:
-        self.absence, self.now, self.rule = Absence(), START, rule
+    def __init__(
+        self, drones: int, partitions: int = 1, rule: AbsenceRule = RULE, bounds: Bounds | None = None
+    ) -> None:
+        self.absence, self.now, self.rule = Absence(bounds=bounds or Bounds()), START, rule
         for number in range(partitions):
             self.absence.join(number)
         self.drones = {f"d{n}" for n in range(drones)}
@@ -274,9 +277,8 @@ def test_a_drone_without_a_city_is_placed_by_the_nearest() -> None:
     assert [(alert.drone_id, alert.city, alert.country) for alert in sky.raised] == [("d0", "Nearby", "Germany")]
 
 
-def test_strangers_have_no_room_beyond_the_bound_and_drive_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KNOWN", 50)
-    sky = Sky(10)
+def test_strangers_have_no_room_beyond_the_bound_and_drive_nobody_out() -> None:
+    sky = Sky(10, bounds=Bounds(known=50))
     sky.minutes(3)
     for stranger in range(100, 140):
         sky.hear(f"d{stranger}")
@@ -288,9 +290,8 @@ def test_strangers_have_no_room_beyond_the_bound_and_drive_nobody_out(monkeypatc
     assert sum(len(drones) for drones in sky.presence.buckets.values()) == 50
 
 
-def test_a_look_takes_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLICE", 8)
-    sky = Sky(20)
+def test_a_look_takes_a_slice() -> None:
+    sky = Sky(20, bounds=Bounds(slice=8))
     sky.minutes(10)
     sky.now += timedelta(minutes=3)
     sky.sweep()
@@ -304,9 +305,8 @@ def test_a_look_takes_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sky.raised[0].note.startswith("20 drones at once")
 
 
-def test_the_absent_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ABSENT", 3)
-    sky = Sky(20)
+def test_the_absent_are_bounded() -> None:
+    sky = Sky(20, bounds=Bounds(absent=3))
     sky.minutes(3)
     sky.minutes(8, {f"d{n}" for n in range(5, 20)})
     assert sky.presence.absent.keys() == {"d2", "d3", "d4"}

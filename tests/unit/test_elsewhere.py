@@ -9,23 +9,23 @@ import pytest
 
 from fleet import wire
 from fleet.alerts import elsewhere
-from fleet.alerts.absence import Absence, AbsenceRule, Heard
+from fleet.alerts.absence import Absence
+from fleet.alerts.absent_drone import SHARE_LASTS, AbsenceRule, Heard
 from fleet.alerts.alert import Alert
-from fleet.alerts.elsewhere import ASKED_BYTES, FRESH, HEARD_BYTES, Elsewhere, Share
+from fleet.alerts.elsewhere import ASKED_BYTES, HEARD_BYTES, Elsewhere, Share
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = AbsenceRule(interval=60, missed=3, crowd=50)
-LOOK = timedelta(seconds=15)
 
 
 class Processes:
     """Six partitions judged by several processes, each of which looks every 15 s and hears the others' shares.
 
-    `offset`: how many seconds after the process before it each looks.
+    `offset`: how many seconds after the process before it each looks. With another interval all takes as much longer.
     """
 
-    def __init__(self, split: Iterable[tuple[int, ...]], offset: float = 5.0) -> None:
-        self.now = START
+    def __init__(self, split: Iterable[tuple[int, ...]], offset: float = 5.0, rule: AbsenceRule = RULE) -> None:
+        self.now, self.rule = START, rule
         self.offset = timedelta(seconds=offset)
         self.processes = [Absence() for _ in split]
         self.owner: dict[int, Absence] = {}
@@ -39,7 +39,7 @@ class Processes:
     def hear(self, drone: str, partition: int | None = None) -> None:
         number = int(drone[1:]) % 6 if partition is None else partition
         heard = Heard(drone, self.now, self.now, "Berlin", "Germany", 52.5, 13.4)
-        alert, _ = self.owner[number].partitions[number].hear(RULE, heard)
+        alert, _ = self.owner[number].partitions[number].hear(self.rule, heard)
         self.raised += [alert] if alert else []
 
     def look(self) -> None:
@@ -47,13 +47,13 @@ class Processes:
             if at in self.alive and process.partitions:
                 clock = self.now + at * self.offset
                 times = dict.fromkeys(process.partitions, clock)
-                self.raised += [alert for _, alert in process.sweep(RULE, times)]
+                self.raised += [alert for _, alert in process.sweep(self.rule, times)]
                 self.say(process, clock)
 
     def say(self, process: Absence, clock: datetime) -> None:
         """As the topic does: each reads what was said, and what `alert-state` has of the absent."""
         for number, presence in process.partitions.items():
-            share = elsewhere.decode(elsewhere.encode(process.share(number, clock)))
+            share = elsewhere.decode(elsewhere.encode(process.share(self.rule, number, clock)))
             for other in self.processes:
                 if other is process:
                     continue
@@ -68,14 +68,15 @@ class Processes:
     def minute(self, speaking: Iterable[str]) -> None:
         """Each speaks at its own second."""
         due = sorted((int(drone[1:]) % 60, drone) for drone in speaking)
+        began, minute = self.now, timedelta(seconds=self.rule.interval)
         for quarter in range(4):
             for second, drone in due:
                 if second // 15 == quarter:
-                    self.now = self.now.replace(second=second)
+                    self.now = began + second / 60 * minute
                     self.hear(drone)
-            self.now = self.now.replace(second=0) + (quarter + 1) * LOOK
+            self.now = began + (quarter + 1) * self.rule.look_every
             self.look()
-        assert self.now.second == 0
+        assert self.now == began + minute
 
     def minutes(self, count: int, speaking: Iterable[str]) -> None:
         for _ in range(count):
@@ -117,6 +118,15 @@ def test_two_hundred_over_several_processes_are_one_crowd(split: tuple[tuple[int
     assert sorted(fleet.notified[many + 1 :]) == [(drone, False) for drone in sorted(missing)]
     fleet.minutes(5, DRONES)
     assert sorted(fleet.notified[many + 4 :]) == [(drone, True) for drone in sorted(missing)]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_processes_count_together_whatever_the_interval(split: tuple[tuple[int, ...], ...]) -> None:
+    """Shares are said once a minute here: who has said none for 45 s is alive."""
+    fleet = Processes(split, rule=AbsenceRule(interval=240, crowd=50))
+    fleet.minutes(5, DRONES)
+    fleet.minutes(8, DRONES - {f"d{n}" for n in range(120)})  # twenty of each partition, which alone are no crowd
+    assert {(alert.drone_id, alert.note.split(" ")[0]) for alert in fleet.raised} == {("fleet", "120")}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -198,11 +208,12 @@ def test_a_successor_of_the_one_that_speaks_for_all_raises_no_second_crowd() -> 
 
 
 def test_what_a_share_says_has_a_bound_and_the_rest_is_said_next() -> None:
-    known, own = Elsewhere(), {0: None}
+    known, own, before = Elsewhere(), {0: None}, START - SHARE_LASTS
     known.note(Share(1), START)
     held = [("\x01" * 195 + f"{n:05}", START) for n in range(1000)]
     for round_ in range(1, 20):
-        known.ask(0, held, START + timedelta(seconds=round_), own)
+        known.confirm(0, own, before)
+        known.ask(0, held, START + timedelta(seconds=round_))
         at, asked = known.asked[0]
         assert wire.size(asked) <= ASKED_BYTES
         known.note(Share(1, answered={0: at}), START)
@@ -211,17 +222,22 @@ def test_what_a_share_says_has_a_bound_and_the_rest_is_said_next() -> None:
     assert round_ == 13
     everybody = {drone: START + timedelta(seconds=1) for drone, _ in held}
     known.note(Share(1, round=7, held=dict(held)), START)
-    heard, answered = known.answers(0, everybody, [], own)
+    heard, answered = known.answers(0, everybody.get, [], own)
     assert len(heard) < len(held)
     assert wire.size(heard) <= HEARD_BYTES
     assert answered == {}  # not all of it is answered
     known.note(Share(1, round=7, held=dict(held[:100])), START)
-    assert known.answers(0, everybody, [], own)[1] == {1: 7}
+    assert known.answers(0, everybody.get, [], own)[1] == {1: 7}
 
 
 def test_who_has_said_nothing_for_long_is_not_waited_for() -> None:
     known = Elsewhere()
     known.note(Share(1), START)
-    assert known.fresh({0}, START + FRESH - timedelta(microseconds=1))
-    assert not known.fresh({0}, START + FRESH)
+    assert known.fresh({0}, START - timedelta(microseconds=1))
+    assert not known.fresh({0}, START)
     assert known.known({0})
+
+
+@pytest.mark.parametrize(("interval", "lasts"), [(8, 45), (60, 45), (120, 90), (600, 450)])
+def test_a_share_lasts_three_looks_of_the_rules_interval(interval: float, lasts: float) -> None:
+    assert AbsenceRule(interval=interval).share_lasts == timedelta(seconds=lasts)

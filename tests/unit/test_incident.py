@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fleet import wire
-from fleet.alerts.absence import AbsenceRule
+from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert
 from fleet.alerts.charging import Station
 from fleet.alerts.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fleet.alerts import rules as rules_module
-from fleet.alerts.absence import AbsenceRule
+from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert, alert_id, content_of
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.alerts.rulebook import parse, parse_stations

@@ -1,0 +1,134 @@
+"""Many drones absent at once: one alert with their number, over all partitions and processes. Pure.
+
+A `Crowd` decides by numbers alone (`AbsentCounts`). Which drones they are, each `Presence` knows, and
+`fleet.alerts.absence` moves them: a drone that falls absent is held, then raised alone or a member of the crowd.
+
+- Few are raised at once, where no others are overdue. More may be the first of a crowd: an interval shows how many.
+- One process speaks for all, the one that judges the lowest partition: it raises and clears. The others follow the
+  size that it says.
+- The crowd ends when nearly all are back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from fleet import identity
+from fleet.alerts.absent_drone import AbsenceRule, after
+from fleet.alerts.alert import Alert, alert_id
+from fleet.alerts.elsewhere import Share
+from fleet.reports.report import UNKNOWN
+
+FLEET: Final = "fleet"
+"""Stands for the drone in an alert of many, for people; their incident and alerts are named by no drone's id."""
+
+CROWD: Final = "all"
+"""The crowd's name in its incident's key. One that began before version 0.3 keeps its own until it ends."""
+
+Verdict = Literal["none held", "wait", "alone", "crowd"]
+
+
+@dataclass(frozen=True)
+class AbsentCounts:
+    """How many drones are absent at a moment, over all partitions."""
+
+    held: int  # of this process, not yet decided on
+    undecided: int  # held, of all processes
+    members: int  # in the crowd, of all processes
+    others: Sequence[Share]  # what the other processes say that are alive
+    speaks_for_all: bool  # this process raises and clears the crowd's alert
+
+
+@dataclass
+class Crowd:
+    """`size` is the number that people were notified of; 0: there is no crowd."""
+
+    size: int = 0
+    name: str = CROWD
+    held_since: datetime | None = None  # drones are held, and it is not known whether they are many
+    grows_since: datetime | None = None  # it has grown, and nobody was notified of that yet
+
+    def judge(
+        self, rule: AbsenceRule, now: datetime, counts: AbsentCounts, *, overdue: int, all_answered: bool
+    ) -> Verdict:
+        """What becomes of the held drones of this process.
+
+        `overdue`: drones of all processes that may follow them; `all_answered`: no other process knows the held ones.
+        """
+        if not counts.held:
+            self.held_since = None
+            return "none held"
+        self.held_since = self.held_since or now
+        is_few = counts.undecided + overdue <= max(1, rule.crowd // 10) and all_answered
+        if not is_few and now - self.held_since < timedelta(seconds=rule.interval):
+            return "wait"
+        self.held_since = None
+        joined = sum(share.joined for share in counts.others if _has_just_joined(rule, share, now))
+        if counts.undecided + joined <= rule.crowd:
+            return "alone"
+        self.grows_since = self.grows_since or now
+        return "crowd"
+
+    def is_due(self, rule: AbsenceRule, now: datetime, counts: AbsentCounts) -> bool:
+        """Whether people are notified of the crowd's size now, which `size` is then: by the process that speaks for
+        all, when the others have decided, too, or half an interval after it began."""
+        if not counts.speaks_for_all:
+            said = max((share.crowd_size for share in counts.others), default=0)
+            self.size = said if said and counts.members > _nearly_none(rule, said) else self.size
+            self.grows_since = None
+            return False
+        is_new = (
+            not self.size
+            and counts.members > rule.crowd // 2
+            and any(_has_just_joined(rule, share, now) for share in counts.others)
+        )
+        if not counts.members or not (self.grows_since or is_new or counts.members > self.size + rule.crowd):
+            return False
+        self.grows_since = self.grows_since or now
+        undecided = counts.undecided if counts.others else 0
+        if undecided and now - self.grows_since < timedelta(seconds=rule.interval / 2):
+            return False
+        self.grows_since = None
+        count = counts.members + undecided
+        if counts.others and count == self.size:
+            return False
+        self.name = self.name if self.size else CROWD
+        self.size = count
+        return True
+
+    def is_over(self, rule: AbsenceRule, counts: AbsentCounts) -> bool:
+        """Whether nearly all are back."""
+        left = counts.members + (counts.undecided if counts.others else 0)
+        return self.size > 0 and left <= _nearly_none(rule, self.size)
+
+    def alert(self, rule: AbsenceRule, since: datetime, now: datetime, *, clears: bool = False) -> Alert:
+        """Neither its key nor its id can be a drone's: the id of a drone is never empty."""
+        since = since.astimezone(UTC)
+        report_id, more = after(since), [str(self.size), *(["cleared"] if clears else [])]
+        return Alert(
+            alert_id=alert_id("silent", "", report_id, since, *more),
+            kind="silent",
+            severity=rule.severity,
+            incident_key=identity.join("silent", "", self.name),
+            report_id=report_id,
+            drone_id=FLEET,
+            reported_at=since,
+            received_at=now,
+            country=UNKNOWN,
+            city=UNKNOWN,
+            note="" if clears else f"{self.size} drones at once: look at the feed before the drones",
+            clears=clears,
+        )
+
+
+def _has_just_joined(rule: AbsenceRule, share: Share, now: datetime) -> bool:
+    """Whether drones of another process joined the crowd about now."""
+    return share.joined_at is not None and now - share.joined_at < timedelta(seconds=1.5 * rule.interval)
+
+
+def _nearly_none(rule: AbsenceRule, size: int) -> int:
+    """So few of a crowd of `size` are no crowd any more."""
+    return min(size // 10, rule.crowd)

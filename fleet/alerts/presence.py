@@ -1,0 +1,252 @@
+"""The drones of a partition of `reports`: who is present, who is absent, and what is known of them. Pure.
+
+A drone is present by the broker's time: whatever its own clock says, a report shows that it speaks. It becomes known by
+a report that is not from long ago: a replay of history makes nobody present, so nobody absent.
+
+- A drone that has missed so many intervals is absent, and held until it is known whether they are many
+  (`fleet.alerts.crowd`). Its absence is cleared by the second report that comes in time: a drone that speaks only now
+  and then has one incident, which says so.
+- After a gap, or in a process that has just taken over, everybody first gets the time to speak.
+
+What senders can make us remember is bounded (`Bounds`), and is forgotten with time (FORGOTTEN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+from typing import Final
+from zlib import crc32
+
+from fleet.alerts.absent_drone import AbsenceRule, Absent, Drone, Heard, Nearest, alert_of, alert_of_flapping
+from fleet.alerts.alert import Alert
+
+FORGOTTEN: Final = timedelta(days=1)
+"""A drone absent for so long is taken out of service, not waited for."""
+
+BUCKETS: Final = 64
+"""One is saved with each checkpoint, so a successor's knowledge is at most this many checkpoints old."""
+
+LONG_AGO: Final = timedelta(hours=1)
+"""A report that arrives this late is history: it makes no drone known. Slow clocks and backlogs are within it."""
+
+KNOWN: Final = 200_000
+"""Drones of a partition: twice the mission's 540,000 over six. About 60 MB; the newest strangers go first."""
+
+ABSENT: Final = 50_000
+"""Absent drones of a partition that are remembered; the oldest go first."""
+
+OVERDUE: Final = 1000
+"""So many overdue drones of a partition are counted: more than any crowd begins with."""
+
+SLICE: Final = 10_000
+"""Drones that one look takes, about 10 ms: no alert waits longer for it."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is remembered of a partition at most, and how many drones one look takes."""
+
+    known: int = KNOWN
+    absent: int = ABSENT
+    slice: int = SLICE
+
+
+@dataclass
+class Presence:
+    """The drones of a partition. `present` is in the order of time; each drone is in one of both."""
+
+    present: dict[str, Drone] = field(default_factory=dict)
+    absent: dict[str, Absent] = field(default_factory=dict)
+    held: dict[str, None] = field(default_factory=dict)  # absent, and not yet known whether they are many
+    crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
+    strangers: dict[str, None] = field(default_factory=dict)  # present, and have spoken once
+    heard_at: datetime | None = None  # the last live report of anybody
+    sure_from: datetime | None = None  # before this nobody is called absent
+    buckets: dict[int, dict[str, None]] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)  # buckets that differ from what was last saved
+    changed_drones: set[str] = field(default_factory=set)  # of whom something else is saved now
+    dropped: int = 0  # forgotten for room
+    joined: int = 0  # how many joined the crowd last
+    joined_at: datetime | None = None
+    take: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of another partition
+    bounds: Bounds = Bounds()
+
+    def hear(self, rule: AbsenceRule, heard: Heard) -> tuple[Alert | None, bool | None]:
+        """Takes a report in: the clearing, or the alert of one that comes and goes; and whether the report is late.
+
+        None for late: the drone is not known.
+        """
+        drone = self.present.pop(heard.drone_id, None)
+        if drone is None:
+            absent = self.absent.get(heard.drone_id) or self._move_here(heard.drone_id)
+            if absent is not None:
+                self._note_time(rule, heard.at)
+                return self._hear_absent(rule, heard, absent)
+            if heard.at - heard.reported_at > LONG_AGO:
+                return None, None
+            drone = self._meet(heard.drone_id, heard.at)
+        elif drone.is_new:
+            drone.is_new = False
+            self.strangers.pop(heard.drone_id, None)
+        self._note_time(rule, heard.at)
+        late = drone.hear(heard)
+        self.present[heard.drone_id] = drone
+        self.changed.add(drone.bucket)
+        return None, late
+
+    def look(self, rule: AbsenceRule, now: datetime) -> bool:
+        """Takes those who are overdue at `now`, the broker's time, to the absent. Whether there are more of them."""
+        if self.sure_from is None:
+            self.sure_from = now + rule.limit
+        if now < self.sure_from:
+            return False
+        for _ in range(self.bounds.slice):
+            drone_id, drone = next(iter(self.present.items()), ("", None))
+            if drone is None or now - drone.at < rule.limit:
+                return False
+            del self.present[drone_id]
+            self.strangers.pop(drone_id, None)
+            self.absent[drone_id] = Absent(drone, drone.at)
+            self.held[drone_id] = None
+        return True
+
+    def overdue(self, rule: AbsenceRule, now: datetime) -> int:
+        """How many will be absent within half an interval if they do not speak; of more than OVERDUE nobody asks."""
+        before = now - rule.limit + timedelta(seconds=rule.interval) / 2
+        overdue = takewhile(lambda drone: drone.at <= before, self.present.values())
+        return sum(1 for _ in islice(overdue, OVERDUE))
+
+    def forget_old(self, now: datetime) -> None:
+        """Those who have been absent for FORGOTTEN, and those for whom there is no room."""
+        for _ in range(self.bounds.slice):
+            drone_id, absent = next(iter(self.absent.items()), ("", None))
+            if absent is None or (now - absent.drone.at < FORGOTTEN and len(self.absent) <= self.bounds.absent):
+                return
+            self.forget(drone_id)
+
+    def forget(self, drone_id: str) -> None:
+        """All that is known of a drone."""
+        absent = self.absent.pop(drone_id, None)
+        drone = absent.drone if absent is not None else self.present.pop(drone_id, None)
+        if drone is not None:
+            self.buckets[drone.bucket].pop(drone_id, None)
+            self.changed.add(drone.bucket)
+            self.changed_drones.add(drone_id)
+        for names in (self.held, self.crowd, self.strangers):
+            names.pop(drone_id, None)
+
+    def restore(self, spoke_at: Mapping[str, datetime], absent_since: Mapping[str, datetime]) -> None:
+        """Takes in what was saved: when drones spoke, and since when those are absent who have an incident."""
+        for drone_id, at in sorted(spoke_at.items(), key=lambda item: item[1]):
+            if drone_id not in absent_since:
+                self.present[drone_id] = self._made(drone_id, at, is_new=False)
+        for drone_id, since in sorted(absent_since.items(), key=lambda item: item[1]):
+            drone = self._made(drone_id, max(since, spoke_at.get(drone_id, since)), is_new=False)
+            self.absent[drone_id] = Absent(drone, since, notified=True)
+        self.changed.clear()
+
+    def restore_crowd(self, until: datetime) -> None:
+        """Those who had not spoken since `until` were one crowd."""
+        for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
+            drone = self.present.pop(drone_id)
+            self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
+
+    def order(self, drone_id: str, reported_at: datetime) -> None:
+        """Takes in the newest time that is known of a restored drone's own clock."""
+        if drone_id in self.present or drone_id in self.absent:
+            drone = self._drone(drone_id)
+            drone.reported_at, drone.ordered_at = reported_at, drone.at
+
+    def saved(self, number: int) -> dict[str, datetime]:
+        """What to save of a bucket: when each of its drones last spoke."""
+        return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
+
+    def is_steady(self, drone_id: str) -> bool:
+        """Whether it is present, and has spoken more than once."""
+        drone = self.present.get(drone_id)
+        return drone is not None and not drone.is_new
+
+    def spoke_at(self, drone_id: str) -> datetime | None:
+        """When a drone last spoke; None of one that is not known here."""
+        is_known = drone_id in self.present or drone_id in self.absent
+        return self._drone(drone_id).at if is_known else None
+
+    def raise_alone(self, rule: AbsenceRule, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
+        """The alert of an absent drone by itself: from now on it has an incident of its own."""
+        self.held.pop(drone_id, None)
+        self.crowd.pop(drone_id, None)
+        self.changed_drones.add(drone_id)
+        absent = self.absent[drone_id]
+        absent.notified = True
+        absent.drone.name_place(nearest)
+        return alert_of(rule, drone_id, absent, now)
+
+    def join_crowd(self, now: datetime) -> None:
+        """All that are held are members of the crowd."""
+        if self.held:
+            self.joined, self.joined_at = len(self.held), now
+        self.crowd |= self.held
+        self.held.clear()
+
+    def leave_crowd(self) -> None:
+        """The crowd is over: those who are not back are held again."""
+        self.held |= self.crowd
+        self.crowd.clear()
+        self.joined, self.joined_at = 0, None
+
+    def _drone(self, drone_id: str) -> Drone:
+        drone = self.present.get(drone_id)
+        return drone if drone is not None else self.absent[drone_id].drone
+
+    def _move_here(self, drone_id: str) -> Absent | None:
+        absent = self.take(drone_id)
+        if absent is not None:
+            self.buckets.setdefault(absent.drone.bucket, {})[drone_id] = None
+            self.absent[drone_id] = absent
+            self.changed_drones.add(drone_id)
+        return absent
+
+    def _note_time(self, rule: AbsenceRule, at: datetime) -> None:
+        if self.heard_at is None or at - self.heard_at > rule.limit:
+            self.sure_from = at + rule.limit
+        self.heard_at = at
+
+    def _meet(self, drone_id: str, at: datetime) -> Drone:
+        if len(self.present) + len(self.absent) >= self.bounds.known:
+            self.dropped += 1
+            self.forget(next(iter(self.strangers), None) or next(iter(self.absent), None) or next(iter(self.present)))
+        self.strangers[drone_id] = None
+        return self._made(drone_id, at, is_new=True)
+
+    def _made(self, drone_id: str, at: datetime, *, is_new: bool) -> Drone:
+        number = bucket(drone_id)
+        self.buckets.setdefault(number, {})[drone_id] = None
+        return Drone(at, number, is_new=is_new)
+
+    def _hear_absent(self, rule: AbsenceRule, heard: Heard, absent: Absent) -> tuple[Alert | None, bool]:
+        gap = heard.at - absent.drone.at
+        late = absent.drone.hear(heard)
+        self.changed.add(absent.drone.bucket)
+        steady = absent.is_back and gap < rule.limit
+        if absent.notified and not steady:
+            self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # the order of time
+            absent.times += absent.is_back
+            comes_and_goes = absent.is_back and absent.times.bit_count() == 1  # the 2nd, 4th, 8th … time: few messages
+            absent.is_back = True
+            return (alert_of_flapping(rule, heard, absent, gap) if comes_and_goes else None), late
+        del self.absent[heard.drone_id]
+        self.held.pop(heard.drone_id, None)
+        self.crowd.pop(heard.drone_id, None)
+        self.present[heard.drone_id] = absent.drone
+        if not absent.notified:
+            return None, late
+        self.changed_drones.add(heard.drone_id)
+        return alert_of(rule, heard.drone_id, absent, heard.at, clears=True), late
+
+
+def bucket(drone_id: str) -> int:
+    """The same in every process."""
+    return crc32(drone_id.encode("utf-8", "surrogatepass")) % BUCKETS
