@@ -16,14 +16,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
-from pyarrow import fs
 
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.reports.sealed import sealed_through
+from infra import lake_rows
 from infra.s3 import fresh_keys
 
 TABLE: Final = "reports"
@@ -39,9 +37,6 @@ PLACE: Final = ("kafka_partition", "kafka_offset")
 """Where a report came from; names its row in the second pass."""
 
 ORDER: Final = [("reported_at", "ascending"), ("report_id", "ascending")]
-
-ROWS_AT_ONCE: Final = 8192
-"""Rows of a batch without messages: some 6 MB where every text has its 200 characters."""
 
 MESSAGES_AT_ONCE: Final = 16
 """Rows of a batch with messages, each of which may be as large as Kafka takes: 1 MiB."""
@@ -85,7 +80,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
     try:
         fresh_keys(lake)
         table = DeltaTable(f"{lake}/{TABLE}")
-        files = table.file_uris(file_pruning_predicate=[("date", "=", day.isoformat())])
+        files = lake_rows.paths(table, day)
         if not files:
             _refuse_sealed(table, day)
             return Found([], table.version())
@@ -113,9 +108,9 @@ def _latest(table: DeltaTable, files: Sequence[str], condition: Any, most: int) 
     latest: pa.Table | None = None
     for of_hour in _by_hour(files):
         parts = [latest] if latest is not None else []
-        for batch in _batches(table, of_hour, (*COLUMNS, *PLACE), condition, ROWS_AT_ONCE):
+        for batch in lake_rows.batches(table, of_hour, (*COLUMNS, *PLACE), condition):
             parts.append(pa.Table.from_batches([batch]))
-            if sum(part.num_rows for part in parts) > most + ROWS_AT_ONCE:
+            if sum(part.num_rows for part in parts) > most + lake_rows.ROWS_AT_ONCE:
                 parts = [_newest(pa.concat_tables(parts), most)]
         latest = _newest(pa.concat_tables(parts), most) if parts else None
         if latest is not None and latest.num_rows >= most:
@@ -138,7 +133,7 @@ def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, long
     of_hours = [file for file in files if (hour := _hour(file)) is None or hour in hours]
     offsets = pa.array(sorted({offset for _, offset in by_place}), pa.int64())
     condition = pc.field("kafka_offset").isin(offsets)
-    for batch in _batches(table, of_hours, (*PLACE, MESSAGE), condition, MESSAGES_AT_ONCE):
+    for batch in lake_rows.batches(table, of_hours, (*PLACE, MESSAGE), condition, MESSAGES_AT_ONCE):
         lengths = pc.utf8_length(batch.column(MESSAGE)).to_pylist()
         texts = pc.utf8_slice_codeunits(batch.column(MESSAGE), 0, longest).to_pylist()
         places = zip(*(batch.column(name).to_pylist() for name in PLACE), strict=True)
@@ -164,35 +159,6 @@ def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
 def _hour(file: str) -> int | None:
     match = _HOUR.search(file)
     return int(match[1]) if match else None
-
-
-def _batches(
-    table: DeltaTable, files: Sequence[str], columns: Sequence[str], condition: Any, rows: int
-) -> Iterator[pa.RecordBatch]:
-    """Rows of `files` that fulfil `condition`, at most `rows` at once and nothing read ahead.
-
-    Of files that compaction sorted by drone only the parts of a drone are read.
-    """
-    streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
-    scanner = _dataset(table, files).scanner(
-        columns=list(columns),
-        filter=condition,
-        batch_size=rows,
-        batch_readahead=1,
-        fragment_readahead=1,
-        fragment_scan_options=streamed,
-        use_threads=False,
-    )
-    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
-
-
-def _dataset(table: DeltaTable, files: Sequence[str]) -> ds.Dataset:
-    """`files` of the table; those on S3 through deltalake's store, which alone reads all of the `AWS_*` variables."""
-    if "://" not in files[0]:
-        return ds.dataset(list(files), format="parquet")
-    root = f"{table.table_uri.rstrip('/')}/"
-    store = fs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
-    return ds.dataset([file.removeprefix(root) for file in files], format="parquet", filesystem=store)
 
 
 def _filter(wanted: dict[str, str]) -> Any:

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
@@ -17,6 +16,7 @@ from pyarrow import ArrowException, fs
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from infra import lake_rows
 from infra.delta import Commit, LogGone, read_commit
 
 MOST_COMMITS: Final = 50_000
@@ -70,18 +70,24 @@ class ReportsTable:
         """The rows of the report, of one UTC day or of all. Raises ServiceUnavailable."""
         if self._table is None:
             return []
-        wanted = [("date", "=", day.isoformat())] if day else None
+        wanted = (pc.field("drone_id") == drone) & (pc.field("report_id") == report)
         try:
-            files = self._table.file_uris(file_pruning_predicate=wanted)
-            found = list(_matching(self._table, files, drone, report)) if files else []
-            commits = self._commits_of(map(_place, found))
-            return [_row(facts, commits.get(_place(facts))) for facts in found]
+            files = lake_rows.paths(self._table, day)
+            batches = lake_rows.batches(self._table, files, [*COLUMNS, lake_rows.FILE], wanted) if files else ()
+            rows = [facts for batch in batches for facts in batch.to_pylist()]
+            commits = self._commits_of(map(_place, rows))
+            return [self._row(facts, commits.get(_place(facts))) for facts in rows]
         except (DeltaError, OSError, ArrowException) as error:
             raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from None
 
     def landed_before(self, topic_id: str, partition: int) -> int:
         """The first offset of a partition that has not landed yet."""
         return int(self._table.transaction_version(f"{topic_id}/{partition}") or 0) if self._table else 0
+
+    def _row(self, facts: dict[str, Any], commit: Commit | None) -> Row:
+        assert self._table is not None  # noqa: S101 - its caller has rows
+        version, committed_at = (commit.version, commit.committed_at) if commit else (None, None)
+        return Row(lake_rows.path(self._table, facts.pop(lake_rows.FILE)), version, committed_at, facts)
 
     def _commits_of(self, places: Iterable[Place]) -> dict[Place, Commit]:
         """The commit that landed each place: the oldest whose entry is beyond it. Not of those that left the log."""
@@ -111,26 +117,3 @@ class ReportsTable:
 
 def _place(facts: dict[str, Any]) -> Place:
     return f"{facts['topic_id']}/{facts['kafka_partition']}", facts["kafka_offset"]
-
-
-def _row(facts: dict[str, Any], commit: Commit | None) -> Row:
-    version, committed_at = (commit.version, commit.committed_at) if commit else (None, None)
-    return Row(facts.pop("__filename"), version, committed_at, facts)
-
-
-def _matching(table: DeltaTable, files: list[str], drone: str, report: str) -> Iterator[dict[str, Any]]:
-    condition = (pc.field("drone_id") == drone) & (pc.field("report_id") == report)
-    root = f"{table.table_uri.rstrip('/')}/"
-    store = fs.PyFileSystem(DeltaStorageHandler.from_table(table._table))
-    paths = [file.removeprefix(root).removeprefix("file://") for file in files]
-    relative = [path.removeprefix(root.removeprefix("file://")) for path in paths]
-    streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
-    scanner = ds.dataset(relative, format="parquet", filesystem=store).scanner(
-        columns=[*COLUMNS, "__filename"],
-        filter=condition,
-        batch_readahead=1,
-        fragment_readahead=1,
-        fragment_scan_options=streamed,
-    )
-    for batch in scanner.to_batches():
-        yield from batch.to_pylist()
