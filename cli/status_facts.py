@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 from infra.mongo import client as mongo
 from infra.mongo import runs
@@ -103,7 +104,7 @@ def _landed(
 
 
 def _ends(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    partitions = of_topic(consumer, topic)
     return dict(consumer.end_offsets(partitions)) if partitions else {}
 
 

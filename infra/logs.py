@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
@@ -29,7 +29,15 @@ FIRST_KEYS: Final = ("timestamp", "level", "process", "event")
 DEEPEST: Final = 6
 """Levels of lists and mappings that stay such in JSON; what lies deeper becomes text, so that masking it ends."""
 
+MOST_NAMED: Final = 20
+"""Ids that one line names; a digest counts thousands of alerts."""
+
 Event = MutableMapping[str, Any]
+
+
+def named(key: str, ids: Sequence[str]) -> dict[str, Any]:
+    """The first of many ids under `key`, and how many more there are, for a line of the log."""
+    return {key: ids[:MOST_NAMED], "more": max(0, len(ids) - MOST_NAMED)}
 
 
 def configure(process: str, environ: Mapping[str, str] = os.environ) -> None:

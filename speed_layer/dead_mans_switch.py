@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from msgspec import MsgspecError
 from prometheus_client import Gauge
@@ -31,6 +31,7 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import sentence
+from infra.kafka.partitions import of_topic
 from infra.operations import LOOPS
 from speed_layer.notifying.discord.webhook import DiscordError, Refused, Webhook
 
@@ -235,7 +236,7 @@ def signs_since(since: datetime, consumer: KafkaConsumer, seconds: float = LOOK_
 
 def _consumer(bootstrap: Address, topic: str) -> KafkaConsumer:
     consumer = clients.consumer(bootstrap, enable_auto_commit=False)
-    consumer.assign([TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()])
+    consumer.assign(of_topic(consumer, topic))
     return consumer
 
 
@@ -260,7 +261,7 @@ def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClien
         offsets = {at: position.offset for at, position in committed.items() if at.topic == topic}
         if not offsets and group in config.optional:
             continue
-        partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]
+        partitions = of_topic(consumer, topic)
         if partitions:
             starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
             next_ = {at: max(starts[at], offsets.get(at, 0)) for at in partitions}

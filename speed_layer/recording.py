@@ -41,6 +41,8 @@ from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.partitions import behind
+from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS
 from infra.mongo import client as mongo
 from infra.mongo import layouts
@@ -51,8 +53,6 @@ log = get_logger()
 
 NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
-MOST_NAMED: Final = 20
-"""Alerts that a log line names."""
 
 RECORDED: Final = Counter("peacewatch_recording_messages", "messages that were recorded, by topic", ["topic"])
 WRITE_SECONDS: Final = Histogram(
@@ -310,19 +310,14 @@ def _document(value: msgspec.Struct) -> dict[str, Any]:
 def _log_alerts(alerts: Sequence[Alert]) -> None:
     sources = [alert.source or alert.alert_id for alert in alerts]
     if sources:
-        log.info("recorded", sources=sources[:MOST_NAMED], more=max(0, len(sources) - MOST_NAMED))
+        log.info("recorded", **named("sources", sources))
 
 
 def _measure(consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]], seconds: float) -> None:
     for partition, records in polled.items():
         RECORDED.labels(partition.topic).inc(len(records))
     WRITE_SECONDS.observe(seconds)
-    UNRECORDED.set(sum(_unrecorded(consumer, partition) for partition in consumer.assignment()))
-
-
-def _unrecorded(consumer: KafkaConsumer, partition: TopicPartition) -> int:
-    end = consumer.highwater(partition)
-    return 0 if end is None else max(0, end - int(consumer.position(partition)))
+    UNRECORDED.set(sum(behind(consumer, at, consumer.position(at)) for at in consumer.assignment()))
 
 
 def _time(record: Any) -> datetime:

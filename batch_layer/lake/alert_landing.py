@@ -37,6 +37,7 @@ from infra.delta import ALERTS as TABLE
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import refusal
+from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 
 CHUNK: Final = 100_000
@@ -119,7 +120,7 @@ def _land(config: AlertLandingConfig, topic_id: str) -> Landed:
     )
     landed = Landed()
     with closing(consumer):
-        those = [TopicPartition(config.topic, at) for at in sorted(consumer.partitions_for_topic(config.topic) or ())]
+        those = of_topic(consumer, config.topic)
         look = Look(topic_id, int(time.time() * 1000) - _APART_MS, consumer.end_offsets(those))
         idle = {key: look.until for at in those if _entry(table, key := look.key(at)) == look.ends[at]}
         for at in those:

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 from speed_layer.landing import rejected
 from speed_layer.landing.deduplication import WINDOW
@@ -51,7 +52,7 @@ def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, in
     """The report's messages: within WINDOW offsets of each `(partition, offset)` that has landed, for a duplicate lies
     no further; without any, among the last WINDOW offsets of every partition. Raises KafkaError."""
     with closing(clients.consumer(kafka, **SETTINGS)) as consumer:
-        partitions = [TopicPartition(topics.REPORTS, p) for p in consumer.partitions_for_topic(topics.REPORTS) or ()]
+        partitions = of_topic(consumer, topics.REPORTS)
         first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         spans = [(TopicPartition(topics.REPORTS, partition), offset) for partition, offset in landed]
         if not spans:

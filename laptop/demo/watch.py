@@ -8,12 +8,12 @@ from typing import Final
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
-from kafka import TopicPartition
 
 from fleet import topics
 from fleet.alerts.alert import decode
 from infra.kafka import clients
 from infra.kafka.config import Address
+from infra.kafka.partitions import of_topic, records_to
 from infra.kafka.topics import id_of
 from infra.mongo import client as mongo
 from infra.mongo import runs
@@ -44,7 +44,7 @@ class Watch:
         self._addresses = addresses
         self._admin = clients.admin(addresses.bootstrap)
         self._consumer = clients.consumer(addresses.bootstrap, group_id=None, enable_auto_commit=False)
-        self._consumer.assign(self._partitions(topics.ALERTS))
+        self._consumer.assign(of_topic(self._consumer, topics.ALERTS))
         self._consumer.seek_to_beginning()
         self._mongo = mongo.client(addresses.mongo_uri, "demo", wait_ms=10_000)
         self._reports_id = id_of(self._admin, topics.REPORTS)
@@ -92,12 +92,10 @@ class Watch:
     def raised(self) -> dict[str, int]:
         """Alerts by kind in the topic `alerts`; duplicates count once."""
         ends = self._consumer.end_offsets(list(self._consumer.assignment()))
-        while any(self._consumer.position(at) < end for at, end in ends.items()):
-            for messages in self._consumer.poll(timeout_ms=500).values():
-                for message in messages:
-                    alert = decode(message.value)
-                    if not alert.clears:
-                        self._kinds[alert.alert_id] = alert.kind
+        for record in records_to(self._consumer, ends):
+            alert = decode(record.value)
+            if not alert.clears:
+                self._kinds[alert.alert_id] = alert.kind
         return dict(Counter(self._kinds.values()))
 
     def channel(self) -> Channel | None:
@@ -109,11 +107,8 @@ class Watch:
         return runs.newest(mongo.database(self._mongo))
 
     def _ends(self, topic: str) -> Offsets:
-        ends = self._consumer.end_offsets(self._partitions(topic))
+        ends = self._consumer.end_offsets(of_topic(self._consumer, topic))
         return {at.partition: end for at, end in ends.items() if end}
-
-    def _partitions(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
 
     def _lake(self) -> DeltaTable | None:
         try:

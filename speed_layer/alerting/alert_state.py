@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from structlog import get_logger
 
@@ -35,7 +35,8 @@ from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
-from infra.kafka.topics import missing, require_id
+from infra.kafka.partitions import records_to, required
+from infra.kafka.topics import require_id
 
 log = get_logger()
 
@@ -202,16 +203,12 @@ class AlertState:
         last: dict[tuple[int, bytes], Any] = {}
         consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
         with closing(consumer):
-            numbers = consumer.partitions_for_topic(self._topic)
-            if not numbers:
-                raise missing(self._bootstrap, self._topic)
-            partitions = [TopicPartition(self._topic, partition) for partition in numbers]
+            partitions = required(consumer, self._bootstrap, self._topic)
             consumer.assign(partitions)
             ends = consumer.end_offsets(partitions)
             consumer.seek_to_beginning(*partitions)
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                for batch in consumer.poll(timeout_ms=500).values():
-                    last.update(((record.partition, record.key or b""), record) for record in batch)
+            for record in records_to(consumer, ends):
+                last[record.partition, record.key or b""] = record
         return newest(last.values())
 
 

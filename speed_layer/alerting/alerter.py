@@ -40,6 +40,7 @@ from infra.kafka import clients
 from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
+from infra.kafka.partitions import behind
 from infra.operations import LOOPS
 from speed_layer.alerting import metrics
 from speed_layer.alerting.alert_state import AlertState, Partition
@@ -155,7 +156,7 @@ class Session:
             log.info("the group's offset is not committed, a hint only", reason=error)
         self._config.failpoint("4")
         metrics.CHECKPOINT_SECONDS.observe(time.monotonic() - began)
-        metrics.UNJUDGED.set(sum(self._unjudged(partition) for partition in self._partitions))
+        metrics.UNJUDGED.set(sum(behind(self._consumer, at, state.offset) for at, state in self._partitions.items()))
 
     def _contain(self, changed: Iterable[TopicPartition], refused: Mapping[int, KafkaError]) -> None:
         """A partition whose memory Kafka refuses still raises alerts; its offset stays, and operators are notified."""
@@ -217,10 +218,6 @@ class Session:
             self._sent.append((alert, future))
             metrics.RAISED.labels(alert.kind).inc()
             metrics.LATENCY.observe(max(0.0, (datetime.now(UTC) - alert.received_at).total_seconds()))
-
-    def _unjudged(self, partition: TopicPartition) -> int:
-        end = self._consumer.highwater(partition)
-        return 0 if end is None else max(0, end - self._partitions[partition].offset)
 
     def _health(self) -> Health:
         now = datetime.now(UTC)

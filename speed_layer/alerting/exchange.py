@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from structlog import get_logger
 
 from fleet import identity
@@ -19,7 +19,7 @@ from fleet.alerts import elsewhere
 from fleet.alerts.elsewhere import Elsewhere, Share
 from infra.kafka import clients
 from infra.kafka.config import Address
-from infra.kafka.topics import missing
+from infra.kafka.partitions import required
 from speed_layer.alerting.alert_state import note_absent
 
 log = get_logger()
@@ -58,10 +58,7 @@ class Exchange:
 
     def _open(self) -> None:
         self._consumer = clients.consumer(self._bootstrap, enable_auto_commit=False)
-        numbers = self._consumer.partitions_for_topic(self._topic)
-        if not numbers:
-            raise missing(self._bootstrap, self._topic)
-        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        partitions = required(self._consumer, self._bootstrap, self._topic)
         self._consumer.assign(partitions)
         self._consumer.seek_to_end(*partitions)
 

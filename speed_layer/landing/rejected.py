@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from structlog import get_logger
 
@@ -17,6 +17,7 @@ from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
+from infra.kafka.partitions import of_topic, records_to
 from speed_layer.landing import metrics
 from speed_layer.landing.decoding import LARGEST, RejectedMessage
 
@@ -180,12 +181,9 @@ def _records(bootstrap: Address, topic: str) -> Iterator[Any]:
         max_partition_fetch_bytes=8 * LARGEST,
     )
     with closing(consumer):
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        partitions = of_topic(consumer, topic)
         if not partitions:
             raise ServiceUnavailable(f"there is no topic {topic} yet: nothing was rejected")
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            for records in consumer.poll(timeout_ms=500).values():
-                yield from records
+        yield from records_to(consumer, consumer.end_offsets(partitions))

@@ -19,6 +19,7 @@ from fleet.notifications.state import NotificationState
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import sentence
+from infra.kafka.partitions import records_to
 
 log = get_logger()
 
@@ -134,12 +135,10 @@ class DeliveryLog:
             starts = consumer.beginning_offsets(partitions)
             for partition in partitions:
                 consumer.seek(partition, max(starts[partition], committed[partition.partition] or 0))
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                for records in consumer.poll(timeout_ms=500, max_records=2000).values():
-                    for record in records:
-                        delivery = _decode(record)
-                        if delivery is not None:
-                            yield Place(record.partition, record.offset, len(record.value)), delivery
+            for record in records_to(consumer, ends, most=2000):
+                delivery = _decode(record)
+                if delivery is not None:
+                    yield Place(record.partition, record.offset, len(record.value)), delivery
         finally:
             consumer.close()
 

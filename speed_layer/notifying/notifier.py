@@ -41,7 +41,9 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import sentence
+from infra.kafka.partitions import of_topic, required
 from infra.kafka.topics import missing
+from infra.logs import named
 from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying import metrics
@@ -53,9 +55,6 @@ log = get_logger()
 
 MOST_PENDING: Final = 100_000
 """Alerts held in memory; while so many are pending, the rest wait in Kafka."""
-
-MOST_NAMED: Final = 20
-"""Alerts that a log line names; a digest counts thousands."""
 
 BUSY_MS: Final = 50
 IDLE_MS: Final = 500
@@ -214,8 +213,7 @@ class Session:
             "notified",
             reason=decision.reason.value,
             message_id=message_id,
-            alert_ids=delivery.alert_ids[:MOST_NAMED],
-            more=max(0, len(delivery.alert_ids) - MOST_NAMED),
+            **named("alert_ids", delivery.alert_ids),
         )
         metrics.NOTIFICATIONS.labels(self._config.webhook, delivery.method).inc()
         for milliseconds in delivery.broker_ms:
@@ -260,18 +258,15 @@ class Session:
 
     def _partitions_of_actions(self) -> list[TopicPartition]:
         """None where the topic cannot be read: people are notified of alerts all the same."""
-        numbers = self._consumer.partitions_for_topic(self._config.actions)
-        if not numbers:
+        partitions = of_topic(self._consumer, self._config.actions)
+        if not partitions:
             reason: Exception
             try:
                 reason = missing(self._config.bootstrap, self._config.actions)
             except KafkaError as error:
                 reason = error
             log.warning("actions of operators are not obeyed", reason=sentence(reason))
-        return [TopicPartition(self._config.actions, partition) for partition in numbers or ()]
+        return partitions
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
-            raise missing(self._config.bootstrap, topic)
-        return [TopicPartition(topic, partition) for partition in sorted(numbers)]
+        return required(self._consumer, self._config.bootstrap, topic)

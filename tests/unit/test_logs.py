@@ -168,3 +168,9 @@ def test_json_stays_json_whatever_looks_like_a_secret(capsys: pytest.CaptureFixt
     configured("json").info("x", reason='authorization: "abc" refused', password="hunter22", at={"api_key": "k"})
     line = json.loads(capsys.readouterr().err)
     assert ("abc" in line["reason"], line["password"], line["at"]) == (False, "***", {"api_key": "***"})
+
+
+@pytest.mark.parametrize(("count", "more"), [(0, 0), (20, 0), (21, 1), (5000, 4980)])
+def test_a_line_names_the_first_of_many_ids(count: int, more: int) -> None:
+    ids = [f"a{number}" for number in range(count)]
+    assert logs.named("alert_ids", ids) == {"alert_ids": ids[:20], "more": more}

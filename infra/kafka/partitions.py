@@ -1,0 +1,40 @@
+"""The partitions of a topic as a consumer has them: which there are, how far it is behind, all records to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from infra.kafka.config import Address
+from infra.kafka.topics import missing
+
+
+def of_topic(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    """In order; empty while there is no such topic, or where ACLs hide it from us."""
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+def required(consumer: KafkaConsumer, bootstrap: Address, topic: str) -> list[TopicPartition]:
+    """In order, at least one. Raises NotReady while there is no such topic, KafkaError where ACLs hide it from us."""
+    partitions = of_topic(consumer, topic)
+    if not partitions:
+        raise missing(bootstrap, topic)
+    return partitions
+
+
+def behind(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> int:
+    """How many messages lie at `offset` and after it, as far as the last poll has shown; 0 before it has."""
+    end = consumer.highwater(partition)
+    return 0 if end is None else max(0, end - offset)
+
+
+def records_to(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], most: int | None = None) -> Iterator[Any]:
+    """All records from the consumer's positions to `ends`, and those that came with the last of them.
+
+    `most`: so many of a poll, where each is worked on for long.
+    """
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        for records in consumer.poll(timeout_ms=500, max_records=most).values():
+            yield from records
