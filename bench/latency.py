@@ -15,18 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
-from kafka import TopicPartition
 
 from bench.background import quantiles
 from bench.feed import PLACES
 from bench.machine import machine
-from infra.kafka import clients
 from tests.support.alert_stack import AlertStack, alert_stack, report
+from tests.support.kafka_messages import messages
 
 EVERY_SECONDS = 10
 
@@ -105,17 +103,10 @@ def ms(duration: timedelta) -> float:
 def times(stack: AlertStack, topic: str) -> dict[tuple[str, str], datetime]:
     """The broker's time of the first message of each new place."""
     first_times: dict[tuple[str, str], datetime] = {}
-    consumer = clients.consumer(stack.broker.address, enable_auto_commit=False, max_poll_records=5000)
-    with closing(consumer):
-        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        consumer.seek_to_beginning(*partitions)
-        while any(consumer.position(p) < ends[p] for p in partitions):
-            for record in (r for records in consumer.poll(500).values() for r in records):
-                if b"New place" in record.value:
-                    at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-                    first_times.setdefault((topic, json.loads(record.value)["city"]), at)
+    for record in messages(stack.broker.address, topic):
+        if b"New place" in record.value:
+            at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            first_times.setdefault((topic, json.loads(record.value)["city"]), at)
     return first_times
 
 

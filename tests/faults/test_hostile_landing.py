@@ -28,7 +28,9 @@ from laptop.services import kafka as kafka_server
 from laptop.supervision import processes
 from laptop.supervision.processes import Child
 from speed_layer.landing.batch import COMMIT_HOURS
-from tests.support.landing import check_exactly_once, landed, messages, report, unlanded, wait_for
+from tests.support.kafka_messages import messages
+from tests.support.landing import check_exactly_once, landed, report, unlanded
+from tests.support.waiting import wait_for
 
 PARTITIONS = 6
 NEIGHBOURS = 200

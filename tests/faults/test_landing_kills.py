@@ -14,7 +14,8 @@ import pytest
 
 from fleet import topics
 from tests.support.lander_processes import Landers, freeze, landers, wake
-from tests.support.landing import landed, report, send, wait_for
+from tests.support.landing import landed, report, send
+from tests.support.waiting import wait_for
 
 BAD = [b"no json", b'{"report_id": 1}']
 

@@ -21,8 +21,10 @@ from infra.kafka.topics import TopicSettings
 from laptop import ports
 from laptop.services import kafka as kafka_server
 from laptop.services import mongo as mongo_server
+from tests.support.kafka_messages import messages
 from tests.support.lander_processes import Landers, landers
-from tests.support.landing import landed, messages, report, send, topic_id, wait_for
+from tests.support.landing import landed, report, send, topic_id
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

@@ -28,9 +28,10 @@ from serving.report.build import OfficersDay
 from serving.report.store import ReportStore
 from serving.services import connect
 from tests.support import lakes
-from tests.support.replica_set import ReplicaSet, replica_set, wait
+from tests.support.replica_set import ReplicaSet, replica_set
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
 from tests.support.secured_kafka import Authority
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -77,7 +78,7 @@ def test_no_figure_is_lost_when_the_primary_goes(servers: ReplicaSet, tmp_path: 
             try:
                 hours.run(Job(database, str(tmp_path), start, live_kept=timedelta(0), chunk=2), rebuild=True)
             except ServiceUnavailable:
-                wait(lambda: servers.primary() is not None)
+                wait_for(lambda: servers.primary() is not None, passing=(PyMongoError,))
                 hours.run(job)
             newest = runs.newest(database)
             assert newest is not None
@@ -111,7 +112,7 @@ def test_a_nightly_report_is_the_same_when_the_primary_is_killed(servers: Replic
         try:
             second, _ = nightly.build(desk, OfficersDay(DAY))
         except (ServiceUnavailable, PyMongoError):  # Airflow runs the task again
-            wait(lambda: servers.primary() is not None)
+            wait_for(lambda: servers.primary() is not None, passing=(PyMongoError,))
             second, _ = nightly.build(desk, OfficersDay(DAY))
     finally:
         views.close()

@@ -41,19 +41,8 @@ from tests.support.airflow_laptop import (
     spark_driver,
     spark_log,
 )
-from tests.support.laptop import (
-    RUN_SECONDS,
-    api_of,
-    channel,
-    eventually,
-    landed,
-    log,
-    new,
-    ran,
-    reports,
-    simulate,
-    up,
-)
+from tests.support.laptop import RUN_SECONDS, api_of, channel, landed, log, new, ran, reports, simulate, up
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -85,13 +74,13 @@ def stack(laptop: Settings) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
     with closing(api_of(laptop)) as api:
-        eventually(lambda: api.knows("rebuild_views"))
+        wait_for(lambda: api.knows("rebuild_views"))
         run = api.trigger("rebuild_views", {"first": UTC_DAYS[0], "last": UTC_DAYS[-1]})
-        eventually(lambda: "starting" in spark_log(api, run) and spark_driver(laptop) is not None, RUN_SECONDS)
+        wait_for(lambda: "starting" in spark_log(api, run) and spark_driver(laptop) is not None, RUN_SECONDS)
         pid = spark_driver(laptop)
         assert pid
         os.kill(pid, signal.SIGKILL)
-        eventually(lambda: api.state("rebuild_views", run) in {"success", "failed"}, RUN_SECONDS)
+        wait_for(lambda: api.state("rebuild_views", run) in {"success", "failed"}, RUN_SECONDS)
         assert api.state("rebuild_views", run) == "success"
         assert "Task failed" in api.log("rebuild_views", run, "aggregate", 1)
         assert re.search(r"hours: \d+ computed", api.log("rebuild_views", run, "aggregate", 2))
@@ -101,7 +90,7 @@ def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
 def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> None:
     ran(laptop, ("hourly_views", {}))
     backfill(laptop, DAYS)
-    eventually(lambda: [row["day"] for row in made(laptop, DAYS)] == DAYS[::-1], RUN_SECONDS)
+    wait_for(lambda: [row["day"] for row in made(laptop, DAYS)] == DAYS[::-1], RUN_SECONDS)
     found = [report(laptop, day) for day in DAYS]
     assert [one["headline"]["reports"]["value"] for one in found] == [300, 400, 500]
     assert [one["headline"]["reports"]["day_before"] for one in found] == [None, 300, 400]
@@ -125,7 +114,7 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
     """Today is not over, so its report waits; its deadline is moved to now."""
     with closing(api_of(laptop)) as api:
         run = api.trigger("nightly_report", {"day": str(TODAY)})
-        eventually(lambda: api.state("nightly_report", run) == "running", RUN_SECONDS)
+        wait_for(lambda: api.state("nightly_report", run) == "running", RUN_SECONDS)
         engine = sqlalchemy.create_engine(
             catalogue.airflow_of(laptop).environment()["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
         )
@@ -137,7 +126,7 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
             assert connection.execute(sqlalchemy.text(past), {"run": run}).rowcount == 1
         engine.dispose()
         late = r"nightly\_report is late"
-        eventually(lambda: late in [message["embeds"][0]["title"] for message in channel(laptop, 3)], RUN_SECONDS)
+        wait_for(lambda: late in [message["embeds"][0]["title"] for message in channel(laptop, 3)], RUN_SECONDS)
         embeds = [message["embeds"][0] for message in channel(laptop, 3)]
         notice = next(embed for embed in embeds if embed["title"] == late)
         assert "should have ended by 2026" in notice["description"].replace("\\", "")
@@ -168,7 +157,7 @@ def test_a_month_is_backfilled_from_the_command_line(laptop: Settings, months: N
     days, before = MONTHS["the command line"], heard(laptop)
     backfill(laptop, days)
     with closing(api_of(laptop)) as api:
-        eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
+        wait_for(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
     check_month(laptop, days, before)
 
 
@@ -214,7 +203,7 @@ def test_an_operator_backfills_a_month_in_the_browser(laptop: Settings, months: 
     expect(page.get_by_text("Backfill in progress")).to_be_visible()
 
     with closing(api_of(laptop)) as api:
-        eventually(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
+        wait_for(lambda: api.backfilled("nightly_report", days, ZONE), MONTH_SECONDS)
     expect(page.get_by_text("Backfill in progress")).to_be_hidden(timeout=RUN_SECONDS * 1000)  # the page polls
     check_month(laptop, days, before)
     page.goto(f"{laptop.web_url}/reports?before={TODAY - timedelta(days=49)}")
@@ -241,7 +230,7 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
         run = api.newest("rebuild_views")
         page.goto(f"{found.url}/dags/rebuild_views/runs/{run}")
         expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=RUN_SECONDS * 1000)
-        eventually(lambda: api.state("rebuild_views", run) == "success")
+        wait_for(lambda: api.state("rebuild_views", run) == "success")
         assert DAYS[0] in api.log("rebuild_views", run, "aggregate")
 
 

@@ -26,7 +26,8 @@ from laptop.services import mongo
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
-from tests.support.alert_layers import Channel, configs, keys, made_names, read, report, running, send, wait_for
+from tests.support.alert_layers import Channel, configs, keys, made_names, read, report, send
+from tests.support.waiting import running, wait_for
 
 
 @pytest.fixture

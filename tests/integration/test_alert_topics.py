@@ -18,7 +18,8 @@ from infra.retry import NotReady
 from speed_layer.alerting.alert_state import AlertState
 from speed_layer.notifying import notifier
 from speed_layer.notifying.lease import Lease
-from tests.support.alert_layers import Channel, configs, made_names, report, running, wait_for
+from tests.support.alert_layers import Channel, configs, made_names, report
+from tests.support.waiting import running, wait_for
 
 
 @pytest.fixture

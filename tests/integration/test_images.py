@@ -23,7 +23,7 @@ from laptop import ports
 from laptop.feed.run import Recording, replay_file
 from laptop.supervision import processes
 from tests.support import oracle, standin
-from tests.support.landing import wait_for
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(os.environ.get("PEACEWATCH_BUILD_IMAGE", ROOT.parent / "shared" / "tools" / "build-image"))

@@ -30,7 +30,8 @@ from speed_layer.dead_mans_switch import Pulse
 from speed_layer.landing import rejected
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.notifying.delivery_log import DeliveryLog
-from tests.support.landing import messages, wait_for
+from tests.support.kafka_messages import messages
+from tests.support.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 NOW: Final = datetime(2026, 11, 24, 8, tzinfo=UTC)

@@ -31,7 +31,8 @@ from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
 from tests.faults.test_landing_kills import BAD, kills_at_random
 from tests.support import lakes, s3
 from tests.support.lander_processes import Landers, landers
-from tests.support.landing import landed, report, send, wait_for
+from tests.support.landing import landed, report, send
+from tests.support.waiting import wait_for
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 SLOW = pytest.mark.slow  # a kill mostly waits for its session's time-out

@@ -18,22 +18,13 @@ from fleet.figures.cube import HOURS
 from fleet.reports.counted_places import KnownPlaces
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from infra.mongo.packed import unpack
+from speed_layer.landing import lander, rejected_file
 from speed_layer.landing import rejected as rejected_messages
-from speed_layer.landing import rejected_file
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.landing.partition import Lists
-from tests.support.landing import (
-    check_exactly_once,
-    config,
-    landed,
-    messages,
-    report,
-    running,
-    send,
-    topic_id,
-    unlanded,
-    wait_for,
-)
+from tests.support.kafka_messages import messages
+from tests.support.landing import check_exactly_once, config, landed, report, send, topic_id, unlanded
+from tests.support.waiting import running, wait_for
 
 Topic = Callable[..., str]
 
@@ -48,11 +39,11 @@ def test_every_report_lands_once_and_is_seen_live(
 ) -> None:
     reports = topic()
     landing = config(kafka, reports, rejected, tmp_path, mongo_uri)
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, (report(n) for n in range(3000)))
         send(kafka, reports, [b"no json", None, b'{"report_id": 1}'])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
-    with running(landing):  # a second process resumes from the table; duplicates are known
+    with running(lander.run, landing):  # a second process resumes from the table; duplicates are known
         send(kafka, reports, [*(report(n) for n in range(100)), *(report(n) for n in range(3000, 3100))])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
     assert len(landed(tmp_path, "report_id")) == 3100
@@ -74,9 +65,9 @@ def test_two_processes_share_the_partitions(
 ) -> None:
     reports = topic(partitions=4)
     landing = config(kafka, reports, rejected, tmp_path, mongo_uri, session_seconds=6.0)
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, (report(n) for n in range(1000)))
-        with running(landing):  # joins while the first is at work
+        with running(lander.run, landing):  # joins while the first is at work
             for start in range(1000, 4000, 500):
                 send(kafka, reports, [*(report(n) for n in range(start, start + 500)), b"bad"])
             wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
@@ -95,7 +86,7 @@ def test_a_partition_without_reports_is_known_to_be_landed(
     reports = topic(partitions=2)
     landing = config(kafka, reports, rejected, tmp_path, mongo_uri, quiet_seconds=0.5)
     before = time.time()
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, (report(n) for n in range(10)), partition=0)
         keys = {f"{topic_id(kafka, reports)}/{partition}" for partition in (0, 1)}
         wait_for(lambda: landed_through(tmp_path).keys() == keys, what="a word on both partitions")
@@ -122,7 +113,7 @@ def test_rejected_messages_are_listed_corrected_and_replayed(
     reports = topic(partitions=1)
     landing = config(kafka, reports, rejected, tmp_path / "lake", mongo_uri)
     broken = report(7, battery=101)
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, [broken, b"\xff\xfe", None])
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
     found = list(rejected_messages.read(kafka, rejected))
@@ -146,7 +137,7 @@ def test_rejected_messages_are_listed_corrected_and_replayed(
     again = list(rejected_file.read(file))
     assert [one.value for one in again[1:]] == [b"\xff\xfe", None], "what is no text comes through as it was"
     assert rejected_messages.replay(kafka, again[:1], reports) == 1
-    with running(landing):
+    with running(lander.run, landing):
         wait_for(lambda: unlanded(kafka, reports, tmp_path / "lake") == 0)
     assert landed(tmp_path / "lake", "report_id, battery") == [("r7", 99.0)]
 
@@ -166,7 +157,7 @@ def test_a_batch_is_committed_when_it_is_large_whatever_the_time(
 ) -> None:
     reports, nowhere = topic(partitions=1), "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500"
     patient = config(kafka, reports, rejected, tmp_path, nowhere, seconds=3600, idle_seconds=3600, **most)
-    with running(patient):
+    with running(lander.run, patient):
         send(kafka, reports, (report(n) for n in range(49)))
         send(kafka, reports, [report(n, message="x" * 200) for n in range(49, 60)])
         wait_for(lambda: len(landed(tmp_path, "report_id") if (tmp_path / "reports").exists() else []) >= 50)
@@ -179,7 +170,7 @@ def test_a_report_of_a_sealed_day_is_rejected_and_its_neighbours_land(
     """Sealed while landing runs; the lake alone says so, MongoDB is away."""
     reports = topic(partitions=1)
     nowhere = "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500"
-    with running(config(kafka, reports, rejected, tmp_path, nowhere)):
+    with running(lander.run, config(kafka, reports, rejected, tmp_path, nowhere)):
         send(kafka, reports, [report(1, reported_at="2025-03-01T12:00:00Z")])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
         table = DeltaTable(tmp_path / "reports")
@@ -209,7 +200,7 @@ def test_odd_messages_cost_their_neighbours_nothing(
         report(5, country=None, city=None),
     ]
     landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(lambda *_: ("Bonn", "Germany")))
-    with running(landing):
+    with running(lander.run, landing):
         for number, one in enumerate(odd):
             send(kafka, reports, [report(100 + number), one])
         send(kafka, reports, [report(99)])
@@ -228,12 +219,12 @@ def test_another_process_knows_duplicates_conflicts_and_reboots(
     known = KnownPlaces([("France", "Paris")], ["France"])
     landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(known=lambda: known))
     sent = [report(n, country="FRANCE", battery=n + 0.12345) for n in range(5)]
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, sent)
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
     forged = {**sent[1], "message": "all is well"}
     rebooted = {**sent[2], "reported_at": "2026-11-20T00:00:00Z", "message": "I am up again"}
-    with running(landing):
+    with running(lander.run, landing):
         send(kafka, reports, [sent[0], forged, rebooted, sent[4]])
         wait_for(lambda: unlanded(kafka, reports, tmp_path) == 0)
     assert sorted(landed(tmp_path, "kafka_offset")) == [(0,), (1,), (2,), (3,), (4,), (7,)]

@@ -25,7 +25,8 @@ from laptop.demo.watch import StackAddresses, Watch
 from laptop.services import kafka, mongo
 from tests.support import lakes, spark_cluster
 from tests.support import s3 as s3_server
-from tests.support.laptop import command, environment, eventually, new, peacewatch, ran, simulate, status, up
+from tests.support.laptop import command, environment, new, peacewatch, ran, simulate, status, up
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -142,7 +143,7 @@ def check_notified(mine: Settings) -> None:
             raised, channel = watch.raised(), watch.channel()
             return watch.unjudged() == 0 and channel is not None and 0 < sum(raised.values()) == channel.total
 
-        eventually(all_told)
+        wait_for(all_told)
 
 
 def check_figures(mine: Settings) -> None:
@@ -155,5 +156,5 @@ def check_figures(mine: Settings) -> None:
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 
-    eventually(lambda: asked()["reports"] == expected["reports"])
+    wait_for(lambda: asked()["reports"] == expected["reports"])
     assert expected.items() <= asked().items()

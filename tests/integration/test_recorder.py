@@ -19,7 +19,8 @@ from fleet.notifications.actions import Action, Target
 from fleet.notifications.state import NotificationState
 from infra.mongo import client as mongo
 from speed_layer import recording as recorder
-from tests.support.alert_layers import made_names, running, send, wait_for
+from tests.support.alert_layers import made_names, send
+from tests.support.waiting import running, wait_for
 from tests.support.world import World, alert
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)

@@ -25,7 +25,6 @@ from tests.support.laptop import (
     channel,
     command,
     environment,
-    eventually,
     log,
     new,
     peacewatch,
@@ -35,6 +34,7 @@ from tests.support.laptop import (
     status,
     up,
 )
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # two starts of everything, on two cores that others use, too
 
@@ -82,7 +82,7 @@ def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, s
     assert "Spark-Submit cmd: spark-submit" in task_log
     assert re.search(r"hours: (\d+ computed at|nothing to do)", task_log)  # the hour's own run may have been first
     assert status(laptop)["batch"]["version"] >= landed
-    eventually(lambda: reports(laptop, DAY, DAY) == REPORTS)
+    wait_for(lambda: reports(laptop, DAY, DAY) == REPORTS)
 
     rebuilt, *_ = ran(
         laptop,
@@ -113,7 +113,7 @@ def test_operators_hear_of_a_run_that_failed(laptop: Settings, stack: subprocess
     """Days that are in the wrong order: the command refuses them, whenever it is tried."""
     with closing(api_of(laptop)) as api:
         run = api.trigger("rebuild_views", {"first": "2026-01-02", "last": "2026-01-01"})
-        eventually(lambda: api.state("rebuild_views", run) == "failed", 400)
+        wait_for(lambda: api.state("rebuild_views", run) == "failed", 400)
     embeds = [message["embeds"][0] for message in channel(laptop, 3)]
     assert [embed["title"] for embed in embeds] == [r"rebuild\_views\: aggregate failed"]
     assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in embeds[0]["url"]
@@ -138,7 +138,7 @@ def test_one_that_dies_comes_back(laptop: Settings, stack: subprocess.Popen[str]
 
     before = row()["pid"]
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: row()["state"] == "running" and row()["pid"] != before)
+    wait_for(lambda: row()["state"] == "running" and row()["pid"] != before)
     assert row()["restarts"] == 1
     assert "SIGKILL" in peacewatch(laptop, "status")
 
@@ -163,4 +163,4 @@ def test_it_stops_and_starts_again_with_its_data(laptop: Settings, stack: subpro
             assert api.knows("hourly_views")
         again.kill()
         again.wait()
-        eventually(lambda: reaper.marked(f"{laptop.home.resolve()}#") == [])
+        wait_for(lambda: reaper.marked(f"{laptop.home.resolve()}#") == [])

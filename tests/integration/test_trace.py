@@ -19,7 +19,7 @@ from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.supervision import processes
 from tests.support import standin
-from tests.support.landing import wait_for
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)  # the first test starts four processes
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +19,7 @@ from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
 from speed_layer.notifying.discord.webhook import Webhook
 from speed_layer.notifying.sender import Sender
-from tests.support import verdict
+from tests.support.kafka_messages import messages
 
 
 class Channel:
@@ -59,26 +57,6 @@ class Channel:
         client = httpx.Client(transport=httpx.MockTransport(self.handle))
         url = "http://discord.test/api/webhooks/1/secret"
         return Sender(lambda: url, "http://page", time.monotonic, connect=lambda at: Webhook(at, client))
-
-
-@contextmanager
-def running(target: Callable[..., None], *args: Any) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=target, args=(*args, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=30)
-        assert not thread.is_alive()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 BEGAN = datetime.now(UTC)
@@ -141,8 +119,8 @@ def send(kafka: str, topic: str, *values: bytes | Report) -> None:
 
 
 def read(kafka: str, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(record.value) for record in verdict.read(kafka, topic)]
+    return [json.loads(record.value) for record in messages(kafka, topic)]
 
 
 def keys(kafka: str, topic: str) -> set[str]:
-    return {record.key.decode() for record in verdict.read(kafka, topic)}
+    return {record.key.decode() for record in messages(kafka, topic)}

@@ -10,19 +10,19 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from kafka import TopicPartition
 
 from infra.kafka import clients
 from laptop import ports
 from laptop.services import kafka
 from laptop.supervision import processes
+from tests.support.kafka_messages import messages
+from tests.support.waiting import wait_for
 
 UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
 
@@ -109,26 +109,14 @@ class AlertStack:
         return sum(alerts_of(message) for message in self.messages())
 
     def read(self, topic: str) -> list[dict[str, Any]]:
-        consumer = clients.consumer(self.broker.address, enable_auto_commit=False)
-        with contextlib.closing(consumer):
-            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-            consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions)
-            consumer.seek_to_beginning(*partitions)
-            found: list[dict[str, Any]] = []
-            while any(consumer.position(p) < ends[p] for p in partitions):
-                found += [json.loads(r.value) for records in consumer.poll(500).values() for r in records]
-        return found
+        return [json.loads(record.value) for record in messages(self.broker.address, topic)]
 
     def delivered_ids(self) -> list[str]:
         """The id of every alert in every delivery, repeats too."""
         return [id_ for delivery in self.read("deliveries") for id_ in delivery["alert_ids"]]
 
     def wait(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.tail()
-            time.sleep(0.05)
+        wait_for(condition, seconds, lambda: f"{self.tail()}\nit")
 
     def tail(self) -> str:
         logs = sorted((self.home / "log").glob("*.log"))

@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 
 from laptop.supervision import processes
 from laptop.supervision.processes import Child
-from tests.support.landing import check_exactly_once, topic_id, unlanded, wait_for
+from tests.support.landing import check_exactly_once, topic_id, unlanded
+from tests.support.waiting import wait_for
 
 
 @dataclass

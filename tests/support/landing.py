@@ -7,11 +7,9 @@ nothing else.
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from kafka import TopicPartition
 
 from infra.kafka import clients
 from speed_layer.landing import lander
+from tests.support.kafka_messages import messages
 
 Place = tuple[int, int]
 
@@ -73,42 +72,6 @@ def config(
 ) -> lander.LandingConfig:
     settings: dict[str, Any] = {"seconds": 0.5, "idle_seconds": 0.2, "group": f"land-{topic}", **changes}
     return lander.LandingConfig(bootstrap, str(lake), mongo_uri, reports=topic, rejected=rejected, **settings)
-
-
-@contextmanager
-def running(*configs: lander.LandingConfig) -> Iterator[None]:
-    stop = threading.Event()
-    threads = [threading.Thread(target=lander.run, args=(one, stop)) for one in configs]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=60)
-        assert not any(thread.is_alive() for thread in threads)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120.0, what: str = "it") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen in time"
-        time.sleep(0.05)
-
-
-def messages(bootstrap: str, topic: str) -> list[Any]:
-    """All that the broker has of a topic now."""
-    consumer = clients.consumer(bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=8_000_000)
-    with closing(consumer):
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        consumer.seek_to_beginning(*partitions)
-        found: list[Any] = []
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            found += [record for records in consumer.poll(500).values() for record in records]
-    return found
 
 
 def topic_id(bootstrap: str, topic: str) -> str:

@@ -7,12 +7,11 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 from typing import IO, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -26,6 +25,7 @@ from laptop.airflow import server
 from laptop.airflow.api import AirflowApi
 from laptop.services import catalogue
 from laptop.supervision import reaper
+from tests.support.waiting import wait_for
 
 RUN_SECONDS = 400
 """How long a run of a DAG may take; the machine may be busy."""
@@ -83,13 +83,6 @@ def status(laptop: Settings) -> dict[str, Any]:
     return found
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "it did not come about"
-        sleep(0.5)
-
-
 def simulate(laptop: Settings, reports: int, start: str, drones: int = 50) -> None:
     """So many reports from `start` on (RFC 3339), all of them landed."""
     peacewatch(
@@ -101,7 +94,7 @@ def simulate(laptop: Settings, reports: int, start: str, drones: int = 50) -> No
 
 def landed(laptop: Settings) -> None:
     """Once all that was sent is in the lake."""
-    eventually(lambda: status(laptop)["lag"]["peacewatch-landing"] == 0)
+    wait_for(lambda: status(laptop)["lag"]["peacewatch-landing"] == 0)
 
 
 def reports(laptop: Settings, first: str, last: str) -> int:
@@ -153,10 +146,10 @@ def ran(laptop: Settings, *wanted: tuple[str, dict[str, str]]) -> list[str]:
     """The ids of runs of these DAGs, with these params, that were all asked for now and have all ended well."""
     with closing(api_of(laptop)) as api:
         for dag, _ in wanted:
-            eventually(partial(api.knows, dag))
+            wait_for(partial(api.knows, dag))
         runs = [(dag, api.trigger(dag, params)) for dag, params in wanted]
         for dag, run in runs:
-            eventually(partial(has_ended, api, dag, run), RUN_SECONDS)
+            wait_for(partial(has_ended, api, dag, run), RUN_SECONDS)
             assert api.state(dag, run) == "success", (dag, run)
     return [run for _, run in runs]
 

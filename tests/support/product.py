@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 
 from laptop import ports
 from laptop.supervision import processes
+from tests.support.waiting import wait_for
 
 READY_SECONDS: Final = 240
 STANDIN: Final = "discord-standin"
@@ -105,10 +105,7 @@ class Product:
                 self.kill(name)
 
     def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not happen in {seconds:.0f} s\n{self.tail()}"
-            time.sleep(0.2)
+        wait_for(condition, seconds, lambda: f"{self.tail()}\n{what}")
 
 
 def answers(address: str) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from laptop import ports
 from laptop.services.mongo import mongod
 from laptop.supervision import processes
 from tests.support.secured_kafka import Authority
+from tests.support.waiting import wait_for
 
 NAME = "three"
 WAIT_SECONDS = 120
@@ -52,7 +52,7 @@ class ReplicaSet:
     def begin(self) -> None:
         """Makes the set and its user; until the first user is there, the servers take them from this machine."""
         if not self._is_new:
-            wait(lambda: self.primary() is not None)
+            wait_for(lambda: self.primary() is not None, passing=(PyMongoError,))
             return
         members = [{"_id": at, "host": f"127.0.0.1:{port}"} for at, port in enumerate(self._ports)]
         settings = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
@@ -60,9 +60,9 @@ class ReplicaSet:
         first_only = f"mongodb://127.0.0.1:{self._ports[0]}/?directConnection=true{ca}"
         with MongoClient[dict[str, Any]](first_only, serverSelectionTimeoutMS=2_000) as first:
             first.admin.command("replSetInitiate", {"_id": NAME, "members": members, "settings": settings})
-            wait(lambda: bool(first.admin.command("hello")["isWritablePrimary"]))
+            wait_for(lambda: bool(first.admin.command("hello")["isWritablePrimary"]), passing=(PyMongoError,))
             first.admin.command("createUser", self._user, pwd=self._password, roles=["root"])
-        wait(lambda: self.primary() is not None)
+        wait_for(lambda: self.primary() is not None, passing=(PyMongoError,))
 
     def primary(self) -> int | None:
         """The port of the primary that a majority agrees on."""
@@ -119,13 +119,3 @@ def replica_set(home: Path, authority: Authority | None = None) -> Iterator[Repl
         yield servers
     finally:
         servers.close()
-
-
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        with suppress(PyMongoError):
-            if until():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,10 +22,9 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
-from kafka import TopicPartition
 
-from infra.kafka import clients
 from infra.kafka.config import Address
+from tests.support.kafka_messages import messages
 
 SHOWN: Final = 3
 """How many examples a sentence names."""
@@ -70,20 +68,6 @@ def check(evidence: Evidence) -> Verdict:
     return verdict
 
 
-def read(kafka: Address, topic: str) -> list[Any]:
-    """All records of a topic."""
-    found: list[Any] = []
-    consumer = clients.consumer(kafka, enable_auto_commit=False, max_poll_records=5000)
-    with closing(consumer):
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        consumer.seek_to_beginning(*partitions)
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            found += [record for records in consumer.poll(1000).values() for record in records]
-    return found
-
-
 @dataclass(frozen=True)
 class _Sent:
     identity: Identity
@@ -92,7 +76,7 @@ class _Sent:
 
 def _reports(kafka: Address) -> dict[Place, _Sent]:
     reports = {}
-    for record in read(kafka, "reports"):
+    for record in messages(kafka, "reports"):
         try:
             value = json.loads(record.value)
         except ValueError:  # nothing else than a rejected message will do for it
@@ -149,14 +133,14 @@ def _rows(evidence: Evidence) -> list[tuple[int, int, str, str, int]]:
 
 
 def _rejected(kafka: Address) -> set[Place]:
-    headers = [dict(record.headers) for record in read(kafka, "reports.rejected")]
+    headers = [dict(record.headers) for record in messages(kafka, "reports.rejected")]
     return {(int(header["partition"]), int(header["offset"])) for header in headers}
 
 
 def _check_alerts(evidence: Evidence, reports: Mapping[Place, _Sent], verdict: Verdict) -> None:
     raised = {
         alert["alert_id"]: alert
-        for alert in (json.loads(record.value) for record in read(evidence.kafka, "alerts"))
+        for alert in (json.loads(record.value) for record in messages(evidence.kafka, "alerts"))
         if not alert.get("clears")
     }
     flagged = {sent.identity for sent in reports.values() if sent.alert}
@@ -164,7 +148,7 @@ def _check_alerts(evidence: Evidence, reports: Mapping[Place, _Sent], verdict: V
     verdict.demand((one for one in flagged if one[:2] not in judged), "reports with the flag raised no alert")
     deliveries = {
         delivery["delivery_id"]: delivery["alert_ids"]
-        for delivery in (json.loads(record.value) for record in read(evidence.kafka, "deliveries"))
+        for delivery in (json.loads(record.value) for record in messages(evidence.kafka, "deliveries"))
     }
     delivered = Counter(name for names in deliveries.values() for name in names)
     verdict.figures |= {"alerts": len(raised), "alerts_in_deliveries": len(delivered)}

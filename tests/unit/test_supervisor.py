@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from laptop.supervision import reaper
 from laptop.supervision.managed_process import ManagedProcess, Pauses
 from laptop.supervision.service import Service, ServiceEvent, State
 from laptop.supervision.supervisor import Supervisor
+from tests.support.waiting import wait_for
 
 SLEEP = "import time; time.sleep(600)"
 # A child with a child of its own in a group and session of its own, as Airflow's tasks are.
@@ -36,13 +36,6 @@ def service(name: str, code: str = SLEEP, **more: object) -> Service:
 
 def said(home: Path, name: str, text: str) -> Callable[[object], bool]:
     return lambda _since: text in (home / "log" / f"{name}.log").read_text()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 SHORT = Pauses(first=0.05, probe=0.02)
@@ -86,7 +79,7 @@ def test_one_that_dies_is_started_again_and_says_so(home: Path) -> None:
     for _ in range(2):
         before = len(events)
         os.kill(next(row["pid"] for row in state_file.read(home).services if row["name"] == "one"), signal.SIGKILL)  # type: ignore[union-attr]
-        eventually(lambda before=before: [e.state for e in events[before:]][-1:] == [State.RUNNING])  # type: ignore[misc]
+        wait_for(lambda before=before: [e.state for e in events[before:]][-1:] == [State.RUNNING])  # type: ignore[misc]
     supervisor.stop()
     rows = {row["name"]: row for row in state_file.read(home).services}  # type: ignore[union-attr]
     assert rows["one"]["restarts"] == 2
@@ -110,7 +103,7 @@ def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None
     left = set(reaper.marked(f"{home}#", "one"))
     assert len(left) == 2
     os.kill(state_file.read(home).services[0]["pid"], signal.SIGKILL)  # type: ignore[union-attr]
-    eventually(lambda: [event.state for event in events].count(State.RUNNING) == 2)
+    wait_for(lambda: [event.state for event in events].count(State.RUNNING) == 2)
     assert not left & set(reaper.marked(f"{home}#", "one"))
     supervisor.stop()
 
@@ -201,7 +194,7 @@ def test_a_crash_of_the_parent_leaves_nothing(home: Path, number: int) -> None:
 def test_leftovers_of_a_crash_are_ended_by_the_next_start(home: Path) -> None:
     env = {**os.environ, reaper.VARIABLE: f"{home.resolve()}#old#one"}
     with subprocess.Popen([sys.executable, "-c", SLEEP], env=env) as old:
-        eventually(lambda: reaper.marked(f"{home.resolve()}#") == [old.pid])
+        wait_for(lambda: reaper.marked(f"{home.resolve()}#") == [old.pid])
         supervisor = Supervisor([service("one")], home, pauses=SHORT)
         waiter = threading.Thread(target=old.wait)
         waiter.start()
