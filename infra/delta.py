@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
+from fleet.bins import bins
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.reports import landed, sealed
 from fleet.text import sentence
@@ -30,8 +31,6 @@ PLACE: Final = ("kafka_partition", "kafka_offset")
 
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _LOG_NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
-
-T = TypeVar("T")
 
 
 class NothingLanded(PeacewatchError):
@@ -207,20 +206,6 @@ def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:
         sealed_through=sealed.sealed_through(metadata.configuration),
         schema=schema,
     )
-
-
-def bins(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
-    """The items in order, in bins of at most `most` bytes; a larger one is alone."""
-    bin_: list[T] = []
-    filled = 0
-    for item in items:
-        if bin_ and filled + size(item) > most:
-            yield bin_
-            bin_, filled = [], 0
-        bin_.append(item)
-        filled += size(item)
-    if bin_:
-        yield bin_
 
 
 def event_hour(day: date, hour: int) -> int:

@@ -95,7 +95,7 @@ class LakeFiles:
             raise
         written_at = int(datetime.now(UTC).timestamp() * 1000)
         values = {"date": day, "hour": str(hour % 24)}
-        return AddAction(path, len(content), values, written_at, data_change=True, stats=_stats(rows))
+        return AddAction(path, len(content), values, written_at, data_change=True, stats=statistics(rows))
 
     def _remove(self, path: str) -> None:
         with suppress(OSError, DeltaError):
@@ -164,7 +164,8 @@ def _parquet(rows: pa.Table) -> bytes:
     return content
 
 
-def _stats(rows: pa.Table) -> str:
+def statistics(rows: pa.Table) -> str:
+    """The statistics of a file in the log, of the columns PLACE alone: JSON, as Delta has it."""
     ranges = {name: pc.min_max(rows[name]).as_py() for name in PLACE}
     return json.dumps(
         {

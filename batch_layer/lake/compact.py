@@ -11,7 +11,6 @@ that began from the same version one is refused (`tests/integration/test_batch_c
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -27,11 +25,12 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from batch_layer.lake import external_sort
 from batch_layer.ranges import day_of
+from fleet.bins import bins
 from fleet.errors import ServiceUnavailable
 from fleet.reports.landed import SCHEMA
 from fleet.text import sentence
-from infra.delta import TABLE, File, Snapshot, bins, of_table, open_table, put
-from infra.object_store import PAGE_VALUES, row_groups
+from infra.delta import PLACE, TABLE, File, Snapshot, of_table, open_table, put
+from infra.object_store import PAGE_VALUES, row_groups, statistics
 
 TARGET: Final = 256 * 1024 * 1024
 OPEN_FILES: Final = 8
@@ -44,9 +43,6 @@ SORTED: Final = "sorted-"
 
 MOST_SECONDS: Final = 15 * 60
 """From a file to its commit, for a process that was frozen in between: no vacuum takes what is younger than an hour."""
-
-_PLACE: Final = ["kafka_partition", "kafka_offset"]
-"""The columns whose statistics landing looks for."""
 
 REARRANGED: Final = "peacewatch.rearranged"
 """A process that takes files out of the table sets this entry, so two at once conflict."""
@@ -156,9 +152,9 @@ def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> t
         for rows in read(snapshot, [file.path for file in group.files], columns):
             for part in row_groups(rows, external_sort.MOST_ROWS):
                 writer.write_table(part)
-            placed.append(rows.select(_PLACE))
+            placed.append(rows.select([*PLACE]))
             del rows
-    return sink.getvalue(), _stats(pa.concat_tables(placed))
+    return sink.getvalue(), statistics(pa.concat_tables(placed))
 
 
 def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, partition_by: Sequence[str]) -> AddAction:
@@ -167,18 +163,6 @@ def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, part
     path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
     put(table.table_uri, path, content.to_pybytes())
     return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=stats)
-
-
-def _stats(rows: pa.Table) -> str:
-    ranges = {name: pc.min_max(rows[name]).as_py() for name in _PLACE}
-    return json.dumps(
-        {
-            "numRecords": rows.num_rows,
-            "minValues": {name: found["min"] for name, found in ranges.items()},
-            "maxValues": {name: found["max"] for name, found in ranges.items()},
-            "nullCount": dict.fromkeys(ranges, 0),
-        }
-    )
 
 
 def removals(files: Iterable[File], partition_by: Sequence[str], *, data_change: bool) -> Iterator[RemoveAction]:

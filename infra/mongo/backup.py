@@ -10,7 +10,7 @@ takes sealed days from their archives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ import pyarrow as pa
 from bson.codec_options import CodecOptions
 from pymongo.client_session import ClientSession
 
+from fleet.bins import bins
 from fleet.errors import BadInput, NewerLayout, PeacewatchError
 from infra.folder import Folder
 from infra.mongo import layouts
@@ -78,7 +79,8 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
         files.clear()
         for collection, wanted in KEPT.items():
             documents[collection] = 0
-            for number, chunk in enumerate(_chunks(database[collection].find(wanted, session=session).sort("_id"))):
+            cursor = database[collection].find(wanted, session=session).sort("_id")
+            for number, chunk in enumerate(bins(map(bson.encode, cursor), len, CHUNK)):
                 files.append(f"{collection}-{number:05}.bson.zst")
                 to.write(f"{name}/{files[-1]}", _packed(chunk))
                 documents[collection] += len(chunk)
@@ -135,20 +137,6 @@ def _require_known(manifest: Manifest) -> None:
         known = layouts.COLLECTIONS[name].layout if name in layouts.COLLECTIONS else 0
         if layout > known:
             raise NewerLayout(f"the backup's {name} has layout {layout} and this version knows {known}: upgrade it")
-
-
-def _chunks(documents: Any) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
-    size = 0
-    for document in documents:
-        encoded = bson.encode(document)
-        if chunk and size + len(encoded) > CHUNK:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(encoded)
-        size += len(encoded)
-    if chunk:
-        yield chunk
 
 
 def _packed(chunk: list[bytes]) -> bytes:

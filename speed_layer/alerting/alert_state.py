@@ -31,6 +31,7 @@ from fleet.alerts.absence import Absence
 from fleet.alerts.elsewhere import Elsewhere
 from fleet.alerts.presence import BUCKETS
 from fleet.alerts.rules import Low, Memory
+from fleet.bins import bins
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.config import Address
@@ -42,6 +43,9 @@ log = get_logger()
 
 PART: Final = 500_000
 """Bytes of a value: half of what a client (`max_request_size`) and a broker (`max.message.bytes`) take by default."""
+
+TIME_BYTES: Final = 40
+"""Of a drone's time, and what stands around it."""
 
 
 class Saved(msgspec.Struct, omit_defaults=True):
@@ -222,16 +226,9 @@ def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes |
 
 def parts(spoke_at: Mapping[str, datetime]) -> Iterator[bytes]:
     """Values of at most PART bytes, at least one."""
-    values: dict[str, datetime] = {}
-    size = 0
-    for drone, at in spoke_at.items():
-        more = len(msgspec.json.encode(drone)) + 40  # the time, and what stands around it
-        if values and size + more > PART:
-            yield msgspec.json.encode(SavedBucket(values))
-            values, size = {}, 0
-        values[drone] = at
-        size += more
-    yield msgspec.json.encode(SavedBucket(values))
+    divided = bins(spoke_at.items(), lambda item: len(msgspec.json.encode(item[0])) + TIME_BYTES, PART)
+    for values in divided if spoke_at else [[]]:
+        yield msgspec.json.encode(SavedBucket(dict(values)))
 
 
 def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
