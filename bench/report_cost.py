@@ -30,7 +30,7 @@ from fleet.alerts import absence, rules
 from fleet.figures.cube import HOURS
 from fleet.reports import report as reports
 from speed_layer.landing.decoding import Decoded, rows
-from speed_layer.landing.deduplication import Window
+from speed_layer.landing.deduplication import RecentReports
 
 REPORTS: Final = 50_000
 CHUNK: Final = 5_000
@@ -142,7 +142,7 @@ class Clock:
 
 def landed(records: list[Any]) -> dict[str, float]:
     """The steps of landing: decode and deduplicate, columns, count places, fold into cells."""
-    clock, window, at = Clock(), Window(), 0
+    clock, window, at = Clock(), RecentReports(), 0
     count = counted_places()
     while at < len(records):
         decoded = Decoded()
@@ -169,7 +169,7 @@ def counted_places() -> Callable[[Any], Any]:
 def alerted(records: list[Any]) -> float:
     """Alerting's steps: decode, look at the report, judge it by all the rules."""
     silent = getattr(absence, "AbsenceRule" if hasattr(absence, "AbsenceRule") else "Silent")
-    ruled = rules.Rules(unrest=rules.Unrest(), low_battery=rules.LowBattery(), silent=silent())
+    ruled = rules.Rules(unrest=rules.UnrestRule(), low_battery=rules.LowBatteryRule(), silent=silent())
     sights = hasattr(rules, "sighting")  # before, the decoder looked at the clock
     memory, sighting, alerts = rules.Memory(), rules.sighting if sights else rules.Sighting, 0
 

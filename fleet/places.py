@@ -58,7 +58,7 @@ def _name_key(name: str) -> str:
     return key if len(key) <= NAME_KEY else key[: NAME_KEY - 32] + blake2b(key.encode(), digest_size=16).hexdigest()
 
 
-class Places:
+class CityIndex:
     """The nearest of `cities`, exact: by the chord between unit vectors, so poles and date line are nothing special.
 
     About 40 µs where a city lies within 38 km, else a scan of the whole list.

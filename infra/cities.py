@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from fleet.places import EARTH_RADIUS_KM, City, Places, unit_vectors
+from fleet.places import EARTH_RADIUS_KM, City, CityIndex, unit_vectors
 
 if TYPE_CHECKING:
     from fleet.reports.counted_places import KnownPlaces
@@ -45,9 +45,9 @@ def cities() -> tuple[City, ...]:
 
 
 @cache
-def places() -> Places:
+def places() -> CityIndex:
     """The index over `cities()`, one a process."""
-    return Places(cities())
+    return CityIndex(cities())
 
 
 @cache

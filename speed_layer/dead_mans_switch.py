@@ -25,7 +25,7 @@ from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import pipeline_health as signs
-from fleet.alerts.pipeline_health import Health, Passed, Patience, Stuck
+from fleet.alerts.pipeline_health import Passed, Patience, SignOfLife, Stuck
 from fleet.notifications.message import Embed
 from infra import retry
 from infra.kafka import clients
@@ -33,7 +33,7 @@ from infra.kafka.config import Address
 from infra.kafka.failures import sentence
 from infra.kafka.partitions import of_topic
 from infra.operations import LOOPS
-from speed_layer.notifying.discord.webhook import DiscordError, Refused, Webhook
+from speed_layer.notifying.discord.webhook import DiscordError, DiscordRefused, Webhook
 
 log = get_logger()
 
@@ -72,7 +72,7 @@ class Pulse:
         self._said_at = float("-inf")
         self._last: Any = None
 
-    def beat(self, health: Callable[[], Health]) -> None:
+    def beat(self, health: Callable[[], SignOfLife]) -> None:
         """Call often. Nothing fails by it."""
         if self._clock() - self._said_at < EVERY_SECONDS:
             return
@@ -118,7 +118,7 @@ class Switch:
         self._stuck = Stuck()
         self._backoff = retry.Backoff(EVERY_SECONDS, LONGEST_PAUSE)
         self._not_before = since
-        self.said: dict[str, Health] = {}
+        self.said: dict[str, SignOfLife] = {}
         self.troubles: dict[str, str] = {}
 
     def look(self, passed: Passed | None, now: datetime) -> None:
@@ -155,12 +155,12 @@ class Switch:
         lasting = [f"Still so: {key}." for key in troubles if key in self._notified]
         try:
             webhook.post([_embed([*begun, *over, *lasting], now, begun=bool(begun), lasts=bool(troubles))])
-        except Refused as error:
+        except DiscordRefused as error:
             log.warning("Discord refuses a message for the operators", reason=error)
             keys = [f"{len(troubles)} troubles. The log of peacewatch record names them."]
             try:
                 webhook.post([_embed(keys, now, begun=bool(begun), lasts=bool(troubles))])
-            except Refused as again:
+            except DiscordRefused as again:
                 log.warning("Discord refuses every message for the operators", reason=again)
 
     def _measure(self, troubles: dict[str, str], passed: Passed, now: datetime) -> None:
@@ -195,7 +195,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
                 LOOPS.beat()
                 switch.said |= dict(_read(consumer))
                 switch.look(_passed(config, consumer, admin), datetime.now(UTC))
-                pulse.beat(lambda: Health("watch", process_name(), datetime.now(UTC), troubles=switch.troubles))
+                pulse.beat(lambda: SignOfLife("watch", process_name(), datetime.now(UTC), troubles=switch.troubles))
                 stop.wait(EVERY_SECONDS)
 
     def away(error: Exception) -> None:
@@ -216,7 +216,7 @@ def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patienc
     return signs.known(latest.values(), datetime.now(UTC), patience or Patience(), since)
 
 
-def signs_since(since: datetime, consumer: KafkaConsumer, seconds: float = LOOK_SECONDS) -> dict[str, Health]:
+def signs_since(since: datetime, consumer: KafkaConsumer, seconds: float = LOOK_SECONDS) -> dict[str, SignOfLife]:
     """The latest sign of each process, by its key. Raises KafkaTimeoutError when it takes longer than `seconds`."""
     asked = dict.fromkeys(consumer.assignment(), int(since.timestamp() * 1000))
     for partition, first in consumer.offsets_for_times(asked).items():
@@ -225,7 +225,7 @@ def signs_since(since: datetime, consumer: KafkaConsumer, seconds: float = LOOK_
         else:
             consumer.seek_to_end(partition)
     ends = consumer.end_offsets(list(asked))
-    latest: dict[str, Health] = {}
+    latest: dict[str, SignOfLife] = {}
     until = time.monotonic() + seconds
     while any(consumer.position(partition) < end for partition, end in ends.items()):
         if time.monotonic() > until:
@@ -240,7 +240,7 @@ def _consumer(bootstrap: Address, topic: str) -> KafkaConsumer:
     return consumer
 
 
-def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, Health]]:
+def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, SignOfLife]]:
     while True:
         batches = consumer.poll(timeout_ms=200)
         if not batches:

@@ -30,7 +30,7 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import ENDED_BY_CLEARING, Alert, conflict_id, content_of, is_conflict
-from fleet.alerts.pipeline_health import Health, RecentFaults
+from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.errors import NewerLayout
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
@@ -81,9 +81,9 @@ def run(config: RecorderConfig, stop: Event) -> None:
     """Until `stop` is set. Kafka and MongoDB may come and go."""
     faults = RecentFaults()
 
-    def health() -> Health:
+    def health() -> SignOfLife:
         now = datetime.now(UTC)
-        return Health("recorder", process_name(), now, troubles=faults.troubles("recorder", now))
+        return SignOfLife("recorder", process_name(), now, troubles=faults.troubles("recorder", now))
 
     def session() -> None:
         consumer = clients.consumer(

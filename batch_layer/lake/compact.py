@@ -62,7 +62,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Done:
+class Compacted:
     """What came of a group: `size` bytes of the new file in `version`, or the `reason` why it was left alone."""
 
     group: Group
@@ -89,10 +89,10 @@ def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Gro
 def run(
     lake: str,
     planned: Sequence[Group],
-    on_done: Callable[[Done], None] = lambda _done: None,
+    on_done: Callable[[Compacted], None] = lambda _done: None,
     table: str = TABLE,
     schema: pa.Schema = SCHEMA,
-) -> list[Done]:
+) -> list[Compacted]:
     """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
 
     Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group for which
@@ -105,7 +105,7 @@ def run(
             done.append(_compact(opened, of_table(opened, schema), group))
         except external_sort.DiskFull as error:
             disk_full = error
-            done.append(Done(group, reason=str(error)))
+            done.append(Compacted(group, reason=str(error)))
         on_done(done[-1])
     if disk_full is not None:
         raise disk_full
@@ -117,26 +117,26 @@ def alone(table: DeltaTable) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
 
 
-def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Done:
+def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Compacted:
     there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
     if not there.issuperset(file.path for file in group.files):
-        return Done(group, reason="its files are gone: somebody else has compacted them")
+        return Compacted(group, reason="its files are gone: somebody else has compacted them")
     partition_by = table.metadata().partition_columns
     content, stats = _parquet(snapshot, group, partition_by)
     began = time.time()
     try:
         added = _write(table, group, content, stats, partition_by)
         if time.time() - began > MOST_SECONDS:
-            return Done(group, reason="its file has waited for too long: a vacuum may have taken it")
+            return Compacted(group, reason="its file has waited for too long: a vacuum may have taken it")
         changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
         table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
     except CommitFailedError as error:
         table.update_incremental()
-        return Done(group, reason=f"somebody else has changed it: {sentence(error)}")
+        return Compacted(group, reason=f"somebody else has changed it: {sentence(error)}")
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
     table.update_incremental()
-    return Done(group, added.size, table.version())
+    return Compacted(group, added.size, table.version())
 
 
 def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> tuple[pa.Buffer, str]:

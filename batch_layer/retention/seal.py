@@ -49,7 +49,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Plan:
+class SealPlan:
     """`days` with reports in the lake that can be sealed, their `files`, why the next one `waits` ("": none does)."""
 
     days: tuple[date, ...]
@@ -61,7 +61,7 @@ class Plan:
         return sum(file.size for file in self.files)
 
 
-def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: datetime | None = None) -> Plan:
+def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: datetime | None = None) -> SealPlan:
     """The days up to `last` that are complete; the first one that is not holds up those after it: seals have no gap.
 
     A day that got reports after `quiet_since` waits, too: a replay of the past may be on its way.
@@ -78,7 +78,7 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
                 break
             days.append(day)
     files = tuple(file for hour in _hours(days) for file in snapshot.hours.get(hour, ()))
-    return Plan(tuple(days), files, waits)
+    return SealPlan(tuple(days), files, waits)
 
 
 def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step: None) -> list[date]:

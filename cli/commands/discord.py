@@ -23,14 +23,14 @@ def discord_standin(
     from fleet.errors import ServiceUnavailable
     from infra import logs, settings, stop_signals
     from laptop.discord_standin.app import StandIn
-    from laptop.discord_standin.server import Server
+    from laptop.discord_standin.server import StandinServer
 
     loaded = settings.load()
     logs.configure("discord-standin")
     number = loaded.discord_port if port is None else port
     folder = data or loaded.home / "discord"
     try:
-        server = Server((loaded.host, number), StandIn(folder))
+        server = StandinServer((loaded.host, number), StandIn(folder))
     except OSError as error:
         raise ServiceUnavailable(f"the Discord stand-in cannot start on port {number}: {error.strerror}") from None
     with stop_signals.calling(server.shutdown):

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from pyarrow import Schema
 
-    from batch_layer.lake.compact import Done
+    from batch_layer.lake.compact import Compacted
     from infra.delta import Snapshot
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only print what would be done")]
@@ -74,7 +74,7 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
     with batch.progress("files") as show:
         finished = 0
 
-        def step(done: Done) -> None:
+        def step(done: Compacted) -> None:
             nonlocal finished
             finished += 1
             show(finished, len(planned))

@@ -41,7 +41,7 @@ COLUMNS: Final = (
 
 
 @dataclass(frozen=True)
-class Row:
+class LandedRow:
     """A landed report. `version`, `committed_at`: of the commit that landed it; None where the log has left it."""
 
     file: str
@@ -66,7 +66,7 @@ class ReportsTable:
         except (DeltaError, OSError) as error:
             raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from None
 
-    def rows(self, drone: str, report: str, day: date | None) -> list[Row]:
+    def rows(self, drone: str, report: str, day: date | None) -> list[LandedRow]:
         """The rows of the report, of one UTC day or of all. Raises ServiceUnavailable."""
         if self._table is None:
             return []
@@ -84,10 +84,10 @@ class ReportsTable:
         """The first offset of a partition that has not landed yet."""
         return int(self._table.transaction_version(f"{topic_id}/{partition}") or 0) if self._table else 0
 
-    def _row(self, facts: dict[str, Any], commit: Commit | None) -> Row:
+    def _row(self, facts: dict[str, Any], commit: Commit | None) -> LandedRow:
         assert self._table is not None  # noqa: S101 - its caller has rows
         version, committed_at = (commit.version, commit.committed_at) if commit else (None, None)
-        return Row(lake_rows.path(self._table, facts.pop(lake_rows.FILE)), version, committed_at, facts)
+        return LandedRow(lake_rows.path(self._table, facts.pop(lake_rows.FILE)), version, committed_at, facts)
 
     def _commits_of(self, places: Iterable[Place]) -> dict[Place, Commit]:
         """The commit that landed each place: the oldest whose entry is beyond it. Not of those that left the log."""

@@ -54,8 +54,8 @@ def run(settings: Settings, drone: str, report: str, day: date | None = None) ->
 
 def _add_reports(
     trace: Trace,
-    messages: list[topic.Message],
-    rows: list[lake.Row],
+    messages: list[topic.ReportMessage],
+    rows: list[lake.LandedRow],
     rejections: list[Any],
     unlanded: set[str],
 ) -> None:
@@ -87,8 +87,8 @@ def _unlanded(
     settings: Settings,
     trace: Trace,
     table: lake.ReportsTable | None,
-    messages: list[topic.Message],
-    landed: dict[tuple[int, int], lake.Row],
+    messages: list[topic.ReportMessage],
+    landed: dict[tuple[int, int], lake.LandedRow],
 ) -> set[str]:
     """Messages that landing has not reached yet."""
     if table is None or not messages:

@@ -35,7 +35,7 @@ _decoder: Final = msgspec.json.Decoder(_Named)
 
 
 @dataclass(frozen=True)
-class Message:
+class ReportMessage:
     """A message of `reports` with the drone and the id that are looked for."""
 
     partition: int
@@ -48,7 +48,7 @@ class Message:
         return f"{topics.REPORTS}/{self.partition}/{self.offset}"
 
 
-def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, int]]) -> list[Message]:
+def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, int]]) -> list[ReportMessage]:
     """The report's messages: within WINDOW offsets of each `(partition, offset)` that has landed, for a duplicate lies
     no further; without any, among the last WINDOW offsets of every partition. Raises KafkaError."""
     with closing(clients.consumer(kafka, **SETTINGS)) as consumer:
@@ -57,7 +57,7 @@ def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, in
         spans = [(TopicPartition(topics.REPORTS, partition), offset) for partition, offset in landed]
         if not spans:
             spans = [(partition, end - WINDOW) for partition, end in ends.items()]
-        messages: list[Message] = []
+        messages: list[ReportMessage] = []
         for partition, start in spans:
             if partition in ends:
                 low, high = max(start, first[partition]), min(ends[partition], start + WINDOW + 1)
@@ -82,7 +82,7 @@ def rejections(kafka: Address, drone: str, report: str) -> Iterator[RejectedReco
 
 def _matching(
     consumer: KafkaConsumer, partition: TopicPartition, offsets: range, drone: str, report: str
-) -> Iterator[Message]:
+) -> Iterator[ReportMessage]:
     if not offsets:
         return
     consumer.assign([partition])
@@ -94,7 +94,7 @@ def _matching(
         for record in records:
             if record.offset < offsets.stop and _is(record, drone, report):
                 received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-                yield Message(partition.partition, record.offset, received_at, len(record.value))
+                yield ReportMessage(partition.partition, record.offset, received_at, len(record.value))
 
 
 def _is(record: Any, drone: str, report: str) -> bool:

@@ -16,7 +16,7 @@ from datetime import datetime
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Nearest, alert_of
 from fleet.alerts.alert import Alert
 from fleet.alerts.crowd import AbsentCounts, Crowd
-from fleet.alerts.elsewhere import Elsewhere, Share
+from fleet.alerts.elsewhere import AbsenceShare, Elsewhere
 from fleet.alerts.presence import Bounds, Presence
 
 
@@ -63,7 +63,7 @@ class Absence:
         if not self.partitions:
             self.crowd.size = 0
 
-    def share(self, rule: AbsenceRule, number: int, now: datetime) -> Share:
+    def share(self, rule: AbsenceRule, number: int, now: datetime) -> AbsenceShare:
         """What to say of a partition of ours to the processes that judge others."""
         presence = self.partitions[number]
         self.elsewhere.confirm(number, self.partitions, now - rule.share_lasts)
@@ -71,7 +71,7 @@ class Absence:
         round_, held = self.elsewhere.asked.get(number, (0, {}))
         returned = [d for d, at in self.elsewhere.returned.items() if at == number and presence.is_steady(d)]
         heard, answered = self.elsewhere.answers(number, presence.spoke_at, returned, self.partitions)
-        return Share(
+        return AbsenceShare(
             number=number,
             round=round_,
             held={drone_id: at for drone_id, at in held.items() if drone_id in presence.held},

@@ -52,7 +52,7 @@ class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
         return max(SHARE_LASTS, 3 * self.look_every)
 
 
-class Drone(msgspec.Struct, gc=False):
+class KnownDrone(msgspec.Struct, gc=False):
     """When and where a drone last spoke; the place is unknown of one that only its time was saved of.
 
     The collector passes it by: a look at half a million of these held every alert up for 0.1 to 0.2 s.
@@ -96,7 +96,7 @@ class Drone(msgspec.Struct, gc=False):
 class Absent(msgspec.Struct, gc=False):
     """A drone that missed its intervals. `notified`: it has an incident of its own."""
 
-    drone: Drone
+    drone: KnownDrone
     since: datetime  # its last report before
     notified: bool = False
     is_back: bool = False  # it has spoken again, and is not steady yet

@@ -19,7 +19,7 @@ from typing import Final, Literal
 from fleet import identity
 from fleet.alerts.absent_drone import AbsenceRule, after
 from fleet.alerts.alert import Alert, alert_id
-from fleet.alerts.elsewhere import Share
+from fleet.alerts.elsewhere import AbsenceShare
 from fleet.reports.report import UNKNOWN
 
 FLEET: Final = "fleet"
@@ -38,7 +38,7 @@ class AbsentCounts:
     held: int  # of this process, not yet decided on
     undecided: int  # held, of all processes
     members: int  # in the crowd, of all processes
-    others: Sequence[Share]  # what the other processes say that are alive
+    others: Sequence[AbsenceShare]  # what the other processes say that are alive
     speaks_for_all: bool  # this process raises and clears the crowd's alert
 
 
@@ -124,7 +124,7 @@ class Crowd:
         )
 
 
-def _has_just_joined(rule: AbsenceRule, share: Share, now: datetime) -> bool:
+def _has_just_joined(rule: AbsenceRule, share: AbsenceShare, now: datetime) -> bool:
     """Whether drones of another process joined the crowd about now."""
     return share.joined_at is not None and now - share.joined_at < timedelta(seconds=1.5 * rule.interval)
 

@@ -1,9 +1,9 @@
 """Absence over several alerting processes: what each says of its partitions, so that all count one crowd. Pure.
 
-Each process says a `Share` of each partition that it judges: how many of its drones are absent and not yet decided on
-(held), which they are, and how many are in the crowd. The others answer which of the held drones speak in a partition
-of theirs. So each process decides with the numbers of all, and none waits for another that is gone: what a process does
-not answer within an interval is decided without it.
+Each process says an `AbsenceShare` of each partition that it judges: how many of its drones are absent and not yet
+decided on (held), which they are, and how many are in the crowd. The others answer which of the held drones speak in a
+partition of theirs. So each process decides with the numbers of all, and none waits for another that is gone: what a
+process does not answer within an interval is decided without it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Spoke = dict[str, datetime]
 """When drones last spoke, by the broker's time."""
 
 
-class Share(msgspec.Struct, omit_defaults=True):
+class AbsenceShare(msgspec.Struct, omit_defaults=True):
     """What the process that judges the partition `number` says of it."""
 
     number: int
@@ -44,7 +44,7 @@ class Share(msgspec.Struct, omit_defaults=True):
     answered: dict[int, int] = {}  # by partition the round that `heard` answers
 
 
-_codec = wire.Codec(Share)
+_codec = wire.Codec(AbsenceShare)
 encode, decode = _codec.encode, _codec.decode
 
 
@@ -52,15 +52,15 @@ encode, decode = _codec.encode, _codec.decode
 class Elsewhere:
     """What is known of partitions that other processes judge."""
 
-    shares: dict[int, tuple[Share, datetime]] = field(default_factory=dict)  # and when it was read
+    shares: dict[int, tuple[AbsenceShare, datetime]] = field(default_factory=dict)  # and when it was read
     absent: dict[str, int] = field(default_factory=dict)  # drones with an incident of their own, by their partition
     returned: dict[str, int] = field(default_factory=dict)  # of those the ones that spoke in a partition of ours
     asked: dict[int, tuple[int, Spoke]] = field(default_factory=dict)  # by partition of ours the last round, its drones
     confirmed: set[str] = field(default_factory=set)  # held drones that all others have answered for
 
-    def note(self, share: Share, read_at: datetime) -> bool:
+    def note(self, share: AbsenceShare, read_at: datetime) -> bool:
         """Takes a share in; whether it says something new that a look should not wait for."""
-        before, _ = self.shares.get(share.number, (Share(share.number), read_at))
+        before, _ = self.shares.get(share.number, (AbsenceShare(share.number), read_at))
         self.shares[share.number] = share, read_at
         return bool(share.heard) or _news(share) != _news(before)
 
@@ -72,11 +72,11 @@ class Elsewhere:
             del self.absent[drone_id]
             self.returned.pop(drone_id, None)
 
-    def known(self, own: Collection[int]) -> list[Share]:
+    def known(self, own: Collection[int]) -> list[AbsenceShare]:
         """The last shares of the partitions that are not ours."""
         return [share for number, (share, _) in self.shares.items() if number not in own]
 
-    def fresh(self, own: Collection[int], since: datetime) -> list[Share]:
+    def fresh(self, own: Collection[int], since: datetime) -> list[AbsenceShare]:
         """Those of processes that are alive: they said them after `since`."""
         return [share for number, (share, at) in self.shares.items() if number not in own and at > since]
 
@@ -145,5 +145,5 @@ class Elsewhere:
         return heard, answered
 
 
-def _news(share: Share) -> tuple[object, ...]:
+def _news(share: AbsenceShare) -> tuple[object, ...]:
     return share.round, share.held_count > 0, share.crowd, share.crowd_size, share.joined_at, share.answered

@@ -56,7 +56,7 @@ WINDOW: Final = 100_000
 """Offsets of a partition: at 90 alerts a second over six partitions, two hours of duplicates and incidents."""
 
 
-class Counted(NamedTuple):
+class AlertCounts(NamedTuple):
     """How an alert counts: `alerts` is 1 unless it is a duplicate or clears, `incidents` 1 when one begins with it."""
 
     alert_id: str  # another than the alert's own of a conflict
@@ -84,22 +84,22 @@ class Past:
                 self._ids[alert_id] = offset, content or UNKNOWN_CONTENT
                 self._continue(offset, key, received_at)
 
-    def count(self, offset: int, alert: Alert) -> Counted:
+    def count(self, offset: int, alert: Alert) -> AlertCounts:
         """Offsets ascend."""
         alert_id, content = alert.alert_id, content_of(alert)
         if alert.clears:
             self._clear(offset, alert.incident_key, alert.received_at)
-            return Counted(alert_id, 0, 0)
+            return AlertCounts(alert_id, 0, 0)
         known = self._known(alert_id, offset)
         if known is not None and is_conflict(known, content):
             alert_id = conflict_id(alert)
             known = self._known(alert_id, offset)
         if known is not None:
-            return Counted(alert_id, 0, 0)
+            return AlertCounts(alert_id, 0, 0)
         self._ids[alert_id] = offset, content
         goes_on = self._continue(offset, alert.incident_key, alert.received_at)
         self._forget(offset)
-        return Counted(alert_id, 1, int(not goes_on))
+        return AlertCounts(alert_id, 1, int(not goes_on))
 
     def _known(self, alert_id: str, offset: int) -> int | None:
         """The content of the alert with this id; None when there is none within the window."""
@@ -127,7 +127,7 @@ class Past:
             self._incidents = {key: state for key, state in self._incidents.items() if offset - state[0] < WINDOW}
 
 
-def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counted: Counted) -> dict[str, Any]:
+def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counted: AlertCounts) -> dict[str, Any]:
     """A row of SCHEMA; `place` is topic id, partition and offset."""
     names = ("kind", "severity", "incident_key", "report_id", "drone_id", "received_at", "country", "city")
     believed = alert.reported_at >= EARLIEST  # one of the year 1 may have no UTC date, and would stop all after it

@@ -14,7 +14,7 @@ from fleet import wire
 Part = Literal["alerting", "notifier", "recorder", "watch"]
 
 
-class Health(msgspec.Struct, omit_defaults=True):
+class SignOfLife(msgspec.Struct, omit_defaults=True):
     """What a process says every few seconds. `name` is which of one part: a webhook, a process."""
 
     part: Part
@@ -27,7 +27,7 @@ class Health(msgspec.Struct, omit_defaults=True):
     troubles: dict[str, str] = {}  # what it has found itself, the watch of all others: a sentence by its key
 
 
-_codec = wire.Codec(Health)
+_codec = wire.Codec(SignOfLife)
 encode, decode = _codec.encode, _codec.decode
 
 
@@ -45,7 +45,7 @@ PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
 
 
 def troubles(
-    said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime
+    said: Iterable[SignOfLife], now: datetime, patience: Patience, watched_since: datetime
 ) -> Iterator[tuple[str, str]]:
     """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts.
 
@@ -63,7 +63,7 @@ def troubles(
             yield from sign.troubles.items()
 
 
-def known(said: Iterable[Health], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
+def known(said: Iterable[SignOfLife], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
     """What is wrong by one look at all signs: what the watch found, and that it is gone, which it cannot say itself."""
     signs = list(said)
     wrong = dict(troubles(signs, now, patience, watched_since))
@@ -76,7 +76,7 @@ def known(said: Iterable[Health], now: datetime, patience: Patience, watched_sin
     return wrong
 
 
-def _newest(signs: Iterable[Health], part: Part, watched_since: datetime) -> datetime:
+def _newest(signs: Iterable[SignOfLife], part: Part, watched_since: datetime) -> datetime:
     return max([watched_since, *(sign.at for sign in signs if sign.part == part)])
 
 
@@ -84,7 +84,9 @@ def _at(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _of_notifier(sign: Health, now: datetime, patience: Patience, watched_since: datetime) -> Iterator[tuple[str, str]]:
+def _of_notifier(
+    sign: SignOfLife, now: datetime, patience: Patience, watched_since: datetime
+) -> Iterator[tuple[str, str]]:
     if now - max(sign.at, watched_since) > patience.silent:
         yield f"notifier {sign.name} stopped", f"The notifier of the webhook {sign.name} is silent."
     if sign.dead:

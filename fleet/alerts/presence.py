@@ -20,7 +20,7 @@ from itertools import islice, takewhile
 from typing import Final
 from zlib import crc32
 
-from fleet.alerts.absent_drone import AbsenceRule, Absent, Drone, Heard, Nearest, alert_of, alert_of_flapping
+from fleet.alerts.absent_drone import AbsenceRule, Absent, Heard, KnownDrone, Nearest, alert_of, alert_of_flapping
 from fleet.alerts.alert import Alert
 
 FORGOTTEN: Final = timedelta(days=1)
@@ -58,7 +58,7 @@ class Bounds:
 class Presence:
     """The drones of a partition. `present` is in the order of time; each drone is in one of both."""
 
-    present: dict[str, Drone] = field(default_factory=dict)
+    present: dict[str, KnownDrone] = field(default_factory=dict)
     absent: dict[str, Absent] = field(default_factory=dict)
     held: dict[str, None] = field(default_factory=dict)  # absent, and not yet known whether they are many
     crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
@@ -197,7 +197,7 @@ class Presence:
         self.crowd.clear()
         self.joined, self.joined_at = 0, None
 
-    def _drone(self, drone_id: str) -> Drone:
+    def _drone(self, drone_id: str) -> KnownDrone:
         drone = self.present.get(drone_id)
         return drone if drone is not None else self.absent[drone_id].drone
 
@@ -214,17 +214,17 @@ class Presence:
             self.sure_from = at + rule.limit
         self.heard_at = at
 
-    def _meet(self, drone_id: str, at: datetime) -> Drone:
+    def _meet(self, drone_id: str, at: datetime) -> KnownDrone:
         if len(self.present) + len(self.absent) >= self.bounds.known:
             self.dropped += 1
             self.forget(next(iter(self.strangers), None) or next(iter(self.absent), None) or next(iter(self.present)))
         self.strangers[drone_id] = None
         return self._made(drone_id, at, is_new=True)
 
-    def _made(self, drone_id: str, at: datetime, *, is_new: bool) -> Drone:
+    def _made(self, drone_id: str, at: datetime, *, is_new: bool) -> KnownDrone:
         number = bucket(drone_id)
         self.buckets.setdefault(number, {})[drone_id] = None
-        return Drone(at, number, is_new=is_new)
+        return KnownDrone(at, number, is_new=is_new)
 
     def _hear_absent(self, rule: AbsenceRule, heard: Heard, absent: Absent) -> tuple[Alert | None, bool]:
         gap = heard.at - absent.drone.at

@@ -42,7 +42,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Score = Annotated[int, Meta(ge=0, le=10)]
 
 
-class Unrest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UnrestRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The drone's own flag; and, where `score_at_most` is not 0, a citizen at or under that peace score."""
 
     score_at_most: Score = 0
@@ -50,7 +50,7 @@ class Unrest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high_at_most: Score = 4
 
 
-class LowBattery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LowBatteryRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Raised below `below` percent, and again, as worse, below the other two; cleared at `clear_at`.
 
     `stations` may be empty.
@@ -78,7 +78,7 @@ class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
         return Watchwords(self.words)
 
 
-class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PositionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Positions that are none: what firmware writes that has no fix. Degrees WGS 84, compared as they are."""
 
     none: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
@@ -87,11 +87,11 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules in force; one that is None raises nothing."""
 
-    unrest: Unrest | None = None
-    low_battery: LowBattery | None = None
+    unrest: UnrestRule | None = None
+    low_battery: LowBatteryRule | None = None
     watchword: Watchword | None = None
     silent: AbsenceRule | None = None
-    position: Position = Position()
+    position: PositionRule = PositionRule()
 
 
 LOW: Final = 50_000
@@ -172,24 +172,24 @@ def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
     return [_with_note(alert, seen) for alert in raised if alert is not None]
 
 
-def unrest_severity(rule: Unrest, score: int) -> Severity:
+def unrest_severity(rule: UnrestRule, score: int) -> Severity:
     """By the worst peace score; high where the drone raised an alert and saw nobody (0)."""
     if 0 < score <= rule.critical_at_most:
         return "critical"
     return "high" if score <= rule.high_at_most else "moderate"
 
 
-def _unrest(rule: Unrest | None, seen: Sighting) -> Alert | None:
+def _unrest(rule: UnrestRule | None, seen: Sighting) -> Alert | None:
     if rule is None or not (seen.report.alert or (rule.score_at_most and _is_bad(rule, seen.report))):
         return None
     return _alert("unrest", unrest_severity(rule, worst_score(seen.report)), seen)
 
 
-def _is_bad(rule: Unrest, report: Report) -> bool:
+def _is_bad(rule: UnrestRule, report: Report) -> bool:
     return 0 < worst_score(report) <= rule.score_at_most
 
 
-def _low_battery(rule: LowBattery | None, memory: Memory, seen: Sighting, *, late: bool | None) -> Alert | None:
+def _low_battery(rule: LowBatteryRule | None, memory: Memory, seen: Sighting, *, late: bool | None) -> Alert | None:
     """By the drone's time: a report that comes late says nothing of the battery now."""
     if rule is None or late or (seen.report.battery >= rule.clear_at and seen.report.drone_id not in memory.low):
         return None  # nearly every report
@@ -211,13 +211,13 @@ def _low_battery(rule: LowBattery | None, memory: Memory, seen: Sighting, *, lat
     return None
 
 
-def _steps_of(rule: LowBattery) -> tuple[Severity, Severity, Severity]:
+def _steps_of(rule: LowBatteryRule) -> tuple[Severity, Severity, Severity]:
     """Severities below each limit: never less than the rule's own."""
     base = _ORDER.index(rule.severity)
     return rule.severity, _ORDER[max(base, 1)], _ORDER[2]
 
 
-def _way_to_charge(rule: LowBattery, seen: Sighting) -> str:
+def _way_to_charge(rule: LowBatteryRule, seen: Sighting) -> str:
     if not seen.has_fix:
         return ""
     report = seen.report

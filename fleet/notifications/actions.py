@@ -73,7 +73,7 @@ MOST_SILENCES: Final = 1000
 """Silences in force. Past it the one that would end first ends now: too much is notified then, never too little."""
 
 
-class Silences:
+class SilenceOrders:
     """The silences in force. Those of one target stand side by side: a shorter one ends no longer one."""
 
     def __init__(self) -> None:

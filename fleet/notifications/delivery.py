@@ -44,7 +44,7 @@ class Slot(msgspec.Struct, frozen=True):
     alerts: int
 
 
-class Row(msgspec.Struct, omit_defaults=True):
+class DigestRow(msgspec.Struct, omit_defaults=True):
     """A digest's line: alerts of one kind and severity in one place, from the first to the last id.
 
     `drone` is who raised them, empty where several did.
@@ -66,7 +66,7 @@ class Digest(msgspec.Struct, omit_defaults=True):
     alerts: int
     since: datetime
     last: datetime
-    rows: list[Row] = []
+    rows: list[DigestRow] = []
     others: dict[Kind, int] = {}
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fleet.alerts.alert import Kind, Severity
-from fleet.notifications.delivery import Digest, Row, Slot
+from fleet.notifications.delivery import Digest, DigestRow, Slot
 from fleet.notifications.incident import RANK, Incident, is_expired, is_position, trend
 from fleet.text import isolated, units
 
@@ -195,7 +195,9 @@ def _map(incident: Incident) -> str:
     return f"https://www.openstreetmap.org/?mlat={at[0]}&mlon={at[1]}#map=15/{at[0]}/{at[1]}"
 
 
-def _rows(rows: Sequence[Row], room: int, line_of: Callable[[Row], str]) -> tuple[list[str], Sequence[Row]]:
+def _rows(
+    rows: Sequence[DigestRow], room: int, line_of: Callable[[DigestRow], str]
+) -> tuple[list[str], Sequence[DigestRow]]:
     """As many lines as there is room for, and the rows that are left."""
     lines: list[str] = []
     for number, row in enumerate(rows):
@@ -207,12 +209,12 @@ def _rows(rows: Sequence[Row], room: int, line_of: Callable[[Row], str]) -> tupl
     return lines, []
 
 
-def _row(row: Row) -> str:
+def _row(row: DigestRow) -> str:
     ids = isolated(row.first, 90) + ("" if row.first == row.last else f" … {isolated(row.last, 90)}")
     return f"{_short_row(row)} · {ids}"
 
 
-def _short_row(row: Row) -> str:
+def _short_row(row: DigestRow) -> str:
     place = isolated(f"{row.city}, {row.country}", 70)
     return f"**{row.alerts}** {KINDS[row.kind].lower()} · {row.severity} · {place}"
 

@@ -18,7 +18,7 @@ import msgspec
 from fleet import wire
 from fleet.alerts.alert import Severity
 from fleet.notifications import incident
-from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, Digest, Row, Slot
+from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, Digest, DigestRow, Slot
 from fleet.notifications.incident import RANK, Incident
 from fleet.notifications.notification import Message, Notification, PendingAlert
 from fleet.notifications.quota import DRONE_QUOTA
@@ -47,7 +47,7 @@ HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but after a minute or two nothing is passed over any more."""
 
 
-class Reason(Enum):
+class DecisionReason(Enum):
     """Why this notification, or why none."""
 
     NEW = "new incidents"
@@ -69,7 +69,7 @@ class Reason(Enum):
 class Decision:
     """The notification to send now, or None, and why."""
 
-    reason: Reason
+    reason: DecisionReason
     notification: Notification | None = None
 
 
@@ -105,7 +105,7 @@ class Allowance:
 
 def decide(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
     """What to send now. It notifies of every pending alert of each incident in it, up to ALERTS_BYTES."""
-    decisions = [Decision(Reason.NO_BUDGET)]
+    decisions = [Decision(DecisionReason.NO_BUDGET)]
     if allowance.first:
         decisions = [_digest(state, policy, now)]
         if decisions[0].notification is None:
@@ -113,7 +113,9 @@ def decide(state: NotificationState, policy: Policy, now: datetime, allowance: A
     if decisions[-1].notification is None:
         decisions.append(_edit(state, policy, now, allowance))
     waits = [
-        decision for decision in decisions if decision.notification is None and decision.reason is not Reason.NOTHING
+        decision
+        for decision in decisions
+        if decision.notification is None and decision.reason is not DecisionReason.NOTHING
     ]
     return decisions[-1] if decisions[-1].notification or not waits else waits[0]
 
@@ -124,9 +126,9 @@ def decide(state: NotificationState, policy: Policy, now: datetime, allowance: A
 def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     reason, fresh = _without_message(state, now)
     if not fresh:
-        return Decision(Reason.NOTHING)
+        return Decision(DecisionReason.NOTHING)
     if state.post_due - now > (policy.burst - 1) * state.pace:  # a bucket of `burst`, refilled by one every `pace`
-        return Decision(Reason.PACED)
+        return Decision(DecisionReason.PACED)
     fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
     alerts = _take(chosen)
@@ -141,14 +143,14 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     return Decision(reason, _of_slots(state, "", slots, alerts, now))
 
 
-def _without_message(state: NotificationState, now: datetime) -> tuple[Reason, list[IncidentDelivery]]:
+def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentDelivery]]:
     """Incidents that need a new message: never notified, their message deleted, or nobody acknowledged them."""
     new = [entry for entry in state.pending.values() if not entry.incident.message_id]
     deleted = [entry for entry in state.reposts("message deleted") if not entry.pending]
-    reason = Reason.NEW if new else Reason.DELETED
+    reason = DecisionReason.NEW if new else DecisionReason.DELETED
     incidents = new + deleted
     if not incidents:
-        reason, incidents = Reason.UNACKNOWLEDGED, state.reposts("unacknowledged")
+        reason, incidents = DecisionReason.UNACKNOWLEDGED, state.reposts("unacknowledged")
     return reason, [entry for entry in incidents if not state.hold(entry.incident.incident_id, now)]
 
 
@@ -158,13 +160,13 @@ def _without_message(state: NotificationState, now: datetime) -> tuple[Reason, l
 def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
     due = _messages_due(state, now)
     if not due:
-        return Decision(Reason.NOTHING)
+        return Decision(DecisionReason.NOTHING)
     recent = [id_ for id_ in due if now - state.messages[id_].edited_at < state.intervals.update]
     for message_id in sorted(due.keys() - set(recent), key=lambda id_: due[id_], reverse=True):
         message = state.messages[message_id]
         if allowance.edit or (allowance.urgent and _is_overdue(state, policy, message, now)):
             return _edit_of(state, message, now)
-    return Decision(Reason.RECENT if len(recent) == len(due) else Reason.NO_BUDGET)
+    return Decision(DecisionReason.RECENT if len(recent) == len(due) else DecisionReason.NO_BUDGET)
 
 
 def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
@@ -186,7 +188,7 @@ def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decis
     alerts = _take(current)
     slots = [Slot(slot.incident_id, slot.alerts + len(alerts.get(slot.incident_id, ()))) for slot in message.slots]
     sent = _of_slots(state, message.message_id, slots, alerts, now)
-    return Decision(Reason.GROWN if alerts else Reason.CHANGED, sent)
+    return Decision(DecisionReason.GROWN if alerts else DecisionReason.CHANGED, sent)
 
 
 def _of_slots(
@@ -219,11 +221,11 @@ def _is_overdue(state: NotificationState, policy: Policy, message: Message, now:
 def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     reason, chosen = _crowded_out(state, policy, now)
     if not chosen and not state.digest.needs_edit:
-        return Decision(Reason.NOTHING)
+        return Decision(DecisionReason.NOTHING)
     if state.digest.refused_at is not None and now - state.digest.refused_at < REFUSED_FOR:
-        return Decision(Reason.DIGEST_REFUSED)
+        return Decision(DecisionReason.DIGEST_REFUSED)
     if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
-        return Decision(Reason.RECENT)
+        return Decision(DecisionReason.RECENT)
     chosen.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
     old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
@@ -234,7 +236,7 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
     sent = Notification(
         "edit" if message_id else "post", message_id, [], alerts, counted, shown, is_plain=state.digest.is_plain
     )
-    return Decision(reason if chosen else Reason.DIGEST_CHANGED, sent)
+    return Decision(reason if chosen else DecisionReason.DIGEST_CHANGED, sent)
 
 
 def _goes_on(state: NotificationState, chosen: list[IncidentDelivery], policy: Policy, now: datetime) -> bool:
@@ -248,7 +250,9 @@ def _goes_on(state: NotificationState, chosen: list[IncidentDelivery], policy: P
     return now - counted.since < policy.digest_life and not is_full
 
 
-def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[Reason, list[IncidentDelivery]]:
+def _crowded_out(
+    state: NotificationState, policy: Policy, now: datetime
+) -> tuple[DecisionReason, list[IncidentDelivery]]:
     """The incidents that a digest must count: many are pending, and some longer than they may; those near to it go too.
 
     And those that get no message of their own.
@@ -256,12 +260,12 @@ def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tup
     pending = state.pending.values()
     held = [entry for entry in pending if state.hold(entry.incident.incident_id, now)]
     if len(pending) <= policy.crowd:
-        return Reason.HELD, held
+        return DecisionReason.HELD, held
     ages = [(entry, now - entry.pending[0].received_at, policy.patience[entry.incident.severity]) for entry in pending]
     if all(age < patience for _, age, patience in ages):
-        return Reason.HELD, held
+        return DecisionReason.HELD, held
     ids = {entry.incident.incident_id for entry in held}
-    return Reason.CROWDED, [
+    return DecisionReason.CROWDED, [
         entry for entry, age, patience in ages if age >= patience / 2 or entry.incident.incident_id in ids
     ]
 
@@ -271,7 +275,7 @@ def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], no
     added = 0
     for known, alert in notified:
         place = (known.kind, alert.severity, known.country, known.city)
-        new = Row(*place, alerts=0, first=alert.alert_id, last=alert.alert_id, drone=alert.drone_id)
+        new = DigestRow(*place, alerts=0, first=alert.alert_id, last=alert.alert_id, drone=alert.drone_id)
         row = rows.setdefault(place, new)
         row.alerts, row.last = row.alerts + 1, alert.alert_id
         row.drone = row.drone if row.drone == alert.drone_id else ""
@@ -283,20 +287,20 @@ def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], no
     return Digest(digest.alerts + added, digest.since, now, kept, dict(others))
 
 
-def _in_order(rows: Iterable[Row]) -> list[Row]:
+def _in_order(rows: Iterable[DigestRow]) -> list[DigestRow]:
     """The worst first, of these the rare places before the frequent ones: what is said once is said nowhere else. What
     one drone says of more than DRONE_QUOTA places comes after what others say."""
     order = sorted(rows, key=lambda row: (-RANK[row.severity], row.alerts, row.country, row.city, row.kind))
     of_drone: Counter[str] = Counter()
-    first: list[Row] = []
-    later: list[Row] = []
+    first: list[DigestRow] = []
+    later: list[DigestRow] = []
     for row in order:
         of_drone[row.drone] += 1
         (later if row.drone and of_drone[row.drone] > DRONE_QUOTA else first).append(row)
     return first + later
 
 
-def _fit(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def _fit(rows: list[DigestRow]) -> tuple[list[DigestRow], list[DigestRow]]:
     """The rows that a digest remembers by name, and those that it only counts."""
     room = ROWS_BYTES
     for number, row in enumerate(rows[:ROWS]):

@@ -17,7 +17,7 @@ import msgspec
 from fleet import identity
 from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.notifications import actions, incident
-from fleet.notifications.actions import Action, Silences
+from fleet.notifications.actions import Action, SilenceOrders
 from fleet.notifications.delivery import Delivery, Digest, Method, Slot, without_words
 from fleet.notifications.incident import Incident, Intervals
 from fleet.notifications.known_alerts import KnownAlerts
@@ -93,7 +93,7 @@ class NotificationState:
     intervals: Intervals = field(default_factory=Intervals)
     messages: dict[str, Message] = field(default_factory=dict)
     digest: DigestState = field(default_factory=DigestState)
-    silences: Silences = field(default_factory=Silences)
+    silences: SilenceOrders = field(default_factory=SilenceOrders)
     pace: timedelta = timedelta(seconds=10)
     post_due: datetime = LONG_AGO  # when as many messages are due as were posted (a GCRA)
     conflicts: int = 0  # alerts that came with the id of another one

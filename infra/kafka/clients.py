@@ -28,8 +28,8 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from infra.kafka.config import Address, config
-from infra.kafka.decompression import POLL, Budget, bound
-from infra.kafka.failures import Refused, refusal
+from infra.kafka.decompression import POLL, PollBudget, bound
+from infra.kafka.failures import KafkaRefused, refusal
 from infra.kafka.security import client_settings
 
 OUTLIVES_REFUSALS: Final = {"acks": "all", "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
@@ -49,7 +49,7 @@ which the strictest supervisor does after 20 s. kafka-python's own 30 s is longe
 
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
-    """A KafkaConsumer with these settings. Raises KafkaError where there is no broker, Refused where it refuses us."""
+    """A KafkaConsumer with these settings. Raises KafkaError: KafkaRefused where a broker refuses us."""
     return _open(_Consumer, kafka, settings)
 
 
@@ -68,7 +68,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._budget = Budget()
+        self._budget = PollBudget()
         bound(self._fetcher, self._budget)
 
     def poll(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     """One that raises what refused its first connection."""
 
-    refused: Refused | None = None
+    refused: KafkaRefused | None = None
 
     def get_connection(self, node_id: Any, *args: Any, **kwargs: Any) -> Any:
         if self.refused is not None and not self.bootstrapped:

@@ -42,13 +42,13 @@ _CUT: Final = 2
 """In `_decompressed` of a batch: there is more than was decompressed."""
 
 
-class Budget:
+class PollBudget:
     """Bytes that a poll may still return."""
 
     left: int = POLL
 
 
-class Batch(DefaultRecordBatch):
+class BoundedBatch(DefaultRecordBatch):
     """A batch that decompresses no more than BATCH bytes."""
 
     __slots__ = ()
@@ -94,14 +94,14 @@ class Batches:
     def next_batch(self) -> Any:
         batch = self._records.next_batch()
         if type(batch) is DefaultRecordBatch:
-            batch.__class__ = Batch
+            batch.__class__ = BoundedBatch
         return batch
 
 
 class Records(Fetcher.PartitionRecords):
     """What was fetched of a partition, taken within a budget."""
 
-    def __init__(self, budget: Budget, fetch_offset: int, partition: Any, records: Any, **settings: Any) -> None:
+    def __init__(self, budget: PollBudget, fetch_offset: int, partition: Any, records: Any, **settings: Any) -> None:
         self._budget = budget
         super().__init__(fetch_offset, partition, Batches(records), **settings)
 
@@ -130,7 +130,7 @@ class Records(Fetcher.PartitionRecords):
             self._budget.left -= self.bytes_read - before
 
 
-def bound(fetcher: Fetcher, budget: Budget) -> None:
+def bound(fetcher: Fetcher, budget: PollBudget) -> None:
     """Makes the fetcher of a consumer return no more than the budget; a poll that has used it up ends."""
     append = fetcher._append
 

@@ -33,7 +33,7 @@ PERMANENT: Final = (
 """Errors that come again with every attempt: they are of this message, not of the broker's state."""
 
 
-class Refused(KafkaError):  # type: ignore[misc]
+class KafkaRefused(KafkaError):  # type: ignore[misc]
     """The broker is there and does not let us in, or we do not trust it; the text is a sentence for people."""
 
     def __str__(self) -> str:
@@ -65,14 +65,14 @@ _ACLS: Final[tuple[tuple[type[KafkaError], str], ...]] = (
 )
 
 
-def refusal(error: BaseException | None) -> Refused | None:
+def refusal(error: BaseException | None) -> KafkaRefused | None:
     """What refused us, when `error` or what it came from is a refusal; None: something else, as a network is."""
     while error is not None:
-        if isinstance(error, Refused):
+        if isinstance(error, KafkaRefused):
             return error
         for kind, words in _REFUSALS:
             if isinstance(error, kind):
-                return Refused(words(error))
+                return KafkaRefused(words(error))
         wrapped = next((part for part in error.args if isinstance(part, BaseException)), None)  # kafka-python's way
         error = error.__cause__ or error.__context__ or wrapped
     return None

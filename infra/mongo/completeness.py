@@ -16,7 +16,7 @@ class ReceivedAt(TypedDict):
     received: int
 
 
-class DayDocument(TypedDict, total=False):
+class CompletenessDocument(TypedDict, total=False):
     """A day; batch_layer.completeness says how each is worked out."""
 
     _id: Required[str]
@@ -43,7 +43,7 @@ class DayDocument(TypedDict, total=False):
     longest_gaps: list[dict[str, Any]]
 
 
-COLLECTION: Final = Collection("completeness", 1, DayDocument, "the UTC day: `2026-11-24`", "aggregate")
+COLLECTION: Final = Collection("completeness", 1, CompletenessDocument, "the UTC day: `2026-11-24`", "aggregate")
 
 
 def open_days(database: Documents) -> set[date]:

@@ -14,7 +14,7 @@ VIA: Final = "1.1 google"  # what Discord's own answers carry, and by which clie
 
 
 @dataclass(frozen=True)
-class Answer:
+class DiscordAnswer:
     """One HTTP answer. `delay` seconds pass before it is sent; `reset` sends nothing and resets the connection."""
 
     status: int
@@ -26,33 +26,33 @@ class Answer:
     reset: bool = False
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is not taken; `answer` says why."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: DiscordAnswer) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
 
-def as_json(status: int, content: Any, headers: dict[str, str] | None = None) -> Answer:
+def as_json(status: int, content: Any, headers: dict[str, str] | None = None) -> DiscordAnswer:
     code = content.get("code") if status >= 400 and isinstance(content, dict) else None
     body = json.dumps(content, ensure_ascii=False).encode()
-    return Answer(status, body, "application/json", {"Via": VIA, **(headers or {})}, code)
+    return DiscordAnswer(status, body, "application/json", {"Via": VIA, **(headers or {})}, code)
 
 
-def no_content() -> Answer:
-    return Answer(204, headers={"Via": VIA})
+def no_content() -> DiscordAnswer:
+    return DiscordAnswer(204, headers={"Via": VIA})
 
 
-def error(status: int, code: int, message: str, errors: dict[str, Any] | None = None) -> Answer:
+def error(status: int, code: int, message: str, errors: dict[str, Any] | None = None) -> DiscordAnswer:
     return as_json(status, {"message": message, "code": code, **({"errors": errors} if errors else {})})
 
 
-def invalid_form(errors: dict[str, Any]) -> Answer:
+def invalid_form(errors: dict[str, Any]) -> DiscordAnswer:
     return error(400, 50035, "Invalid Form Body", errors)
 
 
-def too_many(retry_after: float, scope: str = "user") -> Answer:
+def too_many(retry_after: float, scope: str = "user") -> DiscordAnswer:
     """Discord's own 429. https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit"""
     headers = {"Retry-After": str(max(1, math.ceil(retry_after))), "X-RateLimit-Scope": scope}
     if scope == "global":
@@ -61,17 +61,17 @@ def too_many(retry_after: float, scope: str = "user") -> Answer:
     return as_json(429, body, headers)
 
 
-def from_edge(status: int, title: str, text: str, retry_after: float | None = None) -> Answer:
+def from_edge(status: int, title: str, text: str, retry_after: float | None = None) -> DiscordAnswer:
     """A page of the edge (Cloudflare): HTML, without Discord's headers."""
     page = f"<!DOCTYPE html>\n<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n"
     page += f"<hr><center>{text}</center>\n</body>\n</html>\n"
     headers = {"Server": "cloudflare"}
     if retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
-    return Answer(status, page.encode(), "text/html; charset=UTF-8", headers)
+    return DiscordAnswer(status, page.encode(), "text/html; charset=UTF-8", headers)
 
 
-def banned(retry_after: float) -> Answer:
+def banned(retry_after: float) -> DiscordAnswer:
     """What an address gets after too many invalid requests: error 1015, from the edge."""
     return from_edge(429, "Access denied | discord.com", "error code: 1015. You are being rate limited", retry_after)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from laptop.discord_standin import answers, page
-from laptop.discord_standin.answers import Answer, Refused
+from laptop.discord_standin.answers import DiscordAnswer, RequestRefused
 from laptop.discord_standin.channel import Channels
 from laptop.discord_standin.control import Control
 from laptop.discord_standin.failures import Failures
@@ -33,7 +33,7 @@ class StandIn:
         self._lock = threading.Lock()
         self._recover()
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> DiscordAnswer:
         """Answers any request. A change is on the disk before the answer is given."""
         if request.path.startswith("/api/"):
             with self._lock:
@@ -55,7 +55,7 @@ class StandIn:
     def close(self) -> None:
         self.log.close()
 
-    def _discord(self, request: Request) -> Answer:
+    def _discord(self, request: Request) -> DiscordAnswer:
         now = self.clock()
         route = ROUTE.fullmatch(request.path)
         webhook = route["webhook"] if route else ""
@@ -93,16 +93,16 @@ class StandIn:
     def _outcome(self, request: Request, now: float) -> Outcome:
         try:
             return self.webhooks.answer(request, now)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer, None
 
-    def _file(self, path: str) -> Answer:
+    def _file(self, path: str) -> DiscordAnswer:
         parts = path.split("/")
         content = self.log.file(parts[3]) if len(parts) == 5 else None
         kind = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif"}.get(
             path.rsplit(".", maxsplit=1)[-1].lower(), "application/octet-stream"
         )
-        return answers.NOT_FOUND if content is None else Answer(200, content, kind)
+        return answers.NOT_FOUND if content is None else DiscordAnswer(200, content, kind)
 
     def _recover(self) -> None:
         """Takes the log's changes again, and what it says of the last minute's requests."""
@@ -115,5 +115,5 @@ class StandIn:
                 self.limiter.bucket(entry["webhook"], entry["method"]).count(now - age)
 
 
-def _with_headers(answer: Answer, headers: dict[str, str]) -> Answer:
-    return Answer(answer.status, answer.body, answer.content_type, answer.headers | headers, answer.code)
+def _with_headers(answer: DiscordAnswer, headers: dict[str, str]) -> DiscordAnswer:
+    return DiscordAnswer(answer.status, answer.body, answer.content_type, answer.headers | headers, answer.code)

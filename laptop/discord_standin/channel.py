@@ -21,7 +21,7 @@ Change = Mapping[str, Any]
 
 
 @dataclass
-class Webhook:
+class StandinWebhook:
     """One webhook; `token` None once it is deleted."""
 
     id: str
@@ -34,7 +34,7 @@ class Webhook:
 
 
 @dataclass
-class Kept:
+class KeptMessage:
     """A message with its history: times are RFC 3339. `calls` is whom it would mention, of any of its forms."""
 
     message: dict[str, Any]
@@ -49,8 +49,8 @@ class Channels:
     """State of the stand-in; only `apply` changes it."""
 
     def __init__(self) -> None:
-        self.webhooks = {key: Webhook(key, token, token) for key, token in WEBHOOKS.items()}
-        self.messages: dict[str, Kept] = {}
+        self.webhooks = {key: StandinWebhook(key, token, token) for key, token in WEBHOOKS.items()}
+        self.messages: dict[str, KeptMessage] = {}
         self.version = 0
         self._last_id = 0
 
@@ -59,7 +59,7 @@ class Channels:
         self._last_id = max(self._last_id + 1, (int(now * 1000) - EPOCH_MS) << 22)
         return str(self._last_id)
 
-    def find(self, webhook: str, message_id: str) -> Kept | None:
+    def find(self, webhook: str, message_id: str) -> KeptMessage | None:
         """The message, unless it is unknown, deleted, or another webhook's."""
         kept = self.messages.get(message_id)
         return kept if kept and kept.webhook == webhook and kept.deleted_at is None else None
@@ -71,7 +71,7 @@ class Channels:
 
     def _post(self, change: Change) -> None:
         message = dict(change["message"])
-        self.messages[message["id"]] = Kept(message, change["webhook"], change["at"], calls=change["calls"])
+        self.messages[message["id"]] = KeptMessage(message, change["webhook"], change["at"], calls=change["calls"])
         ids = [message["id"], *(attachment["id"] for attachment in message["attachments"])]
         self._last_id = max(self._last_id, *map(int, ids))
 
@@ -92,11 +92,11 @@ class Channels:
     def _webhook(self, change: Change) -> None:
         key = change["webhook"]
         known = self.webhooks.get(key)
-        self.webhooks[key] = Webhook(
+        self.webhooks[key] = StandinWebhook(
             key, change["token"], change.get("name") or (known.name if known else f"channel-{key}")
         )
 
     def _clear(self, change: Change) -> None:
         if change["messages"]:
             self.messages.clear()
-        self.webhooks = {key: Webhook(key, token, token) for key, token in WEBHOOKS.items()}
+        self.webhooks = {key: StandinWebhook(key, token, token) for key, token in WEBHOOKS.items()}

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from laptop.discord_standin import answers
-from laptop.discord_standin.answers import Answer
-from laptop.discord_standin.channel import Kept
+from laptop.discord_standin.answers import DiscordAnswer
+from laptop.discord_standin.channel import KeptMessage
 from laptop.discord_standin.limits import FILE_BYTES
 from laptop.discord_standin.ratelimit import Limits
 from laptop.discord_standin.request import Request
@@ -34,7 +34,7 @@ class Control:
             ("POST", "/control/reset"): self._reset,
         }
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> DiscordAnswer:
         route = self._routes.get((request.method, request.path))
         if route is None:
             return answers.as_json(404, {"error": "no such control"})
@@ -103,6 +103,6 @@ def _number(name: str, value: Any) -> float:
     return number
 
 
-def _as_json(kept: Kept) -> dict[str, Any]:
+def _as_json(kept: KeptMessage) -> dict[str, Any]:
     history = {"posts": 1, "edits": len(kept.edited_at), "posted_at": kept.posted_at, "edited_at": kept.edited_at}
     return {**kept.message, "webhook": kept.webhook, **history, "deleted_at": kept.deleted_at, "calls": kept.calls}

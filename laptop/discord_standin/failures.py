@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from laptop.discord_standin import answers
-from laptop.discord_standin.answers import Answer
+from laptop.discord_standin.answers import DiscordAnswer
 from laptop.discord_standin.request import Request
 
 UNLIMITED: Final = -1
@@ -48,7 +48,7 @@ class Failure:
         """Whether Discord would have counted the request: not when its edge, or the limit itself, kept it away."""
         return not self.mode.startswith(("429", "ban", "reset-before"))
 
-    def answer(self, real: Answer | None = None) -> Answer:
+    def answer(self, real: DiscordAnswer | None = None) -> DiscordAnswer:
         """What is sent instead of `real`, the answer of the request where it was taken."""
         if self.mode == "slow":
             return replace(real or answers.SERVER_ERROR, delay=10.0 if self.seconds is None else self.seconds)
@@ -60,8 +60,8 @@ class Failure:
 
 TAKEN: Final = frozenset({"slow", "reset-after", "500-after", "502-after"})
 _BAD_GATEWAY: Final = answers.from_edge(502, "502 Bad Gateway", "cloudflare")
-_RESET: Final = Answer(0, reset=True)
-ANSWERS: Final[dict[str, Answer]] = {
+_RESET: Final = DiscordAnswer(0, reset=True)
+ANSWERS: Final[dict[str, DiscordAnswer]] = {
     "400": answers.invalid_form({"embeds": {"_errors": [{"code": "BASE_TYPE_BAD", "message": "Refused on demand."}]}}),
     "401": answers.UNAUTHORIZED,
     "401-token": answers.INVALID_TOKEN,
@@ -84,7 +84,7 @@ ANSWERS: Final[dict[str, Answer]] = {
 MODES: Final = ("429", "429-no-via", "429-html", "slow", *ANSWERS)
 
 
-def _too_many(mode: str, seconds: float, scope: str) -> Answer:
+def _too_many(mode: str, seconds: float, scope: str) -> DiscordAnswer:
     if mode == "429-html":
         return answers.banned(seconds)
     answer = answers.too_many(seconds, scope)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from laptop.discord_standin import answers, limits
-from laptop.discord_standin.answers import Refused
+from laptop.discord_standin.answers import RequestRefused
 from laptop.discord_standin.embeds import read_embeds
 from laptop.discord_standin.form import Form
 from laptop.discord_standin.mentions import read_allowed
@@ -19,10 +19,11 @@ SETTABLE_FLAGS: Final = 1 << 2 | 1 << 12  # suppress embeds, suppress notificati
 def read_message(payload: dict[str, Any], uploads: list[Upload], file_bytes: int = limits.FILE_BYTES) -> dict[str, Any]:
     """What the form sets, of content, embeds, username, avatar_url, tts, flags, allowed_mentions and attachments.
 
-    A key that the form does not have is not in it. Raises Refused: 400 with all that is wrong, 413 for a large file.
+    A key that the form does not have is not in it. Raises RequestRefused: 400 with all that is wrong, 413 for a large
+    file.
     """
     if any(len(upload.content) > file_bytes for upload in uploads):
-        raise Refused(answers.TOO_LARGE)
+        raise RequestRefused(answers.TOO_LARGE)
     form = Form()
     readers: dict[str, Callable[[Any], Any]] = {
         "content": lambda value: form.text(value, ("content",), limits.CONTENT) or "",
@@ -38,7 +39,7 @@ def read_message(payload: dict[str, Any], uploads: list[Upload], file_bytes: int
     if len(uploads) > limits.FILES:
         form.refuse(("files",), "BASE_TYPE_MAX_LENGTH", f"Must be {limits.FILES} or fewer in length.")
     if form.errors:
-        raise Refused(answers.invalid_form(form.errors))
+        raise RequestRefused(answers.invalid_form(form.errors))
     return fields
 
 

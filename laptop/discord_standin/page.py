@@ -11,8 +11,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, Template
 
 from laptop.discord_standin import answers, markdown
-from laptop.discord_standin.answers import Answer
-from laptop.discord_standin.channel import Channels, Kept
+from laptop.discord_standin.answers import DiscordAnswer
+from laptop.discord_standin.channel import Channels, KeptMessage
 from laptop.discord_standin.request import Request
 
 SHOWN: Final = 100  # the newest messages of a channel
@@ -29,7 +29,7 @@ def _template() -> Template:
     return environment.get_template("channel.html")
 
 
-def answer(channels: Channels, request: Request, now: float) -> Answer:
+def answer(channels: Channels, request: Request, now: float) -> DiscordAnswer:
     """`/` and `/channels/{webhook}`; with `?part=messages` only what changes, for the page's own refresh."""
     known = dict(sorted(channels.webhooks.items(), key=lambda pair: int(pair[0])))
     key = request.path.removeprefix("/channels/") if request.path != "/" else next(iter(known), "")
@@ -39,13 +39,13 @@ def answer(channels: Channels, request: Request, now: float) -> Answer:
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     part = request.query.get("part") == "messages"
     if part and request.headers.get("if-none-match") == etag:
-        return Answer(304, headers=headers)
+        return DiscordAnswer(304, headers=headers)
     kept = [one for one in list(channels.messages.values()) if one.webhook == key and one.deleted_at is None]
     html = _template().render(
         webhooks=known, counts=_counts(channels), here=known[key], rows=_rows(kept[-SHOWN:]), part=part,
         earlier=max(0, len(kept) - SHOWN), today=_day(datetime.fromtimestamp(now, UTC).isoformat()),
     )  # fmt: skip
-    return Answer(200, html.encode(), "text/html; charset=utf-8", headers)
+    return DiscordAnswer(200, html.encode(), "text/html; charset=utf-8", headers)
 
 
 POLICY: Final = (
@@ -66,7 +66,7 @@ def _counts(channels: Channels) -> dict[str, int]:
     return counts
 
 
-def _rows(kept: Sequence[Kept]) -> list[dict[str, Any]]:
+def _rows(kept: Sequence[KeptMessage]) -> list[dict[str, Any]]:
     """Each message with whether it begins a day, and whether it begins a group under one head."""
     rows: list[dict[str, Any]] = []
     for one in kept:

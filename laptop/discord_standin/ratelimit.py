@@ -12,7 +12,7 @@ import hashlib
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from laptop.discord_standin.answers import Answer, banned, too_many
+from laptop.discord_standin.answers import DiscordAnswer, banned, too_many
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Bucket:
         self.burst = Window(limits.burst_requests, limits.burst_seconds)
         self.minute = Window(limits.minute_requests if minute else 0, limits.minute_seconds)
 
-    def take(self, now: float) -> tuple[Answer | None, dict[str, str]]:
+    def take(self, now: float) -> tuple[DiscordAnswer | None, dict[str, str]]:
         """(None or the 429, the rate headers of the answer). A request that is let through is counted."""
         waits = {window: window.wait(now) for window in (self.burst, self.minute)}
         longest = max(waits, key=lambda window: waits[window])
@@ -111,11 +111,11 @@ class RateLimiter:
             self._buckets[key] = Bucket(self.limits, f"webhook {route}", minute=route == "write")
         return self._buckets[key]
 
-    def ban(self, address: str, now: float) -> Answer | None:
+    def ban(self, address: str, now: float) -> DiscordAnswer | None:
         wait = self._invalid[address].wait(now) if address in self._invalid else 0.0
         return banned(wait) if wait > 0 else None
 
-    def note(self, address: str, answer: Answer, now: float) -> None:
+    def note(self, address: str, answer: DiscordAnswer, now: float) -> None:
         """Counts 401, 403 and 429 (unless its scope is shared) of one address."""
         if answer.status in {401, 403, 429} and answer.headers.get("X-RateLimit-Scope") != "shared":
             self._invalid[address].count(now)

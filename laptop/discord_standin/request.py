@@ -14,7 +14,7 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from laptop.discord_standin import answers, limits
-from laptop.discord_standin.answers import Refused
+from laptop.discord_standin.answers import RequestRefused
 
 JSON = "application/json"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -48,15 +48,17 @@ class Request:
 
     @cached_property
     def form(self) -> tuple[dict[str, Any], list[Upload]]:
-        """(payload, files). Raises Refused: 400 for another content type or broken JSON, 413 for too large a body."""
+        """(payload, files). Raises RequestRefused: 400 for another content type or bad JSON, 413 for a large body."""
         if len(self.body) > limits.REQUEST_BYTES:
-            raise Refused(answers.TOO_LARGE)
+            raise RequestRefused(answers.TOO_LARGE)
         kind, options = parse_options_header(self.headers.get("content-type", ""))
         if kind == JSON:
             return _payload(self.body), []
         if kind not in FORMS:
             expected = f'Expected "Content-Type" header to be one of {{{JSON!r}, {FORMS[0]!r}, {FORMS[1]!r}}}.'
-            raise Refused(answers.invalid_form({"_errors": [{"code": "CONTENT_TYPE_INVALID", "message": expected}]}))
+            raise RequestRefused(
+                answers.invalid_form({"_errors": [{"code": "CONTENT_TYPE_INVALID", "message": expected}]})
+            )
         parser = FormDataParser(
             stream_factory=lambda *_, **__: io.BytesIO()
         )  # no temporary files: the body is in memory
@@ -74,8 +76,8 @@ def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(answers.INVALID_JSON) from None
+        raise RequestRefused(answers.INVALID_JSON) from None
     if not isinstance(payload, dict):
         text = "Only dictionaries may be used in a DictType"
-        raise Refused(answers.invalid_form({"_errors": [{"code": "DICT_TYPE_CONVERT", "message": text}]}))
+        raise RequestRefused(answers.invalid_form({"_errors": [{"code": "DICT_TYPE_CONVERT", "message": text}]}))
     return payload

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from laptop.discord_standin.answers import Answer
+from laptop.discord_standin.answers import DiscordAnswer
 from laptop.discord_standin.app import StandIn
 from laptop.discord_standin.limits import REQUEST_BYTES
 from laptop.discord_standin.request import Request
@@ -18,7 +18,7 @@ RESET: Final = struct.pack("ii", 1, 0)  # linger on, for no time: close sends RS
 LARGEST: Final = 4 * REQUEST_BYTES  # of a body that is read at all; what is longer is not waited for
 
 
-class Server(ThreadingHTTPServer):
+class StandinServer(ThreadingHTTPServer):
     """A thread a connection; none of them holds the process back from ending."""
 
     daemon_threads = True
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 60.0  # an idle connection is closed, as Discord does
     wbufsize = -1  # head and body leave in one packet
-    server: Server
+    server: StandinServer
 
     def answer(self) -> None:
         """One request of any method."""
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             pass
         return bytes(body)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: DiscordAnswer) -> None:
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())
         if answer.content_type:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from laptop.discord_standin import answers, limits, message_form
-from laptop.discord_standin.answers import Answer, Refused
-from laptop.discord_standin.channel import GUILD, Change, Channels, Kept, Webhook
+from laptop.discord_standin.answers import DiscordAnswer, RequestRefused
+from laptop.discord_standin.channel import GUILD, Change, Channels, KeptMessage, StandinWebhook
 from laptop.discord_standin.form import Form
 from laptop.discord_standin.log import Log
 from laptop.discord_standin.mentions import mentioned
@@ -22,7 +22,7 @@ from laptop.discord_standin.request import Request, Upload
 ROUTE: Final = re.compile(
     r"/api(?:/v\d+)?/webhooks/(?P<webhook>[^/]+)/(?P<token>[^/]+)(?:/messages/(?P<message>[^/]+))?"
 )
-Outcome = tuple[Answer, Change | None]
+Outcome = tuple[DiscordAnswer, Change | None]
 
 
 def rfc3339(now: float) -> str:
@@ -34,7 +34,7 @@ class Asked:
     """What a request wants of a message: `given` by the checked form, and files."""
 
     base_url: str
-    webhook: Webhook
+    webhook: StandinWebhook
     given: dict[str, Any]
     uploads: Sequence[Upload]
     now: float
@@ -48,10 +48,10 @@ class Webhooks:
         self.file_bytes = limits.FILE_BYTES
 
     def answer(self, request: Request, now: float) -> Outcome:
-        """Raises Refused."""
+        """Raises RequestRefused."""
         route = ROUTE.fullmatch(request.path)
         if not route:
-            raise Refused(answers.NOT_FOUND)
+            raise RequestRefused(answers.NOT_FOUND)
         webhook = self._webhook(route["webhook"], route["token"])
         on_message = route["message"] is not None
         methods = {"GET": self._get, "PATCH": self._edit, "DELETE": self._delete}
@@ -63,34 +63,34 @@ class Webhooks:
             return answers.as_json(200, _describe(webhook, request.base_url)), None
         if not on_message and request.method == "DELETE":
             return answers.no_content(), {"kind": "webhook", "webhook": webhook.id, "token": None}
-        raise Refused(answers.NOT_ALLOWED)
+        raise RequestRefused(answers.NOT_ALLOWED)
 
-    def _webhook(self, key: str, token: str) -> Webhook:
+    def _webhook(self, key: str, token: str) -> StandinWebhook:
         if not key.isdigit():
             form = Form()
             form.refuse(("webhook_id",), "NUMBER_TYPE_COERCE", f'Value "{key}" is not snowflake.')
-            raise Refused(answers.invalid_form(form.errors))
+            raise RequestRefused(answers.invalid_form(form.errors))
         webhook = self.channels.webhooks.get(key)
         if webhook is None or webhook.token is None:
-            raise Refused(answers.UNKNOWN_WEBHOOK)
+            raise RequestRefused(answers.UNKNOWN_WEBHOOK)
         if webhook.token != token:
-            raise Refused(answers.INVALID_TOKEN)
+            raise RequestRefused(answers.INVALID_TOKEN)
         return webhook
 
-    def _message(self, webhook: Webhook, message_id: str) -> Kept:
+    def _message(self, webhook: StandinWebhook, message_id: str) -> KeptMessage:
         kept = self.channels.find(webhook.id, message_id)
         if kept is None:
-            raise Refused(answers.UNKNOWN_MESSAGE)
+            raise RequestRefused(answers.UNKNOWN_MESSAGE)
         return kept
 
-    def _get(self, _request: Request, _webhook: Webhook, kept: Kept, _now: float) -> Outcome:
+    def _get(self, _request: Request, _webhook: StandinWebhook, kept: KeptMessage, _now: float) -> Outcome:
         return answers.as_json(200, kept.message), None
 
-    def _delete(self, _request: Request, webhook: Webhook, kept: Kept, now: float) -> Outcome:
+    def _delete(self, _request: Request, webhook: StandinWebhook, kept: KeptMessage, now: float) -> Outcome:
         change = {"kind": "delete", "webhook": webhook.id, "message_id": kept.message["id"], "at": rfc3339(now)}
         return answers.no_content(), change
 
-    def _post(self, request: Request, webhook: Webhook, now: float) -> Outcome:
+    def _post(self, request: Request, webhook: StandinWebhook, now: float) -> Outcome:
         asked = self._asked(request, webhook, now)
         _refuse_threads(request, request.form[0])
         message = _new_message(webhook, asked.given, self.channels.new_id(now), now)
@@ -98,22 +98,22 @@ class Webhooks:
         wait = request.query.get("wait", "").lower() in {"true", "1"}
         return (answers.as_json(200, change["message"]) if wait else answers.no_content()), change
 
-    def _edit(self, request: Request, webhook: Webhook, kept: Kept, now: float) -> Outcome:
+    def _edit(self, request: Request, webhook: StandinWebhook, kept: KeptMessage, now: float) -> Outcome:
         asked = self._asked(request, webhook, now)
         change = self._filled(asked, "edit", {**kept.message, "edited_timestamp": rfc3339(now)})
         return answers.as_json(200, change["message"]), change
 
-    def _asked(self, request: Request, webhook: Webhook, now: float) -> Asked:
+    def _asked(self, request: Request, webhook: StandinWebhook, now: float) -> Asked:
         payload, uploads = request.form
         given = message_form.read_message(payload, uploads, self.file_bytes)
         return Asked(request.base_url, webhook, given, uploads, now)
 
     def _filled(self, asked: Asked, kind: str, message: dict[str, Any]) -> dict[str, Any]:
-        """The change that makes `message` hold what the form gives. Raises Refused for an empty message."""
+        """The change that makes `message` hold what the form gives. Raises RequestRefused for an empty message."""
         message |= {name: asked.given[name] for name in ("content", "embeds", "flags") if name in asked.given}
         message["attachments"] = self._attachments(asked, message["attachments"])
         if not (message["content"] or message["embeds"] or message["attachments"]):
-            raise Refused(answers.EMPTY_MESSAGE)
+            raise RequestRefused(answers.EMPTY_MESSAGE)
         message["embeds"] = _with_files(message["embeds"], message["attachments"])
         calls = mentioned(message["content"], asked.given.get("allowed_mentions"))
         message["mention_everyone"] = calls["everyone"]
@@ -141,12 +141,12 @@ class Webhooks:
 def _refuse_threads(request: Request, payload: dict[str, Any]) -> None:
     """The stand-in's channels are plain text channels, without threads."""
     if "thread_id" in request.query:
-        raise Refused(answers.UNKNOWN_CHANNEL)
+        raise RequestRefused(answers.UNKNOWN_CHANNEL)
     if payload.get("thread_name"):
-        raise Refused(answers.NOT_FORUM)
+        raise RequestRefused(answers.NOT_FORUM)
 
 
-def _new_message(webhook: Webhook, given: dict[str, Any], message_id: str, now: float) -> dict[str, Any]:
+def _new_message(webhook: StandinWebhook, given: dict[str, Any], message_id: str, now: float) -> dict[str, Any]:
     """https://docs.discord.com/developers/resources/message#message-object"""
     author = {"id": webhook.id, "username": given.get("username") or webhook.name.capitalize(), "bot": True}
     return {
@@ -179,7 +179,7 @@ def _with_files(embeds: Sequence[dict[str, Any]], files: Sequence[dict[str, Any]
     return [resolved(embed) for embed in embeds]
 
 
-def _describe(webhook: Webhook, base_url: str) -> dict[str, Any]:
+def _describe(webhook: StandinWebhook, base_url: str) -> dict[str, Any]:
     """https://docs.discord.com/developers/resources/webhook#webhook-object"""
     url = f"{base_url}/api/webhooks/{webhook.id}/{webhook.token}"
     about = {"id": webhook.id, "type": 1, "channel_id": webhook.channel_id, "guild_id": GUILD, "name": webhook.name}

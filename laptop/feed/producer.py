@@ -16,7 +16,7 @@ from fleet import topics
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
 from infra.kafka.config import Address, shown
-from infra.kafka.failures import Refused
+from infra.kafka.failures import KafkaRefused
 
 BATCH_BYTES: Final = 256 * 1024
 """Smaller batches cost a request each: kafka-python then sends a third as fast (docs/design.md, what it stands on)."""
@@ -144,7 +144,7 @@ def _producer(bootstrap: Address, connect_ms: int) -> KafkaProducer:
             metrics_enabled=False,
             **clients.IDEMPOTENT,
         )
-    except Refused as error:
+    except KafkaRefused as error:
         raise ServiceUnavailable(f"{error} ({shown(bootstrap)})") from None
     except (KafkaError, ValueError, OSError) as error:
         raise ServiceUnavailable(

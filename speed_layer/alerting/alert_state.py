@@ -75,7 +75,7 @@ class SavedBucket(msgspec.Struct):
 
 
 @dataclass
-class Partition:
+class JudgedPartition:
     """A partition of `reports` as it is judged: `memory` is true before `offset`."""
 
     memory: Memory
@@ -97,7 +97,9 @@ class AlertState:
         self._bootstrap, self._topic, self._producer = bootstrap, topic, producer
         self.source_id = _topic_id(bootstrap, source)
 
-    def save(self, partitions: Mapping[int, Partition], crowd: tuple[int, str] = (0, "")) -> dict[int, KafkaError]:
+    def save(
+        self, partitions: Mapping[int, JudgedPartition], crowd: tuple[int, str] = (0, "")
+    ) -> dict[int, KafkaError]:
         """Returns when the broker has them, with those that it refuses for good: these are not saved, all others are.
 
         Raises any other KafkaError.
@@ -112,7 +114,7 @@ class AlertState:
                 partition.is_changed = False
         return refused
 
-    def load(self, numbers: Sequence[int], absence: Absence | None = None) -> dict[int, Partition]:
+    def load(self, numbers: Sequence[int], absence: Absence | None = None) -> dict[int, JudgedPartition]:
         """The partitions as last saved, new ones from the beginning."""
         absence = Absence() if absence is None else absence
         values = self._read()
@@ -124,7 +126,7 @@ class AlertState:
         known.returned = {drone: number for drone, number in known.returned.items() if drone in known.absent}
         return loaded
 
-    def _save(self, number: int, partition: Partition, crowd: tuple[int, str]) -> None:
+    def _save(self, number: int, partition: JudgedPartition, crowd: tuple[int, str]) -> None:
         memory, presence = partition.memory, partition.memory.presence
         changed = memory.changed | presence.changed_drones
         buckets = set(presence.changed)
@@ -145,7 +147,7 @@ class AlertState:
         memory.changed -= changed
         presence.changed_drones -= changed
 
-    def _send_bucket(self, number: int, partition: Partition, bucket: int) -> list[Any]:
+    def _send_bucket(self, number: int, partition: JudgedPartition, bucket: int) -> list[Any]:
         values: list[bytes | None] = list(parts(partition.memory.presence.saved(bucket)))
         before = partition.parts.get(bucket, 1)
         partition.parts[bucket] = len(values)
@@ -156,8 +158,8 @@ class AlertState:
     def _send(self, number: int, value: bytes | None, *name: str) -> Any:
         return self._producer.send(self._topic, value, key=self._key(number, *name))
 
-    def _partition(self, values: Mapping[bytes, bytes | None], number: int, absence: Absence) -> Partition:
-        partition = Partition(Memory(absence=absence, number=number))
+    def _partition(self, values: Mapping[bytes, bytes | None], number: int, absence: Absence) -> JudgedPartition:
+        partition = JudgedPartition(Memory(absence=absence, number=number))
         value = values.get(self._key(number))
         if value is None:
             return partition

@@ -30,8 +30,8 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.absence import Absence
 from fleet.alerts.alert import Alert
-from fleet.alerts.pipeline_health import Health, RecentFaults
-from fleet.alerts.rules import Nearest, Rules, Unrest, judge, sighting
+from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
+from fleet.alerts.rules import Nearest, Rules, UnrestRule, judge, sighting
 from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
@@ -43,7 +43,7 @@ from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import behind
 from infra.operations import LOOPS
 from speed_layer.alerting import metrics
-from speed_layer.alerting.alert_state import AlertState, Partition
+from speed_layer.alerting.alert_state import AlertState, JudgedPartition
 from speed_layer.alerting.exchange import Exchange
 from speed_layer.dead_mans_switch import Pulse, process_name
 
@@ -62,7 +62,7 @@ PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4"}
 @dataclass(frozen=True)
 class AlertingConfig:
     bootstrap: Address
-    rules: Rules = field(default_factory=lambda: Rules(unrest=Unrest()))
+    rules: Rules = field(default_factory=lambda: Rules(unrest=UnrestRule()))
     nearest: Nearest = lambda _latitude, _longitude: None
     group: str = "peacewatch-alerting"
     reports: str = topics.REPORTS
@@ -75,18 +75,18 @@ def run(config: AlertingConfig, stop: Event) -> None:
     """Until `stop` is set. Kafka may come and go."""
 
     def session() -> None:
-        with closing(Session(config)) as active:
+        with closing(AlertingSession(config)) as active:
             active.run(stop)
 
     retry.run(session, stop, "alerting")
 
 
-class Session:
+class AlertingSession:
     """One membership in the group, until Kafka fails."""
 
     def __init__(self, config: AlertingConfig) -> None:
         self._config = config
-        self._partitions: dict[TopicPartition, Partition] = {}
+        self._partitions: dict[TopicPartition, JudgedPartition] = {}
         self._saved_at = self._swept_at = time.monotonic()
         self._has_news = False  # of other alerting processes: look for absent drones soon
         self._faults = RecentFaults()
@@ -219,10 +219,10 @@ class Session:
             metrics.RAISED.labels(alert.kind).inc()
             metrics.LATENCY.observe(max(0.0, (datetime.now(UTC) - alert.received_at).total_seconds()))
 
-    def _health(self) -> Health:
+    def _health(self) -> SignOfLife:
         now = datetime.now(UTC)
         found = self._faults.troubles("alerting", now)
-        return Health("alerting", process_name(), now, troubles={**self._troubles, **found})
+        return SignOfLife("alerting", process_name(), now, troubles={**self._troubles, **found})
 
     def _hear_others(self) -> None:
         """Where other processes judge some of the partitions: what they say of absent drones."""
@@ -264,7 +264,7 @@ class Session:
             if presence.dropped:
                 self._report("alerting room", f"Too many drones: {presence.dropped} strangers were forgotten for room.")
 
-    def _alerts(self, state: Partition, record: Any) -> list[Alert]:
+    def _alerts(self, state: JudgedPartition, record: Any) -> list[Alert]:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
         try:
             report = reports.parse(record.value)

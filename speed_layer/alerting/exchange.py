@@ -16,7 +16,7 @@ from structlog import get_logger
 
 from fleet import identity
 from fleet.alerts import elsewhere
-from fleet.alerts.elsewhere import Elsewhere, Share
+from fleet.alerts.elsewhere import AbsenceShare, Elsewhere
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.partitions import required
@@ -46,7 +46,7 @@ class Exchange:
                 has_news |= self._take(known, own, record.key or b"", record.value, now)
         return has_news
 
-    def say(self, shares: Iterable[Share]) -> None:
+    def say(self, shares: Iterable[AbsenceShare]) -> None:
         for share in shares:
             key = identity.join("alerting", self._source_id, str(share.number), "share").encode()
             self._producer.send(self._topic, elsewhere.encode(share), key=key)

@@ -24,7 +24,7 @@ from speed_layer.landing import metrics
 from speed_layer.landing.commit import Lake, OffsetRange
 from speed_layer.landing.decoding import Decoded, RejectedMessage, rows
 from speed_layer.landing.last_states import States, newest
-from speed_layer.landing.live_views import Pending, Position
+from speed_layer.landing.live_views import LandedPosition, Pending
 from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
@@ -157,9 +157,9 @@ def _through(group: Sequence[Chunk]) -> dict[str, int]:
 
 def _positions(
     group: Sequence[Chunk], through: Mapping[str, int], lost: Mapping[str, tuple[int, int]]
-) -> dict[str, Position]:
+) -> dict[str, LandedPosition]:
     return {
-        one.source.key: Position(one.next_offset, _time(through.get(one.source.key)), lost.get(one.source.key))
+        one.source.key: LandedPosition(one.next_offset, _time(through.get(one.source.key)), lost.get(one.source.key))
         for one in group
     }
 

@@ -21,7 +21,7 @@ from fleet.reports import report as reports
 from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, SCHEMA
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, normal
-from speed_layer.landing.deduplication import Verdict, Window, name_of
+from speed_layer.landing.deduplication import RecentReports, Verdict, name_of
 
 LARGEST: Final = 1024 * 1024
 """Bytes of a report's message; the topic's own limit here. An outside topic may take more, landing does not."""
@@ -102,7 +102,7 @@ class Decoded:
     def take(
         self,
         records: Sequence[Any],
-        window: Window,
+        window: RecentReports,
         nearest: Nearest,
         opens_at: datetime = EARLIEST,
         start: int = 0,
@@ -125,7 +125,7 @@ class Decoded:
             self.piece = min(CHUNK, 2 * self.piece)
         return position
 
-    def _add_new(self, part: Sequence[Any], outcomes: _Outcomes, window: Window) -> bool:
+    def _add_new(self, part: Sequence[Any], outcomes: _Outcomes, window: RecentReports) -> bool:
         """Adds all at once, as is usual: no message is rejected, none is known, and their hours fit the chunk."""
         if outcomes.rejected:
             return False
@@ -145,7 +145,7 @@ class Decoded:
         self.size += outcomes.size
         return True
 
-    def _add_each(self, part: Sequence[Any], outcomes: _Outcomes, window: Window) -> int:
+    def _add_each(self, part: Sequence[Any], outcomes: _Outcomes, window: RecentReports) -> int:
         """One after the other, until the hours fill the chunk; how many."""
         milliseconds = (outcomes.reported_us // 1000).tolist()
         for position, record in enumerate(part):

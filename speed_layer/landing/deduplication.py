@@ -39,7 +39,7 @@ _GONE: Final = -1
 """What has left the lake since is taken to say what its duplicate says. No hash is -1 in CPython."""
 
 
-class Window:
+class RecentReports:
     """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
 
     11 MB when it is full. Python's hash of texts has another key in each process, so nobody can send ids that collide

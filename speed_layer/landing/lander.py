@@ -35,7 +35,7 @@ from speed_layer.landing.decoding import CHUNK
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every, LiveThread
 from speed_layer.landing.live_views import Pending
-from speed_layer.landing.partition import Lists, Partition
+from speed_layer.landing.partition import LandingPartition, Lists
 from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
@@ -77,7 +77,7 @@ def run(config: LandingConfig, stop: Event) -> None:
 
     def session() -> None:
         try:
-            with closing(Session(config, pending)) as active:
+            with closing(LandingSession(config, pending)) as active:
                 active.run(stop)
         except (OffsetConflict, TopicRecreated) as error:
             log.warning("offset conflict: resuming from the table", reason=error)
@@ -86,12 +86,12 @@ def run(config: LandingConfig, stop: Event) -> None:
         retry.run(session, stop, "landing", away=AWAY)
 
 
-class Session:
+class LandingSession:
     """One membership in the group, until something fails; the next one begins where the table is."""
 
     def __init__(self, config: LandingConfig, pending: Pending) -> None:
         self._config, self._pending = config, pending
-        self._partitions: dict[TopicPartition, Partition] = {}
+        self._partitions: dict[TopicPartition, LandingPartition] = {}
         self._commit: Future[list[Commit]] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -179,7 +179,9 @@ class Session:
         ends = self._consumer.end_offsets(list(new))
         for at in new:
             source = Source(self._topic_id, at.partition)
-            state = Partition(source, self._lake.entry(source.key), self._lake, self._worker, self._config.places)
+            state = LandingPartition(
+                source, self._lake.entry(source.key), self._lake, self._worker, self._config.places
+            )
             state.begin(beginnings[at], ends[at])
             self._consumer.seek(at, state.next_offset)
             self._consumer.resume(at)

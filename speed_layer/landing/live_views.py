@@ -34,7 +34,7 @@ PENDING_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Position:
+class LandedPosition:
     """How far a partition is landed: the hint in the collection `landing`, for status only.
 
     `landed_through`: all that the broker took before it is landed. `lost`: offsets [first, end) that were never landed.
@@ -52,11 +52,11 @@ class Pending:
         self._lock = threading.Lock()
         self._something = threading.Event()
         self._commits: deque[tuple[Commit, pa.Table]] = deque(maxlen=MAX_PENDING)
-        self._positions: dict[str, Position] = {}
+        self._positions: dict[str, LandedPosition] = {}
         self._states: list[States] = []
 
     def put(
-        self, commit: Commit, cells: pa.Table, positions: Mapping[str, Position], states: Iterable[States] = ()
+        self, commit: Commit, cells: pa.Table, positions: Mapping[str, LandedPosition], states: Iterable[States] = ()
     ) -> None:
         with self._lock:
             self._commits.append((commit, cells))
@@ -75,7 +75,7 @@ class Pending:
     def wake(self) -> None:
         self._something.set()
 
-    def take(self) -> tuple[list[tuple[Commit, pa.Table]], dict[str, Position]]:
+    def take(self) -> tuple[list[tuple[Commit, pa.Table]], dict[str, LandedPosition]]:
         """The commits with their cells, and positions. What cannot be written then, a repair writes."""
         with self._lock:
             commits, positions = list(self._commits), self._positions
@@ -130,7 +130,7 @@ class LiveViews:
         return self._unbroken
 
 
-def _update(key: str, at: Position) -> UpdateOne:
+def _update(key: str, at: LandedPosition) -> UpdateOne:
     changes: dict[str, Any] = {"$set": {"next_offset": at.next_offset}}
     if at.landed_through is not None:
         changes["$set"]["landed_through"] = at.landed_through

@@ -19,7 +19,7 @@ from speed_layer.landing import batch
 from speed_layer.landing.batch import CLOCKS_APART_MS, Chunk, Source
 from speed_layer.landing.commit import Lake, OffsetConflict
 from speed_layer.landing.decoding import CHUNK_HOURS, Decoded, content
-from speed_layer.landing.deduplication import WINDOW, Identity, Window
+from speed_layer.landing.deduplication import WINDOW, Identity, RecentReports
 
 log = get_logger()
 
@@ -35,7 +35,7 @@ class Lists:
     known: Callable[[], KnownPlaces] = KnownPlaces
 
 
-class Partition:
+class LandingPartition:
     """`next_offset` is the first that was not decoded."""
 
     def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, lists: Lists) -> None:
@@ -51,7 +51,7 @@ class Partition:
         self._hours: set[int] = set()
         self._lost_from: int | None = None
         self._places = CountedPlaces(lists.known(), self._places_of_hour)
-        self._window = Window(self._contents)
+        self._window = RecentReports(self._contents)
         lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _IDENTITY)
         self._files_read: set[str] = set()
         self._window.remember(_identities(lately.to_pydict()))

@@ -32,7 +32,7 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
-from fleet.alerts.pipeline_health import Health, RecentFaults
+from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.notifications import actions
 from fleet.notifications.incident import RANK, Intervals
 from fleet.notifications.policy import Policy, decide
@@ -86,13 +86,13 @@ def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -
         lease = Lease(config.bootstrap, f"{config.group}-{config.webhook}", config.deliveries)
         with closing(lease):
             if _become_active(lease, stop):
-                with closing(new_sender()) as sender, closing(Session(config, lease, sender, stop)) as active:
+                with closing(new_sender()) as sender, closing(NotifierSession(config, lease, sender, stop)) as active:
                     _run(active)
 
     retry.run(session, stop, "notifier")
 
 
-def _run(active: Session) -> None:
+def _run(active: NotifierSession) -> None:
     try:
         active.run()
     except LeaseLost as error:
@@ -111,7 +111,7 @@ def _become_active(lease: Lease, stop: Event) -> bool:
     return False
 
 
-class Session:
+class NotifierSession:
     """The active notifier, from the moment it becomes so."""
 
     def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, stop: Event) -> None:
@@ -244,8 +244,8 @@ class Session:
             if len(self._partitions(self._config.alerts)) != len(self._positions):
                 raise retry.NotReady(f"the topic {self._config.alerts} has other partitions: all of them must be read")
 
-    def _health(self) -> Health:
-        return Health(
+    def _health(self) -> SignOfLife:
+        return SignOfLife(
             "notifier",
             self._config.webhook,
             datetime.now(UTC),

@@ -14,7 +14,14 @@ from fleet.notifications.policy import Allowance
 from fleet.notifications.state import NotificationState
 from infra.retry import Backoff
 from speed_layer.notifying.discord.budget import Budget
-from speed_layer.notifying.discord.webhook import DiscordError, MessageGone, RateLimited, Refused, Webhook, WebhookDead
+from speed_layer.notifying.discord.webhook import (
+    DiscordError,
+    DiscordRefused,
+    MessageGone,
+    RateLimited,
+    Webhook,
+    WebhookDead,
+)
 
 log = get_logger()
 
@@ -31,7 +38,7 @@ JITTER: Final = 0.25
 DEAD_PAUSE: Final = 300.0
 """A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
-HELD: Final = ((RateLimited, "rate limited"), (Refused, "refused"), (WebhookDead, "webhook dead"))
+HELD: Final = ((RateLimited, "rate limited"), (DiscordRefused, "refused"), (WebhookDead, "webhook dead"))
 """How a delivery names what failed the requests before it; whatever else failed is "unreachable"."""
 
 STARTED: Final = "started"
@@ -112,7 +119,7 @@ class Sender:
         elif isinstance(error, MessageGone):
             log.warning("a message was deleted; its incidents are notified again", message_id=notification.message_id)
             state.message_deleted(notification.message_id)
-        elif isinstance(error, Refused):
+        elif isinstance(error, DiscordRefused):
             # No pause: Discord is there, and the next message may be another drone's. The budget has counted this one.
             log.error("Discord refuses a message", reason=error, incidents=_ids(notification))
             state.refused(notification)

@@ -18,7 +18,7 @@ from pymongo.database import Database
 
 from fleet import identity, topics
 from fleet.alerts.absent_drone import AbsenceRule
-from fleet.alerts.rules import LowBattery, Rules
+from fleet.alerts.rules import LowBatteryRule, Rules
 from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from infra.kafka import clients
@@ -96,7 +96,7 @@ def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[st
 
 def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:
     """A battery that is low raises once, whichever process judges it; charged, and low again, it raises again."""
-    judging = dataclasses.replace(configs(kafka, names)[0], rules=Rules(low_battery=LowBattery()))
+    judging = dataclasses.replace(configs(kafka, names)[0], rules=Rules(low_battery=LowBatteryRule()))
     low, charged = [[report(n, alert=False, battery=percent) for n in range(7)] for percent in (10.0, 35.0)]
 
     def raised() -> int:

@@ -17,7 +17,7 @@ from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.rules import Low, Memory
 from infra.kafka import clients
 from infra.kafka.failures import PERMANENT
-from speed_layer.alerting.alert_state import AlertState, Partition
+from speed_layer.alerting.alert_state import AlertState, JudgedPartition
 from speed_layer.alerting.alerter import PRODUCER
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -31,11 +31,11 @@ def state(kafka: str, topic: Callable[..., str]) -> Iterator[AlertState]:
         yield AlertState(kafka, name, source, producer)
 
 
-def partition(number: int = 0, absence: Absence | None = None) -> Partition:
-    return Partition(Memory(absence=absence or Absence(), number=number))
+def partition(number: int = 0, absence: Absence | None = None) -> JudgedPartition:
+    return JudgedPartition(Memory(absence=absence or Absence(), number=number))
 
 
-def hear(one: Partition, drone: str, at: datetime = NOW) -> None:
+def hear(one: JudgedPartition, drone: str, at: datetime = NOW) -> None:
     one.memory.presence.hear(RULE, Heard(drone, at, at, "Paris", "France", 48.8, 2.3))
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.alerts import alert as wire
-from fleet.alerts.rules import Memory, Rules, Sighting, Unrest, judge
+from fleet.alerts.rules import Memory, Rules, Sighting, UnrestRule, judge
 from infra.kafka import clients
 from infra.retry import NotReady
 from speed_layer.alerting.alert_state import AlertState
@@ -42,7 +42,9 @@ def test_an_alert_in_a_partition_that_was_added_is_notified(kafka: str, names: d
 
 
 def alert(number: int) -> bytes:
-    (raised,) = judge(Rules(unrest=Unrest()), Memory(), Sighting(report(number), datetime.now(UTC), lambda *_: None))
+    (raised,) = judge(
+        Rules(unrest=UnrestRule()), Memory(), Sighting(report(number), datetime.now(UTC), lambda *_: None)
+    )
     return wire.encode(raised)
 
 
@@ -53,7 +55,7 @@ def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names:
         wait_for(lambda: lease.join(1.0))
         before = threading.active_count()
         with pytest.raises(NotReady):
-            notifier.Session(config, lease, channel.sender(), threading.Event())
+            notifier.NotifierSession(config, lease, channel.sender(), threading.Event())
         wait_for(lambda: threading.active_count() == before)
 
 

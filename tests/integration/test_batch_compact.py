@@ -45,7 +45,7 @@ def rows_of(lake: Path, version: int | None = None) -> pa.Table:
     return lakes.everything(lake, version).sort_by("report_id")
 
 
-def run(lake: Path, this_hour: int) -> list[compact.Done]:
+def run(lake: Path, this_hour: int) -> list[compact.Compacted]:
     return compact.run(str(lake), compact.groups(delta.pin(str(lake)), this_hour))
 
 
@@ -94,7 +94,7 @@ def test_a_disk_disk_full_is_told_and_holds_up_no_other_group(lake: Path, monkey
     monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(lake / "nowhere")])
     monkeypatch.setattr(tempfile, "tempdir", None)
-    finished: list[compact.Done] = []
+    finished: list[compact.Compacted] = []
     planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
     with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
         compact.run(str(lake), planned, finished.append)

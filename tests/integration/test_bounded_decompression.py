@@ -12,7 +12,7 @@ from kafka import TopicPartition
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from infra.kafka import clients
-from infra.kafka.decompression import BATCH, NOT_READ, POLL, Batch
+from infra.kafka.decompression import BATCH, NOT_READ, POLL, BoundedBatch
 
 MIB = 1024 * 1024
 CODECS = {"gzip": 1, "lz4": 3, "zstd": 4}
@@ -25,7 +25,7 @@ def batch(codec: int, values: list[bytes], change: Callable[[bytearray], None] =
     data = bytearray(builder.build())
     change(data)
     found = DefaultRecordBatch(data)
-    found.__class__ = Batch
+    found.__class__ = BoundedBatch
     return found
 
 

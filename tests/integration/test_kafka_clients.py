@@ -18,7 +18,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from fleet.alerts.pipeline_health import Health
+from fleet.alerts.pipeline_health import SignOfLife
 from fleet.errors import ServiceUnavailable
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import Delivery
@@ -96,7 +96,7 @@ def by_pulse(kafka: str, topic: str) -> None:
     minutes = count(step=60.0)
     with closing(Pulse(kafka, topic, lambda: next(minutes))) as pulse:
         for text in (LARGE, "small"):
-            pulse.beat(partial(Health, "watch", "one", NOW, troubles={"trouble": text}))
+            pulse.beat(partial(SignOfLife, "watch", "one", NOW, troubles={"trouble": text}))
             pulse._producer.flush()
 
 

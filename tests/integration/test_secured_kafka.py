@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import KafkaConfig
-from infra.kafka.failures import Refused, sentence
+from infra.kafka.failures import KafkaRefused, sentence
 from infra.kafka.topics import TopicSettings, create_topics
 from tests.support.secured_kafka import DAY, NOW, PASSWORD, Secured, secured_kafka, token
 
@@ -73,7 +73,7 @@ def round_trip(config: KafkaConfig) -> None:
 
 
 def refused(config: KafkaConfig) -> str:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(KafkaRefused) as error:
         clients.producer(config)
     return str(error.value)
 

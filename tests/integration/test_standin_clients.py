@@ -14,20 +14,20 @@ import httpx
 import pytest
 from discord_webhook import DiscordEmbed, DiscordWebhook
 
-from laptop.discord_standin.server import Server
+from laptop.discord_standin.server import StandinServer
 from tests.support.standin import serving
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[StandinServer]:
     with serving(tmp_path) as server:
         yield server
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: StandinServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url) as client:
         yield client
 
@@ -36,7 +36,7 @@ def contents(client: httpx.Client) -> list[str]:
     return [message["content"] for message in client.get("/control/messages").json()["messages"]]
 
 
-def test_the_library_posts_edits_and_deletes(server: Server, client: httpx.Client) -> None:
+def test_the_library_posts_edits_and_deletes(server: StandinServer, client: httpx.Client) -> None:
     webhook = DiscordWebhook(url=f"{server.url}/api/webhooks/1/alerts", content="hello", timeout=5)
     embed = DiscordEmbed(title="Unrest", color="d83a3a", timestamp="2026-11-24T10:00:00+00:00")
     embed.add_embed_field("Alerts", "3")
@@ -53,7 +53,7 @@ def test_the_library_posts_edits_and_deletes(server: Server, client: httpx.Clien
     assert contents(client) == []
 
 
-def test_the_library_waits_out_a_429(server: Server, client: httpx.Client) -> None:
+def test_the_library_waits_out_a_429(server: StandinServer, client: httpx.Client) -> None:
     client.post("/control/fail", json={"mode": "429", "seconds": 0.01})
     webhook = DiscordWebhook(url=f"{server.url}/api/webhooks/1/alerts", content="x", rate_limit_retry=True, timeout=5)
     assert webhook.execute().status_code == 200
@@ -93,7 +93,7 @@ def test_a_slow_answer_outlasts_its_client(client: httpx.Client) -> None:
     assert contents(client) == ["x"]
 
 
-def test_a_connection_serves_many_requests(server: Server, client: httpx.Client) -> None:
+def test_a_connection_serves_many_requests(server: StandinServer, client: httpx.Client) -> None:
     def chunks() -> Iterator[bytes]:
         yield from (b'{"content":', b'"in chunks"}')
 

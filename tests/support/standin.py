@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from laptop.discord_standin.answers import Answer
+from laptop.discord_standin.answers import DiscordAnswer
 from laptop.discord_standin.app import StandIn
 from laptop.discord_standin.ratelimit import Limits
 from laptop.discord_standin.request import Request
-from laptop.discord_standin.server import Server
+from laptop.discord_standin.server import StandinServer
 
 ALERTS = "/api/v10/webhooks/1/alerts"
 FREE = Limits(burst_requests=0, minute_requests=0)
@@ -51,7 +51,7 @@ class Local:
         payload: Any = None,
         query: Mapping[str, str] | None = None,
         kind: str = "application/json",
-    ) -> Answer:
+    ) -> DiscordAnswer:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         headers = {"content-type": kind, "host": "discord.test"}
         return self.standin.handle(Request(method, path, query or {}, headers, body))
@@ -71,15 +71,15 @@ class Local:
         return other
 
 
-def json_of(answer: Answer) -> dict[str, Any]:
+def json_of(answer: DiscordAnswer) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(answer.body)
     return content
 
 
 @contextmanager
-def serving(folder: Path, limits: Limits = FREE) -> Iterator[Server]:
+def serving(folder: Path, limits: Limits = FREE) -> Iterator[StandinServer]:
     """A stand-in on a free port of loopback."""
-    with Server(("127.0.0.1", 0), StandIn(folder, limits=limits)) as server:
+    with StandinServer(("127.0.0.1", 0), StandIn(folder, limits=limits)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

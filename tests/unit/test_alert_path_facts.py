@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from cli.wiring import alerts
-from fleet.alerts.rules import Unrest
+from fleet.alerts.rules import UnrestRule
 from infra import settings
 
 
 def test_the_shipped_rules_are_in_force_when_nothing_is_set() -> None:
     rules = alerts.rules(settings.load({}))
-    assert rules.unrest == Unrest()
+    assert rules.unrest == UnrestRule()
     assert rules.low_battery is not None
     assert rules.low_battery.stations
 

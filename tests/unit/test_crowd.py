@@ -9,7 +9,7 @@ import pytest
 
 from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.crowd import CROWD, AbsentCounts, Crowd
-from fleet.alerts.elsewhere import Share
+from fleet.alerts.elsewhere import AbsenceShare
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = AbsenceRule(interval=60, missed=3, crowd=50)
@@ -17,7 +17,9 @@ INTERVAL = timedelta(seconds=60)
 MOMENT = timedelta(microseconds=1)
 
 
-def absent(held: int = 0, members: int = 0, others: tuple[Share, ...] = (), *, speaks: bool = True) -> AbsentCounts:
+def absent(
+    held: int = 0, members: int = 0, others: tuple[AbsenceShare, ...] = (), *, speaks: bool = True
+) -> AbsentCounts:
     undecided = held + sum(share.held_count for share in others)
     return AbsentCounts(held, undecided, members, others, speaks)
 
@@ -46,13 +48,13 @@ def test_few_are_raised_at_once_and_more_wait(held: int, overdue: int, answered:
     [
         (50, (), "alone"),
         (51, (), "crowd"),
-        (20, (Share(1, held_count=30),), "alone"),
-        (20, (Share(1, held_count=31),), "crowd"),
-        (20, (Share(1, joined=31, joined_at=NOW),), "crowd"),  # the other process has decided already
-        (20, (Share(1, joined=31, joined_at=NOW - INTERVAL),), "alone"),  # and these long before
+        (20, (AbsenceShare(1, held_count=30),), "alone"),
+        (20, (AbsenceShare(1, held_count=31),), "crowd"),
+        (20, (AbsenceShare(1, joined=31, joined_at=NOW),), "crowd"),  # the other process has decided already
+        (20, (AbsenceShare(1, joined=31, joined_at=NOW - INTERVAL),), "alone"),  # and these long before
     ],
 )
-def test_after_an_interval_their_number_decides(held: int, others: tuple[Share, ...], verdict: str) -> None:
+def test_after_an_interval_their_number_decides(held: int, others: tuple[AbsenceShare, ...], verdict: str) -> None:
     crowd, counts = Crowd(), absent(held, others=others)
     assert judge(crowd, counts, overdue=99) == "wait"
     assert judge(crowd, counts, NOW + INTERVAL - MOMENT, overdue=99) == "wait"
@@ -67,10 +69,10 @@ def test_who_is_back_before_the_decision_begins_no_interval() -> None:
 
 
 def test_the_size_is_notified_when_the_others_have_decided_or_after_half_an_interval() -> None:
-    others = (Share(1, held_count=30),)
+    others = (AbsenceShare(1, held_count=30),)
     crowd = Crowd(grows_since=NOW)
     assert not crowd.is_due(RULE, NOW + INTERVAL / 2 - MOMENT, absent(members=60, others=others))
-    assert replace(crowd).is_due(RULE, NOW, absent(members=90, others=(Share(1),)))
+    assert replace(crowd).is_due(RULE, NOW, absent(members=90, others=(AbsenceShare(1),)))
     assert crowd.is_due(RULE, NOW + INTERVAL / 2, absent(members=60, others=others))
     assert crowd.size == 90
     assert crowd.alert(RULE, NOW, NOW).note == "90 drones at once: look at the feed before the drones"
@@ -83,7 +85,7 @@ def test_a_crowd_that_grows_by_another_is_notified_again(members: int, due: bool
 
 def test_only_one_process_speaks_and_the_others_follow_its_size() -> None:
     crowd = Crowd(grows_since=NOW)
-    others = (Share(0, crowd_size=200),)
+    others = (AbsenceShare(0, crowd_size=200),)
     assert not crowd.is_due(RULE, NOW, absent(members=21, others=others, speaks=False))
     assert (crowd.size, crowd.grows_since) == (200, None)
     late = Crowd()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fleet.reports.landed import SCHEMA, last_state
 from fleet.reports.report import EARLIEST, REASONS
 from speed_layer.landing.decoding import CHUNK, CHUNK_HOURS, LARGEST, Decoded, rows
-from speed_layer.landing.deduplication import Window
+from speed_layer.landing.deduplication import RecentReports
 
 Record = namedtuple("Record", "partition offset timestamp key value")
 
@@ -42,7 +42,7 @@ def decode(*values: bytes | None, received: datetime = RECEIVED, opens_at: datet
     decoded = Decoded()
     stamp = int(received.timestamp() * 1000)
     records = [Record(3, 100 + n, stamp, b"k", value) for n, value in enumerate(values)]
-    decoded.take(records, Window(), nearest, opens_at)
+    decoded.take(records, RecentReports(), nearest, opens_at)
     return decoded
 
 
@@ -244,7 +244,7 @@ def test_a_chunk_is_bounded(values: list[bytes], first: int) -> None:
         Decoded(),
         [Record(3, n, int(RECEIVED.timestamp() * 1000), b"k", v) for n, v in enumerate(values)],
     )
-    window = Window()
+    window = RecentReports()
     assert decoded.take(records, window, nearest) == first
     assert decoded.is_full
     assert decoded.take(records, window, nearest, start=first) == first, "nothing more fits"
@@ -261,7 +261,7 @@ def test_a_chunk_at_once_is_what_its_messages_give_one_by_one(values: list[bytes
     """With garbage, duplicates, conflicts and many hours among them."""
     stamp = int(RECEIVED.timestamp() * 1000)
     records = [Record(3, 100 + n, stamp, b"k", value) for n, value in enumerate(values)]
-    at_once, one_by_one, windows = Decoded(), Decoded(), (Window(), Window())
+    at_once, one_by_one, windows = Decoded(), Decoded(), (RecentReports(), RecentReports())
     end = at_once.take(records, windows[0], nearest)
     taken = 0
     for position in range(len(records)):
@@ -282,7 +282,7 @@ def test_a_backlog_with_an_hour_a_message_is_judged_twice_at_most() -> None:
             judged.append(len(taken))
             return taken
 
-    decoded, window, position = Decoded(), Window(), 0
+    decoded, window, position = Decoded(), RecentReports(), 0
     while True:
         position = decoded.take(Counted(records), window, nearest, start=position)
         if position == len(records):

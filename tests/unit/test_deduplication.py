@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_layer.landing.deduplication import Verdict, Window, name_of
+from speed_layer.landing.deduplication import RecentReports, Verdict, name_of
 
 SIZE = 10
 arrivals = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 5).map(str)), max_size=80)
 
 
-def kept(messages: list[tuple[str, str]], window: Window, first: int = 0) -> list[tuple[str, str, int]]:
+def kept(messages: list[tuple[str, str]], window: RecentReports, first: int = 0) -> list[tuple[str, str, int]]:
     return [
         (drone, report, offset)
         for offset, (drone, report) in enumerate(messages, first)
@@ -25,23 +25,23 @@ def test_a_duplicate_has_a_row_of_its_identity_at_most_a_window_before_it(messag
     for offset, (drone, report) in enumerate(messages):
         if not any((drone, report) == row[:2] and offset - row[2] <= SIZE for row in rows):
             rows.append((drone, report, offset))
-    assert kept(messages, Window(size=SIZE)) == rows
+    assert kept(messages, RecentReports(size=SIZE)) == rows
 
 
 @given(arrivals, st.integers(0, 80))
 def test_a_process_that_takes_over_keeps_the_same(messages: list[tuple[str, str]], at: int) -> None:
     at = min(at, len(messages))
-    before = kept(messages[:at], Window(size=SIZE))
-    successor = Window(size=SIZE)
+    before = kept(messages[:at], RecentReports(size=SIZE))
+    successor = RecentReports(size=SIZE)
     successor.remember(((drone, report, 0), offset) for drone, report, offset in before if offset >= at - SIZE)
-    assert before + kept(messages[at:], successor, at) == kept(messages, Window(size=SIZE))
+    assert before + kept(messages[at:], successor, at) == kept(messages, RecentReports(size=SIZE))
 
 
 @given(arrivals, st.lists(st.integers(1, 20), min_size=1, max_size=20))
 def test_many_at_once_are_entered_as_one_by_one_or_not_at_all(
     messages: list[tuple[str, str]], parts: list[int]
 ) -> None:
-    single, many = Window(size=SIZE), Window(size=SIZE)
+    single, many = RecentReports(size=SIZE), RecentReports(size=SIZE)
     at = 0
     for count in parts:
         offsets = list(range(at, min(at + count, len(messages))))
@@ -55,13 +55,13 @@ def test_many_at_once_are_entered_as_one_by_one_or_not_at_all(
 
 
 def test_it_forgets_what_is_out_of_the_window() -> None:
-    window = Window(size=SIZE)
+    window = RecentReports(size=SIZE)
     assert len(kept([("A", str(n)) for n in range(1000)], window)) == 1000
     assert len(window) <= 2 * SIZE
 
 
 def test_drone_and_report_do_not_run_together() -> None:
-    assert len(kept([("ab", "c"), ("a", "bc")], Window())) == 2
+    assert len(kept([("ab", "c"), ("a", "bc")], RecentReports())) == 2
 
 
 sayings = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.integers(0, 2)), max_size=60)
@@ -70,7 +70,7 @@ sayings = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.intege
 @given(sayings, st.integers(0, 60))
 def test_a_process_that_takes_over_finds_the_same_conflicts(said: list[tuple[str, int, int]], at: int) -> None:
     """`said`: drone, time, content. The successor asks the lake what the rows say."""
-    whole = Window(size=SIZE)
+    whole = RecentReports(size=SIZE)
     verdicts = [whole.look((drone, "7", time), content, offset) for offset, (drone, time, content) in enumerate(said)]
     rows = [
         ((drone, "7", time), offset, content)
@@ -83,7 +83,7 @@ def test_a_process_that_takes_over_finds_the_same_conflicts(said: list[tuple[str
         asked.append(offset)
         return [row for row in rows if abs(row[1] - offset) < 3]
 
-    successor = Window(around, size=SIZE)
+    successor = RecentReports(around, size=SIZE)
     successor.remember((identity, offset) for identity, offset, _ in rows if offset >= at - SIZE)
     later = [
         successor.look((drone, "7", time), content, offset)
@@ -94,14 +94,14 @@ def test_a_process_that_takes_over_finds_the_same_conflicts(said: list[tuple[str
 
 
 def test_what_has_left_the_lake_is_taken_for_a_duplicate() -> None:
-    window = Window()
+    window = RecentReports()
     window.remember([(("A", "7", 0), 5)])
     assert window.look(("A", "7", 0), 1, 6) is Verdict.DUPLICATE
 
 
 def test_what_is_asked_of_a_row_out_of_the_window_changes_no_newer_one() -> None:
     old, newer = ("A", "1", 0), ("B", "2", 0)
-    window = Window(lambda _offset: [(old, 0, 5), (("C", "3", 0), 2, 7)], size=SIZE)
+    window = RecentReports(lambda _offset: [(old, 0, 5), (("C", "3", 0), 2, 7)], size=SIZE)
     window.remember([(old, 0), (("C", "3", 0), 2)])
     assert window.look(newer, 9, SIZE + 1) is Verdict.NEW
     assert window.look(("C", "3", 0), 7, SIZE + 2) is Verdict.DUPLICATE
@@ -117,7 +117,7 @@ def test_what_rows_say_is_asked_for_once_a_file() -> None:
         first = offset // 10 * 10
         return [(("A", str(at), 0), at, at) for at in range(first, first + 10)]
 
-    window = Window(file, size=10 * SIZE)
+    window = RecentReports(file, size=10 * SIZE)
     window.remember((("A", str(at), 0), at) for at in range(30))
     assert {window.look(("A", str(at), 0), at, 30 + at) for at in range(30)} == {Verdict.DUPLICATE}
     assert asked == [0, 10, 20]
@@ -130,7 +130,7 @@ def test_a_row_that_has_left_the_lake_is_asked_for_once() -> None:
         asked.append(offset)
         return ()
 
-    window = Window(stored, size=SIZE)
+    window = RecentReports(stored, size=SIZE)
     window.remember([(("A", "7", 0), 3)])
     assert {window.look(("A", "7", 0), content, 5 + content) for content in range(3)} == {Verdict.DUPLICATE}
     assert asked == [3]

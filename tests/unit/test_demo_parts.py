@@ -53,11 +53,11 @@ def test_alerts_that_messages_stand_for(embeds: Any, expected: Any) -> None:
 
 
 def test_a_digest_as_the_product_writes_it_is_counted_by_kind() -> None:
-    from fleet.notifications.delivery import Digest, Row  # noqa: PLC0415
+    from fleet.notifications.delivery import Digest, DigestRow  # noqa: PLC0415
 
     rows = [
-        Row("unrest", "high", "Norway", "Oslo", 5, "a", "b"),
-        Row("unrest", "moderate", "Chad", "Sarh", 1, "c", "c"),
+        DigestRow("unrest", "high", "Norway", "Oslo", 5, "a", "b"),
+        DigestRow("unrest", "moderate", "Chad", "Sarh", 1, "c", "c"),
     ]
     written = digest_embed(Digest(6, NOW, NOW, rows), "http://127.0.0.1:1")
     fields = [{"name": name, "value": value} for name, value in written.fields]

@@ -11,9 +11,9 @@ import pytest
 from fleet.notifications.message import Embed
 from speed_layer.notifying.discord.webhook import (
     DiscordError,
+    DiscordRefused,
     MessageGone,
     RateLimited,
-    Refused,
     Unreachable,
     Webhook,
     WebhookDead,
@@ -48,7 +48,7 @@ def webhook(answer: httpx.Response | Exception) -> Webhook:
         (httpx.Response(403, html="<html>"), WebhookDead, False, None),
         (httpx.Response(404, json={"code": 10015, "message": "Unknown Webhook"}), WebhookDead, False, None),
         (httpx.Response(404, json={"code": 10008, "message": "Unknown Message"}), MessageGone, False, None),
-        (httpx.Response(400, json={"code": 50035, "message": "Invalid Form Body"}), Refused, False, None),
+        (httpx.Response(400, json={"code": 50035, "message": "Invalid Form Body"}), DiscordRefused, False, None),
         (httpx.ReadTimeout(f"slow {URL}"), Unreachable, True, None),
         (httpx.ConnectError(f"no {URL}"), Unreachable, True, None),
         (httpx.RemoteProtocolError(f"reset {URL}"), Unreachable, True, None),

@@ -12,7 +12,7 @@ from fleet.alerts import elsewhere
 from fleet.alerts.absence import Absence
 from fleet.alerts.absent_drone import SHARE_LASTS, AbsenceRule, Heard
 from fleet.alerts.alert import Alert
-from fleet.alerts.elsewhere import ASKED_BYTES, HEARD_BYTES, Elsewhere, Share
+from fleet.alerts.elsewhere import ASKED_BYTES, HEARD_BYTES, AbsenceShare, Elsewhere
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = AbsenceRule(interval=60, missed=3, crowd=50)
@@ -209,30 +209,30 @@ def test_a_successor_of_the_one_that_speaks_for_all_raises_no_second_crowd() -> 
 
 def test_what_a_share_says_has_a_bound_and_the_rest_is_said_next() -> None:
     known, own, before = Elsewhere(), {0: None}, START - SHARE_LASTS
-    known.note(Share(1), START)
+    known.note(AbsenceShare(1), START)
     held = [("\x01" * 195 + f"{n:05}", START) for n in range(1000)]
     for round_ in range(1, 20):
         known.confirm(0, own, before)
         known.ask(0, held, START + timedelta(seconds=round_))
         at, asked = known.asked[0]
         assert wire.size(asked) <= ASKED_BYTES
-        known.note(Share(1, answered={0: at}), START)
+        known.note(AbsenceShare(1, answered={0: at}), START)
         if len(known.confirmed | asked.keys()) == len(held):
             break
     assert round_ == 13
     everybody = {drone: START + timedelta(seconds=1) for drone, _ in held}
-    known.note(Share(1, round=7, held=dict(held)), START)
+    known.note(AbsenceShare(1, round=7, held=dict(held)), START)
     heard, answered = known.answers(0, everybody.get, [], own)
     assert len(heard) < len(held)
     assert wire.size(heard) <= HEARD_BYTES
     assert answered == {}  # not all of it is answered
-    known.note(Share(1, round=7, held=dict(held[:100])), START)
+    known.note(AbsenceShare(1, round=7, held=dict(held[:100])), START)
     assert known.answers(0, everybody.get, [], own)[1] == {1: 7}
 
 
 def test_who_has_said_nothing_for_long_is_not_waited_for() -> None:
     known = Elsewhere()
-    known.note(Share(1), START)
+    known.note(AbsenceShare(1), START)
     assert known.fresh({0}, START - timedelta(microseconds=1))
     assert not known.fresh({0}, START)
     assert known.known({0})

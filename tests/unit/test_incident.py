@@ -14,7 +14,7 @@ from fleet import wire
 from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert
 from fleet.alerts.charging import Station
-from fleet.alerts.rules import LowBattery, Memory, Rules, Sighting, Unrest, Watchword, judge
+from fleet.alerts.rules import LowBatteryRule, Memory, Rules, Sighting, UnrestRule, Watchword, judge
 from fleet.notifications.delivery import Slot
 from fleet.notifications.incident import INCIDENT_BYTES, Intervals, clear, first, grow, is_due_again, state, takes
 from fleet.notifications.message import incident_embeds, percent
@@ -25,8 +25,8 @@ from tests.support.world import World
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 LIFE = Intervals()
 RULES = Rules(
-    unrest=Unrest(),
-    low_battery=LowBattery(stations=(Station("Harbour", 53.6, 10.0),)),
+    unrest=UnrestRule(),
+    low_battery=LowBatteryRule(stations=(Station("Harbour", 53.6, 10.0),)),
     watchword=Watchword(("fire",)),
     silent=AbsenceRule(crowd=50),
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.alerts import landed_alert
 from fleet.alerts.alert import Alert, Kind, conflict_id
-from fleet.alerts.landed_alert import SCHEMA, WINDOW, Counted, Past
+from fleet.alerts.landed_alert import SCHEMA, WINDOW, AlertCounts, Past
 from fleet.alerts.rules import incident_key
 from fleet.figures.views import ALERTS
 from fleet.notifications.incident import Intervals
@@ -85,9 +85,9 @@ def test_who_takes_over_counts_the_same(drawn: list[Step], split: int) -> None:
 
 def test_beyond_the_window_nothing_is_known() -> None:
     past = past_of_nothing()
-    assert past.count(0, BASE) == Counted(BASE.alert_id, 1, 1)
-    assert past.count(WINDOW - 1, BASE) == Counted(BASE.alert_id, 0, 0)
-    assert past.count(WINDOW, BASE) == Counted(BASE.alert_id, 1, 1)
+    assert past.count(0, BASE) == AlertCounts(BASE.alert_id, 1, 1)
+    assert past.count(WINDOW - 1, BASE) == AlertCounts(BASE.alert_id, 0, 0)
+    assert past.count(WINDOW, BASE) == AlertCounts(BASE.alert_id, 1, 1)
 
 
 def test_other_content_under_a_known_id_counts_as_an_alert_of_its_own() -> None:
@@ -95,9 +95,9 @@ def test_other_content_under_a_known_id_counts_as_an_alert_of_its_own() -> None:
     other = msgspec.structs.replace(BASE, message="other words")
     past.count(0, BASE)
     counted = past.count(1, other)
-    assert counted == Counted(conflict_id(other), 1, 0)
-    assert past.count(2, other) == Counted(conflict_id(other), 0, 0)  # a duplicate of the conflict
-    assert past.count(3, BASE) == Counted(BASE.alert_id, 0, 0)
+    assert counted == AlertCounts(conflict_id(other), 1, 0)
+    assert past.count(2, other) == AlertCounts(conflict_id(other), 0, 0)  # a duplicate of the conflict
+    assert past.count(3, BASE) == AlertCounts(BASE.alert_id, 0, 0)
     row = landed_alert.row(other, START, ("topic", 0, 1), counted)
     assert (row["alert_id"], row["alert_count"]) == (conflict_id(other), 1)
 
@@ -112,7 +112,7 @@ def test_an_alert_named_by_its_place_is_no_conflict_however_it_is_read() -> None
 def test_a_row_has_the_tables_columns_and_folds() -> None:
     unverified = msgspec.structs.replace(BASE, verified=False, severity="critical")
     rows = [
-        landed_alert.row(alert, START, ("topic", 0, offset), Counted(alert.alert_id, *counts))
+        landed_alert.row(alert, START, ("topic", 0, offset), AlertCounts(alert.alert_id, *counts))
         for offset, (alert, counts) in enumerate([(BASE, (1, 1)), (unverified, (1, 0)), (unverified, (0, 0))])
     ]
     cells = ALERTS.fold(pa.Table.from_pylist(rows, schema=SCHEMA))
@@ -124,5 +124,7 @@ def test_a_row_has_the_tables_columns_and_folds() -> None:
 
 def test_a_time_without_a_utc_date_stops_nobody() -> None:
     first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
-    row = landed_alert.row(msgspec.structs.replace(BASE, reported_at=first), START, ("topic", 0, 0), Counted("a", 1, 1))
+    row = landed_alert.row(
+        msgspec.structs.replace(BASE, reported_at=first), START, ("topic", 0, 0), AlertCounts("a", 1, 1)
+    )
     assert (row["date"], row["reported_at"]) == (START.date(), START)

@@ -17,7 +17,7 @@ from infra.mongo.cells import encoded_size
 from speed_layer.landing.batch import Chunk, Source, fair_order, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
-from speed_layer.landing.partition import Lists, Partition
+from speed_layer.landing.partition import LandingPartition, Lists
 from tests.support.lakes import some_rows, table
 
 SOURCE = Source("topic", 0)
@@ -92,7 +92,7 @@ def test_every_is_due_at_first_and_not_at_once_again() -> None:
     assert Every(0).due()
 
 
-def closed(partition: Partition) -> list[tuple[int, int, int]]:
+def closed(partition: LandingPartition) -> list[tuple[int, int, int]]:
     chunks = [future.result() for future in partition.close_batch()]
     return [(one.first, one.next_offset, one.lost_before) for one in chunks]
 
@@ -107,8 +107,8 @@ def test_what_expired_is_reported_with_the_time_of_the_first_message_after_it() 
     )
     with ThreadPoolExecutor(1) as worker:
 
-        def partition(beginning: int, end: int) -> Partition:
-            made = Partition(SOURCE, 2, empty, worker, Lists())
+        def partition(beginning: int, end: int) -> LandingPartition:
+            made = LandingPartition(SOURCE, 2, empty, worker, Lists())
             made.begin(beginning, end)
             return made
 

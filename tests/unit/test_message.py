@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from fleet.notifications.delivery import Digest, Row, Slot
+from fleet.notifications.delivery import Digest, DigestRow, Slot
 from fleet.notifications.incident import Incident
 from fleet.notifications.message import digest_embed, incident_embeds
 from fleet.reports.report import Citizen
@@ -74,7 +74,7 @@ def test_a_message_is_never_over_a_limit(text: str, count: int, state: str, aler
 @settings(max_examples=100, deadline=None)
 @given(st.lists(HOSTILE, max_size=12), st.integers(0, 10**9))
 def test_a_digest_is_never_over_a_limit(texts: list[str], others: int) -> None:
-    rows = [Row("unrest", "high", text, text, 3, f"unrest/{text}/1", f"unrest/{text}/2") for text in texts * 20]
+    rows = [DigestRow("unrest", "high", text, text, 3, f"unrest/{text}/1", f"unrest/{text}/2") for text in texts * 20]
     digest = Digest(len(rows) * 3 + others, AT, AT, rows[:200], {"silent": others + 3 * len(rows[200:])})
     embed = digest_embed(digest, "https://page.example")
     assert sum(map(int, re.findall(r"^\*\*(\d+)\*\* ", embed.description, re.MULTILINE))) == digest.alerts
@@ -84,7 +84,7 @@ def test_a_digest_is_never_over_a_limit(texts: list[str], others: int) -> None:
 
 
 def test_a_digest_names_place_kind_and_range_of_ids_and_links_to_the_page() -> None:
-    digest = Digest(3, AT, AT, [Row("unrest", "high", "Germany", "Hamburg", 3, "unrest/d1/r1", "unrest/d9/r9")])
+    digest = Digest(3, AT, AT, [DigestRow("unrest", "high", "Germany", "Hamburg", 3, "unrest/d1/r1", "unrest/d9/r9")])
     embed = digest_embed(digest, "https://page.example")
     for part in ("**3**", "unrest", "Hamburg, Germany", "unrest/d1/r1", "unrest/d9/r9"):
         assert part in embed.description

@@ -12,12 +12,12 @@ from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
 from fleet.notifications import known_alerts, policy, quota, state
-from fleet.notifications.actions import MOST_SILENCES, Action, Silences, Target
+from fleet.notifications.actions import MOST_SILENCES, Action, SilenceOrders, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, ROWS_BYTES, Delivery
 from fleet.notifications.known_alerts import KnownAlerts
 from fleet.notifications.message import digest_embed
 from fleet.notifications.notification import Notification
-from fleet.notifications.policy import Reason, decide
+from fleet.notifications.policy import DecisionReason, decide
 from fleet.notifications.quota import DRONE_QUOTA, WINDOW, Quota
 from fleet.reports.report import Citizen
 from tests.support.world import ALL, START, World, alert
@@ -210,7 +210,7 @@ def _step(world: World) -> Notification | None:
 @pytest.mark.parametrize("text", ["x" * 200, "*" * 200, "😀" * 200])
 def test_a_digest_shows_its_rows_in_any_case(text: str) -> None:
     rows = [
-        deliveries.Row("low_battery", "moderate", text, text, 99_999, text, text + str(n))
+        deliveries.DigestRow("low_battery", "moderate", text, text, 99_999, text, text + str(n))
         for n in range(policy.SHOWN_ROWS)
     ]
     embed = digest_embed(deliveries.Digest(1, START, START, rows), "http://page")
@@ -366,7 +366,7 @@ def silence(id_: str, minutes: int, by: str = "Mia") -> Action:
     return Action(id_, "silence", Target(city="City 1"), by, START, until=START + timedelta(minutes=minutes))
 
 
-def covered(silences: Silences) -> list[bool]:
+def covered(silences: SilenceOrders) -> list[bool]:
     world = World()
     world.raise_alert(1)
     [one] = world.state.incidents.values()
@@ -374,7 +374,7 @@ def covered(silences: Silences) -> list[bool]:
 
 
 def test_a_shorter_silence_ends_no_longer_one() -> None:
-    silences = Silences()
+    silences = SilenceOrders()
     silences.enter(silence("long", 60))
     silences.enter(silence("short", 10, by="Tom"))
     assert covered(silences) == [True, True, False]
@@ -385,7 +385,7 @@ def test_a_shorter_silence_ends_no_longer_one() -> None:
 
 
 def test_a_silence_meets_a_place_however_it_is_written() -> None:
-    silences = Silences()
+    silences = SilenceOrders()
     silences.enter(
         Action("a", "silence", Target(city=" CITY 1"), "Mia", START, until=datetime(2026, 11, 25, tzinfo=UTC))
     )
@@ -393,7 +393,7 @@ def test_a_silence_meets_a_place_however_it_is_written() -> None:
 
 
 def test_silences_past_their_bound_end_the_soonest_first() -> None:
-    silences = Silences()
+    silences = SilenceOrders()
     silences.enter(silence("long", 60))
     for number in range(MOST_SILENCES):
         silences.enter(
@@ -409,28 +409,28 @@ def test_silences_past_their_bound_end_the_soonest_first() -> None:
 def test_a_decision_names_its_reason() -> None:
     world = World()
 
-    def reason() -> Reason:
+    def reason() -> DecisionReason:
         return decide(world.state, world.policy, world.now, ALL).reason
 
-    assert reason() is Reason.NOTHING
+    assert reason() is DecisionReason.NOTHING
     world.raise_alert()
-    assert reason() is Reason.NEW
+    assert reason() is DecisionReason.NEW
     world.step()
     world.raise_alert()
-    assert reason() is Reason.RECENT
+    assert reason() is DecisionReason.RECENT
     world.wait(6)
-    assert reason() is Reason.GROWN
+    assert reason() is DecisionReason.GROWN
     world.step()
     world.wait(300)
-    assert reason() is Reason.CHANGED
+    assert reason() is DecisionReason.CHANGED
     world.state.message_deleted("m1")
-    assert reason() is Reason.DELETED
+    assert reason() is DecisionReason.DELETED
     for city in range(1, 90):
         world.raise_alert(city, "critical")
     for _ in range(6):
         world.step()
-    assert reason() is Reason.PACED
+    assert reason() is DecisionReason.PACED
     world.wait(7)
-    assert reason() is Reason.CROWDED
+    assert reason() is DecisionReason.CROWDED
     no_budget = policy.Allowance(first=False, urgent=False, edit=False)
-    assert decide(world.state, world.policy, world.now, no_budget).reason is Reason.NO_BUDGET
+    assert decide(world.state, world.policy, world.now, no_budget).reason is DecisionReason.NO_BUDGET

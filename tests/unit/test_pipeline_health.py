@@ -11,13 +11,13 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-from fleet.alerts.pipeline_health import FAULT_SHOWN, Health, Part, Patience, RecentFaults, Stuck, known, troubles
+from fleet.alerts.pipeline_health import FAULT_SHOWN, Part, Patience, RecentFaults, SignOfLife, Stuck, known, troubles
 from speed_layer import dead_mans_switch
 from speed_layer.dead_mans_switch import Switch, WatchConfig
 from speed_layer.notifying.discord.webhook import Webhook
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
-WELL = [Health("alerting", "a", NOW), Health("notifier", "alerts", NOW)]
+WELL = [SignOfLife("alerting", "a", NOW), SignOfLife("notifier", "alerts", NOW)]
 
 
 def seconds(number: float) -> timedelta:
@@ -29,35 +29,38 @@ def seconds(number: float) -> timedelta:
     [
         (WELL, []),
         ([], ["alerting stopped", "notifier stopped"]),
-        ([Health("alerting", "a", NOW - seconds(31)), WELL[1]], ["alerting stopped"]),
-        ([Health("alerting", "old", NOW - seconds(9000)), *WELL], []),
-        ([*WELL, Health("notifier", "severe", NOW - seconds(31))], ["notifier severe stopped"]),
-        ([*WELL, Health("notifier", "severe", NOW - timedelta(days=1), dead="404")], []),  # configured no more
-        ([WELL[0], Health("notifier", "alerts", NOW, dead="404", pending=3)], ["webhook alerts dead"]),
-        ([WELL[0], Health("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(60))], []),
-        ([WELL[0], Health("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(121))], ["webhook alerts late"]),
-        ([WELL[0], Health("notifier", "alerts", NOW, refused=1)], ["webhook alerts refused"]),
+        ([SignOfLife("alerting", "a", NOW - seconds(31)), WELL[1]], ["alerting stopped"]),
+        ([SignOfLife("alerting", "old", NOW - seconds(9000)), *WELL], []),
+        ([*WELL, SignOfLife("notifier", "severe", NOW - seconds(31))], ["notifier severe stopped"]),
+        ([*WELL, SignOfLife("notifier", "severe", NOW - timedelta(days=1), dead="404")], []),  # configured no more
+        ([WELL[0], SignOfLife("notifier", "alerts", NOW, dead="404", pending=3)], ["webhook alerts dead"]),
+        ([WELL[0], SignOfLife("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(60))], []),
+        (
+            [WELL[0], SignOfLife("notifier", "alerts", NOW, pending=3, oldest=NOW - seconds(121))],
+            ["webhook alerts late"],
+        ),
+        ([WELL[0], SignOfLife("notifier", "alerts", NOW, refused=1)], ["webhook alerts refused"]),
     ],
 )
-def test_what_is_trouble(said: list[Health], keys: list[str]) -> None:
+def test_what_is_trouble(said: list[SignOfLife], keys: list[str]) -> None:
     assert [key for key, _ in troubles(said, NOW, Patience(), NOW - timedelta(hours=1))] == keys
 
 
 def test_nobody_is_missed_who_had_no_time_to_speak() -> None:
     assert not list(troubles([], NOW, Patience(), NOW - seconds(29)))
-    assert not list(troubles([Health("notifier", "severe", NOW - timedelta(days=1))], NOW, Patience(), NOW))
+    assert not list(troubles([SignOfLife("notifier", "severe", NOW - timedelta(days=1))], NOW, Patience(), NOW))
 
 
 @pytest.mark.parametrize(
     ("watch", "keys"),
     [
         ([], ["watch stopped"]),
-        ([Health("watch", "w", NOW)], []),
-        ([Health("watch", "w", NOW, troubles={"g stuck": "g stands still."})], ["g stuck"]),
-        ([Health("watch", "w", NOW - seconds(31), troubles={"g stuck": "g stands still."})], ["watch stopped"]),
+        ([SignOfLife("watch", "w", NOW)], []),
+        ([SignOfLife("watch", "w", NOW, troubles={"g stuck": "g stands still."})], ["g stuck"]),
+        ([SignOfLife("watch", "w", NOW - seconds(31), troubles={"g stuck": "g stands still."})], ["watch stopped"]),
     ],
 )
-def test_one_look_knows_what_the_watch_found_and_misses_the_watch(watch: list[Health], keys: list[str]) -> None:
+def test_one_look_knows_what_the_watch_found_and_misses_the_watch(watch: list[SignOfLife], keys: list[str]) -> None:
     assert list(known([*WELL, *watch], NOW, Patience(), NOW - seconds(120))) == keys
 
 
@@ -195,6 +198,6 @@ def test_faults_are_shown_with_their_number_until_they_are_long_ago() -> None:
 
 @pytest.mark.parametrize("part", ["alerting", "notifier", "recorder"])
 def test_what_a_process_has_found_itself_is_trouble_while_it_lives(part: Part) -> None:
-    said = [*WELL, Health(part, "x", NOW, troubles={"x conflicts": "two"})]
+    said = [*WELL, SignOfLife(part, "x", NOW, troubles={"x conflicts": "two"})]
     assert ("x conflicts", "two") in list(troubles(said, NOW, Patience(), NOW))
     assert ("x conflicts", "two") not in list(troubles(said, NOW + seconds(31), Patience(), NOW))

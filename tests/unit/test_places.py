@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.places import EARTH_RADIUS_KM, NAME_KEY, City, Places, place_key
+from fleet.places import EARTH_RADIUS_KM, NAME_KEY, City, CityIndex, place_key
 from infra.cities import cities, places, without_sections
 
 latitudes = st.floats(-90, 90)
@@ -27,7 +27,7 @@ def haversine_km(latitude: float, longitude: float, city: City) -> float:
 
 @given(some_cities, latitudes, longitudes)
 def test_the_nearest_is_that_of_the_haversine(found: Any, latitude: Any, longitude: Any) -> None:
-    nearest = Places(found).nearest(latitude, longitude, within_km=30_000)
+    nearest = CityIndex(found).nearest(latitude, longitude, within_km=30_000)
     if not found:
         assert nearest is None
     else:
@@ -38,7 +38,7 @@ def test_the_nearest_is_that_of_the_haversine(found: Any, latitude: Any, longitu
 
 @given(some_cities, latitudes, longitudes, st.floats(1, 15_000))
 def test_nobody_is_further_than_the_reach(found: Any, latitude: Any, longitude: Any, within_km: Any) -> None:
-    nearest = Places(found).nearest(latitude, longitude, within_km)
+    nearest = CityIndex(found).nearest(latitude, longitude, within_km)
     best = min((haversine_km(latitude, longitude, city) for city in found), default=40_000.0)
     if abs(best - within_km) > 0.01:
         assert (nearest is not None) == (best < within_km)

@@ -13,7 +13,17 @@ from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert, alert_id, content_of
 from fleet.alerts.charging import Station, compass, nearest_station
 from fleet.alerts.rulebook import parse, parse_stations
-from fleet.alerts.rules import LowBattery, Memory, Position, Rules, Sighting, Unrest, Watchword, judge, sighting
+from fleet.alerts.rules import (
+    LowBatteryRule,
+    Memory,
+    PositionRule,
+    Rules,
+    Sighting,
+    UnrestRule,
+    Watchword,
+    judge,
+    sighting,
+)
 from fleet.errors import BadSettings
 from fleet.reports.report import Citizen, Report
 
@@ -60,12 +70,14 @@ def raised(rules: Rules, *sightings: Sighting) -> list[Alert]:
 )
 def test_unrest(flag: bool, scores: list[int], at_most: int, severity: str | None) -> None:
     citizens = [Citizen(f"c{score}", score) for score in scores]
-    found = raised(Rules(unrest=Unrest(score_at_most=at_most)), seen(alert=flag, citizens=citizens))
+    found = raised(Rules(unrest=UnrestRule(score_at_most=at_most)), seen(alert=flag, citizens=citizens))
     assert [alert.severity for alert in found] == ([severity] if severity else [])
 
 
 def test_an_alert_says_what_people_ask_first() -> None:
-    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, citizens=[Citizen("B", 9), Citizen("A", 1)], message="m"))
+    [alert] = raised(
+        Rules(unrest=UnrestRule()), seen(alert=True, citizens=[Citizen("B", 9), Citizen("A", 1)], message="m")
+    )
     assert (alert.alert_id, alert.incident_key) == ("unrest/d1/r1/1795507200000", "unrest/germany/berlin")
     assert [citizen.name for citizen in alert.citizens] == ["A", "B"]
     assert (alert.city, alert.country, alert.battery, alert.message, alert.verified) == (
@@ -89,12 +101,12 @@ def test_an_alert_says_what_people_ask_first() -> None:
 def test_a_report_in_an_unknown_place_still_has_an_incident(
     city: str | None, country: str | None, place: tuple[str, str]
 ) -> None:
-    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, city=city, country=country))
+    [alert] = raised(Rules(unrest=UnrestRule()), seen(alert=True, city=city, country=country))
     assert (alert.city, alert.country) == place
 
 
 def test_a_low_battery_is_raised_once_until_it_is_charged() -> None:
-    rules = Rules(low_battery=LowBattery(stations=BERLIN))
+    rules = Rules(low_battery=LowBatteryRule(stations=BERLIN))
     levels = [25.0, 19.9, 10.0, 21.0, 29.9, 15.0, 30.0, 19.0]
     found = raised(rules, *(seen(report_id=f"r{n}", battery=level) for n, level in enumerate(levels)))
     assert [(alert.report_id, alert.clears) for alert in found] == [("r1", False), ("r6", True), ("r7", False)]
@@ -112,7 +124,7 @@ def test_watchwords_are_whole_words(message: str, heard: str | None) -> None:
 
 def test_a_very_long_report_makes_a_short_alert() -> None:
     citizens = [Citizen("n" * 1000, 5)] * 10_000
-    [alert] = raised(Rules(unrest=Unrest()), seen(alert=True, message="x" * 900_000, citizens=citizens))
+    [alert] = raised(Rules(unrest=UnrestRule()), seen(alert=True, message="x" * 900_000, citizens=citizens))
     assert (len(alert.message), len(alert.citizens), len(alert.citizens[0].name)) == (1000, 10, 100)
 
 
@@ -127,7 +139,7 @@ def test_the_shipped_files_are_right() -> None:
     shipped = resources.files("speed_layer.alerting")
     stations = parse_stations((shipped / "stations.csv").read_text(encoding="utf-8"), "stations.csv")
     rules = parse((shipped / "rules.toml").read_text(encoding="utf-8"), "rules.toml", stations)
-    assert rules.unrest == Unrest()
+    assert rules.unrest == UnrestRule()
     assert rules.low_battery is not None
     assert len(rules.low_battery.stations) == len(stations) > 30
     assert rules.silent is not None
@@ -185,7 +197,7 @@ def test_a_wrong_station_is_named_by_line(text: str, says: str) -> None:
         parse_stations(text, "s.csv")
 
 
-LOW = Rules(low_battery=LowBattery(), silent=AbsenceRule())
+LOW = Rules(low_battery=LowBatteryRule(), silent=AbsenceRule())
 
 
 def battery(minute: int, percent: float, arrives: int | None = None, drone: str = "d1") -> Sighting:
@@ -195,7 +207,7 @@ def battery(minute: int, percent: float, arrives: int | None = None, drone: str 
     return msgspec.structs.replace(one, received_at=AT + timedelta(minutes=minute if arrives is None else arrives))
 
 
-@pytest.mark.parametrize("rules", [LOW, Rules(low_battery=LowBattery())], ids=["tracked", "battery alone"])
+@pytest.mark.parametrize("rules", [LOW, Rules(low_battery=LowBatteryRule())], ids=["tracked", "battery alone"])
 def test_an_old_report_does_not_clear_a_low_battery(rules: Rules) -> None:
     found = raised(rules, battery(10, 15.0), battery(2, 60.0, arrives=11), battery(12, 14.0), battery(13, 60.0))
     assert [(alert.report_id, alert.clears) for alert in found] == [("r10", False), ("r13", True)]
@@ -219,7 +231,7 @@ def test_a_battery_that_falls_on_is_worse_each_time() -> None:
 
 
 def test_a_step_is_never_less_than_the_rule() -> None:
-    found = raised(Rules(low_battery=LowBattery(severity="critical")), battery(0, 19.0), battery(1, 9.0))
+    found = raised(Rules(low_battery=LowBatteryRule(severity="critical")), battery(0, 19.0), battery(1, 9.0))
     assert [alert.severity for alert in found] == ["critical", "critical"]
 
 
@@ -234,18 +246,18 @@ def test_low_drones_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPa
 def test_a_position_that_is_none_is_nowhere() -> None:
     """0/0 without a fix is no place in the Gulf of Guinea."""
     here = {"latitude": 0.0, "longitude": 0.0, "city": None, "country": None, "alert": True, "battery": 5.0}
-    rules = Rules(unrest=Unrest(), low_battery=LowBattery(stations=BERLIN))
+    rules = Rules(unrest=UnrestRule(), low_battery=LowBatteryRule(stations=BERLIN))
     for alert in raised(rules, seen(**here)):
         assert (alert.city, alert.country, alert.latitude, alert.longitude) == ("unknown", "unknown", None, None)
         assert alert.note == ""
-    there = msgspec.structs.replace(rules, position=Position(none=()))
+    there = msgspec.structs.replace(rules, position=PositionRule(none=()))
     assert {alert.city for alert in raised(there, seen(**here))} == {"Nearby"}
 
 
 def test_a_report_that_arrives_late_says_so_and_history_does_not() -> None:
     for late, note in ((1, ""), (4, "arrived 4 min after its time: a slow clock, or out of reach"), (600, "")):
         one = msgspec.structs.replace(seen(alert=True), received_at=AT + timedelta(minutes=late))
-        assert [alert.note for alert in raised(Rules(unrest=Unrest()), one)] == [note]
+        assert [alert.note for alert in raised(Rules(unrest=UnrestRule()), one)] == [note]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +271,7 @@ def test_a_report_that_arrives_late_says_so_and_history_does_not() -> None:
     ],
 )
 def test_a_clock_that_nobody_believes_is_named_and_what_the_drone_says_counts(time: datetime) -> None:
-    rules = Rules(Unrest(), LowBattery(), silent=AbsenceRule())
+    rules = Rules(UnrestRule(), LowBatteryRule(), silent=AbsenceRule())
     memory = Memory()
     for minute in range(10):
         received_at = AT + timedelta(minutes=minute)
@@ -289,5 +301,5 @@ def test_a_clock_that_nobody_believes_is_named_and_what_the_drone_says_counts(ti
 )
 def test_a_clock_that_is_fast_is_named(ahead: timedelta, note: str) -> None:
     report = seen(reported_at=AT + ahead, alert=True).report
-    (alert,) = judge(Rules(Unrest()), Memory(), sighting(report, AT, lambda *_: None))
+    (alert,) = judge(Rules(UnrestRule()), Memory(), sighting(report, AT, lambda *_: None))
     assert (alert.note, alert.reported_at) == (note, AT + ahead)

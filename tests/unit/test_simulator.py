@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import BadInput
-from fleet.places import City, Places
+from fleet.places import City, CityIndex
 from fleet.reports.report import decode, worst_score
 from infra.cities import cities
 from laptop.simulator.patrol import MUTE_DRONES, PATROL_KM
@@ -93,7 +93,7 @@ def test_batteries_drain_and_charge() -> None:
 def test_drones_stay_near_their_cities_and_some_do_not_know_them() -> None:
     home = City("Suva", "Fiji", -18.14, 179.96, 90_000)  # its drones cross the date line
     reports = fly(MUTE_DRONES, MUTE_DRONES * 200, found=[home])
-    index = Places([home])
+    index = CityIndex([home])
     assert all(index.nearest(r.latitude, r.longitude, within_km=PATROL_KM + 2) for r in reports)
     assert {r.longitude > 0 for r in reports} == {True, False}
     assert {(r.country, r.city) for r in reports} == {("Fiji", "Suva"), (None, None)}

@@ -13,7 +13,7 @@ from typing import Final
 
 
 @dataclass(frozen=True)
-class Window:
+class RequestWindow:
     """At most `requests` in any `seconds`; `reserved` of them are for first posts."""
 
     requests: int
@@ -21,7 +21,7 @@ class Window:
     reserved: int
 
 
-WINDOWS: Final = (Window(5, 2.0, 2), Window(30, 60.0, 18))
+WINDOWS: Final = (RequestWindow(5, 2.0, 2), RequestWindow(30, 60.0, 18))
 """Discord documents no numbers for a webhook; these are the figures its community measured: 5 in 2 s, 30 a minute.
 
 Of the thirty, eighteen are kept for first posts and digests: six new messages, and a digest every five seconds.
@@ -34,7 +34,7 @@ MARGIN: Final = 0.05
 class Budget:
     """Requests to one webhook, posts and edits together."""
 
-    def __init__(self, windows: tuple[Window, ...] = WINDOWS) -> None:
+    def __init__(self, windows: tuple[RequestWindow, ...] = WINDOWS) -> None:
         self._windows = windows
         self._answered: deque[float] = deque(maxlen=max(window.requests for window in windows))
         self._not_before = 0.0

@@ -5,7 +5,7 @@ DiscordError                     recoverable: trying again later may help; retry
 ├── Unreachable                  no answer, 5xx, or an answer that is no Discord answer: the message may be there or not
 ├── WebhookDead                  401, 403, 404 with 10015: nothing goes through until the URL is replaced
 ├── MessageGone                  404 with 10008: somebody deleted the message
-└── Refused                      400 and the like: this form will never be taken
+└── DiscordRefused               400 and the like: this form will never be taken
 
 Sources: Discord's documentation, "Webhook Resource", "Rate Limits", "Opcodes and Status Codes". The URL is a secret:
 it is in no error and no log.
@@ -60,7 +60,7 @@ class MessageGone(DiscordError):
     recoverable = False
 
 
-class Refused(DiscordError):
+class DiscordRefused(DiscordError):
     recoverable = False
 
 
@@ -148,7 +148,7 @@ def _error(answer: httpx.Response) -> DiscordError:
         return WebhookDead(f"the webhook is dead: Discord answers {status}, code {code}")
     if code == UNKNOWN_MESSAGE:
         return MessageGone(f"the message is gone: Discord answers {status}, code {code}")
-    return Refused(f"Discord refuses the message: {status}, code {code}, {str(body.get('message', ''))[:200]}")
+    return DiscordRefused(f"Discord refuses the message: {status}, code {code}, {str(body.get('message', ''))[:200]}")
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:
