@@ -21,6 +21,7 @@ from serving.operators.desk import Desk
 from serving.rejected import RejectedMessages
 from serving.sign_in.provider import Provider
 from serving.sign_in.sessions import Sessions
+from serving.sign_in.single_sign_on import SingleSignOn
 
 ANSWER_SECONDS: Final = 20
 """People do not wait longer for a page; a nightly report, which counts millions of alerts, may."""
@@ -60,8 +61,8 @@ class Services:
     def close(self) -> None:
         self.hub.close()
         self.audit.desk.close()
-        if self.access.provider is not None:
-            self.access.provider.close()
+        if self.access.single_sign_on is not None:
+            self.access.single_sign_on.close()
         self.database.client.close()
 
 
@@ -81,5 +82,9 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         Hub(database, config.stream_clients, config.streams_a_client),
         Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),
         RejectedMessages(config.kafka_bootstrap, config.rejected_topic),
-        Access(config, Sessions(database), Provider(config.oidc)) if config.oidc else Access(config),
+        Access(config, _single_sign_on(config, database)),
     )
+
+
+def _single_sign_on(config: Config, database: Database[dict[str, Any]]) -> SingleSignOn | None:
+    return SingleSignOn(config.oidc, Provider(config.oidc), Sessions(database)) if config.oidc else None

@@ -13,12 +13,17 @@ from werkzeug.exceptions import Conflict, Unauthorized
 
 from serving.api import PREFIX, answers
 from serving.config import Role
-from serving.http import access
+from serving.http import access, cookies
+from serving.http.cookies import Cookie
 from serving.services import Services
-from serving.sign_in import sessions
+from serving.sign_in import cookie, sessions
+from serving.sign_in.single_sign_on import SingleSignOn
 
 SIGN_IN: Final = "/auth/sign-in"
 """Where a browser begins single sign-on (serving/pages/sign_in.py)."""
+
+SIGNED_OUT: Final = "/auth/signed-out"
+"""Where a browser goes after signing out, where the provider has no such page. It does not sign in again by itself."""
 
 
 class SignIn(BaseModel):
@@ -37,7 +42,7 @@ class Session(BaseModel):
     role: Role | None = Field(description="viewer, operator or admin; null: nobody is signed in")
     by: str | None = Field(description="the name shown with actions: of the account, or as given when signing in")
     sign_in: str | None = Field(description="where a browser signs in by single sign-on; null: by a token")
-    sign_out: str | None = Field(None, description="after signing out: where a browser leaves the provider as well")
+    sign_out: str | None = Field(None, description="after signing out of single sign-on: where a browser goes")
 
 
 def blueprint(services: Services) -> APIBlueprint:
@@ -51,47 +56,44 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.post("/session", summary="Sign in with a token", responses=answers(Session, 401, 409))
     def sign_in(body: SignIn) -> Response:
-        if config.oidc is not None:
+        if services.access.single_sign_on is not None:
             raise Conflict(f"people sign in at {SIGN_IN}; programs send their token with each request")
         token = access.known_token(config.tokens, body.token)
         if token is None:
             raise Unauthorized("this token is not known")
         identity = access.Identity(access.fingerprint(token), config.tokens[token], body.by)
         response = jsonify(_session(identity))
-        response.set_cookie(
-            access.COOKIE,
-            access.cookie_for(token, body.by, datetime.now(UTC)),
-            max_age=access.LASTS,
-            secure=config.public_url.startswith("https://"),
-            httponly=True,
-            samesite="Strict",
-        )
+        value = access.cookie_for(token, body.by, datetime.now(UTC))
+        cookies.keep(response, config, Cookie(access.COOKIE, value, sessions.LASTS))
         return response
 
     @api.delete("/session", summary="Sign out", responses=answers(Session))
     def sign_out() -> Response:
         identity = services.access.identify(request)
-        left = None
-        if identity is not None and identity.session is not None:
-            left = _end(identity.session)
+        single_sign_on = services.access.single_sign_on
+        left = _end(single_sign_on, identity.session if identity else None) if single_sign_on else None
         response = jsonify(_session(None if config.is_guarded else identity) | {"sign_out": left})
         response.delete_cookie(access.COOKIE)
         response.delete_cookie(sessions.COOKIE)
+        if single_sign_on is not None:
+            mark = Cookie(cookie.SIGNED_OUT, "1", cookie.SIGNED_OUT_LASTS, cookie.PATH, "Lax")
+            cookies.keep(response, config, mark)
         return response
 
-    def _end(ended: sessions.Session) -> str | None:
-        """Ends the session; where the browser goes to leave the provider."""
-        assert services.access.sessions is not None  # noqa: S101 - an identity with a session is of single sign-on
-        assert services.access.provider is not None  # noqa: S101
-        services.access.sessions.end(ended.id)
-        return services.access.provider.sign_out_url(ended.id_token, f"{config.public_url}/")
+    def _end(single_sign_on: SingleSignOn, ended: sessions.Session | None) -> str:
+        """Ends the session. Where the browser goes then: to sign out of the provider as well, or to our own page."""
+        address = None
+        if ended is not None:
+            single_sign_on.sessions.end(ended.id)
+            address = single_sign_on.provider.sign_out_url(ended.id_token, f"{config.public_url}/")
+        return address or SIGNED_OUT
 
     def _session(identity: access.Identity | None) -> dict[str, Any]:
         return {
             "needs_token": config.is_guarded,
             "role": identity.role if identity else None,
             "by": identity.by if identity else None,
-            "sign_in": SIGN_IN if config.oidc else None,
+            "sign_in": SIGN_IN if services.access.single_sign_on else None,
         }
 
     return api

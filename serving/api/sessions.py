@@ -17,6 +17,7 @@ from serving.api.models import Query, Text
 from serving.config import Role
 from serving.http.access import Identity
 from serving.services import Services
+from serving.sign_in.sessions import Sessions as Store
 
 _log = get_logger()
 
@@ -53,7 +54,7 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.delete("/sessions/<session_id>", summary="End a session", responses=answers(Sessions, 401, 404))
     def end(path: SessionPath) -> dict[str, Any]:
         who = services.access.require(request, "viewer")
-        store, is_admin = services.access.sessions, who.role == "admin"
+        store, is_admin = kept(), who.role == "admin"
         owner = who.session.owner if who.session else None
         may_end = store is not None and (is_admin or owner is not None)
         if not may_end or store is None or not store.end(path.session_id, None if is_admin else owner):
@@ -61,8 +62,11 @@ def blueprint(services: Services) -> APIBlueprint:
         _log.info("session ended", by=who.by or who.name, session=path.session_id)
         return {"sessions": rows(who)}
 
+    def kept() -> Store | None:
+        return services.access.single_sign_on.sessions if services.access.single_sign_on else None
+
     def rows(who: Identity) -> list[dict[str, Any]]:
-        store = services.access.sessions
+        store = kept()
         if store is None or (who.session is None and who.role != "admin"):
             return []
         owner = None if who.role == "admin" or who.session is None else who.session.owner

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from structlog import get_logger
@@ -28,15 +28,16 @@ from werkzeug.wrappers import Request
 from fleet import identity as identities
 from serving.config import ROLES, Config, Role
 from serving.sign_in import sessions
-from serving.sign_in.provider import Person, Provider, Untrusted
-from serving.sign_in.sessions import Session, Sessions
+from serving.sign_in.provider import Untrusted
+from serving.sign_in.sessions import Session
+from serving.sign_in.single_sign_on import SingleSignOn
 
 LOCAL: Final = "local"
 """The name of everybody where nobody needs to show who they are."""
 
 COOKIE: Final = "peacewatch"
-LASTS: Final = timedelta(hours=12)
-"""A shift and a half; then people sign in again."""
+IDENTITY: Final = "peacewatch.identity"
+"""Of a request's environment: who sends it, once somebody has found out."""
 
 _log = get_logger()
 
@@ -58,14 +59,12 @@ class Identity:
 class Access:
     """Finds out who sends a request, by the settings' tokens, the sessions and the provider."""
 
-    def __init__(self, config: Config, sessions: Sessions | None = None, provider: Provider | None = None) -> None:
-        """`sessions` and `provider`: those of single sign-on, where the settings have it."""
+    def __init__(self, config: Config, single_sign_on: SingleSignOn | None = None) -> None:
         self._config = config
-        self.sessions = sessions
-        self.provider = provider
+        self.single_sign_on = single_sign_on
 
     def identify(self, request: Request) -> Identity | None:
-        """By the token or the cookie; None: neither is known.
+        """By the token or the cookie, as they count now; None: neither is known.
 
         Raises PyMongoError or ServiceUnavailable when a session or the provider's keys cannot be looked up.
         """
@@ -73,24 +72,27 @@ class Access:
             return Identity(LOCAL, "operator")
         if given := bearer(request):
             return self._of_token(given)
-        if self.sessions is not None:
-            session = self.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
+        if self.single_sign_on is not None:
+            session = self.single_sign_on.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
             return of_session(session) if session else None
-        cookie = request.cookies.get(COOKIE)
-        return of_cookie(self._config.tokens, cookie, datetime.now(UTC)) if cookie else None
+        return self._of_token_cookie(request)
 
     def known_name(self, request: Request) -> str | None:
         """The name of a request's token or of its cookie's token, by the settings alone."""
         if given := bearer(request):
             token = known_token(self._config.tokens, given)
             return fingerprint(token) if token else None
-        cookie = request.cookies.get(COOKIE)
-        identity = of_cookie(self._config.tokens, cookie, datetime.now(UTC)) if cookie else None
+        identity = self._of_token_cookie(request)
         return identity.name if identity else None
 
     def require(self, request: Request, role: Role) -> Identity:
-        """Raises Unauthorized without a known token or session, Forbidden when its role is less than `role`."""
-        identity = self.identify(request)
+        """Who sends a request, found out once for all its checks.
+
+        Raises Unauthorized without a known token or session, Forbidden when its role is less than `role`.
+        """
+        if IDENTITY not in request.environ:
+            request.environ[IDENTITY] = self.identify(request)
+        identity: Identity | None = request.environ[IDENTITY]
         if identity is None:
             raise Unauthorized(
                 "this needs a token: sign in, or send Authorization: Bearer …",
@@ -103,20 +105,19 @@ class Access:
     def _of_token(self, given: str) -> Identity | None:
         if token := known_token(self._config.tokens, given):
             name = fingerprint(token)
-            return Identity(name, self._config.tokens[token], f"token {name}" if self.provider else None)
-        if self.provider is None or given.count(".") != 2:
+            return Identity(name, self._config.tokens[token], f"token {name}" if self.single_sign_on else None)
+        if self.single_sign_on is None or given.count(".") != 2:
             return None
         try:
-            person = self.provider.of_access_token(given)
+            person = self.single_sign_on.provider.of_access_token(given)
         except Untrusted as error:
             _log.info("access token refused", reason=str(error))
             return None
-        return of_person(person) if person.role else None
+        return Identity(_short(person.issuer, person.subject), person.role, person.name) if person.role else None
 
-
-def of_person(person: Person, session: Session | None = None) -> Identity:
-    assert person.role is not None  # noqa: S101 - who has no role is let in nowhere
-    return Identity(_short(person.issuer, person.subject), person.role, person.name, session)
+    def _of_token_cookie(self, request: Request) -> Identity | None:
+        cookie = request.cookies.get(COOKIE)
+        return of_cookie(self._config.tokens, cookie, datetime.now(UTC)) if cookie else None
 
 
 def of_session(session: Session) -> Identity:
@@ -143,8 +144,8 @@ def fingerprint(token: str) -> str:
 
 
 def cookie_for(token: str, by: str, now: datetime) -> str:
-    """The value of a cookie that stands for `token` until LASTS from `now`."""
-    ends_at = int((now + LASTS).timestamp())
+    """The value of a cookie that stands for `token` until sessions.LASTS from `now`."""
+    ends_at = int((now + sessions.LASTS).timestamp())
     claim = f"{fingerprint(token)}.{ends_at}.{base64.urlsafe_b64encode(by.encode()).decode()}"
     return f"{claim}.{_signature(token, claim)}"
 

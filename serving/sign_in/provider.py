@@ -91,8 +91,8 @@ class Provider:
     def close(self) -> None:
         self._http.close()
 
-    def sign_in_url(self, state: str, nonce: str, verifier: str) -> str:
-        """Where a browser goes to sign in."""
+    def sign_in_url(self, state: str, nonce: str, verifier: str, *, again: bool = False) -> str:
+        """Where a browser goes to sign in; `again`: with the password, whoever is signed in at the provider."""
         query = {
             "response_type": "code",
             "client_id": self._oidc.client_id,
@@ -103,6 +103,8 @@ class Provider:
             "code_challenge": create_s256_code_challenge(verifier),
             "code_challenge_method": "S256",
         }
+        if again:
+            query["prompt"] = "login"
         return _with_query(self._document.get().authorization_endpoint, query)
 
     def sign_out_url(self, id_token: str, back: str) -> str | None:

@@ -26,7 +26,7 @@ from serving.sign_in.provider import Person, Untrusted
 
 COOKIE: Final = "peacewatch-session"
 LASTS: Final = timedelta(hours=12)
-"""A shift and a half, as for tokens; then people sign in again, which a provider often does without asking."""
+"""A shift and a half, of a token's cookie, too. A provider often signs people in again without asking."""
 
 MOST: Final = 20
 """Sessions of one person; a new one ends the oldest."""

@@ -50,13 +50,28 @@ def browser(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def sign_in(browser: FlaskClient, provider: fake.Provider, back: str = "/health", **claims: Any) -> Any:
-    """Goes to the provider and back; the last answer."""
-    provider.claims = claims
+def begin(browser: FlaskClient, provider: fake.Provider, back: str = "/health") -> str:
+    """Goes to the provider; the address that it sends the browser back to."""
     answer = browser.get("/auth/sign-in", query_string={"next": back})
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith(f"{provider.issuer}/auth?")
-    return browser.get(provider.authorize(answer.headers["Location"]).removeprefix(PUBLIC))
+    return provider.authorize(answer.headers["Location"]).removeprefix(PUBLIC)
+
+
+def come_back(browser: FlaskClient, address: str) -> Any:
+    """Follows `address` of the provider as a browser does: without the session, whose cookie is SameSite=Strict."""
+    session = browser.get_cookie(sessions.COOKIE)
+    browser.delete_cookie(sessions.COOKIE)
+    answer = browser.get(address)
+    if session is not None and browser.get_cookie(sessions.COOKIE) is None:
+        browser.set_cookie(sessions.COOKIE, session.value)
+    return answer
+
+
+def sign_in(browser: FlaskClient, provider: fake.Provider, back: str = "/health", **claims: Any) -> Any:
+    """Goes to the provider and back; the last answer."""
+    provider.claims = claims
+    return come_back(browser, begin(browser, provider, back))
 
 
 def who(browser: FlaskClient) -> tuple[str | None, str | None]:
@@ -72,7 +87,7 @@ def test_person_signs_in_and_comes_back_to_where_they_were(browser: FlaskClient,
     cookies = answer.headers.getlist("Set-Cookie")
     (session,) = [each for each in cookies if each.startswith(f"{sessions.COOKIE}=")]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(session.split("; "))
-    assert any(each.startswith(f"{cookie.COOKIE}=;") for each in cookies), "what was kept for coming back is gone"
+    assert any(each.startswith(cookie.PREFIX) and "=;" in each for each in cookies), "what was kept to return is gone"
     assert who(browser) == ("mara", "operator")
     assert browser.get("/api/v1/statistics/averages").status_code == 200
     assert browser.get("/reports").status_code == 200
@@ -125,17 +140,31 @@ def test_sign_in_of_another_browser_is_refused(app: Flask, browser: FlaskClient,
 def test_end_of_a_sign_in_works_once(app: Flask, browser: FlaskClient, provider: fake.Provider) -> None:
     begun = browser.get("/auth/sign-in")
     end = provider.authorize(begun.headers["Location"]).removeprefix(PUBLIC)
-    kept = browser.get_cookie(cookie.COOKIE, path="/auth")
+    state = parse_qs(urlsplit(end).query)["state"][0]
+    name = cookie.name_of(state)
+    kept = browser.get_cookie(name, path="/auth")
     assert kept is not None
     assert browser.get(end).status_code == 200
     assert browser.get(end).status_code == 403, "the browser no longer has the sign-in's cookie"
     thief = app.test_client()
-    thief.set_cookie(cookie.COOKIE, kept.value, path="/auth")
+    thief.set_cookie(name, kept.value, path="/auth")
     assert thief.get(end).status_code == 403, "the provider takes a code once"
-    state = parse_qs(urlsplit(end).query)["state"][0]
     provider.codes["another"] = parse_qs_of(begun.headers["Location"])
     assert thief.get(f"/auth/callback?code=another&state={state}").status_code == 403, "a sign-in begins one session"
     assert len(browser.get("/api/v1/sessions").get_json()["sessions"]) == 1
+
+
+def test_two_tabs_sign_in_at_once(browser: FlaskClient, provider: fake.Provider) -> None:
+    first, second = begin(browser, provider, "/health"), begin(browser, provider, "/reports")
+    assert 'content="0;url=/health"' in come_back(browser, first).text
+    assert 'content="0;url=/reports"' in come_back(browser, second).text
+    assert who(browser) == ("mara", "operator")
+
+
+def test_so_many_tabs_sign_in_at_once(browser: FlaskClient, provider: fake.Provider) -> None:
+    back = [begin(browser, provider) for _ in range(cookie.MOST + 1)]
+    assert come_back(browser, back[-1]).status_code == 200
+    assert sorted(come_back(browser, address).status_code for address in back[:-1]) == [200] * (cookie.MOST - 1) + [403]
 
 
 def parse_qs_of(address: str) -> dict[str, str]:
@@ -174,6 +203,30 @@ def test_person_signs_out_here_and_at_the_provider(browser: FlaskClient, provide
     assert secret is not None
     browser.set_cookie(sessions.COOKIE, secret.value)
     assert who(browser) == (None, None), "the server has ended it, not the browser alone"
+    assert asks_for_the_password(browser), "whoever else sits down here is not let in as Mara"
+    sign_in(browser, provider)
+    assert not asks_for_the_password(browser), "until somebody has signed in"
+
+
+def asks_for_the_password(browser: FlaskClient) -> bool:
+    return parse_qs_of(browser.get("/auth/sign-in").headers["Location"]).get("prompt") == "login"
+
+
+@pytest.mark.parametrize("why", ["no such address", "ended before"])
+def test_person_who_signs_out_of_this_server_alone_is_not_signed_in_again(
+    browser: FlaskClient, provider: fake.Provider, why: str
+) -> None:
+    provider.changes = {"end_session_endpoint": None} if why == "no such address" else {}
+    sign_in(browser, provider)
+    if why == "ended before":
+        (row,) = browser.get("/api/v1/sessions").get_json()["sessions"]
+        browser.delete(f"/api/v1/sessions/{row['id']}")
+    left = browser.delete("/api/v1/session").get_json()["sign_out"]
+    assert left == "/auth/signed-out"
+    page = browser.get(left)
+    assert (page.status_code, "Signed out" in page.text) == (200, True)
+    assert "session.js" not in page.text, "no script of it signs in again"
+    assert asks_for_the_password(browser)
 
 
 def test_sessions_are_ended_by_their_owner_and_by_an_admin(

@@ -20,6 +20,7 @@ from serving.http.access import Access
 from serving.http.clients import client_key
 from serving.http.gate import Gate
 from serving.http.segments import Segments
+from serving.sign_in import sessions
 from serving.tokens import LOOK_SECONDS, SHORTEST, TokenFile, new_token, parse_tokens
 
 NOWHERE = "mongodb://127.0.0.1:1/nothing?connect=false&serverSelectionTimeoutMS=1"
@@ -167,10 +168,10 @@ def test_a_browser_signs_in_and_out(guarded: FlaskClient) -> None:
 
 def test_a_cookie_ends_with_its_time_and_with_its_token() -> None:
     cookie = access.cookie_for(OPERATOR, "Mara", NOW)
-    identity = access.of_cookie(TOKENS, cookie, NOW + access.LASTS - timedelta(seconds=1))
+    identity = access.of_cookie(TOKENS, cookie, NOW + sessions.LASTS - timedelta(seconds=1))
     assert identity is not None
     assert (identity.role, identity.by, identity.name) == ("operator", "Mara", access.fingerprint(OPERATOR))
-    assert access.of_cookie(TOKENS, cookie, NOW + access.LASTS) is None
+    assert access.of_cookie(TOKENS, cookie, NOW + sessions.LASTS) is None
     assert access.of_cookie({VIEWER: "viewer"}, cookie, NOW) is None
     for forged in (cookie[:-1], cookie.replace(".", ".1", 1), "", "a.b.c.d", access.cookie_for("other", "Mara", NOW)):
         assert access.of_cookie(TOKENS, forged, NOW) is None

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
@@ -23,6 +25,8 @@ from serving.sign_in import cookie
 from serving.sign_in.discovery import AGAIN_SECONDS, KEPT_SECONDS, REFRESH_SECONDS
 from serving.sign_in.provider import ALGORITHMS, LEEWAY_SECONDS, Provider, Untrusted
 from serving.sign_in.roles import name_of, parse_roles, role_of
+from serving.sign_in.sessions import Sessions
+from serving.sign_in.single_sign_on import SingleSignOn
 from tests.support import oidc as fake
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -355,7 +359,8 @@ def test_provider_that_is_away_is_a_503_with_a_sentence(
     with pytest.raises(ServiceUnavailable, match="the sign-in provider does not answer now"):
         provider.sign_in_url("state", "nonce", "v" * 43)
     config = Config(mongo_uri="mongodb://127.0.0.1:1/x", oidc=of(server))
-    gate = Client(Gate(Response("yes"), config, Access(config, None, provider)))
+    nowhere: Database[dict[str, Any]] = MongoClient(config.mongo_uri, connect=False).get_default_database()
+    gate = Client(Gate(Response("yes"), config, Access(config, SingleSignOn(of(server), provider, Sessions(nowhere)))))
     answer = gate.get("/api/v1/alerts", headers={"Authorization": f"Bearer {server.token()}"})
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     server.is_away = False
@@ -380,20 +385,56 @@ def test_sign_in_returns_to_this_server_only(wanted: str | None, path: str) -> N
 
 
 def test_sign_in_cookie_is_ours_in_time_and_of_this_state() -> None:
-    begun = cookie.begin("/health", NOW)
-    value = cookie.sealed(begun, fake.SECRET)
-    assert cookie.opened(value, begun.state, fake.SECRET, NOW) == begun
-    assert cookie.begin("/", NOW).state != begun.state
+    begun = cookie.begin("/health", NOW, session="s1")
+    name, value = cookie.name_of(begun.state), cookie.sealed(begun, fake.SECRET)
+    assert cookie.opened({name: value}, begun.state, fake.SECRET, NOW) == begun
+    other = cookie.begin("/", NOW)
+    assert other.state != begun.state
     for wrong in (
-        *((None, begun.state, fake.SECRET, NOW), (value, None, fake.SECRET, NOW), (value, "other", fake.SECRET, NOW)),
-        *((value, begun.state, "another secret", NOW), (value[:-1], begun.state, fake.SECRET, NOW)),
-        *((value, begun.state, fake.SECRET, NOW + cookie.LASTS), ("a.b", begun.state, fake.SECRET, NOW)),
+        *(({}, begun.state, fake.SECRET, NOW), ({name: value}, None, fake.SECRET, NOW)),
+        *(({name: value}, "", fake.SECRET, NOW), ({name: value}, "other", fake.SECRET, NOW)),
+        ({cookie.name_of(other.state): value}, other.state, fake.SECRET, NOW),
+        *(({name: value}, begun.state, "another secret", NOW), ({name: value[:-1]}, begun.state, fake.SECRET, NOW)),
+        *(({name: value}, begun.state, fake.SECRET, NOW + cookie.LASTS), ({name: "a.b"}, begun.state, "s", NOW)),
     ):
         assert cookie.opened(*wrong) is None
     late = NOW + cookie.LASTS - timedelta(seconds=1)
-    assert cookie.opened(value, begun.state, fake.SECRET, late) == begun
-    longest = cookie.begin("/" + "a" * (cookie.MAX_NEXT - 1), NOW)
+    assert cookie.opened({name: value}, begun.state, fake.SECRET, late) == begun
+    longest = cookie.begin("/" + "a" * (cookie.MAX_NEXT - 1), NOW, session="s" * 32)
     assert len(cookie.sealed(longest, fake.SECRET)) < 4000, "a browser drops a larger cookie"
+
+
+def jar(number: int, wanted: str = "/", now: datetime = NOW) -> dict[str, str]:
+    """The cookies of so many sign-ins, each a second after the one before."""
+    begun = [cookie.begin(wanted, now + timedelta(seconds=second)) for second in range(number)]
+    return {cookie.name_of(each.state): cookie.sealed(each, fake.SECRET) for each in begun}
+
+
+def test_so_many_sign_ins_are_under_way_in_one_browser() -> None:
+    kept = jar(cookie.MOST)
+    (name, value) = jar(1).popitem()
+    other = {"peacewatch-session": "s", "somebody's": "x"}
+    names = list(kept)
+    assert cookie.surplus({**dict(list(kept.items())[1:]), **other}, name, value, fake.SECRET, NOW) == []
+    assert cookie.surplus({**kept, **other}, name, value, fake.SECRET, NOW) == names[:1], "the oldest makes room"
+
+
+def test_sign_ins_under_way_fit_a_proxys_line() -> None:
+    kept = jar(cookie.MOST - 1, "/" + "".join(chr(33 + (7 * number) % 58) for number in range(cookie.MAX_NEXT - 1)))
+    (name, value) = jar(1).popitem()
+    deleted = set(cookie.surplus(kept, name, value, fake.SECRET, NOW))
+    left = {each: text for each, text in kept.items() if each not in deleted} | {name: value}
+    assert sum(len(each) + len(text) for each, text in left.items()) <= cookie.MOST_CHARACTERS
+    assert len(left) >= 2
+    newest_first = list(reversed(kept))
+    assert set(newest_first[: len(left) - 1]) == set(left) - {name}
+
+
+def test_sign_in_cookies_that_are_over_or_not_ours_are_deleted_first() -> None:
+    over, ours = jar(2, now=NOW - cookie.LASTS - timedelta(seconds=2)), jar(2)
+    forged = {f"{cookie.PREFIX}{number}": "x" * 3000 for number in range(3)}
+    (name, value) = jar(1).popitem()
+    assert set(cookie.surplus(over | ours | forged, name, value, fake.SECRET, NOW)) == {*over, *forged}
 
 
 @pytest.mark.parametrize(
