@@ -90,7 +90,8 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
         app.register_api(resource.blueprint(services))
     pages.register(app, services)
     ready = ResponseCache(app.wsgi_app, partial(_stamp, services))
-    app.wsgi_app = Limited(Gate(Segments(ready), config, services.access), config, services.access)  # type: ignore[method-assign]
+    gate = Gate(Segments(ready), config, services.access, app.request_context)
+    app.wsgi_app = Limited(gate, config, services.access)  # type: ignore[method-assign]
     return app
 
 

@@ -5,9 +5,11 @@ A WSGI application in front of the response cache, so that no answer gets past i
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pymongo.errors import PyMongoError
@@ -22,9 +24,14 @@ from serving.http.access import Access
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-API: Final = "/api/"
+    Context = Callable[[WSGIEnvironment], AbstractContextManager[Any]]
+
+NIGHTLY_REPORTS: Final = "/reports"
+GUARDED: Final = ("/api/", NIGHTLY_REPORTS)
+"""Where the paths begin that somebody must be known for. The other pages hold no data: they ask the API for it."""
+
 FIGURES: Final = ("/api/v1/statistics/", "/api/v1/completeness", "/api/v1/places", "/api/v1/status")
-"""Paths of counts and means: no names, no drone's words, no single report."""
+"""Paths of counts and means, as the list of nightly reports is: no names, no drone's words, no single report."""
 
 SESSION: Final = "/api/v1/session"
 """Signing in needs no token."""
@@ -37,8 +44,12 @@ FROM_HERE: Final = frozenset({"same-origin", "none"})
 class Gate:
     """Refuses what is for another host, comes from another site's page, or needs a token and has none."""
 
-    def __init__(self, app: WSGIApplication, config: Config, access: Access) -> None:
+    def __init__(
+        self, app: WSGIApplication, config: Config, access: Access, context: Context = contextlib.nullcontext
+    ) -> None:
+        """`context`: the web framework's of a request, in which a page that says why it is refused can be made."""
         self._app = app
+        self._context = context
         self._config = config
         self._access = access
         public = urlsplit(config.public_url)
@@ -51,9 +62,13 @@ class Gate:
             self._check_host(environ.get("HTTP_HOST", ""))
             if request.method not in SAFE:
                 self._check_origin(request)
+        except HTTPException as error:  # no page: the host may be none of ours
+            return headers.secure(problems.of_http(error), request.path)(environ, start_response)
+        try:
             self._check_role(request)
         except (HTTPException, ServiceUnavailable, PyMongoError) as error:
-            refusal = headers.secure(problems.of_any_known(error), request.path)
+            with self._context(environ):
+                refusal = headers.secure(problems.of_any_known(error), request.path)
             return refusal(environ, start_response)
         return self._app(environ, start_response)
 
@@ -76,10 +91,10 @@ class Gate:
 
     def _check_role(self, request: Request) -> None:
         path = request.path
-        if not path.startswith(API) or path == SESSION:
+        if not path.startswith(GUARDED) or path == SESSION:
             return
-        is_open = self._config.open_to_all == "figures" and path.startswith(FIGURES)
-        if not is_open:
+        is_figures = path == NIGHTLY_REPORTS or path.startswith(FIGURES)
+        if not (is_figures and self._config.open_to_all == "figures"):
             self._access.require(request, "viewer")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import Client, EnvironBuilder
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from serving.app import create_app
 from serving.config import Config
@@ -124,6 +124,46 @@ def test_figures_are_closed_unless_a_setting_opens_them(path: str) -> None:
     assert closed.get(path, headers=bearer(VIEWER)).status_code == 200
     assert passed(tokens=TOKENS, open_to_all="figures").get(path).status_code == 200
     assert passed().get(path).status_code == 200, "without tokens all is open: a laptop, bound to loopback"
+
+
+def test_nightly_reports_need_a_viewer_and_their_list_is_figures() -> None:
+    closed, opened = passed(tokens=TOKENS), passed(tokens=TOKENS, open_to_all="figures")
+    for path, status in (("/reports", 200), ("/reports/2026-11-24", 401)):
+        assert closed.get(path).status_code == 401
+        assert closed.get(path, headers=bearer(VIEWER)).status_code == 200
+        assert opened.get(path).status_code == status
+
+
+def test_page_that_is_refused_asks_to_sign_in(guarded: FlaskClient) -> None:
+    answer = guarded.get("/reports", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    assert "problem.js" in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert guarded.get("/reports").mimetype == "application/problem+json", "a program gets no page"
+
+
+SHELLS = {"/", "/health", "/sessions", "/drones/<id:drone_id>"}
+SHELLS |= {"/healthz", "/readyz", "/static/<path:filename>", "/static/leaflet/<path:name>"}
+SHELLS |= {"/auth/sign-in", "/auth/callback", "/auth/signed-out"}
+"""Pages without data: it comes from the API."""
+
+
+def test_every_page_with_data_is_behind_the_gate() -> None:
+    guarded = passed(tokens=TOKENS)
+    for client in client_of():
+        paths = {rule.rule for rule in client.application.url_map.iter_rules()}
+        pages = {path for path in paths if not path.startswith(("/api/", "/openapi"))}
+        assert {page for page in pages if guarded.get(page).status_code == 200} == SHELLS
+
+
+def test_who_asks_is_found_out_once() -> None:
+    environ = EnvironBuilder(path="/api/v1/alerts", headers=bearer(VIEWER)).get_environ()
+    tokens = dict(TOKENS)
+    found = Access(Config(mongo_uri=NOWHERE, tokens=tokens))
+    first = found.require(Request(environ), "viewer")
+    del tokens[VIEWER]
+    assert found.require(Request(environ), "viewer") is first, "the checks of one request agree"
+    assert found.identify(Request(environ)) is None, "an event stream asks again as long as it is open"
 
 
 def test_every_endpoint_is_behind_the_gate() -> None:
