@@ -84,18 +84,21 @@ class Day:
 class StoredDay:
     """A UTC day at one version, from its stored roll-up (infra.mongo.day_roll_ups) and the cells that came after it.
 
-    A form is unpacked when first asked for.
+    A form is unpacked when first asked for, and once for all versions of the day.
     """
 
     def __init__(self, packed: Mapping[str, bytes], later: pa.Table | None = None) -> None:
         """`packed`: by form of DAY_FORMS; `later`: cells of HOURS that are not in it."""
         self._packed = packed
         self._later = HOURS.empty() if later is None else later
-        self._forms: dict[str, pa.Table] = {}
+        self._unpacked: dict[str, pa.Table] = {}  # as stored; shared with the versions after this one
+        self._forms: dict[str, pa.Table] = {}  # with the later cells
 
     def with_later(self, cells: pa.Table) -> StoredDay:
         """The same with more cells."""
-        return StoredDay(self._packed, HOURS.merge([self._later, cells]))
+        day = StoredDay(self._packed, HOURS.merge([self._later, cells]))
+        day._unpacked = self._unpacked
+        return day
 
     def cells(self, keep: Keep, *, with_country: bool) -> pa.Table:
         """The day's cells with the key `keep`, and also the country where the reader filters by it."""
@@ -108,7 +111,9 @@ class StoredDay:
     def _form(self, name: str) -> pa.Table:
         form = self._forms.get(name)
         if form is None:
-            form = unpack(self._packed[name])
+            form = self._unpacked.get(name)
+            if form is None:
+                form = self._unpacked[name] = unpack(self._packed[name])
             if self._later.num_rows:
                 form = HOURS.merge([form, roll_up(self._later, DAY_FORMS[name])])
             self._forms[name] = form

@@ -116,11 +116,17 @@ class Merge:
     def _read_in(self, session: ClientSession, wanted: Wanted) -> Served:
         snapshot = Snapshot(self._database, session)
         served = snapshot.after(self._served)
-        if len(served.hours) > MAX_HELD_HOURS:
-            served = served.without(served.hours.keys() - wanted.hours)
-        if len(served.stored) > MAX_HELD_DAYS:
-            kept = {day: stored for day, stored in served.stored.items() if day in wanted.days}
-            served = replace(served, stored=kept)
+        served = bounded(served, wanted)
         lacking = {hour // 24 for hour in served.missing(*wanted)}
         served = snapshot.with_days(served, lacking.intersection(wanted.days))
         return snapshot.with_hours(served, served.missing(*wanted))
+
+
+def bounded(served: Served, wanted: Wanted, most_hours: int = MAX_HELD_HOURS, most_days: int = MAX_HELD_DAYS) -> Served:
+    """`served`, of which only what is `wanted` stays where too much is held: of the hours, or of the stored days."""
+    if len(served.hours) > most_hours:
+        served = served.with_changed({}, served.hours.keys() - wanted.hours)  # stored days are exact without hours
+    if len(served.stored) > most_days:
+        kept = {day: stored for day, stored in served.stored.items() if day in wanted.days}
+        served = replace(served, stored=kept)
+    return served

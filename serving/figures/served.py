@@ -43,7 +43,7 @@ class Served:
     def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
 
-        Other keys may be rolled up (`serving.figures.days.roll_up`); one cell may come in several parts.
+        Other keys may be rolled up (`fleet.figures.roll_up`); one cell may come in several parts.
         """
         parts = [HOURS.empty()]
         hour = first
