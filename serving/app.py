@@ -32,13 +32,14 @@ from serving.api import (
     status,
     stream,
 )
-from serving.config import MAX_BODY, Config
-from serving.http import caching, headers, limits, problems
+from serving.config import Config
+from serving.http import caching, compression, headers, problems
 from serving.http.gate import Gate
 from serving.http.json import default
-from serving.http.limits import Limited
+from serving.http.rate_limit import Limited
 from serving.http.response_cache import ResponseCache
 from serving.http.segments import ID, IdConverter, Segments
+from serving.limits import MAX_BODY
 from serving.services import Services, connect
 
 INFO: Final = Info(
@@ -83,7 +84,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.extensions["peacewatch"] = services
     problems.register(app)
     headers.register(app)
-    limits.compress(app)
+    compression.register(app)
     caching.register(app)
     views = (statistics, alert_kinds, cities, alerts, incidents, drone_days, drones, reports, days, places, nightly)
     for resource in (*views, actions, silences, session, sessions, stream, status, rejected, health):

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from fleet import topics
 from infra.kafka.config import Address
+from serving import limits
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
@@ -18,9 +19,6 @@ Open = Literal["figures", "nothing"]
 
 MONGO_TIMEOUT_MS: Final = 2000
 """A request waits this long for a MongoDB that is away; longer, and waiting requests would use up the threads."""
-
-MAX_BODY: Final = 64 * 1024
-"""Bytes of a request's body: the largest is a note of an operator."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,17 @@ class Config:
     hosts: tuple[str, ...] = ()  # names allowed in the Host header, besides localhost and IP addresses
     proxies: tuple[str, ...] = ()  # addresses of reverse proxies, whose X-Forwarded-For is believed
     max_age: float = 0.2  # seconds for which figures that were read are new enough
-    rate_limit: str = "600 per second"  # for one address or token; an office shares an address
+    rate_limit: str = limits.RATE
     public_url: str = ""
-    stream_clients: int = 200  # open event streams; each holds a thread
-    streams_a_client: int = 50  # of those, of one client
+    stream_clients: int = limits.STREAMS
+    streams_a_client: int = limits.STREAMS_A_CLIENT
 
     @property
     def is_guarded(self) -> bool:
         """Whether somebody must show who they are: a token or a sign-in; else everybody is an operator."""
         return bool(self.tokens) or self.oidc is not None
+
+    @property
+    def has_open_figures(self) -> bool:
+        """Whether figures can be read by anybody."""
+        return not self.is_guarded or self.open_to_all == "figures"

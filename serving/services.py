@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from infra.mongo import client as mongo
 from serving.config import MONGO_TIMEOUT_MS, Config
-from serving.events.stream import Hub
+from serving.events.hub import Hub
 from serving.figures.completeness import Completeness
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge

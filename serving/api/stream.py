@@ -16,7 +16,7 @@ from fleet.errors import ServiceUnavailable
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.events.events import NAMES
-from serving.events.stream import Events
+from serving.events.hub import Events
 from serving.http.clients import client_key
 from serving.http.problems import FORMS
 from serving.services import Services

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from a2wsgi.wsgi import build_environ
 from structlog import get_logger
 
-from serving.config import MAX_BODY
 from serving.front import answers, metrics
 from serving.front.protocol import MAX_HEAD, MAX_TARGET
 from serving.http.clients import client_key
+from serving.limits import MAX_BODY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -94,7 +94,7 @@ class Gate:
         if not path.startswith(GUARDED) or path == SESSION:
             return
         is_figures = path == NIGHTLY_REPORTS or path.startswith(FIGURES)
-        if not (is_figures and self._config.open_to_all == "figures"):
+        if not (is_figures and self._config.has_open_figures):
             self._access.require(request, "viewer")
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleet.errors import MissingPart
+from fleet.figures.statistics import PARTS_OF_DAY
 from serving.report import charts, facts, figures, map_svg, strings
 
 TOP_PLACES: Final = 13
@@ -70,7 +71,10 @@ def _parts(report: facts.DayReport) -> dict[str, Any]:
         "shown": report.incidents[: _fit(report)],
         "countries": statistics.countries[:TOP_PLACES],
         "cities": [place for place in statistics.cities[:TOP_CITIES] if place.alerts],
-        "parts": [(name, start, end, sum(statistics.alerts_by_hour[start:end])) for name, start, end in strings.PARTS],
+        "parts": [
+            (name.capitalize(), part.start, part.stop, sum(statistics.alerts_by_hour[part.start : part.stop]))
+            for name, part in PARTS_OF_DAY.items()
+        ],
         "map": Markup(map_svg.to_svg(report.incidents)),  # noqa: S704 - numbers and our own outlines only
         "hours_chart": _svg(_hours(report), "Alerts by hour of the day"),
         "weekdays_chart": _svg(charts.weekdays(statistics.weekdays), "Alerts a day by week-day"),

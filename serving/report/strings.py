@@ -10,8 +10,6 @@ from serving.report import facts, figures
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-PARTS: Final = (("Night", 0, 6), ("Morning", 6, 12), ("Afternoon", 12, 18), ("Evening", 18, 24))
-
 KINDS: Final = {
     "unrest": "Unrest",
     "low_battery": "Low battery",

@@ -24,8 +24,8 @@ import httpx
 import pytest
 
 from laptop import ports
-from serving.config import MAX_BODY, Config
 from serving.front.protocol import MAX_HEAD, MAX_TARGET
+from serving.limits import MAX_BODY, STREAMS_A_CLIENT
 from serving.single_reports import MAX_MESSAGE
 from tests.support import lakes
 
@@ -166,7 +166,6 @@ def test_idle_connections_stop_nobody(served: Served) -> None:
 
 
 def test_streams_of_one_client_leave_room_for_others(served: Served) -> None:
-    each = Config(mongo_uri="").streams_a_client
     request = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         streams = [stack.enter_context(closing(served.connect())) for _ in range(200)]
@@ -174,7 +173,7 @@ def test_streams_of_one_client_leave_room_for_others(served: Served) -> None:
             stream.sendall(request)
         heads = [stream.recv(65536) for stream in streams]
         statuses = [head.split(b" ", 2)[1] for head in heads]
-        assert (statuses.count(b"200"), statuses.count(b"503")) == (each, 200 - each)
+        assert (statuses.count(b"200"), statuses.count(b"503")) == (STREAMS_A_CLIENT, 200 - STREAMS_A_CLIENT)
         served.assert_answers()
         neighbours = stack.enter_context(closing(served.connect(NEIGHBOUR)))
         neighbours.sendall(request)

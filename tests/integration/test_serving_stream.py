@@ -13,9 +13,9 @@ from pymongo.database import Database
 
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
-from serving.events import stream
+from serving.events import hub as module
 from serving.events.events import Event
-from serving.events.stream import Events, Hub
+from serving.events.hub import Events, Hub
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 Documents = Database[dict[str, Any]]
@@ -52,7 +52,7 @@ def ids(events: list[Event]) -> list[str]:
 @pytest.fixture
 def hubs(mongo_database: Documents, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
     """Makes hubs, as servers that start one after the other would."""
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(module, "PING_SECONDS", 0.2)
     made: list[Hub] = []
 
     def make(clients: int = 10) -> Hub:
@@ -121,7 +121,7 @@ def test_resuming_never_loses_or_repeats(mongo_database: Documents, hubs: Callab
 def test_the_ring_is_no_limit_for_who_comes_back(
     mongo_database: Documents, hubs: Callable[..., Hub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "REMEMBERED", 3)
+    monkeypatch.setattr(module, "REMEMBERED", 3)
     hub = hubs()
     events = hub.listen(None)
     raise_alert(mongo_database, 0)

@@ -27,7 +27,7 @@ from serving.api.stream import LOOK_SECONDS, parts
 from serving.api.times import between
 from serving.app import create_app
 from serving.config import Config
-from serving.events.stream import Events
+from serving.events.hub import Events
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge, Wanted
 from serving.figures.served import Served

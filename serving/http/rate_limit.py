@@ -1,4 +1,4 @@
-"""How much one client may ask for: requests by token or address, and answers made smaller on the way."""
+"""How many requests one client may send: by token or address."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from flask import Flask
-from flask_compress import Compress
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -20,11 +18,6 @@ from serving.http.clients import client_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-COMPRESSED: Final = ["application/json", "application/problem+json", "application/geo+json", "text/csv", "text/html"]
-COMPRESSED_STATIC: Final = ["text/css", "text/javascript", "image/svg+xml"]
-SMALLEST: Final = 1000
-"""Bytes; what fits one packet anyway is not worth the time."""
 
 FORGET_SECONDS: Final = 5.0
 """A count is looked at with its time, so one that is kept too long costs memory only."""
@@ -69,13 +62,3 @@ class Limited:
         """By what costs no look-up: a session counts as its address."""
         name = self._access.known_name(Request(environ)) if self._config.tokens else None
         return f"token {name}" if name else f"address {client_key(environ.get('REMOTE_ADDR', ''))}"
-
-
-def compress(app: Flask) -> None:
-    """Compresses what `app` answers. Event streams are not compressed: each event must go at once."""
-    app.config["COMPRESS_MIMETYPES"] = [*COMPRESSED, *COMPRESSED_STATIC]
-    app.config["COMPRESS_ALGORITHM"] = ["zstd", "br", "gzip"]
-    app.config["COMPRESS_MIN_SIZE"] = SMALLEST
-    app.config["COMPRESS_BR_LEVEL"] = 4
-    app.config["COMPRESS_STREAMS"] = False
-    Compress(app)
