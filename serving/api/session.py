@@ -39,6 +39,7 @@ class Session(BaseModel):
     """Who is signed in."""
 
     needs_token: bool = Field(description="whether a token or a sign-in is needed; if not, everybody is an operator")
+    figures_open: bool = Field(description="whether figures can be read by anybody (`PEACEWATCH_API_OPEN=figures`)")
     role: Role | None = Field(description="viewer, operator or admin; null: nobody is signed in")
     by: str | None = Field(description="the name shown with actions: of the account, or as given when signing in")
     sign_in: str | None = Field(description="where a browser signs in by single sign-on; null: by a token")
@@ -91,6 +92,7 @@ def blueprint(services: Services) -> APIBlueprint:
     def _session(identity: access.Identity | None) -> dict[str, Any]:
         return {
             "needs_token": config.is_guarded,
+            "figures_open": config.has_open_figures,
             "role": identity.role if identity else None,
             "by": identity.by if identity else None,
             "sign_in": SIGN_IN if services.access.single_sign_on else None,

@@ -2,7 +2,7 @@
 /* How far each layer is, asked every five seconds. What is late says so in words, not by colour alone. */
 
 import { ask } from "./api.js";
-import { signedIn } from "./session.js";
+import { allowed } from "./session.js";
 import { $, ago, dayOf, el, number, updateAges, since, timeOf, whole, words } from "./dom.js";
 
 const EVERY_MS = 5000;
@@ -108,7 +108,7 @@ function rejectedMessages(now, { rejected }) {
         : []),
       ...rejected.reasons.map((each) => [words(each.reason), whole.format(each.messages)]),
     ],
-    known ? "" : "rejected messages cannot be read",
+    known || isFiguresOnly ? "" : "rejected messages cannot be read",
   );
   $("rejected-messages").tBodies[0].replaceChildren(
     ...rows(now.newest ?? [], 4, (message) => [
@@ -156,7 +156,7 @@ async function refresh() {
     const [status, completeness, rejected] = await Promise.all([
       ask("status"),
       ask("completeness"),
-      ask("rejects").catch(unknown),
+      isFiguresOnly ? unknown({ message: "for those who sign in" }) : ask("rejects").catch(unknown),
     ]);
     rejectedMessages(rejected, status);
     show(status);
@@ -168,7 +168,8 @@ async function refresh() {
   }
 }
 
-await signedIn();
+const isFiguresOnly = (await allowed({ figuresSuffice: true })) === "figures";
+$("rejected-messages-block").hidden = isFiguresOnly;
 refresh();
 setInterval(() => document.hidden || refresh(), EVERY_MS);
 setInterval(updateAges, 1000);

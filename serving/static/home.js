@@ -11,13 +11,14 @@ import { showDrones } from "./map_drones.js";
 import { showHeat } from "./map_heat.js";
 import { showIncidents } from "./map_incidents.js";
 import { makeSilences } from "./operator.js";
-import { signedIn } from "./session.js";
+import { allowed } from "./session.js";
 import { records } from "./records.js";
-import { bind, fill, state } from "./state.js";
+import { bind, fill, keep, state } from "./state.js";
 import { listen } from "./stream.js";
 import { tiles } from "./tiles.js";
 
 const FIGURES_MS = 5000; // about as often as landing commits
+const OPEN_FIGURES_MS = 30_000; // of those who have not signed in, and get no events
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const range = document.forms.range;
 if (zone && zone !== "UTC") range.elements.tz.append(new Option(zone, zone));
@@ -25,10 +26,14 @@ const { tz } = state();
 if (tz && ![...range.elements.tz.options].some((option) => option.value === tz))
   range.elements.tz.append(new Option(tz, tz));
 fill();
-await signedIn();
+const isFiguresOnly = (await allowed({ figuresSuffice: true })) === "figures";
+document.body.classList.toggle("figures-only", isFiguresOnly);
+$("figures-only").hidden = !isFiguresOnly;
+$("figures-only-sign-in").onclick = () => $("signed-in").click();
+if (isFiguresOnly && state().heat === undefined) keep({ heat: "1" }); // else the map would be empty
 
 const map = makeMap("map", { remember: true });
-const drones = showDrones(map, describeDrones);
+const drones = isFiguresOnly ? null : showDrones(map, describeDrones);
 const heat = showHeat(map);
 const marks = showIncidents(map, (id) => incidents.open(id));
 const incidents = new Incidents({
@@ -60,14 +65,14 @@ async function part(name, run) {
     $("figures-note").textContent = `${[...failures.keys()].join(" and ")} cannot be shown: ${reasons}`;
 }
 
-const loadIncidents = () => part("Incidents", () => incidents.load());
-const loadAlerts = () => part("Alerts", () => alerts.load());
+const loadIncidents = () => isFiguresOnly || part("Incidents", () => incidents.load());
+const loadAlerts = () => isFiguresOnly || part("Alerts", () => alerts.load());
 const loadTiles = () => part("The day's figures", () => tiles(state().country ?? ""));
 const loadHeat = () => part("Alerts by place", () => heat.load());
 const loadFigures = () =>
   part("Figures", async () => {
     const day = await figures();
-    if (day !== undefined && `${day} ${state().country}` !== recordsOf) {
+    if (!isFiguresOnly && day !== undefined && `${day} ${state().country}` !== recordsOf) {
       recordsOf = `${day} ${state().country}`;
       await part("Reports", () => records(day));
     }
@@ -75,27 +80,31 @@ const loadFigures = () =>
 
 /* Once the stream is open, so that nothing falls between. What is seen first comes first: a browser asks for six things
    at once. The day's figures and the drones, which no event is added to, need not wait for the stream. */
-let first = Promise.all([loadTiles(), drones.load()]);
+let first = Promise.all([loadTiles(), drones?.load()]);
 async function loadAll() {
-  await Promise.all([loadIncidents(), first ?? Promise.all([loadTiles(), drones.load()])]);
+  await Promise.all([loadIncidents(), first ?? Promise.all([loadTiles(), drones?.load()])]);
   first = null;
   await Promise.all([loadFigures(), loadAlerts(), loadHeat(), silences()]);
 }
 
 const refreshFigures = throttled(() => document.hidden || (loadTiles(), loadFigures()), FIGURES_MS);
 
-listen(
-  {
-    incident: (row) => incidents.put(row),
-    alert: (alert) => {
-      alerts.put(alert);
-      marks.ring(alert);
+if (isFiguresOnly) {
+  Promise.all([first, loadFigures(), loadHeat()]);
+  setInterval(refreshFigures, OPEN_FIGURES_MS);
+} else
+  listen(
+    {
+      incident: (row) => incidents.put(row),
+      alert: (alert) => {
+        alerts.put(alert);
+        marks.ring(alert);
+      },
+      figures: refreshFigures,
+      drones: drones.refresh,
     },
-    figures: refreshFigures,
-    drones: drones.refresh,
-  },
-  { load: loadAll, onState: showLive },
-);
+    { load: loadAll, onState: showLive },
+  );
 
 function showLive(how) {
   const place = $("live");
@@ -109,7 +118,7 @@ bind("filters", () => {
 });
 bind("range", () => {
   draw();
-  drones.load();
+  drones?.load();
   loadFigures();
   loadTiles();
   loadHeat();
@@ -155,7 +164,7 @@ addEventListener(
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
     refreshFigures();
-    drones.refresh();
+    drones?.refresh();
   }
 });
 setInterval(updateAges, 1000);

@@ -8,7 +8,7 @@ import { $ } from "./dom.js";
 const ACTS = ["operator", "admin"];
 const NAME = "peacewatch-operator";
 
-/** @type {{needs_token: boolean, role: string | null, by: string | null, sign_in: string | null} | null} */
+/** @type {{needs_token: boolean, figures_open: boolean, role: string | null, by: string | null, sign_in: string | null} | null} */
 let known = null;
 
 async function session() {
@@ -18,11 +18,18 @@ async function session() {
 
 /* Before a page loads its lists: asks for a token where one is needed. False: nobody has signed in. */
 export async function signedIn() {
+  return (await allowed({ figuresSuffice: false })) === "all";
+}
+
+/* What the page may load: "all", "figures" (open to everybody here, so nobody is asked to sign in), or "nothing".
+   `figuresSuffice`: the page is of use by its figures alone. */
+export async function allowed({ figuresSuffice }) {
   const now = await session().catch(() => null);
-  if (!now || !now.needs_token) return true;
+  if (!now || !now.needs_token) return "all";
   show(now);
+  if (!now.role && figuresSuffice && now.figures_open) return "figures";
   if (!now.role) await signIn();
-  return Boolean(known?.role);
+  return known?.role ? "all" : "nothing";
 }
 
 /* The name that an action is taken by; asks for what is missing, or was refused (`why`). Null: not signed in. */
@@ -74,9 +81,10 @@ function show(now) {
   $("my-sessions").hidden = !(now.sign_in && now.role);
   place.textContent = now.role ? `Sign out ${now.by ?? ""}`.trim() : "Sign in";
   place.onclick = async () => {
-    const left = known?.role ? await act("session", {}, "DELETE") : known;
-    if (left?.sign_out) location.assign(left.sign_out);
-    else if (!known?.role && left?.sign_in) await signIn();
+    if (!known?.role) return (await signIn()) && location.reload();
+    const left = await act("session", {}, "DELETE").catch((error) => ({ error }));
+    if (left.error) place.textContent = `Still signed in: ${left.error.message}`;
+    else if (left.sign_out) location.assign(left.sign_out);
     else location.reload();
   };
 }

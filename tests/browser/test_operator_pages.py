@@ -11,7 +11,7 @@ from tests.support.live_stack import LiveStack
 
 def test_only_an_operators_token_acts(live: LiveStack, page: Page) -> None:
     viewer, operator = "see-only".ljust(SHORTEST, "-"), "may-act".ljust(SHORTEST, "-")
-    guarded = live.guard(f"{viewer}:viewer,{operator}:operator")
+    guarded = live.guard(API_TOKENS=f"{viewer}:viewer,{operator}:operator")
     raise_alert(live, "Celle")
     page.goto(f"{guarded}/")
     dialog, why = page.get_by_role("dialog"), page.locator("#sign-in-why")

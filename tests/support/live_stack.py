@@ -44,10 +44,11 @@ class LiveStack(AlertStack):
         """Starts the web server and waits until it answers."""
         self.start("serve").wait_ready(lambda: answers(f"{self.page}/readyz"), READY_SECONDS)
 
-    def guard(self, tokens: str) -> str:
-        """The address of a second web server, over the same stack, that knows `tokens`."""
+    def guard(self, **settings: str) -> str:
+        """The address of a second web server, over the same stack, with more `settings` (`API_TOKENS="…"`)."""
         port, as_it_is = ports.free_port(), self.environ
-        self.environ = self.environ | {"PEACEWATCH_WEB_PORT": str(port), "PEACEWATCH_API_TOKENS": tokens}
+        more = {f"PEACEWATCH_{name}": value for name, value in settings.items()}
+        self.environ = self.environ | {"PEACEWATCH_WEB_PORT": str(port), **more}
         address = f"http://127.0.0.1:{port}"
         self.start("serve", "guarded").wait_ready(lambda: answers(f"{address}/readyz"), READY_SECONDS)
         self.environ = as_it_is

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
@@ -131,8 +132,21 @@ def provider() -> Iterator[Provider]:
                 made.is_asked.set()
                 made.answers.wait()
                 self._answer(200, made.keys())
+            elif self.path.startswith("/auth?"):
+                self._sign_in()
             else:
                 self._answer(404, {})
+
+        def _sign_in(self) -> None:
+            """As a provider where Mara is signed in: back at once, or by a link where the password is asked for."""
+            back = made.authorize(self.path)
+            is_asked = "prompt=login" in self.path
+            self.send_response(200 if is_asked else 302)
+            self.send_header("Content-Type", "text/html")
+            if not is_asked:
+                self.send_header("Location", back)
+            self.end_headers()
+            self.wfile.write(f'<h1>Password, please</h1><a href="{escape(back)}">Continue</a>'.encode())
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()

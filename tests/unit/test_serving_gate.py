@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.datastructures import Headers
 from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
 from serving.app import create_app
-from serving.config import Config
+from serving.config import Config, Oidc
 from serving.http import access
 from serving.http.access import Access
 from serving.http.clients import client_key
@@ -26,6 +27,7 @@ from serving.tokens import LOOK_SECONDS, SHORTEST, TokenFile, new_token, parse_t
 NOWHERE = "mongodb://127.0.0.1:1/nothing?connect=false&serverSelectionTimeoutMS=1"
 VIEWER, OPERATOR = "v" * SHORTEST, "o" * SHORTEST
 TOKENS: dict[str, Any] = {VIEWER: "viewer", OPERATOR: "operator"}
+OIDC = Oidc("https://login.example", "peacewatch", "secret", "https://watch.example/auth/callback")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -157,7 +159,7 @@ def test_every_page_with_data_is_behind_the_gate() -> None:
 
 
 def test_who_asks_is_found_out_once() -> None:
-    environ = EnvironBuilder(path="/api/v1/alerts", headers=bearer(VIEWER)).get_environ()
+    environ = EnvironBuilder(path="/api/v1/alerts", headers=Headers(bearer(VIEWER))).get_environ()
     tokens = dict(TOKENS)
     found = Access(Config(mongo_uri=NOWHERE, tokens=tokens))
     first = found.require(Request(environ), "viewer")
@@ -193,10 +195,11 @@ def test_a_body_nested_too_deeply_is_a_problem(guarded: FlaskClient, client: Fla
 
 def test_a_browser_signs_in_and_out(guarded: FlaskClient) -> None:
     path = "/api/v1/session"
-    assert guarded.get(path).get_json() == {"needs_token": True, "role": None, "by": None, "sign_in": None}
+    nobody = {"needs_token": True, "figures_open": False, "role": None, "by": None, "sign_in": None}
+    assert guarded.get(path).get_json() == nobody
     assert guarded.post(path, json={"token": "x" * 40}).status_code == 401
     answer = guarded.post(path, json={"token": OPERATOR, "by": "Mara; Lind="})
-    assert answer.get_json() == {"needs_token": True, "role": "operator", "by": "Mara; Lind=", "sign_in": None}
+    assert answer.get_json() == {**nobody, "role": "operator", "by": "Mara; Lind="}
     cookie = answer.headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     assert OPERATOR not in cookie
@@ -204,6 +207,24 @@ def test_a_browser_signs_in_and_out(guarded: FlaskClient) -> None:
     assert guarded.get("/api/v1/rejects").status_code == 503, "let in; there is no Kafka"
     guarded.delete(path)
     assert guarded.get("/api/v1/rejects").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("settings", "needs_token", "figures_open"),
+    [
+        ({}, False, True),
+        ({"tokens": TOKENS}, True, False),
+        ({"tokens": TOKENS, "open_to_all": "figures"}, True, True),
+        ({"oidc": OIDC}, True, False),
+        ({"oidc": OIDC, "open_to_all": "figures"}, True, True),
+    ],
+)
+def test_session_says_whether_figures_are_open(settings: Any, needs_token: bool, figures_open: bool) -> None:
+    for client in client_of(**settings):
+        session = client.get("/api/v1/session").get_json()
+        assert (session["needs_token"], session["figures_open"]) == (needs_token, figures_open)
+        assert session["sign_in"] == ("/auth/sign-in" if "oidc" in settings else None)
+        assert client.get("/api/v1/alerts").status_code == (401 if needs_token else 503)
 
 
 def test_a_cookie_ends_with_its_time_and_with_its_token() -> None:
