@@ -203,7 +203,7 @@ def test_person_signs_out_here_and_at_the_provider(browser: FlaskClient, provide
     assert secret is not None
     browser.set_cookie(sessions.COOKIE, secret.value)
     assert who(browser) == (None, None), "the server has ended it, not the browser alone"
-    assert asks_for_the_password(browser), "whoever else sits down here is not let in as Mara"
+    assert asks_for_the_password(browser), "the next person at this browser is not let in as Mara"
     sign_in(browser, provider)
     assert not asks_for_the_password(browser), "until somebody has signed in"
 

@@ -46,8 +46,8 @@ def test_day_stays_exact_as_cells_come_later(keep: Keep, with_country: bool) -> 
         day.cells(keep, with_country=with_country)  # read at each version
         day = day.with_later(new)
         fresh.append(new)
-    anew = {name: pack(roll_up(HOURS.merge(fresh), form)) for name, form in DAY_FORMS.items()}
-    assert day.cells(keep, with_country=with_country) == StoredDay(anew).cells(keep, with_country=with_country)
+    rebuilt = {name: pack(roll_up(HOURS.merge(fresh), form)) for name, form in DAY_FORMS.items()}
+    assert day.cells(keep, with_country=with_country) == StoredDay(rebuilt).cells(keep, with_country=with_country)
 
 
 def test_form_is_unpacked_once_for_all_versions() -> None:
