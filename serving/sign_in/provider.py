@@ -92,7 +92,7 @@ class Provider:
         self._http.close()
 
     def sign_in_url(self, state: str, nonce: str, verifier: str, *, again: bool = False) -> str:
-        """Where a browser goes to sign in; `again`: the provider asks for the password even if somebody is signed in there."""
+        """Where a browser goes to sign in; `again`: the provider asks for the password in any case."""
         query = {
             "response_type": "code",
             "client_id": self._oidc.client_id,
