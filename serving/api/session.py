@@ -26,7 +26,7 @@ SIGNED_OUT: Final = "/auth/signed-out"
 """Where a browser goes after signing out, where the provider has no such page. It does not sign in again by itself."""
 
 
-class SignIn(BaseModel):
+class TokenSignIn(BaseModel):
     """Who signs in."""
 
     model_config = ConfigDict(extra="forbid")
@@ -35,7 +35,7 @@ class SignIn(BaseModel):
     by: str = Field("operator", min_length=1, max_length=80, description="your name, shown to others with your actions")
 
 
-class Session(BaseModel):
+class CurrentSession(BaseModel):
     """Who is signed in."""
 
     needs_token: bool = Field(description="whether a token or a sign-in is needed; if not, everybody is an operator")
@@ -51,12 +51,12 @@ def blueprint(services: Services) -> APIBlueprint:
     api = APIBlueprint("session", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")])
     config = services.config
 
-    @api.get("/session", summary="Who is signed in", responses=answers(Session))
+    @api.get("/session", summary="Who is signed in", responses=answers(CurrentSession))
     def session() -> dict[str, Any]:
         return _session(services.access.identify(request))
 
-    @api.post("/session", summary="Sign in with a token", responses=answers(Session, 401, 409))
-    def sign_in(body: SignIn) -> Response:
+    @api.post("/session", summary="Sign in with a token", responses=answers(CurrentSession, 401, 409))
+    def sign_in(body: TokenSignIn) -> Response:
         if services.access.single_sign_on is not None:
             raise Conflict(f"people sign in at {SIGN_IN}; programs send their token with each request")
         token = access.known_token(config.tokens, body.token)
@@ -68,7 +68,7 @@ def blueprint(services: Services) -> APIBlueprint:
         cookies.keep(response, config, Cookie(access.COOKIE, value, sessions.LASTS))
         return response
 
-    @api.delete("/session", summary="Sign out", responses=answers(Session))
+    @api.delete("/session", summary="Sign out", responses=answers(CurrentSession))
     def sign_out() -> Response:
         identity = services.access.identify(request)
         single_sign_on = services.access.single_sign_on

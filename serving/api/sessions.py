@@ -17,7 +17,7 @@ from serving.api.models import Query, Text
 from serving.config import Role
 from serving.http.access import Identity
 from serving.services import Services
-from serving.sign_in.sessions import Sessions as Store
+from serving.sign_in.sessions import Sessions
 
 _log = get_logger()
 
@@ -33,7 +33,7 @@ class SessionRow(BaseModel):
     current: bool = Field(description="whether it is the one that asks")
 
 
-class Sessions(BaseModel):
+class SessionList(BaseModel):
     """Sessions, newest first."""
 
     sessions: list[SessionRow]
@@ -47,11 +47,11 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/sessions`."""
     api = APIBlueprint("sessions", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")], abp_security=SECURITY)
 
-    @api.get("/sessions", summary="Sessions: one's own, for admins all", responses=answers(Sessions, 401))
+    @api.get("/sessions", summary="Sessions: one's own, for admins all", responses=answers(SessionList, 401))
     def sessions(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
         return {"sessions": rows(services.access.require(request, "viewer"))}
 
-    @api.delete("/sessions/<session_id>", summary="End a session", responses=answers(Sessions, 401, 404))
+    @api.delete("/sessions/<session_id>", summary="End a session", responses=answers(SessionList, 401, 404))
     def end(path: SessionPath) -> dict[str, Any]:
         who = services.access.require(request, "viewer")
         store, is_admin = kept(), who.role == "admin"
@@ -62,7 +62,7 @@ def blueprint(services: Services) -> APIBlueprint:
         _log.info("session ended", by=who.by or who.name, session=path.session_id)
         return {"sessions": rows(who)}
 
-    def kept() -> Store | None:
+    def kept() -> Sessions | None:
         return services.access.single_sign_on.sessions if services.access.single_sign_on else None
 
     def rows(who: Identity) -> list[dict[str, Any]]:

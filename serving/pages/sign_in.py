@@ -76,7 +76,7 @@ def _not_stored(answer: Response) -> Response:
     return answer
 
 
-def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.SignIn, str]:
+def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.PendingSignIn, str]:
     """The sign-in that the provider answers, and its code. Raises Forbidden."""
     secret, state = single_sign_on.oidc.client_secret, request.args.get("state")
     sign_in = cookie.opened(request.cookies, state, secret, datetime.now(UTC))
@@ -89,7 +89,7 @@ def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.SignIn, str]:
     return sign_in, code
 
 
-def _begun(single_sign_on: SingleSignOn, sign_in: cookie.SignIn, code: str) -> str:
+def _begun(single_sign_on: SingleSignOn, sign_in: cookie.PendingSignIn, code: str) -> str:
     """The secret of the session of whom the provider names for `code`. Raises Forbidden."""
     try:
         person = single_sign_on.provider.exchange(code, sign_in.verifier, sign_in.nonce)

@@ -48,7 +48,7 @@ MAX_NEXT: Final = 2000
 _LOCAL_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
-class SignIn(msgspec.Struct, frozen=True):
+class PendingSignIn(msgspec.Struct, frozen=True):
     """A sign-in that has begun. `verifier` is that of PKCE; `next` a path of this server.
 
     `session`: id of the session that the browser had, which the new one replaces; "" for none. Its own cookie does not
@@ -63,10 +63,10 @@ class SignIn(msgspec.Struct, frozen=True):
     session: str = ""
 
 
-def begin(wanted: str | None, now: datetime, session: str = "") -> SignIn:
+def begin(wanted: str | None, now: datetime, session: str = "") -> PendingSignIn:
     """A new sign-in that returns to `wanted`."""
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-    return SignIn(state, nonce, verifier, local_path(wanted), int((now + LASTS).timestamp()), session)
+    return PendingSignIn(state, nonce, verifier, local_path(wanted), int((now + LASTS).timestamp()), session)
 
 
 def name_of(state: str) -> str:
@@ -74,12 +74,12 @@ def name_of(state: str) -> str:
     return PREFIX + hashlib.sha256(state.encode()).hexdigest()[:16]
 
 
-def sealed(sign_in: SignIn, secret: str) -> str:
+def sealed(sign_in: PendingSignIn, secret: str) -> str:
     """The cookie's value."""
     return str(_serializer(secret).dumps(msgspec.to_builtins(sign_in)))
 
 
-def opened(cookies: Mapping[str, str], state: str | None, secret: str, now: datetime) -> SignIn | None:
+def opened(cookies: Mapping[str, str], state: str | None, secret: str, now: datetime) -> PendingSignIn | None:
     """The sign-in `state` of a browser's cookies, where it is ours and in time."""
     sign_in = _read(cookies.get(name_of(state), ""), secret, now) if state else None
     if sign_in is None or not state:
@@ -111,10 +111,10 @@ def local_path(wanted: str | None) -> str:
     return wanted
 
 
-def _read(value: str, secret: str, now: datetime) -> SignIn | None:
+def _read(value: str, secret: str, now: datetime) -> PendingSignIn | None:
     """The sign-in of a cookie, where it is ours and in time."""
     try:
-        sign_in = msgspec.convert(_serializer(secret).loads(value), SignIn)
+        sign_in = msgspec.convert(_serializer(secret).loads(value), PendingSignIn)
     except (BadData, msgspec.ValidationError):
         return None
     return sign_in if now.timestamp() < sign_in.ends_at else None

@@ -54,11 +54,11 @@ class Document:
 
 
 class Refreshed(Generic[Value]):
-    """A value that `fetch` gets from the provider, by one thread at a time. `clock`: seconds."""
+    """A value that `fetch` gets from the provider, by one thread at a time. `timer`: seconds that never go back."""
 
-    def __init__(self, fetch: Callable[[], Value], clock: Callable[[], float]) -> None:
+    def __init__(self, fetch: Callable[[], Value], timer: Callable[[], float]) -> None:
         self._fetch = fetch
-        self._clock = clock
+        self._timer = timer
         self._fetching = threading.Lock()
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._held: tuple[Value, float] | None = None  # with when it was fetched; replaced whole: no lock to read it
@@ -67,7 +67,7 @@ class Refreshed(Generic[Value]):
     def get(self) -> Value:
         """The value, at most KEPT_SECONDS old. Raises ServiceUnavailable where there is none."""
         held = self._held
-        age = self._clock() - held[1] if held else KEPT_SECONDS
+        age = self._timer() - held[1] if held else KEPT_SECONDS
         if held and age < REFRESH_SECONDS:
             return held[0]
         usable = held if age < KEPT_SECONDS else None
@@ -89,14 +89,14 @@ class Refreshed(Generic[Value]):
         if not self._acquire(may_wait):
             raise ServiceUnavailable(AWAY, retry_after=1)
         try:
-            now = self._clock()
+            now = self._timer()
             if self._held and now - self._held[1] < AGAIN_SECONDS:
                 return self._held[0]
             if now - self._tried_at < AGAIN_SECONDS:
                 raise ServiceUnavailable(AWAY, retry_after=AGAIN_SECONDS)
             self._tried_at = now
             value = self._fetch()
-            self._held = (value, self._clock())
+            self._held = (value, self._timer())
             return value
         finally:
             self._fetching.release()

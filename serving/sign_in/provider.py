@@ -78,15 +78,17 @@ class Person:
 
 
 class Provider:
-    """The provider of `oidc`. `clock`: seconds since 1970."""
+    """The provider of `oidc`. `clock`: seconds since 1970, of tokens; `timer`: seconds, of what is kept."""
 
-    def __init__(self, oidc: Oidc, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, oidc: Oidc, clock: Callable[[], float] = time.time, timer: Callable[[], float] = time.monotonic
+    ) -> None:
         self._oidc = oidc
         self._clock = clock
         self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
         self._calls = threading.BoundedSemaphore(AT_ONCE)
-        self._document = Refreshed(self._fetch_document, clock)
-        self._keys = Refreshed(lambda: key_set(self._get(self._document.get().jwks_uri)), clock)
+        self._document = Refreshed(self._fetch_document, timer)
+        self._keys = Refreshed(lambda: key_set(self._get(self._document.get().jwks_uri)), timer)
 
     def close(self) -> None:
         self._http.close()

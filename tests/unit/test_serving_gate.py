@@ -161,11 +161,11 @@ def test_every_page_with_data_is_behind_the_gate() -> None:
 def test_who_asks_is_found_out_once() -> None:
     environ = EnvironBuilder(path="/api/v1/alerts", headers=Headers(bearer(VIEWER))).get_environ()
     tokens = dict(TOKENS)
-    found = Access(Config(mongo_uri=NOWHERE, tokens=tokens))
-    first = found.require(Request(environ), "viewer")
+    access_of = Access(Config(mongo_uri=NOWHERE, tokens=tokens))
+    first = access_of.require(Request(environ), "viewer")
     del tokens[VIEWER]
-    assert found.require(Request(environ), "viewer") is first, "the checks of one request agree"
-    assert found.identify(Request(environ)) is None, "an event stream asks again as long as it is open"
+    assert access_of.require(Request(environ), "viewer") is first, "the checks of one request agree"
+    assert access_of.identify(Request(environ)) is None, "an event stream asks again as long as it is open"
 
 
 def test_every_endpoint_is_behind_the_gate() -> None:

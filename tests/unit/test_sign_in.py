@@ -56,7 +56,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def provider(server: fake.Provider, clock: Clock) -> Iterator[Provider]:
-    made = Provider(of(server), clock)
+    made = Provider(of(server), clock, clock)
     yield made
     made.close()
 
