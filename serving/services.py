@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from infra.mongo import client as mongo
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.events.hub import Hub
-from serving.figures.completeness import Completeness
+from serving.figures.completeness import DayCompleteness
 from serving.figures.drones import Drones
 from serving.figures.merge import Merge
 from serving.http.access import Access
@@ -39,7 +39,7 @@ class Services:
     config: Config
     database: Database[dict[str, Any]]
     merge: Merge
-    completeness: Completeness
+    completeness: DayCompleteness
     drones: Drones
     hub: Hub
     audit: Audit
@@ -77,7 +77,7 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         config,
         database,
         Merge(database, config.max_age),
-        Completeness(database),
+        DayCompleteness(database),
         Drones(database),
         Hub(database, config.stream_clients, config.streams_a_client),
         Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),

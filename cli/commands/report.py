@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from serving.report.build import OfficersDay
-    from serving.report.nightly import Desk
+    from serving.report.nightly import ReportDesk
 
 ANSWER_SECONDS = 120
 """MongoDB counts the eight million alerts of a mission's day; less than a turn, serving/report/lock.py."""
@@ -95,14 +95,14 @@ def show() -> None:
 
 
 @contextmanager
-def _desk() -> Iterator[tuple[Desk, str]]:
+def _desk() -> Iterator[tuple[ReportDesk, str]]:
     from pymongo.errors import PyMongoError
 
     from fleet.errors import ServiceUnavailable
     from infra import logs, settings
     from infra.redaction import redact
     from serving.config import Config
-    from serving.report.nightly import Desk
+    from serving.report.nightly import ReportDesk
     from serving.report.store import ReportStore
     from serving.services import connect
 
@@ -110,7 +110,7 @@ def _desk() -> Iterator[tuple[Desk, str]]:
     loaded = settings.load()
     services = connect(Config(mongo_uri=loaded.mongo, max_age=0), ANSWER_SECONDS)
     try:
-        yield Desk(services, ReportStore(loaded.lake_location), loaded.web_url), loaded.timezone
+        yield ReportDesk(services, ReportStore(loaded.lake_location), loaded.web_url), loaded.timezone
     except PyMongoError as error:
         raise ServiceUnavailable(redact(f"MongoDB does not answer: {type(error).__name__}")) from None
     finally:

@@ -14,7 +14,8 @@ from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
 from serving.api import PREFIX, SECURITY, answers, with_example
-from serving.api.models import Query, Text
+from serving.api.incidents import IncidentPath
+from serving.api.models import Query
 from serving.http.paging import CURSOR, MAX_PAGE, page
 from serving.operators.audit import Says, row
 from serving.services import Services
@@ -74,10 +75,6 @@ class Actions(BaseModel):
 class ActionsQuery(Query):
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, pattern=CURSOR)
-
-
-class IncidentPath(BaseModel):
-    incident_id: Text
 
 
 def blueprint(services: Services) -> APIBlueprint:

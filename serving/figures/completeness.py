@@ -14,7 +14,7 @@ MAX_AGE: Final = 5.0
 """Seconds; the batch layer looks at days when it runs, so once an hour or so."""
 
 
-class Completeness:
+class DayCompleteness:
     """Many threads ask; one reads."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:

@@ -26,7 +26,7 @@ from pymongo.errors import PyMongoError
 
 from infra.mongo.session import at_one_instant
 from serving.figures.served import Served
-from serving.figures.snapshot import Snapshot, ensure_indexes
+from serving.figures.snapshot import FiguresSnapshot, ensure_indexes
 
 Document = dict[str, Any]
 
@@ -114,7 +114,7 @@ class Merge:
         return at_one_instant(self._database, lambda session: self._read_in(session, wanted))
 
     def _read_in(self, session: ClientSession, wanted: Wanted) -> Served:
-        snapshot = Snapshot(self._database, session)
+        snapshot = FiguresSnapshot(self._database, session)
         served = snapshot.after(self._served)
         served = bounded(served, wanted)
         lacking = {hour // 24 for hour in served.missing(*wanted)}

@@ -34,7 +34,7 @@ READ_AT_ONCE: Final = 24
 """Documents of 200 countries are some 300 KB each, and three times that in Python."""
 
 
-class Commit(NamedTuple):
+class LiveVersion(NamedTuple):
     """A version of the lake that has a live document."""
 
     version: int
@@ -48,7 +48,7 @@ def ensure_indexes(database: Database[Document]) -> None:
     runs.ensure_index(database)
 
 
-class Snapshot:
+class FiguresSnapshot:
     """Reads within the snapshot `session`. What it has read of the live documents it reads once."""
 
     def __init__(self, database: Database[Document], session: ClientSession) -> None:
@@ -137,7 +137,7 @@ class Snapshot:
         held = replace(held, base=self._base, touched=touched, **self._bounds())
         return held.without(document["event_hour"] for document in computed)
 
-    def _grown(self, served: Served, commits: Sequence[Commit]) -> Served:
+    def _grown(self, served: Served, commits: Sequence[LiveVersion]) -> Served:
         """`served` and the `commits` right after it."""
         if not commits:
             return served
@@ -162,14 +162,14 @@ class Snapshot:
             {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
         )
 
-    def _live_after(self, version: int) -> list[Commit]:
+    def _live_after(self, version: int) -> list[LiveVersion]:
         """The unbroken run of live documents right after `version`; their cells are in `_parts`."""
-        commits: list[Commit] = []
+        commits: list[LiveVersion] = []
         for document in self._live({"$gt": version}):
             if document["_id"] != version + len(commits) + 1:
                 break
             self._split(document)
-            commits.append(Commit(document["_id"], document["committed_at"]))
+            commits.append(LiveVersion(document["_id"], document["committed_at"]))
         return commits
 
     def _load(self, versions: Iterable[int]) -> None:

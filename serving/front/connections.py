@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Protocol
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """What is known of a connection here."""
 
     client_key: str
@@ -25,7 +25,7 @@ class Connections:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: dict[str, dict[Connection, None]] = {}  # by client; in a client the oldest first
+        self._waiting: dict[str, dict[OpenConnection, None]] = {}  # by client; in a client the oldest first
         self._open: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class Connections:
     def waiting(self) -> int:
         return sum(len(each) for each in self._waiting.values())
 
-    def opened(self, connection: Connection) -> bool:
+    def opened(self, connection: OpenConnection) -> bool:
         """Takes a new connection, which waits; False: every other one works, so that none can give way."""
         if len(self) >= self._most and not self._make_room():
             return False
@@ -43,16 +43,16 @@ class Connections:
         self.waits(connection)
         return True
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: OpenConnection) -> None:
         self._waiting.setdefault(connection.client_key, {})[connection] = None
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: OpenConnection) -> None:
         """A whole request has come; it is answered before the connection can give way."""
         held = self._waiting.get(connection.client_key)
         if held is not None and held.pop(connection, self) is None and not held:
             del self._waiting[connection.client_key]
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: OpenConnection) -> None:
         self.works(connection)
         self._open[connection.client_key] -= 1
         if self._open[connection.client_key] <= 0:

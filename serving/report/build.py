@@ -96,7 +96,7 @@ def _hours_needed(officers_day: OfficersDay) -> set[int]:
     return {hour for day in days for hour in officers_day.on(day).hours}
 
 
-def _headline(services: Services, officers_day: OfficersDay, days: dict[date, DayFigures]) -> facts.Headline:
+def _headline(services: Services, officers_day: OfficersDay, days: dict[date, DayFigures]) -> facts.HeadlineFigures:
     usual_days = [days[day] for day in officers_day.same_weekdays if days[day].reports]
     low = {day: by_day.drones_low(services.database, by_day.utc_day(officers_day.on(day))) for day in days}
 
@@ -107,7 +107,7 @@ def _headline(services: Services, officers_day: OfficersDay, days: dict[date, Da
         )  # fmt: skip
 
     usual_low = [low[day] for day in officers_day.same_weekdays if days[day].reports]
-    return facts.Headline(
+    return facts.HeadlineFigures(
         reports=figure("reports"),
         alerts=figure("alerts"),
         peace_score=figure("peace_score"),

@@ -63,11 +63,11 @@ def drones_low(database: Documents, day: date) -> int:
     return _drones(database, day)[0]
 
 
-def drones(database: Documents, day: date) -> facts.Drones:
+def drones(database: Documents, day: date) -> facts.DronesOfDay:
     """Drones of the day, and the ones to look at first."""
     low, seen = _drones(database, day)
     document = completeness.document_of(database, day) or {}
-    return facts.Drones(
+    return facts.DronesOfDay(
         seen=seen,
         low=low,
         silent=document.get("silent"),
@@ -89,6 +89,6 @@ def _documents_of(database: Documents, view: str, day: date) -> list[dict[str, A
     return at_one_instant(database, read)
 
 
-def _drone(row: dict[str, Any]) -> facts.Drone:
+def _drone(row: dict[str, Any]) -> facts.DroneOfDay:
     last: datetime = row["last"]
-    return facts.Drone(row["drone_id"], row["country"], row["battery"], row["reports"], row["gap_minutes"], last)
+    return facts.DroneOfDay(row["drone_id"], row["country"], row["battery"], row["reports"], row["gap_minutes"], last)

@@ -20,7 +20,7 @@ MOST_INCIDENTS: Final = 200
 """So many of the worst are kept in the facts; the map shows no more, and the page has them all."""
 
 
-def incidents(database: Documents, day: Range) -> tuple[list[facts.Incident], int]:
+def incidents(database: Documents, day: Range) -> tuple[list[facts.IncidentOfDay], int]:
     """The worst incidents with an alert within the day, and how many there were.
 
     By severity, then alerts, then the earlier; at most MOST_INCIDENTS.
@@ -37,7 +37,7 @@ def incidents(database: Documents, day: Range) -> tuple[list[facts.Incident], in
     return rows, database.incidents.count_documents(of_day)
 
 
-def delivery(database: Documents, day: Range) -> facts.Delivery:
+def delivery(database: Documents, day: Range) -> facts.DeliveryOfDay:
     """Alerts raised on the day, those notified by now, and how fast."""
     start, end = _bounds(day)
     wanted = {"raised_at": {"$gte": start, "$lt": end}}
@@ -52,7 +52,7 @@ def delivery(database: Documents, day: Range) -> facts.Delivery:
             notified += row["alerts"]
             if (latency := row["_id"].get("ms")) is not None:
                 by_latency[latency] += row["alerts"]
-    return facts.Delivery(
+    return facts.DeliveryOfDay(
         raised=raised,
         notified=notified,
         messages=_messages(database, wanted),
@@ -78,8 +78,8 @@ def _acknowledged(database: Documents, ids: list[str]) -> dict[str, datetime]:
     return {action["target"]["incident_id"]: action["at"] for action in times}
 
 
-def _incident(incident: dict[str, Any], acknowledged_at: datetime | None) -> facts.Incident:
-    return facts.Incident(
+def _incident(incident: dict[str, Any], acknowledged_at: datetime | None) -> facts.IncidentOfDay:
+    return facts.IncidentOfDay(
         incident_id=str(incident["_id"]),
         kind=incident["kind"],
         severity=incident["severity"],

@@ -21,7 +21,7 @@ class Figure(msgspec.Struct, frozen=True):
     usual: float | None = None
 
 
-class Headline(msgspec.Struct, frozen=True):
+class HeadlineFigures(msgspec.Struct, frozen=True):
     """The day in five figures."""
 
     reports: Figure
@@ -31,7 +31,7 @@ class Headline(msgspec.Struct, frozen=True):
     low_drones: Figure
 
 
-class Incident(msgspec.Struct, frozen=True):
+class IncidentOfDay(msgspec.Struct, frozen=True):
     """An incident of the day. `acknowledged_after` is seconds from its first alert, None: nobody acknowledged it."""
 
     incident_id: str
@@ -91,7 +91,7 @@ class Statistics(msgspec.Struct, frozen=True):
     cities_total: int = 0
 
 
-class Drone(msgspec.Struct, frozen=True):
+class DroneOfDay(msgspec.Struct, frozen=True):
     """One drone of the day; `gap_minutes` is reports expected at one a minute less reports received."""
 
     drone_id: str
@@ -102,15 +102,15 @@ class Drone(msgspec.Struct, frozen=True):
     last: datetime
 
 
-class Drones(msgspec.Struct, frozen=True):
+class DronesOfDay(msgspec.Struct, frozen=True):
     """Drones seen, low (last report below 20 %), silent (expected, none came), and the ones to look at first."""
 
     seen: int = 0
     low: int = 0
     silent: int | None = None
     with_gaps: int | None = None
-    worst_batteries: list[Drone] = []
-    longest_gaps: list[Drone] = []
+    worst_batteries: list[DroneOfDay] = []
+    longest_gaps: list[DroneOfDay] = []
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ class Wait(msgspec.Struct, frozen=True):
     longest: float | None = None
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class DeliveryOfDay(msgspec.Struct, frozen=True):
     """Notifications on Discord, and how fast from the broker's time of the report (milliseconds)."""
 
     raised: int = 0
@@ -188,12 +188,12 @@ class DayReport(msgspec.Struct, frozen=True):
     missing: list[str]
     revision: int
     changes: list[Change]
-    headline: Headline
-    incidents: list[Incident]
+    headline: HeadlineFigures
+    incidents: list[IncidentOfDay]
     incidents_total: int
     statistics: Statistics
-    drones: Drones
-    delivery: Delivery
+    drones: DronesOfDay
+    delivery: DeliveryOfDay
     quality: Quality
     making: Making
     link: str = ""

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from serving.report.facts import Incident
+from serving.report.facts import IncidentOfDay
 
 OUTLINES: Final = Path(__file__).parents[1] / "static" / "world" / "countries.json"
 NORTH, SOUTH = 74.0, -55.0  # nobody flies beyond, and the poles would take half of the page
@@ -16,7 +16,7 @@ SCALE: Final = 3.0  # SVG units a degree
 COLOURS: Final = {"critical": "#a50f15", "high": "#d55e00", "moderate": "#e69f00"}
 
 
-def to_svg(incidents: Iterable[Incident]) -> str:
+def to_svg(incidents: Iterable[IncidentOfDay]) -> str:
     """A world map with one dot an incident, larger for more alerts, worst on top."""
     order = ("moderate", "high", "critical")
     placed = [i for i in incidents if i.latitude is not None and i.longitude is not None]
@@ -59,7 +59,7 @@ def _project(latitude: float, longitude: float) -> tuple[float, float]:
     return (longitude + 180) * SCALE, (NORTH - latitude) * SCALE
 
 
-def _dot(incident: Incident) -> str:
+def _dot(incident: IncidentOfDay) -> str:
     x, y = _project(incident.latitude or 0.0, incident.longitude or 0.0)
     radius = min(5 + 2 * incident.alerts**0.5, 22)
     colour = COLOURS.get(incident.severity, COLOURS["moderate"])

@@ -26,7 +26,7 @@ MOST_MESSAGES = 3
 
 
 @dataclass(frozen=True)
-class Desk:
+class ReportDesk:
     """Where reports are built: the views, the store of reports, and the page's address for links."""
 
     services: Services
@@ -35,7 +35,7 @@ class Desk:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def wait(desk: Desk, officers_day: OfficersDay, deadline: timedelta) -> bool:
+def wait(desk: ReportDesk, officers_day: OfficersDay, deadline: timedelta) -> bool:
     """Waits until the day has settled, at most `deadline`. Whether it has: the report is built in any case."""
     looking = Retrying(
         retry=retry_if_result(lambda settled: not settled),
@@ -48,7 +48,7 @@ def wait(desk: Desk, officers_day: OfficersDay, deadline: timedelta) -> bool:
         return False
 
 
-def build(desk: Desk, officers_day: OfficersDay, *, quiet: bool = False) -> tuple[Revision, bool]:
+def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -> tuple[Revision, bool]:
     """Builds the day's report: its newest revision, and whether that is new. An unchanged report is kept.
 
     Of two processes that build the same day at once the second waits, and finds the first one's revision. `quiet`:
@@ -71,7 +71,7 @@ def build(desk: Desk, officers_day: OfficersDay, *, quiet: bool = False) -> tupl
     return revision, True
 
 
-def publish(desk: Desk, revision: Revision, webhook: str, *, quiet_too: bool = True) -> str:
+def publish(desk: ReportDesk, revision: Revision, webhook: str, *, quiet_too: bool = True) -> str:
     """Posts the summary of a revision to Discord, once; the id of the message, empty where it stays quiet."""
     with lock.held(desk.services.database, revision.day) as renew:
         before = _message_of(desk, revision)
@@ -82,7 +82,7 @@ def publish(desk: Desk, revision: Revision, webhook: str, *, quiet_too: bool = T
     return message
 
 
-def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -> list[Revision]:
+def revise(desk: ReportDesk, webhook: str, window: timedelta, *, late: bool = False) -> list[Revision]:
     """Rebuilds and publishes the reports of the last `window` whose day has changed; newest day first.
 
     A day that was incomplete is due as soon as it is complete, whatever its age: its report promises that. With `late`
@@ -99,7 +99,7 @@ def revise(desk: Desk, webhook: str, window: timedelta, *, late: bool = False) -
     return revised
 
 
-def _publish_together(desk: Desk, revised: list[Revision], webhook: str) -> None:
+def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -> None:
     """One message, holding the lock of each of its days; revisions that another process published are left out."""
     with ExitStack() as locks:
         # Locks are taken in order of days: in different orders two processes would wait for each other.
@@ -120,7 +120,7 @@ def _publish_together(desk: Desk, revised: list[Revision], webhook: str) -> None
             _note(desk, revision, message)
 
 
-def _rebuilt(desk: Desk, revision: Revision, since: date, late: bool) -> Iterator[Revision]:
+def _rebuilt(desk: ReportDesk, revision: Revision, since: date, late: bool) -> Iterator[Revision]:
     """The day's newest revision, if it is to be published."""
     earlier, newest, new = desk.store.facts(revision), revision, False
     recent = revision.day >= since
@@ -140,7 +140,7 @@ def _lacks_more(report: facts.DayReport) -> bool:
     return report.state == "incomplete" and not report.misses_lost_alone
 
 
-def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
+def _is_due(desk: ReportDesk, earlier: facts.DayReport, *, late: bool) -> bool:
     officers_day, database = OfficersDay(earlier.day, earlier.timezone), desk.services.database
     if desk.services.merge.served().version < earlier.making.version:
         return False  # the views are being rebuilt, and know less than the report does
@@ -152,18 +152,18 @@ def _is_due(desk: Desk, earlier: facts.DayReport, *, late: bool) -> bool:
     return any(document and document["version"] > earlier.making.version for document in documents)
 
 
-def _message_of(desk: Desk, revision: Revision) -> str | None:
+def _message_of(desk: ReportDesk, revision: Revision) -> str | None:
     """The id of a revision's message on Discord; empty: it is not to be published; None: it is pending."""
     document = desk.services.database.reports_told.find_one({"_id": _name(revision)})
     return str(document["message_id"]) if document else None
 
 
-def _is_pending(desk: Desk, revision: Revision) -> bool:
+def _is_pending(desk: ReportDesk, revision: Revision) -> bool:
     """Whether a revision is yet to be published. A day's first report is published by the process that builds it."""
     return revision.number > 0 and _message_of(desk, revision) is None
 
 
-def _note(desk: Desk, revision: Revision, message: str) -> None:
+def _note(desk: ReportDesk, revision: Revision, message: str) -> None:
     document = {"_id": _name(revision), "message_id": message, "told_at": desk.now()}
     desk.services.database.reports_told.replace_one({"_id": document["_id"]}, document, upsert=True)
 
@@ -172,12 +172,12 @@ def _name(revision: Revision) -> str:
     return f"{revision.day}/{revision.number}"
 
 
-def _settled(desk: Desk, officers_day: OfficersDay) -> bool:
+def _settled(desk: ReportDesk, officers_day: OfficersDay) -> bool:
     served = desk.services.merge.served(officers_day.hours.hours)
     return not completeness.waits(desk.services.database, served, officers_day.hours)
 
 
-def _link(desk: Desk, officers_day: OfficersDay) -> str:
+def _link(desk: ReportDesk, officers_day: OfficersDay) -> str:
     return f"{desk.page}/reports/{officers_day.day}" if desk.page else ""
 
 

@@ -109,7 +109,7 @@ def _svg(figure: Any, label: str) -> Markup:
     return Markup(charts.to_svg(figure, label))  # noqa: S704 - matplotlib's own, of numbers and fixed words
 
 
-def cards(headline: facts.Headline) -> list[dict[str, str]]:
+def cards(headline: facts.HeadlineFigures) -> list[dict[str, str]]:
     """The five figures as they are shown: label, value, change to the day before and to a usual day."""
     shown_cards = []
     for name, label in strings.FIGURES.items():

@@ -107,8 +107,8 @@ def test_a_nightly_report_is_the_same_when_the_primary_is_killed(servers: Replic
         land(views, 0, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
         completeness(views, expected=12_400, late=3)
         undisturbed, disturbed = (ReportStore(str(tmp_path / name)) for name in ("undisturbed", "disturbed"))
-        first, _ = nightly.build(nightly.Desk(views, undisturbed, now=lambda: NOW), OfficersDay(DAY))
-        desk = nightly.Desk(views, disturbed, now=kill_once)
+        first, _ = nightly.build(nightly.ReportDesk(views, undisturbed, now=lambda: NOW), OfficersDay(DAY))
+        desk = nightly.ReportDesk(views, disturbed, now=kill_once)
         try:
             second, _ = nightly.build(desk, OfficersDay(DAY))
         except (ServiceUnavailable, PyMongoError):  # Airflow runs the task again

@@ -15,7 +15,7 @@ from serving.config import Config
 from serving.report import completeness as trust
 from serving.report import facts, figures, nightly
 from serving.report.build import OfficersDay
-from serving.report.nightly import Desk
+from serving.report.nightly import ReportDesk
 from serving.report.store import ReportStore
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
@@ -33,11 +33,11 @@ def views(mongo_uri: str) -> Iterator[Services]:
 
 
 @pytest.fixture
-def desk(views: Services, tmp_path: Path) -> Desk:
-    return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+def desk(views: Services, tmp_path: Path) -> ReportDesk:
+    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
 
 
-def test_figures_are_those_of_the_api(desk: Desk, views: Services) -> None:
+def test_figures_are_those_of_the_api(desk: ReportDesk, views: Services) -> None:
     weeks = [cells(HOUR - 168 * week, 1000, 10 * week) for week in range(1, 5)]
     land(views, 0, *weeks, cells(HOUR - 24, 900, 9), cells(HOUR + 8, 12_345, 67), cells(HOUR + 20, 5, 0, "España"))
     completeness(views, expected=12_400, late=3, rejected={"not json": 2})
@@ -68,7 +68,7 @@ def test_figures_are_those_of_the_api(desk: Desk, views: Services) -> None:
     assert figures.count(67) in text
 
 
-def test_officers_day_is_their_own(desk: Desk, views: Services) -> None:
+def test_officers_day_is_their_own(desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR - 1, 10, 1), cells(HOUR + 22, 100, 2), cells(HOUR + 23, 1000, 3))
     made, _ = nightly.build(desk, OfficersDay(DAY, "Europe/Paris"))
     report = desk.store.facts(made)
@@ -76,7 +76,7 @@ def test_officers_day_is_their_own(desk: Desk, views: Services) -> None:
     assert report.statistics.alerts_by_hour[0] == 1
 
 
-def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services) -> None:
+def test_a_late_report_revises_and_says_what_changed(desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3 is landed only through 23:40"])
     first, _ = nightly.build(desk, OfficersDay(DAY))
@@ -96,14 +96,14 @@ def test_a_late_report_revises_and_says_what_changed(desk: Desk, views: Services
     assert [revision.number for revision in desk.store.days()] == [1]
 
 
-def test_a_day_without_reports_makes_a_report(desk: Desk, views: Services) -> None:
+def test_a_day_without_reports_makes_a_report(desk: ReportDesk, views: Services) -> None:
     completeness(views)
     made, _ = nightly.build(desk, OfficersDay(DAY))
     assert desk.store.facts(made).state == "empty"
     assert "Nothing was received" in pdf_text(desk.store.read(made, "pdf"))
 
 
-def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, tmp_path: Path) -> None:
+def test_discord_hears_of_it_once_with_the_picture(desk: ReportDesk, views: Services, tmp_path: Path) -> None:
     land(views, 0, cells(HOUR, 10, 1, "@everyone *bold*"))
     completeness(views)
     made, _ = nightly.build(desk, OfficersDay(DAY))
@@ -117,7 +117,7 @@ def test_discord_hears_of_it_once_with_the_picture(desk: Desk, views: Services, 
     assert messages[0]["attachments"][0]["filename"] == "chart.png"
 
 
-def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk, views: Services) -> None:
+def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     assert not nightly.wait(desk, OfficersDay(DAY), timedelta(0))
     completeness(views)
@@ -125,7 +125,7 @@ def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: Desk
 
 
 @pytest.mark.parametrize("landed", [False, True])
-def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views: Services, landed: bool) -> None:
+def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: ReportDesk, views: Services, landed: bool) -> None:
     if landed:
         land(views, 0, cells(HOUR + 24, 10, 1))
     assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
@@ -133,7 +133,7 @@ def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: Desk, views
     assert desk.store.facts(made).state == "empty"
 
 
-def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk, views: Services) -> None:
+def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: ReportDesk, views: Services) -> None:
     """The batch layer has no document of a day that no commit has touched."""
     land(views, 0, cells(HOUR - 24, 10, 1))
     assert report_of(desk).missing == [trust.NOT_COMPUTED]
@@ -143,7 +143,7 @@ def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: Desk
     assert report_of(desk).state == "empty"
 
 
-def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, views: Services) -> None:
+def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: ReportDesk, views: Services) -> None:
     """In Paris the day ends at 23:00 UTC; the UTC day that its drones and cities are of has not ended then."""
     land(views, 0, cells(HOUR - 24, 10, 1), cells(HOUR + 22, 100, 2))
     completeness(views, DAY - timedelta(days=1))
@@ -155,7 +155,7 @@ def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: Desk, v
     assert report_of(desk, PARIS).missing == ["a partition"]
 
 
-def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
+def test_cities_and_times_to_acknowledge(desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
     measured = {"country": ["日本"] * 2, "city": ["大阪", "東京"], "reports": [9000, 7000], "alerts": [1, 2]}
@@ -189,7 +189,7 @@ def test_cities_and_times_to_acknowledge(desk: Desk, views: Services) -> None:
     assert "4\u202fmin" in text
 
 
-def test_alerts_notified_and_how_fast(desk: Desk, views: Services) -> None:
+def test_alerts_notified_and_how_fast(desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for number in range(100):
         raised = {**UNREST, "raised_at": NOW - timedelta(hours=2, seconds=number), "message_id": str(number // 10)}
@@ -198,13 +198,15 @@ def test_alerts_notified_and_how_fast(desk: Desk, views: Services) -> None:
     waiting = {"raised_at": NOW - timedelta(hours=1), "delivered_at": None, "message_id": None, "latency_ms": None}
     views.database.alerts.insert_one({"_id": "waiting", **UNREST, **waiting})
     waits = [facts.Wait("pending", "unrest", "high", 1), facts.Wait("turn", "unrest", "high", 1, 70.0, 70.0)]
-    expected = facts.Delivery(
+    expected = facts.DeliveryOfDay(
         raised=101, notified=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1, waits=waits
     )
     assert report_of(desk).delivery == expected
 
 
-def test_alert_with_unknown_latency_counts_as_notified_without_improving_latencies(desk: Desk, views: Services) -> None:
+def test_alert_with_unknown_latency_counts_as_notified_without_improving_latencies(
+    desk: ReportDesk, views: Services
+) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for latency in (None, None, 40):
         delivered = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
@@ -233,7 +235,7 @@ WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
 
 
 @pytest.mark.parametrize("case", WAITS)
-def test_why_an_alert_waited(desk: Desk, views: Services, case: str) -> None:
+def test_why_an_alert_waited(desk: ReportDesk, views: Services, case: str) -> None:
     """The calls are so many minutes after the alert, with what they had to wait for; the last is its own."""
     why, fields, calls = WAITS[case]
     delivered_at = T + timedelta(minutes=5)
@@ -246,7 +248,7 @@ def test_why_an_alert_waited(desk: Desk, views: Services, case: str) -> None:
     assert report_of(desk).delivery.waits == [facts.Wait(why, "unrest", "high", 1, 300.0, 300.0)]
 
 
-def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: Desk, views: Services) -> None:
+def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: ReportDesk, views: Services) -> None:
     rows = [("unrest", "high", True, 61), ("unrest", "high", True, 90), ("unrest", "high", True, 200)]
     rows += [("unrest", "critical", True, 75), ("low_battery", "high", False, 3600), ("unrest", "high", False, 59)]
     for kind, severity, in_digest, seconds in rows:
@@ -265,5 +267,5 @@ def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: Desk, v
     ]
 
 
-def report_of(desk: Desk, asked: OfficersDay = OfficersDay(DAY)) -> facts.DayReport:
+def report_of(desk: ReportDesk, asked: OfficersDay = OfficersDay(DAY)) -> facts.DayReport:
     return desk.store.facts(nightly.build(desk, asked)[0])

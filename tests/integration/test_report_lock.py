@@ -18,7 +18,7 @@ from fleet.errors import ServiceUnavailable
 from serving.config import Config
 from serving.report import lock, nightly, post
 from serving.report.build import OfficersDay
-from serving.report.nightly import Desk
+from serving.report.nightly import ReportDesk
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
@@ -32,12 +32,12 @@ def views(mongo_uri: str) -> Iterator[Services]:
 
 
 @pytest.fixture
-def desk(views: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(views: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReportDesk:
     """A desk with reports of a day in the views. Nobody waits long for a turn."""
     monkeypatch.setattr(lock, "LOOK_EVERY", 0.01)
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
 
 
 def both(work: Any) -> list[Any]:
@@ -52,12 +52,12 @@ def both(work: Any) -> list[Any]:
         return [ended.result() for ended in [pool.submit(run), pool.submit(run)]]
 
 
-def test_two_builders_make_one_revision(desk: Desk) -> None:
+def test_two_builders_make_one_revision(desk: ReportDesk) -> None:
     made = both(lambda: nightly.build(desk, OfficersDay(DAY)))
     assert sorted(made, key=lambda result: result[1]) == [(Revision(DAY, 0), False), (Revision(DAY, 0), True)]
 
 
-def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
+def test_two_publishers_post_once(desk: ReportDesk, tmp_path: Path) -> None:
     made, _ = nightly.build(desk, OfficersDay(DAY))
     with standin_serving(tmp_path / "standin") as server:
         webhook = f"{server.url}/api/webhooks/4/reports"
@@ -67,7 +67,7 @@ def test_two_publishers_post_once(desk: Desk, tmp_path: Path) -> None:
     assert [each["id"] for each in messages] == [first]
 
 
-def test_one_that_does_not_end_is_not_waited_for_without_end(desk: Desk) -> None:
+def test_one_that_does_not_end_is_not_waited_for_without_end(desk: ReportDesk) -> None:
     database = desk.services.database
     with lock.held(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
         with lock.held(database, DAY, patience=0.05):
@@ -76,7 +76,7 @@ def test_one_that_does_not_end_is_not_waited_for_without_end(desk: Desk) -> None
         pass
 
 
-def test_builder_whose_lock_expired_writes_nothing(desk: Desk) -> None:
+def test_builder_whose_lock_expired_writes_nothing(desk: ReportDesk) -> None:
     """It stood still for longer than the lock lasts, after it took the lock, and another process built the report."""
 
     def now() -> datetime:
@@ -94,7 +94,7 @@ def test_builder_whose_lock_expired_writes_nothing(desk: Desk) -> None:
     assert desk.store.days() == [Revision(DAY, 0)]
 
 
-def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_path: Path) -> None:
+def test_many_revisions_are_one_message_and_few_are_one_each(desk: ReportDesk, tmp_path: Path) -> None:
     days = [DAY - timedelta(days=ago) for ago in range(nightly.MOST_MESSAGES + 1)]
     land(desk.services, 1, *(cells(HOUR - 24 * ago, 10, 1) for ago in range(1, len(days))))
     for day in days:
@@ -117,7 +117,7 @@ def test_many_revisions_are_one_message_and_few_are_one_each(desk: Desk, tmp_pat
     )
 
 
-def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
+def test_a_months_revisions_fit_a_message(desk: ReportDesk) -> None:
     report = desk.store.facts(nightly.build(desk, OfficersDay(DAY))[0])
     form = post.several([report] * 60, "http://page.test/reports")
     lines = form["embeds"][0]["description"].splitlines()
@@ -125,7 +125,7 @@ def test_a_months_revisions_fit_a_message(desk: Desk) -> None:
     assert lines[-1] == f"and {60 - len(lines) + 1} more days; the page lists all."
 
 
-def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path: Path) -> None:
+def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: ReportDesk, tmp_path: Path) -> None:
     nightly.build(desk, OfficersDay(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
     made, _ = nightly.build(desk, OfficersDay(DAY), quiet=True)
@@ -138,7 +138,7 @@ def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: Desk, tmp_path
         assert nightly.publish(desk, made, webhook) == message != ""
 
 
-def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path: Path) -> None:
+def test_a_revision_that_waits_for_discord_is_not_silenced(desk: ReportDesk, tmp_path: Path) -> None:
     """A backfill comes over its day: with nothing new, and then with a change."""
     nightly.build(desk, OfficersDay(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
@@ -154,7 +154,9 @@ def test_a_revision_that_waits_for_discord_is_not_silenced(desk: Desk, tmp_path:
         assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
 
 
-def test_post_renews_its_lock_and_ends_once_another_process_has_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_post_renews_its_lock_and_ends_once_another_process_has_it(
+    desk: ReportDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each attempt lasts longer than the lock; at the third another process posts."""
     made, _ = nightly.build(desk, OfficersDay(DAY))
     locks, attempts = desk.services.database.report_turns, []

@@ -17,7 +17,7 @@ from serving.config import Config
 from serving.report import completeness as trust
 from serving.report import nightly, post
 from serving.report.build import OfficersDay
-from serving.report.nightly import Desk
+from serving.report.nightly import ReportDesk
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
@@ -39,8 +39,8 @@ def views(mongo_uri: str) -> Iterator[Services]:
 
 
 @pytest.fixture
-def desk(views: Services, tmp_path: Path) -> Desk:
-    return Desk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+def desk(views: Services, tmp_path: Path) -> ReportDesk:
+    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
 
 
 @pytest.fixture
@@ -48,11 +48,13 @@ def webhook(server: Any) -> str:
     return f"{server.url}/api/webhooks/4/reports"
 
 
-def revised(desk: Desk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Revision]:
+def revised(desk: ReportDesk, webhook: str, *, late: bool = False, window: timedelta = WEEK) -> list[Revision]:
     return list(nightly.revise(desk, webhook, window, late=late))
 
 
-def test_report_is_rebuilt_once_its_day_is_complete(desk: Desk, views: Services, server: Any, webhook: str) -> None:
+def test_report_is_rebuilt_once_its_day_is_complete(
+    desk: ReportDesk, views: Services, server: Any, webhook: str
+) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     first, _ = nightly.build(desk, OfficersDay(DAY))
@@ -68,7 +70,7 @@ def test_report_is_rebuilt_once_its_day_is_complete(desk: Desk, views: Services,
 
 
 def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
-    desk: Desk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
+    desk: ReportDesk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of a backfill, whose report promises to be rebuilt."""
     land(views, 0, cells(HOUR, 10, 1))
@@ -90,7 +92,7 @@ def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
     assert revised(desk, webhook, window=nothing, late=True) == [], "complete and old"
 
 
-def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services, webhook: str) -> None:
+def test_late_reports_revise_a_complete_day_at_night(desk: ReportDesk, views: Services, webhook: str) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
     nightly.build(desk, OfficersDay(DAY))
@@ -103,7 +105,9 @@ def test_late_reports_revise_a_complete_day_at_night(desk: Desk, views: Services
     assert desk.store.facts(Revision(DAY, 1)).quality.late == 5
 
 
-def test_report_of_a_day_that_never_completes_is_rebuilt_at_night(desk: Desk, views: Services, webhook: str) -> None:
+def test_report_of_a_day_that_never_completes_is_rebuilt_at_night(
+    desk: ReportDesk, views: Services, webhook: str
+) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views, complete=False, missing=["partition 3"])
     nightly.build(desk, OfficersDay(DAY))
@@ -115,7 +119,7 @@ def test_report_of_a_day_that_never_completes_is_rebuilt_at_night(desk: Desk, vi
 
 
 def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once(
-    desk: Desk, views: Services, webhook: str
+    desk: ReportDesk, views: Services, webhook: str
 ) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -143,7 +147,7 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
 
 
-def test_rebuilt_views_change_no_report(desk: Desk, views: Services, webhook: str) -> None:
+def test_rebuilt_views_change_no_report(desk: ReportDesk, views: Services, webhook: str) -> None:
     """As with a MongoDB that was lost: until a batch run is complete nothing seems to have been received."""
     land(views, 0, cells(HOUR, 10, 1))
     land(views, 1, cells(HOUR, 10, 1))
@@ -154,7 +158,7 @@ def test_rebuilt_views_change_no_report(desk: Desk, views: Services, webhook: st
     assert revised(desk, webhook) == []
 
 
-def test_pending_revision_is_published(desk: Desk, views: Services, webhook: str) -> None:
+def test_pending_revision_is_published(desk: ReportDesk, views: Services, webhook: str) -> None:
     """As after a kill between the two."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
@@ -165,7 +169,7 @@ def test_pending_revision_is_published(desk: Desk, views: Services, webhook: str
     assert revised(desk, webhook) == []
 
 
-def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: Desk, views: Services, webhook: str) -> None:
+def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: ReportDesk, views: Services, webhook: str) -> None:
     """In Paris the report is made before the UTC day of its drones has ended."""
     paris = OfficersDay(DAY, "Europe/Paris")
     land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))

@@ -37,7 +37,7 @@ def busy(countries: int = 200, seed: int = 7) -> facts.DayReport:
         missing=[],
         revision=0,
         changes=[],
-        headline=facts.Headline(
+        headline=facts.HeadlineFigures(
             reports=facts.Figure(12_960_000, 12_900_000, 12_955_000),
             alerts=facts.Figure(sum(by_hour), 1480, 1500.5),
             peace_score=facts.Figure(5.87, 6.12, 6.1),
@@ -54,7 +54,7 @@ def busy(countries: int = 200, seed: int = 7) -> facts.DayReport:
             weekdays=[facts.WeekdayCount(day, 6000 + 120 * day, 4) for day in range(1, 8)],
             scores=[facts.ScoreCount(score, 900 * score, 88 * (11 - score)) for score in range(1, 11)],
         ),
-        drones=facts.Drones(
+        drones=facts.DronesOfDay(
             seen=9000,
             low=412,
             silent=17,
@@ -62,7 +62,7 @@ def busy(countries: int = 200, seed: int = 7) -> facts.DayReport:
             worst_batteries=[_drone(n, midnight) for n in range(8)],
             longest_gaps=[_drone(n + 50, midnight) for n in range(8)],
         ),
-        delivery=facts.Delivery(
+        delivery=facts.DeliveryOfDay(
             sum(by_hour) + 2,
             sum(by_hour),
             391,
@@ -96,20 +96,22 @@ def empty() -> facts.DayReport:
         missing=[],
         revision=0,
         changes=[],
-        headline=facts.Headline(nothing, nothing, unknown, unknown, nothing),
+        headline=facts.HeadlineFigures(nothing, nothing, unknown, unknown, nothing),
         incidents=[],
         incidents_total=0,
         statistics=facts.Statistics([0] * 24, [0.0] * 24, [], [], [], []),
-        drones=facts.Drones(),
-        delivery=facts.Delivery(),
+        drones=facts.DronesOfDay(),
+        delivery=facts.DeliveryOfDay(),
         quality=facts.Quality(),
         making=facts.Making(3, None, None, made),
     )
 
 
-def _incident(n: int, place: tuple[str, str, float, float], midnight: datetime, draw: random.Random) -> facts.Incident:
+def _incident(
+    n: int, place: tuple[str, str, float, float], midnight: datetime, draw: random.Random
+) -> facts.IncidentOfDay:
     since = midnight + timedelta(minutes=draw.randrange(1200))
-    return facts.Incident(
+    return facts.IncidentOfDay(
         incident_id=f"i{n}",
         kind="unrest",
         severity=("critical", "high", "moderate")[min(n // 5, 2)],
@@ -126,7 +128,7 @@ def _incident(n: int, place: tuple[str, str, float, float], midnight: datetime, 
     )
 
 
-def _drone(n: int, midnight: datetime) -> facts.Drone:
-    return facts.Drone(
+def _drone(n: int, midnight: datetime) -> facts.DroneOfDay:
+    return facts.DroneOfDay(
         f"PW-{4000 + 37 * n}", PLACES[n % 8][0], 2.5 + n % 8, 1440 - 7 * n, 7 * n, midnight + timedelta(hours=23)
     )
