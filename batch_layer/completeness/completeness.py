@@ -8,7 +8,7 @@ an idle one (batch_layer.lake.commit_facts); a run that dies before it has looke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -44,8 +44,11 @@ class Known:
     uncomputed: Mapping[runs.Kind, Set[int]]
 
 
-def run(job: Job) -> int:
-    """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only."""
+def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
+    """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only.
+
+    `failpoint` is called when all commits are "added up", and for each day when its losses are "read".
+    """
     with errors():
         layouts.claim(job.database)
         pinned = pin(job.lake)
@@ -57,8 +60,9 @@ def run(job: Job) -> int:
             commit_facts.add_up(job, pinned, base, commits, days)
         unaccounted = stored_losses.unaccounted(job.database)
         days |= stored_days.open_days(job.database) | sealed.still_open(pinned, losses.days(job.database, unaccounted))
+        failpoint("added up")
         known = Known(pinned.version, _uncomputed(job.database, pinned))
-        written = [_write(job, known, day) for day in sorted(days)]
+        written = [_write(job, known, day, failpoint) for day in sorted(days)]
         if all(written):
             stored_losses.account(job.database, unaccounted)
         mine = {"_id": "completeness", "version": max(base, pinned.version)}
@@ -72,7 +76,7 @@ def left(database: Documents) -> set[date]:
     return {date.fromisoformat(day) for day in last.get("days", [])}
 
 
-def _write(job: Job, known: Known, day: date) -> bool:
+def _write(job: Job, known: Known, day: date, failpoint: Callable[[str], None]) -> bool:
     """Replaces the document of `day`; False where one of a later version is there, which may lack a loss known here.
 
     What was lost is read in one transaction with it: of two runs at once, none writes over a loss that it did not see.
@@ -85,6 +89,7 @@ def _write(job: Job, known: Known, day: date) -> bool:
         if old.get("version", runs.NO_BASE) > known.version:
             return False
         lost = of_day(database.losses.find({}, session=session).sort("_id"), day)
+        failpoint("read")
         document = {**describe(job, known, day, old, lost), **worth}
         database.completeness.replace_one({"_id": name}, document, upsert=True, session=session)
         return True

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -45,7 +45,6 @@ CHUNK: Final = 100_000
 WAIT_SECONDS: Final = 30
 """Without a message for so long, though the broker has more, it is away."""
 BOOTSTRAP_MS: Final = 5_000
-_APART_MS: Final = int(CLOCKS_APART.total_seconds() * 1000)
 
 _PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears", "content"]
 
@@ -60,6 +59,13 @@ class AlertLandingConfig:
     lake: str
     intervals: Intervals
     topic: str = topics.ALERTS
+    clocks_apart: timedelta = CLOCKS_APART
+    bootstrap_ms: int = BOOTSTRAP_MS
+    failpoint: Callable[[str], None] = lambda _step: None  # called when the rows of a commit are "read"
+
+    @property
+    def apart_ms(self) -> int:
+        return int(self.clocks_apart.total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def land(config: AlertLandingConfig) -> Landed:
 
 def _topic_id(config: AlertLandingConfig) -> str:
     """Empty while there is no such topic."""
-    admin = clients.admin(config.bootstrap, bootstrap_timeout_ms=BOOTSTRAP_MS)
+    admin = clients.admin(config.bootstrap, bootstrap_timeout_ms=config.bootstrap_ms)
     with closing(admin):
         return id_of(admin, config.topic) or ""
 
@@ -113,7 +119,7 @@ def _land(config: AlertLandingConfig, topic_id: str) -> Landed:
     table = _open(config)
     consumer = clients.consumer(
         config.bootstrap,
-        bootstrap_timeout_ms=BOOTSTRAP_MS,
+        bootstrap_timeout_ms=config.bootstrap_ms,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
@@ -121,10 +127,10 @@ def _land(config: AlertLandingConfig, topic_id: str) -> Landed:
     landed = Landed()
     with closing(consumer):
         those = of_topic(consumer, config.topic)
-        look = Look(topic_id, int(time.time() * 1000) - _APART_MS, consumer.end_offsets(those))
+        look = Look(topic_id, _now_ms() - config.apart_ms, consumer.end_offsets(those))
         idle = {key: look.until for at in those if _entry(table, key := look.key(at)) == look.ends[at]}
         for at in those:
-            landed += _land_partition(consumer, table, at, replace(look, idle=idle), config.intervals)
+            landed += _land_partition(consumer, table, at, replace(look, idle=idle), config)
     return landed
 
 
@@ -133,7 +139,7 @@ def _entry(table: DeltaTable, key: str) -> int:
 
 
 def _land_partition(
-    consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, look: Look, intervals: Intervals
+    consumer: KafkaConsumer, table: DeltaTable, at: TopicPartition, look: Look, config: AlertLandingConfig
 ) -> Landed:
     topic_id, key, end = look.topic_id, look.key(at), look.ends[at]
     entry = _entry(table, key)
@@ -145,14 +151,17 @@ def _land_partition(
         log.error(
             "the topic ends before the landed offset: the broker lost alerts", partition=key, entry=entry, end=end
         )
-    past = _past(table, topic_id, at.partition, entry, intervals)
+    past = _past(table, topic_id, at.partition, entry, config.intervals)
     consumer.seek(at, first)
     landed = Landed()
     for records, position in _chunks(consumer, at, end):
         rows = [made for record in records if (made := _row(record, topic_id, past))]
         times = [record.timestamp for record in records[-1:]] + [look.until] * (position >= end)
-        facts = _losses(key, entry, first, records) | {THROUGH: json.dumps({**look.idle, key: max(times)})}
+        facts = _losses(key, entry, first, records, config.apart_ms) | {
+            THROUGH: json.dumps({**look.idle, key: max(times)})
+        }
         properties = CommitProperties(facts, app_transactions=[Transaction(key, position)])
+        config.failpoint("read")
         if not _commit(table, rows, key, entry, properties):
             return landed
         landed += Landed(len(rows), max(0, first - entry))
@@ -160,13 +169,17 @@ def _land_partition(
     return landed
 
 
-def _losses(key: str, entry: int, first: int, records: list[Any]) -> dict[str, str]:
+def _losses(key: str, entry: int, first: int, records: list[Any], apart_ms: int) -> dict[str, str]:
     """What the commit of `records` says where offsets `entry` to `first` had expired."""
     if first <= entry:
         return {}
     log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)
-    before = records[0].timestamp if records else int(time.time() * 1000) + _APART_MS
+    before = records[0].timestamp if records else _now_ms() + apart_ms
     return {LOST: json.dumps({key: [entry, first]}), LOST_BEFORE: json.dumps({key: before})}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _chunks(consumer: KafkaConsumer, at: TopicPartition, end: int) -> Iterator[tuple[list[Any], int]]:

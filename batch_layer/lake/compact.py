@@ -71,6 +71,19 @@ class Compacted:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class CompactionOptions:
+    """How a compaction runs: `on_done` gets each group, `failpoint` is called when a group's file is `written`."""
+
+    on_done: Callable[[Compacted], None] = lambda _done: None
+    room: external_sort.Room = external_sort.ROOM
+    clock: Callable[[], float] = time.time
+    failpoint: Callable[[str], None] = lambda _step: None
+
+
+OPTIONS: Final = CompactionOptions()
+
+
 def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Group]:
     """What there is to do at a snapshot when it is event hour `this_hour`; hours in order, oldest first."""
     found = []
@@ -89,7 +102,7 @@ def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Gro
 def run(
     lake: str,
     planned: Sequence[Group],
-    on_done: Callable[[Compacted], None] = lambda _done: None,
+    options: CompactionOptions = OPTIONS,
     table: str = TABLE,
     schema: pa.Schema = SCHEMA,
 ) -> list[Compacted]:
@@ -102,11 +115,11 @@ def run(
     done, disk_full = [], None
     for group in planned:
         try:
-            done.append(_compact(opened, of_table(opened, schema), group))
+            done.append(_compact(opened, of_table(opened, schema), group, options))
         except external_sort.DiskFull as error:
             disk_full = error
             done.append(Compacted(group, reason=str(error)))
-        on_done(done[-1])
+        options.on_done(done[-1])
     if disk_full is not None:
         raise disk_full
     return done
@@ -117,16 +130,17 @@ def alone(table: DeltaTable) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
 
 
-def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Compacted:
+def _compact(table: DeltaTable, snapshot: Snapshot, group: Group, options: CompactionOptions) -> Compacted:
     there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
     if not there.issuperset(file.path for file in group.files):
         return Compacted(group, reason="its files are gone: somebody else has compacted them")
     partition_by = table.metadata().partition_columns
-    content, stats = _parquet(snapshot, group, partition_by)
-    began = time.time()
+    content, stats = _parquet(snapshot, group, partition_by, options.room)
+    began = options.clock()
     try:
         added = _write(table, group, content, stats, partition_by)
-        if time.time() - began > MOST_SECONDS:
+        options.failpoint("written")
+        if options.clock() - began > MOST_SECONDS:
             return Compacted(group, reason="its file has waited for too long: a vacuum may have taken it")
         changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
         table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
@@ -139,7 +153,9 @@ def _compact(table: DeltaTable, snapshot: Snapshot, group: Group) -> Compacted:
     return Compacted(group, added.size, table.version())
 
 
-def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> tuple[pa.Buffer, str]:
+def _parquet(
+    snapshot: Snapshot, group: Group, partition_by: Sequence[str], room: external_sort.Room
+) -> tuple[pa.Buffer, str]:
     """The new file, and Delta's statistics of it."""
     columns = [name for name in snapshot.schema.names if name not in partition_by]
     read = external_sort.by_drone_and_time if group.closed else external_sort.as_they_are
@@ -149,8 +165,8 @@ def _parquet(snapshot: Snapshot, group: Group, partition_by: Sequence[str]) -> t
     sink, placed = pa.BufferOutputStream(), []
     schema = pa.schema([snapshot.schema.field(name) for name in columns])
     with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:
-        for rows in read(snapshot, [file.path for file in group.files], columns):
-            for part in row_groups(rows, external_sort.MOST_ROWS):
+        for rows in read(snapshot, [file.path for file in group.files], columns, room):
+            for part in row_groups(rows, room.rows):
                 writer.write_table(part)
             placed.append(rows.select([*PLACE]))
             del rows

@@ -4,8 +4,9 @@ sorting takes as much again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
@@ -29,20 +30,36 @@ class DiskFull(ServiceUnavailable):
     """What is larger than memory cannot be laid by to be sorted."""
 
 
-def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
-    """The rows of `files` in ORDER, in parts of about MOST_ROWS. Raises ServiceUnavailable.
+def _unnamed_file() -> IO[bytes]:
+    """A file without a name: whatever ends this process, it is gone."""
+    return TemporaryFile(prefix="peacewatch-compact-")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many rows are in memory at once, and how a file is opened for the others."""
+
+    rows: int = MOST_ROWS
+    open_file: Callable[[], IO[bytes]] = _unnamed_file
+
+
+ROOM: Final = Room()
+
+
+def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
+    """The rows of `files` in ORDER, in parts of about `room.rows`. Raises ServiceUnavailable.
 
     More than one part are sorted on disk: the drones of all files are counted, then each file is read once and its rows
     are laid by for the part they belong to, in files where Python's tempfile makes them. Raises DiskFull.
     """
-    firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"])
+    firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"], room.rows)
     if len(firsts) == 1:
         yield snapshot.rows(files, columns).sort_by(ORDER)
         return
     with _as_disk_full(), ExitStack() as held:
-        # Files without a name: whatever ends this process, they are gone.
-        laid_by = [held.enter_context(TemporaryFile(prefix="peacewatch-compact-")) for _ in firsts]
-        _lay_by(laid_by, firsts, snapshot, files, columns)
+        laid_by = [held.enter_context(room.open_file()) for _ in firsts]
+        batches = (rows for path in files for rows in snapshot.batches(path, columns, room.rows))
+        _lay_by(laid_by, firsts, batches)
         for spilled in laid_by:
             spilled.seek(0)
             with pa.ipc.open_stream(spilled) as reader:
@@ -58,43 +75,40 @@ def _as_disk_full() -> Iterator[None]:
         raise DiskFull(f"large files cannot be sorted on disk (TMPDIR says where): {sentence(error)}") from None
 
 
-def as_they_are(snapshot: Snapshot, files: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
-    """The rows file by file, joined to parts of MOST_ROWS or more; the last may be less. Raises ServiceUnavailable."""
+def as_they_are(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
+    """The rows file by file, in parts of `room.rows` or more; the last may be less. Raises ServiceUnavailable."""
     read: list[pa.Table] = []
     for path in files:
         read.append(snapshot.rows([path], columns))
-        if sum(part.num_rows for part in read) >= MOST_ROWS:
+        if sum(part.num_rows for part in read) >= room.rows:
             yield pa.concat_tables(read)
             read = []
     if read:
         yield pa.concat_tables(read)
 
 
-def _firsts(drones: pa.ChunkedArray) -> list[str]:
-    """The first drone of each part, in order, so that each has MOST_ROWS or one drone more."""
-    if len(drones) <= MOST_ROWS:
+def _firsts(drones: pa.ChunkedArray, most_rows: int) -> list[str]:
+    """The first drone of each part, in order, so that each has `most_rows` or one drone more."""
+    if len(drones) <= most_rows:
         return [""]
     counted = pa.Table.from_struct_array(drones.value_counts()).sort_by("values")
     before = np.cumsum(counted["counts"].to_numpy()) - counted["counts"].to_numpy()
-    _, starts = np.unique(before // MOST_ROWS, return_index=True)
+    _, starts = np.unique(before // most_rows, return_index=True)
     return [counted["values"][int(at)].as_py() for at in starts]
 
 
-def _lay_by(
-    laid_by: Sequence[IO[bytes]], firsts: Sequence[str], snapshot: Snapshot, files: Sequence[str], columns: list[str]
-) -> None:
+def _lay_by(laid_by: Sequence[IO[bytes]], firsts: Sequence[str], batches: Iterator[pa.Table]) -> None:
     """Writes each row to the file of its part, as a stream of Arrow's."""
     with ExitStack() as writing:
         writers: list[Any] = []
-        for path in files:
-            for rows in snapshot.batches(path, columns, MOST_ROWS):
-                ordered = rows.sort_by("drone_id")
-                # Where each part begins: pyarrow orders text by its bytes, as it did for `firsts`.
-                starts = [pc.sum(pc.less(ordered["drone_id"], first)).as_py() or 0 for first in firsts]
-                if not writers:
-                    for spilled in laid_by:
-                        stream = pa.ipc.new_stream(spilled, ordered.schema, options=_SPILLED)
-                        writers.append(writing.enter_context(stream))
-                for writer, start, end in zip(writers, starts, [*starts[1:], ordered.num_rows], strict=True):
-                    writer.write_table(ordered.slice(start, end - start))
-                del rows, ordered  # before the next ones are read: each is some 250 MB
+        for rows in batches:
+            ordered = rows.sort_by("drone_id")
+            # Where each part begins: pyarrow orders text by its bytes, as it did for `firsts`.
+            starts = [pc.sum(pc.less(ordered["drone_id"], first)).as_py() or 0 for first in firsts]
+            if not writers:
+                for spilled in laid_by:
+                    stream = pa.ipc.new_stream(spilled, ordered.schema, options=_SPILLED)
+                    writers.append(writing.enter_context(stream))
+            for writer, start, end in zip(writers, starts, [*starts[1:], ordered.num_rows], strict=True):
+                writer.write_table(ordered.slice(start, end - start))
+            del rows, ordered  # before the next ones are read: each is some 250 MB

@@ -100,7 +100,7 @@ def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step
         for day in days:  # 3
             archive.write(pinned, day, _documents(job.database, bases, day))
         failpoint("archived")
-        _remove(job.lake, days)  # 4
+        _remove(job.lake, days, failpoint)  # 4
         failpoint("removed")
         archive.restore(job.database, pin(job.lake))  # 5
         return days
@@ -157,11 +157,12 @@ def _documents(database: Documents, bases: Mapping[Kind, int] | None, day: date)
         return session.with_transaction(read)
 
 
-def _remove(lake: str, days: list[date]) -> None:
+def _remove(lake: str, days: list[date], failpoint: Callable[[str], None]) -> None:
     def change(table: DeltaTable) -> None:
         there = of_table(table).hours
         files = [file for hour in _hours(days) for file in there.get(hour, ())]
         gone = [*compact.removals(files, PARTITION_BY, data_change=True)]
+        failpoint("removing")
         if gone:
             properties = compact.alone(table)
             table.create_write_transaction(

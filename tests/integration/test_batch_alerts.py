@@ -89,17 +89,13 @@ def test_other_content_under_a_known_id_lands_as_an_alert_of_its_own_also_in_an_
     assert len(landed(config)) == 3
 
 
-def test_of_two_at_once_one_lands(config: AlertLandingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_at_once_one_lands(config: AlertLandingConfig) -> None:
     send(config, alert(1))
-    commit = alert_landing._commit
 
-    def conflicting(*asked: Any) -> bool:
-        monkeypatch.setattr(alert_landing, "_commit", commit)
+    def the_other_lands(_step: str) -> None:
         assert alert_landing.land(config) == Landed(1)
-        return commit(*asked)
 
-    monkeypatch.setattr(alert_landing, "_commit", conflicting)
-    assert alert_landing.land(config) == Landed(0)
+    assert alert_landing.land(replace(config, failpoint=the_other_lands)) == Landed(0)
     assert landed(config) == ["unrest/d/1"]
 
 
@@ -129,10 +125,8 @@ def test_what_expired_before_it_landed_is_recorded_once_and_stays(config: AlertL
         job.database.client.drop_database(job.database.name)
 
 
-def test_what_expired_of_an_idle_partition_came_after_the_run_before(
-    config: AlertLandingConfig, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(alert_landing, "_APART_MS", 0)  # one machine, one clock
+def test_what_expired_of_an_idle_partition_came_after_the_run_before(config: AlertLandingConfig, job: Job) -> None:
+    config = replace(config, clocks_apart=timedelta(0))  # one machine, one clock
     send(config, alert(0))
     alert_landing.land(config)
     at = _partition(config)
@@ -207,10 +201,9 @@ def test_the_tables_small_files_are_joined_and_then_deleted(config: AlertLanding
     assert len(vacuum.alerts(config.lake, timedelta(0), dry_run=False)) == 3
 
 
-def test_kafka_away_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alert_landing, "BOOTSTRAP_MS", 500)
+def test_kafka_away_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"^Kafka does not answer[^\n]*$"):
-        alert_landing.land(AlertLandingConfig("127.0.0.1:9", str(tmp_path), Intervals()))
+        alert_landing.land(AlertLandingConfig("127.0.0.1:9", str(tmp_path), Intervals(), bootstrap_ms=500))
 
 
 def test_without_a_topic_nothing_lands(kafka: str, tmp_path: Path) -> None:

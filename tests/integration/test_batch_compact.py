@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -19,6 +16,8 @@ from deltalake import DeltaTable
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
 from batch_layer.lake import compact, external_sort
+from batch_layer.lake.compact import OPTIONS, CompactionOptions
+from batch_layer.lake.external_sort import Room
 from batch_layer.retention import delta_log, vacuum
 from batch_layer.views import drones, hours
 from fleet.alerts import landed_alert
@@ -45,8 +44,8 @@ def rows_of(lake: Path, version: int | None = None) -> pa.Table:
     return lakes.everything(lake, version).sort_by("report_id")
 
 
-def run(lake: Path, this_hour: int) -> list[compact.Compacted]:
-    return compact.run(str(lake), compact.groups(delta.pin(str(lake)), this_hour))
+def run(lake: Path, this_hour: int, options: CompactionOptions = OPTIONS) -> list[compact.Compacted]:
+    return compact.run(str(lake), compact.groups(delta.pin(str(lake)), this_hour), options)
 
 
 def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None:
@@ -63,52 +62,49 @@ def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None
 
 
 @pytest.mark.parametrize("most_rows", [1, 20, 70])
-def test_what_memory_cannot_hold_is_sorted_in_parts(
-    lake: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int
-) -> None:
-    before = rows_of(lake)
-    monkeypatch.setattr(external_sort, "MOST_ROWS", most_rows)
-    sort_by, in_order, held = external_sort.ORDER, external_sort.by_drone_and_time, list[int]()
-
-    def counted(*asked: Any) -> Iterator[pa.Table]:
-        for part in in_order(*asked):
-            held.append(part.num_rows)
-            yield part
-
-    monkeypatch.setattr(external_sort, "by_drone_and_time", counted)
-    assert [each.reason for each in run(lake, LONG_AFTER)] == ["", ""]
-    monkeypatch.undo()
+def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int) -> None:
+    before, pinned = rows_of(lake), delta.pin(str(lake))
+    held: list[int] = []
+    for files in pinned.hours.values():
+        paths = [file.path for file in files]
+        parts = external_sort.by_drone_and_time(
+            pinned, paths, ["drone_id", "reported_at", "kafka_offset"], Room(most_rows)
+        )
+        held += [part.num_rows for part in parts]
+    assert [each.reason for each in run(lake, LONG_AFTER, CompactionOptions(room=Room(most_rows)))] == ["", ""]
     assert rows_of(lake).equals(before)
     pinned = delta.pin(str(lake))
     for uri in pinned.uris(pinned.hours):
         found = pyarrow.parquet.read_table(uri, partitioning=None)
-        assert found.equals(found.sort_by(sort_by))
+        assert found.equals(found.sort_by(external_sort.ORDER))
     largest = max(pa.table({"n": before["drone_id"].value_counts().field("counts")})["n"].to_pylist())
     assert sum(held) == before.num_rows
     assert max(held) <= most_rows + largest
 
 
-def test_a_disk_disk_full_is_told_and_holds_up_no_other_group(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_disk_full_is_told_and_holds_up_no_other_group(lake: Path) -> None:
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
     before = rows_of(lake)
-    monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
-    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(lake / "nowhere")])
-    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    def nowhere() -> IO[bytes]:
+        return TemporaryFile(dir=lake / "nowhere")
+
     finished: list[compact.Compacted] = []
     planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
     with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
-        compact.run(str(lake), planned, finished.append)
+        compact.run(str(lake), planned, CompactionOptions(finished.append, Room(20, nowhere)))
     assert [bool(done.reason) for done in finished] == [True, True, False], "five rows need no disk"
     assert rows_of(lake).equals(before)
 
 
-def test_a_disk_that_fills_up_meanwhile(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_meanwhile(lake: Path) -> None:
     before, version = rows_of(lake), delta.pin(str(lake)).version
-    monkeypatch.setattr(external_sort, "MOST_ROWS", 20)
-    full = partial(Path.open, Path("/dev/full"), "wb+", buffering=0)
-    monkeypatch.setattr(external_sort, "TemporaryFile", lambda **_: full())
+
+    def full() -> IO[bytes]:
+        return Path("/dev/full").open("wb+", buffering=0)
+
     with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
-        run(lake, LONG_AFTER)
+        run(lake, LONG_AFTER, CompactionOptions(room=Room(20, full)))
     assert delta.pin(str(lake)).version == version
     assert rows_of(lake).equals(before)
 
@@ -149,10 +145,9 @@ def test_a_file_that_lacks_a_column_is_named(lake: Path) -> None:
             read()
 
 
-def test_open_hours_are_joined_in_parts(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_hours_are_joined_in_parts(lake: Path) -> None:
     before = rows_of(lake)
-    monkeypatch.setattr(external_sort, "MOST_ROWS", 40)
-    assert [len(each.group.files) for each in run(lake, FIRST_HOUR)] == [10, 10]
+    assert [len(each.group.files) for each in run(lake, FIRST_HOUR, CompactionOptions(room=Room(40)))] == [10, 10]
     assert rows_of(lake).equals(before)
     (uri, _) = delta.pin(str(lake)).uris(range(FIRST_HOUR, FIRST_HOUR + 2))
     assert pyarrow.parquet.read_metadata(uri).num_row_groups > 1
@@ -192,36 +187,27 @@ def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> No
     assert rows_of(lake).equals(before)
 
 
-def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path) -> None:
     """Delta does not see it by itself: every row would be there twice."""
-    before, write = rows_of(lake), compact._write
-    others: list[Any] = []
+    before = rows_of(lake)
+    others: list[compact.Compacted] = []
 
-    def conflicting(*asked: Any) -> Any:
-        added = write(*asked)
+    def the_other_runs(_step: str) -> None:
         if not others:
-            others.append("at work")
             others.extend(run(lake, LONG_AFTER))
-        return added
 
-    monkeypatch.setattr(compact, "_write", conflicting)
-    done = run(lake, LONG_AFTER)
-    assert [each.reason for each in others[1:]] == ["", ""]
+    done = run(lake, LONG_AFTER, CompactionOptions(failpoint=the_other_runs))
+    assert [each.reason for each in others] == ["", ""]
     assert "Concurrent transaction" in done[0].reason
     assert "gone" in done[1].reason
     assert rows_of(lake).equals(before)
 
 
-def test_a_file_that_has_waited_for_hours_is_not_committed(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_has_waited_for_hours_is_not_committed(lake: Path) -> None:
     """Of a process that was frozen between its file and the commit: a vacuum may have taken the file."""
-    before, write, now = rows_of(lake), compact._write, time.time()
-
-    def freezes(*asked: Any) -> Any:
-        monkeypatch.setattr(time, "time", lambda: now + 3600)
-        return write(*asked)
-
-    monkeypatch.setattr(compact, "_write", freezes)
-    first, second = run(lake, LONG_AFTER)
+    before = rows_of(lake)
+    times = iter([0.0, compact.MOST_SECONDS + 0.1, 3600.0, 3600.0 + compact.MOST_SECONDS])
+    first, second = run(lake, LONG_AFTER, CompactionOptions(clock=lambda: next(times)))
     assert ("waited for too long" in first.reason, second.reason) == (True, "")
     assert rows_of(lake).equals(before)
 

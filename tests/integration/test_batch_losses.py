@@ -83,27 +83,25 @@ def _dies(*_asked: Any, **_named: Any) -> None:
     raise ServiceUnavailable("it dies here")
 
 
-def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
     compute(job)
 
-    def first_the_other(name: str, happens: Callable[[], None]) -> None:
-        """Another run looks at the days at the moment when this one calls `name`."""
-        its_own = getattr(completeness, name)
+    def run_with_another(at: str, happens: Callable[[], None]) -> dict[str, Any]:
+        """Another run looks at the days at the moment when this one has done the step `at`."""
+        racing = iter([at])
 
-        def racing(*asked: Any) -> Any:
-            monkeypatch.setattr(completeness, name, its_own)
-            happens()
-            completeness.run(job)
-            return its_own(*asked)
+        def failpoint(step: str) -> None:
+            if step == at and next(racing, None):
+                happens()
+                completeness.run(job)
 
-        monkeypatch.setattr(completeness, name, racing)
+        return document(job, failpoint=failpoint)
 
-    first_the_other("_uncomputed", lambda: expire(job, 1, 8, DAY + timedelta(hours=2)))
-    found = document(job)
+    found = run_with_another("added up", lambda: expire(job, 1, 8, DAY + timedelta(hours=2)))
     assert (found["lost"], found["version"]) == (7, delta.pin(job.lake).version)
-    first_the_other("describe", lambda: lose_an_alert(job))
-    assert document(job)["lost_alerts"] == 1, "at the same version, too"
+    found = run_with_another("read", lambda: lose_an_alert(job))
+    assert found["lost_alerts"] == 1, "at the same version, too"
     assert job.database.losses.count_documents({"told": True}) == 2
 
 

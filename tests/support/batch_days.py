@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,11 @@ def land(job: Job, rows: list[dict[str, Any]], **facts: Any) -> None:
     lakes.land(Path(job.lake), rows, {f"peacewatch.{name}": value for name, value in facts.items()})
 
 
-def document(job: Job, day: str = "2026-11-24") -> dict[str, Any]:
-    completeness.run(job)
+def document(
+    job: Job, day: str = "2026-11-24", failpoint: Callable[[str], None] = lambda _step: None
+) -> dict[str, Any]:
+    """The document of a day after a run."""
+    completeness.run(job, failpoint)
     found = job.database.completeness.find_one({"_id": day})
     assert found is not None
     return found
