@@ -16,7 +16,7 @@ from datetime import datetime
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Nearest, alert_of
 from fleet.alerts.alert import Alert
 from fleet.alerts.crowd import AbsentCounts, Crowd
-from fleet.alerts.elsewhere import AbsenceShare, Elsewhere
+from fleet.alerts.elsewhere import AbsenceShare, Elsewhere, share_lasts
 from fleet.alerts.presence import Bounds, Presence
 
 
@@ -66,7 +66,7 @@ class Absence:
     def share(self, rule: AbsenceRule, number: int, now: datetime) -> AbsenceShare:
         """What to say of a partition of ours to the processes that judge others."""
         presence = self.partitions[number]
-        self.elsewhere.confirm(number, self.partitions, now - rule.share_lasts)
+        self.elsewhere.confirm(number, self.partitions, now - share_lasts(rule.look_every))
         self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in presence.held), now)
         round_, held = self.elsewhere.asked.get(number, (0, {}))
         returned = [d for d, at in self.elsewhere.returned.items() if at == number and presence.is_steady(d)]
@@ -87,7 +87,7 @@ class Absence:
         )
 
     def _counts(self, rule: AbsenceRule, now: datetime) -> AbsentCounts:
-        own, since = self.partitions.values(), now - rule.share_lasts
+        own, since = self.partitions.values(), now - share_lasts(rule.look_every)
         others = self.elsewhere.fresh(self.partitions, since)
         held = sum(len(presence.held) for presence in own)
         members = sum(len(presence.crowd) for presence in own)

@@ -22,9 +22,6 @@ CLOCK_SET_BACK: Final = timedelta(minutes=15)
 LOOKS: Final = 4
 """So often in an interval absent drones are looked for: an alert is late by a quarter of it at most."""
 
-SHARE_LASTS: Final = timedelta(seconds=45)
-"""A process's share counts at least so long: Kafka may pause while a broker fails over."""
-
 Nearest = Callable[[float, float], tuple[str, str] | None]
 
 
@@ -45,11 +42,6 @@ class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
     def look_every(self) -> timedelta:
         """How often absent drones are looked for, and each process says its shares to the others."""
         return timedelta(seconds=self.interval) / LOOKS
-
-    @cached_property
-    def share_lasts(self) -> timedelta:
-        """Who has said no share for three looks is not waited for."""
-        return max(SHARE_LASTS, 3 * self.look_every)
 
 
 class KnownDrone(msgspec.Struct, gc=False):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -22,6 +22,12 @@ ASKED_BYTES: Final = 100_000
 
 HEARD_BYTES: Final = 200_000
 """Of a share's answers: more than what the five other partitions ask with usual ids; what is left is answered next."""
+
+SHARE_LASTS: Final = timedelta(seconds=45)
+"""A share counts at least so long: Kafka may pause while a broker fails over."""
+
+LOOKS_WITHOUT: Final = 3
+"""Who has said no share for so many looks is gone, and not waited for."""
 
 Spoke = dict[str, datetime]
 """When drones last spoke, by the broker's time."""
@@ -143,6 +149,11 @@ class Elsewhere:
             if room >= 0 and here is not None:
                 heard[drone_id] = here
         return heard, answered
+
+
+def share_lasts(look_every: timedelta) -> timedelta:
+    """How long a share counts, where absent drones are looked for so often and shares are said with each look."""
+    return max(SHARE_LASTS, LOOKS_WITHOUT * look_every)
 
 
 def _news(share: AbsenceShare) -> tuple[object, ...]:

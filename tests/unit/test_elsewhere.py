@@ -10,9 +10,9 @@ import pytest
 from fleet import wire
 from fleet.alerts import elsewhere
 from fleet.alerts.absence import Absence
-from fleet.alerts.absent_drone import SHARE_LASTS, AbsenceRule, Heard
+from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.alert import Alert
-from fleet.alerts.elsewhere import ASKED_BYTES, HEARD_BYTES, AbsenceShare, Elsewhere
+from fleet.alerts.elsewhere import ASKED_BYTES, HEARD_BYTES, SHARE_LASTS, AbsenceShare, Elsewhere, share_lasts
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = AbsenceRule(interval=60, missed=3, crowd=50)
@@ -240,4 +240,4 @@ def test_who_has_said_nothing_for_long_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize(("interval", "lasts"), [(8, 45), (60, 45), (120, 90), (600, 450)])
 def test_a_share_lasts_three_looks_of_the_rules_interval(interval: float, lasts: float) -> None:
-    assert AbsenceRule(interval=interval).share_lasts == timedelta(seconds=lasts)
+    assert share_lasts(AbsenceRule(interval=interval).look_every) == timedelta(seconds=lasts)
