@@ -13,7 +13,7 @@ from typing import Final
 
 from fleet.errors import BadSettings, ServiceUnavailable
 from infra.jars import Jars
-from infra.secrets import secret
+from infra.secrets import S3_KEYS, secret
 
 SCHEME: Final = "s3://"
 
@@ -34,8 +34,6 @@ S3A: Final = Jars(
         *("io.netty", "org.slf4j", "commons-codec", "commons-logging", "org.apache.httpcomponents"),
     ),
 )
-
-KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def jars(lake: str) -> str | None:
@@ -63,11 +61,11 @@ def spark_settings(lake: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Sets each of KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings.
+    """Sets each of S3_KEYS from the file that the variable with `_FILE` at its end names. Raises BadSettings.
 
     A store keeps the keys that it was opened with: see `fresh_keys`.
     """
-    for key in KEYS:
+    for key in S3_KEYS:
         if (found := secret(environ, key)) is not None:
             environ[key] = found
 

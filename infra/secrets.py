@@ -1,11 +1,38 @@
-"""Secrets that lie in files, as orchestrators hand them over: the variable `NAME_FILE` names the file of `NAME`."""
+"""Which secrets each process needs, and secrets that lie in files, as orchestrators hand them over: the variable
+`NAME_FILE` names the file of `NAME`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from fleet.errors import BadSettings
+
+S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""The variables of the keys of a lake on S3."""
+
+_KAFKA: Final = ("kafka_password", "kafka_token")
+SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "land": frozenset({*_KAFKA, *S3_KEYS, "mongo_uri"}),
+    "alerting": frozenset(_KAFKA),
+    "notify": frozenset({*_KAFKA, "discord_webhook_url", "severe_webhook_url"}),
+    # Where the operators have no webhook, that of the alerts decides whether the stand-in takes their messages.
+    "record": frozenset({*_KAFKA, "mongo_uri", "operators_webhook_url", "discord_webhook_url"}),
+    "serve": frozenset({*_KAFKA, *S3_KEYS, "mongo_uri", "api_tokens", "oidc_client_secret"}),
+    "discord-standin": frozenset(),
+    # Tasks run in the scheduler: aggregate, report and the lake's commands, and word to the operators.
+    "airflow-scheduler": frozenset(
+        {*_KAFKA, *S3_KEYS, "mongo_uri", "discord_webhook_url", "reports_webhook_url", "operators_webhook_url"}
+    ),
+    # It notifies the operators of a task whose process is gone.
+    "airflow-dag-processor": frozenset({"operators_webhook_url", "discord_webhook_url"}),
+    "airflow-api-server": frozenset(),
+    "airflow-triggerer": frozenset(),
+    "airflow-setup": frozenset(),
+}
+"""Names of settings, and of the variables of S3's keys, by command or process."""
 
 
 def secret(environ: Mapping[str, str], name: str) -> str | None:

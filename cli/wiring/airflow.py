@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from infra import module_names
+from infra.secrets import SECRETS_OF
 from infra.settings import Settings
 from laptop.airflow import server
 from laptop.services import catalogue
-from laptop.supervision.environment import SECRETS_OF, of_ours
+from laptop.supervision.environment import of_ours
 
 OVERRIDES: Final = "AIRFLOW__"
 """Variables of this name are Airflow's own settings: where one is set, it stands."""

@@ -22,7 +22,8 @@ import httpx
 
 from infra import module_names
 from infra.java import java
-from laptop.supervision.environment import SECRETS_OF, of_ours
+from infra.secrets import SECRETS_OF
+from laptop.supervision.environment import of_ours
 from laptop.supervision.service import Inherit, Port, Service
 
 USER: Final = "admin"

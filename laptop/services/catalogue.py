@@ -17,10 +17,11 @@ from infra import module_names, s3
 from infra.kafka import membership
 from infra.kafka.config import Address
 from infra.kafka.topics import create_topics
+from infra.secrets import SECRETS_OF
 from infra.settings import PREFIX, Settings
 from laptop.airflow.server import Airflow
 from laptop.services import kafka, mongo
-from laptop.supervision.environment import SECRETS_OF, of_others, of_ours
+from laptop.supervision.environment import of_others, of_ours
 from laptop.supervision.service import Inherit, Port, Service
 
 KAFKA: Final = "kafka"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from infra import s3
+from infra.secrets import S3_KEYS
 from infra.settings import PREFIX, SECRETS
 
 _SYSTEM: Final = frozenset(
@@ -18,28 +18,6 @@ _SYSTEM: Final = frozenset(
         *("JAVA_HOME", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LD_LIBRARY_PATH", "GLIBC_TUNABLES"),
     }
 )
-_KAFKA: Final = ("kafka_password", "kafka_token")
-_LAKE: Final = s3.KEYS
-
-SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
-    "land": frozenset({*_KAFKA, *_LAKE, "mongo_uri"}),
-    "alerting": frozenset(_KAFKA),
-    "notify": frozenset({*_KAFKA, "discord_webhook_url", "severe_webhook_url"}),
-    # Where the operators have no webhook, that of the alerts decides whether the stand-in takes their messages.
-    "record": frozenset({*_KAFKA, "mongo_uri", "operators_webhook_url", "discord_webhook_url"}),
-    "serve": frozenset({*_KAFKA, *_LAKE, "mongo_uri", "api_tokens"}),
-    "discord-standin": frozenset(),
-    # Tasks run in the scheduler: aggregate, report and the lake's commands, and word to the operators.
-    "airflow-scheduler": frozenset(
-        {*_KAFKA, *_LAKE, "mongo_uri", "discord_webhook_url", "reports_webhook_url", "operators_webhook_url"}
-    ),
-    # It notifies the operators of a task whose process is gone.
-    "airflow-dag-processor": frozenset({"operators_webhook_url", "discord_webhook_url"}),
-    "airflow-api-server": frozenset(),
-    "airflow-triggerer": frozenset(),
-    "airflow-setup": frozenset(),
-}
-"""Names of settings, and of the variables of S3's keys, by command or process."""
 
 
 def of_others(environ: Mapping[str, str]) -> dict[str, str]:
@@ -48,10 +26,10 @@ def of_others(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_ours(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """`environ` without the secrets that are not among `secrets`, which are named as in SECRETS_OF."""
-    withheld = {_variable(name) for name in (*SECRETS, *s3.KEYS) if name not in secrets}
+    """`environ` without the secrets that are not among `secrets`, which are named as in infra.secrets.SECRETS_OF."""
+    withheld = {_variable(name) for name in (*SECRETS, *S3_KEYS) if name not in secrets}
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in withheld}
 
 
 def _variable(name: str) -> str:
-    return name if name in s3.KEYS else f"{PREFIX}{name.upper()}"
+    return name if name in S3_KEYS else f"{PREFIX}{name.upper()}"

@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 
 from cli import docs_pages
 from deploy import role_requirements
+from infra.secrets import SECRETS_OF
 from infra.settings import PREFIX, SECRETS, Settings
-from laptop.supervision.environment import SECRETS_OF
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

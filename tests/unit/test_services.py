@@ -211,13 +211,17 @@ def test_each_gets_only_the_secrets_that_it_needs(tmp_path: Path) -> None:
         "alerting": KAFKA_SECRETS,
         "notify": KAFKA_SECRETS | {"discord_webhook_url", "severe_webhook_url"},
         "record": KAFKA_SECRETS | {"mongo_uri", "operators_webhook_url", "discord_webhook_url"},
-        "serve": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri", "api_tokens"},
+        "serve": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri", "api_tokens", "oidc_client_secret"},
         "airflow-setup": {"airflow_database"},
         "airflow-api-server": {"airflow_database"},
         "airflow-scheduler": KAFKA_SECRETS | LAKE_SECRETS | TASKS | {"airflow_database"},
         "airflow-dag-processor": {"airflow_database", "operators_webhook_url", "discord_webhook_url"},
         "airflow-triggerer": {"airflow_database"},
     }
+
+
+def test_each_secret_reaches_a_process(tmp_path: Path) -> None:
+    assert set().union(*secrets_that_each_gets(tmp_path).values()) == {*SECRETS, *LAKE_SECRETS}
 
 
 def test_programs_of_others_get_nothing_that_they_have_no_use_for() -> None:
