@@ -24,9 +24,9 @@ from pymongo import MongoClient
 from bench.machine import machine
 from bench.views import CELLS, COUNTRIES, cells
 from fleet.reports.landed import hour_name
+from infra.mongo.incidents import create_indexes
 from laptop import ports
 from laptop.services import mongo
-from speed_layer.recording import create_indexes
 
 DAY = date(2026, 11, 23)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)

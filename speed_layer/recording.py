@@ -18,25 +18,22 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from msgspec import MsgspecError
 from prometheus_client import Counter, Gauge, Histogram
-from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import PyMongoError
 from structlog import get_logger
 
 from fleet import topics
 from fleet.alerts import alert as wire
-from fleet.alerts.alert import ENDED_BY_CLEARING, Alert, conflict_id, content_of, is_conflict
+from fleet.alerts.alert import Alert, conflict_id, content_of, is_conflict
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.errors import NewerLayout
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
-from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
-from fleet.notifications.incident import Intervals, key_of
+from fleet.notifications.incident import Intervals
 from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
@@ -45,13 +42,13 @@ from infra.kafka.partitions import behind
 from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS
 from infra.mongo import client as mongo
-from infra.mongo import layouts
+from infra.mongo import incidents, layouts
+from infra.mongo.incidents import Update
 from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse, process_name
 
 log = get_logger()
 
-NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": None, "latency_ms": None}
 RESOLVE_SECONDS: Final = 60.0
 
 RECORDED: Final = Counter("peacewatch_recording_messages", "messages that were recorded, by topic", ["topic"])
@@ -60,7 +57,6 @@ WRITE_SECONDS: Final = Histogram(
 )
 UNRECORDED: Final = Gauge("peacewatch_recording_unrecorded", "messages that wait in the partitions of this process")
 Documents = mongo.Documents
-Update = UpdateOne | UpdateMany
 
 AWAY: Final = (retry.NotReady, KafkaError, PyMongoError, NewerLayout, OSError)
 
@@ -102,7 +98,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
         ):
             database = mongo.database(client)
             layouts.claim(database)
-            create_indexes(database)
+            incidents.create_indexes(database)
             consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
             resolved_at = float("-inf")
             while not stop.is_set():
@@ -113,101 +109,9 @@ def run(config: RecorderConfig, stop: Event) -> None:
                 if time.monotonic() - resolved_at > RESOLVE_SECONDS:
                     resolved_at = time.monotonic()
                     now = datetime.now(UTC)
-                    resolve(database, now - config.intervals.over, now - config.intervals.expire)
+                    incidents.resolve(database, now - config.intervals.over, now - config.intervals.expire)
 
     retry.run(session, stop, "recorder", away=AWAY)
-
-
-def create_indexes(database: Documents) -> None:
-    """What the API asks by."""
-    database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
-    database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
-    database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
-    late = {"latency_ms": {"$gt": deliveries.WAITED_MS}}
-    database["alerts"].create_index([("raised_at", 1)], name="waited", partialFilterExpression=late)
-    database["incidents"].create_index([("last", -1), ("_id", -1)])
-    database["incidents"].create_index([("key", 1), ("last", -1)])
-    database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
-    database["deliveries"].create_index([("delivered_at", 1)])
-    database["deliveries"].create_index([("message_id", 1)])
-    database["actions"].create_index([("at", -1), ("_id", -1)])
-
-
-def resolve(database: Documents, before: datetime, expired_before: datetime | None = None) -> None:
-    """Incidents that only a digest counted get no last edit, so no delivery says that they are over.
-
-    Over are those without an alert since `before`; of those that a clearing ends, since `expired_before`.
-    """
-    lasting = list(ENDED_BY_CLEARING)
-    over = {"message_id": "", "state": {"$ne": "resolved"}}
-    by_time = [
-        {"last": {"$lt": before}, "kind": {"$nin": lasting}},
-        {"last": {"$lt": expired_before or before}, "kind": {"$in": lasting}},
-    ]
-    database["incidents"].update_many({**over, "$or": by_time}, {"$set": {"state": "resolved"}})
-
-
-def alert_updates(alert: Alert, raised_at: datetime, alert_id: str = "") -> list[UpdateOne]:
-    """`raised_at` is the broker's time of the alert. The first of an alert and its duplicates makes the row; `alert_id`
-    is another one's than its own where that is taken."""
-    fields = {**_document(alert), "verified": alert.verified, "content": content_of(alert), "raised_at": raised_at}
-    del fields["alert_id"]
-    known = {"$ne": [{"$type": "$kind"}, "missing"]}
-    made = {"$mergeObjects": [{"$literal": NOT_NOTIFIED}, "$$ROOT", {"$literal": fields}]}
-    update = [{"$replaceWith": {"$cond": [known, "$$ROOT", made]}}]
-    return [UpdateOne({"_id": alert_id or alert.alert_id}, update, upsert=True)]
-
-
-def cleared_updates(alert: Alert) -> list[UpdateMany]:
-    """The end of incidents that only a digest counted: no delivery has it."""
-    over = {"key": key_of(alert), "message_id": "", "state": {"$ne": "resolved"}, "last": {"$lte": alert.received_at}}
-    return [UpdateMany(over, {"$set": {"state": "resolved", "cleared": True}})]
-
-
-def notified_updates(delivery: Delivery) -> list[UpdateOne]:
-    """Where and when people were notified of each alert of the delivery."""
-    updates = []
-    for position, alert_id in enumerate(delivery.alert_ids):
-        incident_id = delivery.incidents[delivery.alert_incidents[position]].incident_id
-        notified = {
-            "incident_id": incident_id,
-            "delivered_at": delivery.delivered_at,
-            "message_id": delivery.message_id,
-            "webhook": delivery.webhook,
-            "in_digest": delivery.digest,
-            "kept_back": delivery.kept_back.get(incident_id, ""),
-            "latency_ms": delivery.broker_ms[position],
-            "drone_latency_ms": delivery.drone_ms[position],
-        }
-        updates.append(UpdateOne({"_id": alert_id}, {"$set": notified}, upsert=True))
-    return updates
-
-
-def incident_updates(delivery: Delivery) -> list[UpdateOne]:
-    """The incidents as people were notified of them."""
-    updates = []
-    for one in delivery.incidents:
-        fields = {**_document(one), "webhook": delivery.webhook, "updated_at": delivery.delivered_at}
-        del fields["incident_id"]
-        messages = {"messages": delivery.message_id}
-        updates.append(UpdateOne({"_id": one.incident_id}, {"$set": fields, "$addToSet": messages}, upsert=True))
-    return updates
-
-
-def delivery_updates(delivery: Delivery) -> list[UpdateOne]:
-    """The delivery itself, and how each of its incidents stood in it."""
-    names = ("webhook", "method", "message_id", "delivered_at", "digest", "held")
-    fields: dict[str, Any] = {name: getattr(delivery, name) for name in names}
-    shown = ("incident_id", "alerts", "state", "severity")
-    fields["incidents"] = [{name: getattr(one, name) for name in shown} for one in delivery.incidents]
-    return [UpdateOne({"_id": delivery.delivery_id}, {"$set": fields}, upsert=True)]
-
-
-def action_updates(action: Action) -> list[UpdateOne]:
-    """The audit list's row, as the API wrote it when MongoDB was there."""
-    fields = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until", "ends")}
-    target = msgspec.to_builtins(action.target)
-    return [UpdateOne({"_id": action.id}, {"$set": {**fields, "target": target}}, upsert=True)]
 
 
 @dataclass
@@ -220,9 +124,9 @@ class _Batch:
     actions: list[Update] = field(default_factory=list)
 
     def add_delivery(self, delivery: Delivery) -> None:
-        self.alerts += notified_updates(delivery)
-        self.incidents += incident_updates(delivery)
-        self.deliveries += delivery_updates(delivery)
+        self.alerts += incidents.notified_updates(delivery)
+        self.incidents += incidents.incident_updates(delivery)
+        self.deliveries += incidents.delivery_updates(delivery)
 
 
 def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents, faults: RecentFaults) -> None:
@@ -236,7 +140,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
                 if partition.topic == config.alerts:
                     raised.append((wire.decode(record.value or b""), _time(record)))
                 elif partition.topic == config.actions:
-                    batch.actions += action_updates(operators.decode(record.value or b""))
+                    batch.actions += incidents.action_updates(operators.decode(record.value or b""))
                 else:
                     batch.add_delivery(deliveries.decode(record.value or b""))
             except (MsgspecError, IndexError) as error:
@@ -244,7 +148,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
                 log.warning("a message cannot be read", place=place, reason=error)
                 faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
     batch.alerts = _alerts(database, raised) + batch.alerts
-    batch.incidents += [update for alert, _ in raised if alert.clears for update in cleared_updates(alert)]
+    batch.incidents += [update for alert, _ in raised if alert.clears for update in incidents.cleared_updates(alert)]
     for collection, updates in vars(batch).items():
         for _ in range(_write(database, collection, updates)):
             faults.add("unrecorded", datetime.now(UTC), f"the last one is of the collection {collection}")
@@ -260,14 +164,12 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
 def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[Update]:
     """The rows of alerts; one with the id of another alert gets the id that the notifier gives it, too."""
     alerts = [(alert, raised_at) for alert, raised_at in raised if not alert.clears]
-    ids = list({alert.alert_id for alert, _ in alerts})
-    known_alerts = database["alerts"].find({"_id": {"$in": ids}, "content": {"$exists": True}}, {"content": True})
-    contents: dict[str, int] = {document["_id"]: document["content"] for document in known_alerts} if ids else {}
+    contents = incidents.contents(database, {alert.alert_id for alert, _ in alerts})
     updates: list[Update] = []
     for alert, raised_at in alerts:
         content = content_of(alert)
         known = contents.setdefault(alert.alert_id, content)
-        updates += alert_updates(alert, raised_at, conflict_id(alert) if is_conflict(known, content) else "")
+        updates += incidents.alert_updates(alert, raised_at, conflict_id(alert) if is_conflict(known, content) else "")
     return updates
 
 
@@ -300,11 +202,6 @@ def _is_written(database: Documents, collection: str, update: Update) -> bool:
 
 def _is_away(error: Exception) -> bool:
     return isinstance(error, PyMongoError | OSError) and not mongo.is_refused(error)
-
-
-def _document(value: msgspec.Struct) -> dict[str, Any]:
-    document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(value), builtin_types=(datetime,))
-    return document
 
 
 def _log_alerts(alerts: Sequence[Alert]) -> None:

@@ -14,7 +14,7 @@ from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Incident, Intervals
 from fleet.reports.report import Citizen
-from speed_layer.recording import alert_updates, delivery_updates, incident_updates, notified_updates
+from infra.mongo.incidents import alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.integration.test_serving_api import client
 
 Documents = Database[dict[str, Any]]

@@ -22,6 +22,7 @@ from fleet.alerts.rules import LowBatteryRule, Rules
 from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from infra.kafka import clients
+from infra.mongo import incidents
 from laptop.services import mongo
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
@@ -70,7 +71,7 @@ def test_every_alert_is_notified_once(
         wait_for(lambda: documents(mongo_database) == first)
     assert documents(mongo_database) == first, "both topics from their beginning once more make the same documents"
     mongo_database["incidents"].update_many({}, {"$set": {"message_id": ""}})
-    recorder.resolve(mongo_database, datetime.now(UTC))
+    incidents.resolve(mongo_database, datetime.now(UTC))
     assert mongo_database["incidents"].count_documents({"state": "resolved"}) == 22
 
 

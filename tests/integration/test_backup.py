@@ -25,11 +25,11 @@ from fleet.reports.watermark import THROUGH
 from infra.folder import Folder
 from infra.mongo import backup, layouts
 from infra.mongo.client import Documents
+from infra.mongo.incidents import action_updates, alert_updates, delivery_updates, incident_updates, notified_updates
 from serving.app import create_app
 from serving.config import Config
 from serving.report.store import ReportStore, Revision
 from serving.services import connect
-from speed_layer.recording import action_updates, alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.support import lakes
 
 START = datetime(2026, 11, 22, 3, tzinfo=UTC)

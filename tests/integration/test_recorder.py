@@ -18,6 +18,7 @@ from fleet.notifications import actions, incident
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.state import NotificationState
 from infra.mongo import client as mongo
+from infra.mongo import incidents
 from speed_layer import recording as recorder
 from tests.support.alert_layers import made_names, send
 from tests.support.waiting import running, wait_for
@@ -133,7 +134,7 @@ def test_a_clearing_resolves_what_only_a_digest_counted(
     state = NotificationState()
     state.add(low, (0, 0))
     [known] = state.incidents.values()
-    mongo_database["incidents"].insert_one({**recorder._document(known), "_id": known.incident_id, "message_id": ""})
+    mongo_database["incidents"].insert_one({**incidents.document_of(known), "_id": known.incident_id, "message_id": ""})
     cleared = msgspec.structs.replace(low, alert_id="c", clears=True, received_at=later, reported_at=later)
     with running(recorder.run, config):
         send(kafka, names["alerts"], wire.encode(cleared))
@@ -147,7 +148,7 @@ def test_time_resolves_only_what_no_clearing_ends(mongo_database: Database[Any])
         document = {"_id": kind, "kind": kind, "message_id": "", "state": "open", "last": now - idle}
         mongo_database["incidents"].insert_one(document)
     life = incident.Intervals()
-    recorder.resolve(mongo_database, now - life.over, now - life.expire)
+    incidents.resolve(mongo_database, now - life.over, now - life.expire)
     assert mongo_database["incidents"].distinct("_id", {"state": "resolved"}) == ["silent", "unrest"]
 
 

@@ -15,10 +15,10 @@ from fleet import topics
 from fleet.notifications import actions
 from fleet.notifications.actions import Action, Target
 from infra.kafka import clients
+from infra.mongo.incidents import action_updates
 from laptop import ports
 from serving.app import create_app
 from serving.config import Config
-from speed_layer.recording import action_updates
 
 Documents = Database[dict[str, Any]]
 OPERATOR = {"Authorization": "Bearer op-secret"}

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from fleet.alerts.alert import Alert
 from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
-from speed_layer.recording import delivery_updates, incident_updates
+from infra.mongo.incidents import delivery_updates, incident_updates
 from tests.integration.test_serving_api import NOON, client, put_alert
 
 Documents = Database[dict[str, Any]]
