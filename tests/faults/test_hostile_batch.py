@@ -214,7 +214,7 @@ def test_the_remainder_has_a_name_and_what_is_on_a_list_goes_last() -> None:
     assert (rest.counted, sum(folded["reports"].to_pylist())) == (rest.names * 1_000, 50_004)
 
 
-def test_what_was_folded_is_told_by_the_days_completeness(lake: Path, job: Job) -> None:
+def test_completeness_of_the_day_names_what_was_folded(lake: Path, job: Job) -> None:
     hours.run(job)
     job.database.hours.update_one({"_id": hour_name(HOUR)}, {"$set": {"folded": {"names": 1200, "counted": 34_000}}})
     completeness.run(job)

@@ -71,7 +71,7 @@ def test_mongodb_away_stops_nothing(kafka: str, topic: Callable[..., str], tmp_p
             server.kill()
 
 
-def test_a_topic_made_anew_lands_from_its_beginning(lab: Landers) -> None:
+def test_a_topic_created_again_lands_from_its_beginning(lab: Landers) -> None:
     lander = lab.start()
     send(lab.bootstrap, lab.reports, [*(report(n) for n in range(300)), b"bad"])
     lab.wait_landed()

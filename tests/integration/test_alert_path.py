@@ -166,7 +166,7 @@ def test_a_crowd_over_two_processes_is_one(kafka: str, topic: Callable[..., str]
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seconds", [0, pytest.param(600, marks=pytest.mark.slow)])
-def test_mongodb_away_and_back_tells_what_is_undelivered(
+def test_mongodb_away_and_back_shows_what_is_undelivered(
     kafka: str, names: dict[str, str], tmp_path: Path, free_port: int, seconds: float
 ) -> None:
     channel, server = Channel(), mongo.start(tmp_path, free_port)

@@ -82,7 +82,7 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int) 
     assert max(held) <= most_rows + largest
 
 
-def test_a_disk_disk_full_is_told_and_holds_up_no_other_group(lake: Path) -> None:
+def test_a_full_disk_is_reported_and_holds_up_no_other_group(lake: Path) -> None:
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
     before = rows_of(lake)
 
@@ -178,7 +178,7 @@ def test_files_are_joined_up_to_the_target(lake: Path) -> None:
     assert sum(len(group.files) for group in compact.groups(pinned, LONG_AFTER, target)) == 20
 
 
-def test_beside_a_lander_both_stand_and_of_two_compactions_one(lake: Path) -> None:
+def test_landing_meanwhile_loses_nothing_and_of_two_compactions_one_commits(lake: Path) -> None:
     planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=2, first=900))
     before = rows_of(lake)

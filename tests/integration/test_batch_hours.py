@@ -183,7 +183,7 @@ def test_a_gap_of_live_documents_is_closed_before_a_document_is_replaced(lake: P
     assert seen == [[4, 5]]
 
 
-def test_live_documents_go_after_the_grace_only(lake: Path, job: Job) -> None:
+def test_live_documents_are_deleted_only_after_they_were_kept_for_a_while(lake: Path, job: Job) -> None:
     hours.run(job)
     lakes.land(lake, lakes.some_rows(10, seed=7, first=700))
     hours.run(replace(job, live_kept=timedelta(hours=1)))
@@ -201,7 +201,7 @@ def test_rebuild_computes_everything_again(lake: Path, job: Job) -> None:
     assert stored(job.database) == before
 
 
-def test_progress_is_told_after_each_part(job: Job) -> None:
+def test_progress_is_reported_after_each_part(job: Job) -> None:
     calls: list[tuple[int, int]] = []
     hours.run(replace(job, chunk=2, progress=lambda done, total: calls.append((done, total))))
     assert calls == [(2, 3), (3, 3)]

@@ -59,7 +59,7 @@ def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
     assert (document(job)["late"], document(job)["missing"]) == (1, found["missing"])
 
 
-def test_a_loss_is_counted_once_whoever_dies_and_also_in_an_emptied_database(
+def test_a_loss_is_counted_once_though_runs_die_and_in_an_emptied_database(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))

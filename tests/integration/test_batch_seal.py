@@ -215,7 +215,7 @@ def test_a_run_that_starts_over_meanwhile_loses_no_sealed_day(lake: Path, job: J
     assert figures(job.database) == before
 
 
-def test_a_compaction_beside_it_brings_nothing_back(lake: Path, job: Job) -> None:
+def test_a_compaction_at_the_same_time_brings_nothing_back(lake: Path, job: Job) -> None:
     this_hour = FIRST_HOUR + 200
     planned = compact.groups(delta.pin(str(lake)), this_hour)
 

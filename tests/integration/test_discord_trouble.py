@@ -45,7 +45,7 @@ def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
     assert len(stack.log()) > before
 
 
-def test_a_deleted_message_is_posted_anew(stack: AlertStack) -> None:
+def test_a_deleted_message_is_posted_again(stack: AlertStack) -> None:
     stack.send([report(stack.sent, 1, city="Deleted")])
     stack.sent += 1
     stack.wait(lambda: any("Deleted" in str(m) for m in stack.messages()))

@@ -51,7 +51,7 @@ def test_replay_sends_the_file(kafka: str, csv_file: Any) -> None:
     assert count(kafka) - before == 30
 
 
-def test_replay_with_a_wrong_row_sends_nothing_unless_told_to_skip(kafka: str, csv_file: Any) -> None:
+def test_replay_with_a_wrong_row_sends_nothing_without_skip(kafka: str, csv_file: Any) -> None:
     before = count(kafka)
     csv_file.write_text(HEADER + "".join([*ROWS[:20], ROWS[20].replace("59.9", "159.9"), *ROWS[21:]]), encoding="utf-8")
     result = peacewatch(kafka, "replay", csv_file, *START)
@@ -73,7 +73,7 @@ def test_simulate_sends_its_fleet(kafka: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_simulate_without_an_end_stops_when_asked_and_tells_its_count(kafka: str, number: Any) -> None:
+def test_simulate_without_an_end_stops_when_asked_and_prints_its_count(kafka: str, number: Any) -> None:
     before = count(kafka)
     environ = {**os.environ, "PEACEWATCH_KAFKA_BOOTSTRAP": kafka}
     command = [sys.executable, "-m", "cli", "simulate", "--rate", "20"]

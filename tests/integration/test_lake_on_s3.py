@@ -91,7 +91,7 @@ def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> No
     assert lakes.everything(store.lake).num_rows == 0
 
 
-def test_a_store_that_lets_commits_be_replaced_is_told_apart(
+def test_a_store_that_lets_commits_be_replaced_is_refused(
     store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conditional_writes.require_conditional_writes(store.lake)
@@ -167,7 +167,7 @@ def test_the_log_is_trimmed(job: Job) -> None:
     assert cells(job.lake).num_rows
 
 
-def test_reports_lie_beside_the_lake(store: s3.S3) -> None:
+def test_nightly_reports_are_stored_next_to_the_lake(store: s3.S3) -> None:
     shelf = ReportStore(store.lake)
     assert shelf.days() == []
     content = {form: form.encode() for form in FORMS}

@@ -139,11 +139,11 @@ def check_notified(mine: Settings) -> None:
     standin = f"http://{mine.host}:{mine.discord_port}"
     with closing(Watch(StackAddresses(mine.bootstrap, mine.lake_location, mine.mongo, standin))) as watch:
 
-        def all_told() -> bool:
+        def all_posted() -> bool:
             raised, channel = watch.raised(), watch.channel()
             return watch.unjudged() == 0 and channel is not None and 0 < sum(raised.values()) == channel.total
 
-        wait_for(all_told)
+        wait_for(all_posted)
 
 
 def check_figures(mine: Settings) -> None:

@@ -94,7 +94,7 @@ def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, s
     assert reports(laptop, DAY, DAY) == REPORTS
 
 
-def test_the_report_of_the_day_is_there_and_told(laptop: Settings, stack: subprocess.Popen[str]) -> None:
+def test_the_report_of_the_day_is_there_and_posted(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     """What the DAG of the test before has made."""
     listed = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
     row = next(row for row in listed if row["day"] == DAY)

@@ -56,7 +56,7 @@ def test_what_is_fetched_is_held_to_its_hash(java_home: Path, tmp_path: Path) ->
     assert wanted.fetch(share) == folder
 
 
-def test_ivy_is_told_what_to_fetch_and_what_not(java_home: Path, tmp_path: Path) -> None:
+def test_ivy_gets_what_to_fetch_and_what_not(java_home: Path, tmp_path: Path) -> None:
     program(java_home / "bin" / "java", f'{FETCHES}\ncat "$7" >{tmp_path}/asked')
     wanted = jars(tmp_path / "hashes")
     wanted.hashes.write_text(f"{hashlib.sha256(b'bytes').hexdigest()}  kafka.jar\n")
@@ -69,7 +69,7 @@ def test_ivy_is_told_what_to_fetch_and_what_not(java_home: Path, tmp_path: Path)
     assert excluded == [("org.log", "*"), ("org.big", "bundle")]
 
 
-def test_why_they_cannot_be_had_is_told(java_home: Path, tmp_path: Path) -> None:
+def test_the_error_says_why_they_cannot_be_had(java_home: Path, tmp_path: Path) -> None:
     program(
         java_home / "bin" / "java",
         """[ "$1" = -version ] && { echo 'version "21"' >&2; exit; }; echo "....."; echo "host is down"; false""",

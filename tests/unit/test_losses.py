@@ -77,7 +77,7 @@ def times(found: dict[str, Any]) -> tuple[datetime | None, datetime]:
     return found["after"], found["before"]
 
 
-def test_commits_tell_of_each_gap_once_between_what_was_landed_around_it() -> None:
+def test_commits_name_each_gap_once_between_what_was_landed_around_it() -> None:
     commits = [
         commit(1, landed_through={"a/0": ms(1), "a/1": ms(2)}, lost={"a/1": [0, 4]}, lost_before={"a/1": ms(1.5)}),
         commit(2, landed_through={"a/0": ms(9)}, lost={"a/0": [5, 9]}, lost_before={"a/0": ms(8)}),

@@ -183,7 +183,7 @@ def test_a_quota_counts_no_more_names_than_its_bound(monkeypatch: pytest.MonkeyP
     assert not counted.spend("d", START)
 
 
-def test_a_full_digest_begins_anew_so_that_every_place_is_shown() -> None:
+def test_a_full_digest_starts_over_so_that_every_place_is_shown() -> None:
     world = World()
     for city in range(policy.SHOWN_ROWS + 20):
         world.raise_alert(city, "critical")

@@ -107,7 +107,7 @@ def test_an_unacknowledged_incident_is_notified_again_and_nothing_is_counted_twi
     assert sum(world.shown.values()) == 25
 
 
-def test_a_deleted_message_is_posted_anew_with_all_that_it_stood_for() -> None:
+def test_a_deleted_message_is_posted_again_with_all_that_it_stood_for() -> None:
     world = World()
     for _ in range(3):
         world.raise_alert()
