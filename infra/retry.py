@@ -88,24 +88,31 @@ def run(
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Exception):
             failed(error)
-            metrics.RETRIES.labels(name).inc()
-            LOOPS.waiting(name, f"{type(error).__name__}: {sentence(error)}")
-            log.warning(
-                f"{name} waits for a service", reason=f"{type(error).__name__}: {sentence(error)}", seconds=seconds
-            )
+            _report(name, error, seconds)
         return seconds
 
-    retrying: Any = Retrying(
+    try:
+        _retrying(stop, away, pause)(attempt)
+    finally:
+        LOOPS.ended(name)
+
+
+def _retrying(stop: Event, away: tuple[type[Exception], ...], pause: Callable[[RetryCallState], float]) -> Any:
+    return Retrying(
         retry=retry_if_exception_type(away),
         wait=pause,
         sleep=sleep_using_event(stop),
         stop=stop_when_event_set(stop),
         retry_error_callback=lambda _state: None,  # stopped: the last error was said already
     )
-    try:
-        retrying(attempt)
-    finally:
-        LOOPS.ended(name)
+
+
+def _report(name: str, error: Exception, seconds: float) -> None:
+    """To the metrics, the operations port and the log."""
+    reason = f"{type(error).__name__}: {sentence(error)}"
+    metrics.RETRIES.labels(name).inc()
+    LOOPS.waiting(name, reason)
+    log.warning(f"{name} waits for a service", reason=reason, seconds=seconds)
 
 
 _RETRYING: Final = Retrying()

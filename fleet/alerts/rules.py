@@ -115,6 +115,7 @@ class Memory:
     low: dict[str, Low] = field(default_factory=dict)
     absence: Absence = field(default_factory=Absence)
     number: int = 0
+    most_low: int = LOW
     changed: set[str] = field(default_factory=set)  # drones of which something else is saved now
 
     def __post_init__(self) -> None:
@@ -124,7 +125,7 @@ class Memory:
         self.low.pop(drone_id, None)
         self.low[drone_id] = low
         self.changed.add(drone_id)
-        if len(self.low) > LOW:
+        if len(self.low) > self.most_low:
             self.forget_low(next(iter(self.low)))
 
     def forget_low(self, drone_id: str) -> None:

@@ -13,9 +13,10 @@ REMEMBERED: Final = 300_000
 
 
 class KnownAlerts:
-    """The last REMEMBERED alerts: 64-bit hashes of ids, 32-bit checksums of contents."""
+    """The last `most` alerts: 64-bit hashes of ids, 32-bit checksums of contents."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
         self._contents: dict[int, int] = {}
 
     def meet(self, alert_id: str, content: int = UNKNOWN_CONTENT) -> Meeting:
@@ -24,7 +25,7 @@ class KnownAlerts:
         known = self._contents.get(key)
         if known is None:
             self._contents[key] = content
-            if len(self._contents) > REMEMBERED:
+            if len(self._contents) > self._most:
                 del self._contents[next(iter(self._contents))]
             return "new"
         return "conflict" if is_conflict(known, content) else "duplicate"

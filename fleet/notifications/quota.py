@@ -24,6 +24,7 @@ class Quota:
     """Counts by name in windows: what was counted is forgotten with the window after its own."""
 
     limit: int
+    most_counted: int = MOST_COUNTED
     _began: datetime | None = None
     _counts: dict[str, int] = field(default_factory=dict)
     _before: dict[str, int] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Quota:
         """Counts one of `name`; whether it is within the limit."""
         self._turn(at)
         self._counts[name] = self._counts.pop(name, 0) + 1
-        if len(self._counts) > MOST_COUNTED:
+        if len(self._counts) > self.most_counted:
             del self._counts[next(iter(self._counts))]
         return self.is_within(name)
 

@@ -50,6 +50,15 @@ longest ago is left as it is."""
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True)
+class StateBounds:
+    """How much is remembered at most."""
+
+    incidents: int = MOST_INCIDENTS
+    messages: int = MOST_MESSAGES
+    actions: int = REMEMBERED_ACTIONS
+
+
 @dataclass
 class IncidentDelivery:
     """An entry of the notification state: an incident and its delivery, so forgetting the entry forgets all of it.
@@ -91,6 +100,7 @@ class NotificationState:
 
     webhook: str = "alerts"
     intervals: Intervals = field(default_factory=Intervals)
+    bounds: StateBounds = StateBounds()
     messages: dict[str, Message] = field(default_factory=dict)
     digest: DigestState = field(default_factory=DigestState)
     silences: SilenceOrders = field(default_factory=SilenceOrders)
@@ -197,7 +207,7 @@ class NotificationState:
         entry = self._incidents.get(action.target.incident_id)
         if entry is None:
             self._actions[action.target.incident_id] = action
-            if len(self._actions) > REMEMBERED_ACTIONS:
+            if len(self._actions) > self.bounds.actions:
                 del self._actions[next(iter(self._actions))]
         elif actions.apply(entry.incident, action) and entry.incident.message_id in self.messages:
             self.messages[entry.incident.message_id].needs_edit = True
@@ -416,7 +426,7 @@ class NotificationState:
         return not message.needs_edit and not any(slot.incident_id in self._pending for slot in message.slots)
 
     def _leave_old_messages(self) -> None:
-        spare = len(self.messages) - MOST_MESSAGES
+        spare = len(self.messages) - self.bounds.messages
         if spare > 0:
             oldest = sorted(self.messages.values(), key=lambda message: message.edited_at)
             for message in oldest[:spare]:
@@ -432,7 +442,7 @@ class NotificationState:
         over = [entry for entry in spare if not incident.can_go_on(entry.incident, now, self.intervals)]
         for entry in over:
             self._forget(entry.incident)
-        too_many = len(self._incidents) - len(self._pending) - MOST_INCIDENTS
+        too_many = len(self._incidents) - len(self._pending) - self.bounds.incidents
         if too_many > 0:
             spare = [entry for entry in spare if entry.incident.incident_id in self._incidents]
             spare.sort(key=lambda entry: (entry.within_quota, entry.incident.last))

@@ -12,7 +12,7 @@ from fleet.notifications.incident import Intervals
 from fleet.notifications.message import digest_embed, incident_embeds
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Allowance, Policy, decide
-from fleet.notifications.state import NotificationState
+from fleet.notifications.state import NotificationState, StateBounds
 from fleet.reports.report import Citizen
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -46,6 +46,7 @@ class World:
     now: datetime = START
     intervals: Intervals = field(default_factory=Intervals)
     policy: Policy = field(default_factory=Policy)
+    bounds: StateBounds = field(default_factory=StateBounds)
     log: list[Alert] = field(default_factory=list)
     written: list[bytes] = field(default_factory=list)
     shown: dict[str, int] = field(default_factory=dict)  # newest form: the sum of its fields `Alerts`
@@ -54,7 +55,7 @@ class World:
     state: NotificationState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = NotificationState(intervals=self.intervals)
+        self.state = NotificationState(intervals=self.intervals, bounds=self.bounds)
 
     def raise_alert(self, city: int = 0, severity: Severity = "high") -> None:
         self.add(alert(len(self.log), self.now, city, severity))
@@ -101,7 +102,7 @@ class World:
 
     def crash(self) -> None:
         """A new notifier: the deliveries, then every alert again. It knows notified ones by their ids."""
-        self.state = NotificationState(intervals=self.intervals)
+        self.state = NotificationState(intervals=self.intervals, bounds=self.bounds)
         for written in self.written:
             self.state.replay(deliveries.decode(written))
         self.state.finish_replay(self.now)

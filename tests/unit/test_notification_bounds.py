@@ -11,7 +11,7 @@ from fleet import wire
 from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
-from fleet.notifications import known_alerts, policy, quota, state
+from fleet.notifications import policy, state
 from fleet.notifications.actions import MOST_SILENCES, Action, SilenceOrders, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, ROWS_BYTES, Delivery
 from fleet.notifications.known_alerts import KnownAlerts
@@ -19,6 +19,7 @@ from fleet.notifications.message import digest_embed
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import DecisionReason, decide
 from fleet.notifications.quota import DRONE_QUOTA, WINDOW, Quota
+from fleet.notifications.state import StateBounds
 from fleet.reports.report import Citizen
 from tests.support.world import ALL, START, World, alert
 
@@ -174,9 +175,8 @@ def test_a_quota_counts_within_its_window() -> None:
     assert counted.spend("a", START + 3 * WINDOW)
 
 
-def test_a_quota_counts_no_more_names_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quota, "MOST_COUNTED", 3)
-    counted = Quota(1)
+def test_a_quota_counts_no_more_names_than_its_bound() -> None:
+    counted = Quota(1, most_counted=3)
     for name in "abcd":
         counted.spend(name, START)
     assert counted.spend("a", START)  # its count is forgotten
@@ -264,9 +264,8 @@ def test_a_duplicate_that_the_broker_took_later_is_no_conflict() -> None:
     ]
 
 
-def test_known_alerts_are_forgotten_past_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_alerts, "REMEMBERED", 2)
-    known = KnownAlerts()
+def test_known_alerts_are_forgotten_past_their_bound() -> None:
+    known = KnownAlerts(2)
     assert [known.meet(id_) for id_ in "abab"] == ["new", "new", "duplicate", "duplicate"]
     assert [known.meet(id_) for id_ in "cab"] == ["new", "new", "new"]
 
@@ -325,9 +324,8 @@ def test_a_refused_incident_stays_so_after_a_restart() -> None:
     assert world.state.refused_incidents == 1
 
 
-def test_incidents_past_their_bound_are_forgotten_the_flooders_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MOST_INCIDENTS", 10)
-    world = World()
+def test_incidents_past_their_bound_are_forgotten_the_flooders_first() -> None:
+    world = World(bounds=StateBounds(incidents=10))
     for city in range(30):
         flood = alert(city, world.now, city)
         world.add(msgspec.structs.replace(flood, drone_id="flooder") if city >= 5 else flood)
@@ -341,9 +339,8 @@ def test_incidents_past_their_bound_are_forgotten_the_flooders_first(monkeypatch
     assert sorted(one.city for one in world.state.incidents.values()) == sorted(f"City {n}" for n in range(10))
 
 
-def test_messages_past_their_bound_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MOST_MESSAGES", 2)
-    world = World()
+def test_messages_past_their_bound_are_left_as_they_are() -> None:
+    world = World(bounds=StateBounds(messages=2))
     for city in range(3):
         world.raise_alert(city)
         world.step()
@@ -351,9 +348,8 @@ def test_messages_past_their_bound_are_left_as_they_are(monkeypatch: pytest.Monk
     assert sorted(world.state.messages) == ["m2", "m3"]
 
 
-def test_actions_on_incidents_that_nobody_knows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "REMEMBERED_ACTIONS", 2)
-    known = state.NotificationState()
+def test_actions_on_incidents_that_nobody_knows_are_bounded() -> None:
+    known = state.NotificationState(bounds=StateBounds(actions=2))
     for number in range(3):
         known.apply(Action(f"a{number}", "acknowledge", Target(f"i{number}"), "Mia", START))
     assert list(known._actions) == ["i1", "i2"]

@@ -8,7 +8,6 @@ from importlib import resources
 import msgspec
 import pytest
 
-from fleet.alerts import rules as rules_module
 from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert, alert_id, content_of
 from fleet.alerts.charging import Station, compass, nearest_station
@@ -235,9 +234,8 @@ def test_a_step_is_never_less_than_the_rule() -> None:
     assert [alert.severity for alert in found] == ["critical", "critical"]
 
 
-def test_low_drones_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules_module, "LOW", 10)
-    memory = Memory()
+def test_low_drones_that_are_remembered_are_bounded() -> None:
+    memory = Memory(most_low=10)
     for number in range(15):
         judge(LOW, memory, battery(0, 10.0, drone=f"d{number}"))
     assert list(memory.low) == [f"d{number}" for number in range(5, 15)]
