@@ -47,7 +47,7 @@ class Known:
 def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
     """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only.
 
-    `failpoint` is called when all commits are "added up", and for each day when its losses are "read".
+    `failpoint` is called when the lake is "pinned", all commits are "added up", and the losses of each day are "read".
     """
     with errors():
         layouts.claim(job.database)
@@ -56,6 +56,7 @@ def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
         base = runs.base_version(job.database, kind="completeness")
         days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)} | left(job.database)
         base = commit_facts.restore(job, pinned, base, days)
+        failpoint("pinned")
         if commits := pinned.commits_left(base):
             commit_facts.add_up(job, pinned, base, commits, days)
         unaccounted = stored_losses.unaccounted(job.database)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
+import pyarrow as pa
 import pytest
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import PyFileSystem
 
 from batch_layer import register
 from batch_layer.completeness import completeness
@@ -15,10 +20,12 @@ from batch_layer.job import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.reports.watermark import ALLOWED_LATENESS
 from infra import delta
-from infra.mongo import landing_facts, runs
+from infra.mongo import runs
 from infra.mongo.client import Documents
 from tests.support import lakes
 from tests.support.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
+
+WAIT_SECONDS = 60
 
 
 @pytest.fixture
@@ -69,31 +76,28 @@ def test_a_topic_that_is_created_again_when_the_day_was_landed_leaves_it_complet
     assert "2026-11-25 05:00" in document(job, "2026-11-25")["missing"][-1], "the day after has a document for it"
 
 
-def test_two_runs_at_once_add_up_each_commit_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(2):
+def test_two_runs_at_once_add_up_each_commit_once(job: Job) -> None:
+    """The other one has pinned the lake before this one, and is through before this one adds up."""
+    land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
+    pinned, may_go_on = Event(), Event()
+
+    def waits(step: str) -> None:
+        if step == "pinned":
+            pinned.set()
+            assert may_go_on.wait(WAIT_SECONDS)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(completeness.run, job, waits)
+        assert pinned.wait(WAIT_SECONDS)
         land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}')
-    pin = delta.pin
-    outrun: list[bool] = []
 
-    def first_the_other(lake: str) -> delta.Snapshot:
-        newest = pin(lake)
-        if not outrun:
-            outrun.append(True)
-            monkeypatch.setattr(completeness, "pin", lambda lake: pin(lake, newest.version - 1))
-            pinned_now = landing_facts.landed_through
+        def lets_the_other_finish(step: str) -> None:
+            if step == "pinned":
+                may_go_on.set()
+                other.result()
 
-            def then(database: Documents) -> dict[str, int]:
-                monkeypatch.setattr(landing_facts, "landed_through", pinned_now)
-                completeness.run(job)
-                return pinned_now(database)
-
-            monkeypatch.setattr(landing_facts, "landed_through", then)
-        return newest
-
-    monkeypatch.setattr(completeness, "pin", first_the_other)
-    with pytest.raises(PeacewatchError, match="another run has added up the same commits; run it again"):
-        completeness.run(job)
-    monkeypatch.setattr(completeness, "pin", pin)
+        with pytest.raises(PeacewatchError, match="another run has added up the same commits; run it again"):
+            completeness.run(job, lets_the_other_finish)
     completeness.run(job)
     today = job.database.landing_facts.find_one({"copies": {"$exists": True}})
     assert today is not None
@@ -118,22 +122,27 @@ def test_a_run_that_dies_leaves_no_day_out(job: Job) -> None:
     assert completeness.left(job.database) == set()
 
 
-def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+class Reads(DeltaStorageHandler):
+    """The lake's store, which notes the versions of the log that it is asked for."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.versions: list[int] = []
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        self.versions.append(int(Path(path).stem))
+        return super().open_input_file(path)
+
+
+def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job) -> None:
     for number in range(5):
         land(job, [lakes.row(number, DAY)], copies="1")
-    pinned = delta.pin(job.lake)
+    reads = Reads(f"{job.lake}/reports")
+    pinned = replace(delta.pin(job.lake), store=PyFileSystem(reads))
     for version in range(3):
         pinned.store.delete_file(f"_delta_log/{version:020}.json")
-    asked = []
-    commit = delta.Snapshot.commit
-
-    def counted(self: delta.Snapshot, version: int) -> delta.Commit:
-        asked.append(version)
-        return commit(self, version)
-
-    monkeypatch.setattr(delta.Snapshot, "commit", counted)
     assert [each.version for each in pinned.commits_left(-1)] == [3, 4, 5]
-    assert asked == [0, 3, 4, 5]
+    assert reads.versions == [0, 3, 4, 5]
 
 
 def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:
