@@ -34,7 +34,7 @@ def blueprint(services: Services) -> Blueprint:
         secret = single_sign_on.oidc.client_secret
         before = single_sign_on.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
         sign_in = cookie.begin(request.args.get("next"), now, before.id if before else "")
-        again = cookie.SIGNED_OUT in request.cookies
+        again = cookie.SIGNED_OUT in request.cookies or request.args.get("again") == "1"
         address = single_sign_on.provider.sign_in_url(sign_in.state, sign_in.nonce, sign_in.verifier, again=again)
         answer = make_response(redirect(address))
         value = cookie.sealed(sign_in, secret)

@@ -120,10 +120,13 @@ def test_role_of_the_account_decides(
 
 
 def test_account_without_a_role_is_not_let_in(browser: FlaskClient, provider: fake.Provider) -> None:
-    answer = sign_in(browser, provider, roles=["cook"])
+    provider.claims = {"roles": ["cook"]}
+    answer = browser.get(begin(browser, provider), headers={"Accept": "text/html,*/*;q=0.8"})
     assert answer.status_code == 403
-    assert "the account mara has no role here" in answer.text
+    assert "The account mara has no role here" in answer.text
     assert who(browser) == (None, None)
+    assert 'href="/auth/sign-in?again=1"' in answer.text, "the provider would let the same account in silently"
+    assert asks_for_the_password(browser, "?again=1")
 
 
 def test_sign_in_of_another_browser_is_refused(app: Flask, browser: FlaskClient, provider: fake.Provider) -> None:
@@ -208,8 +211,8 @@ def test_person_signs_out_here_and_at_the_provider(browser: FlaskClient, provide
     assert not asks_for_the_password(browser), "until somebody has signed in"
 
 
-def asks_for_the_password(browser: FlaskClient) -> bool:
-    return parse_qs_of(browser.get("/auth/sign-in").headers["Location"]).get("prompt") == "login"
+def asks_for_the_password(browser: FlaskClient, query: str = "") -> bool:
+    return parse_qs_of(browser.get(f"/auth/sign-in{query}").headers["Location"]).get("prompt") == "login"
 
 
 @pytest.mark.parametrize("why", ["no such address", "ended before"])
