@@ -123,7 +123,7 @@ def sample(child: psutil.Process, peak: dict[str, float]) -> None:
     try:
         family = [child, *child.children(recursive=True)]
         peak["megabytes"] = max(peak["megabytes"], sum(one.memory_info().rss for one in family) / 1e6)
-        peak["cpu"] = max(peak["cpu"], sum(sum(one.cpu_times()[:2]) for one in family))
+        peak["cpu"] = max(peak["cpu"], sum(sum(one.cputimes()[:2]) for one in family))
     except psutil.NoSuchProcess:
         return
 
@@ -156,8 +156,8 @@ def run_landing(bootstrap: str, mongo_uri: str, reports: int, folder: Path) -> R
             time.sleep(0.1)
         sample(child, peak)
     text = log.read_text()
-    first = _times(text, "partitions assigned")[0]
-    last = _times(text, "event=committed")[-1]
+    first = times(text, "partitions assigned")[0]
+    last = times(text, "event=committed")[-1]
     assert DeltaTable(lake / "reports").count() == reports
     return Result(
         "peacewatch land",
@@ -173,7 +173,7 @@ def _landed(text: str) -> int:
     return sum(int(found) for found in re.findall(r"event=committed.* reports=(\d+)", text))
 
 
-def _times(text: str, event: str) -> list[datetime]:
+def times(text: str, event: str) -> list[datetime]:
     return [datetime.fromisoformat(found) for found in re.findall(rf"timestamp=(\S+) .*{event}\b", text)]
 
 
