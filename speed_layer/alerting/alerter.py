@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
@@ -31,7 +31,7 @@ from fleet.alerts import alert as wire
 from fleet.alerts.absence import Absence
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
-from fleet.alerts.rules import Nearest, Rules, UnrestRule, judge, sighting
+from fleet.alerts.rules import Nearest, Rules, judge, sighting
 from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
@@ -62,7 +62,7 @@ PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4"}
 @dataclass(frozen=True)
 class AlertingConfig:
     bootstrap: Address
-    rules: Rules = field(default_factory=lambda: Rules(unrest=UnrestRule()))
+    rules: Rules
     nearest: Nearest = lambda _latitude, _longitude: None
     group: str = "peacewatch-alerting"
     reports: str = topics.REPORTS

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from fleet import topics
+from fleet.alerts.rules import Rules, UnrestRule
 from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from fleet.reports.report import Citizen, Report
@@ -93,7 +94,12 @@ def configs(kafka: str, names: dict[str, str]) -> tuple[alerter.AlertingConfig, 
     group = names["reports"]
     return (
         alerter.AlertingConfig(
-            kafka, group=f"a-{group}", reports=names["reports"], alerts=names["alerts"], state=names["state"]
+            kafka,
+            Rules(unrest=UnrestRule()),
+            group=f"a-{group}",
+            reports=names["reports"],
+            alerts=names["alerts"],
+            state=names["state"],
         ),
         notifier.NotifierConfig(
             kafka,
