@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import date
 from typing import Final
@@ -31,6 +33,10 @@ PIECES: Final = 64
 PORTION: Final = 1024**3
 """Drones' days are folded from hours that together have no more bytes, or from one."""
 
+SIDE_BY_SIDE: Final = 4
+"""Portions that a cluster computes at once: the first tasks of one use the cores that the last tasks of another leave
+idle. No more, since each answer, a row a drone, is held in the driver until it is folded."""
+
 
 Seen = Callable[[DataFrame], None]
 """Gets each query after its answer: tests read the plan that ran."""
@@ -42,9 +48,11 @@ class SparkEngine:
     Spark starts with the first question that needs it, for as much as that one reads.
     """
 
-    def __init__(self, config: SparkConfig, running: ExitStack, seen: Seen = lambda _query: None) -> None:
-        """What is started ends with `running`."""
-        self._config, self._running, self._seen = config, running, seen
+    def __init__(
+        self, config: SparkConfig, running: ExitStack, seen: Seen = lambda _query: None, portion: int = PORTION
+    ) -> None:
+        """What is started ends with `running`. `portion`: see PORTION."""
+        self._config, self._running, self._seen, self._portion = config, running, seen, portion
         self._spark: SparkSession | None = None
         self._name = ""
 
@@ -76,13 +84,24 @@ class SparkEngine:
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         folded, size = drone_days.Fold(day), snapshot.size(hours_of_day(day))
-        for hours in snapshot.portions(hours_of_day(day), PORTION):
-            with _errors(snapshot), self._few_tasks(self.spark(size)) as spark:
-                folded.add(hours, self._answer(fold_drones(spark, snapshot.uris(hours), hours)))
-        for hours in snapshot.portions(folded.position_hours(), PORTION):
-            with _errors(snapshot):
-                query = find_positions(self.spark(size), snapshot.uris(hours), folded.wanted(hours))
-                folded.add_positions(self._answer(query))
+        portions = list(snapshot.portions(hours_of_day(day), self._portion))
+        if not portions:
+            return folded.table()
+        with _errors(snapshot):
+            spark = self.spark(size)
+
+            def drones(hours: Sequence[int]) -> DataFrame:
+                return fold_drones(spark, snapshot.uris(hours), hours)
+
+            def positions(hours: Sequence[int]) -> DataFrame:
+                return find_positions(spark, snapshot.uris(hours), folded.wanted(hours))
+
+            with self._few_tasks(spark):
+                for hours, answer in self._answers(spark, portions, drones):
+                    folded.add(hours, answer)
+            portions = list(snapshot.portions(folded.position_hours(), self._portion))
+            for _, answer in self._answers(spark, portions, positions):
+                folded.add_positions(answer)
         return folded.table()
 
     def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
@@ -95,6 +114,24 @@ class SparkEngine:
                     query = count_repeats(spark, snapshot.uris(with_repeats))
                     parts.append(self._answer(query).cast(identities.REPEATS))
         return pa.concat_tables(parts).sort_by("event_hour").combine_chunks()
+
+    def _answers(
+        self, spark: SparkSession, portions: Sequence[Sequence[int]], query: Callable[[Sequence[int]], DataFrame]
+    ) -> Iterator[tuple[Sequence[int], pa.Table]]:
+        """Each portion with its answer, in the order of the portions.
+
+        A cluster computes SIDE_BY_SIDE of them at once, a single machine one.
+        """
+        at_once = 1 if session.is_local(str(spark.sparkContext.master)) else SIDE_BY_SIDE
+        running: deque[tuple[Sequence[int], Future[pa.Table]]] = deque()
+        with ThreadPoolExecutor(at_once, "portion") as pool:
+            for hours in portions:
+                if len(running) == at_once:
+                    oldest, answer = running.popleft()
+                    yield oldest, answer.result()
+                running.append((hours, pool.submit(self._answer, query(hours))))
+            for oldest, answer in running:
+                yield oldest, answer.result()
 
     def _answer(self, query: DataFrame) -> pa.Table:
         answer = query.toArrow()
@@ -113,10 +150,10 @@ class SparkEngine:
 
 
 @contextmanager
-def start(config: SparkConfig, seen: Seen = lambda _query: None) -> Iterator[SparkEngine]:
+def start(config: SparkConfig, seen: Seen = lambda _query: None, portion: int = PORTION) -> Iterator[SparkEngine]:
     """Spark, not started before it is needed, and stopped at the end."""
     with ExitStack() as running:
-        yield SparkEngine(config, running, seen)
+        yield SparkEngine(config, running, seen, portion)
 
 
 def together(cubes: Sequence[Cube]) -> Cube:
