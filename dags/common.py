@@ -33,10 +33,16 @@ SPARK_LOG = (ROOT / "batch_layer" / "spark" / "log4j2.properties").as_uri()  # t
 
 # The native engine of Spark jobs (batch_layer/spark/comet.py): the jar that script/bootstrap fetched for this Python,
 # unless the setting names another, or none. spark-submit must have it from its start.
-FETCHED = sorted(Path(sys.prefix, "share", "peacewatch").glob("comet-*/*.jar"))[-1:]
+SHARE = Path(sys.prefix, "share", "peacewatch")
+FETCHED = sorted(SHARE.glob("comet-*/*.jar"))[-1:]
 WANTED = os.environ.get("PEACEWATCH_COMET") or "auto"
 COMET = {"auto": "".join(map(str, FETCHED)), "off": ""}.get(WANTED, WANTED)
 NATIVE = f"-Djava.library.path={Path(COMET).parent}" if COMET.startswith("/") else ""
+# Classes that set-up has loaded for that jar and this Java (batch_layer/spark/class_archive.py). They are of one class
+# path: the driver has the jar on its own, and executors still get it with the job.
+FOUND = SHARE.glob("spark-classes/*.jsa") if WANTED == "auto" and FETCHED else ()
+CLASSES = [file for file in FOUND if file.stem.endswith(f"-{file.stat().st_size}")][:1]
+SHARED = " ".join(f"-XX:SharedArchiveFile={file} -Xlog:cds*=off" for file in CLASSES)
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
 
@@ -50,6 +56,8 @@ BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
     """A task that runs a `peacewatch` command through spark-submit, in a Java with the options `java`."""
+    options = [f"-Dlog4j2.configurationFile={SPARK_LOG}", NATIVE, SHARED, java]
+    conf = {"spark.driver.extraJavaOptions": " ".join(filter(None, options))}
     operator = SparkSubmitOperator(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
@@ -59,7 +67,7 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
         name=f"peacewatch-{task_id}",
         jars=",".join(filter(None, (os.environ.get("PEACEWATCH_SPARK_JARS"), COMET))) or None,
         driver_memory="1g",
-        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={SPARK_LOG} {NATIVE} {java}".strip()},
+        conf=conf | ({"spark.driver.extraClassPath": COMET} if CLASSES else {}),
         pool=SPARK_POOL,
         **more,
     )

@@ -42,12 +42,13 @@ _LOG_LEVEL: Final = "COMET_LOG_LEVEL"
 SETTINGS: Final = {
     "spark.plugins": "org.apache.spark.CometPlugin",
     "spark.shuffle.manager": "org.apache.spark.sql.comet.execution.shuffle.CometShuffleManager",
-    # Native operators take their memory here, off Java's heap: 640 MB was as fast (docs/measurements.md).
-    "spark.memory.offHeap.size": "1g",
     # The few rows that a job joins its files with (batch_layer.views.drone_days) come from the driver.
     "spark.comet.exec.localTableScan.enabled": "true",
     f"spark.executorEnv.{_LOG_LEVEL}": "ERROR",
 }
+MEMORY: Final = {"spark.memory.offHeap.size": "1g"}
+"""Native operators take theirs here, off Java's heap: 640 MB was as fast (docs/measurements.md)."""
+
 ENVIRONMENT: Final = {_LOG_LEVEL: "ERROR"}
 """Of the driver: what is worth a word reaches the job as an error."""
 

@@ -1,11 +1,13 @@
 """The one place that makes a Spark session, with every setting that was measured to matter (docs/measurements.md).
 
-The builder takes over a session's settings where there is one: what `spark-submit --conf` says wins.
+What `spark-submit --conf` or `spark-defaults.conf` sets wins over what is set here for speed and size, memory among it;
+not over what makes answers right.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,13 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyspark
 import structlog
 from py4j.protocol import Py4JError, Py4JNetworkError
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from batch_layer.spark import comet
+from batch_layer.spark import class_archive, comet
 from fleet.reports import landed
 
 _log = structlog.get_logger()
@@ -71,6 +74,9 @@ _RIGHT: Final = {
 QUICK_BYTES: Final = 512 * 1024 * 1024
 """A job that reads less ends sooner where Java compiles quickly than where it compiles well (docs/measurements.md)."""
 
+_CLASS_PATH_END: Final = "SPARK_DIST_CLASSPATH"
+"""Where Spark looks for what comes last on the class path of a Java that it starts."""
+
 _QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
@@ -79,7 +85,8 @@ class SparkConfig:
     """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
 
     `jars`, comma-separated: what drivers and workers need in addition to Spark's own. `comet`: where Comet's jar is
-    (batch_layer.spark.comet.jar); None: plain Spark computes. `extra`: further settings of Spark.
+    (batch_layer.spark.comet.jar); None: plain Spark computes. `extra`: further settings of Spark. `class_sharing`:
+    Java's options for it; None: those of the archive that fits.
     """
 
     master: str = "local[2]"
@@ -89,32 +96,51 @@ class SparkConfig:
     jars: str | None = None
     comet: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
+    class_sharing: tuple[str, ...] | None = None
 
 
 def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
     """A builder with all settings; `getOrCreate` on it starts Java, or joins what spark-submit started."""
-    settings = {**_FIRST_ROW, **_SPEED, **_RIGHT, **(comet.SETTINGS if config.comet else {})}
+    settings = {**_FIRST_ROW, **_SPEED}
+    native = comet.SETTINGS if config.comet else {}
+    if config.comet:
+        settings |= comet.MEMORY
     options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}", *(_QUICK if bytes_to_read < QUICK_BYTES else ())]
-    jars = [*(config.jars or "").split(","), config.comet or ""]
-    jars = [jar for jar in jars if jar]
     if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
         settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
-        # One Java, which finds the jars where they are; with `spark.jars` its executor would get files of its own.
-        if jars:
-            settings["spark.driver.extraClassPath"] = ":".join(jars)
+        # One Java, which finds the jars where they are (`jars`: see _at_the_end_of_the_class_path); with `spark.jars`
+        # its executor would get files of its own.
+        if config.comet:
+            native = native | {"spark.driver.extraClassPath": config.comet}
         if config.scratch is not None:
             settings["spark.local.dir"] = str(config.scratch)
-    elif jars:
-        settings["spark.jars"] = ",".join(jars)
+        options.extend(_class_sharing(config))
+    elif jars := [jar for jar in (config.jars, config.comet) if jar]:
+        native = native | {"spark.jars": ",".join(jars)}
     if config.comet and (library := comet.library(config.comet)):
         options.append(f"-Djava.library.path={library}")
     made = SparkSession.builder.appName("peacewatch")
     if not _submitted():
-        made = made.master(config.master).config("spark.driver.memory", config.memory)
-        made = made.config("spark.driver.extraJavaOptions", " ".join(options))
-    for name, value in {**settings, **dict(config.extra)}.items():
+        settings["spark.driver.memory"] = config.memory
+        made = made.master(config.master)
+        made = made.config("spark.driver.extraJavaOptions", " ".join(f'"{option}"' for option in options))
+    wins = set_by_the_user()
+    settings = {name: value for name, value in settings.items() if name not in wins}
+    for name, value in {**settings, **native, **_RIGHT, **dict(config.extra)}.items():
         made = made.config(name, value)
     return made
+
+
+def set_by_the_user() -> frozenset[str]:
+    """Names of the settings that spark-submit was given, or that `spark-defaults.conf` has."""
+    if _submitted():
+        _submitted_java()
+        return frozenset(name for name, _ in SparkConf().getAll())
+    folder = os.environ.get("SPARK_CONF_DIR") or Path(pyspark.__file__).parent / "conf"
+    with suppress(FileNotFoundError, NotADirectoryError):
+        text = Path(folder, "spark-defaults.conf").read_text(encoding="utf-8", errors="replace")
+        return frozenset(re.findall(r"^[ \t]*(spark\.[^\s=:]+)", text, re.MULTILINE))
+    return frozenset()
 
 
 @contextmanager
@@ -130,7 +156,8 @@ def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
         if _submitted() and not comet.is_on_class_path(_submitted_java()):
             config = replace(config, comet=None)
             _log.warning("plain Spark computes", reason="spark-submit was given no jar of Comet (--jars)")
-    spark = builder(config, bytes_to_read).getOrCreate()
+    with _at_the_end_of_the_class_path(config):
+        spark = builder(config, bytes_to_read).getOrCreate()
     try:
         yield spark
     finally:
@@ -181,6 +208,30 @@ def cores(master: str) -> int:
     """How many tasks a local master runs at once: shuffles have as many parts. `local[*]`: this machine's cores."""
     inside = master.partition("[")[2].rstrip("]").partition(",")[0]
     return int(inside) if inside.isdigit() else os.cpu_count() or 2
+
+
+def _class_sharing(config: SparkConfig) -> tuple[str, ...]:
+    if config.class_sharing is not None or config.java is None:
+        return config.class_sharing or ()
+    return class_archive.options(config.java, config.comet)
+
+
+@contextmanager
+def _at_the_end_of_the_class_path(config: SparkConfig) -> Iterator[None]:
+    """A local Java that starts within has `config.jars` after all others: an archive holds for the front alone."""
+    before = os.environ.get(_CLASS_PATH_END)
+    jars = [*filter(None, [before]), *filter(None, (config.jars or "").split(","))]
+    if not jars or not is_local(config.master):
+        yield
+        return
+    os.environ[_CLASS_PATH_END] = ":".join(jars)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CLASS_PATH_END]
+        else:
+            os.environ[_CLASS_PATH_END] = before
 
 
 def _submitted_java() -> Any:

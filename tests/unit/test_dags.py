@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from batch_layer.spark import class_archive, comet
 from serving.report.build import OfficersDay
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,7 @@ json.dump({
                     "args": list(map(str, getattr(task, "application_args", None) or ())),
                     "application": str(getattr(task, "application", "")),
                     "java": (getattr(task, "conf", None) or {}).get("spark.driver.extraJavaOptions", ""),
+                    "class path": (getattr(task, "conf", None) or {}).get("spark.driver.extraClassPath", ""),
                 }
                 for task in dag.tasks
             },
@@ -124,6 +126,15 @@ def test_spark_jobs_log_by_a_file_that_exists(bag: dict[str, Any]) -> None:
         named = re.match(r"-Dlog4j2\.configurationFile=file://(\S+)", option)
         assert named, option
         assert Path(named[1]).is_file(), option
+
+
+def test_spark_jobs_start_from_the_archive_of_classes_where_there_is_one(bag: dict[str, Any]) -> None:
+    """It holds for a class path with Comet's jar in front (batch_layer/spark/class_archive.py)."""
+    made = next(class_archive.FOLDER.glob("*.jsa"), None)
+    for task in (task for dag in bag["dags"].values() for task in dag["tasks"].values() if task["application"]):
+        shared = [option for option in task["java"].split() if option.startswith("-XX:SharedArchiveFile=")]
+        assert shared == ([f"-XX:SharedArchiveFile={made}"] if made else [])
+        assert task["class path"] == (comet.jar(comet.AUTO) if made else "")
 
 
 def test_each_has_what_operators_need(bag: dict[str, Any]) -> None:

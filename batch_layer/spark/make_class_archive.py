@@ -1,0 +1,115 @@
+"""Makes the archive of batch_layer.spark.class_archive: `python -m batch_layer.spark.make_class_archive`, by set-up.
+
+A Spark in a process of its own answers each kind of question once, over two reports, and Java writes the classes that
+it has loaded for them. A machine where that fails has a slower start, and set-up goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyspark
+from deltalake import write_deltalake
+
+from batch_layer.spark import aggregate, class_archive, comet, session
+from batch_layer.views import day_views
+from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.figures.cube import HOURS
+from fleet.reports import landed
+from infra import delta
+from infra.java import java
+
+DAY: Final = date(1970, 1, 1)
+
+
+def make(program: Path, jar: str, folder: Path = class_archive.FOLDER) -> Path:
+    """The archive for the Java `program` and Comet's `jar`; makes it where there is none, and deletes all others.
+
+    Several processes may ask at once. Raises ServiceUnavailable or OSError where it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        archive = class_archive.find(program, jar, folder) or _made(program, jar, folder)
+        for other in folder.glob("*.jsa"):
+            if other != archive:
+                other.unlink()
+    return archive
+
+
+def _made(program: Path, jar: str, folder: Path) -> Path:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".make-") as made:
+        part = Path(made, "classes.jsa")
+        _answer_everything(program, jar, class_archive.options_to_make(part), Path(made))
+        require_whole(program, jar, part)
+        named = class_archive.name(part, class_archive.key(program, jar))
+        return part.rename(folder / named.name)
+
+
+def require_whole(program: Path, jar: str, archive: Path) -> None:
+    """Raises ServiceUnavailable where Spark's Java cannot start from the archive: the disk may have been full."""
+    spark = Path(pyspark.__file__).parent
+    options = f'-Xshare:on "-XX:SharedArchiveFile={archive}"'
+    done = subprocess.run(  # noqa: S603 - the command is ours
+        [spark / "bin" / "spark-submit", "--driver-class-path", jar, "--driver-java-options", options, "--version"],
+        env={**os.environ, "SPARK_HOME": str(spark), "JAVA_HOME": str(program.resolve().parent.parent)},
+        cwd=archive.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = (done.stdout + done.stderr).strip() or "it says nothing"
+        raise ServiceUnavailable(f"Java cannot start from the archive of classes: {reason.splitlines()[0]}")
+
+
+def _answer_everything(program: Path, jar: str, options: Sequence[str], scratch: Path) -> None:
+    """Returns when Java has ended."""
+    write_deltalake(str(scratch / "lake" / delta.TABLE), _two_reports(), partition_by=list(landed.PARTITION_BY))
+    snapshot = delta.pin(str(scratch / "lake"))
+    hours = list(snapshot.hours)
+    config = session.SparkConfig(java=program, scratch=scratch / "spark", comet=jar, class_sharing=tuple(options))
+    try:
+        with aggregate.start(config) as engine:
+            engine.cells(HOURS, snapshot, hours)
+            engine.cells_of(day_views.VIEWS, snapshot, hours)
+            engine.drone_days(snapshot, DAY)
+            engine.repeats(snapshot, hours)
+    finally:
+        session.end_java()
+
+
+def _two_reports() -> pa.Table:
+    """One report twice, of the first hour of DAY: duplicates have a query of their own."""
+    report: dict[str, Any] = {field.name: _value(field.type) for field in landed.SCHEMA}
+    return pa.Table.from_pylist([report, report], schema=landed.SCHEMA)
+
+
+def _value(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind):
+        return "text"
+    if pa.types.is_list(kind):
+        return []
+    return False if pa.types.is_boolean(kind) else 0
+
+
+def main() -> None:
+    for name in class_archive.OWN_SETTINGS:
+        os.environ.pop(name, None)
+    try:
+        jar = comet.jar(comet.AUTO)
+        print(make(java(), jar) if jar is not None else f"none is made without Comet: {comet.unsupported()}")
+    except (PeacewatchError, OSError) as error:
+        print(f"Java's classes for Spark are not shared, and Spark starts more slowly: {error}")
+
+
+if __name__ == "__main__":
+    main()
