@@ -23,7 +23,7 @@ from infra.settings import Settings
 from laptop import ports
 from laptop.demo.watch import StackAddresses, Watch
 from laptop.services import kafka, mongo
-from tests.support import lakes, spark_cluster
+from tests.support import lakes, spark_cluster, spark_engines
 from tests.support import s3 as s3_server
 from tests.support.laptop import command, environment, new, peacewatch, ran, simulate, status, up
 from tests.support.waiting import wait_for
@@ -96,6 +96,7 @@ def test_alerts_reach_people_and_figures_are_those_of_the_lake(
     before = len(cluster.done())
     assert "computed at version" in peacewatch(mine, "aggregate", "--rebuild")
     assert len(cluster.done()) > before, cluster.state()  # Airflow has its own, too
+    assert status(mine)["batch"]["engine"] == spark_engines.NATIVE
     check_figures(mine)
 
 
@@ -106,7 +107,8 @@ def test_airflow_submits_to_the_cluster(
     simulate(mine, REPORTS, f"{DAYS[1]}T00:00:00Z")
     ran(mine, ("hourly_views", {}))
     assert len(cluster.done()) > before, cluster.state()
-    assert status(mine)["batch"]["version"] > 0
+    batch = status(mine)["batch"]
+    assert (batch["version"] > 0, batch["engine"]) == (True, spark_engines.NATIVE)
     check_figures(mine)
 
 

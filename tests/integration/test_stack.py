@@ -20,6 +20,7 @@ from fleet.errors import ServiceUnavailable
 from infra import state_file
 from infra.settings import Settings
 from laptop.supervision import reaper
+from tests.support import spark_engines
 from tests.support.laptop import (
     api_of,
     channel,
@@ -81,7 +82,9 @@ def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, s
     task_log = log(laptop, "hourly_views", run, "aggregate")
     assert "Spark-Submit cmd: spark-submit" in task_log
     assert re.search(r"hours: (\d+ computed at|nothing to do)", task_log)  # the hour's own run may have been first
-    assert status(laptop)["batch"]["version"] >= landed
+    batch = status(laptop)["batch"]
+    assert batch["version"] >= landed
+    assert batch["engine"] == spark_engines.NATIVE
     wait_for(lambda: reports(laptop, DAY, DAY) == REPORTS)
 
     rebuilt, *_ = ran(
