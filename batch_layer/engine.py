@@ -27,7 +27,7 @@ class Engine(Protocol):
         """The cells of each of `cubes`, as `cells` has them; the files are read once."""
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
-        """Rows of batch_layer.views.drone_days.SCHEMA."""
+        """Rows of batch_layer.views.drone_days.ROWS."""
 
     def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         """Rows of batch_layer.views.identities.REPEATS, sorted, of those of the event hours that have any."""

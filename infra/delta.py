@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import unquote
@@ -53,7 +53,8 @@ class File:
 
 @dataclass(frozen=True)
 class Commit:
-    """A version of the table. `added`: the files with new rows; `touched`: event hours whose rows changed.
+    """A version of the table. `added`: the files with new rows, `files` the same with what the log says of them;
+    `touched`: event hours whose rows changed; `takes_rows`: whether rows left the table with it.
     `entries`: its `txn` entries, the next offset by partition."""
 
     version: int
@@ -62,6 +63,8 @@ class Commit:
     touched: frozenset[int]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     entries: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    takes_rows: bool = False
 
     def fact(self, name: str, default: Any) -> Any:
         """What landing said of itself in this commit, a JSON text; `default` where it did not."""
@@ -97,6 +100,21 @@ class Snapshot:
         """Those of `hours` that have files, in order, in groups of at most so many bytes; an hour is never divided."""
         there = sorted(set(hours) & self.hours.keys())
         return bins(there, lambda hour: self.size([hour]), most)
+
+    def of_files(self, files: Iterable[File]) -> Snapshot:
+        """This table with these of its files alone; those of an earlier version may be among them."""
+        hours: dict[int, list[File]] = {}
+        for file in sorted(files, key=lambda file: (file.event_hour, file.path)):
+            hours.setdefault(file.event_hour, []).append(file)
+        return replace(self, hours={hour: tuple(found) for hour, found in hours.items()})
+
+    def are_there(self, files: Iterable[File]) -> bool:
+        """Whether all can be read: those that this version no longer has are there until a vacuum."""
+        current = {file.path for of_hour in self.hours.values() for file in of_hour}
+        others = [file.path for file in files if file.path not in current]
+        with reading(others[0] if others else ""):
+            found = self.store.get_file_info(others) if others else []
+        return all(each.type == pyarrow.fs.FileType.File for each in found)
 
     def unreadable(self) -> list[str]:
         """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
@@ -262,6 +280,8 @@ def _commit(version: int, actions: list[dict[str, Any]]) -> Commit:
         frozenset(_hour_of(action["partitionValues"]) for action in [*added, *removed]),
         info,
         {action["txn"]["appId"]: int(action["txn"]["version"]) for action in actions if "txn" in action},
+        tuple(File(unquote(add["path"]), _hour_of(add["partitionValues"]), add["size"], None) for add in added),
+        bool(removed),
     )
 
 

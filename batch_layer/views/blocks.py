@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bson import Binary
 
+from batch_layer.views import drone_days
 from fleet.figures.drone_blocks import BLOCKS, block_of
 from infra.mongo.cells import DOCUMENT_BYTES, divide
 from infra.mongo.packed import pack, unpack
 from infra.mongo.view_parts import Divided
 
-__all__ = ["BLOCKS", "block_of", "documents", "pack", "unpack"]
+__all__ = ["BLOCKS", "block_of", "documents", "pack", "rows", "unpack"]
 
 _LAST: Final = ["drone_id", "last_at", "last_battery", "country"]
 """What counting reads; it lies in a field of its own, so that counting 30 days reads no more."""
@@ -39,6 +40,17 @@ def documents(day: date, version: int, drones: pa.Table, most: int = DOCUMENT_BY
         yield Divided.of(document, [_packed(rows) for rows in divide(part, most)])
 
 
+def rows(last: bytes, rest: bytes, state: bytes) -> pa.Table:
+    """Rows of drone_days.ROWS out of what a document or a part has."""
+    columns = {name: column for packed in (last, rest, state) for name, column in _columns(unpack(packed))}
+    return pa.table({name: columns[name] for name in drone_days.ROWS.names}, schema=drone_days.ROWS)
+
+
+def _columns(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    return zip(table.column_names, table.columns, strict=True)
+
+
 def _packed(drones: pa.Table) -> dict[str, Binary]:
-    others = [name for name in drones.schema.names if name not in _LAST]
-    return {"last": pack(drones.select(_LAST)), "rest": pack(drones.select(others))}
+    others = [name for name in drone_days.SCHEMA.names if name not in _LAST]
+    columns = {"last": _LAST, "rest": others, "state": drone_days.STATE.names}
+    return {name: pack(drones.select(chosen)) for name, chosen in columns.items() if chosen[0] in drones.column_names}

@@ -6,6 +6,8 @@ in each of its hundred tasks. What is no fold of a landed column is made one: a 
 packed into a long whose largest is the last report, and the minutes in which a drone spoke are bits, one long an hour.
 What the hours answer is folded here. The second pass reads positions and names of first and last reports alone, from
 the hours that hold one.
+
+A row carries what it was folded from (STATE), so the days of two sets of reports merge to the day of both.
 """
 
 from __future__ import annotations
@@ -42,6 +44,18 @@ SCHEMA: Final = pa.schema(
 )
 """Sorted by drone_id."""
 
+_HOURS: Final = 24
+
+STATE: Final = pa.schema(
+    [
+        ("first_place", pa.int64()),  # of the first report, _PLACE
+        ("last_place", pa.int64()),
+        *((f"spoke_{hour}", pa.int64()) for hour in range(_HOURS)),  # bit m: it reported in minute m of that hour
+    ]
+)
+"""What a drone's day is merged by."""
+ROWS: Final = pa.schema([*SCHEMA, *STATE])
+
 COLUMNS: Final = ("drone_id", "event_hour", "last_state", "alert_count", "kafka_offset")
 """Landed columns of the first pass."""
 POSITION_COLUMNS: Final = ("drone_id", "last_state", "kafka_offset", "latitude", "longitude", "country", "city")
@@ -51,7 +65,6 @@ _TIE_BITS: Final = 19
 """Of two reports in one millisecond with one battery, the later in the topic is the last, by 19 bits of its offset."""
 _BATTERY_BITS: Final = 17
 _MS_OF_DAY: Final = 86_400_000
-_HOURS: Final = 24
 
 _BATTERY: Final = f"(last_state & {(1 << _BATTERY_BITS) - 1})"
 _PLACE: Final = (
@@ -152,25 +165,16 @@ class Fold:
         self._positions.append(found.select(POSITIONS.names).cast(POSITIONS))
 
     def table(self) -> pa.Table:
-        """Rows of SCHEMA."""
-        mine, start = self._columns, self._first_hour * 3_600_000
-        times = {name: start + (mine[f"{name}_place"] >> (_BATTERY_BITS + _TIE_BITS)) for name in ("first", "last")}
+        """Rows of ROWS."""
+        mine = self._columns
         first, last = (self._at(mine[name]) for name in _ENDS)
-        columns: dict[str, Any] = {
-            **{name: mine[name] for name in mine if name in SCHEMA.names},
-            "drone_id": self._ids,
-            "minutes": np.bitwise_count(self._spoke).sum(axis=1),
-            "expected": times["last"] // 60_000 - times["first"] // 60_000 + 1,
-            "gaps": gaps(self._spoke),
-            "last_battery": (mine["last_place"] >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
-            "first_at": times["first"],
-            "last_at": times["last"],
+        positions = {
             **{f"first_{name}": first[name] for name in ("latitude", "longitude")},
             **{f"last_{name}": last[name] for name in ("latitude", "longitude")},
             "country": last["country"],
             "city": last["city"],
         }
-        made = pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
+        made = _rows(self._first_hour, {"drone_id": self._ids, **positions, **mine}, self._spoke)
         return made.take(pc.sort_indices(made["drone_id"])).combine_chunks()
 
     def _at(self, places: Any) -> pa.Table:
@@ -197,6 +201,60 @@ class Fold:
         return pc.index_in(drones, value_set=self._ids).to_numpy()
 
 
+def merge(day: date, parts: Sequence[pa.Table]) -> pa.Table:
+    """Rows of ROWS of the reports that the `parts`, rows of ROWS too, were computed of; no report is in two parts."""
+    rows = pa.concat_tables([ROWS.empty_table(), *(part.select(ROWS.names).cast(ROWS) for part in parts)])
+    if not rows.num_rows:
+        return ROWS.empty_table()
+    by_drone = rows.take(pc.sort_indices(rows["drone_id"])).combine_chunks()
+    drone = by_drone["drone_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(drone, prepend=-1))
+
+    def folded(fold: Any, name: str) -> Any:
+        return fold.reduceat(by_drone[name].to_numpy(), starts)
+
+    columns: dict[str, Any] = {name: folded(fold, name) for name, fold in _FOLDED_BY.items()}
+    minutes_spoken = np.stack([folded(np.bitwise_or, spoke(hour)) for hour in range(_HOURS)], axis=1).astype(np.uint64)
+    first = _of_each(by_drone, drone, "ascending", [f"first_{name}" for name in ("place", "latitude", "longitude")])
+    last_columns = [*(f"last_{name}" for name in ("place", "latitude", "longitude")), "country", "city"]
+    last = _of_each(by_drone, drone, "descending", last_columns)
+    columns |= {name: first[name] for name in first.column_names} | {name: last[name] for name in last.column_names}
+    return _rows(
+        hours_of_day(day).start, {"drone_id": by_drone["drone_id"].take(pa.array(starts)), **columns}, minutes_spoken
+    )
+
+
+def _of_each(rows: pa.Table, drone: Any, order: str, columns: Sequence[str]) -> pa.Table:
+    """`columns` of the row of each drone that is first by the place, in `order`; of several, least in the others."""
+    chosen = rows.select(list(columns)).append_column("drone", pa.array(drone))
+    place, *others = columns
+    chosen = chosen.sort_by([("drone", "ascending"), (place, order), *((name, "ascending") for name in others)])
+    return chosen.filter(pa.array(np.diff(chosen["drone"].to_numpy(), prepend=-1) != 0)).drop_columns(["drone"])
+
+
+def _rows(first_hour: int, folded: dict[str, Any], spoke_in: Any) -> pa.Table:
+    """Rows of ROWS, with what derives from `folded` (_UNSEEN, positions) and the minutes, in the order of `folded`."""
+    start = first_hour * 3_600_000
+    times = {name: start + (np.asarray(folded[f"{name}_place"]) >> (_BATTERY_BITS + _TIE_BITS)) for name in _SIDES}
+    columns: dict[str, Any] = {
+        **folded,
+        "minutes": np.bitwise_count(spoke_in).sum(axis=1),
+        "expected": times["last"] // 60_000 - times["first"] // 60_000 + 1,
+        "gaps": gaps(spoke_in),
+        "last_battery": (np.asarray(folded["last_place"]) >> _TIE_BITS) & ((1 << _BATTERY_BITS) - 1),
+        "first_at": times["first"],
+        "last_at": times["last"],
+        **{spoke(hour): spoke_in[:, hour].astype(np.int64) for hour in range(_HOURS)},
+    }
+    return pa.table({name: columns[name] for name in ROWS.names}).cast(ROWS)
+
+
+_SIDES: Final = ("first", "last")
+_FOLDED_BY: Final[dict[str, Any]] = {
+    "reports": np.add,
+    "alerts": np.add,
+    "lowest_battery": np.minimum,
+}
 _GREATEST: Final = np.iinfo(np.int64).max
 _UNSEEN: Final = {"reports": 0, "alerts": 0, "lowest_battery": _GREATEST, "first_place": _GREATEST, "last_place": -1}
 """The columns of fold_expressions but `spoke`, and what they are of a drone without reports."""

@@ -5,7 +5,8 @@ Batch-only: a live document would need a row a drone. Its runs have a base of th
 hours may run every hour and this, which reads whole days, once a day.
 
 1. Pin a version V, and work out which days the commits since the base of this kind have touched.
-2. Compute each day's drones; replace each of its blocks whose stored version is not greater than V.
+2. Compute each day's drones; replace each of its blocks whose stored version is not greater than V. A day is
+   computed of what commits have added since it was stored, where that is known (batch_layer.views.news).
 3. Count all days' drones by the next day they were seen; replace the documents in one transaction, unless a block or a
    document is of a newer version (then a newer run is at work, and counts).
 4. Write the run as complete.
@@ -21,11 +22,11 @@ import pyarrow.compute as pc
 from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
-from batch_layer.engine import Engine
 from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
-from batch_layer.views import blocks, day_views, drone_counts, plan, publish, resume
+from batch_layer.views import blocks, day_views, drone_counts, publish, resume
 from batch_layer.views.identities import REPEATS
+from batch_layer.views.news import Days, News, by_hour
 from infra.delta import Snapshot, pin
 from infra.mongo import layouts, runs, view_parts
 from infra.mongo.client import Documents, errors
@@ -41,7 +42,8 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
         pinned = pin(job.lake)
         runs.require_lake(job.database, pinned.lake_id)
         base = runs.base_version(job.database, kind="drones")
-        days = sorted(_days(pinned, base, wanted, everything=rebuild and wanted is None))
+        news = News(pinned, base)
+        days = sorted(_days(pinned, news, wanted, everything=rebuild and wanted is None))
         if not days and pinned.version == base:
             return Outcome(pinned.version, 0, 0, "drones")
         generation = runs.generation(job.database)
@@ -53,37 +55,40 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
                 done = resume.done_before(job.database, asked, pinned)
                 runs.note(job.database, this, rebuild=asked, done=sorted(done))
             left = [day for day in days if ranges.hours_of_day(day).start not in done]
-            written = _publish(job, pinned, left, this) if left else 0
+            asked_for = rebuild or wanted is not None  # perhaps to repair what is stored
+            written = _publish(job, pinned, left, this, None if asked_for else news) if left else 0
             if days or base == runs.NO_BASE:
                 _count(job.database, this)
             runs.complete(job.database, this, job.now(), generation)
         return Outcome(pinned.version, len(days), written, "drones")
 
 
-def _days(pinned: Snapshot, base: int, wanted: range | None, *, everything: bool) -> set[date]:
+def _days(pinned: Snapshot, news: News, wanted: range | None, *, everything: bool) -> set[date]:
     if wanted is not None:
         sealed.refuse(pinned, wanted)
-    touched = set(pinned.hours) if everything else set(plan.last_touched(pinned, base))
+    touched = set(pinned.hours) if everything else set(news.touched)
     asked = {hour for hour in pinned.hours if wanted is not None and hour in wanted}
     return {ranges.day_of(hour) for hour in touched | asked}
 
 
-def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
-    """Step 2; the blocks replaced. Raises DocumentRefused once all others are written."""
+def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run, news: News | None) -> int:
+    """Step 2; the blocks replaced. `news`: see Days. Raises DocumentRefused once all others are written."""
     written, refused = 0, publish.Refusals()
     with job.engine() as engine:
+        of_days = Days(job.database, engine, pinned, news)
         for done, day in enumerate(days, start=1):
             before = len(refused)
-            drones = engine.drone_days(pinned, day)
+            drones = of_days.drones(day)
+            of_views = of_days.cells(day, day_views.VIEWS)
+            repeats = _repeats(of_days, day, drones)  # nothing of a day is published before all its files were read
             for block in blocks.documents(day, this.version, drones):
                 with refused:
                     written += publish.replace(job.database, "drone_days", [block])
-            of_views = engine.cells_of(day_views.VIEWS, pinned, ranges.hours_of_day(day))
             for cube, cells in zip(day_views.VIEWS, of_views, strict=True):
                 document = {"_id": day.isoformat(), "version": this.version}
                 with refused:
                     publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
-            publish.replace(job.database, "copies", [_repeats(engine, pinned, day, drones)])
+            publish.replace(job.database, "copies", [repeats])
             if len(refused) == before:
                 runs.note_done(job.database, this, [ranges.hours_of_day(day).start])
             job.progress(done, len(days))
@@ -92,12 +97,14 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run) -> int:
     return written
 
 
-def _repeats(engine: Engine, pinned: Snapshot, day: date, drones: pa.Table) -> Divided:
+def _repeats(of_days: Days, day: date, drones: pa.Table) -> Divided:
     """Duplicates and conflicts in the lake. Looked for where a drone reported twice in a minute: each of them does."""
     suspect = _total(drones["reports"]) > _total(drones["minutes"])
-    repeats = engine.repeats(pinned, ranges.hours_of_day(day)) if suspect else REPEATS.empty_table()
+    repeats = of_days.repeats(day) if suspect else REPEATS.empty_table()
     counted = {"copies": _total(repeats["duplicates"]), "conflicts": _total(repeats["conflicts"])}
-    return Divided({"_id": day.isoformat(), "version": pinned.version, **counted})
+    return Divided(
+        {"_id": day.isoformat(), "version": of_days.snapshot.version, **counted, "by_hour": by_hour(repeats)}
+    )
 
 
 def _total(numbers: pa.ChunkedArray) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from batch_layer.lake import sealed
-from infra.delta import LogGone, Snapshot
+from infra.delta import Commit, LogGone, Snapshot
 from infra.mongo import runs
 from infra.mongo.client import Documents
 
@@ -49,12 +49,19 @@ def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *
 
 def last_touched(snapshot: Snapshot, base: int) -> dict[int, int]:
     """By event hour, the last version after `base` that changed its rows; all hours where the log is gone."""
-    touched: dict[int, int] = {}
     try:
-        for commit in snapshot.commits(min(base, snapshot.version)):
-            touched.update(dict.fromkeys(commit.touched, commit.version))
+        return last_touched_by(snapshot, snapshot.commits(min(base, snapshot.version)))
     except LogGone:
+        return last_touched_by(snapshot, None)
+
+
+def last_touched_by(snapshot: Snapshot, commits: Iterable[Commit] | None) -> dict[int, int]:
+    """By event hour, the last of `commits` that changed its rows; all hours where they are not known."""
+    if commits is None:
         return dict.fromkeys(snapshot.hours, snapshot.version)
+    touched: dict[int, int] = {}
+    for commit in commits:
+        touched.update(dict.fromkeys(commit.touched, commit.version))
     return {hour: version for hour, version in touched.items() if hour in snapshot.hours}
 
 

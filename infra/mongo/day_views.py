@@ -26,6 +26,7 @@ class DuplicatesDocument(TypedDict, total=False):
     version: Required[int]
     copies: Required[int]  # that say the same: duplicates
     conflicts: int  # that say something else; not there in documents of before they were counted
+    by_hour: list[list[int]]  # event hour, duplicates, conflicts: of the hours that have any, in order
 
 
 class SealedDocument(TypedDict):

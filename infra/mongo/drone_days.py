@@ -8,7 +8,8 @@ from infra.mongo.schema import Collection
 
 
 class BlockDocument(TypedDict, total=False):
-    """A block. `last` and `rest` are Arrow streams with the same rows: what counting reads, and the other columns."""
+    """A block. `last`, `rest` and `state` are Arrow streams with the same rows: what counting reads, the other columns,
+    and what a run merges later reports with."""
 
     _id: Required[str]
     day: Required[str]
@@ -17,6 +18,7 @@ class BlockDocument(TypedDict, total=False):
     drones: Required[int]
     last: Required[bytes]
     rest: Required[bytes]
+    state: bytes  # not there in documents of before the batch layer merged days
     parts: int  # where there are more than one: infra.mongo.view_parts
 
 

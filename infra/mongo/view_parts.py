@@ -43,6 +43,7 @@ class PartDocument(TypedDict, total=False):
     cells: dict[str, list[Any]]
     last: bytes
     rest: bytes
+    state: bytes
 
 
 COLLECTION: Final = Collection(NAME, 1, PartDocument, "view, document, version and part", "aggregate")

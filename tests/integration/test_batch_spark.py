@@ -146,7 +146,7 @@ def test_a_run_over_a_bad_file_publishes_nothing_and_the_next_one_succeeds(
     lakes.land(tmp_path, lakes.some_rows(20, hours=1, first=100))
     pinned = delta.pin(str(tmp_path))
     live.write_missing(mongo_database, pinned, 1)
-    file = Path(pinned.uris(pinned.hours)[0])
+    file = Path(pinned.root, pinned.commit(2).added[0])  # which both kinds of run have to read
     content = file.read_bytes()
     file.unlink() if wrong == "missing" else file.write_bytes(b"PAR1 and no more")
     for run in (hours.run, drones.run):

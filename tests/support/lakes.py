@@ -167,7 +167,7 @@ class ArrowEngine:
         drones = sorted({each["drone_id"] for each in rows})
         return pa.Table.from_pylist(
             [_drone_day([each for each in rows if each["drone_id"] == drone]) for drone in drones],
-            schema=drone_days.SCHEMA,
+            schema=drone_days.ROWS,
         )
 
     def repeats(self, pinned: Any, hours: Sequence[int]) -> pa.Table:
@@ -217,7 +217,20 @@ def _drone_day(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "last_longitude": rows[-1]["longitude"],
         "country": rows[-1]["country"],
         "city": rows[-1]["city"],
+        "first_place": _place(rows[0]),
+        "last_place": _place(rows[-1]),
+        **{
+            f"spoke_{hour}": sum(1 << minute % 60 for minute in minutes if minute % 1440 // 60 == hour)
+            for hour in range(24)
+        },
     }
+
+
+def _place(row: dict[str, Any]) -> int:
+    """Milliseconds of the day, battery, and the low bits of the offset."""
+    return int(
+        (row["last_state"] >> 17) % 86_400_000 << 36 | (row["last_state"] & 0x1FFFF) << 19 | row["kafka_offset"] % 2**19
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_layer.ranges import hours_of_day
-from batch_layer.views.drone_days import SCHEMA, Fold
+from batch_layer.views.drone_days import ROWS, Fold, merge
 
 DAY = date(2026, 11, 24)
 START = hours_of_day(DAY).start
@@ -131,10 +131,30 @@ def test_any_portions_of_the_hours_give_the_same_day(rows: list[dict[str, Any]],
     random.shuffle(portions)
     whole = folded(rows, [list(hours)])
     assert folded(rows, portions).equals(whole)
-    assert whole.schema.equals(SCHEMA)
+    assert whole.schema.equals(ROWS)
     assert whole["drone_id"].to_pylist() == sorted({row["drone_id"] for row in rows})
     expected = by_loop(rows)
     assert whole.select(list(expected[0]) if expected else []).to_pylist() == expected
+
+
+@given(reports, st.lists(st.integers(0, 2), min_size=30, max_size=30))
+def test_days_of_any_parts_of_the_reports_merge_to_the_day_of_all(rows: list[dict[str, Any]], part: list[int]) -> None:
+    """Late reports of an hour, too: the parts share hours and drones."""
+    hours = [*range(START, START + 24)]
+    parts = [[row for row, of in zip(rows, part, strict=False) if of == each] for each in range(3)]
+    assert merge(DAY, [folded(each, [hours]) for each in parts]).equals(folded(rows, [hours]))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_reports_at_one_place_the_same_is_taken_whichever_part_it_is_in(order: int) -> None:
+    rows = [REPORT, {**REPORT, "city": 2, "offset": 1 + 2**19}]
+    parts = [folded([row], [[START]]) for row in rows[::order]]
+    assert merge(DAY, parts).equals(folded(rows, [[START]]))
+
+
+def test_of_nothing_there_are_no_drones() -> None:
+    assert merge(DAY, []).equals(ROWS.empty_table())
+    assert merge(DAY, [ROWS.empty_table()]).equals(ROWS.empty_table())
 
 
 REPORT = {"drone_id": "a", "ms": 5_000, "battery": 50_000, "offset": 1, "alert": False, "city": 3}
