@@ -1,4 +1,4 @@
-"""A Spark cluster of a master and two workers: the driver is killed; portions run side by side."""
+"""A Spark cluster of a master and two workers: a worker or the driver is killed during a run, and no answer changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pyarrow as pa
 import pytest
 
 from batch_layer.engine import Engine
+from batch_layer.job import Job
 from batch_layer.spark import aggregate, session
+from batch_layer.views import drones, hours
 from fleet.figures.cube import HOURS
 from infra import delta
 from infra.java import java
@@ -125,6 +129,33 @@ def engine(cluster: spark_cluster.Cluster, rendezvous: Rendezvous) -> Iterator[a
         session.end_java()
 
 
+@contextmanager
+def worker_killed(engine: aggregate.SparkEngine, cluster: spark_cluster.Cluster) -> Iterator[None]:
+    """While Spark works on what runs within. A new worker replaces it at the end."""
+    tracker = engine.spark(0).sparkContext.statusTracker()
+    unfinished: list[object] = []
+
+    def kill() -> None:
+        ends = time.monotonic() + WAIT_SECONDS
+        while not tracker.getActiveJobsIds() and time.monotonic() < ends:
+            time.sleep(0.01)
+        cluster.kill_worker()
+        unfinished.extend(tracker.getActiveJobsIds())
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.join()
+        cluster.start_worker()
+    assert unfinished, "Spark had no job when the worker died"
+
+
+def cells(engine: Engine, pinned: delta.Snapshot) -> pa.Table:
+    return engine.cells(HOURS, pinned, list(pinned.hours))
+
+
 def drone_days(engine: Engine, pinned: delta.Snapshot) -> pa.Table:
     return engine.drone_days(pinned, START.date())
 
@@ -135,3 +166,33 @@ def test_portions_of_drone_days_run_side_by_side(
     pinned = delta.pin(str(lake))
     rendezvous.expect_two()
     assert drone_days(engine, pinned) == drone_days(lakes.ArrowEngine(), pinned)
+
+
+@pytest.mark.parametrize("ask", [cells, drone_days])
+def test_a_worker_that_is_killed_in_a_query_changes_no_answer(
+    engine: aggregate.SparkEngine,
+    cluster: spark_cluster.Cluster,
+    lake: Path,
+    ask: Callable[[Engine, delta.Snapshot], pa.Table],
+) -> None:
+    pinned = delta.pin(str(lake))
+    with worker_killed(engine, cluster):
+        answer = ask(engine, pinned)
+    assert answer == ask(lakes.ArrowEngine(), pinned)
+
+
+def test_a_worker_that_is_killed_in_a_rebuild_changes_no_figure(
+    engine: aggregate.SparkEngine, cluster: spark_cluster.Cluster, lake: Path, mongo_database: Documents
+) -> None:
+    @contextmanager
+    def start() -> Iterator[aggregate.SparkEngine]:
+        yield engine
+
+    job = Job(mongo_database, str(lake), start, chunk=2)
+    hours.run(Job(mongo_database, str(lake), lakes.arrow_engine))
+    before = figures(mongo_database)
+    with worker_killed(engine, cluster):
+        assert hours.run(job, rebuild=True).computed == len(HOURS_OF_LAKE)
+        drones.run(job, rebuild=True)
+    assert figures(mongo_database) == before == HOURS.fold(lakes.everything(lake))
+    assert mongo_database.drone_days.count_documents({}) > 0
