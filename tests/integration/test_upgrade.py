@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import pytest
 from bson import json_util
 
 from infra.mongo.client import Documents
+from laptop import ports
+from laptop.demo.watch import StackAddresses, Watch
+from laptop.services import kafka
 from tests.support.api_answers import answers
-from tests.support.old_version import ARCHIVE
+from tests.support.landing import landed
+from tests.support.old_version import ARCHIVE, COMMANDS, SETTINGS
 from tests.support.product import Product
 
 WAIT_SECONDS = 240
-DIFFERS = {"as_of", "version"}
+DIFFERS = {"as_of", "version", "batch_version"}
 """Of an answer: when and at which version of the lake it is true."""
 
 
@@ -72,3 +77,52 @@ def test_a_newer_layout_is_refused_in_a_sentence(home: Path, mongo_uri: str, mon
     assert done.returncode == 2
     assert "MongoDB's hours has layout 99 and this version of Peacewatch knows" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_this_version_continues_where_0_1_0_stopped(home: Path, mongo_uri: str, mongo_database: Documents) -> None:
+    """A batch run computes what 0.1.0 would have; then pending reports land once, and pending alerts are notified."""
+    facts, broker = read(home, "facts.json"), kafka.start(home, ports.free_port())
+    services = {"PEACEWATCH_KAFKA_BOOTSTRAP": broker.address, "PEACEWATCH_MONGO_URI": mongo_uri}
+    product, lake = Product(home, {**services, **SETTINGS}), str(home / "lake")
+    with closing(Watch(StackAddresses(broker.address, lake, mongo_uri, None))) as watch:
+        try:
+            assert (watch.landed(), watch.unlanded()) == (facts["landed"], facts["unlanded"])
+            for options in ((), ("--rebuild",)):
+                product.run("aggregate", *options)
+                computed = read(home, "computed.json")
+                assert list(changed(computed, answers(mongo_uri, lake, broker.address, computed))) == []
+            incidents = {each["_id"]: each for each in mongo_database.incidents.find()}
+            product.start_standin(burst_requests=0, minute_requests=0)
+            for command in COMMANDS:
+                product.start(command)
+            product.wait(lambda: watch.unlanded() == 0 and watch.unjudged() == 0, WAIT_SECONDS, "landing and judging")
+            product.wait(
+                lambda: grown(incidents, mongo_database) == facts["unnotified"],
+                WAIT_SECONDS,
+                "notifying what was pending",
+            )
+            assert mongo_database.alerts.count_documents({"delivered_at": None}) == 0
+            assert len(landed(lake, "report_id")) == facts["landed"] + facts["unlanded"]
+            assert sum(watch.raised().values()) == facts["raised"] == mongo_database.alerts.count_documents({})
+            assert watch.rejected() == facts["rejected"]
+            continued = {each["_id"]: each for each in mongo_database.incidents.find()}
+            assert messages(continued) == messages(incidents), "open incidents continue in their messages"
+            assert continued[facts["acknowledged"]]["acknowledged_by"] == "Mara"
+            product.run("aggregate")
+            (averages,) = answers(mongo_uri, lake, broker.address, ["/api/v1/statistics/averages"]).values()
+            assert averages["reports"] == facts["landed"] + facts["unlanded"]
+        finally:
+            product.close()
+            broker.kill()
+
+
+def grown(before: dict[str, Any], database: Documents) -> int:
+    """By how many alerts the incidents have grown."""
+    now = {each["_id"]: each["alerts"] for each in database.incidents.find()}
+    return sum(now.values()) - sum(each["alerts"] for each in before.values())
+
+
+def messages(incidents: dict[str, Any]) -> dict[str, str]:
+    """The Discord message of each incident."""
+    return {name: each["message_id"] for name, each in incidents.items()}
