@@ -68,7 +68,7 @@ def _ask(lake: str, compiles: str, archive: str) -> tuple[float, float, float, f
     began, used = time.perf_counter(), _processor_seconds()
     command = [sys.executable, "-m", "bench.start_up", "--child", lake, compiles, archive]
     words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(words[0]), float(words[1]), time.perf_counter() - began, _processor_seconds() - used
+    return float(words[-2]), float(words[-1]), time.perf_counter() - began, _processor_seconds() - used
 
 
 def _processor_seconds() -> float:
