@@ -10,11 +10,13 @@ const EVERY_MS = 5000;
 const LATE = { landing: 60, batch: 2 * 3600, delivery: 60 };
 const late = new Map();
 
+/* `why` it is late; empty: it is not, and null: nobody here knows. */
 function layer(id, value, says, facts, why) {
   const place = $(id);
   if (why) late.set(id, why);
   else late.delete(id);
-  place.dataset.state = why ? "late" : "good";
+  if (why === null) delete place.dataset.state;
+  else place.dataset.state = why ? "late" : "good";
   place.querySelector(".value").textContent = value;
   place.querySelector(".says").textContent = says;
   place
@@ -108,7 +110,7 @@ function rejectedMessages(now, { rejected }) {
         : []),
       ...rejected.reasons.map((each) => [words(each.reason), whole.format(each.messages)]),
     ],
-    known || isFiguresOnly ? "" : "rejected messages cannot be read",
+    known ? "" : isFiguresOnly ? null : "rejected messages cannot be read",
   );
   $("rejected-messages").tBodies[0].replaceChildren(
     ...rows(now.newest ?? [], 4, (message) => [

@@ -93,6 +93,8 @@ def test_open_figures_ask_nobody_to_sign_in(live: LiveStack, page: Page, provide
     page.goto(f"{address}/health")
     expect(page.locator("#verdict")).to_have_text(re.compile("All layers|Needs attention"))
     expect(page.locator("#verdict")).not_to_contain_text("rejected")
+    expect(page.locator("#landing")).to_have_attribute("data-state", re.compile("good|late"))
+    expect(page.locator("#rejected:not([data-state])")).to_be_visible()
     expect(page.locator("#signed-in")).to_have_text("Sign in")
     is_fine(page)
     page.goto(f"{address}/")
