@@ -19,6 +19,7 @@ from pymongo.database import Database
 from xdist.scheduler import LoadFileScheduling
 
 from fleet import topics
+from fleet.errors import ServiceUnavailable
 from infra.kafka.topics import TOPICS, TopicSettings
 from laptop import ports
 from laptop.services import kafka as kafka_server
@@ -74,7 +75,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kafka(services: Path) -> Iterator[str]:
     """The bootstrap address of a real Kafka, without topics."""
-    broker = kafka_server.start(services, ports.free_port())
+    try:
+        broker = kafka_server.start(services, ports.free_port())
+    except ServiceUnavailable as error:
+        log = (services / "log" / "kafka.log").read_text(errors="replace").splitlines()
+        pytest.fail("\n".join([str(error), *log[-30:]]))
     yield broker.address
     broker.kill()  # nothing of it is kept, so it need not end well
 

@@ -107,8 +107,7 @@ def test_airflow_submits_to_the_cluster(
     simulate(mine, REPORTS, f"{DAYS[1]}T00:00:00Z")
     ran(mine, ("hourly_views", {}))
     assert len(cluster.done()) > before, cluster.state()
-    batch = status(mine)["batch"]
-    assert (batch["version"] > 0, batch["engine"]) == (True, spark_engines.NATIVE)
+    assert status(mine)["batch"]["version"] > 0
     check_figures(mine)
 
 

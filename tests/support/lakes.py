@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
@@ -141,7 +142,10 @@ def everything(lake: Path | str, version: int | None = None) -> pa.Table:
     if "://" in str(lake):
         return at_version.to_pyarrow_table()
     files = pa_dataset.dataset(
-        at_version.file_uris(), SCHEMA, partitioning=PARTITIONS, partition_base_dir=f"{lake}/reports"
+        [unquote(uri) for uri in at_version.file_uris()],
+        SCHEMA,
+        partitioning=PARTITIONS,
+        partition_base_dir=f"{lake}/reports",
     )
     return files.to_table()
 
