@@ -1,4 +1,4 @@
-"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with six mends.
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with seven mends.
 
 kafka-python 3.0.12 has these defects:
 
@@ -15,11 +15,14 @@ kafka-python 3.0.12 has these defects:
 6. What was read of a partition before it was paused is put aside, and after it is resumed given out only while no other
    partition's records are in line. Used-up ones stay in line, so the resumed partition stands still until another one
    is paused. Here used-up ones leave the line before each poll.
+7. What a broker sends right before it closes the connection, as the reason why it refuses a token, is thrown away where
+   both are read at once. Here it is read before the end is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -94,8 +97,19 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             connection.init_future.add_errback(self._note)
         return connection
 
+    async def _build_transport(self, *args: Any, **kwargs: Any) -> Any:
+        transport = await super()._build_transport(*args, **kwargs)
+        transport._sock_recv = partial(_last_words_first, transport._sock_recv)
+        return transport
+
     def _note(self, error: BaseException) -> None:
         self.refused = refusal(error)
+
+
+def _last_words_first(receive: Callable[[], tuple[bytes, Exception | None]]) -> tuple[bytes, Exception | None]:
+    """The end of a connection is what the next read finds again."""
+    data, error = receive()
+    return data, None if data else error
 
 
 def _open(kind: Callable[..., Any], kafka: Address, settings: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from infra.kafka import clients
 from infra.kafka.config import KafkaConfig
 from infra.kafka.failures import KafkaRefused, sentence
 from infra.kafka.topics import TopicSettings, create_topics
+from tests.support.last_words import relayed
 from tests.support.secured_kafka import DAY, NOW, PASSWORD, Secured, secured_kafka, token
 
 TOPIC = topics.REPORTS
@@ -109,6 +111,15 @@ def test_oauth_token_is_read_again_at_each_connection(secured: Secured, tmp_path
     assert "PEACEWATCH_KAFKA_TOKEN" in refused(config)
     file.write_text(token("oauth"))
     round_trip(config)
+
+
+@pytest.mark.parametrize("way", ["token", "password"])
+def test_a_reason_that_comes_together_with_the_end_is_read(secured: Secured, tmp_path: Path, way: str) -> None:
+    file = tmp_path / "token"
+    file.write_text("worn out")
+    config = secured.oauth(file) if way == "token" else secured.scram("plain", "wrong", mechanism="PLAIN")
+    with relayed(config.bootstrap) as address:
+        assert "Kafka refuses our name or secret" in refused(replace(config, bootstrap=address))
 
 
 def test_password_file_is_read_again_at_each_connection(secured: Secured, user: str, tmp_path: Path) -> None:
