@@ -160,6 +160,8 @@ _LEAN: Final = {
     "API__EXPOSE_CONFIG": "False",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the files change with a release, not by the minute
+    # A DAG whose last parse was not stored, for the database was locked, is missing for a while: five parses, not none.
+    "DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
     "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
     "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server says the same
     "LOGGING__COLORED_CONSOLE_LOG": "False",
