@@ -6,12 +6,9 @@ it has loaded for them. A machine where that fails has a slower start, and set-u
 
 from __future__ import annotations
 
-import fcntl
 import os
-import subprocess
-import tempfile
-from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +18,10 @@ from deltalake import write_deltalake
 
 from batch_layer.spark import aggregate, class_archive, comet, session
 from batch_layer.views import day_views
-from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.errors import PeacewatchError
 from fleet.figures.cube import HOURS
 from fleet.reports import landed
+from infra import class_archive as archives
 from infra import delta
 from infra.java import java
 
@@ -31,52 +29,32 @@ DAY: Final = date(1970, 1, 1)
 
 
 def make(program: Path, jar: str, folder: Path = class_archive.FOLDER) -> Path:
-    """The archive for the Java `program` and Comet's `jar`; makes it where there is none, and deletes all others.
-
-    Several processes may ask at once. Raises ServiceUnavailable or OSError where it cannot be made.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        archive = class_archive.find(program, jar, folder) or _made(program, jar, folder)
-        for other in folder.glob("*.jsa"):
-            if other != archive:
-                other.unlink()
-    return archive
+    """The archive for the Java `program` and Comet's `jar` in `folder` (infra.class_archive.make)."""
+    key = class_archive.key(program, jar)
+    return archives.make(folder, key, partial(_answer_everything, program, jar), partial(start, program, jar))
 
 
-def _made(program: Path, jar: str, folder: Path) -> Path:
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".make-") as made:
-        part = Path(made, "classes.jsa")
-        _answer_everything(program, jar, class_archive.options_to_make(part), Path(made))
-        require_whole(program, jar, part)
-        named = class_archive.name(part, class_archive.key(program, jar))
-        return part.rename(folder / named.name)
-
-
-def require_whole(program: Path, jar: str, archive: Path) -> None:
-    """Raises ServiceUnavailable where Spark's Java cannot start from the archive: the disk may have been full."""
+def start(program: Path, jar: str, archive: Path) -> list[str | Path]:
+    """The command that starts from the archive or fails: through Spark's own script, which adds to the class path."""
+    options = " ".join(f'"{option}"' for option in archives.options_to_require(archive))
     spark = Path(pyspark.__file__).parent
-    options = f'-Xshare:on "-XX:SharedArchiveFile={archive}"'
-    done = subprocess.run(  # noqa: S603 - the command is ours
-        [spark / "bin" / "spark-submit", "--driver-class-path", jar, "--driver-java-options", options, "--version"],
-        env={**os.environ, "SPARK_HOME": str(spark), "JAVA_HOME": str(program.resolve().parent.parent)},
-        cwd=archive.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        reason = (done.stdout + done.stderr).strip() or "it says nothing"
-        raise ServiceUnavailable(f"Java cannot start from the archive of classes: {reason.splitlines()[0]}")
+    submit: list[str | Path] = [
+        spark / "bin" / "spark-submit",
+        "--driver-class-path",
+        jar,
+        "--driver-java-options",
+        options,
+        "--version",
+    ]
+    return ["env", f"SPARK_HOME={spark}", f"JAVA_HOME={program.resolve().parent.parent}", *submit]
 
 
-def _answer_everything(program: Path, jar: str, options: Sequence[str], scratch: Path) -> None:
+def _answer_everything(program: Path, jar: str, options: tuple[str, ...], scratch: Path) -> None:
     """Returns when Java has ended."""
     write_deltalake(str(scratch / "lake" / delta.TABLE), _two_reports(), partition_by=list(landed.PARTITION_BY))
     snapshot = delta.pin(str(scratch / "lake"))
     hours = list(snapshot.hours)
-    config = session.SparkConfig(java=program, scratch=scratch / "spark", comet=jar, class_sharing=tuple(options))
+    config = session.SparkConfig(java=program, scratch=scratch / "spark", comet=jar, class_sharing=options)
     try:
         with aggregate.start(config) as engine:
             engine.cells(HOURS, snapshot, hours)

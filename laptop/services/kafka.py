@@ -13,6 +13,8 @@ from typing import Final
 from kafka.errors import KafkaError
 
 from fleet.errors import MissingPart
+from infra import class_archive
+from infra.jars import SHARE
 from infra.java import java
 from infra.kafka import clients
 from infra.kafka.config import Address, shown
@@ -21,7 +23,20 @@ from laptop import ports
 from laptop.services.kafka_jars import KAFKA
 from laptop.supervision import environment, processes
 
-__all__ = ["START_SECONDS", "Broker", "create_topics", "ready", "start"]
+__all__ = [
+    "ARCHIVES",
+    "START_SECONDS",
+    "Broker",
+    "archive_key",
+    "class_path",
+    "create_topics",
+    "prepare",
+    "ready",
+    "start",
+]
+
+ARCHIVES: Final = SHARE / "kafka-classes"
+"""Where set-up puts the archive of classes that a start maps (laptop.services.make_kafka_archive)."""
 
 START_SECONDS: Final = 90.0
 """The first start of a loaded machine takes this long."""
@@ -71,32 +86,56 @@ class Broker(processes.ServerProcess):
     address: str
 
 
-def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Broker:
+def start(
+    home: Path,
+    port: int,
+    host: str = "127.0.0.1",
+    *,
+    log: Path | None = None,
+    class_sharing: tuple[str, ...] | None = None,
+) -> Broker:
     """Starts the broker whose data lies in `home`/kafka and returns when it answers.
 
-    Its log is `log`, or `home`/log/kafka.log. Raises ServiceUnavailable for a taken port or a broker that does not
+    Its log is `log`, or `home`/log/kafka.log. `class_sharing`: Java's options for it; None: those of the archive that
+    fits. Raises ServiceUnavailable for a taken port or a broker that does not
     come up, MissingPart without Java.
     """
     ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
     log = (log or home / "log" / "kafka.log").resolve()
-    command = prepare(home, port, host, log)
+    command = prepare(home, port, host, log, class_sharing)
     broker = Broker(processes.start("Kafka", command, log, inherit=environment.of_others(os.environ)), f"{host}:{port}")
     broker.child.wait_ready(lambda: ready(broker.address), START_SECONDS)
     return broker
 
 
-def prepare(home: Path, port: int, host: str, log: Path) -> list[str]:
-    """Writes the settings, formats the data folder when it is new, and returns the command that runs the broker."""
+def prepare(home: Path, port: int, host: str, log: Path, class_sharing: tuple[str, ...] | None = None) -> list[str]:
+    """Writes the settings, formats the data folder when it is new, and returns the command that runs the broker.
+
+    `class_sharing`: see `start`.
+    """
     folder = (home / "kafka").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     written = _PROPERTIES.format(host=host, port=port, controller_port=ports.free_port(host), data=folder / "data")
     properties.write_text(written, encoding="utf-8")
     jars = KAFKA.fetch()
-    jvm = [str(java()), *_JAVA_OPTIONS, "-cp", f"{jars}{os.sep}*"]
+    program = java()
+    if class_sharing is None:
+        class_sharing = class_archive.options(class_archive.find(ARCHIVES, archive_key(program, jars)))
+    jvm = [str(program), *_JAVA_OPTIONS, *class_sharing, "-cp", class_path(jars)]
     if not (folder / "data" / "meta.properties").exists():
         _format(jvm, properties, log)
     return [*jvm, "kafka.Kafka", str(properties)]
+
+
+def archive_key(program: Path, jars: Path) -> str:
+    """What an archive of classes for Kafka is for: the Java `program` and the folder `jars`."""
+    return class_archive.key(program, class_archive.jars_in(jars))
+
+
+def class_path(jars: Path) -> str:
+    """As Java takes it: each jar of the folder."""
+    return f"{jars}{os.sep}*"
 
 
 def ready(address: Address) -> bool:

@@ -1,12 +1,12 @@
-"""An archive of Java's classes is used by a start of Spark, and one that is of no use is passed over without a word.
+"""An archive of Java's classes is used by a start of Kafka and of Spark, and one of no use is passed over in silence.
 
-By itself: one process has one Java.
+The archive of a small class path stands for both where the program does not matter.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,113 +16,183 @@ import pyspark
 import pytest
 from pyspark import SparkContext
 
-from batch_layer.spark import aggregate, class_archive, comet, make_class_archive, session
+from batch_layer.spark import aggregate, comet, make_class_archive, session
+from batch_layer.spark import class_archive as spark_archive
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
-from infra import delta
+from infra import class_archive, delta
 from infra.java import java
+from laptop import ports
+from laptop.services import kafka, make_kafka_archive
+from laptop.services.kafka_jars import KAFKA
 from tests.support import lakes
 
 pytestmark = pytest.mark.timeout(900)
 
-SPARK_JARS = Path(pyspark.__file__).parent / "jars" / "*"
+
+@pytest.fixture(scope="module")
+def jars() -> list[Path]:
+    spark = Path(pyspark.__file__).parent / "jars"
+    return [*spark.glob("ivy-*.jar"), *KAFKA.fetch().glob("slf4j-api-*.jar")]
+
+
+def version(jars: list[Path], *options: str) -> list[str]:
+    """A command: a small program of Java that says its version, with these jars on its class path."""
+    return [str(java()), *options, "-cp", ":".join(map(str, jars)), "org.apache.ivy.Main", "-version"]
+
+
+def make(folder: Path, jars: list[Path]) -> Path:
+    def load(options: tuple[str, ...], scratch: Path) -> None:
+        assert scratch.is_dir()
+        subprocess.run(version(jars, *options), capture_output=True, check=True)
+
+    def start(archive: Path) -> list[str]:
+        return version(jars, *class_archive.options_to_require(archive))
+
+    return class_archive.make(folder, class_archive.key(java(), jars), load, start)
 
 
 @pytest.fixture(scope="module")
-def jar() -> str:
-    found = comet.jar(comet.AUTO)
-    assert found is not None
-    return found
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, jar: str) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory, jars: list[Path]) -> Path:
     """With an archive that was made by two at once, and none that was there before."""
-    found = tmp_path_factory.mktemp("classes")
-    (found / "old.jsa").touch()
-    session.end_java()
-    command = [sys.executable, "-c", MAKE, str(found)]
+    folder = tmp_path_factory.mktemp("classes")
+    (folder / "old.jsa").touch()
     with ThreadPoolExecutor() as pool:
-        made = list(pool.map(lambda _: subprocess.run(command, capture_output=True, text=True, check=True), range(2)))
-    assert [process.stdout.splitlines()[-1] for process in made] == [str(class_archive.find(java(), jar, found))] * 2
-    yield found
-    session.end_java()
+        made = list(pool.map(lambda _: make(folder, jars), range(2)))
+    assert made == [class_archive.find(folder, class_archive.key(java(), jars))] * 2
+    return folder
 
 
-MAKE = """
-import sys
-from pathlib import Path
-from batch_layer.spark import comet, make_class_archive
-from infra.java import java
-print(make_class_archive.make(java(), comet.jar(comet.AUTO), Path(sys.argv[1])))
-"""
+def whole(folder: Path, jars: list[Path]) -> Path:
+    archive = class_archive.find(folder, class_archive.key(java(), jars))
+    assert archive is not None
+    return archive
 
 
-def test_only_the_archive_is_left(folder: Path, jar: str) -> None:
-    assert list(folder.glob("*.jsa")) == [class_archive.find(java(), jar, folder)]
+def test_only_the_archive_is_left(folder: Path, jars: list[Path]) -> None:
+    assert list(folder.glob("*.jsa")) == [whole(folder, jars)]
     assert [file.name for file in folder.iterdir() if file.suffix != ".jsa"] == [".lock"]
 
 
-@pytest.mark.parametrize("jars", [None, "more.jar"])
-def test_a_start_maps_it_and_answers_the_same(folder: Path, jar: str, jars: str | None, tmp_path: Path) -> None:
-    """With jars of a store, too."""
+@pytest.mark.parametrize("wrong", ["missing", "empty", "no archive", "of another class path"])
+def test_an_archive_of_no_use_is_passed_over_in_silence(
+    wrong: str, folder: Path, jars: list[Path], tmp_path: Path
+) -> None:
+    archive, class_path = tmp_path / "a.jsa", jars
+    if wrong == "of another class path":
+        class_path = list(reversed(jars))
+        assert class_path != jars
+    if wrong != "missing":
+        content = {"empty": b"", "no archive": b"classes"}.get(wrong, whole(folder, jars).read_bytes())
+        archive.write_bytes(content)
+    auto, required = (
+        subprocess.run(version(class_path, *options), capture_output=True, text=True, check=False)
+        for options in (class_archive.options(archive), class_archive.options_to_require(archive))
+    )
+    assert auto.returncode == 0
+    assert auto.stdout.startswith("Apache Ivy")
+    assert auto.stdout.count("\n") == 1
+    assert auto.stderr == ""
+    assert required.returncode != 0
+
+
+def test_the_whole_one_is_of_use(folder: Path, jars: list[Path]) -> None:
+    archive = whole(folder, jars)
+    class_archive.require_whole(archive, version(jars, *class_archive.options_to_require(archive)))
+
+
+@pytest.mark.parametrize("length", [None, 0.5])
+def test_one_that_cannot_be_written_is_an_error(
+    length: float | None, folder: Path, jars: list[Path], tmp_path: Path
+) -> None:
+    """As on a full disk: Java says nothing, and goes on."""
+    archive = tmp_path / "cut.jsa"
+    if length is not None:
+        content = whole(folder, jars).read_bytes()
+        archive.write_bytes(content[: int(len(content) * length)])
+    with pytest.raises(ServiceUnavailable, match=r"^Java cannot start from the archive of classes: [^\n]+$"):
+        class_archive.require_whole(archive, version(jars, *class_archive.options_to_require(archive)))
+
+
+def test_what_fails_leaves_nothing_behind(jars: list[Path], tmp_path: Path) -> None:
+    """A program that writes no archive."""
+    with pytest.raises(ServiceUnavailable):
+        class_archive.make(
+            tmp_path,
+            "key",
+            lambda options, scratch: None,
+            lambda archive: version(jars, *class_archive.options_to_require(archive)),
+        )
+    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+
+
+def mapped(pid: int) -> str:
+    return Path("/proc", str(pid), "maps").read_text()
+
+
+def test_kafka_starts_from_the_archive_of_set_up(tmp_path: Path) -> None:
+    jars = KAFKA.fetch()
+    archive = make_kafka_archive.make(java(), jars)
+    assert archive == class_archive.find(kafka.ARCHIVES, kafka.archive_key(java(), jars))
+    broker = kafka.start(tmp_path, ports.free_port())
+    try:
+        assert str(archive) in mapped(broker.pid)
+    finally:
+        broker.kill()
+    log = (tmp_path / "log" / "kafka.log").read_text()
+    assert "cds" not in log
+    assert "archive" not in log
+
+
+def test_kafka_starts_without_an_archive(tmp_path: Path) -> None:
+    broker = kafka.start(tmp_path, ports.free_port(), class_sharing=())
+    try:
+        assert str(kafka.ARCHIVES) not in mapped(broker.pid)
+    finally:
+        broker.kill()
+
+
+@pytest.fixture
+def comet_jar() -> str:
+    jar = comet.jar(comet.AUTO)
+    assert jar is not None
+    return jar
+
+
+@pytest.fixture
+def own_java(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One process has one Java, and its options are those of its first start."""
+    for name in spark_archive.OWN_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    session.end_java()
+    yield
+    session.end_java()
+
+
+@pytest.mark.usefixtures("own_java")
+def test_spark_with_jars_of_a_store_starts_from_the_archive_of_set_up(comet_jar: str, tmp_path: Path) -> None:
+    archive = make_class_archive.make(java(), comet_jar)
     lakes.make(tmp_path)
     lakes.land(tmp_path, lakes.some_rows(20, hours=1))
     pinned = delta.pin(str(tmp_path))
-    options = class_archive.options(java(), jar, folder)
-    if jars is not None:
-        (tmp_path / jars).touch()
-        jars = str(tmp_path / jars)
-    config = session.SparkConfig(java=java(), scratch=tmp_path / "spark", jars=jars, comet=jar, class_sharing=options)
-    session.end_java()
+    (tmp_path / "more.jar").touch()
+    config = session.SparkConfig(
+        java=java(), scratch=tmp_path / "spark", jars=str(tmp_path / "more.jar"), comet=comet_jar
+    )
     with aggregate.start(config) as engine:
         assert engine.cells(HOURS, pinned, list(pinned.hours)).equals(HOURS.fold(lakes.everything(tmp_path)))
         gateway: Any = SparkContext._gateway
-        mapped = Path("/proc", str(gateway.proc.pid), "maps").read_text()
-        assert str(class_archive.find(java(), jar, folder)) in mapped
+        assert str(archive) in mapped(gateway.proc.pid)
 
 
-@pytest.mark.parametrize("wrong", ["missing", "empty", "no archive", "of another class path"])
-def test_one_that_is_of_no_use_is_passed_over_without_a_word(
-    wrong: str, folder: Path, jar: str, tmp_path: Path
-) -> None:
-    archive, class_path = tmp_path / "a.jsa", f"{jar}:{SPARK_JARS}"
-    whole = archive_of(folder, jar).read_bytes()
-    if wrong == "of another class path":
-        class_path = str(SPARK_JARS)
-    if wrong != "missing":
-        archive.write_bytes({"empty": b"", "no archive": b"classes"}.get(wrong, whole))
-    said = [
-        start(f"-XX:SharedArchiveFile={archive}", sharing, class_path) for sharing in ("-Xshare:auto", "-Xshare:on")
-    ]
-    assert said[0].returncode == 0
-    assert said[0].stdout == ""
-    assert said[0].stderr.startswith("openjdk version")
-    assert said[1].returncode != 0  # that it is of no use
-
-
-def test_the_whole_one_is_of_use(folder: Path, jar: str) -> None:
-    make_class_archive.require_whole(java(), jar, archive_of(folder, jar))
-
-
-def archive_of(folder: Path, jar: str) -> Path:
-    found = class_archive.find(java(), jar, folder)
-    assert found is not None
-    return found
-
-
-def test_one_that_cannot_be_written_is_an_error_and_none_is_left(folder: Path, jar: str, tmp_path: Path) -> None:
-    """As on a full disk: Java says nothing, and goes on."""
-    with pytest.raises(ServiceUnavailable, match=r"^Java cannot start from the archive of classes: [^\n]+$"):
-        make_class_archive.require_whole(java(), jar, tmp_path / "none.jsa")
-    cut = tmp_path / "cut.jsa"
-    whole = archive_of(folder, jar).read_bytes()
-    cut.write_bytes(whole[: len(whole) // 2])
+def test_spark_takes_an_archive_for_whole_only_when_it_starts_from_it(comet_jar: str, tmp_path: Path) -> None:
+    archive = make_class_archive.make(java(), comet_jar)
+    class_archive.require_whole(archive, make_class_archive.start(java(), comet_jar, archive))
+    missing = tmp_path / "none.jsa"
     with pytest.raises(ServiceUnavailable):
-        make_class_archive.require_whole(java(), jar, cut)
+        class_archive.require_whole(missing, make_class_archive.start(java(), comet_jar, missing))
 
 
-def start(*options: str) -> subprocess.CompletedProcess[str]:
-    *flags, class_path = options
-    command = [str(java()), *flags, "-Xlog:cds*=off", "-cp", class_path, "-version"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_spark_with_no_jars_of_a_store_has_the_same_options(comet_jar: str) -> None:
+    archive = make_class_archive.make(java(), comet_jar)
+    assert os.fspath(archive) in " ".join(spark_archive.options(java(), comet_jar))
