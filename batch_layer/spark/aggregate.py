@@ -30,6 +30,8 @@ _log = structlog.get_logger()
 
 PIECES: Final = 64
 """A fleet's answer comes in so many."""
+PARTS_OF_IDENTITIES: Final = 32
+"""Identities are counted in so many parts: nearly each has one row, and a small hash table stays in the cache."""
 PORTION: Final = 1024**3
 """Drones' days are folded from hours that together have no more bytes, or from one."""
 
@@ -190,7 +192,7 @@ def find_positions(spark: SparkSession, files: Sequence[str], wanted: pa.Table) 
 def find_repeats(spark: SparkSession, files: Sequence[str]) -> DataFrame:
     """The event hours in which an identity (batch_layer.views.identities) has more than one row: a row each."""
     rows = session.read(spark, files, ["event_hour", *identities.IDENTITY])
-    ids = rows.selectExpr("event_hour", f"{identities.IDENTITY_HASH} AS i")
+    ids = rows.selectExpr("event_hour", f"{identities.IDENTITY_HASH} AS i").repartition(PARTS_OF_IDENTITIES, "i")
     counted = ids.groupBy("i").agg(F.count(F.lit(1)).alias("n"), F.min("event_hour").alias("event_hour"))
     return counted.where("n > 1").groupBy("event_hour").agg(F.count(F.lit(1)).alias("n"))
 
