@@ -48,6 +48,8 @@ START = lakes.START + timedelta(hours=16)
 """Two hours before midnight: hours 0 and 1 are of the day that may be sealed, 2 and 3 of the next."""
 SEALED = START.date()
 FIRST_HOUR = int(START.timestamp()) // 3600
+HISTORIES = 12
+"""Others at each run of the suite; `script/test --all` has 1,500 more."""
 SPARK_HISTORIES = 10
 """Each asks Spark some dozen questions."""
 PART_BYTES = 400
@@ -261,7 +263,7 @@ class World:
 
 
 @pytest.mark.timeout(1800)  # it looks at thousands of moments, and a busy machine has many at once
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories)
 def test_what_is_served_is_a_full_recomputation_at_every_instant(history: list[Any], mongo_database: Documents) -> None:
     check(history, mongo_database)

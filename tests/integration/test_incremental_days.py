@@ -26,7 +26,9 @@ from tests.support import lakes
 START = lakes.START + timedelta(hours=16)
 """Two hours before midnight: four hours are of two days."""
 DAYS = [START.date(), START.date() + timedelta(days=1)]
-HISTORIES: Final = 12
+HISTORIES: Final = 5
+"""Besides the four that are spelt out, one for each kind of step that is not a landing."""
+MANY_HISTORIES: Final = 50
 
 landing = st.tuples(st.just("land"), st.integers(0, 3))
 """What lands again is a duplicate, since equal seeds make equal reports."""
@@ -128,8 +130,20 @@ class World:
 @example(history=[("land", 0), ("run", 0), ("land", 0), ("compact", 0), ("run", 0), ("land", 2), ("vacuum", 0)])
 @given(history=histories)
 def test_views_of_days_after_any_history(mongo_database: Documents, history: list[tuple[str, int]]) -> None:
+    check(mongo_database, history)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(max_examples=MANY_HISTORIES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories)
+def test_views_of_days_after_many_histories(mongo_database: Documents, history: list[tuple[str, int]]) -> None:
+    check(mongo_database, history)
+
+
+def check(database: Documents, history: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as folder:
-        world = World(Path(folder), mongo_database)
+        world = World(Path(folder), database)
         for step, argument in [*history, ("run", 0)]:
             getattr(world, step)(argument)
             if step == "run":
