@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer.spark import comet, session
+from batch_layer.spark import class_archive, comet, session
 from infra.java import java
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
@@ -23,6 +23,8 @@ from tests.support import lakes, spark_engines
 pytestmark = pytest.mark.timeout(900)
 
 APPLICATION = Path(__file__).parents[2] / "cli" / "submit" / "spark_application.py"
+
+QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 NAMES, NAME_CHARACTERS = 400, 100_000
 """Of places, all different: 40 MB of cells."""
@@ -60,7 +62,9 @@ def submit(home: Path, mongo_uri: str, *options: str) -> subprocess.CompletedPro
     program = shutil.which("spark-submit", path=str(Path(sys.executable).parent))
     assert program is not None
     command = [program, "--master", "local[2]", "--jars", jar]
-    command += ["--driver-java-options", f"-Dlog4j2.configurationFile={session._LOGGING.as_uri()}"]
+    java_options = [f"-Dlog4j2.configurationFile={session._LOGGING.as_uri()}", *QUICK_JAVA]
+    command += ["--driver-java-options", " ".join((*java_options, *class_archive.options(java(), jar)))]
+    command += ["--conf", f"spark.driver.extraClassPath={jar}"]
     environment = {
         **os.environ,
         "JAVA_HOME": str(java().resolve().parent.parent),
