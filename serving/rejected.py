@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -34,9 +34,10 @@ Row = dict[str, Any]
 class RejectedMessages:
     """Many threads ask; one reads."""
 
-    def __init__(self, bootstrap: Address | None, topic: str = topics.REJECTED) -> None:
-        self._bootstrap, self._topic = bootstrap, topic
-        self._found: Row = {}
+    def __init__(self, read: Callable[[], Row]) -> None:
+        """`read` is `newest` of a Kafka."""
+        self._read = read
+        self._newest: Row = {}
         self._read_at = float("-inf")
         self._failure: ServiceUnavailable | None = None
         self._failed_at = float("-inf")
@@ -50,7 +51,7 @@ class RejectedMessages:
         try:
             if time.monotonic() - self._read_at >= MAX_AGE:
                 self._try(asked_at)
-            return self._found
+            return self._newest
         finally:
             self._lock.release()
 
@@ -58,21 +59,23 @@ class RejectedMessages:
         if self._failure and self._failed_at > asked_at:
             raise self._failure  # those who waited for the lock need not find out one by one
         try:
-            self._found = self._read()
+            self._newest = self._read()
         except ServiceUnavailable as failure:
             self._failure, self._failed_at = failure, time.monotonic()
             raise
         self._failure, self._read_at = None, time.monotonic()
 
-    def _read(self) -> Row:
-        if self._bootstrap is None:
-            raise ServiceUnavailable("this server was started without a Kafka to read rejected messages from")
-        try:
-            with closing(_consumer(self._bootstrap)) as consumer:
-                numbers = consumer.partitions_for_topic(self._topic) or ()
-                return _look(consumer, [TopicPartition(self._topic, number) for number in numbers])
-        except KafkaError as error:
-            raise ServiceUnavailable(str(refusal(error) or "Kafka does not answer now")) from error
+
+def newest(bootstrap: Address | None, topic: str = topics.REJECTED) -> Row:
+    """What RejectedMessages.now gives, read from the topic now. Raises ServiceUnavailable."""
+    if bootstrap is None:
+        raise ServiceUnavailable("this server was started without a Kafka to read rejected messages from")
+    try:
+        with closing(_consumer(bootstrap)) as consumer:
+            numbers = consumer.partitions_for_topic(topic) or ()
+            return _look(consumer, [TopicPartition(topic, number) for number in numbers])
+    except KafkaError as error:
+        raise ServiceUnavailable(str(refusal(error) or "Kafka does not answer now")) from error
 
 
 def _consumer(bootstrap: Address) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -10,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from infra.mongo import client as mongo
+from serving import rejected
 from serving.config import MONGO_TIMEOUT_MS, Config
 from serving.events.hub import Hub
 from serving.figures.completeness import DayCompleteness
@@ -81,7 +83,7 @@ def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
         Drones(database),
         Hub(database, config.stream_clients, config.streams_a_client),
         Audit(database, Desk(config.kafka_bootstrap, config.actions_topic)),
-        RejectedMessages(config.kafka_bootstrap, config.rejected_topic),
+        RejectedMessages(partial(rejected.newest, config.kafka_bootstrap, config.rejected_topic)),
         Access(config, _single_sign_on(config, database)),
     )
 

@@ -28,12 +28,13 @@ from fleet.alerts import pipeline_health as signs
 from fleet.alerts.pipeline_health import Passed, Patience, SignOfLife, Stuck
 from fleet.notifications.message import Embed
 from infra import retry
+from infra.discord import DiscordError, DiscordRefused
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import sentence
 from infra.kafka.partitions import of_topic
 from infra.operations import LOOPS
-from speed_layer.notifying.discord.webhook import DiscordError, DiscordRefused, Webhook
+from speed_layer.notifying.discord.webhook import Webhook
 
 log = get_logger()
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from cli.doctor.finding import Finding, fine, verdict, wrong
+from infra.discord import Unreachable, body_of, error_of
 
 PART: Final = "Discord"
 SECONDS: Final = 10.0
@@ -36,7 +37,10 @@ def _ask(setting: str, url: str) -> Finding:
         return wrong(PART, setting, f"does not answer: {type(error).__name__}", "look at the network and its proxy")
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return fine(PART, setting, "is there, and asks to wait")
-    name = answer.json().get("name", "") if answer.is_success else ""
+    refusal = None if answer.is_success else error_of(answer)
+    if isinstance(refusal, Unreachable):
+        return wrong(PART, setting, str(refusal), "this passes: ask again in some minutes")
+    name = body_of(answer).get("name", "")
     return verdict(
         PART,
         setting,

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from fleet.notifications.message import DESCRIPTION, TITLE, Embed
 from fleet.text import plain
-from speed_layer.notifying.discord.webhook import DiscordError
+from infra.discord import DiscordError
 
 COLOUR: Final = 0xD92D20
 TRIES: Final = 5

@@ -22,7 +22,7 @@ from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, 
 from fleet.notifications.incident import RANK, Incident
 from fleet.notifications.notification import Message, Notification, PendingAlert
 from fleet.notifications.quota import DRONE_QUOTA
-from fleet.notifications.state import IncidentDelivery, NotificationState
+from fleet.notifications.state import LONG_AGO, IncidentDelivery, NotificationState
 
 EMBEDS: Final = 10
 """Embeds a message holds (Discord's documentation, Create Message)."""
@@ -78,8 +78,9 @@ class Policy:
     """How much a person is asked to read, and how long an alert may wait for an embed before a digest counts it."""
 
     burst: int = 6
-    """New messages at once; then one every `NotificationState.pace`, ten seconds: 12 in any minute, what one person can
-    follow."""
+    """New messages at once; then one every `pace`."""
+    pace: timedelta = timedelta(seconds=10)
+    """With `burst` at most 12 new messages in any minute: what one person can follow."""
     patience: dict[Severity, timedelta] = field(
         default_factory=lambda: {
             "critical": timedelta(seconds=6),
@@ -127,7 +128,7 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     reason, fresh = _without_message(state, now)
     if not fresh:
         return Decision(DecisionReason.NOTHING)
-    if state.post_due - now > (policy.burst - 1) * state.pace:  # a bucket of `burst`, refilled by one every `pace`
+    if _post_due(state, policy) - now > (policy.burst - 1) * policy.pace:
         return Decision(DecisionReason.PACED)
     fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
@@ -141,6 +142,14 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
         incident_id = entry.incident.incident_id
         slots.append(Slot(incident_id, before + len(alerts.get(incident_id, ()))))
     return Decision(reason, _of_slots(state, "", slots, alerts, now))
+
+
+def _post_due(state: NotificationState, policy: Policy) -> datetime:
+    """When as many messages are due as were posted: a bucket of `burst`, refilled by one every `pace` (a GCRA)."""
+    due = LONG_AGO
+    for posted_at in state.posted:
+        due = max(due, posted_at) + policy.pace
+    return due
 
 
 def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentDelivery]]:

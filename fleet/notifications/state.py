@@ -7,6 +7,7 @@ notified alerts is in the deliveries, of pending ones in `alerts`: the state can
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,9 @@ drones and places over their quota first: a later alert of theirs opens another 
 MOST_MESSAGES: Final = 1000
 """Messages that are still edited: twelve a minute for the 35 minutes of an incident are 420. Past it, the one edited
 longest ago is left as it is."""
+
+REMEMBERED_POSTS: Final = 100
+"""Times of the newest posts, by which people's pace is kept: more than a minute of posts and digests."""
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -104,8 +108,7 @@ class NotificationState:
     messages: dict[str, Message] = field(default_factory=dict)
     digest: DigestState = field(default_factory=DigestState)
     silences: SilenceOrders = field(default_factory=SilenceOrders)
-    pace: timedelta = timedelta(seconds=10)
-    post_due: datetime = LONG_AGO  # when as many messages are due as were posted (a GCRA)
+    posted: deque[datetime] = field(default_factory=lambda: deque(maxlen=REMEMBERED_POSTS))  # when; the newest last
     conflicts: int = 0  # alerts that came with the id of another one
     _incidents: dict[str, IncidentDelivery] = field(default_factory=dict)
     _pending: dict[str, IncidentDelivery] = field(default_factory=dict)  # those of them that have pending alerts
@@ -317,7 +320,7 @@ class NotificationState:
             if not entry.pending:
                 del self._pending[incident_id]
         if sent.method == "post":
-            self.post_due = max(self.post_due, now) + self.pace
+            self.posted.append(now)
         for incident_id, shown in sent.shown.items():
             self._incidents[incident_id].incident.state = shown.state
         if sent.digest is not None:
@@ -374,7 +377,7 @@ class NotificationState:
             message = Message(delivery.message_id, delivery.slots, delivery.delivered_at, needs_edit=True)
             self.messages[delivery.message_id] = message
         if delivery.method == "post":
-            self.post_due = max(self.post_due, delivery.delivered_at) + self.pace
+            self.posted.append(delivery.delivered_at)
 
     def replay_other_channel(self, delivery: Delivery) -> None:
         """Another channel's delivery: its alerts are known."""

@@ -88,4 +88,6 @@ NOT_FOUND: Final = as_json(404, {"message": "404: Not Found", "code": 0})
 NOT_ALLOWED: Final = as_json(405, {"message": "405: Method Not Allowed", "code": 0})
 UNAUTHORIZED: Final = as_json(401, {"message": "401: Unauthorized", "code": 0})
 FORBIDDEN: Final = error(403, 50013, "Missing Permissions")
+BLOCKED: Final = as_json(403, {"message": "internal network error", "code": 40333}, {"Server": "cloudflare"})
+"""What an address gets that the edge (Cloudflare) blocks: of the edge, though it looks like Discord's own."""
 SERVER_ERROR: Final = as_json(500, {"message": "500: Internal Server Error", "code": 0})

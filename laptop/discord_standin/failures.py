@@ -66,6 +66,7 @@ ANSWERS: Final[dict[str, DiscordAnswer]] = {
     "401": answers.UNAUTHORIZED,
     "401-token": answers.INVALID_TOKEN,
     "403": answers.FORBIDDEN,
+    "403-blocked": answers.BLOCKED,
     "403-html": answers.from_edge(403, "403 Forbidden", "cloudflare"),
     "404": answers.UNKNOWN_WEBHOOK,
     "404-message": answers.UNKNOWN_MESSAGE,

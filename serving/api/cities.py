@@ -113,7 +113,7 @@ def _read(services: Services, cube: Cube, days: list[date]) -> tuple[pa.Table, i
     """The cells of all `days` together, and the version that they are true at."""
 
     def read(session: ClientSession) -> tuple[pa.Table, int | None]:
-        cells = batch_views.summed(services.database, cube, days[0], days[-1], session)
+        cells = batch_views.summed(services.database, cube, (days[0], days[-1]), session)
         return cells, batch_views.version(services.database, cube.name, session)
 
     return at_one_instant(services.database, read) if days else (cube.empty(), None)

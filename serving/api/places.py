@@ -66,7 +66,7 @@ def _read(services: Services, first: date, last: date) -> tuple[pa.Table, int | 
     """Cells with alerts, and the version that they are true at."""
 
     def read(session: ClientSession) -> tuple[pa.Table, int | None]:
-        cells = batch_views.summed(services.database, PLACES, first, last, session)
+        cells = batch_views.summed(services.database, PLACES, (first, last), session)
         version = batch_views.version(services.database, PLACES.name, session)
         return cells.filter(pc.greater(cells["alerts"], 0)), version
 

@@ -48,13 +48,22 @@ _log = structlog.get_logger()
 class Hub:
     """Reads changes once for all listeners. Starts with the first listener; `close` ends all streams."""
 
-    def __init__(self, database: Database[dict[str, Any]], clients: int, each: int | None = None) -> None:
-        """At most `clients` streams are open, and `each` of one client."""
+    def __init__(
+        self,
+        database: Database[dict[str, Any]],
+        clients: int,
+        each: int | None = None,
+        *,
+        ping_seconds: float = PING_SECONDS,
+        remembered: int = REMEMBERED,
+    ) -> None:
+        """At most `clients` streams are open, and `each` of one client. For the others see the constants."""
         self._database = database
         self._clients = clients
+        self._ping_seconds = ping_seconds
         self._each = clients if each is None else each
         self._listeners: Counter[str] = Counter()  # by client
-        self._ring: deque[tuple[int, Event]] = deque(maxlen=REMEMBERED)
+        self._ring: deque[tuple[int, Event]] = deque(maxlen=remembered)
         self._next = 0  # number of the next event
         self._place = ""  # the token up to which the ring holds every event
         self._changed = threading.Condition()
@@ -66,13 +75,13 @@ class Hub:
         return self._listeners.total()
 
     def listen(self, last_id: str | None, client: str = "") -> Events:
-        """Events after `last_id`, or from now on; b"" where nothing has happened for PING_SECONDS.
+        """Events after `last_id`, or from now on; b"" where nothing has happened for `ping_seconds`.
 
         Raises ServiceUnavailable when too many listen, in all or of this client, or MongoDB does not answer.
         """
         with self._changed:
             if self._listeners.total() >= self._clients or self._listeners[client] >= self._each:
-                raise ServiceUnavailable("too many open event streams; retry later", retry_after=PING_SECONDS)
+                raise ServiceUnavailable("too many open event streams; retry later", retry_after=self._ping_seconds)
             self._listeners[client] += 1
         try:
             self._start()
@@ -155,7 +164,7 @@ class Hub:
             time.sleep(GATHER_SECONDS)
 
     def _wait_beyond(self, at: int) -> None:
-        self._changed.wait_for(lambda: self._next > at or self._closed.is_set(), timeout=PING_SECONDS)
+        self._changed.wait_for(lambda: self._next > at or self._closed.is_set(), timeout=self._ping_seconds)
 
     def _run(self) -> None:
         backoff = Backoff(longest=LONGEST_PAUSE)

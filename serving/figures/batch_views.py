@@ -37,17 +37,23 @@ def version(database: Documents, view: str, session: ClientSession, kind: runs.K
     return None if newest == runs.NO_BASE else newest
 
 
-def summed(database: Documents, cube: Cube, first: date, last: date, session: ClientSession) -> pa.Table:
-    """The cells of the cube's view over the UTC days from `first` to `last` together.
+def summed(
+    database: Documents,
+    cube: Cube,
+    days: tuple[date, date],
+    session: ClientSession,
+    most_cells: int = MOST_CELLS,
+) -> pa.Table:
+    """The cells of the cube's view over the UTC days from the first to the last of `days` together.
 
     A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
     """
     fields = {"cells": True, "version": True, "parts": True}
-    stored = database[cube.name].find(of_days(first, last), fields, session=session, batch_size=DAYS_AT_ONCE)
+    stored = database[cube.name].find(of_days(*days), fields, session=session, batch_size=DAYS_AT_ONCE)
     total, read, rows = cube.empty(), [], 0
     for document in view_parts.whole(database, cube.name, stored, session):
         read.append(cube.from_document(document["cells"]))
         rows += read[-1].num_rows
-        if rows > max(MOST_CELLS, total.num_rows):  # so that each is grouped twice or so, not once a day
+        if rows > max(most_cells, total.num_rows):  # so that each is grouped twice or so, not once a day
             total, read, rows = cube.merge([total, *read]), [], 0
     return cube.merge([total, *read])

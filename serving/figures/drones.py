@@ -97,8 +97,9 @@ def shown(rows: pa.Table) -> list[dict[str, Any]]:
 class Drones:
     """Reads only blocks that changed. Many threads ask; one reads."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
-        self._database = database
+    def __init__(self, database: Database[dict[str, Any]], max_age: float = MAX_AGE) -> None:
+        """`max_age`: seconds for which what was read is new enough."""
+        self._database, self._max_age = database, max_age
         self._fleet = Fleet(last_seen.SCHEMA.empty_table(), None)
         self._seen: dict[Any, Any] = {}  # block -> what it was when it was read
         self._read_at = float("-inf")
@@ -109,10 +110,10 @@ class Drones:
     def fleet(self) -> Fleet:
         """Raises pymongo.errors.PyMongoError when MongoDB does not answer."""
         asked_at = time.monotonic()
-        if not self._lock.acquire(blocking=asked_at - self._read_at > MAX_AGE + BUSY_SECONDS):
+        if not self._lock.acquire(blocking=asked_at - self._read_at > self._max_age + BUSY_SECONDS):
             return self._fleet
         try:
-            if time.monotonic() - self._read_at >= MAX_AGE:
+            if time.monotonic() - self._read_at >= self._max_age:
                 self._try(asked_at)
             return self._fleet
         finally:

@@ -22,9 +22,15 @@ ACKNOWLEDGED_SECONDS: Final = 5.0
 class Desk:
     """Sends actions. Connects when the first is sent, for most servers never send one."""
 
-    def __init__(self, bootstrap: Address | None, topic: str = topics.OPERATOR_ACTIONS) -> None:
+    def __init__(
+        self,
+        bootstrap: Address | None,
+        topic: str = topics.OPERATOR_ACTIONS,
+        acknowledged_seconds: float = ACKNOWLEDGED_SECONDS,
+    ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
+        self._seconds = acknowledged_seconds
         self._producer: Any = None
         self._lock = threading.Lock()
 
@@ -34,7 +40,7 @@ class Desk:
             sent = self._connected().send(
                 self._topic, key=action.target.incident_id.encode(), value=actions.encode(action)
             )
-            sent.get(timeout=ACKNOWLEDGED_SECONDS)
+            sent.get(timeout=self._seconds)
         except KafkaError as error:
             self.close()
             reason = refusal(error) or "Kafka does not take the action now; it may still arrive"
@@ -54,9 +60,9 @@ class Desk:
                 self._producer = clients.producer(
                     self._bootstrap,
                     linger_ms=0,
-                    bootstrap_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),
-                    max_block_ms=int(ACKNOWLEDGED_SECONDS * 1000),
-                    delivery_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000),
-                    request_timeout_ms=int(ACKNOWLEDGED_SECONDS * 1000) - 1000,
+                    bootstrap_timeout_ms=int(self._seconds * 1000),
+                    max_block_ms=int(self._seconds * 1000),
+                    delivery_timeout_ms=int(self._seconds * 1000),
+                    request_timeout_ms=int(self._seconds * 1000) - 1000,
                 )
             return self._producer

@@ -27,6 +27,7 @@ Longer than one attempt at Discord and the pause before it: a post renews its lo
 """
 
 LOOK_EVERY: Final = 1.0
+"""Seconds between attempts to take the lock of another process."""
 
 
 class LockLost(ServiceUnavailable):
@@ -34,7 +35,9 @@ class LockLost(ServiceUnavailable):
 
 
 @contextmanager
-def held(database: Documents, day: date, patience: float = SECONDS + 60) -> Iterator[Callable[[], None]]:
+def held(
+    database: Documents, day: date, patience: float = SECONDS + 60, look_every: float = LOOK_EVERY
+) -> Iterator[Callable[[], None]]:
     """Holds the lock of the report of `day`. Yields what renews it, which raises LockLost.
 
     Waits for another process to release it; raises ServiceUnavailable when that takes longer than `patience` seconds.
@@ -48,7 +51,7 @@ def held(database: Documents, day: date, patience: float = SECONDS + 60) -> Iter
     try:
         for attempt in Retrying(
             retry=retry_if_exception_type(DuplicateKeyError),
-            wait=wait_fixed(LOOK_EVERY),
+            wait=wait_fixed(look_every),
             stop=stop_after_delay(patience),
             reraise=True,
         ):

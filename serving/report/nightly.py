@@ -6,20 +6,22 @@ A rebuilt report is a new revision that says what changed; an unchanged report i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from serving.report import by_day, completeness, facts, lock, post, render
+from serving.report import by_day, completeness, facts, lock, render
 from serving.report.build import OfficersDay, facts_of
+from serving.report.post import Poster
 from serving.report.revision import changes, same
 from serving.report.store import ReportStore, Revision
 from serving.services import Services
 
 LOOK_EVERY = timedelta(seconds=10)
+"""Between looks at whether a day has settled."""
 
 MOST_MESSAGES = 3
 """Up to this many revisions are posted one by one; more, as after a correction of a month, as one message."""
@@ -27,12 +29,21 @@ MOST_MESSAGES = 3
 
 @dataclass(frozen=True)
 class ReportDesk:
-    """Where reports are built: the views, the store of reports, and the page's address for links."""
+    """Where reports are built and posted: the views, the store of reports, and the page's address for links.
+
+    `look_every`: seconds between attempts to take a day's lock of another process.
+    """
 
     services: Services
     store: ReportStore
     page: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    poster: Poster = field(default_factory=Poster)
+    look_every: float = lock.LOOK_EVERY
+
+    def lock(self, day: date) -> AbstractContextManager[Callable[[], None]]:
+        """The lock of a day's report; see lock.held."""
+        return lock.held(self.services.database, day, look_every=self.look_every)
 
 
 def wait(desk: ReportDesk, officers_day: OfficersDay, deadline: timedelta) -> bool:
@@ -54,7 +65,7 @@ def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -
     Of two processes that build the same day at once the second waits, and finds the first one's revision. `quiet`:
     `revise` does not post a revision built now, unless the one before it is pending.
     """
-    with lock.held(desk.services.database, officers_day.day) as renew:
+    with desk.lock(officers_day.day) as renew:
         before = desk.store.newest(officers_day.day)
         number = before.number + 1 if before else 0
         report = facts_of(desk.services, officers_day, desk.now(), number, _link(desk, officers_day))
@@ -73,11 +84,11 @@ def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -
 
 def publish(desk: ReportDesk, revision: Revision, webhook: str, *, quiet_too: bool = True) -> str:
     """Posts the summary of a revision to Discord, once; the id of the message, empty where it stays quiet."""
-    with lock.held(desk.services.database, revision.day) as renew:
+    with desk.lock(revision.day) as renew:
         before = _message_of(desk, revision)
         if before or (before is not None and not quiet_too):
             return before
-        message = post.post(webhook, desk.store.facts(revision), renew)
+        message = desk.poster.post(webhook, desk.store.facts(revision), renew)
         _note(desk, revision, message)
     return message
 
@@ -104,7 +115,7 @@ def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -
     with ExitStack() as locks:
         # Locks are taken in order of days: in different orders two processes would wait for each other.
         ordered = sorted(revised, key=lambda revision: revision.day)
-        renewals = [locks.enter_context(lock.held(desk.services.database, revision.day)) for revision in ordered]
+        renewals = [locks.enter_context(desk.lock(revision.day)) for revision in ordered]
 
         def renew_all() -> None:
             for renew in renewals:
@@ -115,7 +126,7 @@ def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -
             return
         reports = [desk.store.facts(revision) for revision in pending]
         page = f"{desk.page}/reports" if desk.page else ""
-        message = post.post_several(webhook, reports, page, renew_all)
+        message = desk.poster.post_several(webhook, reports, page, renew_all)
         for revision in pending:
             _note(desk, revision, message)
 

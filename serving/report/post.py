@@ -6,6 +6,7 @@ At least once: a message that Discord took and whose answer was lost is sent aga
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -14,11 +15,12 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.text import plain, units
+from infra.discord import Unreachable, body_of, error_of
 from serving.report import facts, figures, render, strings
 
 ATTEMPTS: Final = 6
-PATIENCE_S: Final = 60.0
-"""No answer of Discord's makes us wait longer between two attempts; Airflow tries the task again later."""
+LONGEST_PAUSE: Final = 60.0
+"""Seconds; no answer of Discord's makes us wait longer between two attempts; Airflow tries the task again later."""
 PICTURE: Final = "chart.png"
 
 DESCRIPTION: Final = 4000
@@ -26,34 +28,50 @@ DESCRIPTION: Final = 4000
 LINE: Final = 240
 
 
-def post(webhook: str, report: facts.DayReport, before_each: Callable[[], None] = lambda: None) -> str:
-    """Sends the summary with its picture; the id of the message. `webhook` is a secret and appears in no error.
+@dataclass(frozen=True)
+class Poster:
+    """Posts to a webhook, whose URL is a secret and in no error.
 
-    Raises ServiceUnavailable when Discord does not take it now, PeacewatchError when it never will, and what
-    `before_each` raises, which is called before each attempt.
+    Each method gives the id of the message, and calls `before_each` before each attempt. It raises ServiceUnavailable
+    when Discord does not take the message now, PeacewatchError when it never will, and what `before_each` raises.
     """
-    return _post(webhook, payload(report), before_each, render.to_picture(report))
 
+    attempts: int = ATTEMPTS
+    longest_pause: float = LONGEST_PAUSE
+    transport: httpx.BaseTransport | None = None  # None: the network
 
-def post_several(
-    webhook: str, reports: Sequence[facts.DayReport], page: str, before_each: Callable[[], None] = lambda: None
-) -> str:
-    """Sends one message that names many revisions; else as `post`. `page` lists the reports."""
-    return _post(webhook, several(reports, page), before_each)
+    def post(self, webhook: str, report: facts.DayReport, before_each: Callable[[], None] = lambda: None) -> str:
+        """Posts the summary with its picture."""
+        return self._post(webhook, payload(report), before_each, render.to_picture(report))
 
+    def post_several(
+        self,
+        webhook: str,
+        reports: Sequence[facts.DayReport],
+        page: str,
+        before_each: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Posts one message that names many revisions. `page` lists the reports."""
+        return self._post(webhook, several(reports, page), before_each)
 
-def _post(webhook: str, form: dict[str, Any], before_each: Callable[[], None], picture: bytes = b"") -> str:
-    with httpx.Client(timeout=20.0) as client:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(ServiceUnavailable),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_pause_after,
-            reraise=True,
-        ):
-            before_each()
-            with attempt:
-                return _send(client, webhook, form, picture)
-    raise AssertionError("unreachable: the last attempt raises")
+    def _post(self, webhook: str, form: dict[str, Any], before_each: Callable[[], None], picture: bytes = b"") -> str:
+        with httpx.Client(timeout=20.0, transport=self.transport) as client:
+            for attempt in Retrying(
+                retry=retry_if_exception_type(ServiceUnavailable),
+                stop=stop_after_attempt(self.attempts),
+                wait=self._pause_after,
+                reraise=True,
+            ):
+                before_each()
+                with attempt:
+                    return _send(client, webhook, form, picture)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _pause_after(self, state: RetryCallState) -> float:
+        """Seconds to the next attempt: as Discord asks, else growing pauses."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
+        return min(asked if asked is not None else 2.0**state.attempt_number, self.longest_pause)
 
 
 def payload(report: facts.DayReport) -> dict[str, Any]:
@@ -111,23 +129,11 @@ def _send(client: httpx.Client, webhook: str, form: dict[str, Any], picture: byt
     try:
         answer = client.post(webhook, params={"wait": "true"}, data=body, files=files)
     except httpx.HTTPError as error:
-        raise ServiceUnavailable(f"Discord does not answer: {type(error).__name__}") from None
-    if answer.is_success:
-        return str(answer.json().get("id", ""))
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
-        raise ServiceUnavailable(f"Discord answers {answer.status_code}", _retry_after(answer))
-    raise PeacewatchError(f"Discord does not take the report: it answers {answer.status_code}")
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    try:
-        return float(answer.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
-
-
-def _pause_after(state: RetryCallState) -> float:
-    """Seconds to the next attempt: as Discord asks, else growing pauses."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
-    return min(asked if asked is not None else 2.0**state.attempt_number, PATIENCE_S)
+        raise Unreachable(f"Discord does not answer: {type(error).__name__}") from None
+    if not answer.is_success:
+        refusal = error_of(answer)
+        raise refusal if refusal.recoverable else PeacewatchError(f"the report is not posted: {refusal}")
+    message_id = body_of(answer).get("id")
+    if not message_id:
+        raise Unreachable("Discord took the report and did not say its message's id")
+    return str(message_id)

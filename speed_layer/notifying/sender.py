@@ -12,16 +12,10 @@ from fleet.notifications.message import Embed, digest_embed, incident_embeds
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Allowance
 from fleet.notifications.state import NotificationState
+from infra.discord import DiscordError, DiscordRefused, MessageGone, RateLimited, WebhookDead
 from infra.retry import Backoff
 from speed_layer.notifying.discord.budget import Budget
-from speed_layer.notifying.discord.webhook import (
-    DiscordError,
-    DiscordRefused,
-    MessageGone,
-    RateLimited,
-    Webhook,
-    WebhookDead,
-)
+from speed_layer.notifying.discord.webhook import Webhook
 
 log = get_logger()
 

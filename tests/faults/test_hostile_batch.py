@@ -62,7 +62,7 @@ def served(database: Documents) -> pa.Table:
 
 
 def of_day(database: Documents, cube: Any) -> pa.Table:
-    return at_one_instant(database, lambda session: batch_views.summed(database, cube, DAY, DAY, session))
+    return at_one_instant(database, lambda session: batch_views.summed(database, cube, (DAY, DAY), session))
 
 
 def all_served(database: Documents) -> pa.Table:

@@ -36,13 +36,14 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
     assert len(running.delivered_ids()) == running.sent
 
 
-@pytest.mark.parametrize("mode", ["429", "500", "502", "html-200", "reset-before", "503"])
+@pytest.mark.parametrize("mode", ["429", "500", "502", "html-200", "reset-before", "503", "403-html", "403-blocked"])
 def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
     before, notified = len(stack.log()), stack.notified
     stack.fail(mode, 2, seconds=0.3) if mode == "429" else stack.fail(mode, 2)
     stack.alarm(3)
     stack.wait(lambda: stack.notified == notified + 3)
     assert len(stack.log()) > before
+    assert "the webhook is dead" not in (stack.home / "log" / "notify.log").read_text()
 
 
 def test_a_deleted_message_is_posted_again(stack: AlertStack) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable
 from serving.config import Config
 from serving.report import lock, nightly, post
 from serving.report.build import OfficersDay
 from serving.report.nightly import ReportDesk
+from serving.report.post import Poster
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
@@ -32,12 +33,11 @@ def views(mongo_uri: str) -> Iterator[Services]:
 
 
 @pytest.fixture
-def desk(views: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReportDesk:
-    """A desk with reports of a day in the views. Nobody waits long for a turn."""
-    monkeypatch.setattr(lock, "LOOK_EVERY", 0.01)
+def desk(views: Services, tmp_path: Path) -> ReportDesk:
+    """A desk with reports of a day in the views. Nobody waits long for a lock."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW, look_every=0.01)
 
 
 def both(work: Any) -> list[Any]:
@@ -154,27 +154,43 @@ def test_a_revision_that_waits_for_discord_is_not_silenced(desk: ReportDesk, tmp
         assert len(httpx.get(f"{server.url}/control/messages?webhook=4").json()["messages"]) == 2
 
 
-def test_post_renews_its_lock_and_ends_once_another_process_has_it(
-    desk: ReportDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_post_renews_its_lock_and_ends_once_another_process_has_it(desk: ReportDesk) -> None:
     """Each attempt lasts longer than the lock; at the third another process posts."""
     made, _ = nightly.build(desk, OfficersDay(DAY))
     locks, attempts = desk.services.database.report_turns, []
 
-    def slowly(*_asked: Any) -> str:
+    def take(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"id": "a message"})
+
+    def slowly(_request: httpx.Request) -> httpx.Response:
         mine = locks.find_one({"_id": str(DAY)})
         assert mine
         assert mine["until"] > datetime.now(UTC)
         locks.update_one({"_id": str(DAY)}, {"$set": {"until": datetime.now(UTC) - timedelta(seconds=1)}})
         attempts.append("away")
         if len(attempts) == 3:
-            monkeypatch.setattr(post, "_send", lambda *_: "a message")
-            assert nightly.publish(desk, made, "") == "a message"
-        raise ServiceUnavailable("Discord does not answer")
+            assert nightly.publish(another, made, "http://d.test/") == "a message"
+        return httpx.Response(503)
 
-    monkeypatch.setattr(post, "_send", slowly)
-    monkeypatch.setattr(post, "_pause_after", lambda _: 0.0)
+    another = replace(desk, poster=Poster(transport=httpx.MockTransport(take)))
+    slow = replace(desk, poster=Poster(longest_pause=0.0, transport=httpx.MockTransport(slowly)))
     with pytest.raises(lock.LockLost):
-        nightly.publish(desk, made, "")
+        nightly.publish(slow, made, "http://d.test/")
     assert len(attempts) == 3
-    assert nightly.publish(desk, made, "") == "a message"
+    assert nightly.publish(desk, made, "http://d.test/") == "a message"
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"), [("403-html", ServiceUnavailable), ("html-200", ServiceUnavailable), ("404", PeacewatchError)]
+)
+def test_report_that_discords_edge_refuses_is_posted_later(
+    desk: ReportDesk, tmp_path: Path, mode: str, error: type[Exception]
+) -> None:
+    made, _ = nightly.build(desk, OfficersDay(DAY))
+    with standin_serving(tmp_path / "standin") as server:
+        webhook = f"{server.url}/api/webhooks/4/reports"
+        httpx.post(f"{server.url}/control/fail", json={"mode": mode, "times": 1}).raise_for_status()
+        with pytest.raises(PeacewatchError) as refused:
+            nightly.publish(replace(desk, poster=Poster(attempts=1)), made, webhook)
+        assert type(refused.value) is PeacewatchError if error is PeacewatchError else isinstance(refused.value, error)
+        assert nightly.publish(desk, made, webhook)

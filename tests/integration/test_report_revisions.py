@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from fleet.errors import ServiceUnavailable
 from fleet.reports import losses as fleet_losses
 from serving.config import Config
 from serving.report import completeness as trust
-from serving.report import nightly, post
+from serving.report import nightly
 from serving.report.build import OfficersDay
 from serving.report.nightly import ReportDesk
+from serving.report.post import Poster
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
@@ -70,7 +72,7 @@ def test_report_is_rebuilt_once_its_day_is_complete(
 
 
 def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
-    desk: ReportDesk, views: Services, webhook: str, monkeypatch: pytest.MonkeyPatch
+    desk: ReportDesk, views: Services, webhook: str
 ) -> None:
     """As one of a backfill, whose report promises to be rebuilt."""
     land(views, 0, cells(HOUR, 10, 1))
@@ -81,10 +83,8 @@ def test_report_of_an_old_day_is_rebuilt_and_posted_once_discord_answers(
     assert revised(desk, webhook, window=nothing, late=True) == []
 
     completeness(views, version=1)
-    with monkeypatch.context() as away:
-        away.setattr(post, "ATTEMPTS", 1)
-        with pytest.raises(ServiceUnavailable):
-            revised(desk, "http://127.0.0.1:1/", window=nothing)
+    with pytest.raises(ServiceUnavailable):
+        revised(replace(desk, poster=Poster(attempts=1)), "http://127.0.0.1:1/", window=nothing)
     assert revised(desk, webhook, window=nothing) == [Revision(DAY, 1)]
     assert revised(desk, webhook, window=nothing) == []
     land(views, 2, cells(HOUR + 2, 5, 2))

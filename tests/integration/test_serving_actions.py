@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,9 @@ from infra.mongo.incidents import action_updates
 from laptop import ports
 from serving.app import create_app
 from serving.config import Config
+from serving.operators.audit import Audit
+from serving.operators.desk import Desk
+from serving.services import connect
 
 Documents = Database[dict[str, Any]]
 OPERATOR = {"Authorization": "Bearer op-secret"}
@@ -154,11 +158,10 @@ def test_without_tokens_everybody_is_an_operator(mongo_uri: str, kafka: str, act
     app.extensions["peacewatch"].close()
 
 
-def test_kafka_away_is_503_and_nothing_is_recorded(
-    mongo_uri: str, mongo_database: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.operators.desk.ACKNOWLEDGED_SECONDS", 2.0)
-    app = create_app(Config(mongo_uri=mongo_uri, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}"))
+def test_kafka_away_is_503_and_nothing_is_recorded(mongo_uri: str, mongo_database: Documents) -> None:
+    services = connect(config := Config(mongo_uri=mongo_uri))
+    desk = Desk(f"127.0.0.1:{ports.free_port()}", acknowledged_seconds=2.0)
+    app = create_app(config, replace(services, audit=Audit(services.database, desk)))
     answer = app.test_client().post("/api/v1/silences", json={"kind": "silent"})
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert int(answer.headers["Retry-After"]) > 0

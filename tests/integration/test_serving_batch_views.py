@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -50,22 +51,26 @@ def test_cities_add_up_over_days(client: FlaskClient, mongo_database: Documents)
     assert client.get("/api/v1/statistics/cities?limit=1&format=csv").get_data(as_text=True).count("Lyon") == 1
 
 
-def test_a_long_range_is_added_up_as_it_is_read(
-    client: FlaskClient, mongo_database: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_range_is_added_up_as_it_is_read(client: FlaskClient, mongo_database: Documents) -> None:
     put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
     place = (7, -9, 5, 1)
     days = {f"2026-11-{day:02}": [place, (day, 0, 2, day % 2)] for day in range(1, 25)}
     put(mongo_database, "place_days", tuple(views.PLACES.schema.names), days)
-    merge, together = Cube.merge, []
+    together: list[int] = []
 
-    def counted(self: Cube, parts: Any) -> pa.Table:
-        parts = list(parts)
-        together.append(sum(part.num_rows for part in parts))
-        return merge(self, parts)
+    class Counted(Cube):
+        """Notes how many cells are added up at a time."""
 
-    monkeypatch.setattr(batch_views, "MOST_CELLS", 3)
-    monkeypatch.setattr(Cube, "merge", counted)
+        def merge(self, parts: Iterable[pa.Table]) -> pa.Table:
+            parts = list(parts)
+            together.append(sum(part.num_rows for part in parts))
+            return super().merge(parts)
+
+    counted = Counted(views.PLACES.name, views.PLACES.keys, views.PLACES.measures)
+    days_of_range = (date(2026, 11, 1), date(2026, 11, 24))
+    with mongo_database.client.start_session() as session:
+        total = batch_views.summed(mongo_database, counted, days_of_range, session, most_cells=3)
+        assert total == batch_views.summed(mongo_database, views.PLACES, days_of_range, session)
     found = client.get("/api/v1/places?from=2026-11-01&to=2026-11-24").get_json()
     assert found["features"][0]["properties"] == {"alerts": 24, "reports": 120}
     assert (found["cells"], len(found["features"])) == (13, 13)

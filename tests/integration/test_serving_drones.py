@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,8 @@ from fleet.reports.landed import last_state
 from infra.mongo.packed import pack, unpack
 from serving.app import create_app
 from serving.config import Config
-from serving.figures import drones
+from serving.figures.drones import Drones
+from serving.services import connect
 from speed_layer.landing import last_states
 
 Documents = Database[dict[str, Any]]
@@ -46,9 +48,9 @@ def put_block(database: Documents, name: str, written: int, *states: tuple[str, 
 
 
 @pytest.fixture
-def client(mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    monkeypatch.setattr(drones, "MAX_AGE", 0.0)
-    app = create_app(Config(mongo_uri=mongo_uri, max_age=0))
+def client(mongo_uri: str) -> Iterator[FlaskClient]:
+    services = connect(config := Config(mongo_uri=mongo_uri, max_age=0))
+    app = create_app(config, replace(services, drones=Drones(services.database, max_age=0)))
     yield app.test_client()
     app.extensions["peacewatch"].close()
 

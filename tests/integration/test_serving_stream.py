@@ -13,7 +13,6 @@ from pymongo.database import Database
 
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
-from serving.events import hub as module
 from serving.events.events import Event
 from serving.events.hub import Events, Hub
 
@@ -50,13 +49,12 @@ def ids(events: list[Event]) -> list[str]:
 
 
 @pytest.fixture
-def hubs(mongo_database: Documents, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
+def hubs(mongo_database: Documents) -> Iterator[Callable[..., Hub]]:
     """Makes hubs, as servers that start one after the other would."""
-    monkeypatch.setattr(module, "PING_SECONDS", 0.2)
     made: list[Hub] = []
 
-    def make(clients: int = 10) -> Hub:
-        made.append(Hub(mongo_database, clients))
+    def make(clients: int = 10, **bounds: int) -> Hub:
+        made.append(Hub(mongo_database, clients, ping_seconds=0.2, **bounds))
         return made[-1]
 
     yield make
@@ -118,11 +116,8 @@ def test_resuming_never_loses_or_repeats(mongo_database: Documents, hubs: Callab
     assert seen == [f"alert-{number}" for number in range(raised)]
 
 
-def test_the_ring_is_no_limit_for_who_comes_back(
-    mongo_database: Documents, hubs: Callable[..., Hub], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 3)
-    hub = hubs()
+def test_the_ring_is_no_limit_for_who_comes_back(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
+    hub = hubs(remembered=3)
     events = hub.listen(None)
     raise_alert(mongo_database, 0)
     (first,) = read(events, 1)

@@ -9,16 +9,8 @@ import httpx
 import pytest
 
 from fleet.notifications.message import Embed
-from speed_layer.notifying.discord.webhook import (
-    DiscordError,
-    DiscordRefused,
-    MessageGone,
-    RateLimited,
-    Unreachable,
-    Webhook,
-    WebhookDead,
-    payload,
-)
+from infra.discord import DiscordError, DiscordRefused, MessageGone, RateLimited, Unreachable, WebhookDead
+from speed_layer.notifying.discord.webhook import Webhook, payload
 
 URL = "https://discord.test/api/webhooks/1/sesame"
 EMBED = Embed("title", "text", 0xD92D20, datetime(2026, 11, 24, tzinfo=UTC), "https://map", [("Alerts", "1")])
@@ -45,7 +37,16 @@ def webhook(answer: httpx.Response | Exception) -> Webhook:
         (httpx.Response(200, html="<html>"), Unreachable, True, None),
         (httpx.Response(204), Unreachable, True, None),
         (httpx.Response(401, json={"code": 50027, "message": "Invalid Webhook Token"}), WebhookDead, False, None),
-        (httpx.Response(403, html="<html>"), WebhookDead, False, None),
+        (httpx.Response(401, json={"code": 0, "message": "401: Unauthorized"}), WebhookDead, False, None),
+        (httpx.Response(401, html="<html>"), Unreachable, True, None),
+        (httpx.Response(403, html="<html>"), Unreachable, True, None),
+        (httpx.Response(403, html="<html>", headers={"retry-after": "60"}), Unreachable, True, 60.0),
+        (httpx.Response(403, json={"code": 40333, "message": "internal network error"}), Unreachable, True, None),
+        (httpx.Response(403, json={"success": False}), Unreachable, True, None),
+        (httpx.Response(403, json={"code": 50013, "message": "Missing Permissions"}), WebhookDead, False, None),
+        (httpx.Response(404, json={"code": 0, "message": "404: Not Found"}), WebhookDead, False, None),
+        (httpx.Response(404, json={"code": 10003, "message": "Unknown Channel"}), WebhookDead, False, None),
+        (httpx.Response(405, json={"code": 0, "message": "405: Method Not Allowed"}), WebhookDead, False, None),
         (httpx.Response(404, json={"code": 10015, "message": "Unknown Webhook"}), WebhookDead, False, None),
         (httpx.Response(404, json={"code": 10008, "message": "Unknown Message"}), MessageGone, False, None),
         (httpx.Response(400, json={"code": 50035, "message": "Invalid Form Body"}), DiscordRefused, False, None),

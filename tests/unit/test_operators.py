@@ -10,7 +10,7 @@ import pytest
 from cli.wiring import operators
 from fleet.notifications.message import Embed
 from infra import settings
-from speed_layer.notifying.discord.webhook import RateLimited, WebhookDead
+from infra.discord import RateLimited, WebhookDead
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -98,7 +98,7 @@ def test_who_waits_for_drones_shares_the_failure() -> None:
     assert blocks.tries <= 2
 
 
-def test_requests_waiting_for_rejected_messages_share_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_waiting_for_rejected_messages_share_the_failure() -> None:
     tries: list[int] = []
 
     def read() -> Any:
@@ -106,9 +106,7 @@ def test_requests_waiting_for_rejected_messages_share_the_failure(monkeypatch: p
         time.sleep(0.2)
         raise ServiceUnavailable("away")
 
-    rejected = RejectedMessages("nowhere")
-    monkeypatch.setattr(rejected, "_read", read)
-    assert together(rejected.now) == [ServiceUnavailable] * 8
+    assert together(RejectedMessages(read).now) == [ServiceUnavailable] * 8
     assert len(tries) <= 2
 
 

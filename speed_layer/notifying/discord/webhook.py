@@ -1,15 +1,4 @@
-"""Discord's webhook: one request, and what its answer means.
-
-DiscordError                     recoverable: trying again later may help; retry_after: seconds, where Discord says
-├── RateLimited                  429: wait; `everywhere` when it counts for the whole bot, not for this webhook
-├── Unreachable                  no answer, 5xx, or an answer that is no Discord answer: the message may be there or not
-├── WebhookDead                  401, 403, 404 with 10015: nothing goes through until the URL is replaced
-├── MessageGone                  404 with 10008: somebody deleted the message
-└── DiscordRefused               400 and the like: this form will never be taken
-
-Sources: Discord's documentation, "Webhook Resource", "Rate Limits", "Opcodes and Status Codes". The URL is a secret:
-it is in no error and no log.
-"""
+"""Discord's webhook: one request, and the rate headers of its answer. infra/discord.py says what an answer means."""
 
 from __future__ import annotations
 
@@ -21,12 +10,9 @@ from typing import Any, Final
 import httpx
 from discord_webhook import DiscordEmbed, DiscordWebhook
 
-from fleet.errors import ServiceUnavailable
 from fleet.notifications.message import Embed
+from infra.discord import Unreachable, body_of, error_of, number_of
 from speed_layer.notifying import metrics
-
-UNKNOWN_MESSAGE: Final = 10008
-UNKNOWN_WEBHOOK: Final = 10015
 
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 """Discord answers in 0.1 to 0.5 s; after ten the next try is worth more than the wait."""
@@ -34,34 +20,6 @@ TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 
 LIMITS: Final = httpx.Limits(max_keepalive_connections=1, keepalive_expiry=55.0)
 """One request at a time; the connection is kept, since a new one to Discord costs a first alert 50 to 100 ms."""
-
-
-class DiscordError(ServiceUnavailable):
-    """See the module. The text never holds the URL."""
-
-    recoverable = True
-
-
-class RateLimited(DiscordError):
-    def __init__(self, retry_after: float, everywhere: bool = False) -> None:
-        super().__init__(f"Discord asks to wait {retry_after:g} s", retry_after)
-        self.everywhere = everywhere
-
-
-class Unreachable(DiscordError):
-    pass
-
-
-class WebhookDead(DiscordError):
-    recoverable = False
-
-
-class MessageGone(DiscordError):
-    recoverable = False
-
-
-class DiscordRefused(DiscordError):
-    recoverable = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +41,7 @@ class Webhook:
     def post(self, embeds: Sequence[Embed]) -> str:
         """Posts a message; its id. Raises DiscordError."""
         answer = self._send("POST", self._url, {"wait": "true"}, payload(embeds))
-        message_id = _body(answer).get("id")
+        message_id = body_of(answer).get("id")
         if not message_id:
             raise Unreachable("Discord took the message and did not say its id")
         return str(message_id)
@@ -108,7 +66,7 @@ class Webhook:
         self.last_pace = _pace(answer.headers)
         if answer.is_success:
             return answer
-        raise _error(answer)
+        raise error_of(answer)
 
 
 def payload(embeds: Sequence[Embed]) -> dict[str, Any]:
@@ -137,50 +95,6 @@ def _embed(embed: Embed) -> DiscordEmbed:
     return built
 
 
-def _error(answer: httpx.Response) -> DiscordError:
-    body, status = _body(answer), answer.status_code
-    code = body.get("code")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return RateLimited(_retry_after(answer, body), everywhere=bool(body.get("global")))
-    if status >= 500 or ("code" not in body and status not in (401, 403)):
-        return Unreachable(f"Discord answers {status}", _number(answer.headers.get("retry-after")))
-    if status in (401, 403) or code == UNKNOWN_WEBHOOK:
-        return WebhookDead(f"the webhook is dead: Discord answers {status}, code {code}")
-    if code == UNKNOWN_MESSAGE:
-        return MessageGone(f"the message is gone: Discord answers {status}, code {code}")
-    return DiscordRefused(f"Discord refuses the message: {status}, code {code}, {str(body.get('message', ''))[:200]}")
-
-
-def _body(answer: httpx.Response) -> dict[str, Any]:
-    """The answer's JSON object; empty for anything else (its edge answers in HTML)."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _retry_after(answer: httpx.Response, body: Mapping[str, Any]) -> float:
-    """Seconds to wait; the body is finer than the header, and an edge without either gets five."""
-    for value in (
-        body.get("retry_after"),
-        answer.headers.get("retry-after"),
-        answer.headers.get("x-ratelimit-reset-after"),
-    ):
-        seconds = _number(value)
-        if seconds is not None:
-            return seconds
-    return 5.0
-
-
 def _pace(headers: httpx.Headers) -> Pace:
-    remaining = _number(headers.get("x-ratelimit-remaining"))
-    return Pace(None if remaining is None else int(remaining), _number(headers.get("x-ratelimit-reset-after")))
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if 0 <= number < 86_400 else None
+    remaining = number_of(headers.get("x-ratelimit-remaining"))
+    return Pace(None if remaining is None else int(remaining), number_of(headers.get("x-ratelimit-reset-after")))
