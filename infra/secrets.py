@@ -15,7 +15,7 @@ S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOK
 
 _KAFKA: Final = ("kafka_password", "kafka_token")
 SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
-    "land": frozenset({*_KAFKA, *S3_KEYS, "mongo_uri"}),
+    "land": frozenset({*_KAFKA, *S3_KEYS, "mongo_uri", "pseudonym_key"}),
     "alerting": frozenset(_KAFKA),
     "notify": frozenset({*_KAFKA, "discord_webhook_url", "severe_webhook_url"}),
     # Where the operators have no webhook, that of the alerts decides whether the stand-in takes their messages.

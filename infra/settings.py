@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadSettings
+from fleet.reports.pseudonyms import KEY_LEAST
 from infra import logs
 from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
@@ -28,7 +29,7 @@ from infra.secrets import secret
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
     *("mongo_uri", "airflow_database", "discord_webhook_url", "severe_webhook_url", "operators_webhook_url"),
-    *("reports_webhook_url", "api_tokens", "oidc_client_secret", "kafka_password", "kafka_token"),
+    *("reports_webhook_url", "api_tokens", "oidc_client_secret", "kafka_password", "kafka_token", "pseudonym_key"),
 )
 
 
@@ -129,6 +130,12 @@ class Settings(BaseSettings):
     )
     drone_register: Path | None = Field(
         None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None,
+        min_length=KEY_LEAST,
+        description="key of the hash by which landing names citizens in the lake, 32 characters at least; "
+        "unset: by their names",
     )
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")

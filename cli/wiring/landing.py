@@ -7,6 +7,7 @@ from functools import partial
 from threading import Event
 
 from cli.wiring.places import nearest
+from fleet.reports.pseudonyms import Pseudonyms
 from infra.cities import known_places
 from infra.settings import Settings
 from speed_layer.landing import lander as layer
@@ -15,6 +16,8 @@ from speed_layer.landing.partition import Lists
 
 def lander(settings: Settings) -> Callable[[Event], None]:
     """What lands reports until its event is set."""
-    places = Lists(nearest, known_places)
-    config = layer.LandingConfig(settings.kafka, settings.lake_location, settings.mongo, places)
+    key = settings.pseudonym_key
+    pseudonyms = Pseudonyms(key.get_secret_value()) if key is not None else None
+    lists = Lists(nearest, known_places, pseudonyms)
+    config = layer.LandingConfig(settings.kafka, settings.lake_location, settings.mongo, lists)
     return partial(layer.run, config)

@@ -5,7 +5,7 @@ neighbours anything; then Arrow in chunks, which reads the good ones again, all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from fleet.errors import RejectedReport
 from fleet.reports import report as reports
 from fleet.reports.fields import LOW_MILLIPERCENT
 from fleet.reports.landed import BATTERY_BITS, SCHEMA
+from fleet.reports.pseudonyms import Pseudonyms
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, normal
 from speed_layer.landing.deduplication import RecentReports, Verdict, name_of
 
@@ -61,6 +62,8 @@ class RejectedMessage:
     received_at: int
     key: bytes | None
     value: bytes | None
+    withheld: bool = False
+    """Without its value, which may hold names: where landing writes pseudonyms, they stand nowhere else."""
 
 
 @dataclass
@@ -69,10 +72,11 @@ class Decoded:
 
     `lines`: the reports as JSON, in one form whatever the drone's was. `offsets` and `received_at` (ms) are those of
     `lines`, item by item; `hours` their event hours. `piece`: how many messages are judged at once, at first; each next
-    piece is twice as large.
+    piece is twice as large. `pseudonyms`: what citizens are called in the lake; None: as the drone called them.
     """
 
     piece: int = field(default=CHUNK, compare=False)
+    pseudonyms: Pseudonyms | None = field(default=None, compare=False)
     lines: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     received_at: list[int] = field(default_factory=list)
@@ -118,6 +122,8 @@ class Decoded:
             room = CHUNK_BYTES - self.size  # the message that fills it is the last one
             part = part[: 1 + int(np.searchsorted(sizes.cumsum(), room))]
             outcomes = _judged(part, sizes[: len(part)], max(EARLIEST, opens_at), nearest)
+            if self.pseudonyms is not None:
+                outcomes.reports = list(map(self.pseudonyms.of, outcomes.reports))
             if not self._add_new(part, outcomes, window):
                 part = part[: self._add_each(part, outcomes, window)]
             self.messages += len(part)
@@ -170,8 +176,10 @@ class Decoded:
         return len(part)
 
     def _reject(self, message: RejectedMessage) -> None:
-        self.rejected.append(message)
         self.size += len(message.value or b"")
+        if self.pseudonyms is not None and message.value:
+            message = replace(message, value=None, withheld=True)
+        self.rejected.append(message)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from structlog import get_logger
 from fleet.alerts.rules import Nearest
 from fleet.reports.counted_places import CountedPlaces, KnownPlaces
 from fleet.reports.landed import unpack_last_state
+from fleet.reports.pseudonyms import Pseudonyms
 from fleet.reports.report import Report
 from speed_layer.landing import batch
 from speed_layer.landing.batch import CLOCKS_APART_MS, Chunk, Source
@@ -29,10 +30,14 @@ _REPORT: Final = [*Report.__struct_fields__, "reported_country", "reported_city"
 
 @dataclass(frozen=True)
 class Lists:
-    """Places that have names: the nearest to a point, and those that are known, which are loaded when needed."""
+    """Places that have names: the nearest to a point, and those that are known, which are loaded when needed.
+
+    `pseudonyms`: what the lake calls citizens; None: as the drone called them.
+    """
 
     nearest: Nearest = lambda _latitude, _longitude: None
     known: Callable[[], KnownPlaces] = KnownPlaces
+    pseudonyms: Pseudonyms | None = None
 
 
 class LandingPartition:
@@ -46,7 +51,8 @@ class LandingPartition:
         self._records: Sequence[Any] = ()
         self._position = 0
         self._chunks: list[Future[Chunk]] = []
-        self._decoded, self._first, self._through = Decoded(), entry, 0
+        self._pseudonyms = lists.pseudonyms
+        self._decoded, self._first, self._through = Decoded(pseudonyms=self._pseudonyms), entry, 0
         self._closed_rows = self._closed_size = 0
         self._hours: set[int] = set()
         self._lost_from: int | None = None
@@ -134,7 +140,7 @@ class LandingPartition:
         self._closed_rows += self.next_offset - first
         self._closed_size += decoded.size
         self._hours |= decoded.hours
-        self._decoded, self._first = Decoded(decoded.next_piece), self.next_offset
+        self._decoded, self._first = Decoded(decoded.next_piece, self._pseudonyms), self.next_offset
         empty = Chunk(self.source, first, self.next_offset, self._through)
         self._chunks.append(self._worker.submit(batch.chunk, empty, decoded, self._places))
 

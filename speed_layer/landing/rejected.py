@@ -32,6 +32,9 @@ than the contract says, and the key of an outside topic may be of any length."""
 REPLAYED_AT_ONCE: Final = 100
 """Messages that await their acknowledgement: at 2 MiB each they are 200 MiB."""
 
+WITHHELD: Final = "withheld"
+"""Header of a message without its value, because of the names in it (PEACEWATCH_PSEUDONYM_KEY)."""
+
 _DETAIL: Final = 1000
 """Characters of `detail`; a rejected message with its headers must fit the topic's 2 MiB."""
 
@@ -120,6 +123,8 @@ def headers_of(message: RejectedMessage, topic: str, topic_id: str) -> list[tupl
         "offset": str(message.offset),
         "received_at": received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    if message.withheld:
+        facts[WITHHELD] = "true"
     return [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]
 
 
@@ -150,20 +155,28 @@ def read(bootstrap: Address, topic: str, reason: str | None = None) -> Iterator[
 
 
 def replay(bootstrap: Address, messages: Iterable[RejectedRecord], topic: str) -> int:
-    """Sends the originals, with their keys, to `topic`; how many the broker has. Those it refuses for good are logged.
+    """Sends the originals, with their keys, to `topic`; how many the broker has. Those it refuses for good are logged,
+    and those whose value was withheld: `reports` has it at the place that their headers name.
 
     Raises KafkaError.
     """
     taken, following = 0, iter(messages)
     with closing(clients.producer(bootstrap, max_request_size=2 * LARGEST)) as producer:
         while part := list(islice(following, REPLAYED_AT_ONCE)):
-            sent = [(message, _replayed(producer, topic, message)) for message in part]
+            sent = [(message, _replayed(producer, topic, message)) for message in part if not _lacks_value(message)]
             for message, future in sent:
                 if _is_taken(future, in_batch=True) or _is_taken(_replayed(producer, topic, message)):
                     taken += 1
                 else:
                     log.error("a rejected message is refused by the topic", rejected_offset=message.offset, topic=topic)
     return taken
+
+
+def _lacks_value(message: RejectedRecord) -> bool:
+    if WITHHELD not in message.headers or message.value:
+        return False
+    log.error("the value of a rejected message is withheld: replay it from the topic of reports", **message.headers)
+    return True
 
 
 def _replayed(producer: KafkaProducer, topic: str, message: RejectedRecord) -> Any:
