@@ -46,7 +46,10 @@ def sign_in(browser: FlaskClient, name: str) -> Any:
         assert page.status_code == 200, page.text[:2000]
         form = re.search(r'<form[^>]*id="kc-form-login"[^>]*action="([^"]+)"', page.text)
         assert form, page.text[:2000]
-        sent = provider.post(html.unescape(form[1]), data={"username": name, "password": f"{name}-password"})
+        # Keycloak's cookies are `Secure`. A browser sends them to a loopback address without TLS too; httpx does not.
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in provider.cookies.jar)
+        typed = {"username": name, "password": f"{name}-password"}
+        sent = provider.post(html.unescape(form[1]), data=typed, headers={"Cookie": cookies})
     assert sent.status_code == 302, sent.text[:2000]
     return browser.get(sent.headers["Location"].removeprefix(PUBLIC))
 
