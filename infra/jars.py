@@ -51,6 +51,8 @@ class Jars:
         Raises MissingPart with what Ivy said when they cannot be had, or are not those of `hashes`.
         """
         folder = share / self.name
+        if folder.is_dir():  # whole, and perhaps on a read-only root: no lock can be made there
+            return folder
         share.mkdir(parents=True, exist_ok=True)
         with (share / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
