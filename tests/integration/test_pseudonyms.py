@@ -31,7 +31,8 @@ LONG_RUNNING = ("land", "alerting", "notify", "record")
 
 
 def seen(number: int, name: str, **changes: Any) -> dict[str, Any]:
-    return report(number, citizens=[{"name": name, "peace_score": 2}], **changes)
+    """Of a drone that is not low: that would be an alert, too."""
+    return report(number, **{"citizens": [{"name": name, "peace_score": 2}], "battery": 80, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,9 @@ def test_the_rejected_message_is_without_its_value_on_its_topic_and_on_the_page(
 
 def test_a_withheld_message_is_not_replayed(product: Product) -> None:
     done = product.run("rejects", "replay")
-    assert "the value of a rejected message is withheld: replay it from the topic of reports" in done.stdout + done.stderr
+    assert (
+        "the value of a rejected message is withheld: replay it from the topic of reports" in done.stdout + done.stderr
+    )
     assert len(readable(product, topics.REPORTS)) == 3
 
 
