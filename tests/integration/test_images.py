@@ -145,6 +145,28 @@ def ask(url: str, query: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+SPARK = """
+from pathlib import Path
+from pyspark import SparkContext
+from peacewatch.batch_layer.spark import aggregate, comet, session
+from peacewatch.infra.java import java
+
+config = session.SparkConfig(java=java(), scratch=Path("/tmp/spark"), comet=comet.jar(comet.AUTO))
+with aggregate.start(config) as engine:
+    assert engine.spark(0).range(10).count() == 10
+    print(engine.name)
+    print("spark-classes" in Path(f"/proc/{SparkContext._gateway.proc.pid}/maps").read_text())
+"""
+
+
+def test_spark_in_its_image_is_native_and_starts_from_the_archive_of_classes(machine: Machine) -> None:
+    """The original data is small enough for Arrow, so the whole path never starts it. Nothing can be fetched here."""
+    started = machine.run("aggregate", "python", "-c", SPARK)
+    assert started.returncode == 0, started.stderr
+    name, maps_the_archive = started.stdout.splitlines()[-2:]
+    assert ("with Comet" in name, maps_the_archive) == (True, "True")
+
+
 @pytest.mark.parametrize("target", [*ROLES, "aggregate"])
 def test_an_image_is_nobodys_root_and_writes_to_its_home_alone(machine: Machine, target: str) -> None:
     writable = "find / -xdev -not -path '/proc/*' -writable -type d 2>/dev/null; id -u"
