@@ -3,7 +3,8 @@
     script/pictures [FOLDER]
 
 Of the demo that answers at the settings' addresses; where none does, one is started, and stopped afterwards.
-What is not there (Airflow is not, in a small demo) keeps its picture.
+Airflow keeps its picture in a small demo, which has none. The report is a made-up one of the tests in a demo that has
+no whole day with reports yet.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from infra import settings
 from infra.settings import Settings
+from serving.report import render
+from tests.support.reports import busy
 
 PICTURES: Final = Path(__file__).parents[1] / "docs" / "pictures"
 WIDE: Final = {"width": 1440, "height": 900}
+SHEET: Final = {"width": 744, "height": 1052}
+"""A4, as the report's PDF is."""
+
 CHANNEL: Final = {"width": 900, "height": 900}
 LONGEST_SECONDS: Final = 1200
 """A demo's first round, with a nightly report, on a busy laptop."""
@@ -43,12 +50,12 @@ def main() -> None:
             take_page(browser, loaded.web_url, folder / f"{name}.png", scheme)
         channel = f"http://{loaded.host}:{loaded.discord_port}"
         if answers(channel):
-            take(browser, channel, folder / "channel.png", CHANNEL)
+            take(browser, channel, folder / "channel.png", CHANNEL, until="text=/^Unrest in/")
         airflow = f"http://{loaded.host}:{loaded.airflow_port}"
         if answers(airflow):
-            take(browser, airflow, folder / "airflow.png", WIDE)
+            take(browser, f"{airflow}/dags", folder / "airflow.png", WIDE, until="text=hourly_views")
+        take_report(browser, loaded.web_url, folder / "report.png")
         browser.close()
-        take_report(loaded.web_url, folder / "report.png")
 
 
 @contextmanager
@@ -95,22 +102,37 @@ def take_page(browser: Browser, url: str, to: Path, scheme: str) -> None:
         page.locator("#incidents > li").first.wait_for()
         page.locator("#parts svg").wait_for()
         page.screenshot(path=to, animations="disabled")
+    make_smaller(to)
 
 
-def take(browser: Browser, url: str, to: Path, size: dict[str, int]) -> None:
+def take(browser: Browser, url: str, to: Path, size: dict[str, int], until: str = "body") -> None:
+    """The page once it shows `until`, a selector."""
     with browser.new_context(viewport=size, locale="en-GB") as context:  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(url, wait_until="networkidle")
+        page.locator(until).last.wait_for(timeout=120_000)  # Airflow reads the DAGs a while after its start
+        page.locator(until).last.scroll_into_view_if_needed()
         page.screenshot(path=to, animations="disabled")
+    make_smaller(to)
 
 
-def take_report(url: str, to: Path) -> None:
-    """The newest nightly report, as it is made for Discord."""
-    rows = httpx.get(f"{url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
-    if rows:
-        to.write_bytes(
-            httpx.get(f"{url}/api/v1/nightly-reports/{rows[0]['day']}/png", timeout=60).raise_for_status().content
-        )
+def make_smaller(picture: Path) -> None:
+    """A page has few colours: a palette halves its picture."""
+    Image.open(picture).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(picture, optimize=True)
+
+
+def take_report(browser: Browser, url: str, to: Path) -> None:
+    """The top of the newest nightly report that has something to show; else that of a made-up day."""
+    listed = httpx.get(f"{url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
+    days = [row["day"] for row in listed if row["state"] != "empty"]
+    with browser.new_context(viewport=SHEET, locale="en-GB") as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        if days:
+            page.goto(f"{url}/api/v1/nightly-reports/{days[0]}/html")
+        else:
+            page.set_content(render.to_html(busy()))
+        page.screenshot(path=to, animations="disabled")
+    make_smaller(to)
 
 
 if __name__ == "__main__":

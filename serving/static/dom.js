@@ -3,7 +3,7 @@
 
 export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
 const dayAndClock = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
@@ -30,7 +30,7 @@ export function el(name, attributes = {}, ...children) {
   return made;
 }
 
-export const share = (value) => (value === null || value === undefined ? "–" : percent.format(value));
+export const share = (value) => (value === null || value === undefined ? "–" : `${percent.format(value * 100)} %`);
 export const number = (value, form = whole) => (value === null || value === undefined ? "–" : form.format(value));
 export const words = (name) => String(name).replaceAll("_", " ");
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

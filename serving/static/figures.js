@@ -201,12 +201,14 @@ function battery(answer) {
     `below ${answer.threshold} %; drones by their last report${answer.batch_version === null ? "" : `, at version ${answer.batch_version}`}`;
 }
 
+const counted = (count, noun) => `${whole.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 function byKind(answer) {
   const rows = answer.kinds.map((row) => ({
     name: capital(words(row.kind)),
     value: row.alerts,
     kind: "alarm",
-    shown: `${whole.format(row.alerts)} in ${whole.format(row.incidents)}`,
+    shown: `${counted(row.alerts, "alert")}, ${counted(row.incidents, "incident")}`,
     title: `${words(row.kind)}: ${whole.format(row.alerts)} alerts, ${whole.format(row.incidents)} incidents began`,
   }));
   bars($("kinds"), rows, {
@@ -214,7 +216,7 @@ function byKind(answer) {
     empty: "The batch layer has counted no alerts in this range.",
   });
   $("kinds-note").textContent =
-    `alerts in incidents${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
+    `and incidents that began with them${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {

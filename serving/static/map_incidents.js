@@ -13,7 +13,12 @@ const ABOVE = 10_000; // the open incident lies over others of its place
 export function showIncidents(map, chosen) {
   const marks = new Map();
   const near = () => map.getContainer().classList.toggle("near", map.getZoom() >= NEAR);
-  map.on("zoomend", near);
+  const nearAndNamed = () => {
+    near();
+    name();
+  };
+  map.on("zoomend", nearAndNamed);
+  map.on("resize", name);
   near();
 
   function show(rows, open) {
@@ -30,6 +35,24 @@ export function showIncidents(map, chosen) {
       dress(mark.getElement(), row);
       mark.getElement().classList.toggle("chosen", id === open);
       mark.setTooltipContent(Object.assign(document.createElement("span"), { textContent: says(row) }));
+      mark.row = row;
+    }
+    name();
+  }
+
+  /* Shows the names that cover no dot and no other name: of the worst incidents first, then of those with most alerts. */
+  function name() {
+    const measured = [...marks.values()].map((mark) => {
+      const [dot, label] = ["i", "b"].map((part) => mark.getElement().querySelector(part));
+      label.classList.remove("covered");
+      const worst = (RANK[mark.row.severity] ?? 0) * 1e9 + mark.row.alerts;
+      return { label, worst, dot: dot.getBoundingClientRect(), box: label.getBoundingClientRect() };
+    });
+    const taken = measured.map(({ dot }) => dot);
+    for (const { label, box } of measured.sort((a, b) => b.worst - a.worst)) {
+      if (!box.width) continue;
+      if (taken.some((other) => meet(box, other))) label.classList.add("covered");
+      else taken.push(box);
     }
   }
 
@@ -60,6 +83,8 @@ export function showIncidents(map, chosen) {
 
   return { show, ring, flyTo };
 }
+
+const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
 const isPlaced = (row) => typeof row.latitude === "number" && typeof row.longitude === "number";
 
