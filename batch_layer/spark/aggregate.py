@@ -54,7 +54,8 @@ class SparkEngine:
         self, config: SparkConfig, running: ExitStack, seen: Seen = lambda _query: None, portion: int = PORTION
     ) -> None:
         """What is started ends with `running`. `portion`: see PORTION."""
-        self._config, self._running, self._seen, self._portion = config, running, seen, portion
+        self.portion = portion
+        self._config, self._running, self._seen = config, running, seen
         self._spark: SparkSession | None = None
         self._name = ""
 
@@ -86,7 +87,7 @@ class SparkEngine:
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         folded, size = drone_days.Fold(day), snapshot.size(hours_of_day(day))
-        portions = list(snapshot.portions(hours_of_day(day), self._portion))
+        portions = list(snapshot.portions(hours_of_day(day), self.portion))
         if not portions:
             return folded.table()
         with _errors(snapshot):
@@ -101,14 +102,14 @@ class SparkEngine:
             with self._few_tasks(spark):
                 for hours, answer in self._answers(spark, portions, drones):
                     folded.add(hours, answer)
-            portions = list(snapshot.portions(folded.position_hours(), self._portion))
+            portions = list(snapshot.portions(folded.position_hours(), self.portion))
             for _, answer in self._answers(spark, portions, positions):
                 folded.add_positions(answer)
         return folded.table()
 
     def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         size, parts = snapshot.size(hours), [identities.REPEATS.empty_table()]
-        for portion in snapshot.portions(hours, PORTION):  # an identity lies in one hour
+        for portion in snapshot.portions(hours, self.portion):  # an identity lies in one hour
             with _errors(snapshot):
                 spark = self.spark(size)
                 with_repeats = self._answer(find_repeats(spark, snapshot.uris(portion)))["event_hour"].to_pylist()

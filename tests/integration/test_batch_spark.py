@@ -74,9 +74,9 @@ def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
 
 @pytest.mark.parametrize(("seed", "portion"), [(0, aggregate.PORTION), (1, aggregate.PORTION), (2, 1), (3, 30_000)])
 def test_a_drones_day_is_that_of_a_plain_loop(
-    seed: int, portion: int, tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch
+    seed: int, portion: int, tmp_path: Path, spark: aggregate.SparkEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aggregate, "PORTION", portion)  # 1: each hour by itself
+    monkeypatch.setattr(spark, "portion", portion)  # 1: each hour by itself
     lakes.make(tmp_path)
     start = datetime(2026, 11, 24, tzinfo=UTC)
     lakes.land(tmp_path, lakes.some_rows(300, seed=seed, hours=26, start=start))
