@@ -29,6 +29,7 @@ LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+PSEUDONYMS: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.pseudonyms.yaml").read_text(encoding="utf-8"))
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "helm/peacewatch/values.yaml").read_text(encoding="utf-8"))
 UNIT = DEPLOY / "systemd" / "peacewatch@.service"
 SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
@@ -97,7 +98,8 @@ def test_a_name_that_is_neither_extra_nor_package_is_a_sentence() -> None:
 
 def test_compose_is_valid_and_builds_every_role() -> None:
     schema = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
-    jsonschema.validate(COMPOSE, json.loads(schema.read_text(encoding="utf-8")))
+    for composed in (COMPOSE, PSEUDONYMS):
+        jsonschema.validate(composed, json.loads(schema.read_text(encoding="utf-8")))
     built = {name: service["build"]["target"] for name, service in COMPOSE["services"].items() if "build" in service}
     assert built == {role: role for role in ROLES} | dict.fromkeys(AIRFLOW, "airflow")
 
@@ -128,7 +130,7 @@ def test_each_process_of_airflow_is_given_the_secrets_that_it_needs(process: str
 
 
 def test_compose_hands_secrets_over_as_files_only() -> None:
-    for name, service in COMPOSE["services"].items():
+    for name, service in [*COMPOSE["services"].items(), *PSEUDONYMS["services"].items()]:
         variables = service.get("environment", {})
         assert variables.keys() & SECRET_SETTINGS == set(), f"{name} has a secret in a variable"
         named = {value for key, value in variables.items() if key.endswith("_FILE")}
@@ -138,8 +140,10 @@ def test_compose_hands_secrets_over_as_files_only() -> None:
 
 def test_every_setting_that_is_named_is_one() -> None:
     named: dict[str, set[str]] = {"Containerfile": set(re.findall(rf"{PREFIX}[A-Z_]+(?==)", CONTAINERFILE))}
-    for name, service in COMPOSE["services"].items():
-        named[f"compose.yaml: {name}"] = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
+    for name, service in [*COMPOSE["services"].items(), *PSEUDONYMS["services"].items()]:
+        variables = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
+        named.setdefault(f"compose: {name}", set()).update(variables)
+    assert "PEACEWATCH_PSEUDONYM_KEY_FILE" in named["compose: land"]
     named["values.yaml"] = {*VALUES["settings"], *VALUES["secret"]["keys"].values()}
     templates = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("helm/*/templates/*.yaml"))
     named["templates"] = set(re.findall(rf"{PREFIX}[A-Z_]+", templates))
