@@ -133,7 +133,6 @@ class Settings(BaseSettings):
     )
     pseudonym_key: SecretStr | None = Field(
         None,
-        min_length=KEY_LEAST,
         description="key of the hash by which landing names citizens in the lake, 32 characters at least; "
         "unset: by their names",
     )
@@ -208,6 +207,13 @@ class Settings(BaseSettings):
         if url is not None:
             _require_encrypted(url.get_secret_value())
         return url
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < KEY_LEAST:
+            raise ValueError(f"a key has at least {KEY_LEAST} characters; openssl rand -hex 32 makes one")
+        return key
 
     @field_validator("oidc_issuer")
     @classmethod

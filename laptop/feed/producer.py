@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -54,7 +55,11 @@ class Feed:
         self._waiting: deque[tuple[Any, bytes, bytes]] = deque()
         self._failed: list[tuple[bytes, bytes]] = []
         self._error: KafkaError | None = None
-        self._producer = _producer(bootstrap, connect_ms)
+        with ExitStack() as opened:
+            opened.enter_context(_without_kafkas_warnings())
+            self._producer = _producer(bootstrap, connect_ms)
+            opened.callback(self._producer.close, timeout=5)
+            self.close = opened.pop_all().close
 
     def send(self, key: bytes, value: bytes) -> None:
         """Hands a message to the client. Blocks while IN_FLIGHT messages await their acknowledgement."""
@@ -81,9 +86,6 @@ class Feed:
                 f" {type(self._error).__name__}: {self._error}"
             )
         return self.acknowledged
-
-    def close(self) -> None:
-        self._producer.close(timeout=5)
 
     def __enter__(self) -> Self:
         return self
@@ -130,8 +132,19 @@ class Feed:
             )
 
 
+@contextmanager
+def _without_kafkas_warnings() -> Iterator[None]:
+    """What the client warns of is retried, and reported in our own words."""
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _producer(bootstrap: Address, connect_ms: int) -> KafkaProducer:
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it warns of is retried, and reported in our own words
     try:
         return clients.producer(
             bootstrap,

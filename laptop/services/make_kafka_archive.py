@@ -10,6 +10,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from kafka.errors import KafkaError
+
 from fleet import topics
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import class_archive
@@ -58,7 +60,7 @@ def _work(address: Address) -> None:
 def main() -> None:
     try:
         print(make(java(), KAFKA.fetch()))
-    except (PeacewatchError, OSError) as error:
+    except (PeacewatchError, KafkaError, OSError) as error:
         print(f"Java's classes for Kafka are not shared, and Kafka starts more slowly: {error}")
 
 

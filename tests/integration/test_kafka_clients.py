@@ -136,8 +136,8 @@ SENDERS: Final[dict[str, Callable[[str, str], None]]] = {
 }
 """All producers of the pipeline: each sends a message that its topic refuses for good, then a small one."""
 
-ENDS_WHEN_REFUSED: Final = {"laptop/feed/producer.py"}
-"""A feed says how many messages the broker has not taken."""
+ENDS_WHEN_REFUSED: Final = {"laptop/feed/producer.py", "laptop/services/make_kafka_archive.py"}
+"""A feed says how many messages the broker has not taken; set-up sends one message to a broker of its own."""
 
 
 def small_topic(kafka: str, name: str) -> str:

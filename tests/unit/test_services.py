@@ -179,6 +179,7 @@ def test_an_outside_service_that_does_not_answer_is_named(tmp_path: Path) -> Non
 ALL_SECRETS = {name: f"{name}-secret" for name in SECRETS if not name.endswith("webhook_url")} | {
     name: f"https://chat.example/{name}-secret" for name in SECRETS if name.endswith("webhook_url")
 }
+ALL_SECRETS["pseudonym_key"] = f"{'a long ' * 3}pseudonym_key-secret"
 ALL_SECRETS["airflow_database"] = "postgresql://db/airflow_database-secret"
 KAFKA_SECRETS = {"kafka_password", "kafka_token"}
 LAKE_SECRETS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
@@ -207,7 +208,7 @@ def test_each_gets_only_the_secrets_that_it_needs(tmp_path: Path) -> None:
         "kafka": set(),
         "mongo": set(),
         "discord": set(),
-        "land": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri"},
+        "land": KAFKA_SECRETS | LAKE_SECRETS | {"mongo_uri", "pseudonym_key"},
         "alerting": KAFKA_SECRETS,
         "notify": KAFKA_SECRETS | {"discord_webhook_url", "severe_webhook_url"},
         "record": KAFKA_SECRETS | {"mongo_uri", "operators_webhook_url", "discord_webhook_url"},
