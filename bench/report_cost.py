@@ -29,8 +29,8 @@ from bench.machine import machine
 from fleet.alerts import absence, rules
 from fleet.figures.cube import HOURS
 from fleet.reports import report as reports
+from speed_layer.landing import deduplication
 from speed_layer.landing.decoding import Decoded, rows
-from speed_layer.landing.deduplication import RecentReports
 
 REPORTS: Final = 50_000
 CHUNK: Final = 5_000
@@ -142,7 +142,8 @@ class Clock:
 
 def landed(records: list[Any]) -> dict[str, float]:
     """The steps of landing: decode and deduplicate, columns, count places, fold into cells."""
-    clock, window, at = Clock(), RecentReports(), 0
+    window = either(deduplication, "RecentReports", "Window")()
+    clock, at = Clock(), 0
     count = counted_places()
     while at < len(records):
         decoded = Decoded()
@@ -154,6 +155,11 @@ def landed(records: list[Any]) -> dict[str, float]:
         at += CHUNK
         assert len(decoded.lines if hasattr(decoded, "lines") else table) == CHUNK
     return {**clock.steps, "landing": sum(clock.steps.values())}
+
+
+def either(module: Any, name: str, former: str) -> Any:
+    """What `module` calls by one of these names: an earlier version had the former."""
+    return getattr(module, name) if hasattr(module, name) else getattr(module, former)
 
 
 def counted_places() -> Callable[[Any], Any]:
@@ -168,8 +174,9 @@ def counted_places() -> Callable[[Any], Any]:
 
 def alerted(records: list[Any]) -> float:
     """Alerting's steps: decode, look at the report, judge it by all the rules."""
-    silent = getattr(absence, "AbsenceRule" if hasattr(absence, "AbsenceRule") else "Silent")
-    ruled = rules.Rules(unrest=rules.UnrestRule(), low_battery=rules.LowBatteryRule(), silent=silent())
+    silent = either(absence, "AbsenceRule", "Silent")()
+    unrest, low_battery = either(rules, "UnrestRule", "Unrest")(), either(rules, "LowBatteryRule", "LowBattery")()
+    ruled = rules.Rules(unrest=unrest, low_battery=low_battery, silent=silent)
     sights = hasattr(rules, "sighting")  # before, the decoder looked at the clock
     memory, sighting, alerts = rules.Memory(), rules.sighting if sights else rules.Sighting, 0
 
