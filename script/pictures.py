@@ -53,7 +53,7 @@ def main() -> None:
             take_page(browser, loaded.web_url, folder / f"{name}.png", scheme)
         channel = f"http://{loaded.host}:{loaded.discord_port}"
         if answers(channel):
-            take(browser, channel, folder / "channel.png", CHANNEL, until="text=/^Unrest in/")
+            take_channel(browser, channel, folder / "channel.png")
         airflow = f"http://{loaded.host}:{loaded.airflow_port}"
         if answers(airflow):
             take_airflow(browser, airflow, password_of(loaded), folder / "airflow.png")
@@ -108,13 +108,14 @@ def take_page(browser: Browser, url: str, to: Path, scheme: str) -> None:
     make_smaller(to)
 
 
-def take(browser: Browser, url: str, to: Path, size: dict[str, int], until: str = "body") -> None:
-    """The page once it shows `until`, a selector."""
-    with browser.new_context(viewport=size, locale="en-GB") as context:  # type: ignore[arg-type]
+def take_channel(browser: Browser, url: str, to: Path) -> None:
+    """The stand-in's channel, at its newest incident."""
+    with browser.new_context(viewport=CHANNEL, locale="en-GB") as context:  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(url, wait_until="networkidle")
-        page.locator(until).last.wait_for()
-        page.locator(until).last.scroll_into_view_if_needed()
+        newest = page.locator("text=/^Unrest in/").last
+        newest.wait_for()
+        newest.scroll_into_view_if_needed()
         page.screenshot(path=to, animations="disabled")
     make_smaller(to)
 

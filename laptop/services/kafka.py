@@ -97,8 +97,7 @@ def start(
     """Starts the broker whose data lies in `home`/kafka and returns when it answers.
 
     Its log is `log`, or `home`/log/kafka.log. `class_sharing`: Java's options for it; None: those of the archive that
-    fits. Raises ServiceUnavailable for a taken port or a broker that does not
-    come up, MissingPart without Java.
+    fits. Raises ServiceUnavailable for a taken port or a broker that does not come up, MissingPart without Java.
     """
     ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
     log = (log or home / "log" / "kafka.log").resolve()

@@ -216,7 +216,7 @@ function byKind(answer) {
     empty: "The batch layer has counted no alerts in this range.",
   });
   $("kinds-note").textContent =
-    `and incidents that began with them${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
+    `and the incidents that began with them${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {

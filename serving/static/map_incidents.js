@@ -12,12 +12,11 @@ const ABOVE = 10_000; // the open incident lies over others of its place
 /* {show(rows, chosen id), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
 export function showIncidents(map, chosen) {
   const marks = new Map();
-  const near = () => map.getContainer().classList.toggle("near", map.getZoom() >= NEAR);
-  const nearAndNamed = () => {
-    near();
+  const near = () => {
+    map.getContainer().classList.toggle("near", map.getZoom() >= NEAR);
     name();
   };
-  map.on("zoomend", nearAndNamed);
+  map.on("zoomend", near);
   map.on("resize", name);
   near();
 
@@ -42,14 +41,15 @@ export function showIncidents(map, chosen) {
 
   /* Shows the names that cover no dot and no other name: of the worst incidents first, then of those with most alerts. */
   function name() {
-    const measured = [...marks.values()].map((mark) => {
-      const [dot, label] = ["i", "b"].map((part) => mark.getElement().querySelector(part));
+    const rank = ({ row }) => RANK[row.severity] ?? 0;
+    const ordered = [...marks.values()].sort((a, b) => rank(b) - rank(a) || b.row.alerts - a.row.alerts);
+    const part = (mark, tag) => mark.getElement().querySelector(tag);
+    const taken = ordered.map((mark) => part(mark, "i").getBoundingClientRect());
+    const labels = ordered.map((mark) => part(mark, "b"));
+    const boxes = labels.map((label) => label.getBoundingClientRect()); // a covered one has its size all the same
+    for (const [at, label] of labels.entries()) {
+      const box = boxes[at];
       label.classList.remove("covered");
-      const worst = (RANK[mark.row.severity] ?? 0) * 1e9 + mark.row.alerts;
-      return { label, worst, dot: dot.getBoundingClientRect(), box: label.getBoundingClientRect() };
-    });
-    const taken = measured.map(({ dot }) => dot);
-    for (const { label, box } of measured.sort((a, b) => b.worst - a.worst)) {
       if (!box.width) continue;
       if (taken.some((other) => meet(box, other))) label.classList.add("covered");
       else taken.push(box);

@@ -84,8 +84,7 @@ function head(day, hours) {
 const arrow = (more) => (more > 0 ? "▲" : "▼");
 
 function change(now, before) {
-  if (!now && !before) return null; // nothing on both days: there is nothing to compare
-  if (!before) return now ? "none before" : "as before";
+  if (!before) return now ? "none before" : null; // nothing on both days: there is nothing to compare
   const part = now / before - 1;
   return Math.abs(part) < 0.0005 ? "as before" : `${arrow(part)} ${share(Math.abs(part))}`;
 }

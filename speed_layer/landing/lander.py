@@ -35,7 +35,7 @@ from speed_layer.landing.decoding import CHUNK
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every, LiveThread
 from speed_layer.landing.live_views import Pending
-from speed_layer.landing.partition import LandingPartition, Lists
+from speed_layer.landing.partition import LandingPartition, Names
 from speed_layer.landing.rejected import RejectedProducer
 
 log = get_logger()
@@ -58,7 +58,7 @@ class LandingConfig:
     bootstrap: Address
     lake: str
     mongo_uri: str
-    places: Lists = Lists()  # noqa: RUF009 - frozen
+    names: Names = Names()  # noqa: RUF009 - frozen
     group: str = "peacewatch-landing"
     reports: str = topics.REPORTS
     rejected: str = topics.REJECTED
@@ -179,9 +179,7 @@ class LandingSession:
         ends = self._consumer.end_offsets(list(new))
         for at in new:
             source = Source(self._topic_id, at.partition)
-            state = LandingPartition(
-                source, self._lake.entry(source.key), self._lake, self._worker, self._config.places
-            )
+            state = LandingPartition(source, self._lake.entry(source.key), self._lake, self._worker, self._config.names)
             state.begin(beginnings[at], ends[at])
             self._consumer.seek(at, state.next_offset)
             self._consumer.resume(at)

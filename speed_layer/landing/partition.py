@@ -29,10 +29,11 @@ _REPORT: Final = [*Report.__struct_fields__, "reported_country", "reported_city"
 
 
 @dataclass(frozen=True)
-class Lists:
-    """Places that have names: the nearest to a point, and those that are known, which are loaded when needed.
+class Names:
+    """What the lake calls places and citizens.
 
-    `pseudonyms`: what the lake calls citizens; None: as the drone called them.
+    `nearest`: the place nearest to a point; `known`: the places that are counted by name, loaded when needed.
+    `pseudonyms`: of citizens; None: as the drone called them.
     """
 
     nearest: Nearest = lambda _latitude, _longitude: None
@@ -43,20 +44,20 @@ class Lists:
 class LandingPartition:
     """`next_offset` is the first that was not decoded."""
 
-    def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, lists: Lists) -> None:
+    def __init__(self, source: Source, entry: int, lake: Lake, worker: Executor, names: Names) -> None:
         """`entry`: the table's `txn` entry. Reads what landed lately before it, to know duplicates."""
         self.source, self.next_offset = source, entry
-        self._lake, self._worker, self._nearest = lake, worker, lists.nearest
+        self._lake, self._worker, self._nearest = lake, worker, names.nearest
         self._entry = entry
         self._records: Sequence[Any] = ()
         self._position = 0
         self._chunks: list[Future[Chunk]] = []
-        self._pseudonyms = lists.pseudonyms
+        self._pseudonyms = names.pseudonyms
         self._decoded, self._first, self._through = Decoded(pseudonyms=self._pseudonyms), entry, 0
         self._closed_rows = self._closed_size = 0
         self._hours: set[int] = set()
         self._lost_from: int | None = None
-        self._places = CountedPlaces(lists.known(), self._places_of_hour)
+        self._places = CountedPlaces(names.known(), self._places_of_hour)
         self._window = RecentReports(self._contents)
         lately = lake.rows_between(source.topic_id, source.partition, max(0, entry - WINDOW), entry, _IDENTITY)
         self._files_read: set[str] = set()

@@ -40,6 +40,30 @@ def test_an_alert_is_on_the_map_and_in_the_list_without_a_reload(live: LiveStack
     assert page.evaluate("window.neverReloaded")
 
 
+NAMES = """() => {
+    const boxes = (tag) => [...document.querySelectorAll(`.incident-mark ${tag}`)].filter((part) =>
+        part.getBoundingClientRect().width && getComputedStyle(part).visibility === "visible");
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const names = boxes("b"), others = [...names, ...boxes("i")];
+    const over = names.filter((name) => others.some((other) => other !== name
+        && meet(name.getBoundingClientRect(), other.getBoundingClientRect())));
+    return {names: names.map((name) => name.textContent), over: over.map((name) => name.textContent)};
+}"""
+
+
+def test_names_on_the_map_cover_neither_dots_nor_names(live: LiveStack, page: Page) -> None:
+    """Six critical incidents in the far south, where no other test has any, nearer than their names are long."""
+    watch(page)
+    for number in range(6):
+        place = {"latitude": -45.0, "longitude": -30.0 + 3 * number}
+        raise_alert(live, f"Southern City {number}", citizens=[{"name": "Ada", "peace_score": 1}], **place)
+        expect(page.locator(f".incident-mark[aria-label*='Southern City {number}']")).to_be_visible()
+    shown = page.evaluate(NAMES)
+    southern = [name for name in shown["names"] if name.startswith("Southern City")]
+    assert 1 <= len(southern) < 6
+    assert shown["over"] == []
+
+
 def test_an_alert_that_comes_while_the_list_is_on_its_way_stays_in_it(live: LiveStack, page: Page) -> None:
     held: list[tuple[Route, APIResponse]] = []
     page.route("**/api/v1/alerts?*", lambda route: held.append((route, route.fetch())))

@@ -21,7 +21,7 @@ from infra.mongo.packed import unpack
 from speed_layer.landing import lander, rejected_file
 from speed_layer.landing import rejected as rejected_messages
 from speed_layer.landing.decoding import RejectedMessage
-from speed_layer.landing.partition import Lists
+from speed_layer.landing.partition import Names
 from tests.support.kafka_messages import messages
 from tests.support.landing import check_exactly_once, config, landed, report, send, topic_id, unlanded
 from tests.support.waiting import running, wait_for
@@ -199,7 +199,7 @@ def test_odd_messages_cost_their_neighbours_nothing(
         report(4, reported_at="1970-01-01T00:00:00Z"),
         report(5, country=None, city=None),
     ]
-    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(lambda *_: ("Bonn", "Germany")))
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, names=Names(lambda *_: ("Bonn", "Germany")))
     with running(lander.run, landing):
         for number, one in enumerate(odd):
             send(kafka, reports, [report(100 + number), one])
@@ -217,7 +217,7 @@ def test_another_process_knows_duplicates_conflicts_and_reboots(
 ) -> None:
     reports = topic(partitions=1)
     known = KnownPlaces([("France", "Paris")], ["France"])
-    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, places=Lists(known=lambda: known))
+    landing = config(kafka, reports, rejected, tmp_path, mongo_uri, names=Names(known=lambda: known))
     sent = [report(n, country="FRANCE", battery=n + 0.12345) for n in range(5)]
     with running(lander.run, landing):
         send(kafka, reports, sent)

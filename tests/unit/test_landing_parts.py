@@ -17,7 +17,7 @@ from infra.mongo.cells import encoded_size
 from speed_layer.landing.batch import Chunk, Source, fair_order, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
-from speed_layer.landing.partition import LandingPartition, Lists
+from speed_layer.landing.partition import LandingPartition, Names
 from tests.support.lakes import some_rows, table
 
 SOURCE = Source("topic", 0)
@@ -108,7 +108,7 @@ def test_what_expired_is_reported_with_the_time_of_the_first_message_after_it() 
     with ThreadPoolExecutor(1) as worker:
 
         def partition(beginning: int, end: int) -> LandingPartition:
-            made = LandingPartition(SOURCE, 2, empty, worker, Lists())
+            made = LandingPartition(SOURCE, 2, empty, worker, Names())
             made.begin(beginning, end)
             return made
 

@@ -6,11 +6,13 @@ from collections import Counter
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from fleet.notifications.actions import Action, Target, decode, encode
 from fleet.notifications.incident import Intervals, first
 from fleet.notifications.policy import Policy
-from tests.support.world import World, alert
+from fleet.notifications.state import REMEMBERED_POSTS
+from tests.support.world import START, World, alert
 
 
 def test_the_first_alert_of_a_quiet_channel_is_posted_at_once() -> None:
@@ -240,6 +242,24 @@ def test_new_messages_are_paced() -> None:
         minutes[second // 60] += world.posted - before
     assert max(minutes.values()) <= 12
     assert world.posted <= 6 + 60 + 1
+
+
+@pytest.mark.parametrize("posts", [REMEMBERED_POSTS - 1, REMEMBERED_POSTS, REMEMBERED_POSTS + 1])
+def test_new_messages_are_paced_past_the_posts_that_are_remembered(posts: int) -> None:
+    """As fast as people's pace lets them: the next is due one pace after the last, whatever is forgotten."""
+    world, pace = World(), Policy().pace
+    world.state.posted.extend(START + number * pace for number in range(posts))
+    world.now = START + (posts - 1) * pace
+    at_once = 0
+    for city in range(20):
+        world.raise_alert(city)
+        world.wait(0)
+        before = world.posted
+        while world.step():
+            pass
+        at_once += world.posted - before
+    assert at_once == Policy().burst - 1
+    assert len(world.state.posted) == min(posts + at_once, REMEMBERED_POSTS)
 
 
 def test_an_incident_that_is_over_before_a_message_is_only_counted() -> None:
