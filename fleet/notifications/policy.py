@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -20,9 +20,10 @@ from fleet.alerts.alert import Severity
 from fleet.notifications import incident
 from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, Digest, DigestRow, Slot
 from fleet.notifications.incident import RANK, Incident
+from fleet.notifications.incident_register import IncidentEntry
 from fleet.notifications.notification import Message, Notification, PendingAlert
 from fleet.notifications.quota import DRONE_QUOTA
-from fleet.notifications.state import LONG_AGO, IncidentDelivery, NotificationState
+from fleet.notifications.state import NotificationState
 
 EMBEDS: Final = 10
 """Embeds a message holds (Discord's documentation, Create Message)."""
@@ -45,6 +46,9 @@ new incidents get their messages."""
 
 HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but after a minute or two nothing is passed over any more."""
+
+
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DecisionReason(Enum):
@@ -133,13 +137,11 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
     alerts = _take(chosen)
-    chosen = [
-        entry for entry in chosen if not entry.pending or entry.incident.incident_id in alerts
-    ]  # the rest had no room
+    chosen = [entry for entry in chosen if not entry.pending or entry.incident_id in alerts]  # the rest had no room
     slots = []
     for entry in chosen:
         before = entry.incident.embedded if entry.repost == "message deleted" else 0
-        incident_id = entry.incident.incident_id
+        incident_id = entry.incident_id
         slots.append(Slot(incident_id, before + len(alerts.get(incident_id, ()))))
     return Decision(reason, _of_slots(state, "", slots, alerts, now))
 
@@ -152,15 +154,15 @@ def _post_due(state: NotificationState, policy: Policy) -> datetime:
     return due
 
 
-def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentDelivery]]:
+def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
     """Incidents that need a new message: never notified, their message deleted, or nobody acknowledged them."""
-    new = [entry for entry in state.pending.values() if not entry.incident.message_id]
-    deleted = [entry for entry in state.reposts("message deleted") if not entry.pending]
+    new = [entry for entry in state.incidents.pending.values() if not entry.incident.message_id]
+    deleted = [entry for entry in state.incidents.reposts("message deleted") if not entry.pending]
     reason = DecisionReason.NEW if new else DecisionReason.DELETED
     incidents = new + deleted
     if not incidents:
-        reason, incidents = DecisionReason.UNACKNOWLEDGED, state.reposts("unacknowledged")
-    return reason, [entry for entry in incidents if not state.hold(entry.incident.incident_id, now)]
+        reason, incidents = DecisionReason.UNACKNOWLEDGED, state.incidents.reposts("unacknowledged")
+    return reason, [entry for entry in incidents if not state.hold(entry, now)]
 
 
 # an edit of a message
@@ -181,7 +183,7 @@ def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Al
 def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
     """By message the urgency of its edit; one with pending alerts before one that only says what is no longer so."""
     due: dict[str, tuple[bool, float]] = {}
-    for entry in state.pending.values():
+    for entry in state.incidents.pending.values():
         message_id = entry.incident.message_id
         if message_id in state.messages and entry.form != "alone":
             due[message_id] = max(due.get(message_id, (False, 0.0)), _urgency(entry, now))
@@ -192,7 +194,7 @@ def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bo
 
 
 def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decision:
-    current = [state[slot.incident_id] for slot in message.slots]
+    current = [state.incidents[slot.incident_id] for slot in message.slots]
     current = [entry for entry in current if entry.incident.message_id == message.message_id]
     alerts = _take(current)
     slots = [Slot(slot.incident_id, slot.alerts + len(alerts.get(slot.incident_id, ()))) for slot in message.slots]
@@ -204,11 +206,11 @@ def _of_slots(
     state: NotificationState, message_id: str, slots: list[Slot], alerts: dict[str, list[PendingAlert]], now: datetime
 ) -> Notification:
     """Incidents that go on in a newer message are shown as they were."""
-    shown = {slot.incident_id: state[slot.incident_id].incident for slot in slots}
+    shown = {slot.incident_id: state.incidents[slot.incident_id].incident for slot in slots}
     for incident_id, known in shown.items():
         if known.message_id == message_id or not message_id:
             shown[incident_id] = _as_it_is(state, known, now)
-    plain = frozenset(id_ for id_ in shown if state[id_].form in ("plain", "digest only"))
+    plain = frozenset(id_ for id_ in shown if state.incidents[id_].form in ("plain", "digest only"))
     return Notification("edit" if message_id else "post", message_id, slots, alerts, shown=shown, plain=plain)
 
 
@@ -218,7 +220,7 @@ def _as_it_is(state: NotificationState, known: Incident, now: datetime) -> Incid
 
 def _is_overdue(state: NotificationState, policy: Policy, message: Message, now: datetime) -> bool:
     for slot in message.slots:
-        entry = state[slot.incident_id]
+        entry = state.incidents[slot.incident_id]
         if entry.pending and now - entry.pending[0].received_at >= policy.patience[entry.incident.severity]:
             return True
     return False
@@ -238,9 +240,9 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
     chosen.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
     old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
-    notified = [(state[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
+    notified = [(state.incidents[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
     counted = _count(old or Digest(alerts=0, since=now, last=now), notified, now)
-    shown = {id_: _as_it_is(state, state[id_].incident, now) for id_ in alerts}
+    shown = {id_: _as_it_is(state, state.incidents[id_].incident, now) for id_ in alerts}
     message_id = state.digest.message_id if old is not None else ""
     sent = Notification(
         "edit" if message_id else "post", message_id, [], alerts, counted, shown, is_plain=state.digest.is_plain
@@ -248,34 +250,32 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
     return Decision(reason if chosen else DecisionReason.DIGEST_CHANGED, sent)
 
 
-def _goes_on(state: NotificationState, chosen: list[IncidentDelivery], policy: Policy, now: datetime) -> bool:
+def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Policy, now: datetime) -> bool:
     """Whether the present digest grows, or a new one is begun; nobody is disturbed by what is kept back."""
     counted = state.digest.counted
     if counted is None:
         return False
-    if state.digest.needs_edit or all(state.hold(entry.incident.incident_id, now) for entry in chosen):
+    if state.digest.needs_edit or all(state.hold(entry, now) for entry in chosen):
         return True
     is_full = len(counted.rows) > SHOWN_ROWS and now - counted.since >= NAMED_FOR
     return now - counted.since < policy.digest_life and not is_full
 
 
-def _crowded_out(
-    state: NotificationState, policy: Policy, now: datetime
-) -> tuple[DecisionReason, list[IncidentDelivery]]:
+def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
     """The incidents that a digest must count: many are pending, and some longer than they may; those near to it go too.
 
     And those that get no message of their own.
     """
-    pending = state.pending.values()
-    held = [entry for entry in pending if state.hold(entry.incident.incident_id, now)]
+    pending = state.incidents.pending.values()
+    held = [entry for entry in pending if state.hold(entry, now)]
     if len(pending) <= policy.crowd:
         return DecisionReason.HELD, held
     ages = [(entry, now - entry.pending[0].received_at, policy.patience[entry.incident.severity]) for entry in pending]
     if all(age < patience for _, age, patience in ages):
         return DecisionReason.HELD, held
-    ids = {entry.incident.incident_id for entry in held}
+    ids = {entry.incident_id for entry in held}
     return DecisionReason.CROWDED, [
-        entry for entry, age, patience in ages if age >= patience / 2 or entry.incident.incident_id in ids
+        entry for entry, age, patience in ages if age >= patience / 2 or entry.incident_id in ids
     ]
 
 
@@ -322,7 +322,7 @@ def _fit(rows: list[DigestRow]) -> tuple[list[DigestRow], list[DigestRow]]:
 # what one delivery can hold
 
 
-def _take(chosen: Iterable[IncidentDelivery], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
+def _take(chosen: Iterable[IncidentEntry], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
     """The pending alerts of the chosen incidents, as far as one delivery can hold them: the first of each, then the
     others, so that no incident keeps the next ones out."""
     room = ALERTS_BYTES
@@ -331,14 +331,14 @@ def _take(chosen: Iterable[IncidentDelivery], *, in_digest: bool = False) -> dic
         if entry.pending:
             needed = wire.size(entry.in_digest if in_digest else entry.incident) + _size(entry.pending[0])
             if needed <= room:
-                taken[entry.incident.incident_id] = entry.pending[:1]
+                taken[entry.incident_id] = entry.pending[:1]
                 room -= needed
     for entry in chosen:
-        for alert in entry.pending[1:] if entry.incident.incident_id in taken else ():
+        for alert in entry.pending[1:] if entry.incident_id in taken else ():
             room -= _size(alert)
             if room < 0:
                 return taken
-            taken[entry.incident.incident_id].append(alert)
+            taken[entry.incident_id].append(alert)
     return taken
 
 
@@ -346,7 +346,7 @@ def _size(alert: PendingAlert) -> int:
     return wire.size(alert.alert_id) + ALERT_BYTES
 
 
-def _urgency(entry: IncidentDelivery, now: datetime) -> tuple[bool, float]:
+def _urgency(entry: IncidentEntry, now: datetime) -> tuple[bool, float]:
     """Greater goes first: what is within its quota, then what has waited long and is bad."""
     age = (now - entry.pending[0].received_at).total_seconds() if entry.pending else 0.0
     return entry.within_quota, age + RANK[entry.incident.severity] * HEAD_START.total_seconds()

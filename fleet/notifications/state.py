@@ -1,48 +1,32 @@
-"""The notification state: open incidents, the messages that show them, and the alerts that are pending.
+"""The notification state: the register of incidents, the messages that show them, and what happens to both.
 
 Pure. `add` takes an alert in, `fleet.notifications.policy` decides on the next notification, `record` enters one that
-Discord took and gives the delivery to write, `replay` enters a delivery that was written before. What is known of
+Discord accepted and returns the delivery to write, `replay` enters a delivery that was written before. What is known of
 notified alerts is in the deliveries, of pending ones in `alerts`: the state can always be rebuilt from the two.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
 
 from fleet import identity
-from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
-from fleet.notifications import actions, incident
+from fleet.alerts.alert import Alert, conflict_id, content_of
+from fleet.notifications import incident
 from fleet.notifications.actions import Action, SilenceOrders
-from fleet.notifications.delivery import Delivery, Digest, Method, Slot, without_words
+from fleet.notifications.delivery import Delivery, Digest, Method, Slot
 from fleet.notifications.incident import Incident, Intervals
+from fleet.notifications.incident_register import MOST_INCIDENTS, REMEMBERED_ACTIONS, IncidentEntry, IncidentRegister
 from fleet.notifications.known_alerts import KnownAlerts
-from fleet.notifications.notification import Message, Notification, PendingAlert, Source
-from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA, Quota
-from fleet.places import place_key
-
-Form = Literal["grouped", "alone", "plain", "digest only"]
-"""How an incident is notified. Each refusal of Discord's takes it one form further: in a message of its own, then
-without a word of a drone's, then counted in a digest."""
+from fleet.notifications.notification import Message, Notification, Source
 
 Hold = Literal["", "refused", "over", "silenced"]
 """Why an incident gets no message of its own, only a digest counts it: refused by Discord in every form, over before
 anybody was notified, silenced by an operator. Empty: it gets one."""
-
-Repost = Literal["", "message deleted", "unacknowledged"]
-"""Why an incident that was notified needs a new message."""
-
-REMEMBERED_ACTIONS: Final = 1000
-"""Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
-
-MOST_INCIDENTS: Final = 20_000
-"""Incidents that are remembered once they are notified. Past it, those that only a digest counts are forgotten, of the
-drones and places over their quota first: a later alert of theirs opens another incident."""
 
 MOST_MESSAGES: Final = 1000
 """Messages that are still edited: twelve a minute for the 35 minutes of an incident are 420. Past it, the one edited
@@ -50,8 +34,6 @@ longest ago is left as it is."""
 
 REMEMBERED_POSTS: Final = 100
 """Times of the newest posts, by which people's pace is kept: more than a minute of posts and digests."""
-
-LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -61,26 +43,6 @@ class StateBounds:
     incidents: int = MOST_INCIDENTS
     messages: int = MOST_MESSAGES
     actions: int = REMEMBERED_ACTIONS
-
-
-@dataclass
-class IncidentDelivery:
-    """An entry of the notification state: an incident and its delivery, so forgetting the entry forgets all of it.
-
-    `pending`: its alerts that nobody was notified of, in the order in which they came. `within_quota` is False where
-    its drone or its place had opened too many incidents: those of others go first.
-    """
-
-    incident: Incident
-    form: Form = "grouped"
-    pending: list[PendingAlert] = field(default_factory=list)
-    repost: Repost = ""
-    within_quota: bool = True
-
-    @property
-    def in_digest(self) -> Incident:
-        """The incident in a digest's delivery: over its quota without words, so that a flood fits few deliveries."""
-        return self.incident if self.within_quota else without_words(self.incident)
 
 
 @dataclass
@@ -110,59 +72,15 @@ class NotificationState:
     silences: SilenceOrders = field(default_factory=SilenceOrders)
     posted: deque[datetime] = field(default_factory=lambda: deque(maxlen=REMEMBERED_POSTS))  # when; the newest last
     conflicts: int = 0  # alerts that came with the id of another one
-    _incidents: dict[str, IncidentDelivery] = field(default_factory=dict)
-    _pending: dict[str, IncidentDelivery] = field(default_factory=dict)  # those of them that have pending alerts
-    _by_key: dict[str, str] = field(default_factory=dict)
     _deleted: list[str] = field(default_factory=list)  # messages that no delivery has named as gone yet
-    _actions: dict[str, Action] = field(default_factory=dict)  # on incidents that are not known yet
     _known: KnownAlerts = field(default_factory=KnownAlerts)
-    _drones: Quota = field(default_factory=lambda: Quota(DRONE_QUOTA))
-    _places: Quota = field(default_factory=lambda: Quota(PLACE_QUOTA))
+    incidents: IncidentRegister = field(init=False)
 
-    # what is known
+    def __post_init__(self) -> None:
+        self.incidents = IncidentRegister(self.intervals, self.bounds.incidents, self.bounds.actions)
 
-    def __getitem__(self, incident_id: str) -> IncidentDelivery:
-        return self._incidents[incident_id]
-
-    @property
-    def incidents(self) -> Mapping[str, Incident]:
-        return {incident_id: entry.incident for incident_id, entry in self._incidents.items()}
-
-    @property
-    def pending(self) -> Mapping[str, IncidentDelivery]:
-        """Incidents with pending alerts, by id; the one that came first is the first."""
-        return self._pending
-
-    @property
-    def pending_alerts(self) -> int:
-        return sum(len(entry.pending) for entry in self._pending.values())
-
-    def oldest_pending(self, severities: Iterable[Severity]) -> datetime | None:
-        """The broker's time of the oldest pending alert of these severities."""
-        wanted = set(severities)
-        times = [alert.received_at for alert in self._pending_alerts() if alert.severity in wanted]
-        return min(times, default=None)
-
-    def notified_through(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read."""
-        through = dict(positions)
-        for alert in self._pending_alerts():
-            partition, offset = alert.source
-            through[partition] = min(through.get(partition, offset), offset)
-        return through
-
-    @property
-    def refused_incidents(self) -> int:
-        """Incidents that Discord took in no form but a digest's."""
-        return sum(entry.form == "digest only" for entry in self._incidents.values())
-
-    def reposts(self, why: Repost) -> list[IncidentDelivery]:
-        """Incidents that need a new message for this reason."""
-        return [entry for entry in self._incidents.values() if entry.repost == why]
-
-    def hold(self, incident_id: str, now: datetime) -> Hold:
+    def hold(self, entry: IncidentEntry, now: datetime) -> Hold:
         """Why the incident is kept back from a message of its own."""
-        entry = self._incidents[incident_id]
         if entry.form == "digest only":
             return "refused"
         if entry.incident.message_id:
@@ -176,7 +94,7 @@ class NotificationState:
     def add(self, alert: Alert, source: Source) -> Incident | None:
         """Takes an alert in; None when it is a duplicate of a known one, or clears an incident."""
         if alert.clears:
-            self._clear(alert)
+            self.incidents.clear(alert)
             return None
         content = content_of(alert)
         met = self._known.meet(alert.alert_id, content)
@@ -186,75 +104,23 @@ class NotificationState:
             self.conflicts += met == "new"
         if met != "new":
             return None
-        entry = self._incident_of(alert)
-        incident.grow(entry.incident, alert, self.intervals)
-        entry.pending.append(
-            PendingAlert(
-                alert.alert_id,
-                alert.severity,
-                alert.received_at,
-                alert.reported_at,
-                source,
-                content,
-                alert.drone_id,
-            )
-        )
-        self._pending[entry.incident.incident_id] = entry
-        return entry.incident
+        return self.incidents.add(alert, content, source)
 
     def apply(self, action: Action) -> None:
         """Takes an operator's action in."""
         if action.action in ("silence", "unsilence"):
             self.silences.enter(action)
             return
-        entry = self._incidents.get(action.target.incident_id)
-        if entry is None:
-            self._actions[action.target.incident_id] = action
-            if len(self._actions) > self.bounds.actions:
-                del self._actions[next(iter(self._actions))]
-        elif actions.apply(entry.incident, action) and entry.incident.message_id in self.messages:
-            self.messages[entry.incident.message_id].needs_edit = True
-
-    def _incident_of(self, alert: Alert) -> IncidentDelivery:
-        """The open incident that the alert belongs to, or the one that it opens."""
-        entry = self._open_by_key(incident.key_of(alert))
-        if entry is not None and incident.takes(entry.incident, alert, self.intervals):
-            if not entry.within_quota and alert.drone_id not in entry.incident.drones:
-                entry.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # somebody else saw it, too
-            return entry
-        entry = IncidentDelivery(incident.first(alert))
-        incident_id = entry.incident.incident_id
-        if incident_id in self._incidents:  # its first alert was known so long ago that it came as a new one
-            return self._incidents[incident_id]
-        entry.within_quota = self._spend(entry.incident, alert.drone_id)
-        self._incidents[incident_id] = entry
-        self._by_key[entry.incident.key] = incident_id
-        if incident_id in self._actions:
-            actions.apply(entry.incident, self._actions.pop(incident_id))
-        return entry
-
-    def _spend(self, opened: Incident, drone_id: str) -> bool:
-        """Counts the opening of an incident; whether drone and place have opened few."""
-        within = self._drones.spend(drone_id, opened.since)
-        return self._places.spend(place_key(opened.country, opened.city), opened.since) and within
-
-    def _open_by_key(self, key: str) -> IncidentDelivery | None:
-        return self._incidents.get(self._by_key.get(key, ""))
-
-    def _clear(self, alert: Alert) -> None:
-        entry = self._open_by_key(incident.key_of(alert))
-        if entry is not None:
-            incident.clear(entry.incident, alert)
-
-    def _pending_alerts(self) -> Iterator[PendingAlert]:
-        return (alert for entry in self._pending.values() for alert in entry.pending)
+        changed = self.incidents.apply(action)
+        if changed is not None and changed.message_id in self.messages:
+            self.messages[changed.message_id].needs_edit = True
 
     # what Discord did
 
     def record(self, sent: Notification, message_id: str, now: datetime, held: str = "") -> Delivery:
         """Enters a notification that Discord took, after failures of the kind `held`; gives the delivery."""
         alerts = [(incident_id, alert) for incident_id, pending in sent.alerts.items() for alert in pending]
-        kept_back = {id_: why for id_ in sent.alerts if sent.digest and (why := self.hold(id_, now))}
+        kept_back = {id_: why for id_ in sent.alerts if sent.digest and (why := self.hold(self.incidents[id_], now))}
         self._enter(sent, message_id, now)
         listed = list(dict.fromkeys([*(slot.incident_id for slot in sent.slots), *sent.alerts]))
         index = {incident_id: position for position, incident_id in enumerate(listed)}
@@ -287,12 +153,10 @@ class NotificationState:
             return
         message = self.messages.pop(message_id, None)
         for slot in message.slots if message else ():
-            entry = self._incidents[slot.incident_id]
+            entry = self.incidents[slot.incident_id]
             if entry.incident.message_id == message_id:
                 entry.incident.message_id, entry.repost = "", "message deleted"
-            elif (
-                entry.incident.message_id in self.messages
-            ):  # it goes on in a newer message, which stands for these, too
+            elif entry.incident.message_id in self.messages:  # a newer message shows it, and stands for these, too
                 self._add_to_slot(self.messages[entry.incident.message_id], slot)
             else:
                 entry.incident.embedded += slot.alerts
@@ -304,7 +168,7 @@ class NotificationState:
             self.digest.refused_at = sent.digest.last if sent.is_plain else None
             self.digest.is_plain = True
             return
-        forms = [self._incidents[slot.incident_id] for slot in sent.slots]
+        forms = [self.incidents[slot.incident_id] for slot in sent.slots]
         if sent.method == "post" and len(forms) == 1:
             forms[0].form = "digest only" if forms[0].form == "plain" else "plain"
             return
@@ -314,15 +178,11 @@ class NotificationState:
             self._leave(sent.message_id)  # it stays as it is; what goes on goes on in new messages
 
     def _enter(self, sent: Notification, message_id: str, now: datetime) -> None:
-        for incident_id, alerts in sent.alerts.items():
-            entry = self._incidents[incident_id]
-            del entry.pending[: len(alerts)]
-            if not entry.pending:
-                del self._pending[incident_id]
+        self.incidents.remove_pending(sent.alerts)
         if sent.method == "post":
             self.posted.append(now)
         for incident_id, shown in sent.shown.items():
-            self._incidents[incident_id].incident.state = shown.state
+            self.incidents[incident_id].incident.state = shown.state
         if sent.digest is not None:
             self._enter_digest(sent.digest, message_id, now)
             return
@@ -331,7 +191,7 @@ class NotificationState:
             self._enter_slot(slot, sent.method, message_id, now)
 
     def _enter_slot(self, slot: Slot, method: Method, message_id: str, now: datetime) -> None:
-        entry = self._incidents[slot.incident_id]
+        entry = self.incidents[slot.incident_id]
         if method == "post":
             old = self.messages.get(entry.incident.message_id)
             if old is not None and old.message_id != message_id:
@@ -356,7 +216,7 @@ class NotificationState:
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
         """As it is without the pending alerts: a replay adds those again."""
-        entry = self._incidents[incident_id]
+        entry = self.incidents[incident_id]
         shown = entry.in_digest if in_digest else entry.incident
         return msgspec.structs.replace(shown, alerts=entry.incident.alerts - len(entry.pending))
 
@@ -368,7 +228,7 @@ class NotificationState:
             self.message_deleted(message_id)
         self._deleted.clear()
         for known in delivery.incidents:
-            self._replay_incident(known, refused=delivery.kept_back.get(known.incident_id) == "refused")
+            self.incidents.replay(known, refused=delivery.kept_back.get(known.incident_id) == "refused")
         self.replay_other_channel(delivery)
         if delivery.counted is not None:
             self._enter_digest(delivery.counted, delivery.message_id, delivery.delivered_at)
@@ -388,45 +248,28 @@ class NotificationState:
     def finish_replay(self, now: datetime) -> None:
         """Call after the last `replay`: messages whose incidents were notified as over need no edit."""
         for message in list(self.messages.values()):
-            shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
+            shown = [self.incidents[slot.incident_id].incident for slot in message.slots]
             if all(each.state == "resolved" and not incident.can_go_on(each, now, self.intervals) for each in shown):
                 self._leave(message.message_id)
-
-    def _replay_incident(self, known: Incident, *, refused: bool) -> None:
-        known.key = incident.key_of_known(known)
-        entry = self._incidents.get(known.incident_id)
-        if entry is None:
-            entry = self._incidents[known.incident_id] = IncidentDelivery(known)
-            entry.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
-        entry.incident = known
-        if known.message_id:
-            entry.repost = ""
-        if refused:
-            entry.form = "digest only"
-        newest = self._open_by_key(known.key)
-        if newest is None or newest.incident.since <= known.since:
-            self._by_key[known.key] = known.incident_id
 
     # what time does
 
     def refresh(self, now: datetime) -> None:
         """Finds what has changed by time alone, and forgets what is over and notified."""
         for message in list(self.messages.values()):
-            shown = [self._incidents[slot.incident_id].incident for slot in message.slots]
+            shown = [self.incidents[slot.incident_id].incident for slot in message.slots]
             if any(each.state != incident.state(each, now, self.intervals) for each in shown):
                 message.needs_edit = True
             elif self._is_settled(message) and not any(incident.can_go_on(each, now, self.intervals) for each in shown):
                 self._leave(message.message_id)
         self.silences.expire(now)
-        for entry in self._incidents.values():
-            if entry.repost != "message deleted":
-                is_due = entry.within_quota and incident.is_due_again(entry.incident, now, self.intervals)
-                entry.repost = "unacknowledged" if is_due else ""
+        self.incidents.find_unacknowledged(now)
         self._leave_old_messages()
-        self._forget_incidents(now)
+        ids = {slot.incident_id for message in self.messages.values() for slot in message.slots}
+        self.incidents.forget(now, shown=ids)
 
     def _is_settled(self, message: Message) -> bool:
-        return not message.needs_edit and not any(slot.incident_id in self._pending for slot in message.slots)
+        return not message.needs_edit and not any(slot.incident_id in self.incidents.pending for slot in message.slots)
 
     def _leave_old_messages(self) -> None:
         spare = len(self.messages) - self.bounds.messages
@@ -435,35 +278,13 @@ class NotificationState:
             for message in oldest[:spare]:
                 self._leave(message.message_id)
 
-    def _forget_incidents(self, now: datetime) -> None:
-        kept = {slot.incident_id for message in self.messages.values() for slot in message.slots} | self._pending.keys()
-        spare = [
-            entry
-            for incident_id, entry in self._incidents.items()
-            if incident_id not in kept and entry.repost != "message deleted"
-        ]
-        over = [entry for entry in spare if not incident.can_go_on(entry.incident, now, self.intervals)]
-        for entry in over:
-            self._forget(entry.incident)
-        too_many = len(self._incidents) - len(self._pending) - self.bounds.incidents
-        if too_many > 0:
-            spare = [entry for entry in spare if entry.incident.incident_id in self._incidents]
-            spare.sort(key=lambda entry: (entry.within_quota, entry.incident.last))
-            for entry in spare[:too_many]:
-                self._forget(entry.incident)
-
     def _leave(self, message_id: str) -> None:
         """No edit of the message any more; what may still come of its incidents is notified in a new one."""
         message = self.messages.pop(message_id, None)
         for slot in message.slots if message else ():
-            entry = self._incidents[slot.incident_id].incident
+            entry = self.incidents[slot.incident_id].incident
             if entry.message_id == message_id:
                 entry.message_id, entry.embedded = "", 0
-
-    def _forget(self, entry: Incident) -> None:
-        del self._incidents[entry.incident_id]
-        if self._by_key.get(entry.key) == entry.incident_id:
-            del self._by_key[entry.key]
 
 
 def _ms(duration: timedelta) -> int:

@@ -162,8 +162,10 @@ class NotifierSession:
         return self._delivery_log.needed_from(self.state)
 
     def _take_in(self) -> None:
-        is_busy = bool(self.state.pending) or any(message.needs_edit for message in self.state.messages.values())
-        if self.state.pending_alerts >= MOST_PENDING:
+        is_busy = bool(self.state.incidents.pending) or any(
+            message.needs_edit for message in self.state.messages.values()
+        )
+        if self.state.incidents.pending_alerts >= MOST_PENDING:
             time.sleep(BUSY_MS / 1000)
             return
         for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if is_busy else IDLE_MS).items():
@@ -230,7 +232,7 @@ class NotifierSession:
             self._config.failpoint("4")
 
     def _offsets(self) -> dict[TopicPartition, int]:
-        through = self.state.notified_through(self._positions)
+        through = self.state.incidents.notified_through(self._positions)
         offsets = {TopicPartition(self._config.alerts, partition): offset for partition, offset in through.items()}
         return offsets | {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
 
@@ -238,7 +240,7 @@ class NotifierSession:
         if time.monotonic() - self._refreshed_at >= 1.0:
             self._refreshed_at = time.monotonic()
             self.state.refresh(datetime.now(UTC))
-            metrics.PENDING.labels(self._config.webhook).set(self.state.pending_alerts)
+            metrics.PENDING.labels(self._config.webhook).set(self.state.incidents.pending_alerts)
             self._pulse.beat(self._health)
             self._needed = self._delivery_log.needed_from(self.state)
             if len(self._partitions(self._config.alerts)) != len(self._positions):
@@ -250,9 +252,9 @@ class NotifierSession:
             self._config.webhook,
             datetime.now(UTC),
             dead=self._sender.dead,
-            pending=self.state.pending_alerts,
-            oldest=self.state.oldest_pending(RANK),
-            refused=self.state.refused_incidents,
+            pending=self.state.incidents.pending_alerts,
+            oldest=self.state.incidents.oldest_pending(RANK),
+            refused=self.state.incidents.refused,
             troubles=self._faults.troubles(f"webhook {self._config.webhook}", datetime.now(UTC)),
         )
 

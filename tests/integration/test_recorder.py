@@ -133,7 +133,7 @@ def test_a_clearing_resolves_what_only_a_digest_counted(
     later = low.received_at + timedelta(minutes=1)
     state = NotificationState()
     state.add(low, (0, 0))
-    [known] = state.incidents.values()
+    known = next(iter(state.incidents)).incident
     mongo_database["incidents"].insert_one({**incidents.document_of(known), "_id": known.incident_id, "message_id": ""})
     cleared = msgspec.structs.replace(low, alert_id="c", clears=True, received_at=later, reported_at=later)
     with running(recorder.run, config):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fleet.alerts.alert import Alert, Severity, alert_id
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
-from fleet.notifications.incident import Intervals
+from fleet.notifications.incident import Incident, Intervals
 from fleet.notifications.message import digest_embed, incident_embeds
 from fleet.notifications.notification import Notification
 from fleet.notifications.policy import Allowance, Policy, decide
@@ -126,7 +126,11 @@ class World:
         """Whether something is left to send."""
         state = self.state
         needs_edit = state.digest.needs_edit or any(message.needs_edit for message in state.messages.values())
-        return bool(state.pending or state.reposts("message deleted") or needs_edit)
+        return bool(state.incidents.pending or state.incidents.reposts("message deleted") or needs_edit)
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return [entry.incident for entry in self.state.incidents]
 
     @property
     def notified(self) -> list[str]:

@@ -192,7 +192,10 @@ def test_a_place_is_one_incident_however_its_name_is_written() -> None:
     world = NotificationState()
     for number, city in enumerate(["Zürich", "Zu\u0308rich", "ZÜRICH ", " "]):
         world.add(alert(alert_id=f"a{number}", city=city), (0, number))
-    assert sorted((one.city, one.alerts) for one in world.incidents.values()) == [("Zürich", 3), ("unknown", 1)]
+    assert sorted((one.incident.city, one.incident.alerts) for one in world.incidents) == [
+        ("Zürich", 3),
+        ("unknown", 1),
+    ]
 
 
 # what ends it

@@ -11,9 +11,10 @@ from fleet import wire
 from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
-from fleet.notifications import policy, state
+from fleet.notifications import policy
 from fleet.notifications.actions import MOST_SILENCES, Action, SilenceOrders, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, ROWS_BYTES, Delivery
+from fleet.notifications.incident import first
 from fleet.notifications.known_alerts import KnownAlerts
 from fleet.notifications.message import digest_embed
 from fleet.notifications.notification import Notification
@@ -54,7 +55,7 @@ def test_nine_hundred_hostile_alerts_fit_their_deliveries() -> None:
     assert sum(world.shown.values()) == 900
     assert all(wire.size(one.counted.rows) <= ROWS_BYTES for one in world.delivered() if one.counted)
     world.crash()
-    assert not world.state.pending
+    assert not world.state.incidents.pending
 
 
 def test_one_incident_with_long_ids_leaves_room_for_the_others_of_its_message() -> None:
@@ -150,7 +151,7 @@ def test_an_incident_that_another_drone_sees_is_within_the_quota() -> None:
     world = World()
     for city in range(DRONE_QUOTA + 1):
         world.add(msgspec.structs.replace(alert(city, world.now, city), drone_id="flooder"))
-    last = list(world.state.pending.values())[-1]
+    last = list(world.state.incidents.pending.values())[-1]
     assert not last.within_quota
     world.raise_alert(DRONE_QUOTA)
     assert last.within_quota
@@ -230,11 +231,11 @@ def test_ids_of_different_drones_never_meet() -> None:
     world = World()
     for number, drone in enumerate(["paris", "paris/7"]):
         world.add(low(number, drone, world.now))
-    assert len(world.state.incidents) == 2
+    assert len(world.incidents) == 2
     world = World()
     for number, (country, city) in enumerate([("A/B", "C"), ("A", "B/C")]):
         world.add(msgspec.structs.replace(alert(number, world.now), country=country, city=city))
-    assert len(world.state.incidents) == 2
+    assert len(world.incidents) == 2
 
 
 def test_a_conflict_is_an_alert_of_its_own_also_after_a_restart() -> None:
@@ -248,7 +249,7 @@ def test_a_conflict_is_an_alert_of_its_own_also_after_a_restart() -> None:
     world.step()
     assert world.notified == [forged.alert_id, conflict_id(real)]
     world.crash()
-    assert not world.state.pending
+    assert not world.state.incidents.pending
     assert world.shown == {"m1": 2}
 
 
@@ -303,13 +304,13 @@ def test_forgetting_an_incident_forgets_all_of_it() -> None:
         sent = world.next()
         assert sent is not None
         world.state.refused(sent)
-    assert world.state.refused_incidents == 1
+    assert world.state.incidents.refused == 1
     world.drain()
     world.wait(36 * 60)
-    assert world.state.refused_incidents == 0
-    assert not world.state.incidents
+    assert world.state.incidents.refused == 0
+    assert not world.incidents
     world.raise_alert()
-    assert next(iter(world.state.pending.values())).form == "grouped"
+    assert next(iter(world.state.incidents.pending.values())).form == "grouped"
 
 
 def test_a_refused_incident_stays_so_after_a_restart() -> None:
@@ -321,7 +322,7 @@ def test_a_refused_incident_stays_so_after_a_restart() -> None:
         world.state.refused(sent)
     world.drain()
     world.crash()
-    assert world.state.refused_incidents == 1
+    assert world.state.incidents.refused == 1
 
 
 def test_incidents_past_their_bound_are_forgotten_the_flooders_first() -> None:
@@ -334,9 +335,9 @@ def test_incidents_past_their_bound_are_forgotten_the_flooders_first() -> None:
     assert sent is not None
     assert sent.digest is not None
     world.record(sent, world.take(sent))
-    assert len(world.state.incidents) == 30
+    assert len(world.incidents) == 30
     world.wait(1)
-    assert sorted(one.city for one in world.state.incidents.values()) == sorted(f"City {n}" for n in range(10))
+    assert sorted(one.city for one in world.incidents) == sorted(f"City {n}" for n in range(10))
 
 
 def test_messages_past_their_bound_are_left_as_they_are() -> None:
@@ -349,10 +350,13 @@ def test_messages_past_their_bound_are_left_as_they_are() -> None:
 
 
 def test_actions_on_incidents_that_nobody_knows_are_bounded() -> None:
-    known = state.NotificationState(bounds=StateBounds(actions=2))
-    for number in range(3):
-        known.apply(Action(f"a{number}", "acknowledge", Target(f"i{number}"), "Mia", START))
-    assert list(known._actions) == ["i1", "i2"]
+    world = World(bounds=StateBounds(actions=2))
+    alerts = [alert(city, START, city) for city in range(3)]
+    for number, later in enumerate(alerts):
+        world.state.apply(Action(f"a{number}", "acknowledge", Target(first(later).incident_id), "Mia", START))
+    for later in alerts:
+        world.add(later)
+    assert [incident.acknowledged_by for incident in world.incidents] == ["", "Mia", "Mia"]
 
 
 # silences
@@ -365,7 +369,7 @@ def silence(id_: str, minutes: int, by: str = "Mia") -> Action:
 def covered(silences: SilenceOrders) -> list[bool]:
     world = World()
     world.raise_alert(1)
-    [one] = world.state.incidents.values()
+    [one] = world.incidents
     return [silences.covers(one, START + timedelta(minutes=minute)) for minute in (5, 30, 90)]
 
 

@@ -43,7 +43,7 @@ def test_ten_incidents_share_a_message_the_worst_first() -> None:
     sent = world.next()
     assert sent is not None
     assert len(sent.slots) == 10
-    assert world.state.incidents[sent.slots[0].incident_id].city == "City 12"
+    assert world.state.incidents[sent.slots[0].incident_id].incident.city == "City 12"
 
 
 def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
@@ -54,7 +54,7 @@ def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
         world.raise_alert(city, "critical")
     sent = world.next()
     assert sent is not None
-    assert world.state.incidents[sent.slots[0].incident_id].city == "City 0"
+    assert world.state.incidents[sent.slots[0].incident_id].incident.city == "City 0"
 
 
 def test_a_storm_over_many_places_makes_few_messages() -> None:
@@ -62,10 +62,10 @@ def test_a_storm_over_many_places_makes_few_messages() -> None:
     for city in range(869):
         world.raise_alert(city, ("critical", "high", "moderate")[city % 3])
     began = world.now
-    while world.state.pending:
+    while world.state.incidents.pending:
         if not world.step():
             world.wait(0.5)
-        assert world.state.oldest_pending(["critical"]) is None or world.now - began < timedelta(seconds=12)
+        assert world.state.incidents.oldest_pending(["critical"]) is None or world.now - began < timedelta(seconds=12)
     assert world.now - began < timedelta(minutes=2)
     assert sum(world.shown.values()) == 869
     assert world.posted <= 6 + 12
@@ -82,7 +82,7 @@ def test_a_quiet_and_a_resolved_incident_say_so_and_are_then_forgotten() -> None
         if world.step():
             states.append(world.delivered()[-1].incidents[0].state)
     assert states == ["quiet", "resolved"]
-    assert not world.state.incidents
+    assert not world.incidents
     assert not world.state.messages
 
 
@@ -128,12 +128,12 @@ def test_a_refused_incident_is_sent_alone_then_plain_then_only_counted() -> None
     world = World()
     for city in range(3):
         world.raise_alert(city)
-    bad = next(one.incident_id for one in world.state.incidents.values() if one.city == "City 1")
+    bad = next(one.incident_id for one in world.incidents if one.city == "City 1")
     forms = []
     for _ in range(300):
         sent = world.next()
         if sent is None:
-            if not world.state.pending:
+            if not world.state.incidents.pending:
                 break
             world.wait(1)
         elif bad in {slot.incident_id for slot in sent.slots}:
@@ -154,8 +154,8 @@ def test_an_incident_with_very_many_alerts_is_delivered_in_parts() -> None:
     assert world.shown == {"m1": 20_000}
     assert max(map(len, world.written)) < 1_000_000
     world.crash()
-    assert not world.state.pending
-    assert [one.alerts for one in world.state.incidents.values()] == [20_000]
+    assert not world.state.incidents.pending
+    assert [one.alerts for one in world.incidents] == [20_000]
 
 
 def act(world: World, what: str, incident_id: str = "", **more: object) -> None:
@@ -168,7 +168,7 @@ def test_an_acknowledged_incident_says_so_and_is_not_notified_again() -> None:
     world = World(intervals=Intervals(repeat=timedelta(minutes=10)))
     world.raise_alert()
     world.step()
-    act(world, "acknowledge", next(iter(world.state.incidents)))
+    act(world, "acknowledge", world.incidents[0].incident_id)
     world.wait(6)
     assert world.step()
     assert world.delivered()[-1].incidents[0].acknowledged_by == "Mia"
@@ -183,7 +183,7 @@ def test_a_resolved_incident_says_so_and_another_alert_opens_a_new_one() -> None
     world = World()
     world.raise_alert()
     world.step()
-    act(world, "resolve", next(iter(world.state.incidents)))
+    act(world, "resolve", world.incidents[0].incident_id)
     world.wait(6)
     assert world.step()
     assert world.delivered()[-1].incidents[0].state == "resolved"

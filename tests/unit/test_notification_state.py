@@ -77,5 +77,5 @@ def _check_incidents(world: World) -> None:
         for id_, index in zip(delivery.alert_ids, delivery.alert_incidents, strict=True):
             assert delivery.incidents[index].city == cities[id_]
             counts[delivery.incidents[index].incident_id] += 1
-    for one in world.state.incidents.values():
+    for one in world.incidents:
         assert one.alerts == counts[one.incident_id]

@@ -70,7 +70,7 @@ def test_a_failure_holds_for_a_while(answer: httpx.Response, least: float, most:
     channel = Channel(answer)
     assert channel.send() is None
     assert least <= channel.held() <= most
-    assert channel.world.state.pending_alerts == 1
+    assert channel.world.state.incidents.pending_alerts == 1
 
 
 def test_pauses_grow_to_a_limit_and_a_success_forgets_them() -> None:

@@ -1,0 +1,239 @@
+"""The register of incidents: each with the form of its notification and its pending alerts, found by id or by key.
+
+Pure. What else must change with an incident changes here: the index by key, the alerts that are pending, the quotas of
+drones and places, and the actions of operators that came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from fleet.alerts.alert import Alert, Severity
+from fleet.notifications import actions, incident
+from fleet.notifications.actions import Action
+from fleet.notifications.delivery import without_words
+from fleet.notifications.incident import Incident, Intervals
+from fleet.notifications.notification import PendingAlert, Source
+from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA, Quota
+from fleet.places import place_key
+
+Form = Literal["grouped", "alone", "plain", "digest only"]
+"""How an incident is notified. With each refusal by Discord it takes the next form: in a message of its own, then
+without any text from drones, then only counted in a digest."""
+
+Repost = Literal["", "message deleted", "unacknowledged"]
+"""Why an incident that was notified needs a new message."""
+
+REMEMBERED_ACTIONS: Final = 1000
+"""Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
+
+MOST_INCIDENTS: Final = 20_000
+"""Notified incidents that are remembered. Past it, those that only a digest counts are forgotten, first those of drones
+and places over their quota: a later alert of theirs opens another incident."""
+
+
+@dataclass
+class IncidentEntry:
+    """An incident and its notification: forgetting the entry forgets all of it.
+
+    `pending`: its alerts that nobody was notified of, in the order in which they came. `within_quota` is False where
+    its drone or its place had opened too many incidents: those of others go first.
+    """
+
+    incident: Incident
+    form: Form = "grouped"
+    pending: list[PendingAlert] = field(default_factory=list)
+    repost: Repost = ""
+    within_quota: bool = True
+
+    @property
+    def incident_id(self) -> str:
+        return self.incident.incident_id
+
+    @property
+    def in_digest(self) -> Incident:
+        """The incident in a digest's delivery: over its quota without words, so that a flood fits few deliveries."""
+        return self.incident if self.within_quota else without_words(self.incident)
+
+
+class IncidentRegister:
+    """The entries, in the order in which they were opened; `most` and `most_actions` bound what is remembered."""
+
+    def __init__(
+        self, intervals: Intervals, most: int = MOST_INCIDENTS, most_actions: int = REMEMBERED_ACTIONS
+    ) -> None:
+        self._intervals = intervals
+        self._most = most
+        self._most_actions = most_actions
+        self._entries: dict[str, IncidentEntry] = {}
+        self._pending: dict[str, IncidentEntry] = {}  # those of them that have pending alerts
+        self._newest: dict[str, str] = {}  # by key the id of its newest incident
+        self._early_actions: dict[str, Action] = {}  # by incident that is not known yet
+        self._drones = Quota(DRONE_QUOTA)
+        self._places = Quota(PLACE_QUOTA)
+
+    def __getitem__(self, incident_id: str) -> IncidentEntry:
+        return self._entries[incident_id]
+
+    def __iter__(self) -> Iterator[IncidentEntry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # what is known
+
+    @property
+    def pending(self) -> Mapping[str, IncidentEntry]:
+        """Entries with pending alerts, by id; the one that came first is the first."""
+        return self._pending
+
+    @property
+    def pending_alerts(self) -> int:
+        """How many alerts are pending."""
+        return sum(len(entry.pending) for entry in self._pending.values())
+
+    @property
+    def refused(self) -> int:
+        """Incidents that Discord accepts only in a digest."""
+        return sum(entry.form == "digest only" for entry in self)
+
+    def oldest_pending(self, severities: Iterable[Severity]) -> datetime | None:
+        """The broker's time of the oldest pending alert of these severities."""
+        wanted = set(severities)
+        times = [alert.received_at for alert in self._pending_alerts() if alert.severity in wanted]
+        return min(times, default=None)
+
+    def notified_through(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read."""
+        through = dict(positions)
+        for alert in self._pending_alerts():
+            partition, offset = alert.source
+            through[partition] = min(through.get(partition, offset), offset)
+        return through
+
+    def reposts(self, why: Repost) -> list[IncidentEntry]:
+        """Entries that need a new message for this reason."""
+        return [entry for entry in self if entry.repost == why]
+
+    # what changes an incident
+
+    def add(self, alert: Alert, content: int, source: Source) -> Incident:
+        """Adds a new alert to its incident, where it is pending; `content` is its checksum."""
+        entry = self._entry_of(alert)
+        incident.grow(entry.incident, alert, self._intervals)
+        entry.pending.append(
+            PendingAlert(
+                alert.alert_id,
+                alert.severity,
+                alert.received_at,
+                alert.reported_at,
+                source,
+                content,
+                alert.drone_id,
+            )
+        )
+        self._pending[entry.incident_id] = entry
+        return entry.incident
+
+    def clear(self, alert: Alert) -> None:
+        """Ends the incident that `alert` clears."""
+        entry = self._newest_of(incident.key_of(alert))
+        if entry is not None:
+            incident.clear(entry.incident, alert)
+
+    def apply(self, action: Action) -> Incident | None:
+        """Acknowledges or resolves an incident, now or once it is known; the incident when that changed it."""
+        entry = self._entries.get(action.target.incident_id)
+        if entry is not None:
+            return entry.incident if actions.apply(entry.incident, action) else None
+        self._early_actions[action.target.incident_id] = action
+        if len(self._early_actions) > self._most_actions:
+            del self._early_actions[next(iter(self._early_actions))]
+        return None
+
+    def remove_pending(self, notified: Mapping[str, list[PendingAlert]]) -> None:
+        """Removes alerts that people were notified of, by incident: the first of those that are pending."""
+        for incident_id, alerts in notified.items():
+            entry = self._entries[incident_id]
+            del entry.pending[: len(alerts)]
+            if not entry.pending:
+                del self._pending[incident_id]
+
+    def replay(self, known: Incident, *, refused: bool) -> None:
+        """Enters an incident as an earlier delivery has it; `refused`: Discord accepts it only in a digest."""
+        known.key = incident.key_of_known(known)
+        entry = self._entries.get(known.incident_id)
+        if entry is None:
+            entry = self._entries[known.incident_id] = IncidentEntry(known)
+            entry.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
+        entry.incident = known
+        if known.message_id:
+            entry.repost = ""
+        if refused:
+            entry.form = "digest only"
+        newest = self._newest_of(known.key)
+        if newest is None or newest.incident.since <= known.since:
+            self._newest[known.key] = known.incident_id
+
+    # what time changes
+
+    def find_unacknowledged(self, now: datetime) -> None:
+        """Marks for a new message what was notified long ago and nobody has acknowledged."""
+        for entry in self:
+            if entry.repost != "message deleted":
+                is_due = entry.within_quota and incident.is_due_again(entry.incident, now, self._intervals)
+                entry.repost = "unacknowledged" if is_due else ""
+
+    def forget(self, now: datetime, shown: Collection[str]) -> None:
+        """Forgets what is notified and over, and what is past the bound; never those that open messages show."""
+        spare = [
+            entry
+            for incident_id, entry in self._entries.items()
+            if incident_id not in shown and incident_id not in self._pending and entry.repost != "message deleted"
+        ]
+        for entry in spare:
+            if not incident.can_go_on(entry.incident, now, self._intervals):
+                self._remove(entry)
+        too_many = len(self._entries) - len(self._pending) - self._most
+        if too_many > 0:
+            spare = [entry for entry in spare if entry.incident_id in self._entries]
+            spare.sort(key=lambda entry: (entry.within_quota, entry.incident.last))
+            for entry in spare[:too_many]:
+                self._remove(entry)
+
+    def _entry_of(self, alert: Alert) -> IncidentEntry:
+        """The open incident that the alert belongs to, or the one that it opens."""
+        entry = self._newest_of(incident.key_of(alert))
+        if entry is not None and incident.takes(entry.incident, alert, self._intervals):
+            if not entry.within_quota and alert.drone_id not in entry.incident.drones:
+                entry.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # another drone saw it, too
+            return entry
+        entry = IncidentEntry(incident.first(alert))
+        if entry.incident_id in self._entries:  # its first alert was known so long ago that it came as a new one
+            return self._entries[entry.incident_id]
+        entry.within_quota = self._spend(entry.incident, alert.drone_id)
+        self._entries[entry.incident_id] = entry
+        self._newest[entry.incident.key] = entry.incident_id
+        if entry.incident_id in self._early_actions:
+            actions.apply(entry.incident, self._early_actions.pop(entry.incident_id))
+        return entry
+
+    def _spend(self, opened: Incident, drone_id: str) -> bool:
+        """Counts the opening of an incident; whether its drone and its place are within their quotas."""
+        within = self._drones.spend(drone_id, opened.since)
+        return self._places.spend(place_key(opened.country, opened.city), opened.since) and within
+
+    def _newest_of(self, key: str) -> IncidentEntry | None:
+        return self._entries.get(self._newest.get(key, ""))
+
+    def _pending_alerts(self) -> Iterator[PendingAlert]:
+        return (alert for entry in self._pending.values() for alert in entry.pending)
+
+    def _remove(self, entry: IncidentEntry) -> None:
+        del self._entries[entry.incident_id]
+        if self._newest.get(entry.incident.key) == entry.incident_id:
+            del self._newest[entry.incident.key]
