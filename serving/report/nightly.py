@@ -31,7 +31,8 @@ MOST_MESSAGES = 3
 class ReportDesk:
     """Where reports are built and posted: the views, the store of reports, and the page's address for links.
 
-    `look_every`: seconds between attempts to take a day's lock of another process.
+    `look_every`: seconds between attempts to take a day's lock of another process. `to_forms` makes the store's forms
+    of a report; the PDF is most of the time of a build.
     """
 
     services: Services
@@ -40,6 +41,7 @@ class ReportDesk:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     poster: Poster = field(default_factory=Poster)
     look_every: float = lock.LOOK_EVERY
+    to_forms: Callable[[facts.DayReport], dict[str, bytes]] = render.to_forms
 
     def lock(self, day: date) -> AbstractContextManager[Callable[[], None]]:
         """The lock of a day's report; see lock.held."""
@@ -74,7 +76,7 @@ def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -
             if same(earlier, report):
                 return before, False
             report = msgspec.structs.replace(report, changes=changes(earlier, report))
-        revision, forms = Revision(officers_day.day, number), _forms(report)
+        revision, forms = Revision(officers_day.day, number), desk.to_forms(report)
         renew()
         desk.store.write(revision, forms)
         if quiet and not (before and _is_pending(desk, before)):
@@ -190,12 +192,3 @@ def _settled(desk: ReportDesk, officers_day: OfficersDay) -> bool:
 
 def _link(desk: ReportDesk, officers_day: OfficersDay) -> str:
     return f"{desk.page}/reports/{officers_day.day}" if desk.page else ""
-
-
-def _forms(report: facts.DayReport) -> dict[str, bytes]:
-    return {
-        "html": render.to_html(report).encode(),
-        "pdf": render.to_pdf(report),
-        "png": render.to_picture(report),
-        "json": facts.to_json(report),
-    }

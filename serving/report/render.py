@@ -1,4 +1,4 @@
-"""Facts -> the report's HTML and PDF, from one template. The same facts give the same bytes.
+"""Facts -> the report's forms: HTML and PDF, from one template, and a picture. The same facts give the same bytes.
 
 The PDF is made by WeasyPrint from the same HTML; it needs libpango (script/bootstrap installs it).
 """
@@ -32,13 +32,24 @@ _templates: Final = Environment(
 _templates.globals.update(figures=figures, words=strings)
 
 
+def to_forms(report: facts.DayReport) -> dict[str, bytes]:
+    """The report in each of the store's forms. The charts of the page are drawn once. Raises as `to_pdf`."""
+    page = to_html(report)
+    return {
+        "html": page.encode(),
+        "pdf": to_pdf(report, page),
+        "png": to_picture(report),
+        "json": facts.to_json(report),
+    }
+
+
 def to_html(report: facts.DayReport) -> str:
     """The report as one self-contained page: no script, nothing loaded from elsewhere."""
     return _templates.get_template("report.html").render(report=report, **_parts(report))
 
 
-def to_pdf(report: facts.DayReport) -> bytes:
-    """The report as PDF, A4. Raises MissingPart when Pango is not installed."""
+def to_pdf(report: facts.DayReport, page: str | None = None) -> bytes:
+    """The report as PDF, A4; `page` is its HTML, where that is made already. Raises MissingPart without Pango."""
     try:
         from weasyprint import HTML  # noqa: PLC0415 - loads Pango, which a machine that only reads HTML may lack
     except OSError as error:
@@ -47,7 +58,8 @@ def to_pdf(report: facts.DayReport) -> bytes:
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     # WeasyPrint takes the time of making from here; the report's own time keeps the bytes the same.
     os.environ["SOURCE_DATE_EPOCH"] = str(int(report.making.made_at.timestamp()))
-    page = to_html(report)
+    if page is None:
+        page = to_html(report)
     document = HTML(string=page, url_fetcher=_fetch_nothing).render()
     pdf: bytes = document.write_pdf(pdf_identifier=hashlib.sha256(page.encode()).digest()[:16])
     return pdf

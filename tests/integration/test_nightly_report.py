@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from serving.report.build import OfficersDay
 from serving.report.nightly import ReportDesk
 from serving.report.store import ReportStore
 from serving.services import Services, connect
-from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text, plain_forms
 from tests.support.standin import serving as standin_serving
 
 PARIS = OfficersDay(DAY, "Europe/Paris")
@@ -35,6 +36,12 @@ def views(mongo_uri: str) -> Iterator[Services]:
 @pytest.fixture
 def desk(views: Services, tmp_path: Path) -> ReportDesk:
     return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+
+
+@pytest.fixture
+def plain_desk(desk: ReportDesk) -> ReportDesk:
+    """The same, for tests that read the report's facts alone."""
+    return replace(desk, to_forms=plain_forms)
 
 
 def test_figures_are_those_of_the_api(desk: ReportDesk, views: Services) -> None:
@@ -68,10 +75,10 @@ def test_figures_are_those_of_the_api(desk: ReportDesk, views: Services) -> None
     assert figures.count(67) in text
 
 
-def test_officers_day_is_their_own(desk: ReportDesk, views: Services) -> None:
+def test_officers_day_is_their_own(plain_desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR - 1, 10, 1), cells(HOUR + 22, 100, 2), cells(HOUR + 23, 1000, 3))
-    made, _ = nightly.build(desk, OfficersDay(DAY, "Europe/Paris"))
-    report = desk.store.facts(made)
+    made, _ = nightly.build(plain_desk, OfficersDay(DAY, "Europe/Paris"))
+    report = plain_desk.store.facts(made)
     assert report.headline.reports.value == 110
     assert report.statistics.alerts_by_hour[0] == 1
 
@@ -117,42 +124,44 @@ def test_discord_hears_of_it_once_with_the_picture(desk: ReportDesk, views: Serv
     assert messages[0]["attachments"][0]["filename"] == "chart.png"
 
 
-def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(desk: ReportDesk, views: Services) -> None:
+def test_waiting_ends_when_the_day_is_complete_or_the_deadline_passes(plain_desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
-    assert not nightly.wait(desk, OfficersDay(DAY), timedelta(0))
+    assert not nightly.wait(plain_desk, OfficersDay(DAY), timedelta(0))
     completeness(views)
-    assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
+    assert nightly.wait(plain_desk, OfficersDay(DAY), timedelta(0))
 
 
 @pytest.mark.parametrize("landed", [False, True])
-def test_a_day_before_the_first_report_has_nothing_to_wait_for(desk: ReportDesk, views: Services, landed: bool) -> None:
+def test_a_day_before_the_first_report_has_nothing_to_wait_for(
+    plain_desk: ReportDesk, views: Services, landed: bool
+) -> None:
     if landed:
         land(views, 0, cells(HOUR + 24, 10, 1))
-    assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
-    made, _ = nightly.build(desk, OfficersDay(DAY))
-    assert desk.store.facts(made).state == "empty"
+    assert nightly.wait(plain_desk, OfficersDay(DAY), timedelta(0))
+    made, _ = nightly.build(plain_desk, OfficersDay(DAY))
+    assert plain_desk.store.facts(made).state == "empty"
 
 
-def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(desk: ReportDesk, views: Services) -> None:
+def test_a_day_without_reports_is_known_to_be_empty_once_it_is_landed(plain_desk: ReportDesk, views: Services) -> None:
     """The batch layer has no document of a day that no commit has touched."""
     land(views, 0, cells(HOUR - 24, 10, 1))
-    assert report_of(desk).missing == [trust.NOT_COMPUTED]
+    assert report_of(plain_desk).missing == [trust.NOT_COMPUTED]
     landed_through(views, datetime(2026, 11, 24, 0, 9, tzinfo=UTC))
-    assert report_of(desk).missing == ["partition 3 is landed up to 2026-11-24 00:09 UTC only"]
+    assert report_of(plain_desk).missing == ["partition 3 is landed up to 2026-11-24 00:09 UTC only"]
     landed_through(views, datetime(2026, 11, 24, 0, 10, tzinfo=UTC))
-    assert report_of(desk).state == "empty"
+    assert report_of(plain_desk).state == "empty"
 
 
-def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(desk: ReportDesk, views: Services) -> None:
+def test_a_day_that_ends_between_utc_days_is_judged_by_its_own_end(plain_desk: ReportDesk, views: Services) -> None:
     """In Paris the day ends at 23:00 UTC; the UTC day that its drones and cities are of has not ended then."""
     land(views, 0, cells(HOUR - 24, 10, 1), cells(HOUR + 22, 100, 2))
     completeness(views, DAY - timedelta(days=1))
     completeness(views, complete=False, missing=["the hours of the day wait for a batch run"])
     landed_through(views, datetime(2026, 11, 23, 23, 10, tzinfo=UTC))
-    report = report_of(desk, PARIS)
+    report = report_of(plain_desk, PARIS)
     assert (report.state, report.utc_day, report.utc_day_complete) == ("complete", DAY, False)
     completeness(views, DAY - timedelta(days=1), complete=False, missing=["a partition"])
-    assert report_of(desk, PARIS).missing == ["a partition"]
+    assert report_of(plain_desk, PARIS).missing == ["a partition"]
 
 
 def test_cities_and_times_to_acknowledge(desk: ReportDesk, views: Services) -> None:
@@ -189,7 +198,7 @@ def test_cities_and_times_to_acknowledge(desk: ReportDesk, views: Services) -> N
     assert "4\u202fmin" in text
 
 
-def test_alerts_notified_and_how_fast(desk: ReportDesk, views: Services) -> None:
+def test_alerts_notified_and_how_fast(plain_desk: ReportDesk, views: Services) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for number in range(100):
         raised = {**UNREST, "raised_at": NOW - timedelta(hours=2, seconds=number), "message_id": str(number // 10)}
@@ -201,17 +210,17 @@ def test_alerts_notified_and_how_fast(desk: ReportDesk, views: Services) -> None
     expected = facts.DeliveryOfDay(
         raised=101, notified=100, messages=10, latency_p50=50.0, latency_p99=99.0, waited=1, waits=waits
     )
-    assert report_of(desk).delivery == expected
+    assert report_of(plain_desk).delivery == expected
 
 
 def test_alert_with_unknown_latency_counts_as_notified_without_improving_latencies(
-    desk: ReportDesk, views: Services
+    plain_desk: ReportDesk, views: Services
 ) -> None:
     land(views, 0, cells(HOUR, 10, 1))
     for latency in (None, None, 40):
         delivered = {"delivered_at": NOW, "latency_ms": latency, "message_id": "1"}
         views.database.alerts.insert_one({"raised_at": NOW - timedelta(hours=2), **delivered})
-    delivery = report_of(desk).delivery
+    delivery = report_of(plain_desk).delivery
     assert (delivery.notified, delivery.latency_p50, delivery.latency_p99) == (3, 40.0, 40.0)
 
 
@@ -235,7 +244,7 @@ WAITS: dict[str, tuple[str, dict[str, Any], list[tuple[float, str]]]] = {
 
 
 @pytest.mark.parametrize("case", WAITS)
-def test_why_an_alert_waited(desk: ReportDesk, views: Services, case: str) -> None:
+def test_why_an_alert_waited(plain_desk: ReportDesk, views: Services, case: str) -> None:
     """The calls are so many minutes after the alert, with what they had to wait for; the last is its own."""
     why, fields, calls = WAITS[case]
     delivered_at = T + timedelta(minutes=5)
@@ -245,10 +254,10 @@ def test_why_an_alert_waited(desk: ReportDesk, views: Services, case: str) -> No
     for minutes, before in [*calls, (5, held)]:
         at = T + timedelta(minutes=minutes)
         views.database.deliveries.insert_one({"webhook": "alerts", "delivered_at": at, "held": before})
-    assert report_of(desk).delivery.waits == [facts.Wait(why, "unrest", "high", 1, 300.0, 300.0)]
+    assert report_of(plain_desk).delivery.waits == [facts.Wait(why, "unrest", "high", 1, 300.0, 300.0)]
 
 
-def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: ReportDesk, views: Services) -> None:
+def test_late_notifications_are_listed_by_reason_kind_and_severity(plain_desk: ReportDesk, views: Services) -> None:
     rows = [("unrest", "high", True, 61), ("unrest", "high", True, 90), ("unrest", "high", True, 200)]
     rows += [("unrest", "critical", True, 75), ("low_battery", "high", False, 3600), ("unrest", "high", False, 59)]
     for kind, severity, in_digest, seconds in rows:
@@ -260,7 +269,7 @@ def test_late_notifications_are_listed_by_reason_kind_and_severity(desk: ReportD
         views.database.alerts.insert_one(
             {"kind": kind, "severity": severity, "raised_at": T, "webhook": "a", **delivered}
         )
-    assert report_of(desk).delivery.waits == [
+    assert report_of(plain_desk).delivery.waits == [
         facts.Wait("digest", "unrest", "high", 3, 90.0, 200.0),
         facts.Wait("digest", "unrest", "critical", 1, 75.0, 75.0),
         facts.Wait("turn", "low_battery", "high", 1, 3600.0, 3600.0),

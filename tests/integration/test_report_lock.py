@@ -22,7 +22,7 @@ from serving.report.nightly import ReportDesk
 from serving.report.post import Poster
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
-from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
+from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, plain_forms
 from tests.support.standin import serving as standin_serving
 
 
@@ -37,7 +37,9 @@ def desk(views: Services, tmp_path: Path) -> ReportDesk:
     """A desk with reports of a day in the views. Nobody waits long for a lock."""
     land(views, 0, cells(HOUR, 10, 1))
     completeness(views)
-    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW, look_every=0.01)
+    return ReportDesk(
+        views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW, look_every=0.01, to_forms=plain_forms
+    )
 
 
 def both(work: Any) -> list[Any]:

@@ -16,13 +16,23 @@ from fleet.errors import ServiceUnavailable
 from fleet.reports import losses as fleet_losses
 from serving.config import Config
 from serving.report import completeness as trust
-from serving.report import nightly
+from serving.report import nightly, render
 from serving.report.build import OfficersDay
 from serving.report.nightly import ReportDesk
 from serving.report.post import Poster
 from serving.report.store import ReportStore, Revision
 from serving.services import Services, connect
-from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land, landed_through, pdf_text
+from tests.support.report_views import (
+    DAY,
+    HOUR,
+    NOW,
+    cells,
+    completeness,
+    land,
+    landed_through,
+    pdf_text,
+    plain_forms,
+)
 from tests.support.standin import serving as standin_serving
 
 WEEK = timedelta(days=7)
@@ -42,7 +52,7 @@ def views(mongo_uri: str) -> Iterator[Services]:
 
 @pytest.fixture
 def desk(views: Services, tmp_path: Path) -> ReportDesk:
-    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW)
+    return ReportDesk(views, ReportStore(str(tmp_path)), "http://page.test", lambda: NOW, to_forms=plain_forms)
 
 
 @pytest.fixture
@@ -133,7 +143,8 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     nightly.build(desk, OfficersDay(DAY))
     completeness(views, complete=False, settled=True, missing=[lost], losses=[lost])
     assert nightly.wait(desk, OfficersDay(DAY), timedelta(0))
-    assert revised(desk, webhook) == [Revision(DAY, 1)], "what it waited for has come"
+    drawing = replace(desk, to_forms=render.to_forms)
+    assert revised(drawing, webhook) == [Revision(DAY, 1)], "what it waited for has come"
     assert revised(desk, webhook) == []
     report = desk.store.facts(Revision(DAY, 1))
     assert (report.state, report.missing, report.quality.lost, report.quality.lost_alerts) == (

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pypdf import PdfReader
 
 from fleet.figures.cube import HOURS
+from serving.report import facts
 from serving.services import Services
 
 DAY = date(2026, 11, 23)
@@ -41,6 +42,11 @@ def landed_through(views: Services, time: datetime) -> None:
         f"topic/{name}": int(at.timestamp() * 1000) for name, at in ((3, time), (4, time + timedelta(hours=1)))
     }
     views.database.landing_facts.replace_one({"_id": "through"}, {"partitions": partitions}, upsert=True)
+
+
+def plain_forms(report: facts.DayReport) -> dict[str, bytes]:
+    """For a ReportDesk whose pages nobody reads: the report's facts, and no drawing."""
+    return {"html": b"<html>", "pdf": b"%PDF-", "png": b"\x89PNG", "json": facts.to_json(report)}
 
 
 def pdf_text(pdf: bytes) -> str:

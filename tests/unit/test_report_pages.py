@@ -18,8 +18,14 @@ def pdf_text(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
-def test_same_facts_give_the_same_bytes() -> None:
-    assert render.to_pdf(reports.busy()) == render.to_pdf(reports.busy())
+@pytest.fixture(scope="module")
+def busy_pdf() -> bytes:
+    """The busy day's PDF, drawn once: it takes seconds."""
+    return render.to_pdf(reports.busy())
+
+
+def test_same_facts_give_the_same_bytes(busy_pdf: bytes) -> None:
+    assert render.to_forms(reports.busy())["pdf"] == busy_pdf
     assert render.to_picture(reports.busy()) == render.to_picture(reports.busy())
     assert facts.to_json(reports.busy()) == facts.to_json(reports.busy())
 
@@ -28,8 +34,8 @@ def test_json_is_the_whole_report() -> None:
     assert facts.from_json(facts.to_json(reports.busy())) == reports.busy()
 
 
-def test_pdf_holds_the_figures_and_every_script() -> None:
-    text = pdf_text(render.to_pdf(reports.busy()))
+def test_pdf_holds_the_figures_and_every_script(busy_pdf: bytes) -> None:
+    text = pdf_text(busy_pdf)
     day = reports.busy()
     assert figures.count(day.headline.reports.value) in text
     assert figures.count(sum(day.statistics.alerts_by_hour)) in text
@@ -37,19 +43,19 @@ def test_pdf_holds_the_figures_and_every_script() -> None:
         assert city in text
 
 
-def test_pdf_and_page_say_what_waited_and_why() -> None:
+def test_pdf_and_page_say_what_waited_and_why(busy_pdf: bytes) -> None:
     day = reports.busy()
     said = {wait: (strings.WHY[wait.why], figures.count(wait.alerts)) for wait in day.delivery.waits}
     assert len(said) == 4
-    shown = " ".join(pdf_text(render.to_pdf(day)).split())
+    shown = " ".join(pdf_text(busy_pdf).split())
     page = render.to_html(day)
     for wait, (why, alerts) in said.items():
         assert f"<td>{why}</td>" in page
         assert f"{why} {strings.KINDS[wait.kind]}, {wait.severity} {alerts}" in shown
 
 
-def test_first_page_is_enough_and_details_follow() -> None:
-    pages = PdfReader(io.BytesIO(render.to_pdf(reports.busy()))).pages
+def test_first_page_is_enough_and_details_follow(busy_pdf: bytes) -> None:
+    pages = PdfReader(io.BytesIO(busy_pdf)).pages
     assert len(pages) == 3
     assert "Incidents that mattered" in pages[0].extract_text()
     assert "Is this day complete?" in pages[2].extract_text()
