@@ -47,7 +47,8 @@ class Known:
 def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
     """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only.
 
-    `failpoint` is called when the lake is "pinned", all commits are "added up", and the losses of each day are "read".
+    `failpoint` is called when the lake is "pinned", the losses that its commits name are "inserted", all commits are
+    "added up", and the losses of each day are "read".
     """
     with errors():
         layouts.claim(job.database)
@@ -57,8 +58,7 @@ def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
         days = {ranges.day_of(hour) for hour in plan.last_touched(pinned, base)} | left(job.database)
         base = commit_facts.restore(job, pinned, base, days)
         failpoint("pinned")
-        if commits := pinned.commits_left(base):
-            commit_facts.add_up(job, pinned, base, commits, days)
+        commit_facts.add_up(job, pinned, base, days, failpoint)
         unaccounted = stored_losses.unaccounted(job.database)
         days |= stored_days.open_days(job.database) | sealed.still_open(pinned, losses.days(job.database, unaccounted))
         failpoint("added up")

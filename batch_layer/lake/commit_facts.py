@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from batch_layer.lake import documents as lake_documents
 from batch_layer.lake import losses
 from fleet.errors import PeacewatchError
 from fleet.reports.watermark import newest_topic
-from infra.delta import TABLE, Commit, Snapshot
+from infra.delta import TABLE, Snapshot
 from infra.mongo import landing_facts, runs
 from infra.mongo import losses as stored_losses
 from infra.mongo.client import Documents
@@ -33,20 +33,31 @@ DUPLICATES: Final = "peacewatch.copies"
 FOLDER: Final = "_facts"
 
 
-def add_up(job: Job, pinned: Snapshot, base: int, those: Sequence[Commit], days: Iterable[date]) -> None:
-    """Adds the commits `those` after `base`; `days` are still to be looked at, should this run die.
+def add_up(
+    job: Job,
+    pinned: Snapshot,
+    base: int,
+    days: Iterable[date],
+    failpoint: Callable[[str], None] = lambda _step: None,
+) -> None:
+    """Adds the commits after `base`; `days` are still to be looked at, should this run die.
 
-    Raises PeacewatchError where another run has added up some of them.
+    `failpoint` is called when the losses are "inserted" and the sums are not written yet. Raises PeacewatchError where
+    another run has added up some of them.
     """
+    commits = pinned.commits_left(base)
+    if not commits:
+        return
     duplicates: Counter[str] = Counter()
     rejected: dict[str, Counter[str]] = defaultdict(Counter)
-    for commit in those:
+    for commit in commits:
         day = commit.committed_at.date().isoformat()
         duplicates[day] += commit.fact(DUPLICATES, 0)
         rejected[day].update(commit.fact(REJECTED, {}))
     through = landing_facts.landed_through(job.database)
     since = stored_losses.recreated_topics(job.database, TABLE)
-    stored_losses.insert(job.database, losses.found(those, through, since=since))
+    stored_losses.insert(job.database, losses.found(commits, through, since=since))
+    failpoint("inserted")
     changes: dict[str, Mapping[str, Any]] = {
         day: {"$inc": {"copies": duplicates[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()

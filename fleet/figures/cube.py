@@ -70,12 +70,17 @@ class Cube:
         """The cells of all rows of `parts` together. Associative, commutative, and `empty()` changes nothing."""
         cells = pa.concat_tables([self.empty(), *(part.select(self.schema.names) for part in parts)])
         if not cells.num_rows:
-            return self.empty()  # most hours of a long range may be such, and are as dear to group as full ones
+            return self.empty()  # many hours of a long range are empty, and grouping no cells takes as long as some
         wanted: list[Any] = [(m.name, _MERGED_BY[m.fold]) for m in self.measures]
         grouped = cells.group_by(self.key_names, use_threads=False).aggregate(wanted)
         return self._cells(grouped, [f"{m.name}_{_MERGED_BY[m.fold]}" for m in self.measures])
 
     def empty(self) -> pa.Table:
+        """The cells of no rows: one table for all who ask."""
+        return self._empty
+
+    @cached_property
+    def _empty(self) -> pa.Table:
         return self.schema.empty_table()
 
     def to_document(self, cells: pa.Table) -> dict[str, list[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from infra.mongo.client import Documents
 from serving.figures import ranges
 from serving.figures.ranges import Range
 from serving.figures.served import Served
@@ -58,10 +59,9 @@ def facts_of(
         for day in (officers_day.day, officers_day.day_before, *officers_day.same_weekdays)
     }
     today = days[officers_day.day]
-    utc_day = by_day.utc_day(officers_day.hours)
-    state, missing = completeness.state(database, served, officers_day.hours)
-    incidents, incidents_total = delivery_stats.incidents(database, officers_day.hours)
-    run = completeness.run_behind(database)
+    hours, utc_day = officers_day.hours, by_day.utc_day(officers_day.hours)
+    state, missing = completeness.state(database, served, hours)
+    incidents, incidents_total = delivery_stats.incidents(database, hours)
     return facts.DayReport(
         day=officers_day.day,
         timezone=officers_day.zone,
@@ -74,21 +74,27 @@ def facts_of(
         incidents_total=incidents_total,
         statistics=_statistics(services, served, officers_day, days),
         drones=by_day.drones(database, utc_day),
-        delivery=delivery_stats.delivery(database, officers_day.hours),
+        delivery=delivery_stats.delivery(database, hours),
         quality=by_day.quality(
-            database,
-            utc_day,
-            today.reports if officers_day.hours.whole_days else None,
-            completeness.lost(database, officers_day.hours),
+            database, utc_day, today.reports if hours.whole_days else None, completeness.lost(database, hours)
         ),
-        making=facts.Making(
-            version=served.version, batch_version=run.version, as_of=served.as_of, made_at=made_at,
-            batch_run=run.id, batch_seconds=run.seconds,
-        ),
+        making=_making(database, served, made_at),
         link=link,
-        utc_day=None if officers_day.hours.whole_days else utc_day,
-        utc_day_complete=officers_day.hours.whole_days or completeness.is_settled(database, utc_day),
-    )  # fmt: skip
+        utc_day=None if hours.whole_days else utc_day,
+        utc_day_complete=hours.whole_days or completeness.is_settled(database, utc_day),
+    )
+
+
+def _making(database: Documents, served: Served, made_at: datetime) -> facts.Making:
+    run = completeness.run_behind(database)
+    return facts.Making(
+        version=served.version,
+        batch_version=run.version,
+        as_of=served.as_of,
+        made_at=made_at,
+        batch_run=run.id,
+        batch_seconds=run.seconds,
+    )
 
 
 def _hours_needed(officers_day: OfficersDay) -> set[int]:

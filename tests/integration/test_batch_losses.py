@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from batch_layer.job import Job
 from batch_layer.retention import delta_log
 from fleet.errors import ServiceUnavailable
 from infra import delta
-from infra.mongo import runs
 from infra.mongo.client import Documents
 from tests.support import lakes
 from tests.support.batch_days import DAY, NEXT_DAY, compute, document, land, ms, through
@@ -59,18 +57,15 @@ def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
     assert (document(job)["late"], document(job)["missing"]) == (1, found["missing"])
 
 
-def test_a_loss_is_counted_once_though_runs_die_and_in_an_emptied_database(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loss_is_counted_once_though_runs_die_and_in_an_emptied_database(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(DAY + timedelta(hours=1)))
     expire(job, 1, 8, DAY + timedelta(hours=2))
     compute(job)
     found = []
-    for dies in ("complete_with", "base_version", None):
-        with monkeypatch.context() as patched, contextlib.suppress(ServiceUnavailable):
-            if dies:
-                patched.setattr(runs, dies, _dies)
-            completeness.run(job)
+    for step in ("pinned", "inserted", "added up", "read"):
+        with pytest.raises(ServiceUnavailable, match=step):
+            completeness.run(job, _dies_at(step))
+    completeness.run(job)
     for _ in range(2):
         found.append((document(job)["lost"], document(job)["losses"], list(job.database.losses.find())))
         job.database.client.drop_database(job.database.name)
@@ -79,8 +74,12 @@ def test_a_loss_is_counted_once_though_runs_die_and_in_an_emptied_database(
     assert found[0][0] == 7
 
 
-def _dies(*_asked: Any, **_named: Any) -> None:
-    raise ServiceUnavailable("it dies here")
+def _dies_at(step: str) -> Callable[[str], None]:
+    def failpoint(reached: str) -> None:
+        if reached == step:
+            raise ServiceUnavailable(f"it dies at {step}")
+
+    return failpoint
 
 
 def test_a_slow_run_writes_over_no_loss_that_it_did_not_see(job: Job) -> None:
