@@ -30,7 +30,7 @@ from fleet.alerts import absence, rules
 from fleet.figures.cube import HOURS
 from fleet.reports import report as reports
 from speed_layer.landing import deduplication
-from speed_layer.landing.decoding import Decoded, rows
+from speed_layer.landing.decoding import Decoded
 
 REPORTS: Final = 50_000
 CHUNK: Final = 5_000
@@ -144,12 +144,12 @@ def landed(records: list[Any]) -> dict[str, float]:
     """The steps of landing: decode and deduplicate, columns, count places, fold into cells."""
     window = either(deduplication, "RecentReports", "Window")()
     clock, at = Clock(), 0
-    count = counted_places()
+    count, make_rows = counted_places(), rows()
     while at < len(records):
         decoded = Decoded()
         part = records[at : at + CHUNK]
         clock.run("decoding", decoded.take, part, window, nearest)
-        table = clock.run("columns", rows, decoded, "topic", 0)
+        table = clock.run("columns", make_rows, decoded, "topic", 0)
         table = clock.run("places", count, table)
         clock.run("cells", HOURS.fold, table)
         at += CHUNK
@@ -160,6 +160,16 @@ def landed(records: list[Any]) -> dict[str, float]:
 def either(module: Any, name: str, former: str) -> Any:
     """What `module` calls by one of these names: an earlier version had the former."""
     return getattr(module, name) if hasattr(module, name) else getattr(module, former)
+
+
+def rows() -> Callable[[Any, str, int], Any]:
+    """How this version makes rows; before `landed_rows.py`, decoding did."""
+    try:
+        module = importlib.import_module("speed_layer.landing.landed_rows")
+    except ModuleNotFoundError:
+        module = importlib.import_module("speed_layer.landing.decoding")
+    made: Callable[[Any, str, int], Any] = module.rows
+    return made
 
 
 def counted_places() -> Callable[[Any], Any]:

@@ -22,7 +22,8 @@ from infra.delta import Commit
 from infra.mongo.cells import DOCUMENT_BYTES, encoded_size
 from speed_layer.landing import metrics
 from speed_layer.landing.commit import Lake, OffsetRange
-from speed_layer.landing.decoding import Decoded, RejectedMessage, rows
+from speed_layer.landing.decoding import Decoded, RejectedMessage
+from speed_layer.landing.landed_rows import rows
 from speed_layer.landing.last_states import States, newest
 from speed_layer.landing.live_views import LandedPosition, Pending
 from speed_layer.landing.rejected import RejectedProducer

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from fleet.reports.landed import SCHEMA, last_state
 from fleet.reports.report import EARLIEST, REASONS
-from speed_layer.landing.decoding import CHUNK, CHUNK_HOURS, LARGEST, Decoded, rows
+from speed_layer.landing.decoding import CHUNK, CHUNK_HOURS, LARGEST, Decoded
 from speed_layer.landing.deduplication import RecentReports
+from speed_layer.landing.landed_rows import rows
 
 Record = namedtuple("Record", "partition offset timestamp key value")
 

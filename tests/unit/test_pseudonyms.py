@@ -15,8 +15,9 @@ from fleet.reports.pseudonyms import KEY_LEAST, LENGTH, Pseudonyms
 from fleet.reports.report import EARLIEST
 from infra import settings
 from speed_layer.landing import rejected
-from speed_layer.landing.decoding import Decoded, rows
+from speed_layer.landing.decoding import Decoded
 from speed_layer.landing.deduplication import RecentReports
+from speed_layer.landing.landed_rows import rows
 
 KEY = "0123456789abcdef" * 2
 RECEIVED_MS = 1_795_507_200_000  # 2026-11-24T08:00Z
