@@ -17,6 +17,8 @@ from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import refusal
+from infra.kafka.partitions import of_topic
+from infra.kafka.topics import id_of
 
 MAX_AGE: Final = 5.0
 """Seconds; however many look, Kafka is asked no more often."""
@@ -72,8 +74,11 @@ def newest(bootstrap: Address | None, topic: str = topics.REJECTED) -> Row:
         raise ServiceUnavailable("this server was started without a Kafka to read rejected messages from")
     try:
         with closing(_consumer(bootstrap)) as consumer:
-            numbers = consumer.partitions_for_topic(topic) or ()
-            return _look(consumer, [TopicPartition(topic, number) for number in numbers])
+            partitions = of_topic(consumer, topic)
+            if not partitions:
+                with closing(clients.admin(bootstrap)) as admin:
+                    id_of(admin, topic)  # raises where ACLs hide it from us
+            return _look(consumer, partitions)
     except KafkaError as error:
         raise ServiceUnavailable(str(refusal(error) or "Kafka does not answer now")) from error
 

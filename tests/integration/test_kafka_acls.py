@@ -7,7 +7,7 @@ without any one of the listed ACLs the process that needs it names what it lacks
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -148,6 +148,44 @@ def test_a_process_without_one_of_its_acls_names_it(
         lines = [line for line in log.read_text().splitlines() if wanted in line]
         assert "docs/kafka-security.md" in lines[0]
         assert "Traceback" not in log.read_text()
+    finally:
+        product.close()
+
+
+def rejected_messages(page: str) -> httpx.Response:
+    return httpx.get(f"{page}/api/v1/rejects", timeout=60)
+
+
+def silence(page: str) -> httpx.Response:
+    body = {"country": "Chad", "by": "Ada"}
+    return httpx.post(f"{page}/api/v1/silences", json=body, headers={"Origin": page}, timeout=60)
+
+
+ASK: dict[str, Callable[[str], httpx.Response]] = {
+    topics.REJECTED: rejected_messages,
+    topics.OPERATOR_ACTIONS: silence,
+}
+"""What the page uses each of its topics for."""
+
+
+@pytest.mark.parametrize("rule", LISTED["serve"], ids=str)
+def test_a_page_without_one_of_its_acls_names_it_and_does_the_rest(
+    secured: Secured, mongo_home: str, tmp_path: Path, rule: Rule
+) -> None:
+    user = f"serve-{LISTED['serve'].index(rule)}"
+    secured.add_user(user)
+    secured.allow_patterns(user, *(other.grant for other in LISTED["serve"] if other != rule))
+    product = product_of(tmp_path, secured, mongo_home, {"serve": user})
+    try:
+        product.start_page()
+        refused = ASK[rule.name](product.page)
+        wanted = f"Kafka's ACLs do not let us use the topic: {rule.name}"
+        assert (refused.status_code, refused.json().get("detail", "").startswith(wanted)) == (503, True), refused.text
+        (line,) = [line for line in product.log("serve").read_text().splitlines() if wanted in line]
+        assert "docs/kafka-security.md" in line
+        assert "Traceback" not in product.log("serve").read_text()
+        for name in ASK.keys() - {rule.name}:
+            assert ASK[name](product.page).status_code != 503, name
     finally:
         product.close()
 
