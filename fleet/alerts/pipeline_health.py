@@ -144,7 +144,7 @@ FAULT_SHOWN: Final = timedelta(minutes=10)
 """So long after the last one of a kind the operators see how many there were."""
 
 FAULTS: Final[Mapping[str, str]] = {
-    "unreadable": "messages could not be handled and were passed by",
+    "unreadable": "messages could not be handled and were skipped",
     "conflicts": "alerts had the id of another alert and other content: each counts as an alert of its own",
     "misplaced": "times drones spoke in two partitions of reports: a message's key must be its drone's id",
     "unwritten": "deliveries were too large for their topic in every form, so their messages may be repeated",

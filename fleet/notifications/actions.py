@@ -16,7 +16,7 @@ from fleet.places import place_key
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One incident; or, to silence, whatever has all of the kind, place and drone that are named."""
+    """One incident; or, for a silence, every incident of the kind, place and drone that are named."""
 
     incident_id: str = ""
     kind: Kind | None = None
@@ -25,7 +25,7 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     drone_id: str = ""
 
     def meets(self, incident: Incident) -> bool:
-        """Whether `incident` is meant. A target that names nothing means nothing. Places meet by their keys."""
+        """Whether `incident` is meant. A target that names nothing means no incident. Places are compared by key."""
         if self.incident_id:
             return self.incident_id == incident.incident_id
         if not (self.kind or self.country or self.city or self.drone_id):
@@ -39,8 +39,8 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`until` ends a silence, and so does an `unsilence` that names it in `ends`; one that names none ends all of its
-    target. `by` is who did it, `at` when; the same `id` again is a duplicate."""
+    """A silence ends at `until`, or by an `unsilence` that names its id in `ends`; without `ends` all silences of the
+    target end. `by` is who acted, `at` when; the same `id` again is a duplicate."""
 
     id: str
     action: Literal["acknowledge", "resolve", "silence", "unsilence"]
@@ -57,7 +57,7 @@ encode, decode = _codec.encode, _codec.decode
 
 
 def apply(incident: Incident, action: Action) -> bool:
-    """Enters an acknowledgement or a resolution; whether it changes the incident."""
+    """Enters an acknowledgement or a resolution. Returns whether it changes the incident."""
     before = incident.acknowledged_by, incident.acknowledgement, incident.resolved_by
     by, note = wire.cut(action.by, NAME_BYTES), wire.cut(action.note, NAME_BYTES)
     if action.action == "acknowledge":
@@ -70,11 +70,12 @@ def apply(incident: Incident, action: Action) -> bool:
 
 
 MOST_SILENCES: Final = 1000
-"""Silences in force. Past it the one that would end first ends now: too much is notified then, never too little."""
+"""Silences in force. Past it the one that would end first ends now: people get too many messages then, never too
+few."""
 
 
 class SilenceOrders:
-    """The silences in force. Those of one target stand side by side: a shorter one ends no longer one."""
+    """The silences in force. A target may have several: a shorter one does not end a longer one."""
 
     def __init__(self) -> None:
         self._silences: dict[tuple[Target, str], datetime] = {}  # by target and id

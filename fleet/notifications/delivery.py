@@ -3,8 +3,8 @@
 The deliveries are the notifier's memory: each carries its incidents as they were notified, so the next notifier reads
 from them what people were notified of, in which message, and what each message shows.
 
-A delivery is made of drones' words, so it has a budget of bytes as they are encoded: the policy keeps a notification's
-alerts and a digest's rows within their parts of it, and `split` parts what is still too large for a topic.
+A delivery holds text from drones, so its size as JSON is bounded: the policy keeps a notification's alerts and a
+digest's rows within their shares, and `split` divides a delivery that is still too large for the topic.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from fleet.notifications.incident import Incident
 Method = Literal["post", "edit"]
 
 WAITED_MS: Final = 60_000
-"""An alert notified later than this after its report waited; the nightly report says why."""
+"""An alert notified later than this after its report is a late delivery; the nightly report says why."""
 
 DELIVERY_BYTES: Final = 1_000_000
 """The largest delivery, as JSON: a topic with Kafka's default (`max.message.bytes`, 1,048,588) takes it."""
 
 ALERTS_BYTES: Final = 500_000
-"""Of that, what a notification says of its alerts: their ids and numbers, and the incidents that they belong to."""
+"""Of that, a notification's alerts: their ids and numbers, and the incidents that they belong to."""
 
 ROWS_BYTES: Final = 200_000
 """Of that, a digest's rows. The rest, 300 kB, holds the ten incidents of a message (INCIDENT_BYTES) and its slots."""
 
 ALERT_BYTES: Final = 96
-"""What an alert takes in a delivery in addition to its id: index, latencies, content, commas."""
+"""Bytes of an alert in a delivery, without its id: index, latencies, content, commas."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -61,7 +61,8 @@ class DigestRow(msgspec.Struct, omit_defaults=True):
 
 
 class Digest(msgspec.Struct, omit_defaults=True):
-    """What a digest counts: `alerts` in all, `rows` in part, `others` by kind in places that have no row."""
+    """`alerts` is the number of all alerts counted; `rows` count them by place, `others` by kind in places without a
+    row."""
 
     alerts: int
     since: datetime
@@ -76,7 +77,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     `alert_ids` are those newly contained or counted; `alert_incidents` the index in `incidents` of each;
     `broker_ms` and `drone_ms` the milliseconds from the broker's and the drone's time of its report to the delivery;
     `alert_contents` the checksum that separates a duplicate from a conflict (known_alerts.py).
-    `held` and `kept_back` say what stood in the way of notifying sooner, or in a message of its own.
+    `held` says what delayed the notification, `kept_back` why an incident got no message of its own.
     """
 
     delivery_id: str
@@ -94,7 +95,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     slots: list[Slot] = []  # the message's embeds after this request, none for a digest
     counted: Digest | None = None
     gone: list[str] = []  # messages found deleted since the delivery before
-    held: str = ""  # how Discord failed the requests right before this one: HELD and STARTED of notifying/sender.py
+    held: str = ""  # why the requests right before this one failed: HELD and STARTED of notifying/sender.py
     # of a digest: incidents that got no message of their own, and why (Hold of fleet.notifications.state)
     kept_back: dict[str, str] = {}
 
@@ -104,10 +105,10 @@ encode, decode = _codec.encode, _codec.decode
 
 
 def split(delivery: Delivery) -> list[Delivery]:
-    """Two deliveries that say together what `delivery` says, or one without drones' words where it has one alert or
-    none; empty when there is nothing more to leave out.
+    """`delivery` as two, each with half of its alerts. With one alert or none: as one without text from drones; empty
+    when there is no more text to leave out.
 
-    Both halves carry the message as it is, so either is enough to know what the message shows.
+    Both halves have all slots of the message, so either is enough to know what it shows.
     """
     count = len(delivery.alert_ids)
     if count > 1:
@@ -144,5 +145,5 @@ def _part(delivery: Delivery, alerts: range, number: int) -> Delivery:
 
 
 def without_words(incident: Incident) -> Incident:
-    """Without what drones said; kind, place and numbers stay."""
+    """The incident without text from drones; kind, place and numbers stay."""
     return msgspec.structs.replace(incident, heard="", note="", who=[], drones=incident.drones[:1])

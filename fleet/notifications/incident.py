@@ -1,8 +1,8 @@
 """An incident: the alerts of one kind in one place, notified as one message that grows.
 
 States: *open* (one alert), *growing* (more of them, the last one lately), *quiet* (none lately), *resolved* (quiet for
-long, cleared, or resolved by an operator). What a clearing ends (ENDED_BY_CLEARING) is not ended by quiet. The clock is
-an argument: nothing here knows what time it is.
+long, cleared, or resolved by an operator). Kinds that a clearing ends (ENDED_BY_CLEARING) are not resolved by quiet.
+The clock is an argument.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ RANK: Final[dict[Severity, int]] = {"moderate": 0, "high": 1, "critical": 2}
 """Worse is higher."""
 
 REMEMBERED: Final = 3
-"""So many citizens, the least peaceful, and so many drones, the latest, are named; a person reads no more at once."""
+"""How many citizens (the least peaceful) and drones (the latest) are named: as many as a person reads at once."""
 
 WORDS_BYTES: Final = 4000
-"""Bytes, as JSON, of what was heard: the 1,000 characters of an alert where few are escaped."""
+"""Bytes, as JSON, of the message that a drone heard: the 1,000 characters of an alert where few are escaped."""
 
 NAME_BYTES: Final = 700
 """Bytes of a name (country, city, drone, citizen), a rule's note, an operator's note: 200 letters of any script."""
 
 INCIDENT_BYTES: Final = 16_384
-"""No incident is larger as JSON, whatever its drones say: the words, sixteen names, its key, numbers and times."""
+"""The largest incident as JSON, whatever its drones send: the message, sixteen names, its key, numbers and times."""
 
 NOWHERE: Final = 0.0001
 """Degrees. A receiver without a fix says 0, 0: nobody flies in the Gulf of Guinea within ten metres of that."""
@@ -42,7 +42,7 @@ NOWHERE: Final = 0.0001
 
 @dataclass(frozen=True)
 class Intervals:
-    """How an incident lives. Defaults are Alertmanager's where it has one of the kind, else stated."""
+    """The times in an incident's life. Defaults are Alertmanager's where it has such a setting."""
 
     update: timedelta = timedelta(seconds=5)
     """A message is edited no more often. Alertmanager's group_interval is 5 minutes, but an edit disturbs nobody."""
@@ -53,7 +53,8 @@ class Intervals:
     repeat: timedelta = timedelta(hours=4)
     """Notified again when nobody has acknowledged it for this long (Alertmanager's repeat_interval)."""
     expire: timedelta = timedelta(days=1)
-    """What a clearing ends is given up after so long without an alert: as long as a silent drone is waited for."""
+    """An incident that only a clearing ends is given up after this long without an alert: as long as a silent drone is
+    waited for."""
 
     @property
     def over(self) -> timedelta:
@@ -62,7 +63,7 @@ class Intervals:
 
 
 class Incident(msgspec.Struct, omit_defaults=True):
-    """What is known of an incident. `alerts` counts all of its alerts, `embedded` those that its message counts."""
+    """An incident. `alerts` counts all of its alerts, `embedded` those that its message counts."""
 
     incident_id: str
     key: str
@@ -79,7 +80,7 @@ class Incident(msgspec.Struct, omit_defaults=True):
     who: list[Citizen] = []
     drones: list[str] = []
     heard: str = ""
-    note: str = ""  # what a rule adds, the nearest charging station say
+    note: str = ""  # what a rule adds, for example the nearest charging station
     latitude: float | None = None
     longitude: float | None = None
     battery: float | None = None
@@ -94,25 +95,25 @@ class Incident(msgspec.Struct, omit_defaults=True):
     acknowledged_by: str = ""
     acknowledgement: str = ""
     resolved_by: str = ""
-    unverified: int = 0  # alerts that were read out of messages that are no whole reports
+    unverified: int = 0  # alerts from messages that are no whole reports
     cleared_at: datetime | None = None  # the broker's time of the last clearing
     flaps: int = 0  # how often it came back after a clearing
     facts_at: datetime | None = None  # the drone's time of place, words and battery
 
 
 def key_of(alert: Alert) -> str:
-    """The key of its incident. One that was written with a key of an older form has the same key as one of today."""
+    """The key of the alert's incident. A key of an older form is brought into today's."""
     return _key(alert.incident_key, alert.kind, alert.drone_id, (alert.city, alert.country))
 
 
 def key_of_known(incident: Incident) -> str:
-    """The same of an incident of an earlier delivery. One of a drone has no other drone."""
+    """The same for an incident of an earlier delivery. An incident of one drone names no other drone."""
     drone = incident.drones[0] if incident.drones else ""
     return _key(incident.key, incident.kind, drone, (incident.city, incident.country))
 
 
 def _key(written: str, kind: Kind, drone_id: str, at: Place) -> str:
-    """Older keys were joined without an escape, and had places as they were written."""
+    """Older keys were joined without an escape, and had places as drones spelled them."""
     is_old = kind == "unrest" or written == f"{kind}/{drone_id}"
     return incident_key(kind, drone_id, at) if is_old else written
 
@@ -137,8 +138,8 @@ def first(alert: Alert) -> Incident:
 
 
 def takes(incident: Incident, alert: Alert, intervals: Intervals) -> bool:
-    """Whether `alert`, of the same key, belongs to `incident` or opens a new one. What comes back soon after a
-    clearing is the same incident, which flaps."""
+    """Whether `alert`, of the same key, belongs to `incident`; else it opens a new one. Soon after a clearing it
+    belongs to it: the incident flaps."""
     if incident.resolved_by:
         return False
     if incident.cleared:
@@ -148,8 +149,8 @@ def takes(incident: Incident, alert: Alert, intervals: Intervals) -> bool:
 
 
 def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
-    """Adds `alert` to `incident`. What stands for the whole is the worst; what stands for now is the latest by the
-    drone's time, so an alert that comes late changes neither place nor words, nor ends what was cleared after it."""
+    """Adds `alert` to `incident`. Severity, score and citizens are the worst so far. Place, message and battery are the
+    latest by the drone's time: an alert that comes late does not change them, nor reopen what was cleared after it."""
     is_latest = incident.facts_at is None or _said_at(alert) >= incident.facts_at
     if incident.cleared and is_latest:
         incident.cleared, incident.flaps = False, incident.flaps + 1
@@ -171,7 +172,7 @@ def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
 
 
 def clear(incident: Incident, alert: Alert) -> None:
-    """Ends `incident`, unless it is cleared or the clearing is older than what is known."""
+    """Ends `incident`, unless it is cleared already or the clearing is older than its newest alert."""
     if incident.cleared:
         return
     if alert.received_at < incident.last or (incident.facts_at is not None and _said_at(alert) < incident.facts_at):
@@ -182,7 +183,7 @@ def clear(incident: Incident, alert: Alert) -> None:
 
 
 def state(incident: Incident, now: datetime, intervals: Intervals) -> State:
-    """What the incident is at `now`."""
+    """The incident's state at `now`."""
     if incident.resolved_by or incident.cleared:
         return "resolved"
     idle = now - incident.last
@@ -198,7 +199,7 @@ def state(incident: Incident, now: datetime, intervals: Intervals) -> State:
 
 
 def can_go_on(incident: Incident, now: datetime, intervals: Intervals) -> bool:
-    """Whether an alert may still come back to it: it is not resolved, or was cleared a short while ago."""
+    """Whether another alert may still belong to it: it is not resolved, or was cleared a short while ago."""
     if incident.cleared and not incident.resolved_by:
         return now - _ended_at(incident) < intervals.over
     return state(incident, now, intervals) != "resolved"
@@ -212,13 +213,13 @@ def trend(incident: Incident) -> str:
 
 
 def is_expired(incident: Incident) -> bool:
-    """Whether it was given up: resolved, though nothing has ended it."""
+    """Whether it was given up: resolved by neither a clearing nor an operator."""
     ended = incident.cleared or bool(incident.resolved_by)
     return incident.state == "resolved" and incident.kind in ENDED_BY_CLEARING and not ended
 
 
 def is_due_again(incident: Incident, now: datetime, intervals: Intervals) -> bool:
-    """Whether it goes on, was notified long ago, and nobody has acknowledged it."""
+    """Whether it is open, was notified long ago, and nobody has acknowledged it."""
     if incident.acknowledged_by or incident.told_at is None or now - incident.told_at < intervals.repeat:
         return False
     return state(incident, now, intervals) in ("open", "growing")
@@ -235,19 +236,20 @@ def _take_facts(incident: Incident, alert: Alert) -> None:
 
 
 def is_position(latitude: float | None, longitude: float | None) -> bool:
-    """Whether a drone knew where it was: not without numbers, and not at 0, 0 (NOWHERE)."""
+    """Whether a drone knew where it was: two numbers that are not 0, 0 (NOWHERE)."""
     if latitude is None or longitude is None:
         return False
     return abs(latitude) > NOWHERE or abs(longitude) > NOWHERE
 
 
 def _said_at(alert: Alert) -> datetime:
-    """The drone's time, but no later than the broker's: a clock that is ahead does not hold what it said for good."""
+    """The drone's time, but no later than the broker's: else what a clock that is ahead has dated would stay for
+    good."""
     return min(_believed(alert), alert.received_at)
 
 
 def _believed(alert: Alert) -> datetime:
-    """A time that no report may have is a broken clock, and may have no form in UTC: the broker's stands for it."""
+    """The drone's time, or the broker's where the drone's is one that no report may have: its clock is broken."""
     is_possible = EARLIEST <= alert.reported_at <= alert.received_at + MAX_AHEAD
     return alert.reported_at if is_possible else alert.received_at
 

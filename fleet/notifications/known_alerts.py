@@ -1,4 +1,4 @@
-"""Which alerts are known: by their ids duplicates are found, by their content conflicts. Pure."""
+"""Known alerts: duplicates are recognized by id, conflicts by content. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KnownAlerts:
         self._contents: dict[int, int] = {}
 
     def meet(self, alert_id: str, content: int = UNKNOWN_CONTENT) -> Meeting:
-        """What the alert is to the known ones. A new one is known from now on."""
+        """Compares the alert with the known ones, and remembers a new one."""
         key = hash(alert_id)
         known = self._contents.get(key)
         if known is None:

@@ -41,10 +41,10 @@ KINDS: Final[dict[Kind, str]] = {
 }
 
 NOTES: Final[dict[Kind, str]] = {"low_battery": "Charging station", "watchword": "Watchword"}
-"""What a rule adds, by kind; else it is a note."""
+"""The name of what a rule adds, by kind; `Note` for the others."""
 
 QUOTED: Final[frozenset[Kind]] = frozenset({"unrest", "watchword"})
-"""Kinds that are about what was heard."""
+"""Kinds whose messages quote what was heard."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,19 @@ def incident_embeds(
 ) -> list[Embed]:
     """The embeds of a message (at most EMBEDS slots); `message_id` is empty for a new one.
 
-    An incident that continues in a newer message says so; one in `plain` has no word of a drone's.
+    An incident that continues in a newer message says so; one in `plain` has no text from drones.
     """
     room = TOTAL // max(1, len(slots))
     return [_embed(slot, incidents[slot.incident_id], message_id, slot.incident_id in plain, room) for slot in slots]
 
 
 def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
-    """The embed of a digest: its rows, the worst first, as far as a description reaches.
+    """The embed of a digest: as many of its rows as a description holds, the worst first.
 
-    A `plain` one has numbers only: no name, and no link, which may be what is refused.
+    A `plain` one has numbers only: Discord may have refused a name or the link.
     """
     lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200, _row)
-    if rest:  # names before ids
+    if rest:  # names matter more than ids
         lines, rest = _rows(digest.rows, DESCRIPTION - 200, _short_row)
     hidden = Counter(digest.others)
     for row in digest.rows if plain else rest:
@@ -134,7 +134,7 @@ def _colour(incident: Incident) -> int:
 
 def _title(incident: Incident) -> str:
     mark = {"resolved": "Resolved: ", "quiet": "Quiet: "}.get(incident.state, "")
-    mark = "No news any more: " if is_expired(incident) else mark
+    mark = "No further news: " if is_expired(incident) else mark
     place = isolated(f"{incident.city}, {incident.country}", 100)
     return f"{mark}{KINDS[incident.kind]} in {place}" + ("" if incident.verified else " (unverified)")
 
@@ -166,12 +166,12 @@ def _facts(slot: Slot, incident: Incident) -> list[tuple[str, str]]:
 
 
 def percent(battery: float) -> str:
-    """Rounded down: what is below a limit is never shown at it."""
+    """Rounded down, so that a battery below a threshold is never shown at it."""
     return f"{max(0, math.floor(battery))} %"
 
 
 def _words(incident: Incident) -> list[tuple[str, str]]:
-    """What came from drones and operators, the most important first: each gets at most half of what room is left."""
+    """Text from drones and operators, the most important first: each gets at most half of the room that is left."""
     note = (NOTES.get(incident.kind, "Note"), incident.note)
     is_about_note = incident.kind == "low_battery"
     words = [
@@ -198,7 +198,7 @@ def _map(incident: Incident) -> str:
 def _rows(
     rows: Sequence[DigestRow], room: int, line_of: Callable[[DigestRow], str]
 ) -> tuple[list[str], Sequence[DigestRow]]:
-    """As many lines as there is room for, and the rows that are left."""
+    """As many lines as fit into `room`, and the rows that are left."""
     lines: list[str] = []
     for number, row in enumerate(rows):
         line = line_of(row)

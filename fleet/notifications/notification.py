@@ -1,4 +1,4 @@
-"""What is pending, what a message shows, and one notification: a request to Discord. Pure."""
+"""Pending alerts, messages on Discord, and a notification: one request to Discord. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PendingAlert(NamedTuple):
 
 @dataclass
 class Message:
-    """What a Discord message shows: one slot an embed. `needs_edit`: it shows something that is no longer so."""
+    """What a Discord message shows: one slot an embed. `needs_edit`: it is outdated."""
 
     message_id: str
     slots: list[Slot]
@@ -41,8 +41,8 @@ class Message:
 class Notification:
     """One request to Discord: the slots or the digest that the message shows after it, and the alerts it notifies of.
 
-    `shown` are the incidents of the slots, in the state in which they are shown; those in `plain` without a word of a
-    drone's, as the digest with `is_plain`.
+    `shown` are the incidents of the slots, in the state in which they are shown; those in `plain` without text from
+    drones, like a digest with `is_plain`.
     """
 
     method: Method

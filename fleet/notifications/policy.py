@@ -1,7 +1,7 @@
 """The next notification: new incidents at once, growth by edits, and what the budget cannot carry as a digest. Pure.
 
-`decide` reads the notification state and changes nothing. It asks in one order: a digest for what must wait no longer,
-a post for what has no message, an edit for what a message no longer says. Each answers with a named reason.
+`decide` reads the notification state and changes nothing. It looks first for a digest of what has waited too long, then
+for a post of what has no message, then for an edit of what is outdated. Each gives a named reason.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EMBEDS: Final = 10
 """Embeds a message holds (Discord's documentation, Create Message)."""
 
 DIGEST_INCIDENTS: Final = 600
-"""Incidents in one notification of a digest: more than its bytes hold where their drones say anything."""
+"""Incidents in one notification of a digest: ALERTS_BYTES holds fewer unless the drones' texts are empty."""
 
 ROWS: Final = 200
 """Places that a digest remembers by name; more than any message can show."""
@@ -41,11 +41,11 @@ begins, once this one is NAMED_FOR old, so that every place is named in some mes
 NAMED_FOR: Final = timedelta(minutes=1)
 
 REFUSED_FOR: Final = timedelta(seconds=30)
-"""A digest that Discord refuses without names, too, has no other form. It is tried again after so long, and meanwhile
-new incidents get their messages."""
+"""A digest that Discord refuses even without names has no other form. It is retried after this long; meanwhile new
+incidents get their messages."""
 
 HEAD_START: Final = timedelta(minutes=1)
-"""For each step of severity: the worst goes first, but after a minute or two nothing is passed over any more."""
+"""For each step of severity: the worst goes first, but passes nothing that has waited a minute or two longer."""
 
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,13 +58,13 @@ class DecisionReason(Enum):
     DELETED = "message deleted"
     UNACKNOWLEDGED = "nobody acknowledged it"
     GROWN = "pending alerts of a message's incidents"
-    CHANGED = "a message shows what is no longer so"
+    CHANGED = "a message is outdated"
     CROWDED = "more incidents are pending than messages can show"
     HELD = "incidents that get no message of their own"
-    DIGEST_CHANGED = "the digest's message shows what is no longer so"
+    DIGEST_CHANGED = "the digest's message is outdated"
     DIGEST_REFUSED = "Discord refused the digest in every form a moment ago"
     NOTHING = "nothing is pending"
-    PACED = "people get no more new messages now"
+    PACED = "enough new messages for the moment"
     RECENT = "the message was edited a moment ago"
     NO_BUDGET = "Discord takes no more requests now"
 
@@ -96,12 +96,12 @@ class Policy:
     """A digest only when more incidents than this are pending: fewer fit the next message."""
     digest_every: timedelta = timedelta(seconds=5)
     digest_life: timedelta = timedelta(minutes=10)
-    """Then a new digest is begun, so that the newest stands where people read."""
+    """Then a new digest begins, so that the newest is at the end of the channel, where people read."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the budget lets through now: a first post or digest, an edit that is overdue, any other edit."""
+    """Which requests the budget allows now: a first post or digest, an edit that is overdue, any other edit."""
 
     first: bool
     urgent: bool
@@ -109,7 +109,7 @@ class Allowance:
 
 
 def decide(state: NotificationState, policy: Policy, now: datetime, allowance: Allowance) -> Decision:
-    """What to send now. It notifies of every pending alert of each incident in it, up to ALERTS_BYTES."""
+    """What to send now. A notification has all pending alerts of each of its incidents, up to ALERTS_BYTES."""
     decisions = [Decision(DecisionReason.NO_BUDGET)]
     if allowance.first:
         decisions = [_digest(state, policy, now)]
@@ -147,7 +147,8 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
 
 
 def _post_due(state: NotificationState, policy: Policy) -> datetime:
-    """When as many messages are due as were posted: a bucket of `burst`, refilled by one every `pace` (a GCRA)."""
+    """When all posts so far would have been made at one every `pace`; the next may be `burst` - 1 posts ahead (a
+    GCRA)."""
     due = LONG_AGO
     for posted_at in state.posted:
         due = max(due, posted_at) + policy.pace
@@ -181,7 +182,7 @@ def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Al
 
 
 def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
-    """By message the urgency of its edit; one with pending alerts before one that only says what is no longer so."""
+    """By message the urgency of its edit; a message with pending alerts goes before one that is only outdated."""
     due: dict[str, tuple[bool, float]] = {}
     for entry in state.incidents.pending.values():
         message_id = entry.incident.message_id
@@ -205,7 +206,7 @@ def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decis
 def _of_slots(
     state: NotificationState, message_id: str, slots: list[Slot], alerts: dict[str, list[PendingAlert]], now: datetime
 ) -> Notification:
-    """Incidents that go on in a newer message are shown as they were."""
+    """Incidents that continue in a newer message are shown as they were."""
     shown = {slot.incident_id: state.incidents[slot.incident_id].incident for slot in slots}
     for incident_id, known in shown.items():
         if known.message_id == message_id or not message_id:
@@ -251,7 +252,8 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
 
 
 def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Policy, now: datetime) -> bool:
-    """Whether the present digest grows, or a new one is begun; nobody is disturbed by what is kept back."""
+    """Whether the present digest grows; else a new one begins. Incidents that are held begin none: nobody is
+    disturbed."""
     counted = state.digest.counted
     if counted is None:
         return False
@@ -262,10 +264,8 @@ def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Poli
 
 
 def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
-    """The incidents that a digest must count: many are pending, and some longer than they may; those near to it go too.
-
-    And those that get no message of their own.
-    """
+    """The incidents that a digest must count: those that are held; and where many are pending and one has waited as
+    long as it may, all that have waited half as long."""
     pending = state.incidents.pending.values()
     held = [entry for entry in pending if state.hold(entry, now)]
     if len(pending) <= policy.crowd:
@@ -297,8 +297,8 @@ def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], no
 
 
 def _in_order(rows: Iterable[DigestRow]) -> list[DigestRow]:
-    """The worst first, of these the rare places before the frequent ones: what is said once is said nowhere else. What
-    one drone says of more than DRONE_QUOTA places comes after what others say."""
+    """The worst first; of these, places with few alerts first, which no other row names. The rows of one drone beyond
+    DRONE_QUOTA come after those of others."""
     order = sorted(rows, key=lambda row: (-RANK[row.severity], row.alerts, row.country, row.city, row.kind))
     of_drone: Counter[str] = Counter()
     first: list[DigestRow] = []
@@ -323,8 +323,8 @@ def _fit(rows: list[DigestRow]) -> tuple[list[DigestRow], list[DigestRow]]:
 
 
 def _take(chosen: Iterable[IncidentEntry], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
-    """The pending alerts of the chosen incidents, as far as one delivery can hold them: the first of each, then the
-    others, so that no incident keeps the next ones out."""
+    """As many pending alerts of the chosen incidents as one delivery holds: the first of each, then the others, so that
+    no incident keeps another out."""
     room = ALERTS_BYTES
     taken: dict[str, list[PendingAlert]] = {}
     for entry in chosen:
@@ -347,6 +347,6 @@ def _size(alert: PendingAlert) -> int:
 
 
 def _urgency(entry: IncidentEntry, now: datetime) -> tuple[bool, float]:
-    """Greater goes first: what is within its quota, then what has waited long and is bad."""
+    """A sort key, the greatest first: within its quota, then by severity and time waited."""
     age = (now - entry.pending[0].received_at).total_seconds() if entry.pending else 0.0
     return entry.within_quota, age + RANK[entry.incident.severity] * HEAD_START.total_seconds()

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 WINDOW: Final = timedelta(minutes=10)
-"""As long as a digest: what one drone opens within it stands in one list."""
+"""As long as a digest, so that what one drone opens within it is in one list."""
 
 DRONE_QUOTA: Final = 5
-"""Incidents that one drone opens within WINDOW as everybody else does: it cannot fly to more cities with unrest."""
+"""Incidents that one drone may open within WINDOW before those of others go first: it cannot fly to more cities."""
 
 PLACE_QUOTA: Final = 30
-"""The same of one place: thirty drones of one city with low batteries say what a hundred would."""
+"""The same for one place: thirty drones of one city with low batteries say as much as a hundred."""
 
 MOST_COUNTED: Final = 50_000
 """Drones or places that are counted in one WINDOW. Past it the one counted longest ago is forgotten."""
@@ -21,7 +21,7 @@ MOST_COUNTED: Final = 50_000
 
 @dataclass
 class Quota:
-    """Counts by name in windows: what was counted is forgotten with the window after its own."""
+    """Counts by name, over the present window and the one before."""
 
     limit: int
     most_counted: int = MOST_COUNTED
@@ -30,7 +30,7 @@ class Quota:
     _before: dict[str, int] = field(default_factory=dict)
 
     def spend(self, name: str, at: datetime) -> bool:
-        """Counts one of `name`; whether it is within the limit."""
+        """Counts one of `name`. Returns whether it is within the limit."""
         self._turn(at)
         self._counts[name] = self._counts.pop(name, 0) + 1
         if len(self._counts) > self.most_counted:

@@ -25,15 +25,15 @@ from fleet.notifications.known_alerts import KnownAlerts
 from fleet.notifications.notification import Message, Notification, Source
 
 Hold = Literal["", "refused", "over", "silenced"]
-"""Why an incident gets no message of its own, only a digest counts it: refused by Discord in every form, over before
-anybody was notified, silenced by an operator. Empty: it gets one."""
+"""Why only a digest counts an incident: refused by Discord in every form, over before anybody was notified, silenced by
+an operator. Empty: it gets a message of its own."""
 
 MOST_MESSAGES: Final = 1000
 """Messages that are still edited: twelve a minute for the 35 minutes of an incident are 420. Past it, the one edited
 longest ago is left as it is."""
 
 REMEMBERED_POSTS: Final = 100
-"""Times of the newest posts, by which people's pace is kept: more than a minute of posts and digests."""
+"""Times of the newest posts, for the policy's pace: more than a minute of posts and digests."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class DigestState:
 
 @dataclass
 class NotificationState:
-    """See the module. `webhook` names the channel in deliveries."""
+    """`webhook` names the channel in deliveries."""
 
     webhook: str = "alerts"
     intervals: Intervals = field(default_factory=Intervals)
@@ -118,7 +118,7 @@ class NotificationState:
     # what Discord did
 
     def record(self, sent: Notification, message_id: str, now: datetime, held: str = "") -> Delivery:
-        """Enters a notification that Discord took, after failures of the kind `held`; gives the delivery."""
+        """Enters a notification that Discord accepted, after failures of the kind `held`. Returns its delivery."""
         alerts = [(incident_id, alert) for incident_id, pending in sent.alerts.items() for alert in pending]
         kept_back = {id_: why for id_ in sent.alerts if sent.digest and (why := self.hold(self.incidents[id_], now))}
         self._enter(sent, message_id, now)
@@ -146,7 +146,7 @@ class NotificationState:
         )
 
     def message_deleted(self, message_id: str) -> None:
-        """Somebody deleted the message: people must be notified again of what it stood for."""
+        """Somebody deleted the message: people must be notified again of what it showed."""
         self._deleted.append(message_id)
         if message_id == self.digest.message_id:
             self.digest.message_id, self.digest.edited_at, self.digest.needs_edit = "", None, True
@@ -175,7 +175,7 @@ class NotificationState:
         for entry in forms:
             entry.form = "alone" if entry.form == "grouped" else entry.form
         if sent.method == "edit":
-            self._leave(sent.message_id)  # it stays as it is; what goes on goes on in new messages
+            self._leave(sent.message_id)  # it stays as it is; later alerts go into new messages
 
     def _enter(self, sent: Notification, message_id: str, now: datetime) -> None:
         self.incidents.remove_pending(sent.alerts)
@@ -195,7 +195,7 @@ class NotificationState:
         if method == "post":
             old = self.messages.get(entry.incident.message_id)
             if old is not None and old.message_id != message_id:
-                old.needs_edit = True  # it must say that the incident goes on elsewhere
+                old.needs_edit = True  # it must say that the incident continues in a newer message
             entry.incident.message_id, entry.incident.told_at = message_id, now
             entry.repost = ""
             entry.form = "grouped" if entry.form == "alone" else entry.form
@@ -215,7 +215,7 @@ class NotificationState:
         known.refused_at = None
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
-        """As it is without the pending alerts: a replay adds those again."""
+        """The incident without its pending alerts, which a successor reads from `alerts`."""
         entry = self.incidents[incident_id]
         shown = entry.in_digest if in_digest else entry.incident
         return msgspec.structs.replace(shown, alerts=entry.incident.alerts - len(entry.pending))
@@ -255,7 +255,7 @@ class NotificationState:
     # what time does
 
     def refresh(self, now: datetime) -> None:
-        """Finds what has changed by time alone, and forgets what is over and notified."""
+        """Marks messages that time alone has outdated, and forgets what is over and notified."""
         for message in list(self.messages.values()):
             shown = [self.incidents[slot.incident_id].incident for slot in message.slots]
             if any(each.state != incident.state(each, now, self.intervals) for each in shown):
@@ -279,7 +279,7 @@ class NotificationState:
                 self._leave(message.message_id)
 
     def _leave(self, message_id: str) -> None:
-        """No edit of the message any more; what may still come of its incidents is notified in a new one."""
+        """Edits the message no more; later alerts of its incidents are notified in a new one."""
         message = self.messages.pop(message_id, None)
         for slot in message.slots if message else ():
             entry = self.incidents[slot.incident_id].incident

@@ -24,14 +24,13 @@ from infra.kafka.partitions import records_to
 log = get_logger()
 
 KEPT: Final = 5000
-"""Deliveries that a successor reads at least: by their ids it knows duplicates of alerts. Nearly three hours of a
-storm."""
+"""Deliveries that a successor reads at least, to know duplicates of their alerts. Nearly three hours of a storm."""
 
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """But no more than this: a flood of long ids must not make a successor read for minutes before it notifies anybody."""
 
 TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
-"""The topic never takes these, however often they are sent."""
+"""The topic never accepts these, however often they are sent."""
 
 
 class Place(NamedTuple):
@@ -45,7 +44,8 @@ class Place(NamedTuple):
 class DeliveryLog:
     """Deliveries of one webhook. `needed_from` is the offset by partition from which a successor must read.
 
-    `unwritten` counts deliveries that the topic took in no form: their messages are shown, and may be repeated.
+    `unwritten` counts deliveries that the topic accepted in no form: Discord shows their messages, and may get them
+    twice.
     """
 
     def __init__(self, bootstrap: Address, topic: str, webhook: str) -> None:
@@ -62,11 +62,11 @@ class DeliveryLog:
         self._last: dict[str, Place] = {}  # where the last delivery of each message is
 
     def write(self, delivery: Delivery, stop: Event) -> None:
-        """Returns when the broker has it, however long it is away: Discord has shown it already.
+        """Returns when the broker has it, however long the broker is away: Discord shows it already.
 
-        What is too large for the topic is written in parts, and what no part of is taken is given up: it must not hold
-        up what comes after it. Raises KafkaError only when `stop` is set meanwhile; the message is then repeated by the
-        next notifier.
+        A delivery that is too large for the topic is written in parts. A part that cannot be divided further is given
+        up, so that it does not block the next deliveries. Raises KafkaError only when `stop` is set meanwhile; the
+        message is then repeated by the next notifier.
         """
         value = deliveries.encode(delivery)
         while True:
@@ -82,7 +82,7 @@ class DeliveryLog:
                 return self._remember(Place(written.partition, written.offset, len(value)), delivery)
 
     def replay(self, state: NotificationState, committed: dict[int, int | None]) -> int:
-        """Enters into `state` what was notified, from the `committed` offsets on; how many deliveries there were."""
+        """Enters into `state` what was notified, from the `committed` offsets on. Returns the number of deliveries."""
         count = 0
         for place, delivery in self._read(committed):
             if delivery.webhook != self._webhook:

@@ -1,7 +1,7 @@
-"""Who may send: one notifier a webhook, by a Kafka consumer group.
+"""Who may send: one notifier a webhook, chosen by a Kafka consumer group.
 
 The members of the group subscribe to a topic; the one that has its partition 0 is active. Committing with the group's
-generation proves it: the broker refuses a member that it has put out. A proof holds for less than the broker's session
+generation proves it: the broker refuses a member that it has removed. A proof holds for less than the broker's session
 time-out, so a frozen process that wakes finds its proof too old, asks, and learns that another has taken over.
 """
 
@@ -19,7 +19,8 @@ from infra.kafka import clients
 from infra.kafka.config import Address
 
 SESSION_MS: Final = 6000
-"""The least that a broker allows by default (group.min.session.timeout.ms). So long a killed notifier is waited for."""
+"""The least that a broker allows by default (group.min.session.timeout.ms). A standby waits this long for a killed
+one."""
 
 PROOF_SECONDS: Final = 4.0
 """How long a proof is trusted; with the longest request time-out of a commit still less than SESSION_MS."""
@@ -32,12 +33,13 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The membership. What each proof commits says how far people are notified and where a successor reads."""
+    """The membership in the group. Each proof commits how far people are notified and where a successor begins to
+    read."""
 
     def __init__(self, bootstrap: Address, group: str, topic: str) -> None:
         self._partition = TopicPartition(topic, 0)
         self._proved_at = float("-inf")
-        self._put_out = False
+        self._removed = False
         self._consumer = clients.consumer(
             bootstrap,
             group_id=group,
@@ -52,11 +54,12 @@ class Lease:
     def join(self, timeout: float) -> bool:
         """Waits up to `timeout` seconds to become the active one."""
         self._consumer.poll(timeout_ms=int(timeout * 1000))
-        self._put_out = False
+        self._removed = False
         return self._holds()
 
     def renew(self, offsets: Callable[[], Mapping[TopicPartition, int]], now: bool = False) -> bool:
-        """Proves that this is still the active one, when the last proof is a second old or `now`; whether it did.
+        """Proves that this is still the active one, when the last proof is a second old or `now`. Returns whether it
+        did.
 
         Raises LeaseLost.
         """
@@ -94,7 +97,7 @@ class Lease:
             raise LeaseLost("another notifier is active")
 
     def _holds(self) -> bool:
-        return self._partition in self._consumer.assignment() and not self._put_out
+        return self._partition in self._consumer.assignment() and not self._removed
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -105,8 +108,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         """It may come back in the same rebalance; nobody else was active in between then."""
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """The broker has put this member out: others may have been active since."""
-        self._lease._put_out = True
+        """The broker has removed this member: others may have been active since."""
+        self._lease._removed = True
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         if assigned:

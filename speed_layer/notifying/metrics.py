@@ -9,7 +9,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from infra.metrics import LATENCY_BUCKETS
 
 NOTIFICATIONS: Final = Counter(
-    "peacewatch_notifications", "messages that Discord took, by webhook and method (POST, PATCH)", ["webhook", "method"]
+    "peacewatch_notifications",
+    "messages that Discord accepted, by webhook and method (POST, PATCH)",
+    ["webhook", "method"],
 )
 LATENCY: Final = Histogram(
     "peacewatch_notification_seconds",

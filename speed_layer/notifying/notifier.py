@@ -1,6 +1,6 @@
 """`alerts` to Discord: notifies people of every alert, in messages that they can read. Depends on Kafka alone.
 
-A session, and the order that loses nothing (`NotifierConfig.failpoint` names `a` to `4` to tests):
+A session, in the order that loses no alert (tests stop it at `a` to `4` with `NotifierConfig.failpoint`):
 
 1. Become the active notifier of this webhook (`lease`).
 2. Rebuild the notification state: what people were notified of, from `deliveries`; what is pending, from `alerts`.
@@ -10,8 +10,8 @@ A session, and the order that loses nothing (`NotifierConfig.failpoint` names `a
    c. write the delivery, and wait until the broker has it.
 4. Commit, at most once a second, how far people are notified. Never beyond an alert whose delivery is not written.
 
-A crash between b and c repeats a message; nothing is ever missing. A message of `alerts` or `operator-actions` that
-cannot be handled is passed by: it is counted, and the operators are notified (`pipeline_health.RecentFaults`).
+A crash between b and c repeats a message; none is ever missing. A message of `alerts` or `operator-actions` that cannot
+be handled is skipped and counted, and operators are notified (`pipeline_health.RecentFaults`).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class NotifierConfig:
 
 
 def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -> None:
-    """Until `stop` is set. Kafka may come and go."""
+    """Notifies until `stop` is set. Kafka may come and go."""
 
     def session() -> None:
         lease = Lease(config.bootstrap, f"{config.group}-{config.webhook}", config.deliveries)
@@ -96,7 +96,7 @@ def _run(active: NotifierSession) -> None:
     try:
         active.run()
     except LeaseLost as error:
-        log.warning("the notifier gives way", reason=error)
+        log.warning("the notifier steps down", reason=error)
 
 
 def _become_active(lease: Lease, stop: Event) -> bool:
@@ -175,7 +175,7 @@ class NotifierSession:
                 self._positions[partition.partition] = records[-1].offset + 1
 
     def _take(self, record: Any) -> None:
-        """A record that cannot be handled is passed by, whatever the error: it would come again after a restart."""
+        """Skips a record that cannot be handled, whatever the error: it would come again after a restart."""
         place = f"{record.topic}-{record.partition}-{record.offset}"
         try:
             if record.topic == self._config.actions:
@@ -199,7 +199,7 @@ class NotifierSession:
             self._faults.add("conflicts", datetime.now(UTC), f"the last one is of an incident of the kind {alert.kind}")
 
     def _notify_once(self) -> bool:
-        """Sends the next notification, if there is one now; whether Discord took it."""
+        """Sends the next notification, if there is one now. Returns whether Discord accepted it."""
         now = datetime.now(UTC)
         decision = decide(self.state, self._config.policy, now, self._sender.allowance())
         if decision.notification is None:
@@ -244,7 +244,7 @@ class NotifierSession:
             self._pulse.beat(self._health)
             self._needed = self._delivery_log.needed_from(self.state)
             if len(self._partitions(self._config.alerts)) != len(self._positions):
-                raise retry.NotReady(f"the topic {self._config.alerts} has other partitions: all of them must be read")
+                raise retry.NotReady(f"the partitions of the topic {self._config.alerts} have changed")
 
     def _health(self) -> SignOfLife:
         return SignOfLife(
@@ -259,7 +259,7 @@ class NotifierSession:
         )
 
     def _partitions_of_actions(self) -> list[TopicPartition]:
-        """None where the topic cannot be read: people are notified of alerts all the same."""
+        """Empty where the topic cannot be read: people are notified of alerts all the same."""
         partitions = of_topic(self._consumer, self._config.actions)
         if not partitions:
             reason: Exception
@@ -267,7 +267,7 @@ class NotifierSession:
                 reason = missing(self._config.bootstrap, self._config.actions)
             except KafkaError as error:
                 reason = error
-            log.warning("actions of operators are not obeyed", reason=sentence(reason))
+            log.warning("operators' actions are ignored", reason=sentence(reason))
         return partitions
 
     def _partitions(self, topic: str) -> list[TopicPartition]:

@@ -30,13 +30,13 @@ JITTER: Final = 0.25
 """The share by which a pause is longer or shorter by chance, so that two webhooks do not come back at once."""
 
 DEAD_PAUSE: Final = 300.0
-"""A dead webhook is asked this seldom; every invalid answer counts towards a ban (10,000 in ten minutes)."""
+"""Seconds between requests to a dead webhook: every invalid answer counts towards a ban (10,000 in ten minutes)."""
 
 HELD: Final = ((RateLimited, "rate limited"), (DiscordRefused, "refused"), (WebhookDead, "webhook dead"))
-"""How a delivery names what failed the requests before it; whatever else failed is "unreachable"."""
+"""How a delivery names the failure of the requests before it; any other failure is "unreachable"."""
 
 STARTED: Final = "started"
-"""The same of the first request of a notifier: it had just begun, and nobody may have been at work before."""
+"""The same for a notifier's first request: before it, perhaps no notifier was running."""
 
 LOOK_EVERY: Final = 2.0
 """Seconds between looks at the file that may hold a new URL."""
@@ -44,7 +44,7 @@ LOOK_EVERY: Final = 2.0
 
 @dataclass
 class Sender:
-    """Sends notifications to the webhook whose URL `url` gives, asked again while it is dead.
+    """Sends notifications to the webhook at `url()`, which is called again while the webhook is dead.
 
     `clock` never goes back.
     """
@@ -55,15 +55,15 @@ class Sender:
     connect: Callable[[str], Webhook] = Webhook
     budget: Budget = field(default_factory=Budget)
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE, JITTER))
-    dead: str = ""  # why the webhook takes nothing more; empty: it does
-    held: str = ""  # of HELD: what the last request that was taken had to wait for
-    _trouble: str = STARTED  # the same of the request that has not been taken yet
+    dead: str = ""  # why the webhook accepts nothing more; empty: it does
+    held: str = ""  # of HELD: what the last accepted request had to wait for
+    _trouble: str = STARTED  # the same of the request that is not accepted yet
     _used: str = ""
     _webhook: Webhook | None = None
     _looked_at: float = float("-inf")
 
     def allowance(self) -> Allowance:
-        """What may go now."""
+        """Which requests may go now."""
         if self.dead:
             self._look_for_a_new_url()
         now = self.clock()
@@ -71,10 +71,11 @@ class Sender:
         return Allowance(first, urgent, edit)
 
     def send(self, notification: Notification, state: NotificationState) -> str | None:
-        """The message's id when Discord took it; else None, and `state` and the budget know what follows."""
+        """The message's id when Discord accepted it; else None, with the failure entered into `state` and the
+        budget."""
         try:
             embeds = _embeds(notification, self.web_url)
-        except Exception:  # whatever it is: what cannot be shown must not stop what can
+        except Exception:  # one that cannot be rendered must not block the others
             log.exception("a notification cannot be rendered", incidents=_ids(notification))
             state.refused(notification)
             return None

@@ -123,7 +123,7 @@ def test_a_frozen_notifier_wakes_and_sends_nothing(stack: AlertStack) -> None:
     check(stack, repeats=False)
     log = stack.home / "log" / "frozen.log"
     assert log.read_text().count("event=active") == 1
-    stack.wait(lambda: "gives way" in log.read_text())
+    stack.wait(lambda: "steps down" in log.read_text())
 
 
 def test_the_broker_is_killed_and_comes_back(stack: AlertStack) -> None:

@@ -236,7 +236,7 @@ def test_what_is_given_up_is_not_called_resolved() -> None:
         world.drain()
     [known] = world.delivered()[-1].incidents
     [embed] = incident_embeds([Slot(known.incident_id, 1)], {known.incident_id: known})
-    assert embed.title.startswith("No news any more: Low battery")
+    assert embed.title.startswith("No further news: Low battery")
     assert world.now == NOW + timedelta(days=1)
 
 

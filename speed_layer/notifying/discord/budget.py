@@ -1,8 +1,8 @@
-"""How many requests a webhook takes: our own count, corrected by what Discord's answers say.
+"""How many requests a webhook accepts: our own count, corrected by what Discord's answers say.
 
-A library's limiter (limits, pyrate-limiter) counts as well, but cannot keep a share back, take over a server's own
-count, or be asked when the next one may go by a clock that a test holds; this is shorter than an adapter to one.
-Times are seconds of any clock that never goes back.
+The limiters of libraries (limits, pyrate-limiter) cannot reserve a share, adopt a server's own count, or say by a
+test's clock when the next request may go; this is shorter than an adapter to one. Times are seconds of any clock that
+never goes back.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Budget:
         return max(0.0, *waits)
 
     def spend(self, now: float) -> None:
-        """Call when a request was answered or given up: the server took it at some time before."""
+        """Call when a request was answered or given up: the server has counted it by then."""
         self._answered.append(now)
 
     def learn(self, remaining: int | None, reset_after: float | None, now: float) -> None:
-        """Takes the rate headers of an answer."""
+        """Enters the rate headers of an answer."""
         if remaining == 0 and reset_after is not None:
             self.hold(reset_after, now)
 
     def hold(self, seconds: float, now: float) -> None:
-        """Nothing goes for so long."""
+        """No request goes for so many seconds."""
         self._not_before = max(self._not_before, now + seconds)

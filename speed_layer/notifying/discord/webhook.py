@@ -15,7 +15,7 @@ from infra.discord import Unreachable, body_of, error_of, number_of
 from speed_layer.notifying import metrics
 
 TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
-"""Discord answers in 0.1 to 0.5 s; after ten the next try is worth more than the wait."""
+"""Discord answers in 0.1 to 0.5 s; after ten seconds another try is better than waiting."""
 
 
 LIMITS: Final = httpx.Limits(max_keepalive_connections=1, keepalive_expiry=55.0)
@@ -43,7 +43,7 @@ class Webhook:
         answer = self._send("POST", self._url, {"wait": "true"}, payload(embeds))
         message_id = body_of(answer).get("id")
         if not message_id:
-            raise Unreachable("Discord took the message and did not say its id")
+            raise Unreachable("Discord accepted the message without giving its id")
         return str(message_id)
 
     def edit(self, message_id: str, embeds: Sequence[Embed]) -> None:
