@@ -49,14 +49,14 @@ def fill(database: Any) -> None:
         random = np.random.default_rng(day)
         hours = [HOURS.from_document(cells(day * 24 + hour, random.integers(50, 500, CELLS))) for hour in range(24)]
         whole = HOURS.merge(hours)
-        document = {
+        document: dict[str, Any] = {
             "_id": (START + timedelta(days=day - FIRST_DAY)).date().isoformat(),
             "day": day,
             "sources": "bench",
             "hours": list(range(day * 24, day * 24 + 24)),
             "versions": [0] * 24,
-            **{form: pack(roll_up(whole, keep)) for form, keep in DAY_FORMS.items()},
         }
+        document.update((form, pack(roll_up(whole, keep))) for form, keep in DAY_FORMS.items())
         database[day_roll_ups.NAME].insert_one(document)
     for hour in (FIRST_DAY * 24, (FIRST_DAY + DAYS) * 24 - 1):
         of_hour = cells(hour, np.full(CELLS, 50))

@@ -10,6 +10,7 @@ import structlog
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from fleet.figures.roll_up import DAY_FORMS
 from infra.mongo import client as mongo
 from serving import rejected
 from serving.config import MONGO_TIMEOUT_MS, Config
@@ -55,7 +56,8 @@ class Services:
             if known.first_hour is not None and known.last_hour is not None:
                 end = (known.last_hour // 24 + 1) * 24
                 for start in range(end - 24, max(known.first_hour - 24, end - WARM_DAYS * 24 - 24), -24):
-                    self.merge.served(range(start, start + 24), range(start // 24, start // 24 + 1))
+                    for form in DAY_FORMS:
+                        self.merge.served(range(start, start + 24), range(start // 24, start // 24 + 1), form)
             self.drones.fleet()
         except PyMongoError as error:
             _log.info("cache not warmed", reason=error)

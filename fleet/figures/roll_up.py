@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 
@@ -12,14 +12,17 @@ from fleet.figures.cube import HOURS
 _DROPPED: Final[Mapping[str, object]] = {"event_hour": 0, "country": "", "worst_score": 0}
 """What a key is in cells that were rolled up over it."""
 
-DAY_FORMS: Final[Mapping[str, Sequence[str]]] = {
+DayForm = Literal["by_hour", "by_country", "by_score", "by_country_and_hour", "by_country_and_score"]
+"""A form in which statistics read a UTC day."""
+
+DAY_FORMS: Final[Mapping[DayForm, Sequence[str]]] = {
     "by_hour": ("event_hour",),
     "by_country": ("country",),
     "by_score": ("worst_score",),
     "by_country_and_hour": ("event_hour", "country"),
     "by_country_and_score": ("country", "worst_score"),
 }
-"""The forms in which statistics read a UTC day, and the keys that are left in each."""
+"""The keys that are left in each form of a day."""
 
 
 def roll_up(cells: pa.Table, keep: Sequence[str]) -> pa.Table:

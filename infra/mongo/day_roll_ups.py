@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict
 
 from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
@@ -20,6 +20,11 @@ from pymongo.client_session import ClientSession
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
 from infra.mongo.schema import Collection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fleet.figures.roll_up import DayForm
 
 NAME: Final = "day_roll_ups"
 
@@ -79,7 +84,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
         found = database.hours.find(those, session=session).sort("event_hour")
         hours = list(view_parts.whole(database, "hours", found, session))
         cells = HOURS.merge(HOURS.from_document(hour["cells"]) for hour in hours)
-        forms = {form: pack(roll_up(cells, keep)) for form, keep in DAY_FORMS.items()}
+        forms: dict[str, bytes] = {form: pack(roll_up(cells, keep)) for form, keep in DAY_FORMS.items()}
         name = {"_id": _name(day)}
         if sum(map(len, forms.values())) > largest:
             # Its mark stays, so that the next run does not read the hours again.
@@ -102,26 +107,33 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
         return session.with_transaction(commit)
 
 
-def of_days(database: Documents, days: Iterable[int], session: ClientSession) -> list[dict[str, Any]]:
-    """The roll-ups of `days` (since 1970) that are stored with their forms."""
-    wanted = sorted(days)
-    if not wanted:
+class RollUp(NamedTuple):
+    """One form of a stored day."""
+
+    day: int  # since 1970
+    versions: Mapping[int, int]  # of the lake, by event hour: which hour documents are summed
+    cells: pa.Table  # of fleet.figures.cube.HOURS
+
+
+def of_days(database: Documents, days: Iterable[int], form: DayForm, session: ClientSession) -> list[RollUp]:
+    """The roll-ups of `days` (since 1970) that are stored, in one form; the others are not read."""
+    from infra.mongo.packed import unpack  # noqa: PLC0415 - as in `rebuild`
+
+    chosen = set(days)
+    if not chosen:
         return []
-    between = {"day": {"$gte": wanted[0], "$lte": wanted[-1]}, "by_hour": {"$exists": True}}
-    chosen = set(wanted)
-    found = database[NAME].find(between, session=session, batch_size=_READ_AT_ONCE)
-    return [document for document in found if document["day"] in chosen]
+    between = {"day": {"$gte": min(chosen), "$lte": max(chosen)}, form: {"$exists": True}}
+    fields = {"_id": False, "day": True, "hours": True, "versions": True, form: True}
+    stored = database[NAME].find(between, fields, session=session, batch_size=_READ_AT_ONCE)
+    return [
+        RollUp(each["day"], dict(zip(each["hours"], each["versions"], strict=True)), unpack(each[form]))
+        for each in stored
+        if each["day"] in chosen
+    ]
 
 
 _READ_AT_ONCE: Final = 100
-"""Some 0.1 MB each of 200 countries."""
-
-
-def forms_of(document: Mapping[str, Any]) -> dict[str, bytes]:
-    """The packed cells of a roll-up by form."""
-    from fleet.figures.roll_up import DAY_FORMS  # noqa: PLC0415 - as in `rebuild`
-
-    return {form: document[form] for form in DAY_FORMS}
+"""The largest form is some 60 KB of 200 countries."""
 
 
 def _source(hour: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from fleet.figures.views import ALERTS
 from infra.mongo import view_parts
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
-from serving.api.figures import envelope, look_up, whole_days
+from serving.api.figures import envelope, range_of, whole_days
 from serving.api.models import Figures, RangeQuery
 from serving.figures import batch_views
 from serving.http.tables import TABLE, Format, table
@@ -63,7 +63,7 @@ def blueprint(services: Services) -> APIBlueprint:
 
     @api.get("/alerts-by-kind", summary="Alerts by kind, incidents by day", responses=answers(Kinds))
     def alerts_by_kind(query: KindsQuery) -> Response:
-        served, wanted = look_up(services, query)
+        served, wanted = range_of(services, query)
         days = whole_days(wanted)
         documents, version = _read(services, batch_views.of_days(days[0], days[-1])) if days else ([], None)
         cells = {document["_id"]: ALERTS.from_document(document["cells"]) for document in documents}

@@ -18,7 +18,7 @@ from fleet.figures.cube import Cube
 from fleet.figures.views import CITIES, DELAY_BUCKETS, DELAYS
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
-from serving.api.figures import Answer, envelope, look_up, whole_days
+from serving.api.figures import Answer, envelope, range_of, whole_days
 from serving.api.models import Figures, RangeQuery, SpanQuery, Text
 from serving.figures import batch_views
 from serving.http.tables import TABLE, Format, table
@@ -81,7 +81,7 @@ def blueprint(services: Services) -> APIBlueprint:
     api = APIBlueprint("cities", __name__, url_prefix=f"{PREFIX}/statistics", abp_tags=[Tag(name="statistics")])
 
     def look(query: SpanQuery, cube: Cube) -> tuple[pa.Table, Answer]:
-        served, wanted = look_up(services, query)
+        served, wanted = range_of(services, query)
         cells, version = _read(services, cube, whole_days(wanted))
         return cells, envelope(services, served, wanted, query) | {"batch_version": version}
 

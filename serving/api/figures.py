@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date
 from typing import Any
 
+import pyarrow as pa
+
 from fleet.errors import BadInput
-from serving.api.models import SpanQuery, ZonedQuery
+from serving.api.models import RangeQuery, SpanQuery, ZonedQuery
+from serving.figures.days import Keep, form_of
 from serving.figures.ranges import Range, parse, zone_of
 from serving.figures.served import Served
 from serving.services import Services
@@ -14,13 +17,20 @@ from serving.services import Services
 Answer = dict[str, Any]
 
 
-def look_up(services: Services, query: SpanQuery) -> tuple[Served, Range]:
-    """The figures with the hours of the range held."""
+def range_of(services: Services, query: SpanQuery) -> tuple[Served, Range]:
+    """The range, and what is served by now, of which no hour need be held."""
     zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
     served = services.merge.served()
     known = None if served.recent_hour is None or served.last_hour is None else (served.recent_hour, served.last_hour)
-    wanted = parse(query.start, query.end, zone, known)
-    return services.merge.served(wanted.hours, wanted.days), wanted
+    return served, parse(query.start, query.end, zone, known)
+
+
+def look_up(services: Services, query: RangeQuery, keep: Keep) -> tuple[pa.Table, Served, Range]:
+    """The cells of the range with at least the key `keep`; of one country or all."""
+    _, wanted = range_of(services, query)
+    form = form_of(keep, with_country=query.country is not None)
+    served = services.merge.served(wanted.hours, wanted.days, form)
+    return served.cells(wanted.first, wanted.end, keep, query.country), served, wanted
 
 
 def envelope(services: Services, served: Served, wanted: Range, query: SpanQuery) -> Answer:

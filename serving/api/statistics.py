@@ -150,12 +150,8 @@ def blueprint(services: Services) -> APIBlueprint:
     )
 
     def look(query: RangeQuery, keep: Keep) -> tuple[Any, Range, Answer]:
-        served, wanted = look_up(services, query)
-        return (
-            served.cells(wanted.first, wanted.end, keep, query.country),
-            wanted,
-            envelope(services, served, wanted, query),
-        )
+        cells, served, wanted = look_up(services, query, keep)
+        return cells, wanted, envelope(services, served, wanted, query)
 
     @api.get("/alerts-by-part-of-day", summary="Alerts by part of the day", responses=answers(PartsOfDay))
     def alerts_by_part_of_day(query: ZonedQuery) -> Answer:

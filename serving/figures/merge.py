@@ -24,6 +24,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from fleet.figures.roll_up import DAY_FORMS, DayForm
 from infra.mongo.session import at_one_instant
 from serving.figures.served import Served
 from serving.figures.snapshot import FiguresSnapshot, ensure_indexes
@@ -35,19 +36,21 @@ BUSY_SECONDS: Final = 2.0
 
 MAX_HELD_DAYS: Final = 800
 MAX_HELD_HOURS: Final = 24 * MAX_HELD_DAYS
+MAX_HELD_FORMS: Final = len(DAY_FORMS) * MAX_HELD_DAYS
 """Two of the longest ranges that a request may ask for; beyond it all but what is asked for is dropped."""
 
 NO_DAYS: Final = range(0)
 
 
 class Wanted(NamedTuple):
-    """What a request needs: event hours, and the whole days among them (since 1970) of which a roll-up will do."""
+    """What a request needs: event hours, and the whole days among them (since 1970) of which one form will do."""
 
     hours: frozenset[int]
-    days: range
+    days: range = NO_DAYS
+    form: DayForm = "by_hour"
 
 
-NOTHING: Final = Wanted(frozenset(), NO_DAYS)
+NOTHING: Final = Wanted(frozenset())
 
 
 class Merge:
@@ -64,13 +67,14 @@ class Merge:
         self._indexed = False
         self._lock = threading.Lock()
 
-    def served(self, hours: Iterable[int] = (), days: range = NO_DAYS) -> Served:
+    def served(self, hours: Iterable[int] = (), days: range = NO_DAYS, form: DayForm = "by_hour") -> Served:
         """The figures at the newest version, with the event hours `hours` held.
 
-        Of the whole UTC `days` (since 1970) their stored roll-ups are enough, where there are any: `Served.cells` takes
-        them, and `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB does not answer.
+        Of the whole UTC `days` (since 1970) their stored roll-ups in one form are enough, where there are any:
+        `Served.cells` takes them, and `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB
+        does not answer.
         """
-        wanted = Wanted(frozenset(hours), days)
+        wanted = Wanted(frozenset(hours), days, form)
         asked_at = time.monotonic()
         if held := self.held(wanted):
             return held
@@ -118,15 +122,17 @@ class Merge:
         served = snapshot.after(self._served)
         served = bounded(served, wanted)
         lacking = {hour // 24 for hour in served.missing(*wanted)}
-        served = snapshot.with_days(served, lacking.intersection(wanted.days))
+        served = snapshot.with_days(served, lacking.intersection(wanted.days), wanted.form)
         return snapshot.with_hours(served, served.missing(*wanted))
 
 
-def bounded(served: Served, wanted: Wanted, most_hours: int = MAX_HELD_HOURS, most_days: int = MAX_HELD_DAYS) -> Served:
+def bounded(
+    served: Served, wanted: Wanted, most_hours: int = MAX_HELD_HOURS, most_forms: int = MAX_HELD_FORMS
+) -> Served:
     """`served`, of which only what is `wanted` stays where too much is held: of the hours, or of the stored days."""
     if len(served.hours) > most_hours:
         served = served.with_changed({}, served.hours.keys() - wanted.hours)  # stored days are exact without hours
-    if len(served.stored) > most_days:
-        kept = {day: stored for day, stored in served.stored.items() if day in wanted.days}
+    if len(served.stored) > most_forms:
+        kept = {key: stored for key, stored in served.stored.items() if key[0] in wanted.days and key[1] == wanted.form}
         served = replace(served, stored=kept)
     return served

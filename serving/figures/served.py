@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet.figures.cube import HOURS
-from serving.figures.days import Day, Hour, Keep, StoredDay
+from fleet.figures.roll_up import DayForm
+from serving.figures.days import Day, Hour, Keep, StoredForm, form_of
+
+DayAndForm = tuple[int, DayForm]
+"""A UTC day since 1970, and a form of it."""
 
 
 @dataclass(frozen=True)
@@ -25,36 +29,37 @@ class Served:
     recent_hour: int | None = None  # the first within MAX_DAYS of the last: an outlier of 1980 begins no range
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
-    stored: Mapping[int, StoredDay] = field(default_factory=dict)  # by days since 1970, in place of a day's hours
+    stored: Mapping[DayAndForm, StoredForm] = field(default_factory=dict)  # in place of a day's hours
     rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
     days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
 
-    def missing(self, wanted: Iterable[int], days: Container[int] = ()) -> list[int]:
+    def missing(self, wanted: Iterable[int], days: Container[int] = (), form: DayForm = "by_hour") -> list[int]:
         """Those of the event hours `wanted` that may have reports and are not held.
 
-        Of the whole days `days` (since 1970) a stored roll-up will do.
+        Of the whole days `days` (since 1970) a stored roll-up in the form `form` will do.
         """
         first, last = self.first_hour, self.last_hour
         if first is None or last is None:
             return []
         lacking = [hour for hour in wanted if first <= hour <= last and hour not in self.hours]
-        return [hour for hour in lacking if hour // 24 not in self.stored or hour // 24 not in days]
+        return [hour for hour in lacking if hour // 24 not in days or (hour // 24, form) not in self.stored]
 
     def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
 
-        Other keys may be rolled up (`fleet.figures.roll_up`); one cell may come in several parts.
+        Other keys may be rolled up (`fleet.figures.roll_up`); one cell may come in several parts. Raises LookupError
+        where an hour is missing.
         """
+        form = form_of(keep, with_country=country is not None)
         parts = [HOURS.empty()]
         hour = first
         while hour < end:
             if hour % 24 == 0 and hour + 24 <= end:
-                day = self.stored.get(hour // 24) or self._day(hour)
-                parts.append(day.cells(keep, with_country=country is not None))
+                stored = self.stored.get((hour // 24, form))
+                parts.append(stored.cells if stored else self._day(hour).cells(form))
                 hour += 24
             else:
-                if hour in self.hours:
-                    parts.append(self._hour(hour).cells(keep, with_country=country is not None))
+                parts += [each.cells(form) for each in self._known([hour])]
                 hour += 1
         cells = pa.concat_tables(parts)
         return cells if country is None else cells.filter(pc.equal(cells["country"], country))
@@ -63,7 +68,7 @@ class Served:
         """The same without holding `hours`, nor stored days that have any of them."""
         gone = set(hours)
         days = {hour // 24 for hour in gone}
-        kept = {day: stored for day, stored in self.stored.items() if day not in days}
+        kept = {key: stored for key, stored in self.stored.items() if key[0] not in days}
         return replace(self, stored=kept).with_changed({}, gone)
 
     def with_changed(self, changed: Mapping[int, pa.Table], dropped: Iterable[int] = ()) -> Served:
@@ -79,6 +84,12 @@ class Served:
             days={day: held for day, held in self.days.copy().items() if day not in days},
         )
 
+    def _known(self, hours: Sequence[int]) -> list[Hour]:
+        """Those of `hours` that have reports."""
+        if missing := self.missing(hours):
+            raise LookupError(f"the event hours {missing} were not asked for, nor their day in this form")
+        return [self._hour(hour) for hour in hours if hour in self.hours]
+
     def _hour(self, hour: int) -> Hour:
         rolled = self.rolled.get(hour)
         if rolled is None:
@@ -88,6 +99,5 @@ class Served:
     def _day(self, hour: int) -> Day:
         day = self.days.get(hour // 24)
         if day is None:
-            day = Day([self._hour(each) for each in range(hour, hour + 24) if each in self.hours])
-            self.days[hour // 24] = day
+            day = self.days[hour // 24] = Day(self._known(range(hour, hour + 24)))
         return day

@@ -18,10 +18,11 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
+from fleet.figures.roll_up import DayForm
 from infra.mongo import day_roll_ups, hours, layouts, live, runs, view_parts
-from serving.figures.days import StoredDay
+from serving.figures.days import StoredForm
 from serving.figures.ranges import MAX_DAYS
-from serving.figures.served import Served
+from serving.figures.served import DayAndForm, Served
 
 Document = dict[str, Any]
 Parts = dict[int, pa.Table]
@@ -70,22 +71,20 @@ class FiguresSnapshot:
             held = self._at_new_base(held)
         return self._grown(held, commits)
 
-    def with_days(self, served: Served, days: Iterable[int]) -> Served:
-        """`served` with the stored roll-ups of `days` (since 1970) held, too. It must be of this snapshot."""
-        documents = day_roll_ups.of_days(self._database, days, self._session)
-        stored: dict[int, StoredDay] = {}
-        for document in documents:
-            versions = dict(zip(document["hours"], document["versions"], strict=True))
+    def with_days(self, served: Served, days: Iterable[int], form: DayForm) -> Served:
+        """`served` with the stored roll-ups of `days` (since 1970) in one form, too. It must be of this snapshot."""
+        stored: dict[DayAndForm, StoredForm] = {}
+        for day, versions, cells in day_roll_ups.of_days(self._database, days, form, self._session):
             if max(versions.values(), default=-1) > served.version:
                 continue  # as of a newer hour document (_hours_of)
-            first = document["day"] * 24
             tails = {
-                hour: [version for version in served.touched.get(hour, ()) if version > versions.get(hour, -1)]
-                for hour in range(first, first + 24)
+                hour: [version for version in served.touched[hour] if version > versions.get(hour, -1)]
+                for hour in range(day * 24, day * 24 + 24)
+                if hour in served.touched
             }
             self._load(version for tail in tails.values() for version in tail)
             later = [self._parts[version][hour] for hour, tail in tails.items() for version in tail]
-            stored[document["day"]] = StoredDay(day_roll_ups.forms_of(document), HOURS.merge(later) if later else None)
+            stored[day, form] = StoredForm(form, cells, HOURS.merge(later) if later else None)
         return replace(served, stored={**served.stored, **stored}) if stored else served
 
     def with_hours(self, served: Served, missing: Sequence[int]) -> Served:
@@ -154,10 +153,13 @@ class FiguresSnapshot:
             first, last = min(hours), max(hours)
             near = [hour for hour in (served.recent_hour, *new) if hour is not None and hour > last - MAX_DAYS * 24]
             served = replace(served, first_hour=first, last_hour=last, recent_hour=min(near, default=last))
-        stored = dict(served.stored)
+        by_day: dict[int, list[pa.Table]] = defaultdict(list)
         for hour, parts in new.items():
-            if (day := hour // 24) in stored:
-                stored[day] = stored[day].with_later(HOURS.merge(parts))
+            by_day[hour // 24] += parts
+        stored = {
+            key: form.with_later(HOURS.merge(by_day[key[0]])) if key[0] in by_day else form
+            for key, form in served.stored.items()
+        }
         return replace(served, stored=stored).with_changed(
             {hour: HOURS.merge([served.hours[hour], *parts]) for hour, parts in new.items() if hour in served.hours}
         )

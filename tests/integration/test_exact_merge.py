@@ -39,7 +39,7 @@ from fleet.reports.counted_places import OTHER
 from infra import delta
 from infra.mongo import live, runs
 from infra.mongo.client import Documents
-from serving.figures.days import Keep
+from serving.figures.days import Keep, form_of
 from serving.figures.merge import Merge
 from serving.figures.snapshot import ensure_indexes
 from tests.support import lakes, spark_engines
@@ -178,10 +178,11 @@ class World:
 
     def _look_at_days(self, reader: Merge) -> None:
         """Of whole days each statistic's cells are those of a fold, whether their roll-ups are stored or not."""
-        served = reader.served(range(DAYS.start * 24, DAYS.stop * 24), DAYS)
-        recomputed = self._recomputed(served.version)
         for keep, keys in FORMS.items():
             for country in (None, "Chad"):
+                form = form_of(keep, with_country=country is not None)
+                served = reader.served(range(DAYS.start * 24, DAYS.stop * 24), DAYS, form)
+                recomputed = self._recomputed(served.version)
                 rows = recomputed if country is None else recomputed.filter(pc.equal(recomputed["country"], country))
                 cells = served.cells(DAYS.start * 24, DAYS.stop * 24, keep, country)
                 got = roll_up(HOURS.merge([cells]), keys)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fleet.figures import statistics
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import roll_up
-from serving.figures.days import Day, Hour, Keep
+from fleet.figures.roll_up import DAY_FORMS, DayForm, roll_up
+from serving.figures.days import Day, Hour
 
 DAY = 20_000 * 24  # 2024-10-04T00, a Friday
 EMPTY = HOURS.empty()
@@ -167,21 +167,22 @@ def test_the_answers_are_those_of_plain_counting(found: list[tuple[int, str, int
 def test_rolled_up_cells_answer_as_all_cells_do(found: list[tuple[int, str, int, int, int]]) -> None:
     table = HOURS.merge([cells(row) for row in found])
     day = Day([Hour(table)])
-    for with_country in (True, False):
-        by_hour, by_score = (day.cells(keep, with_country=with_country) for keep in ("event_hour", "worst_score"))
-        assert statistics.alerts_by_part_of_day(by_hour) == statistics.alerts_by_part_of_day(table)
-        assert statistics.alerts_by_peace_score(by_score) == statistics.alerts_by_peace_score(table)
-        assert statistics.averages(day.cells("", with_country=with_country)) == statistics.averages(table)
-    by_country = day.cells("country", with_country=True)
-    assert statistics.alerts_by_country(by_country) == statistics.alerts_by_country(table)
+    for form, keys in DAY_FORMS.items():
+        rolled_up = day.cells(form)
+        assert statistics.averages(rolled_up) == statistics.averages(table)
+        if "event_hour" in keys:
+            assert statistics.alerts_by_part_of_day(rolled_up) == statistics.alerts_by_part_of_day(table)
+        if "worst_score" in keys:
+            assert statistics.alerts_by_peace_score(rolled_up) == statistics.alerts_by_peace_score(table)
+        if "country" in keys:
+            assert statistics.alerts_by_country(rolled_up) == statistics.alerts_by_country(table)
     assert roll_up(table, ["event_hour", "country", "worst_score"]) == table
 
 
-@pytest.mark.parametrize("keep", ["event_hour", "country", "worst_score", ""])
-@pytest.mark.parametrize("with_country", [True, False])
-def test_hours_without_reports_are_not_grouped(keep: Keep, with_country: bool) -> None:
+@pytest.mark.parametrize("form", DAY_FORMS)
+def test_hours_without_reports_are_not_grouped(form: DayForm) -> None:
     """A range of years may have few others: grouping nothing took as long as grouping an hour, a minute in all."""
     empty = HOURS.empty()
     assert HOURS.merge([empty, empty]) is empty, "the one empty table, not one that grouping made"
-    assert Hour(empty).cells(keep, with_country=with_country) is empty
-    assert Day([Hour(empty)]).cells(keep, with_country=with_country) == empty
+    assert Hour(empty).cells(form) is empty
+    assert Day([Hour(empty)]).cells(form) == empty

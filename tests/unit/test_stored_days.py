@@ -1,73 +1,64 @@
-"""A day's stored roll-up: exact as cells come later, unpacked once, and kept where the hours behind it are dropped."""
+"""A day's stored roll-up: exact as cells come later, one form alone, and kept where the hours behind it are dropped."""
 
 from __future__ import annotations
-
-from collections import Counter
-from typing import Any
 
 import pytest
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, roll_up
-from infra.mongo.packed import pack
-from serving.figures.days import Keep, StoredDay
+from fleet.figures.roll_up import DAY_FORMS, DayForm, roll_up
+from serving.figures.days import Keep, StoredForm, form_of
 from serving.figures.merge import Wanted, bounded
 from serving.figures.served import Served
 from tests.unit.test_statistics import DAY, cells
 
 STORED = cells((DAY, "France", 5, 10, 2), (DAY + 1, "Chad", 3, 4, 1))
 LATER = [cells((DAY + 1, "France", 5, 1, 1)), cells((DAY + 1, "Chad", 2, 7, 0), (DAY + 5, "Peru", 9, 1, 0))]
-KEEPS: tuple[tuple[Keep, bool], ...] = (
-    *(("event_hour", False), ("event_hour", True), ("country", False)),
-    *(("worst_score", False), ("worst_score", True), ("", False)),
+KEEPS: tuple[tuple[Keep, bool, set[str]], ...] = (
+    *(("event_hour", False, {"event_hour"}), ("event_hour", True, {"event_hour", "country"})),
+    *(("country", False, {"country"}), ("country", True, {"country"})),
+    *(("worst_score", False, {"worst_score"}), ("worst_score", True, {"worst_score", "country"})),
+    *(("", False, set[str]()), ("", True, {"country"})),
 )
 
 
-class Packed(dict[str, bytes]):
-    """Packed forms, which count how often each is read."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.reads: Counter[str] = Counter()
-
-    def __getitem__(self, name: str) -> bytes:
-        self.reads[name] += 1
-        return super().__getitem__(name)
+def stored_form(form: DayForm) -> StoredForm:
+    return StoredForm(form, roll_up(STORED, DAY_FORMS[form]))
 
 
-def packed() -> Packed:
-    return Packed({name: pack(roll_up(STORED, keep)) for name, keep in DAY_FORMS.items()})
-
-
-@pytest.mark.parametrize(("keep", "with_country"), KEEPS)
-def test_day_stays_exact_as_cells_come_later(keep: Keep, with_country: bool) -> None:
-    day, fresh = StoredDay(packed()), [STORED]
+@pytest.mark.parametrize("form", DAY_FORMS)
+def test_day_stays_exact_as_cells_come_later(form: DayForm) -> None:
+    day, whole = stored_form(form), [STORED]
     for new in LATER:
-        day.cells(keep, with_country=with_country)  # read at each version
+        assert day.cells == roll_up(HOURS.merge(whole), DAY_FORMS[form])  # read at each version
         day = day.with_later(new)
-        fresh.append(new)
-    rebuilt = {name: pack(roll_up(HOURS.merge(fresh), form)) for name, form in DAY_FORMS.items()}
-    assert day.cells(keep, with_country=with_country) == StoredDay(rebuilt).cells(keep, with_country=with_country)
+        whole.append(new)
+    assert day.cells == roll_up(HOURS.merge(whole), DAY_FORMS[form])
 
 
-def test_form_is_unpacked_once_for_all_versions() -> None:
-    forms = packed()
-    day = StoredDay(forms)
-    for new in (None, *LATER):
-        day = day if new is None else day.with_later(new)
-        for keep, with_country in KEEPS:
-            day.cells(keep, with_country=with_country)
-    assert forms.reads == dict.fromkeys(DAY_FORMS, 1)
+@pytest.mark.parametrize(("keep", "with_country", "keys"), KEEPS)
+def test_form_has_the_keys_that_a_reader_names(keep: Keep, with_country: bool, keys: set[str]) -> None:
+    assert keys <= set(DAY_FORMS[form_of(keep, with_country=with_country)])
+
+
+def test_figures_that_were_not_asked_for_are_no_zeros() -> None:
+    """A form of a day that is held says nothing of its other forms."""
+    day = DAY // 24
+    served = Served(first_hour=DAY, last_hour=DAY + 5, stored={(day, "by_country"): stored_form("by_country")})
+    assert served.cells(day * 24, day * 24 + 24, "country") == roll_up(STORED, ["country"])
+    with pytest.raises(LookupError):
+        served.cells(day * 24, day * 24 + 24, "event_hour")
+    with pytest.raises(LookupError):
+        served.cells(DAY, DAY + 1, "country")
 
 
 def test_stored_days_outlive_the_hours_that_are_dropped() -> None:
     first = DAY // 24
     hours = {first * 24 + hour: STORED for hour in range(48)}
-    stored = {first: StoredDay(packed()), first + 1: StoredDay(packed())}
+    stored = {(day, form): stored_form(form) for day in (first, first + 1) for form in DAY_FORMS}
     served = Served(version=1, hours=hours, stored=stored)
-    wanted = Wanted(frozenset([first * 24]), range(first, first + 1))
-    assert bounded(served, wanted, most_hours=48, most_days=2) == served
-    fewer = bounded(served, wanted, most_hours=47, most_days=2)
-    assert (set(fewer.hours), set(fewer.stored)) == ({first * 24}, {first, first + 1})
-    fewer = bounded(served, wanted, most_hours=48, most_days=1)
-    assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {first})
+    wanted = Wanted(frozenset([first * 24]), range(first, first + 1), "by_score")
+    assert bounded(served, wanted, most_hours=48, most_forms=10) == served
+    fewer = bounded(served, wanted, most_hours=47, most_forms=10)
+    assert (set(fewer.hours), set(fewer.stored)) == ({first * 24}, set(stored))
+    fewer = bounded(served, wanted, most_hours=48, most_forms=9)
+    assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {(first, "by_score")})
