@@ -54,10 +54,10 @@ class Services:
         try:
             known = self.merge.served()
             if known.first_hour is not None and known.last_hour is not None:
-                end = (known.last_hour // 24 + 1) * 24
-                for start in range(end - 24, max(known.first_hour - 24, end - WARM_DAYS * 24 - 24), -24):
+                first, last = known.first_hour // 24, known.last_hour // 24
+                for day in range(last, max(first - 1, last - WARM_DAYS), -1):
                     for form in DAY_FORMS:
-                        self.merge.served(range(start, start + 24), range(start // 24, start // 24 + 1), form)
+                        self.merge.served((), range(day, day + 1), form)
             self.drones.fleet()
         except PyMongoError as error:
             _log.info("cache not warmed", reason=error)

@@ -29,7 +29,7 @@ def look_up(services: Services, query: RangeQuery, keep: Keep) -> tuple[pa.Table
     """The cells of the range with at least the key `keep`; of one country or all."""
     _, wanted = range_of(services, query)
     form = form_of(keep, with_country=query.country is not None)
-    served = services.merge.served(wanted.hours, wanted.days, form)
+    served = services.merge.served(wanted.hours_outside_days, wanted.days, form)
     return served.cells(wanted.first, wanted.end, keep, query.country), served, wanted
 
 

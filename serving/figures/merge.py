@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -26,7 +26,7 @@ from pymongo.errors import PyMongoError
 
 from fleet.figures.roll_up import DAY_FORMS, DayForm
 from infra.mongo.session import at_one_instant
-from serving.figures.served import Served
+from serving.figures.served import NO_DAYS, Served, Wanted
 from serving.figures.snapshot import FiguresSnapshot, ensure_indexes
 
 Document = dict[str, Any]
@@ -39,18 +39,7 @@ MAX_HELD_HOURS: Final = 24 * MAX_HELD_DAYS
 MAX_HELD_FORMS: Final = len(DAY_FORMS) * MAX_HELD_DAYS
 """Two of the longest ranges that a request may ask for; beyond it all but what is asked for is dropped."""
 
-NO_DAYS: Final = range(0)
-
-
-class Wanted(NamedTuple):
-    """What a request needs: event hours, and the whole days among them (since 1970) of which one form will do."""
-
-    hours: frozenset[int]
-    days: range = NO_DAYS
-    form: DayForm = "by_hour"
-
-
-NOTHING: Final = Wanted(frozenset())
+NOTHING: Final = Wanted()
 
 
 class Merge:
@@ -67,14 +56,13 @@ class Merge:
         self._indexed = False
         self._lock = threading.Lock()
 
-    def served(self, hours: Iterable[int] = (), days: range = NO_DAYS, form: DayForm = "by_hour") -> Served:
-        """The figures at the newest version, with the event hours `hours` held.
+    def served(self, hours: Collection[int] = (), days: range = NO_DAYS, form: DayForm = "by_hour") -> Served:
+        """The figures at the newest version, with the event hours `hours` and the UTC days `days` (since 1970) held.
 
-        Of the whole UTC `days` (since 1970) their stored roll-ups in one form are enough, where there are any:
-        `Served.cells` takes them, and `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB
-        does not answer.
+        Of the days their stored roll-ups in one form are enough, where there are any: `Served.cells` takes them, and
+        `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB does not answer.
         """
-        wanted = Wanted(frozenset(hours), days, form)
+        wanted = Wanted(hours, days, form)
         asked_at = time.monotonic()
         if held := self.held(wanted):
             return held
@@ -95,7 +83,7 @@ class Merge:
         is_read = bool(self._max_age) and self._lock.locked()
         read_at, served = self._read_at, self._served  # in this order: what is served is no older than it is taken for
         new_enough = read_at > now - self._max_age or (is_read and read_at > now - BUSY_SECONDS)
-        return served if new_enough and not served.missing(*wanted) else None
+        return served if new_enough and not served.missing(wanted) else None
 
     def _refresh(self, wanted: Wanted, asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:
@@ -109,7 +97,7 @@ class Merge:
         self._failure, self._read_at = None, began
 
     def _holds(self, wanted: Wanted, since: float) -> bool:
-        return self._read_at > since and not self._served.missing(*wanted)
+        return self._read_at > since and not self._served.missing(wanted)
 
     def _read(self, wanted: Wanted) -> Served:
         if not self._indexed:
@@ -121,9 +109,9 @@ class Merge:
         snapshot = FiguresSnapshot(self._database, session)
         served = snapshot.after(self._served)
         served = bounded(served, wanted)
-        lacking = {hour // 24 for hour in served.missing(*wanted)}
+        lacking = {hour // 24 for hour in served.missing(wanted)}
         served = snapshot.with_days(served, lacking.intersection(wanted.days), wanted.form)
-        return snapshot.with_hours(served, served.missing(*wanted))
+        return snapshot.with_hours(served, served.missing(wanted))
 
 
 def bounded(
@@ -131,7 +119,8 @@ def bounded(
 ) -> Served:
     """`served`, of which only what is `wanted` stays where too much is held: of the hours, or of the stored days."""
     if len(served.hours) > most_hours:
-        served = served.with_changed({}, served.hours.keys() - wanted.hours)  # stored days are exact without hours
+        others = [hour for hour in served.hours if hour not in wanted.hours and hour // 24 not in wanted.days]
+        served = served.with_changed({}, others)  # stored days are exact without hours
     if len(served.stored) > most_forms:
         kept = {key: stored for key, stored in served.stored.items() if key[0] in wanted.days and key[1] == wanted.form}
         served = replace(served, stored=kept)

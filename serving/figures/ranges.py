@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache, partial
@@ -45,6 +45,12 @@ class Range:
     def days(self) -> range:
         """The whole UTC days of the range, since 1970."""
         return range(-(-self.first // 24), self.end // 24)
+
+    @property
+    def hours_outside_days(self) -> Sequence[int]:
+        """Those of the hours that are in none of the whole UTC days."""
+        days = self.days
+        return [*range(self.first, days.start * 24), *range(days.stop * 24, self.end)] if days else self.hours
 
     @property
     def dates(self) -> list[date]:

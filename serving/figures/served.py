@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,16 @@ from serving.figures.days import Day, Hour, Keep, StoredForm, form_of
 
 DayAndForm = tuple[int, DayForm]
 """A UTC day since 1970, and a form of it."""
+
+NO_DAYS: Final = range(0)
+
+
+class Wanted(NamedTuple):
+    """What a request needs: event hours, and whole UTC days (since 1970) of which a roll-up in one form will do."""
+
+    hours: Collection[int] = ()
+    days: range = NO_DAYS
+    form: DayForm = "by_hour"
 
 
 @dataclass(frozen=True)
@@ -33,16 +45,14 @@ class Served:
     rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
     days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
 
-    def missing(self, wanted: Iterable[int], days: Container[int] = (), form: DayForm = "by_hour") -> list[int]:
-        """Those of the event hours `wanted` that may have reports and are not held.
-
-        Of the whole days `days` (since 1970) a stored roll-up in the form `form` will do.
-        """
+    def missing(self, wanted: Wanted) -> list[int]:
+        """The event hours of what is `wanted` that may have reports and are not held."""
         first, last = self.first_hour, self.last_hour
         if first is None or last is None:
             return []
-        lacking = [hour for hour in wanted if first <= hour <= last and hour not in self.hours]
-        return [hour for hour in lacking if hour // 24 not in days or (hour // 24, form) not in self.stored]
+        days = [day for day in wanted.days if (day, wanted.form) not in self.stored]
+        hours = chain(wanted.hours, *(range(day * 24, day * 24 + 24) for day in days))
+        return [hour for hour in hours if first <= hour <= last and hour not in self.hours]
 
     def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
@@ -86,7 +96,7 @@ class Served:
 
     def _known(self, hours: Sequence[int]) -> list[Hour]:
         """Those of `hours` that have reports."""
-        if missing := self.missing(hours):
+        if missing := self.missing(Wanted(hours)):
             raise LookupError(f"the event hours {missing} were not asked for, nor their day in this form")
         return [self._hour(hour) for hour in hours if hour in self.hours]
 

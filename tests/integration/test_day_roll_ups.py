@@ -33,7 +33,7 @@ def job(tmp_path: Path, mongo_database: Documents) -> Job:
 
 def check(job: Job) -> int:
     """The countries' figures by roll-ups are those of the lake; how many days were read as roll-ups."""
-    served = Merge(job.database, 0).served(HOURS_ASKED, DAYS, "by_country")
+    served = Merge(job.database, 0).served((), DAYS, "by_country")
     assert served.version == delta.pin(job.lake).version
     got = HOURS.merge([served.cells(HOURS_ASKED.start, HOURS_ASKED.stop, "country")])
     rows = HOURS.fold(lakes.everything(job.lake))
@@ -44,7 +44,7 @@ def check(job: Job) -> int:
 def test_a_run_stores_a_roll_up_of_each_day(job: Job) -> None:
     hours.run(job)
     assert check(job) == len(DAYS)
-    assert Merge(job.database, 0).served(HOURS_ASKED, DAYS).hours == {}
+    assert Merge(job.database, 0).served((), DAYS).hours == {}
     assert day_roll_ups.stale_days(job.database) == []
 
 

@@ -181,7 +181,7 @@ class World:
         for keep, keys in FORMS.items():
             for country in (None, "Chad"):
                 form = form_of(keep, with_country=country is not None)
-                served = reader.served(range(DAYS.start * 24, DAYS.stop * 24), DAYS, form)
+                served = reader.served((), DAYS, form)
                 recomputed = self._recomputed(served.version)
                 rows = recomputed if country is None else recomputed.filter(pc.equal(recomputed["country"], country))
                 cells = served.cells(DAYS.start * 24, DAYS.stop * 24, keep, country)

@@ -21,6 +21,7 @@ from laptop import ports
 from laptop.services import mongo
 from serving.app import create_app
 from serving.config import Config
+from serving.figures.served import Wanted
 from serving.services import WARM_DAYS, connect
 
 Documents = Database[dict[str, Any]]
@@ -268,7 +269,8 @@ def test_a_server_reads_the_newest_month_before_it_is_asked(mongo_uri: str, mong
     services = connect(Config(mongo_uri=mongo_uri, max_age=0))
     services.warm()
     served = services.merge.served()
-    assert served.missing(HOUR - 24 * day for day in days) == [HOUR - 24 * day for day in days if day >= WARM_DAYS]
+    asked = Wanted([HOUR - 24 * day for day in days])
+    assert served.missing(asked) == [HOUR - 24 * day for day in days if day >= WARM_DAYS]
     services.close()
 
 

@@ -29,8 +29,8 @@ from serving.app import create_app
 from serving.config import Config
 from serving.events.hub import Events
 from serving.figures.drones import Drones
-from serving.figures.merge import Merge, Wanted
-from serving.figures.served import Served
+from serving.figures.merge import Merge
+from serving.figures.served import Served, Wanted
 from serving.http import paging
 from serving.http.tables import table
 from serving.operators.audit import Audit
@@ -45,14 +45,14 @@ def test_figures_are_those_that_were_judged() -> None:
     merge = Merge(SimpleNamespace(), max_age=60)  # type: ignore[arg-type]
 
     class Judged(Served):
-        def missing(self, wanted: Any, *of_days: Any) -> list[int]:
+        def missing(self, wanted: Wanted) -> list[int]:
             missing = super().missing(wanted)
             merge._served = Served(version=2, first_hour=7, last_hour=7)
             return missing
 
     merge._served = Judged(version=1, first_hour=7, last_hour=7, hours={7: HOURS.empty()})
     merge._read_at = time.monotonic()
-    held = merge.held(Wanted(frozenset([7])))
+    held = merge.held(Wanted([7]))
     assert held is not None
     assert (held.version, list(held.hours)) == (1, [7])
 

@@ -150,3 +150,10 @@ def test_a_wrong_hour_is_answered_by_a_sentence(text: str) -> None:
         BadInput, match=r"from: give a day \(2026-11-24\) or an hour \(2026-11-24T08\) from 1970 to 2099"
     ):
         parse(text, None, UTC, None)
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_hours_outside_days_and_the_days_are_the_range(first: int, length: int) -> None:
+    wanted = Range(first, first + length)
+    of_days = [hour for day in wanted.days for hour in range(day * 24, day * 24 + 24)]
+    assert sorted([*wanted.hours_outside_days, *of_days]) == list(wanted.hours)

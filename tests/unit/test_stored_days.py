@@ -7,8 +7,8 @@ import pytest
 from fleet.figures.cube import HOURS
 from fleet.figures.roll_up import DAY_FORMS, DayForm, roll_up
 from serving.figures.days import Keep, StoredForm, form_of
-from serving.figures.merge import Wanted, bounded
-from serving.figures.served import Served
+from serving.figures.merge import bounded
+from serving.figures.served import Served, Wanted
 from tests.unit.test_statistics import DAY, cells
 
 STORED = cells((DAY, "France", 5, 10, 2), (DAY + 1, "Chad", 3, 4, 1))
@@ -56,9 +56,11 @@ def test_stored_days_outlive_the_hours_that_are_dropped() -> None:
     hours = {first * 24 + hour: STORED for hour in range(48)}
     stored = {(day, form): stored_form(form) for day in (first, first + 1) for form in DAY_FORMS}
     served = Served(version=1, hours=hours, stored=stored)
-    wanted = Wanted(frozenset([first * 24]), range(first, first + 1), "by_score")
+    wanted = Wanted([first * 24], range(first, first + 1), "by_score")
     assert bounded(served, wanted, most_hours=48, most_forms=10) == served
     fewer = bounded(served, wanted, most_hours=47, most_forms=10)
+    assert (set(fewer.hours), set(fewer.stored)) == (set(range(first * 24, first * 24 + 24)), set(stored))
+    fewer = bounded(served, Wanted([first * 24]), most_hours=47, most_forms=10)
     assert (set(fewer.hours), set(fewer.stored)) == ({first * 24}, set(stored))
     fewer = bounded(served, wanted, most_hours=48, most_forms=9)
     assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {(first, "by_score")})
