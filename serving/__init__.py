@@ -1,1 +1,1 @@
-"""MongoDB to people: the REST API, the live page, the nightly report."""
+"""The REST API, the live pages and the nightly report, over MongoDB."""

@@ -60,7 +60,7 @@ class Json(DefaultJSONProvider):
         return default(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Raises ValueError for what is no JSON, and for what is nested beyond Python's stack."""
+        """Raises ValueError for text that is no JSON, or is nested too deeply for Python's stack."""
         try:
             return super().loads(s, **kwargs)
         except RecursionError:
@@ -68,7 +68,7 @@ class Json(DefaultJSONProvider):
 
 
 def create_app(config: Config, services: Services | None = None) -> OpenAPI:
-    """The application over `config`, or over `services` that a test made."""
+    """The application for `config`, with `services` where a test has made them."""
     services = services or connect(config)
     app = OpenAPI(
         __package__,
@@ -97,6 +97,6 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
 
 
 def _stamp(services: Services) -> tuple[object, ...] | None:
-    """What the newest figures are true at; None where nobody has looked for a while."""
+    """What the newest figures are true at; None where they have not been read for a while."""
     held = services.merge.held()
     return (held.version, held.as_of, held.base) if held else None

@@ -12,13 +12,13 @@ from serving import limits
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
-"""Each may do what those before it may: look, act, end other people's sessions."""
+"""A viewer looks, an operator also acts, an admin also ends other people's sessions."""
 
 Open = Literal["figures", "nothing"]
-"""What needs no token or sign-in where they are set: figures, or nothing at all."""
+"""What can be read without a token or sign-in where one is set up: figures, or nothing."""
 
 MONGO_TIMEOUT_MS: Final = 2000
-"""A request waits this long for a MongoDB that is away; longer, and waiting requests would use up the threads."""
+"""A request waits this long for a MongoDB that is away. With a longer wait, such requests would take all threads."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Config:
     open_to_all: Open = "nothing"
     hosts: tuple[str, ...] = ()  # names allowed in the Host header, besides localhost and IP addresses
     proxies: tuple[str, ...] = ()  # addresses of reverse proxies, whose X-Forwarded-For is believed
-    max_age: float = 0.2  # seconds for which figures that were read are new enough
+    max_age: float = 0.2  # seconds after which figures are read again
     rate_limit: str = limits.RATE
     public_url: str = ""
     stream_clients: int = limits.STREAMS
@@ -56,7 +56,7 @@ class Config:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether somebody must show who they are: a token or a sign-in; else everybody is an operator."""
+        """Whether a token or a sign-in is needed; else everybody is an operator."""
         return bool(self.tokens) or self.oidc is not None
 
     @property

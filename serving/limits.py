@@ -1,4 +1,4 @@
-"""How much one client, and all together, may ask of the web port, unless the settings say otherwise."""
+"""Default limits of the web port, for one client and for all together."""
 
 from __future__ import annotations
 

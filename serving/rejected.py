@@ -1,4 +1,4 @@
-"""The topic `reports.rejected` as it is now: how much came of late, and the newest messages with the reason of each."""
+"""The topic `reports.rejected` now: how many messages came recently, and the newest ones with their reasons."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 
 MAX_AGE: Final = 5.0
-"""Seconds; however many look, Kafka is asked no more often."""
+"""Seconds between reads of Kafka, however many people look."""
 
 NEWEST: Final = 20
 EXCERPT: Final = 300
-"""Characters of a message that are shown; it may be a MiB."""
+"""Characters that are shown of a message, which may be a MiB."""
 
 WAIT_SECONDS: Final = 3.0
 SPANS: Final = {"last_hour": timedelta(hours=1), "last_day": timedelta(days=1)}
@@ -34,10 +34,10 @@ Row = dict[str, Any]
 
 
 class RejectedMessages:
-    """Many threads ask; one reads."""
+    """The newest rejected messages, for many threads: one of them reads."""
 
     def __init__(self, read: Callable[[], Row]) -> None:
-        """`read` is `newest` of a Kafka."""
+        """`read` calls `newest`."""
         self._read = read
         self._newest: Row = {}
         self._read_at = float("-inf")
@@ -59,7 +59,7 @@ class RejectedMessages:
 
     def _try(self, asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:
-            raise self._failure  # those who waited for the lock need not find out one by one
+            raise self._failure  # those who waited for the lock share its failure
         try:
             self._newest = self._read()
         except ServiceUnavailable as failure:

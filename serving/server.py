@@ -25,7 +25,7 @@ from serving.front.requests import Requests
 from serving.services import Services, connect
 
 MAX_CONNECTIONS: Final = 16_000
-"""Open at once, some 10 KB each; a process may open fewer files where the system says so."""
+"""Open at once, some 10 KB each; fewer where the system lets a process open fewer files."""
 
 OTHER_FILES: Final = 500
 """Files that the process needs besides its clients' connections: MongoDB, Kafka, the lake's files."""
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
 
 
 def make(config: Config, services: Services, host: str, port: int) -> tuple[Server, Requests]:
-    """The server of `config` at `host` and `port`, not yet started, and what hands requests to threads."""
+    """The server of `config` at `host` and `port`, not yet started, and its Requests."""
     requests = Requests(create_app(config, services), config.stream_clients)
     connections = Connections(most_connections())
     wanted: dict[str, Any] = {
@@ -69,7 +69,7 @@ def make(config: Config, services: Services, host: str, port: int) -> tuple[Serv
 
 def serve(config: Config, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT; ends the process with exit code 0."""
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is no warning
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a stranger's bad request is no warning
     services = connect(config)
     threading.Thread(target=services.warm, name="warm", daemon=True).start()
     server, requests = make(config, services, host, port)
@@ -83,7 +83,7 @@ def serve(config: Config, host: str, port: int) -> None:
 
 
 def most_connections() -> int:
-    """MAX_CONNECTIONS, or fewer where the process may open fewer files."""
+    """MAX_CONNECTIONS, or as many as the system's limit on open files allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + OTHER_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)

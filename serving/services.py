@@ -1,4 +1,4 @@
-"""What requests share: a client of MongoDB, the merged figures, the hub of event streams. Made once a process."""
+"""What requests share, made once a process: a client of MongoDB, the merged figures, the hub of event streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from serving.sign_in.sessions import Sessions
 from serving.sign_in.single_sign_on import SingleSignOn
 
 ANSWER_SECONDS: Final = 20
-"""People do not wait longer for a page; a nightly report, which counts millions of alerts, may."""
+"""Nobody waits longer for a page; a nightly report, which counts millions of alerts, may take longer."""
 
 WARM_DAYS: Final = 31
 """The newest days, which a server reads when it starts."""
@@ -50,7 +50,7 @@ class Services:
     access: Access
 
     def warm(self) -> None:
-        """Reads what the first visitors ask for, a day at a time, so that requests wait for one day at most."""
+        """Reads what the first visitors will ask for, a day at a time, so that requests wait for one day at most."""
         try:
             known = self.merge.served()
             if known.first_hour is not None and known.last_hour is not None:
@@ -71,9 +71,8 @@ class Services:
 
 
 def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
-    """Does not wait for MongoDB: a request that needs it does, and says 503 when it is away.
-
-    An answer of MongoDB may take `answer_seconds`.
+    """Does not wait for MongoDB: a request that needs it waits, and answers 503 when it is away. A query may take
+    `answer_seconds`.
     """
     client = mongo.client(config.mongo_uri, "serving", MONGO_TIMEOUT_MS, answer_ms=answer_seconds * 1000)
     database = mongo.database(client)

@@ -1,7 +1,7 @@
 """Single reports of a day, straight from the lake: for looking at one drone or one place, never for figures.
 
-Memory is bounded whatever lies in the lake. The latest hours are read first and no more of them than hold the reports
-that are asked for; of those the long texts are read in a second pass, a few at a time, and cut.
+Memory is bounded whatever is in the lake: the latest hours are read first, and only as many as are needed; a second
+pass reads the long texts of the chosen reports, a few at a time, and cuts them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLUMNS: Final = (
 """All but the message: none of these is longer than 200 characters (fleet/reports/report.py)."""
 
 PLACE: Final = ("kafka_partition", "kafka_offset")
-"""Where a report came from; names its row in the second pass."""
+"""Where a report came from; identifies its row in the second pass."""
 
 ORDER: Final = [("reported_at", "ascending"), ("report_id", "ascending")]
 
@@ -48,10 +48,10 @@ MAX_MESSAGE: Final = 2000
 """Characters of a message in a list; few are longer, and a report's page has the whole."""
 
 _READERS: Final = threading.BoundedSemaphore(2)
-"""Requests that read at once. Each needs a page of Parquet, which is as large as who wrote it made it."""
+"""Requests that read at once. Each holds a page of Parquet, whose size its writer chose."""
 
 WAIT_SECONDS: Final = 20
-"""For the readers before; as long as MongoDB's answers may take."""
+"""How long a request waits for other readers: as long as MongoDB's answers may take."""
 
 _HOUR: Final = re.compile(r"/hour=(\d{1,2})/")
 
@@ -70,8 +70,8 @@ class Found:
 def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> Found:
     """At most `most` reports of the UTC day with the values of `wanted` (column to text), the latest ones.
 
-    Messages are cut to MAX_MESSAGE characters, or fewer where there are many rows; those of a report that is named by
-    its drone and id are whole. Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
+    Messages are cut to MAX_MESSAGE characters, or fewer where there are many rows; a report that is asked for by drone
+    and id has its whole message. Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
     """
     if lake is None:
         raise ServiceUnavailable("this server was started without a lake to read single reports from")
@@ -97,7 +97,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
 
 
 def _refuse_sealed(table: DeltaTable, day: date) -> None:
-    """Nothing found must not read as nothing flown."""
+    """Raises BadInput where the day is sealed: an empty answer would mean that no drone flew."""
     through = sealed_through(table.metadata().configuration)
     if through is not None and day <= through:
         raise BadInput("date", f"{day} is sealed: its reports have left the lake, its figures stay")
@@ -144,7 +144,7 @@ def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, long
 
 
 def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
-    """The files of an hour together, the latest hour first; all at once where their names do not say it."""
+    """The files of each hour, the latest hour first; all at once where a name does not say its hour."""
     hours: dict[int, list[str]] = defaultdict(list)
     for file in files:
         hour = _hour(file)

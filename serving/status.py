@@ -1,4 +1,4 @@
-"""How far each layer is, by what it wrote to MongoDB itself."""
+"""How far each layer is, from what it wrote to MongoDB."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from infra.mongo import problems, runs
 Document = dict[str, Any]
 
 DAYS: Final = 7
-"""The days whose rejected messages are counted together."""
+"""Rejected messages are summed over this many days."""
 
 MEASURED: Final = 1000
-"""The latest alerts whose way to Discord is measured."""
+"""How many of the latest alerts the delays to Discord are measured from."""
 
 
 def landing(database: Database[Document], now: datetime) -> Document:
-    """The last commit, and up to which broker time every partition is landed; null where nobody knows.
+    """The last commit, and the broker time up to which every partition is landed; null where it is not known.
 
-    Partitions of a topic that was deleted and created again no longer count; what they lost stays lost.
+    Partitions of a topic that was deleted and created again do not count.
     """
     last = database.live.find_one({}, {"committed_at": True}, sort=[("_id", DESCENDING)])
     documents = list(database.landing.find({}))
@@ -47,7 +47,7 @@ def landing(database: Database[Document], now: datetime) -> Document:
 
 
 def batch(database: Database[Document], version: int) -> Document:
-    """The last complete run, and how many versions of the lake came after the one it computed."""
+    """The last complete run, and how many versions the lake has got since the one that it computed."""
     run: Document = {**(runs.newest(database) or {})}
     newest = {name: run.get(name) for name in ("version", "started_at", "finished_at", "hours")}
     behind = max(0, version - newest["version"]) if newest["version"] is not None else None
@@ -55,7 +55,7 @@ def batch(database: Database[Document], version: int) -> Document:
 
 
 def alerts(database: Database[Document]) -> Document:
-    """Alerts that Discord has not taken, and how long the latest ones took that it has."""
+    """How many alerts are not on Discord yet, and how long the latest ones took."""
     pending = {"delivered_at": None, "raised_at": {"$type": "date"}}
     oldest = database.alerts.find_one(pending, {"raised_at": True}, sort=[("raised_at", ASCENDING)])
     delivered = {"delivered_at": {"$type": "date"}, "raised_at": {"$type": "date"}}
@@ -69,7 +69,7 @@ def alerts(database: Database[Document]) -> Document:
 
 
 def rejected(database: Database[Document]) -> Document:
-    """Messages that were no reports, by reason, on the last days that the batch layer has counted."""
+    """Rejected messages by reason, over the last DAYS days that the batch layer has counted."""
     days = list(database.completeness.find({}, {"rejected": True}).sort("_id", DESCENDING).limit(DAYS))
     reasons: Counter[str] = Counter()
     for document in days:
@@ -79,12 +79,12 @@ def rejected(database: Database[Document]) -> Document:
 
 
 def rank(ascending: Sequence[int], part: float) -> int | None:
-    """The nearest-rank percentile: the least value that `part` of all are not above."""
+    """The nearest-rank percentile: the smallest value that at least `part` of all values do not exceed."""
     return ascending[max(0, math.ceil(part * len(ascending)) - 1)] if ascending else None
 
 
 def _partition(document: Document) -> Document:
-    """The name's end is the partition's number; before it stands the id that the broker gave the topic."""
+    """The number at the end of the name; before it is the id that the broker gave the topic."""
     return {
         "name": document["_id"].rpartition("/")[2],
         "next_offset": document["next_offset"],

@@ -1,4 +1,4 @@
-"""Tokens of the API: how they are made, read, and read again when their file changes."""
+"""Tokens of the API: made, parsed, and read again when their file changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORTEST: Final = 32
 """Characters of a token; those that `peacewatch token` makes have 43, 256 bits."""
 
 LOOK_SECONDS: Final = 1.0
-"""The file is looked at no more often; a token that was taken out of it is worth nothing after this."""
+"""Seconds between looks at the file: a removed token stops working within this."""
 
 _BYTES: Final = 32
 _log = get_logger()
@@ -47,10 +47,9 @@ def parse_tokens(text: str | None) -> dict[str, Role]:
 
 
 class TokenFile(Mapping[str, Role]):
-    """The tokens of a file, read again when it has changed: a token is rotated without a restart.
-
-    A file that cannot be read, or is wrong, changes nothing: the tokens before stay, and the log says why. One that is
-    empty would open everything to everybody, so that counts as wrong, too.
+    """The tokens of a file, read again when it changes: tokens are rotated without a restart. A file that is unreadable
+    or invalid changes nothing: the former tokens stay in force, and the log says why. An empty file counts as invalid,
+    since no tokens would mean that everybody has access.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,10 +82,10 @@ class TokenFile(Mapping[str, Role]):
             text = self._path.read_text(encoding="utf-8")
             if text != self._text:
                 self._text, self._tokens = text, _some(text)
-                _log.info("tokens read again", tokens=len(self._tokens))
+                _log.info("tokens replaced", tokens=len(self._tokens))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it has no valid tokens"
-            _log.warning("tokens not read again, those before stay in force", reason=reason)
+            _log.warning("new tokens not read: the former ones stay in force", reason=reason)
 
 
 def _some(text: str) -> dict[str, Role]:

@@ -16,7 +16,7 @@ _SECURE: Final[Headers] = [(name.lower().encode(), value.encode()) for name, val
 
 
 def problem(status: int, detail: str, retry_after: int | None = None) -> tuple[Headers, bytes]:
-    """(headers, body) of a refusal. The connection is closed behind it: the rest of the request is not read."""
+    """(headers, body) of a refusal. The connection is closed after it, since the rest of the request is not read."""
     body = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
     headers = [*_common(MIME), (b"connection", b"close")]
     if retry_after is not None:

@@ -1,8 +1,8 @@
-"""All open connections by client, and which of them gives way when there are too many.
+"""All open connections by client, and which of them is closed when there are too many.
 
-A connection waits (nothing came yet, half a request came, or it is kept alive) or works (a whole request came). When
-`most` are open, one that waits gives way: the oldest one of the client that has most of them. So a client that opens
-thousands loses its own, and somebody else can always connect.
+A connection is waiting (no request yet, half of one, or kept alive after one) or working (a whole request came). When
+`most` are open, a waiting one is closed: the oldest of the client that has most of them. So a client that opens
+thousands loses its own, and others can always connect.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class OpenConnection(Protocol):
-    """What is known of a connection here."""
+    """What this module needs of a connection."""
 
     client_key: str
 
@@ -21,11 +21,11 @@ class OpenConnection(Protocol):
 
 
 class Connections:
-    """Not safe for threads: the event loop alone uses it."""
+    """Not thread-safe: only the event loop uses it."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: dict[str, dict[OpenConnection, None]] = {}  # by client; in a client the oldest first
+        self._waiting: dict[str, dict[OpenConnection, None]] = {}  # by client, the oldest first
         self._open: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Connections:
         return sum(len(each) for each in self._waiting.values())
 
     def opened(self, connection: OpenConnection) -> bool:
-        """Takes a new connection, which waits; False: every other one works, so that none can give way."""
+        """Adds a new connection, which is waiting; False where all others are working, so none can be closed."""
         if len(self) >= self._most and not self._make_room():
             return False
         self._open[connection.client_key] += 1
@@ -47,7 +47,7 @@ class Connections:
         self._waiting.setdefault(connection.client_key, {})[connection] = None
 
     def works(self, connection: OpenConnection) -> None:
-        """A whole request has come; it is answered before the connection can give way."""
+        """A whole request has come; the connection is not closed before it is answered."""
         held = self._waiting.get(connection.client_key)
         if held is not None and held.pop(connection, self) is None and not held:
             del self._waiting[connection.client_key]

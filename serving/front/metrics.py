@@ -1,4 +1,4 @@
-"""Metrics of the web server. Labels come from a fixed list: a stranger's paths make no new series."""
+"""Metrics of the web server. Labels come from a fixed list: invented paths add no series."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from infra.metrics import LATENCY_BUCKETS
 
 PARTS: Final = ("statistics", "alerts", "incidents", "drones", "reports", "status", "stream")
-"""Resources of the API with a series of their own; all others are `api`, and what is no API is `page`."""
+"""Resources of the API with a series of their own; the others are counted as `api`, all other paths as `page`."""
 
 REQUEST_SECONDS: Final = Histogram(
     "peacewatch_http_request_seconds",

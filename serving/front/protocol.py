@@ -1,7 +1,7 @@
 """HTTP on a connection: uvicorn's protocol with deadlines, limits, and errors as problems.
 
-uvicorn has a deadline for idle connections alone. Here the rest of a request that has begun must come in time, and a
-client must read its answer in time; what does not is answered with 408 or cut off. It costs a timer, and no thread.
+uvicorn has a deadline for idle connections only. Here a request that has begun must be complete in time, else it is
+answered with 408; and a client must read its answer in time, else it is cut off. A deadline costs a timer, no thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from serving.front.connections import Connections
 from serving.http.clients import client_key
 
 IDLE_SECONDS: Final = 75
-"""A connection without a request is kept so long: browsers keep theirs for a minute or so (nginx: 75 s)."""
+"""How long a connection without a request is kept: browsers keep theirs for about a minute (nginx: 75 s)."""
 
 HEAD_SECONDS: Final = 10
 """From a request's first byte to the end of its head. A slow phone needs one or two."""
@@ -25,7 +25,7 @@ BODY_SECONDS: Final = 10
 """From there to the end of its body, which is 64 KiB at most."""
 
 UNREAD_SECONDS: Final = 30
-"""Within this a client must take what fills its buffers (some 64 KiB); then the connection is cut."""
+"""How long a client's buffers (some 64 KiB) may stay full before the connection is cut."""
 
 MAX_HEAD: Final = 32 * 1024
 """Bytes of a request's line and headers together; a cursor has 3,400 characters, a token less (nginx: 32 KiB)."""
@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
         self._all = connections
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._head = 0  # bytes of the head that has begun
+        self._head = 0  # bytes of the unfinished head
         self._in_head = False
         self._is_known = False
 
@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def give_way(self) -> None:
-        """Somebody else needs the place."""
+        """Closes it for another client."""
         self._is_known = False
         self.transport.abort()
 

@@ -1,7 +1,7 @@
-"""From a whole request to a thread of the application, and its answer back to the connection.
+"""Hands a whole request to a thread of the application, and its answer back to the connection.
 
-The application is WSGI. A request gets a thread when all of it has come, and gives it back when its answer is made,
-however slowly the client reads. Event streams have threads of their own, so that they take none from requests.
+The application is WSGI. A request holds a thread from when all of it has come until its answer is complete, however
+slowly the client reads. Event streams have separate threads.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ THREADS: Final = 64
 """Requests in progress at once."""
 
 THREADS_A_CLIENT: Final = 32
-"""Of those, requests of one client: half is left for others."""
+"""Of those, requests of one client: half are left for others."""
 
 MAX_PENDING_A_CLIENT: Final = 256
 """Requests of one client in progress or waiting for a thread; a browser opens six at a time."""
 
 CHUNK: Final = 64 * 1024
-"""Bytes given to the connection at once: it waits for the client to read before it takes more."""
+"""Bytes given to the connection at once; the next ones when the client has read."""
 
 STREAM: Final = "/api/v1/stream"
 SPARE_STREAMS: Final = 8
@@ -51,7 +51,7 @@ _log = get_logger()
 
 
 class Refused(Exception):
-    """What the front does not take: status and detail of the problem."""
+    """A request that the front refuses: status and detail of the problem."""
 
     def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
         super().__init__(detail)
@@ -97,7 +97,7 @@ class Requests:
             pass
 
     def close(self) -> None:
-        """Takes no more requests; does not wait for those in progress."""
+        """Accepts no more requests; does not wait for those in progress."""
         for threads in (self._threads, self._streams):
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -159,7 +159,7 @@ def _check_head(scope: Message) -> None:
 
 
 async def _environ(scope: Message, receive: Receive) -> dict[str, Any]:
-    """The request as WSGI has it, with its body; `REQUEST_URI` is the target as it came."""
+    """The request as WSGI's environment, with its body; `REQUEST_URI` is the target as it came."""
     body = await _body(scope, receive)
     environ: dict[str, Any] = dict(build_environ(scope, None))  # type: ignore[arg-type]
     target = scope["raw_path"].decode("ascii")
@@ -198,7 +198,7 @@ async def _answer(send: Send, status: int, headers: answers.Headers, body: bytes
 
 
 class _Started:
-    """WSGI's start_response, which keeps what it is given."""
+    """WSGI's start_response, which keeps its arguments."""
 
     def __init__(self) -> None:
         self.status, self.headers = 500, answers.Headers()

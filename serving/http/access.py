@@ -1,13 +1,12 @@
 """Who may do what: a viewer looks, an operator acts, an admin ends other people's sessions too.
 
 Programs send a token of the settings as `Authorization: Bearer …`. Without single sign-on a browser exchanges one for a
-cookie (`POST /api/v1/session`): links, frames and event streams carry no such header. The cookie names a token and when
-it ends, signed with the token itself: a token that is taken away ends all of its own.
+cookie (`POST /api/v1/session`): links, frames and event streams carry no such header. The cookie names a token and an
+expiry, signed with the token itself: a token that is removed ends its cookies.
 
-With single sign-on (serving/sign_in) a browser's cookie is a session, and programs of people may send an access token
-of the provider. Then nobody types a name: what is done is in the name of who was signed in, or of the token.
-
-Without either, everybody who reaches the server is an operator: that is a laptop, bound to loopback.
+With single sign-on (serving/sign_in) a browser's cookie is a session, and people's programs may send an access token of
+the provider. Then nobody types a name: actions are in the name of the account or of the token. Without tokens and
+single sign-on, everybody who reaches the server is an operator: a laptop, bound to loopback.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ from serving.sign_in.sessions import Session
 from serving.sign_in.single_sign_on import SingleSignOn
 
 LOCAL: Final = "local"
-"""The name of everybody where nobody needs to show who they are."""
+"""The name of everybody where no token or sign-in is needed."""
 
 COOKIE: Final = "peacewatch"
 IDENTITY: Final = "peacewatch.identity"
-"""Of a request's environment: who sends it, once somebody has found out."""
+"""The key in a request's environment for who sends it, once identified."""
 
 _log = get_logger()
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who sends a request. `name` is a short name that shows no secret; `by` a person's name, where one is known."""
+    """Who sends a request. `name` is short and shows no secret; `by` is a person's name, where known."""
 
     name: str
     role: Role
@@ -52,19 +51,19 @@ class Identity:
     session: Session | None = field(default=None, compare=False)
 
     def named(self, typed: str) -> str:
-        """The name of what they do; `typed` counts where nobody is known by name."""
+        """The name shown with their actions; `typed` where no person's name is known."""
         return self.by if self.by is not None else typed
 
 
 class Access:
-    """Finds out who sends a request, by the settings' tokens, the sessions and the provider."""
+    """Identifies who sends a request, by the settings' tokens, the sessions and the provider."""
 
     def __init__(self, config: Config, single_sign_on: SingleSignOn | None = None) -> None:
         self._config = config
         self.single_sign_on = single_sign_on
 
     def identify(self, request: Request) -> Identity | None:
-        """By the token or the cookie, as they count now; None: neither is known.
+        """By the token or the cookie, as they are valid now; None where neither is known.
 
         Raises PyMongoError or ServiceUnavailable when a session or the provider's keys cannot be looked up.
         """
@@ -86,7 +85,7 @@ class Access:
         return identity.name if identity else None
 
     def require(self, request: Request, role: Role) -> Identity:
-        """Who sends a request, found out once for all its checks.
+        """Who sends a request, identified once for all its checks.
 
         Raises Unauthorized without a known token or session, Forbidden when its role is less than `role`.
         """
@@ -151,7 +150,7 @@ def cookie_for(token: str, by: str, now: datetime) -> str:
 
 
 def of_cookie(tokens: Mapping[str, Role], cookie: str, now: datetime) -> Identity | None:
-    """Whom a cookie stands for; None: nobody, or no longer."""
+    """Whom a cookie stands for; None where its token is unknown or its time is over."""
     claim, _, signature = cookie.rpartition(".")
     for token, role in tokens.items():
         if hmac.compare_digest(_signature(token, claim).encode(), signature.encode()):

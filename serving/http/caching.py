@@ -1,4 +1,4 @@
-"""Answers that a client has already: an ETag on all figures, and days that no longer change kept for a while."""
+"""Caching by clients: an ETag on all figures, and a short lifetime for days that no longer change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask, Response, request
 
 CLOSED_AFTER: Final = timedelta(days=2)
-"""Late reports come within two days as a rule; an answer about older days rarely changes, and its ETag says when."""
+"""Late reports usually come within two days; an answer about older days rarely changes, and then its ETag does."""
 
 KEPT_SECONDS: Final = 60
 
@@ -37,6 +37,6 @@ def _is_figures() -> bool:
 
 
 def _is_closed(now: datetime) -> bool:
-    """Whether both ends of the range are given and the last lies far enough back."""
+    """Whether both ends of the range are given and the last is CLOSED_AFTER ago."""
     last = request.args.get("to", "")
     return bool(request.args.get("from")) and bool(last) and last[:10] < (now - CLOSED_AFTER).date().isoformat()

@@ -1,4 +1,4 @@
-"""What counts as one client, for every limit a client has."""
+"""What counts as one client, for all limits of a client."""
 
 from __future__ import annotations
 

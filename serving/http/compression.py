@@ -1,4 +1,4 @@
-"""Answers made smaller on the way."""
+"""Compression of answers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from flask_compress import Compress
 COMPRESSED: Final = ["application/json", "application/problem+json", "application/geo+json", "text/csv", "text/html"]
 COMPRESSED_STATIC: Final = ["text/css", "text/javascript", "image/svg+xml"]
 SMALLEST: Final = 1000
-"""Bytes; what fits one packet anyway is not worth the time."""
+"""Bytes; an answer that fits one packet is not worth compressing."""
 
 
 def register(app: Flask) -> None:
-    """Compresses what `app` answers. Event streams are not compressed: each event must go at once."""
+    """Compresses the answers of `app`, without event streams: each event must go at once."""
     app.config["COMPRESS_MIMETYPES"] = [*COMPRESSED, *COMPRESSED_STATIC]
     app.config["COMPRESS_ALGORITHM"] = ["zstd", "br", "gzip"]
     app.config["COMPRESS_MIN_SIZE"] = SMALLEST

@@ -1,4 +1,4 @@
-"""How cookies are set: no script reads them, and an encrypted server sends them over no network in the clear."""
+"""Cookies that no script can read, and that a server with https sends encrypted only."""
 
 from __future__ import annotations
 

@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 NIGHTLY_REPORTS: Final = "/reports"
 GUARDED: Final = ("/api/", NIGHTLY_REPORTS)
-"""Where the paths begin that somebody must be known for. The other pages hold no data: they ask the API for it."""
+"""Prefixes of the paths that need a known sender. The other pages hold no data: they ask the API for it."""
 
 FIGURES: Final = ("/api/v1/statistics/", "/api/v1/completeness", "/api/v1/places", "/api/v1/status")
-"""Paths of counts and means, as the list of nightly reports is: no names, no drone's words, no single report."""
+"""Paths of counts and means, including the list of nightly reports: no names, no text from drones, no single report."""
 
 SESSION: Final = "/api/v1/session"
 """Signing in needs no token."""
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 FROM_HERE: Final = frozenset({"same-origin", "none"})
-"""`Sec-Fetch-Site` of a request that our own page, or a person who typed an address, has made."""
+"""`Sec-Fetch-Site` of a request from our own page, or from an address that a person typed."""
 
 
 class Gate:
-    """Refuses what is for another host, comes from another site's page, or needs a token and has none."""
+    """Refuses requests for another host, from another site's page, or without a token that they need."""
 
     def __init__(
         self, app: WSGIApplication, config: Config, access: Access, context: Context = contextlib.nullcontext
     ) -> None:
-        """`context`: the web framework's of a request, in which a page that says why it is refused can be made."""
+        """`context`: makes the web framework's context of a request, needed to render a page about the refusal."""
         self._app = app
         self._context = context
         self._config = config
@@ -62,7 +62,7 @@ class Gate:
             self._check_host(environ.get("HTTP_HOST", ""))
             if request.method not in SAFE:
                 self._check_origin(request)
-        except HTTPException as error:  # no page: the host may be none of ours
+        except HTTPException as error:  # no page: the host may not be ours
             return headers.secure(problems.of_http(error), request.path)(environ, start_response)
         try:
             self._check_role(request)
@@ -73,7 +73,7 @@ class Gate:
         return self._app(environ, start_response)
 
     def _check_host(self, host: str) -> None:
-        """A page of another site that points its own name at this server must not read from it (DNS rebinding)."""
+        """Else a page of another site could point its own name at this server and read from it (DNS rebinding)."""
         name = _host_name(host)
         if name is None:
             raise BadRequest("the Host header names no host")
@@ -81,7 +81,7 @@ class Gate:
             raise MisdirectedRequest(f"this server is not {name[:100]!r}; PEACEWATCH_WEB_HOSTS names what it is called")
 
     def _check_origin(self, request: Request) -> None:
-        """Only our own pages, and programs, which send neither header, may act."""
+        """Only our own pages may act, and programs, which send neither header."""
         site = request.headers.get("Sec-Fetch-Site")
         if site is not None and site not in FROM_HERE:
             raise Forbidden("actions are taken from Peacewatch's own pages only")
@@ -109,7 +109,7 @@ def _host_name(host: str) -> str | None:
 
 
 def _is_address(name: str) -> bool:
-    """An address cannot be pointed elsewhere, so it needs no list."""
+    """Whether `name` is an IP address: nobody can point one at another host, so it needs no list."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Headers of every answer: what a browser may do with it, and nothing more."""
+"""Security headers of every answer: what a browser may do with it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SECURE: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-"""Headers of every answer, whatever it is."""
+"""Headers of every answer, errors too."""
 
 
 TO_THE_PROVIDER: Final = "sign_in.begin"
-"""The endpoint whose redirect leads to another host: the one of the settings."""
+"""The endpoint whose redirect leads to another host, that of the settings."""
 
 
 def register(app: Flask) -> None:
@@ -44,14 +44,14 @@ def register(app: Flask) -> None:
 
 
 def _without_host(location: str) -> str:
-    """A redirect within this server, without the host that the request named: that may be anybody's."""
+    """A redirect within this server, without the host, which the request may have invented."""
     parts = urlsplit(location)
     path = f"/{parts.path.lstrip('/')}"
     return f"{path}?{parts.query}" if parts.query else path
 
 
 def secure(response: Response, path: str) -> Response:
-    """`response` to a request for `path`, with what it lets a browser do."""
+    """`response` to a request for `path`, with its security headers."""
     is_docs = path.startswith("/openapi")
     response.headers.setdefault("Content-Security-Policy", DOCS_POLICY if is_docs else POLICY)
     response.headers.setdefault("X-Frame-Options", "DENY")  # a nightly report may be framed by our own page

@@ -1,4 +1,4 @@
-"""JSON as every answer writes it: times in UTC as RFC 3339."""
+"""The JSON of all answers: times in UTC as RFC 3339."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def default(value: Any) -> Any:
-    """What JSON has no form for. Raises TypeError for what has no form here either."""
+    """Encodes times, which JSON has no form for. Raises TypeError for other types."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,4 +1,4 @@
-"""Pages by cursor: where the last page ended, not how many rows it had, so new rows shift nothing."""
+"""Pages by cursor: it says where the last page ended, so new rows do not shift the next page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ Document = dict[str, Any]
 
 MAX_PAGE: Final = 500
 CURSOR: Final = r"^[A-Za-z0-9_-]{1,3400}$"
-"""An alert's id has a drone's and a report's, each 200 characters of anybody; JSON writes one with up to six bytes."""
+"""An alert's id has the ids of a drone and a report, 200 characters each; JSON may need six bytes a character."""
 
 
 def page(
     collection: Collection[Document], wanted: Mapping[str, Any], by: str, limit: int, cursor: str | None
 ) -> tuple[list[Document], str | None]:
-    """(documents, cursor of the next page or None): newest first by the time `by`, then by `_id` downwards.
-
-    Raises BadInput for a cursor that is none.
+    """(documents, cursor of the next page or None): newest first by the time `by`, then by `_id` downwards. Raises
+    BadInput for an invalid cursor.
     """
     conditions: list[Mapping[str, Any]] = [wanted, {by: {"$type": "date"}}]
     if cursor:
@@ -47,7 +46,7 @@ def decode(cursor: str) -> tuple[datetime, str]:
         place: Sequence[Any] = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         milliseconds, last = place
         at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        str(last).encode()  # a half of a surrogate pair is no text
+        str(last).encode()  # raises for half of a surrogate pair
     except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error):
         at, last = None, None
     if at is None or not isinstance(last, str):

@@ -1,6 +1,5 @@
-"""Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and never a stack trace.
-
-A browser that asks for a page gets the same as a page.
+"""Every error as `application/problem+json` (RFC 9457): what is wrong, in which field, and no stack trace. A browser
+that asks for a page gets it as a page.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ RETRY_SECONDS: Final = 5
 """`Retry-After` while MongoDB is away; a restart of it takes about that long."""
 
 FORMS: Final[MutableMapping[str, str]] = {}
-"""A sentence for a regular expression that a field must match, by the expression: people read that instead."""
+"""By a regular expression that a field must match: the sentence that people read instead."""
 
 _log = structlog.get_logger()
 
@@ -70,12 +69,12 @@ def of_validation(error: ValidationError) -> Response:
 
 
 def of_bad_input(error: BadInput) -> Response:
-    """422 for a request that fits its schema and still makes no sense."""
+    """422 for a request that fits its schema, but has a wrong value."""
     return _unprocessable([FieldProblem(field=error.field, reason=error.reason)])
 
 
 def of_mongo(error: PyMongoError) -> Response:
-    """503: MongoDB does not answer. What it said goes to the log, for it may name hosts."""
+    """503: MongoDB does not answer. Its error goes to the log, since it may name hosts."""
     _log.warning("MongoDB does not answer", error=error)
     return answer(503, "Service Unavailable", "the database does not answer now", retry_after=RETRY_SECONDS)
 
@@ -86,7 +85,7 @@ def of_service(error: ServiceUnavailable) -> Response:
 
 
 def of_http(error: HTTPException) -> Response:
-    """What Flask and Werkzeug refuse: 404, 405, 413, 429 and the like, with their own headers."""
+    """Refusals of Flask and Werkzeug (404, 405, 413, 429 and others), with their headers."""
     if error.response is not None and isinstance(error.response, Response):
         return error.response
     response = answer(error.code or 500, error.name, (error.description or error.name).splitlines()[0])
@@ -96,7 +95,7 @@ def of_http(error: HTTPException) -> Response:
 
 
 def of_anything(error: Exception) -> Response:
-    """500 for what nobody foresaw. The log has it all, the client nothing but that."""
+    """500 for an unforeseen error: the log has its details, the client only the status."""
     _log.error("a request failed", error=error, exc_info=error)
     return answer(500, "Internal Server Error", "the server failed; its log says why")
 
@@ -118,7 +117,7 @@ def register(app: Flask) -> None:
 
 
 def _wants_a_page() -> bool:
-    """Whether a browser asks, and not for the API, whose readers are programs."""
+    """Whether a browser asks for a page, not for the API."""
     if not has_request_context() or request.path.startswith("/api/"):
         return False
     return request.accept_mimetypes.best_match([MIME, "application/json", "text/html"]) == "text/html"

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FORGET_SECONDS: Final = 5.0
-"""A count is looked at with its time, so one that is kept too long costs memory only."""
+"""Seconds; an outdated count is never used, so one that is kept too long costs memory only."""
 
 UNLIMITED: Final = ("/healthz", "/readyz", "/static/")
 
 
 class CalmStorage(MemoryStorage):
-    """Counts in memory. Forgets old counts every few seconds; limits' own starts a thread for that at every request."""
+    """Counts in memory. Forgets old ones every few seconds; the library's own storage starts a thread at every
+    request."""
 
     STORAGE_SCHEME = ["calm-memory"]  # noqa: RUF012 - declared so where it is overridden
 
@@ -40,7 +41,7 @@ class CalmStorage(MemoryStorage):
 class Limited:
     """A WSGI application before `app` that refuses requests beyond the rate that the settings allow ("600 per second").
 
-    A client is a known token, or an address: an invented token brings no rate of its own.
+    A client is a known token, or an address: an invented token has no rate of its own.
     """
 
     def __init__(self, app: WSGIApplication, config: Config, access: Access) -> None:
@@ -59,6 +60,6 @@ class Limited:
         return headers.secure(refusal, environ["PATH_INFO"])(environ, start_response)
 
     def _client(self, environ: WSGIEnvironment) -> str:
-        """By what costs no look-up: a session counts as its address."""
+        """Without a look-up in MongoDB: a session counts as its address."""
         name = self._access.known_name(Request(environ)) if self._config.tokens else None
         return f"token {name}" if name else f"address {client_key(environ.get('REMOTE_ADDR', ''))}"

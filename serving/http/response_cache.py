@@ -1,7 +1,7 @@
-"""The response cache: figures that were computed at a version are sent again as they are, before the web framework.
+"""The response cache: an answer that was computed at a version is sent again as it is, without the web framework.
 
-Every open page asks for the same figures at the same moment, when a version is new. One of them computes an answer and
-the others wait for it. It is kept, by path, query and the headers that choose its form, as long as that version is the
+All open pages ask for the same figures at the moment when a version is new. One request computes the answer and the
+others wait for it. It is kept by path, query and the headers that choose its form, as long as that version is the
 newest.
 """
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FIGURES: Final = "/api/v1/statistics/"
 
 KEPT_SECONDS: Final = 2.0
-"""The oldest that an answer's other parts (which days are complete, drones by day), which have no version, may be."""
+"""How old the parts of an answer without a version may be: which days are complete, drones by day."""
 
 KEPT_BYTES: Final = 32 * 2**20
-"""Some thousand answers, whatever is asked for."""
+"""Some thousand answers."""
 
 _CHOOSING: Final = ("PATH_INFO", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")
 _OF_A_BODY: Final = frozenset({"content-type", "content-length", "content-encoding"})
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Work:
-    """An answer that is being computed by the holder of the lock. `refusal`: it has become an error."""
+    """An answer that is being computed by the holder of the lock. `refusal`: the error that it became."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -57,7 +57,7 @@ class Work:
 
 
 class ResponseCache:
-    """A WSGI application before `app`. `stamp` is that of the newest figures; None: somebody must look first."""
+    """A WSGI application before `app`. `stamp` gives that of the newest figures; None where they must be read first."""
 
     def __init__(
         self, app: WSGIApplication, stamp: Callable[[], Stamp | None], clock: Callable[[], float] = time.monotonic
@@ -76,7 +76,7 @@ class ResponseCache:
         key = tuple(environ.get(name, "") for name in _CHOOSING)
         answer: Answer | Response | None = self._kept(key, stamp)
         if answer is None:
-            held = environ.pop("HTTP_IF_NONE_MATCH", "")  # what is kept must be the whole answer
+            held = environ.pop("HTTP_IF_NONE_MATCH", "")  # a 304 must not be kept
             answer = self._computed(key, stamp, environ)
         else:
             metrics.CACHED.labels("hit").inc()
@@ -89,16 +89,14 @@ class ResponseCache:
         return answer if answer and answer.stamp == stamp else None
 
     def _computed(self, key: Key, stamp: Stamp, environ: WSGIEnvironment) -> Answer | Response:
-        """By this thread, or by another one meanwhile.
-
-        A response is an error, and is not kept; those who waited for it share it: were MongoDB away, they would find
-        out one after the other.
+        """The answer, computed by this thread or by another one meanwhile. A Response is an error, which is not kept,
+        but shared by all who waited: else each would wait for a MongoDB that is away.
         """
         with self._lock:
             work = self._at_work.setdefault(key, Work())
         try:
             with work.lock:
-                stamp = self._stamp() or stamp  # of now: those who wait longer ask for no older one
+                stamp = self._stamp() or stamp  # the version may have changed while this thread waited
                 if shared := work.refusal or self._kept(key, stamp):
                     metrics.CACHED.labels("shared").inc()
                     return shared

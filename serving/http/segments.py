@@ -1,7 +1,6 @@
-"""Ids in addresses: any text, a slash as `%2F`.
-
-WSGI hands a path over decoded: the drone `a/days` and the days of the drone `a` look the same. Here a slash that
-was encoded stays apart from one that was not: `/drones/a%2Fdays` is a drone, `/drones/a/days` its days.
+"""Ids in addresses: any text, a slash as `%2F`. WSGI gives a path decoded, where the drone `a/days` and the days of the
+drone `a` look the same. Here an encoded slash stays distinct: `/drones/a%2Fdays` is a drone, `/drones/a/days` are the
+days of another.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ ID: Final = "id"
 
 
 class IdConverter(PathConverter):
-    """An id. Slashes that were not encoded belong to it, too, where no other rule is meant."""
+    """An id. Slashes that were not encoded belong to it where no other rule matches."""
 
     def to_python(self, value: str) -> str:
         return value.replace("%2F", "/").replace("%25", "%")

@@ -18,12 +18,12 @@ Format = Literal["json", "csv"]
 MIME: Final = "text/csv"
 
 TABLE: Final = ConfigDict(openapi_extra={"content": {MIME: {"schema": {"type": "string"}}}})  # type: ignore[typeddict-unknown-key]
-"""The configuration of an answer's model that says it is there as CSV, too."""
+"""The configuration of an answer's model that is also available as CSV."""
 
 _SPACES: Final = r"[\s\x00-\x1f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
 _FORMULA: Final = re.compile(rf"(^|[,;|\t\r\n]){_SPACES}[\"']?{_SPACES}(?=[=+\-@\t\r＝＋－＠﹢﹣﹦﹫−])")
-"""Before what a spreadsheet would run as a formula (OWASP, CSV injection): at the start of a cell, and behind what
-another locale takes for the end of one, invisible characters in between or not. Text comes from drones."""
+"""Where a spreadsheet would begin a formula (OWASP, CSV injection): at the start of a cell, and after what another
+locale takes for the end of one, also behind invisible characters. The text comes from drones."""
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it spreadsheets read UTF-8 as a code page of the last century."""
@@ -32,10 +32,10 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 def table(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wanted: Format | None) -> Response:
     """`answer` as JSON, or its `rows` as CSV with the answer's version in the headers.
 
-    `next` may be a drone's id, text of anybody: it is there as it goes into an address.
+    `next` may be a drone's id, that is any text: in a header it is percent-encoded.
     """
     response = _csv(answer, rows) if _wants_csv(wanted) else jsonify(answer)
-    response.vary.add("Accept")  # a browser may keep an answer for a while, by its address
+    response.vary.add("Accept")  # else a browser may answer one form from its cache for the other
     return response
 
 
@@ -57,12 +57,12 @@ def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Respon
 
 
 def neutral(text: str) -> str:
-    """`text` with a `'` before what a spreadsheet would run as a formula."""
+    """`text` with a `'` where a spreadsheet would begin a formula."""
     return _FORMULA.sub(lambda match: f"{match[0]}'", text)
 
 
 def _file_name() -> str:
-    """Of the endpoint alone: an id in the address is text of anybody."""
+    """Made from the endpoint only: an id in the address may be any text."""
     return f"peacewatch-{(request.endpoint or 'table').rpartition('.')[2].replace('_', '-')}.csv"
 
 
