@@ -1,4 +1,4 @@
-"""The REST API, one file a resource. Each makes its blueprint from the services that it is given."""
+"""The REST API, one file a resource, each with a function that makes its blueprint."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from serving.http.problems import MIME, Problem
 PREFIX: Final = "/api/v1"
 
 SECURITY: Final[list[dict[str, list[Any]]]] = [{"token": []}]
-"""Needed where the settings name tokens; a setting opens figures without one (serving/http/gate.py)."""
+"""Needed where tokens are set; another setting opens figures without one (serving/http/gate.py)."""
 
 EXAMPLES: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
-"""An answer as it is sent, by the name of its model; long lists are cut."""
+"""An example answer by the name of its model; long lists are cut."""
 
 _WHAT: Final = {
     400: "The request is malformed.",
@@ -31,7 +31,7 @@ _WHAT: Final = {
 
 
 def answers(model: type[BaseModel] | None, *statuses: int) -> dict[str | int, Any]:
-    """The documented answers of an operation: `model`, the errors given, and those that every operation may have."""
+    """The documented answers of an operation: `model`, the given errors, and those of every operation."""
     content = {MIME: {"schema": Problem.model_json_schema(ref_template="#/components/schemas/{model}")}}
     errors: dict[str | int, Any] = {
         status: {"description": _WHAT[status], "content": content} for status in sorted({*statuses, 401, 422, 429, 503})
@@ -40,7 +40,7 @@ def answers(model: type[BaseModel] | None, *statuses: int) -> dict[str | int, An
 
 
 def with_example(model: type[BaseModel]) -> type[BaseModel]:
-    """`model`, which the schema then shows with its example. flask-openapi3 looks for it in the configuration."""
+    """`model` with its example in the model's configuration, where flask-openapi3 looks for it."""
     config: dict[str, Any] = model.model_config  # type: ignore[assignment]
     config["openapi_extra"] = {**config.get("openapi_extra", {}), "example": EXAMPLES[model.__name__]}
     return model

@@ -32,7 +32,7 @@ class Body(BaseModel):
         "operator",
         min_length=1,
         max_length=80,
-        description="name of the operator, shown with the action; counts where nobody has signed in by name",
+        description="name of the operator, shown with the action; ignored where somebody has signed in by name",
     )
     note: str = Field("", max_length=500)
 
@@ -48,7 +48,7 @@ class TargetRow(BaseModel):
 
 
 class ActionRow(BaseModel):
-    """An action. `note` and `by` are text of operators."""
+    """An action. `note` and `by` are text from operators."""
 
     id: str
     action: str = Field(description="acknowledge, resolve, silence or unsilence")
@@ -60,7 +60,7 @@ class ActionRow(BaseModel):
 
 
 class Done(BaseModel):
-    """The action is with the notifier."""
+    """The action has been sent to the notifier."""
 
     action: ActionRow
 
@@ -86,7 +86,7 @@ def blueprint(services: Services) -> APIBlueprint:
         try:
             is_known = services.database.incidents.find_one({"_id": incident_id}, {"_id": True}) is not None
         except PyMongoError:
-            is_known = True  # the notifier knows, and needs no MongoDB for it
+            is_known = True  # the notifier knows whether; it needs no MongoDB
         if not is_known:
             raise NotFound("there is no such incident")
         return Target(incident_id=incident_id)
@@ -118,5 +118,5 @@ def done_or_refused(*more: int) -> dict[str | int, Any]:
 
 
 def accepted(action: Document) -> tuple[Document, int]:
-    """202: the notifier has it and obeys within seconds."""
+    """202: the notifier applies the action within seconds."""
     return {"action": action}, 202

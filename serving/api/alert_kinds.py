@@ -26,7 +26,7 @@ Documents = list[dict[str, Any]]
 
 class Counted(BaseModel):
     alerts: int
-    unverified: int = Field(description="of those, read out of a message that is no whole report")
+    unverified: int = Field(description="of those, taken from messages that are no whole report")
     incidents: int = Field(description="incidents that began with one of those")
 
 

@@ -40,7 +40,7 @@ class AlertsQuery(ListingQuery):
     city: Text | None = None
     drone: Text | None = Field(None, description="a drone's id")
     incident: Text | None = Field(None, description="an incident's id")
-    state: Literal["delivered", "undelivered"] | None = Field(None, description="whether Discord has taken it")
+    state: Literal["delivered", "undelivered"] | None = Field(None, description="whether Discord has accepted it")
 
 
 def blueprint(services: Services) -> APIBlueprint:

@@ -25,13 +25,13 @@ from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 BELOW: Final = (*DELAY_BUCKETS, None)
-"""Seconds that a delay of each bucket lies below (docs/batch.md); None: longer."""
+"""Upper bounds of the buckets, in seconds (docs/batch.md); None: no bound."""
 
 VERSION: Final = "version of the lake that this is true at; null: no batch run yet"
 
 
 class CityRow(BaseModel):
-    """`country` and `city` are text of anybody."""
+    """`country` and `city` are untrusted text."""
 
     country: str
     city: str

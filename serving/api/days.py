@@ -1,4 +1,4 @@
-"""By day: whether all of its reports are known to have landed."""
+"""Completeness by day: whether all of its reports are known to have landed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 
 class DayRow(BaseModel):
-    """What is known of a UTC day; null where the batch layer has not computed it."""
+    """A UTC day; fields are null where the batch layer has not computed it."""
 
     date: str
     complete: bool | None = Field(description="null: not computed yet")
@@ -27,10 +27,12 @@ class DayRow(BaseModel):
     received: int | None
     expected: int | None
     late: int | None = Field(description="reports that came after the day was complete")
-    lost: int | None = Field(description="messages lost before they landed, perhaps of the day; at most. null: unknown")
-    lost_alerts: int | None = Field(description="the same of alerts, which `alerts-by-kind` lacks then")
+    lost: int | None = Field(
+        description="at most so many messages, perhaps of the day, were lost before they landed; null: unknown"
+    )
+    lost_alerts: int | None = Field(description="the same for alerts, which are then missing in `alerts-by-kind`")
     losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
-    folded: list[str] = Field(description="names that are counted as `other`, for they were too many to keep apart")
+    folded: list[str] = Field(description="names that are counted as `other`, since there were too many")
     copies: int | None = Field(description="duplicates: reports that landing dropped, and those in the lake")
     conflicts: int | None = Field(description="reports with the identity of another and other content")
     rejected: int | None

@@ -24,19 +24,19 @@ from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 MOST_DAYS: Final = 31
-"""A day of a large fleet is a block of some 400 KB."""
+"""Each day reads a block of some 400 KB where the fleet is large."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTED: Final = ("reports", "minutes", "expected", "gaps", "alerts")
 
 
 class DroneDay(BaseModel):
-    """What a drone did on a UTC day. `country` and `city` are text of anybody."""
+    """A drone's UTC day. `country` and `city` are untrusted text."""
 
     date: str
     reports: int
     minutes: int = Field(description="different minutes with a report")
-    expected: int = Field(description="minutes from its first report to its last: one report each is due")
+    expected: int = Field(description="minutes from its first report to its last; each should have a report")
     gaps: int = Field(description="silences in between")
     alerts: int
     lowest_battery: float = Field(description="percent")

@@ -31,7 +31,7 @@ FORMS[_BOX] = "give west,south,east,north in degrees, such as -5,41,10,51"
 
 
 class DroneRow(BaseModel):
-    """A drone's last report. `country` and `city` are text of anybody."""
+    """A drone's last report. `country` and `city` are untrusted text."""
 
     drone_id: str
     reported_at: datetime
@@ -77,11 +77,13 @@ class Features(BaseModel):
 class DronesQuery(Query):
     """Which drones."""
 
-    q: Text | None = Field(None, description="ids that start so")
+    q: Text | None = Field(None, description="the beginning of their ids")
     country: Text | None = None
     city: Text | None = None
     low: bool | None = Field(None, description="whether the battery is below the threshold")
-    silent: int | None = Field(None, ge=1, le=100_000, description="minutes without a report, by the fleet's newest")
+    silent: int | None = Field(
+        None, ge=1, le=100_000, description="minutes without a report, counted back from the fleet's newest report"
+    )
     bbox: BoxText | None = Field(None, description="west,south,east,north in degrees")
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     after: Text | None = Field(None, description="`next` of the page before")
@@ -139,7 +141,7 @@ def blueprint(services: Services) -> APIBlueprint:
 
 
 def box(text: str) -> Box:
-    """West, south, east, north. Raises BadInput for a box that is none."""
+    """West, south, east, north. Raises BadInput for an invalid box."""
     west, south, east, north = (float(part) for part in text.split(","))
     if not -90 <= south <= north <= 90:
         raise BadInput("bbox", "south and north are degrees from -90 to 90, south first")

@@ -1,4 +1,4 @@
-"""What every statistic needs: the figures of the range that a request names, and what an answer says of itself."""
+"""For every statistic: the figures of the requested range, and the fields that describe an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 
 def range_of(services: Services, query: SpanQuery) -> tuple[Served, Range]:
-    """The range, and what is served by now, of which no hour need be held."""
+    """The range, and the figures served now, perhaps without any of its hours."""
     zone = zone_of(query.tz) if isinstance(query, ZonedQuery) else UTC
     served = services.merge.served()
     known = None if served.recent_hour is None or served.last_hour is None else (served.recent_hour, served.last_hour)
@@ -49,7 +49,7 @@ def envelope(services: Services, served: Served, wanted: Range, query: SpanQuery
 
 
 def whole_days(wanted: Range) -> list[date]:
-    """The days of a range of a batch view. Raises BadInput for hours."""
+    """The days of a range, for a batch view. Raises BadInput for a range by hour."""
     if not wanted.whole_days:
         raise BadInput("from", "this is counted by whole days; give dates, not hours")
     return wanted.dates

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can answer."""
+"""Whether the process is alive, and whether it can answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/healthz` and `/readyz`."""
     api = APIBlueprint("health", __name__, abp_tags=[Tag(name="health")])
 
-    @api.get("/healthz", summary="The process lives", responses={200: Health})
+    @api.get("/healthz", summary="The process is alive", responses={200: Health})
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 

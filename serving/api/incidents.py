@@ -25,7 +25,7 @@ from serving.events.rows import (
 from serving.services import Services
 
 SHOWN = 100
-"""Alerts and deliveries of an incident; a storm has thousands."""
+"""Alerts and deliveries that are shown of an incident; in a storm it has thousands."""
 
 FIELDS = {name: name for name in ("kind", "severity", "state", "country", "city")}
 KEPT = Kept("incidents", "last", FIELDS | {"drone": "drones"}, incident_row)

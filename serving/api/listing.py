@@ -1,4 +1,4 @@
-"""Lists without an end, newest first: what alerts and incidents have in common."""
+"""Paged lists, newest first: what alerts and incidents have in common."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Listing(BaseModel):
     model_config = TABLE
 
     next: str | None = Field(description="cursor of the next page; null: this is the last")
-    version: int = Field(description="version of the lake now; the list may be newer")
+    version: int = Field(description="newest version of the lake; the list may have newer rows")
     as_of: datetime | None
 
 
@@ -43,7 +43,7 @@ class ListingQuery(Query):
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a list is kept: newest first by the time `by`; `fields` are the stored names of the query's filters."""
+    """Where a list is stored: newest first by the time `by`; `fields` are the stored names of the query's filters."""
 
     collection: str
     by: str
@@ -52,7 +52,7 @@ class Kept:
 
 
 def list_of(services: Services, kept: Kept, query: ListingQuery, also: Mapping[str, Any] | None = None) -> Response:
-    """The page that `query` asks for, of documents that fulfil `also`, too."""
+    """The page that `query` asks for, of documents that also match the condition `also`."""
     filters = {to: value for name, to in kept.fields.items() if (value := getattr(query, name)) is not None}
     wanted = filters | dict(also or {}) | between(kept.by, query.since, query.until)
     documents, following = page(services.database[kept.collection], wanted, kept.by, query.limit, query.cursor)

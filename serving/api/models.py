@@ -1,4 +1,4 @@
-"""What several answers share."""
+"""Models that several resources share."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ FORMS.update(
 
 
 class Query(BaseModel):
-    """A request's parameters; one that is not named here is refused."""
+    """A request's parameters; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     @classmethod
     @cache
     def model_json_schema(cls, *args: Any, **more: Any) -> dict[str, Any]:  # type: ignore[override]
-        """flask-openapi3 asks for it at every request; making it takes longer than most answers."""
+        """Cached: flask-openapi3 asks for it at every request, and making it takes longer than most answers."""
         return super().model_json_schema(*args, **more)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """A parameter is there or not; no text stands for null, so the schema offers none."""
+        """A parameter is given or not: no text means null, so the schema does not offer it."""
         schema = handler.resolve_ref_schema(handler(core))
         for name, field in schema.get("properties", {}).items():
             kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
@@ -53,20 +53,20 @@ class Query(BaseModel):
 
 
 class SpanQuery(Query):
-    """Reports of which time to count."""
+    """The time of the reports to count."""
 
     start: str | None = Field(
         None,
         alias="from",
         pattern=DAY_OR_HOUR,
-        description="first day, or hour; without it all that is known",
+        description="first day, or hour; without it from the first report",
         json_schema_extra={"example": "2026-11-01"},
     )
     end: str | None = Field(
         None,
         alias="to",
         pattern=DAY_OR_HOUR,
-        description="last day, or hour; it is in the range",
+        description="last day, or hour; included",
         json_schema_extra={"example": "2026-11-24"},
     )
 
@@ -80,7 +80,7 @@ class RangeQuery(SpanQuery):
 
 
 class ZonedQuery(RangeQuery):
-    """Which reports to count, by whose clock."""
+    """Which reports to count, and in which time zone."""
 
     tz: Zone = Field(
         "UTC",
@@ -93,11 +93,11 @@ class DaysQuery(Query):
     """Which UTC days; without them the last seven."""
 
     start: date | None = Field(None, alias="from", description="first UTC day")
-    end: date | None = Field(None, alias="to", description="last UTC day; it is in the range")
+    end: date | None = Field(None, alias="to", description="last UTC day; included")
 
 
 def days_of(query: DaysQuery, today: date) -> list[date]:
-    """The days of a request, at least one. Raises BadInput for a range that is none or too long."""
+    """The days of a request, at least one. Raises BadInput for a range that is empty or too long."""
     last = query.end or max(today, query.start or today)
     first = query.start or date.fromordinal(max(1, last.toordinal() - 6))
     if last < first:
@@ -108,7 +108,7 @@ def days_of(query: DaysQuery, today: date) -> list[date]:
 
 
 class Figures(BaseModel):
-    """What every answer says of itself."""
+    """Fields of every answer."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -118,5 +118,7 @@ class Figures(BaseModel):
     end: str | None = Field(alias="to", description="last day or hour that is counted")
     tz: str = Field(description="time zone of days and hours")
     country: str | None = Field(description="the country counted; null: all")
-    complete: bool = Field(description="whether every report of every day in the range is known to have landed")
-    incomplete_days: list[str] = Field(description="UTC days of the range of which that is not known")
+    complete: bool = Field(description="whether all reports of all days in the range are known to have landed")
+    incomplete_days: list[str] = Field(
+        description="UTC days of the range whose reports are not all known to have landed"
+    )

@@ -1,4 +1,4 @@
-"""Nightly reports: which there are, and one as HTML, PDF, picture or JSON."""
+"""Nightly reports: the list, and one as HTML, PDF, picture or JSON."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def blueprint(services: Services) -> APIBlueprint:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
         response.headers["X-Peacewatch-Revision"] = str(revision.number)
-        # A newer revision may have come, and after a lake was wiped the same one may say something else.
+        # A newer revision may come, and after a new start with an empty lake the same revision may differ.
         return tagged(response, "private, no-cache")
 
     return api

@@ -21,7 +21,7 @@ from serving.figures import batch_views
 from serving.services import Services
 
 MAX_PLACES: Final = 3000
-"""Points that a browser draws without trouble; those with most alerts."""
+"""Points that a browser draws fast; those with most alerts."""
 
 MOST_ALERTS_FIRST: Final = [("alerts", "descending"), ("longitude_cell", "ascending"), ("latitude_cell", "ascending")]
 
@@ -37,7 +37,7 @@ class Places(BaseModel):
     complete: bool
     incomplete_days: list[str]
     batch_version: int | None = Field(description="version of the lake that places are true at; null: no batch run yet")
-    version: int = Field(description="version of the lake at this moment")
+    version: int = Field(description="newest version of the lake")
     as_of: datetime | None
 
 

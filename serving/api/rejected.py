@@ -16,20 +16,20 @@ from serving.services import Services
 
 
 class RejectedRow(BaseModel):
-    """A rejected message as it came. `excerpt` and `detail` are bytes of anybody as text: escape them."""
+    """A rejected message as it came. `excerpt` and `detail` are untrusted text: escape them."""
 
     rejected_at: datetime = Field(description="by the broker's clock")
     partition: int = Field(description="of the topic reports.rejected")
     offset: int
     reason: str
     detail: str
-    received_at: datetime | None = Field(description="when the broker took the message as a report")
+    received_at: datetime | None = Field(description="when the broker received the message on `reports`")
     bytes: int
     excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are no UTF-8 are replaced")
 
 
 class RejectedMessages(BaseModel):
-    """Rejected messages as the broker has them now. After a crash of landing one may be there twice."""
+    """Rejected messages as the broker has them now. After a crash of landing, one may be there twice."""
 
     last_hour: int
     last_day: int

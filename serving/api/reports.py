@@ -31,7 +31,7 @@ MOST = 5000
 
 
 class ReportRow(BaseModel):
-    """A report as it landed. `message`, `country` and `city` are text of anybody."""
+    """A report as it landed. `message`, `country` and `city` are untrusted text."""
 
     report_id: str
     drone_id: str
@@ -65,11 +65,11 @@ class Track(BaseModel):
 
 
 class ReportsQuery(Query):
-    """Which day, and of whom; at least a drone, a country or a city."""
+    """Which day, and which drone, country or city; at least one of them."""
 
     day: date = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
     drone: Text | None = None
-    report: Text | None = Field(None, description="a report's id, with `drone`: its message comes whole")
+    report: Text | None = Field(None, description="a report's id, with `drone`; its message is not cut")
     country: Text | None = None
     city: Text | None = None
     limit: int = Field(1000, ge=1, le=MOST)
@@ -137,10 +137,9 @@ def features(rows: list[Document]) -> list[Document]:
 
 
 def antimeridian_cut(places: Sequence[Place]) -> list[list[Place]]:
-    """The line through `places` (longitude, latitude) in parts that do not cross 180 degrees; none of one place.
-
-    Two places in turn are joined the shorter way round; of a pair that crosses, both parts get the latitude of the
-    crossing at longitude 180 and -180.
+    """The line through `places` (longitude, latitude) in parts that do not cross 180 degrees; empty for a single place.
+    Neighbouring places are joined the shorter way round; where that crosses, both parts end at the crossing's latitude,
+    at longitude 180 and -180.
     """
     if len(places) < 2:
         return []

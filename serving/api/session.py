@@ -1,4 +1,5 @@
-"""Signing in with a browser: a cookie for a token, or a session of single sign-on; links and event streams carry it."""
+"""Signing in with a browser: a cookie for a token, or a session of single sign-on, sent with links and event streams
+too."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ SIGN_IN: Final = "/auth/sign-in"
 """Where a browser begins single sign-on (serving/pages/sign_in.py)."""
 
 SIGNED_OUT: Final = "/auth/signed-out"
-"""Where a browser goes after signing out, where the provider has no such page. It does not sign in again by itself."""
+"""Where a browser goes after signing out, if the provider has no such page. It does not sign in again by itself."""
 
 
 class TokenSignIn(BaseModel):
@@ -82,7 +83,7 @@ def blueprint(services: Services) -> APIBlueprint:
         return response
 
     def _end(single_sign_on: SingleSignOn, ended: sessions.Session | None) -> str:
-        """Ends the session. Where the browser goes then: to sign out of the provider as well, or to our own page."""
+        """Ends the session. Returns where the browser goes then: to the provider's sign-out, or to our own page."""
         address = None
         if ended is not None:
             single_sign_on.sessions.end(ended.id)

@@ -30,7 +30,7 @@ class SessionRow(BaseModel):
     role: Role
     started_at: datetime
     ends_at: datetime
-    current: bool = Field(description="whether it is the one that asks")
+    current: bool = Field(description="whether it is the session of this request")
 
 
 class SessionList(BaseModel):

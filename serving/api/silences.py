@@ -1,4 +1,4 @@
-"""Silences: what is not notified for a while. It is still stored and counted."""
+"""Silences: nobody is notified of their incidents for a while; these are still stored and counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 class Silence(Body):
-    """What to silence: whatever has all that is named."""
+    """What to silence: incidents that match all the given fields."""
 
     kind: Kind | None = None
     country: Text | None = None

@@ -1,4 +1,4 @@
-"""The statistics, each over a chosen range. What they mean is in `fleet.figures.statistics`."""
+"""The statistics, each over a chosen range; `fleet.figures.statistics` defines them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Averages(Figures):
 class WeekdayRow(BaseModel):
     weekday: int = Field(description="1 Monday to 7 Sunday", ge=1, le=7)
     alerts: int
-    days: int = Field(description="such days in the range")
+    days: int = Field(description="how many such days the range has")
 
 
 class PerDay(BaseModel):
@@ -96,18 +96,18 @@ class LowBattery(Figures):
 
     threshold: int = Field(description="percent")
     reports: Share
-    drones: Share = Field(description="a drone is low when its last report of the range is; true at batch_version")
+    drones: Share = Field(description="a drone is low when its last report in the range is; true at batch_version")
     batch_version: int | None = Field(description="version that `drones` is true at; null: no batch run yet")
 
 
 class ScoreRow(BaseModel):
-    peace_score: int = Field(ge=1, le=10, description="the lowest of a report")
+    peace_score: int = Field(ge=1, le=10, description="the lowest in a report")
     reports: int
     alerts: int
 
 
 class Scores(Figures):
-    """Reports and alerts by the lowest peace score a report saw."""
+    """Reports and alerts by the lowest peace score in a report."""
 
     scores: list[ScoreRow] = Field(min_length=10, max_length=10)
 

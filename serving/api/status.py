@@ -1,4 +1,4 @@
-"""How far each layer is: for a look in the morning, and for a monitor."""
+"""How far each layer is, for people and for monitoring."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Problem(BaseModel):
 class Landing(BaseModel):
     version: int | None
     committed_at: datetime | None
-    landed_through: datetime | None = Field(description="all that the broker took before is in the lake")
+    landed_through: datetime | None = Field(description="all reports that the broker received before are in the lake")
     lag_seconds: float | None
     lost: int
-    problems: list[Problem] = Field(description="what MongoDB refused of landing, the latest of each kind")
+    problems: list[Problem] = Field(description="documents of landing that MongoDB refused, the latest of each kind")
     partitions: list[Partition]
 
 
@@ -47,7 +47,7 @@ class Batch(BaseModel):
 
 
 class Latency(BaseModel):
-    of: int = Field(description="alerts that were measured, the latest ones")
+    of: int = Field(description="how many of the latest alerts were measured")
     p50: int | None
     p99: int | None
 
@@ -64,7 +64,7 @@ class Reason(BaseModel):
 
 
 class Rejected(BaseModel):
-    days: int = Field(description="the last days that the batch layer has counted")
+    days: int = Field(description="how many days, the last that the batch layer has counted")
     messages: int
     reasons: list[Reason]
 

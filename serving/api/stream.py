@@ -1,4 +1,4 @@
-"""The event stream, for pages: what happens, as it happens (server-sent events)."""
+"""The event stream, for pages (server-sent events)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from serving.services import Services
 
 RETRY_MS = 1000
 LOOK_SECONDS: Final = 5.0
-"""How often a stream looks whether its token or session still counts; pings come as often."""
+"""How often a stream checks that its token or session is still valid; pings come as often."""
 
 _ANY = "|".join(NAMES)
 _NAMES = rf"^({_ANY})(,({_ANY}))*$"
 Names = Annotated[str, StringConstraints(pattern=_NAMES)]
-FORMS[_NAMES] = f"give names of events, comma between: {', '.join(NAMES)}"
+FORMS[_NAMES] = f"give names of events, comma-separated: {', '.join(NAMES)}"
 
 
 class StreamQuery(Query):
     """Which events, and after which."""
 
-    events: Names | None = Field(None, description="names of events, comma between; without it all")
+    events: Names | None = Field(None, description="names of events, comma-separated; without it all")
     after: str | None = Field(
         None, max_length=600, description="id of the last event seen; a Last-Event-ID header wins"
     )
@@ -55,7 +55,7 @@ def blueprint(services: Services) -> APIBlueprint:
         asked = request._get_current_object()  # type: ignore[attr-defined]
         response = Response(parts(events, names, lambda: _is_let_in(services, asked)), mimetype="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
+        response.headers["X-Accel-Buffering"] = "no"  # else nginx buffers events
         response.call_on_close(events.close)
         return response
 
@@ -65,7 +65,7 @@ def blueprint(services: Services) -> APIBlueprint:
 def parts(
     events: Events, names: set[str], is_let_in: Callable[[], bool], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[bytes]:
-    """The text of `events` of these names. Ends when `is_let_in` is false, which is asked every LOOK_SECONDS."""
+    """The text of `events` of these names. Ends when `is_let_in`, called every LOOK_SECONDS, is false."""
     yield f"retry: {RETRY_MS}\n\n".encode()
     looked_at = clock()
     for each in events:
@@ -80,8 +80,8 @@ def parts(
 
 
 def _is_let_in(services: Services, asked: Request) -> bool:
-    """Whether who asked for the stream may still read: their token or session may have ended since."""
+    """Whether the stream's reader may still read: the token or session may have ended since."""
     try:
         return services.access.identify(asked) is not None
     except (PyMongoError, ServiceUnavailable):
-        return True  # nobody knows now; the stream waits for MongoDB, too
+        return True  # unknown without MongoDB, for which the stream waits as well

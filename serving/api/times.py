@@ -1,4 +1,4 @@
-"""Moments in requests: RFC 3339 with an offset, so that nobody guesses whose clock is meant."""
+"""Moments in requests: RFC 3339, always with an offset from UTC."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def _utc(name: str, moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise BadInput(name, "in UTC this lies outside the years 1 to 9999") from None
+        raise BadInput(name, "in UTC this is outside the years 1 to 9999") from None

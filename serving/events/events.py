@@ -1,7 +1,7 @@
-"""What changes in MongoDB as events for people: an alert, an incident, new figures, drones that moved.
+"""Changes in MongoDB as events for pages: an alert, an incident, new figures, drones that moved.
 
-An event's id is the place of the change in MongoDB's own order (the resume token of its change stream), so a client can
-go on after it at any server, also one that was started since.
+An event's id is the resume token of the change in MongoDB's change stream, so a client can continue after it at any
+server, also one that was started since.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Name = Literal["alert", "incident", "figures", "drones", "reset"]
 
 NAMES: Final = ("alert", "incident", "figures", "drones")
 TOKEN: Final = re.compile(r"[0-9A-F]{20,600}")
-"""A resume token, which MongoDB gives as hexadecimal digits that sort as the changes do."""
+"""A resume token: hexadecimal digits that sort in the order of the changes."""
 
 PIPELINE: Final[Sequence[Document]] = [
     {
@@ -28,7 +28,7 @@ PIPELINE: Final[Sequence[Document]] = [
             "ns.coll": {"$in": ["alerts", "incidents", "live", "drone_blocks"]},
         }
     },
-    # Cells and blocks are large and nobody here looks into them.
+    # Cells and blocks are large and not needed here.
     {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "updateDescription.updatedFields.raised_at": 1,
                   "fullDocument": {"$cond": [{"$in": ["$ns.coll", ["alerts", "incidents"]]}, "$fullDocument",
                                              {"committed_at": "$fullDocument.committed_at"}]}}},
@@ -45,7 +45,7 @@ class Event:
 
 
 def event(identifier: str, name: Name, data: Document) -> Event:
-    """In the form of the HTML standard, 9.2.6; JSON has no line breaks, so `data` is one line."""
+    """An event as text (HTML standard, 9.2.6); JSON has no line breaks, so `data` is one line."""
     text = f"id: {identifier}\nevent: {name}\ndata: {dumps(data)}\n\n"
     return Event(identifier, name, text.encode())
 
@@ -68,7 +68,7 @@ def of_change(change: Document) -> Event | None:
 
 
 def _is_new_alert(change: Document, document: Document) -> bool:
-    """Whether the change made the alert known: its delivery may be recorded before it, and changes it later."""
+    """Whether the change made the alert known: its delivery may be recorded before it, or change it later."""
     if document.get("raised_at") is None:
         return False
     changed = change.get("updateDescription", {}).get("updatedFields", {})

@@ -1,9 +1,9 @@
 """The event stream: one reader of MongoDB's change stream, many listeners.
 
-The hub keeps the last events in a ring, and a listener is a place in it: an event is stored once however many listen.
-A client that comes back with the id of the last event it saw continues in the ring or, where the ring has moved on (or
-the server was started since), first reads a change stream of its own up to the hub's place: nothing is missing, and
-nothing comes twice.
+The hub keeps the last events in a ring, and a listener is a position in it: an event is stored once however many
+listen. A client that comes back with the id of the last event it saw continues in the ring. Where the ring no longer
+has that event (or the server was started since), the listener first reads a change stream of its own up to the hub's
+position: no event is missing, and none comes twice.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ from infra.retry import Backoff
 from serving.events.events import PIPELINE, TOKEN, Event, event, of_change
 
 PING_SECONDS: Final = 5.0
-"""A listener that is gone is noticed by a write to it; proxies close what is silent for 30 s or more."""
+"""Seconds without an event before a ping: only a write shows that a listener is gone, and proxies close a connection
+that is silent for 30 s or more."""
 
 REMEMBERED: Final = 20_000
-"""Events in the ring, a few minutes of the worst day. Beyond it listeners read MongoDB themselves."""
+"""Events in the ring: a few minutes of the worst day. For older ones a listener reads MongoDB itself."""
 
 GATHER_SECONDS: Final = 0.03
-"""A listener that was woken waits so long for more; 200 threads that wake for each event would starve the requests."""
+"""How long a listener collects events after the first: 200 threads that wake for each event would starve the
+requests."""
 
 AWAIT_MS: Final = 1000
 HISTORY_LOST: Final = (260, 280, 286)
-"""MongoDB's codes for a place in its order that it does not know (any more)."""
+"""MongoDB's error codes for a resume token that it does not know (any more)."""
 
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between attempts to read MongoDB's changes: a page that stands still for longer looks broken."""
+"""Seconds between attempts to read MongoDB's changes: a page without changes for longer looks broken."""
 
 Changes = ChangeStream[dict[str, Any]]
 Events = Generator[bytes | Event, None, None]
@@ -57,7 +59,7 @@ class Hub:
         ping_seconds: float = PING_SECONDS,
         remembered: int = REMEMBERED,
     ) -> None:
-        """At most `clients` streams are open, and `each` of one client. For the others see the constants."""
+        """At most `clients` streams are open, and `each` of one client. The constants explain the other arguments."""
         self._database = database
         self._clients = clients
         self._ping_seconds = ping_seconds
@@ -86,7 +88,7 @@ class Hub:
         try:
             self._start()
             events = self._events(last_id, client)
-            next(events)  # from here on it has its place, and leaves when it is closed
+            next(events)  # from here on it is counted, until it is closed
         except BaseException:
             self._leave(client)
             raise
@@ -107,7 +109,7 @@ class Hub:
                 del self._listeners[client]
 
     def _start(self) -> None:
-        """Waits until the reader has a place in MongoDB's order: what happens from then on is not missed."""
+        """Waits until the reader has a position in the change stream: no later change is missed."""
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
@@ -130,11 +132,11 @@ class Hub:
             self._leave(client)
 
     def _after(self, last_id: str) -> int | None:
-        """The number of the event after `last_id`, when the ring still holds that place."""
+        """The number of the event after `last_id`, where the ring still reaches back to it."""
         return next((number + 1 for number, held in reversed(self._ring) if held.id == last_id), None)
 
     def _missed(self, last_id: str, place: str) -> Iterator[Event]:
-        """What happened after `last_id` up to the hub's `place`; a reset when MongoDB no longer knows."""
+        """The events after `last_id` up to the hub's `place`; a reset where MongoDB no longer has them."""
         if not TOKEN.fullmatch(last_id):
             yield event(place, "reset", {"reason": "this is no id of an event"})
             return
@@ -157,7 +159,7 @@ class Hub:
                 self._wait_beyond(at)
                 first = self._ring[0][0] if self._ring else self._next
                 if at < first and at < self._next:
-                    return  # too slow for the ring; it comes back with its last id
+                    return  # it was too slow for the ring, and reconnects with its last id
                 newer = [held for _, held in islice(self._ring, at - first, None)] if self._ring else []
                 at = self._next
             yield from newer or (b"",)
@@ -180,7 +182,7 @@ class Hub:
                 backoff.succeed()
 
     def _restart(self) -> None:
-        """MongoDB no longer knows the hub's place: listeners must reload everything."""
+        """MongoDB no longer knows the hub's position: listeners must reload everything."""
         lost, self._place = self._place, ""
         self._publish(event(lost, "reset", {"reason": "the database was set up again"}))
 
@@ -192,14 +194,14 @@ class Hub:
                 self._publish(of_change(change) if change else None, _token(changes))
 
     def _publish(self, new: Event | None, place: str = "") -> None:
-        """`place`: every change up to it is in the ring."""
+        """Adds events to the ring, which then holds every change up to `place`."""
         with self._changed:
             is_first = not self._place
             self._place = place or self._place
             if new:
                 self._ring.append((self._next, new))
                 self._next += 1
-            if new or is_first:  # 200 threads that wake for nothing, once a second, cost the requests
+            if new or is_first:  # waking 200 threads each second for nothing would slow the requests
                 self._changed.notify_all()
 
     def _watch(self, after: str) -> Changes:

@@ -34,7 +34,7 @@ class Citizen(BaseModel):
 
 
 class AlertRow(BaseModel):
-    """An alert. What a drone sent (`message`, names, places) is text of anybody: escape it."""
+    """An alert. `message`, names and places are untrusted text from a drone: escape them."""
 
     alert_id: str
     kind: str
@@ -52,14 +52,14 @@ class AlertRow(BaseModel):
     citizens: list[Citizen]
     message: str
     note: str = Field(description="what the rule adds: the nearest charging station, the watchword, the last report")
-    verified: bool = Field(description="false: read out of a message that is no whole report")
+    verified: bool = Field(description="false: taken from a message that is no whole report")
     incident_id: str | None
-    delivered_at: datetime | None = Field(description="when Discord took it; null: not yet")
+    delivered_at: datetime | None = Field(description="when Discord accepted it; null: not yet")
     latency_ms: int | None = Field(description="from the broker's time of the report to Discord's answer")
 
 
 class IncidentRow(BaseModel):
-    """Alerts of one kind in one place, as Discord shows them now. Names, places and `heard` are text of anybody."""
+    """Alerts of one kind in one place, as Discord shows them now. Names, places and `heard` are untrusted text."""
 
     incident_id: str
     kind: str
@@ -83,15 +83,15 @@ class IncidentRow(BaseModel):
     acknowledgement: str | None
     resolved_by: str | None
     message_id: str | None
-    updated_at: datetime | None = Field(description="when Discord took this form")
+    updated_at: datetime | None = Field(description="when Discord accepted this form")
 
 
 class DeliveryRow(BaseModel):
-    """A call that Discord answered with 2xx, and how the incident stood in it."""
+    """A request that Discord answered with 2xx, and the incident as it was shown then."""
 
     delivery_id: str
     delivered_at: datetime
-    method: str = Field(description="post: a new message; edit: one that was there")
+    method: str = Field(description="post: a new message; edit: of a message that was there")
     message_id: str
     digest: bool = Field(description="whether the incident was counted in a digest")
     alerts: int = Field(description="alerts that the incident stood for then")
@@ -114,7 +114,7 @@ def alert_row(document: Document) -> dict[str, Any]:
 
 
 def incident_row(document: Document) -> dict[str, Any]:
-    """An incident of the collection `incidents`; what is empty there is null or empty here."""
+    """An incident of the collection `incidents`; empty fields become null or stay empty."""
     shown = {name: document.get(name) or None for name in IncidentRow.model_fields}
     texts = {name: document.get(name) or "" for name in ("heard", "note", "country", "city")}
     lists = {name: document.get(name) or [] for name in ("who", "drones")}
@@ -124,7 +124,7 @@ def incident_row(document: Document) -> dict[str, Any]:
 
 
 def delivery_row(document: Document, incident_id: str) -> dict[str, Any]:
-    """A call of the collection `deliveries`, for one of its incidents."""
+    """A delivery of the collection `deliveries`, for one of its incidents."""
     shown = next(incident for incident in document["incidents"] if incident["incident_id"] == incident_id)
     names = ("delivered_at", "method", "message_id", "digest")
     known = {name: shown[name] for name in ("alerts", "state", "severity")}

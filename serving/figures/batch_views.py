@@ -1,4 +1,4 @@
-"""What answers from batch-only views need: the version they are true at, and sums over the documents of days."""
+"""For answers from views that only the batch layer has: their version, and sums over the documents of days."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from infra.mongo import runs, view_parts
 Documents = Database[dict[str, Any]]
 
 DAYS_AT_ONCE: Final = 4
-"""Documents of a batch of MongoDB's: a city day of a fleet is 3 MB, and ten times that as Python's own lists."""
+"""Documents in a batch from MongoDB: a fleet's city day is 3 MB, and ten times that as Python lists."""
 
 MOST_CELLS: Final = 200_000
-"""Cells that wait to be added up; some 20 MB."""
+"""Cells that are collected before they are added up: some 20 MB."""
 
 
 def of_days(first: date, last: date) -> dict[str, Any]:
@@ -27,9 +27,8 @@ def of_days(first: date, last: date) -> dict[str, Any]:
 
 
 def version(database: Documents, view: str, session: ClientSession, kind: runs.Kind = "drones") -> int | None:
-    """The version that `view` is true at, of a run of `kind` that found nothing new or of the newest document.
-
-    None: there was no run yet.
+    """The version that `view` is true at: that of its newest document, or of a later run of `kind` that found nothing
+    new. None: no run yet.
     """
     base = runs.base_version(database, kind=kind, session=session)
     document = database[view].find_one({}, {"version": True}, sort=[("version", -1)], session=session)
@@ -46,7 +45,7 @@ def summed(
 ) -> pa.Table:
     """The cells of the cube's view over the UTC days from the first to the last of `days` together.
 
-    A fleet's year is tens of millions of cells, and their sum as large as a day: so they are added up as they are read.
+    A fleet's year is tens of millions of cells, and their sum is as large as a day: they are added up as they are read.
     """
     fields = {"cells": True, "version": True, "parts": True}
     stored = database[cube.name].find(of_days(*days), fields, session=session, batch_size=DAYS_AT_ONCE)
@@ -54,6 +53,6 @@ def summed(
     for document in view_parts.whole(database, cube.name, stored, session):
         read.append(cube.from_document(document["cells"]))
         rows += read[-1].num_rows
-        if rows > max(most_cells, total.num_rows):  # so that each is grouped twice or so, not once a day
+        if rows > max(most_cells, total.num_rows):  # so that a cell is grouped about twice, not once for each day
             total, read, rows = cube.merge([total, *read]), [], 0
     return cube.merge([total, *read])

@@ -1,4 +1,5 @@
-"""Drones of a view of the map: each by itself where they are few, else clusters: a larger fleet is no larger answer."""
+"""Drones of a view of the map: single ones where there are few, else clusters, so that a larger fleet makes no larger
+answer."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ import pyarrow as pa
 from serving.figures.drones import Fleet, shown
 
 MAX_SINGLE: Final = 1500
-"""Points that a browser draws without trouble, phones too."""
+"""Points that a browser draws fast, also on a phone."""
 
 CELL_PIXELS: Final = 56
 """Side of a cluster's cell on the screen."""
 
 TILE_PIXELS: Final = 256
 MAX_CELLS: Final = 4096
-"""Cells of a view: those of the largest screens. A larger part of the world gets larger cells."""
+"""Cells of a view: as many as the largest screens have. A larger part of the world gets larger cells."""
 
 Box = tuple[float, float, float, float]
 
@@ -36,11 +37,11 @@ def inside(fleet: Fleet, box: Box) -> Any:
 
 
 def features(fleet: Fleet, mask: Any, zoom: int) -> list[dict[str, Any]]:
-    """GeoJSON points of the drones of `mask`: {count, low} and, of a single drone, what is known of it."""
+    """GeoJSON points of the drones of `mask`: {count, low}, and of a single drone also its row."""
     chosen = np.flatnonzero(mask)
     if len(chosen) <= MAX_SINGLE:
         return [_single(row) for row in shown(fleet.rows.take(pa.array(chosen)))]
-    part = slice(None) if len(chosen) == len(mask) else chosen  # the whole world is not copied
+    part = slice(None) if len(chosen) == len(mask) else chosen  # for the whole world, no copy
     group, groups = _groups(fleet.mercator[:, part], zoom)
     weights = (*fleet.places[:, part], fleet.low[part])
     sums = [np.bincount(group, weights=values, minlength=groups) for values in weights]
@@ -60,7 +61,7 @@ def _groups(places: Any, zoom: int) -> tuple[Any, int]:
         if across * down <= MAX_CELLS:
             break
         zoom -= 1
-    edges = np.floor(low / side)  # of the map's own cells, which stay where they are while it is dragged
+    edges = np.floor(low / side)  # cells of the map, not of the view: they stay where they are while it is dragged
     cells = (places / side - edges).astype(np.int32)
     return cells[0] * down + cells[1], across * down
 

@@ -1,4 +1,4 @@
-"""Which days are complete, by the batch layer's documents: cached for a few seconds, since every answer says it."""
+"""Which days are complete, from the batch layer's documents; cached for a few seconds, since every answer says it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 from pymongo.database import Database
 
 MAX_AGE: Final = 5.0
-"""Seconds; the batch layer looks at days when it runs, so once an hour or so."""
+"""Seconds; the batch layer updates the documents about once an hour."""
 
 
 class DayCompleteness:
-    """Many threads ask; one reads."""
+    """The cached documents, for many threads: one of them reads."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self._database = database

@@ -1,7 +1,7 @@
-"""The last state of every drone, kept in memory, and the parts of it that people ask for.
+"""The last state of every drone, kept in memory, and selections of it.
 
 Blocks come from landing within seconds (`drone_blocks`). Where there are none, the last days of the batch view
-`drone_days` stand in: the same drones, as of the last batch run.
+`drone_days` are used: the same drones, as of the last batch run.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Fleet:
 
     @cached_property
     def times(self) -> Any:
-        """When each last reported, ms since 1970."""
+        """When each drone last reported, in ms since 1970."""
         return self.rows["last_state"].to_numpy() >> BATTERY_BITS
 
     @cached_property
     def low(self) -> Any:
-        """Whether each is below the threshold."""
+        """Whether each drone is below the battery threshold."""
         return self.rows["last_state"].to_numpy() & ((1 << BATTERY_BITS) - 1) < LOW_MILLIPERCENT
 
     @cached_property
@@ -66,17 +66,17 @@ class Fleet:
 
     @cached_property
     def mercator(self) -> Any:
-        """Across and down in Web Mercator, both 0 to 1 over the whole map: two rows, a column a drone."""
+        """x and y in Web Mercator, both 0 to 1 over the whole map: two rows, a column a drone."""
         longitude, latitude = self.places
         bounded = np.radians(np.clip(latitude, -MERCATOR_LIMIT, MERCATOR_LIMIT))
         return np.stack([(longitude + 180) / 360, (1 - np.arcsinh(np.tan(bounded)) / np.pi) / 2])
 
     def where(self, mask: Any) -> Fleet:
-        """Those of which `mask` (numpy or Arrow, a bool a row) is true."""
+        """The rows where `mask` (numpy or Arrow, a bool a row) is true."""
         return Fleet(self.rows.filter(pa.array(np.asarray(mask, dtype=bool))), self.as_of)
 
     def one(self, drone_id: str) -> dict[str, Any] | None:
-        """The row of a drone as people see it."""
+        """The row of a drone as the API shows it."""
         at = pc.index(self.rows["drone_id"], drone_id).as_py()
         return None if at < 0 else shown(self.rows.slice(at, 1))[0]
 
@@ -95,10 +95,10 @@ def shown(rows: pa.Table) -> list[dict[str, Any]]:
 
 
 class Drones:
-    """Reads only blocks that changed. Many threads ask; one reads."""
+    """The fleet, for many threads: one of them reads, and only blocks that changed."""
 
     def __init__(self, database: Database[dict[str, Any]], max_age: float = MAX_AGE) -> None:
-        """`max_age`: seconds for which what was read is new enough."""
+        """`max_age`: seconds after which MongoDB is read again."""
         self._database, self._max_age = database, max_age
         self._fleet = Fleet(last_seen.SCHEMA.empty_table(), None)
         self._seen: dict[Any, Any] = {}  # block -> what it was when it was read
@@ -121,12 +121,12 @@ class Drones:
 
     def _try(self, asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:
-            raise self._failure  # MongoDB is away; those who waited for the lock need not find out one by one
+            raise self._failure  # MongoDB is away: those who waited for the lock share the failure
         seen = dict(self._seen)
         try:
             self._refresh()
         except PyMongoError as failure:
-            self._seen = seen  # what was found to have changed has not been read
+            self._seen = seen  # the changed blocks have not been read
             self._failure, self._failed_at = failure, time.monotonic()
             raise
         self._failure, self._read_at = None, time.monotonic()
@@ -161,7 +161,7 @@ class Drones:
         return [_of_day(part) for parts in every for part in parts]
 
     def _changed(self, known: Iterable[tuple[str, Any, Any]]) -> Sequence[Any]:
-        """The ids of those that are not as they were read; from now on they are."""
+        """The ids of documents that have changed since they were read; notes their new state."""
         changed = []
         for key, identifier, state in known:
             if self._seen.get(key, self) != state:

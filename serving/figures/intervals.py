@@ -12,7 +12,7 @@ from serving.figures.ranges import Range
 Group = Literal["hour", "day", "week", "month"]
 
 MAX_HOURS: Final = 24 * 31
-"""Rows of a series by hour: a month; more is slow to draw and nobody can see it."""
+"""Rows of a series by hour: a month. More would be slow to draw and too dense to read."""
 
 _EPOCH: Final = date(1970, 1, 1)
 

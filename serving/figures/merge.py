@@ -1,15 +1,15 @@
-"""Served = batch ⊕ live: the figures of any hour at the newest version that readers may name, kept in memory.
+"""Served = batch ⊕ live: the figures of any hour at the newest version that readers may see, kept in memory.
 
 An hour at version T is its hour document (version v) and its part of the live documents v+1..T. T ends the unbroken
 run of live documents after the base, the highest complete run's version. An hour that is held stays exact when a run
-replaces the document behind it, for both forms are the same figures at T; so a request reads only what is new:
+replaces its document, since both give the same figures at T. So a request reads only what is new:
 
 1. the base, and the live documents after the last T, in one snapshot session;
 2. in the same session the hour documents that it asks for and that are not held, and the live documents of those hours.
 
 All that is held is dropped when T cannot be continued: documents after it were deleted (the process slept longer than
 live documents are kept) or the database is not the one that was read (it was emptied). A new base drops the hours that
-its run computed, so that what a run corrects is seen.
+its run computed, so that a run's corrections are seen.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ BUSY_SECONDS: Final = 2.0
 MAX_HELD_DAYS: Final = 800
 MAX_HELD_HOURS: Final = 24 * MAX_HELD_DAYS
 MAX_HELD_FORMS: Final = len(DAY_FORMS) * MAX_HELD_DAYS
-"""Two of the longest ranges that a request may ask for; beyond it all but what is asked for is dropped."""
+"""Two of the longest ranges of a request; beyond it everything but the requested range is dropped."""
 
 NOTHING: Final = Wanted()
 
 
 class Merge:
-    """The running fold over one database. Many threads ask; one at a time reads MongoDB."""
+    """The running fold over one database, for many threads: one at a time reads MongoDB."""
 
     def __init__(self, database: Database[Document], max_age: float = 0.2) -> None:
-        """`max_age`: seconds for which what is held is new enough; 0 reads at every request."""
+        """`max_age`: seconds after which MongoDB is read again; 0: at every request."""
         self._database = database
         self._max_age = max_age
         self._served = Served()
@@ -75,19 +75,18 @@ class Merge:
             self._lock.release()
 
     def held(self, wanted: Wanted = NOTHING) -> Served | None:
-        """What is held, where it may be served without reading.
-
-        One value is judged and returned: another thread may put one in its place that holds other hours.
+        """What is held, where it is new enough to serve. It is read once, then checked and returned: another thread may
+        replace it meanwhile.
         """
         now = time.monotonic()
         is_read = bool(self._max_age) and self._lock.locked()
-        read_at, served = self._read_at, self._served  # in this order: what is served is no older than it is taken for
+        read_at, served = self._read_at, self._served  # in this order: the value is never older than its time
         new_enough = read_at > now - self._max_age or (is_read and read_at > now - BUSY_SECONDS)
         return served if new_enough and not served.missing(wanted) else None
 
     def _refresh(self, wanted: Wanted, asked_at: float) -> None:
         if self._failure and self._failed_at > asked_at:
-            raise self._failure  # MongoDB is away; those who waited for the lock need not find out one by one
+            raise self._failure  # MongoDB is away: those who waited for the lock share the failure
         began = time.monotonic()
         try:
             self._served = self._read(wanted)
@@ -117,10 +116,10 @@ class Merge:
 def bounded(
     served: Served, wanted: Wanted, most_hours: int = MAX_HELD_HOURS, most_forms: int = MAX_HELD_FORMS
 ) -> Served:
-    """`served`, of which only what is `wanted` stays where too much is held: of the hours, or of the stored days."""
+    """`served`; where it holds too many hours or stored days, only those that are `wanted`."""
     if len(served.hours) > most_hours:
         others = [hour for hour in served.hours if hour not in wanted.hours and hour // 24 not in wanted.days]
-        served = served.with_changed({}, others)  # stored days are exact without hours
+        served = served.with_changed({}, others)  # stored days need no hours
     if len(served.stored) > most_forms:
         kept = {key: stored for key, stored in served.stored.items() if key[0] in wanted.days and key[1] == wanted.form}
         served = replace(served, stored=kept)

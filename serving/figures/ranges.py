@@ -15,7 +15,7 @@ from fleet.errors import BadInput
 from fleet.figures.statistics import dates_between, local_date
 
 MAX_DAYS: Final = 400
-"""The longest range: a year and some, so that a year can be seen against the one before in two requests."""
+"""The longest range: a year and some days, so that two requests compare a year with the one before."""
 
 DAY_OR_HOUR: Final = r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]))?$"
 """`2026-11-24` or `2026-11-24T08`, from 1970 to 2099."""
@@ -23,7 +23,7 @@ DAY_OR_HOUR: Final = r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])
 DAY_OR_HOUR_FORM: Final = "give a day (2026-11-24) or an hour (2026-11-24T08) from 1970 to 2099"
 
 RULES_NOW: Final = (datetime(2037, 1, 1, tzinfo=UTC), datetime(2037, 7, 1, tzinfo=UTC))
-"""Winter and summer of a year that today's rules of every zone reach."""
+"""A winter and a summer time at which today's rules of every zone apply."""
 
 FURTHEST: Final = 27
 """Hours; no clock was ever further from UTC (Manila until 1844: 16)."""
@@ -48,13 +48,13 @@ class Range:
 
     @property
     def hours_outside_days(self) -> Sequence[int]:
-        """Those of the hours that are in none of the whole UTC days."""
+        """The hours of the range that are in none of its whole UTC days."""
         days = self.days
         return [*range(self.first, days.start * 24), *range(days.stop * 24, self.end)] if days else self.hours
 
     @property
     def dates(self) -> list[date]:
-        """The dates of the zone that the range touches; none of an empty range."""
+        """The dates of the zone that the range touches; empty for an empty range."""
         if self.end <= self.first:
             return []
         local = self.local
@@ -90,7 +90,7 @@ class Range:
 
 
 def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, int] | None) -> Range:
-    """The range of a request. `known`, the first and last event hour with reports, stands in for what is not given.
+    """The range of a request. `known`, the first and last event hour with reports, replaces a missing `from` or `to`.
 
     Without `from` the range starts at most MAX_DAYS before its end. Raises BadInput with the field and the reason.
     """
@@ -112,9 +112,8 @@ def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, in
 
 
 def zone_of(name: str) -> tzinfo:
-    """The IANA zone `name`. Raises BadInput for a zone that is not known, or is not whole hours from UTC these days.
-
-    Of a zone that once was not (Singapore until 1982) an event hour belongs to the local hour that it starts in.
+    """The IANA zone `name`. Raises BadInput for an unknown zone, or one that is not whole hours from UTC today. Where a
+    zone once was not (Singapore until 1982), an event hour belongs to the local hour in which it starts.
     """
     if name == "UTC":
         return UTC
@@ -139,9 +138,8 @@ def local_hour(zone: tzinfo, hour: int) -> int:
 
 
 def _begins(local: int, zone: tzinfo) -> int:
-    """The first event hour that clocks of `zone` show as the hour `local` or a later one.
-
-    So an hour that comes twice is both of them, and one that is skipped is none.
+    """The first event hour that clocks of `zone` show as the hour `local` or a later one. So a range includes both
+    event hours where clocks go back, and none for an hour that they skip.
     """
     if zone is UTC:
         return local
@@ -150,7 +148,7 @@ def _begins(local: int, zone: tzinfo) -> int:
 
 
 def _local_hour(field: str, text: str, *, last: bool = False) -> int:
-    """The hour that `text` names on the clock of its zone; of a day the first one, or with `last` the last."""
+    """The local hour that `text` names; for a day its first hour, or its last one with `last`."""
     if not re.match(DAY_OR_HOUR, text):
         raise BadInput(field, DAY_OR_HOUR_FORM)
     is_hour = "T" in text

@@ -1,4 +1,4 @@
-"""Figures at one version of the lake, held in memory. A value: what changes is a new one."""
+"""Figures at one version of the lake, held in memory. Immutable: a change makes a new value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_DAYS: Final = range(0)
 
 
 class Wanted(NamedTuple):
-    """What a request needs: event hours, and whole UTC days (since 1970) of which a roll-up in one form will do."""
+    """What a request needs: event hours, and whole UTC days (since 1970) for which a roll-up in one form is enough."""
 
     hours: Collection[int] = ()
     days: range = NO_DAYS
@@ -31,22 +31,24 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """`version` -1 and no `as_of`: nothing has landed yet. Reports lie in event hours `first_hour` to `last_hour`."""
+    """`version` -1 and no `as_of`: nothing has landed yet. Reports are in event hours `first_hour` to `last_hour`."""
 
     version: int = -1
     as_of: datetime | None = None
     base: int = -1
     first_hour: int | None = None
     last_hour: int | None = None
-    recent_hour: int | None = None  # the first within MAX_DAYS of the last: an outlier of 1980 begins no range
+    recent_hour: int | None = (
+        None  # the first within MAX_DAYS of the last: a report of 1980 does not lengthen the default range
+    )
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
     stored: Mapping[DayAndForm, StoredForm] = field(default_factory=dict)  # in place of a day's hours
-    rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, and so are days
+    rolled: dict[int, Hour] = field(default_factory=dict)  # by event hour; a cache that readers fill, as is `days`
     days: dict[int, Day] = field(default_factory=dict)  # by days since 1970
 
     def missing(self, wanted: Wanted) -> list[int]:
-        """The event hours of what is `wanted` that may have reports and are not held."""
+        """The event hours of `wanted` that may have reports and are not held."""
         first, last = self.first_hour, self.last_hour
         if first is None or last is None:
             return []
@@ -57,8 +59,8 @@ class Served:
     def cells(self, first: int, end: int, keep: Keep = "", country: str | None = None) -> pa.Table:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
 
-        Other keys may be rolled up (`fleet.figures.roll_up`); one cell may come in several parts. Raises LookupError
-        where an hour is missing.
+        Other keys may be rolled up (`fleet.figures.roll_up`); a cell may come in several rows to be summed. Raises
+        LookupError where an hour is missing.
         """
         form = form_of(keep, with_country=country is not None)
         parts = [HOURS.empty()]
@@ -75,14 +77,14 @@ class Served:
         return cells if country is None else cells.filter(pc.equal(cells["country"], country))
 
     def without(self, hours: Iterable[int]) -> Served:
-        """The same without holding `hours`, nor stored days that have any of them."""
+        """The same without `hours`, and without stored days that include any of them."""
         gone = set(hours)
         days = {hour // 24 for hour in gone}
         kept = {key: stored for key, stored in self.stored.items() if key[0] not in days}
         return replace(self, stored=kept).with_changed({}, gone)
 
     def with_changed(self, changed: Mapping[int, pa.Table], dropped: Iterable[int] = ()) -> Served:
-        """The same with the hours `changed` as given, and `dropped` no longer held."""
+        """The same with the hours `changed` as given, and without `dropped`."""
         gone = set(dropped)
         kept = {hour: cells for hour, cells in self.hours.items() if hour not in gone}
         stale = {*changed, *gone}
@@ -95,7 +97,7 @@ class Served:
         )
 
     def _known(self, hours: Sequence[int]) -> list[Hour]:
-        """Those of `hours` that have reports."""
+        """The hours of `hours` that have reports. Raises LookupError where one is missing."""
         if missing := self.missing(Wanted(hours)):
             raise LookupError(f"the event hours {missing} were not asked for, nor their day in this form")
         return [self._hour(hour) for hour in hours if hour in self.hours]

@@ -1,4 +1,4 @@
-"""One consistent look at MongoDB: the base, the live documents after it and the hour documents, at one instant.
+"""A consistent reading of MongoDB: the base, the live documents after it and the hour documents, at one instant.
 
 Collections `runs`, `live` and `hours`; the contract is docs/decisions/0005-hour-documents-make-the-merge-exact.md.
 """
@@ -32,7 +32,7 @@ Stored = tuple[int, pa.Table]
 """The version of an hour document, and its cells."""
 
 READ_AT_ONCE: Final = 24
-"""Documents of 200 countries are some 300 KB each, and three times that in Python."""
+"""Hour documents read at once: with 200 countries some 300 KB each, and three times that in Python."""
 
 
 class LiveVersion(NamedTuple):
@@ -43,14 +43,14 @@ class LiveVersion(NamedTuple):
 
 
 def ensure_indexes(database: Database[Document]) -> None:
-    """The indexes that reading needs; makes those that are not there."""
+    """Creates the indexes that reading needs, where they are missing."""
     hours.ensure_indexes(database)
     day_roll_ups.ensure_indexes(database)
     runs.ensure_index(database)
 
 
 class FiguresSnapshot:
-    """Reads within the snapshot `session`. What it has read of the live documents it reads once."""
+    """Reads within the snapshot `session`, each live document once."""
 
     def __init__(self, database: Database[Document], session: ClientSession) -> None:
         self._database = database
@@ -102,9 +102,8 @@ class FiguresSnapshot:
         return served.with_changed(changed)
 
     def _hours_of(self, wanted: set[int], newest: int) -> dict[int, Stored]:
-        """The hour documents of `wanted`, a few at a time: as Python's own numbers a month of them is hundreds of MB.
-
-        One may be newer than T only while there is no base, and a gap of live documents cannot be closed: left out.
+        """The hour documents of `wanted`, a few at a time: as Python numbers a month of them takes hundreds of MB. One
+        that is newer than T is left out; that happens only without a base, where live documents have a gap.
         """
         between = {"event_hour": {"$gte": min(wanted), "$lte": max(wanted)}}
         stored = self._database.hours.find(between, session=self._session, batch_size=READ_AT_ONCE)
@@ -124,7 +123,7 @@ class FiguresSnapshot:
         return self._grown(replace(served, **self._bounds()), self._live_after(self._base))
 
     def _at_new_base(self, held: Served) -> Served:
-        """Forgets what the base's run computed, and the live documents that the base holds."""
+        """Drops the hours that the base's run computed, and the live versions that the base covers."""
         computed = self._database.hours.find(
             {"version": {"$gt": held.base}}, {"_id": False, "event_hour": True}, session=self._session
         )
@@ -145,7 +144,7 @@ class FiguresSnapshot:
         for version, _ in commits:
             for hour, cells in self._parts[version].items():
                 new[hour].append(cells)
-                if version > self._base:  # what the base holds may be deleted before somebody loads the hour
+                if version > self._base:  # a live document that the base covers may be deleted before the hour is read
                     touched[hour] = (*touched.get(hour, ()), version)
         served = replace(served, **commits[-1]._asdict(), touched=touched)
         hours = [hour for hour in (served.first_hour, served.last_hour, *new) if hour is not None]
@@ -191,9 +190,9 @@ class FiguresSnapshot:
         return self._parts[document["_id"]]
 
     def _has(self, held: Served) -> bool:
-        """Whether the database is the one that `held` was read from: the live document of its T is there, as it was."""
+        """Whether `held` was read from this database: the live document of its T is still there, unchanged."""
         if held.version <= self._base:
-            return True  # the document may be deleted by now; the base has not gone back, so all is well
+            return True  # the document may be deleted by now, but the base has not gone back
         document = self._database.live.find_one({"_id": held.version}, {"committed_at": True}, session=self._session)
         return document is not None and document["committed_at"] == held.as_of
 

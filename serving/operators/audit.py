@@ -1,4 +1,4 @@
-"""Actions of operators: to the notifier through Kafka, then into the audit list, the collection `actions`."""
+"""Operators' actions: sent to the notifier through Kafka, then written to the audit list, the collection `actions`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Document = dict[str, Any]
 What = Literal["acknowledge", "resolve", "silence", "unsilence"]
 
 MAX_SILENCE: Final = timedelta(days=7)
-"""Long enough for a known fault, short enough that a forgotten silence ends."""
+"""Long enough for a known fault to be repaired; a forgotten silence ends after it."""
 
 _NOTHING: Final = {"incident_id": "", "kind": None, "country": "", "city": "", "drone_id": ""}
 _log = get_logger()
 
 
 class Says(NamedTuple):
-    """Who acts, their note, and which silence it ends."""
+    """Who acts, their note, and the silence that the action ends."""
 
     by: str = "operator"
     note: str = ""
@@ -43,7 +43,7 @@ class Audit:
     def act(self, who: str, what: What, target: Target, says: Says, lasts: timedelta | None = None) -> Document:
         """Sends the action in the name of `who`, a token's short name; returns it as the API shows it.
 
-        Raises ServiceUnavailable when Kafka does not take it.
+        Raises ServiceUnavailable when Kafka does not accept it.
         """
         now = datetime.now(UTC)
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as MongoDB keeps it
@@ -62,7 +62,7 @@ class Audit:
                 ]
             }
         ).sort([("at", 1), ("_id", 1)])
-        silences: dict[str, Document] = {}  # those of one target stand side by side, as for the notifier
+        silences: dict[str, Document] = {}  # a target may have several, as in the notifier
         for document in documents:
             if document["action"] == "silence":
                 silences[document["_id"]] = document
@@ -73,7 +73,7 @@ class Audit:
         return [row(document) for document in silences.values()]
 
     def _record(self, action: Action) -> Document:
-        """Into the audit list at once; the recorder writes the same from Kafka, should MongoDB be away now."""
+        """Writes the action to the audit list now; the recorder writes the same from Kafka, in case MongoDB is away."""
         document = {name: getattr(action, name) for name in ("action", "by", "at", "note", "until", "ends")}
         document["target"] = msgspec.to_builtins(action.target)
         try:

@@ -1,4 +1,4 @@
-"""Operators' actions onto the topic `operator-actions`: the notifier obeys within seconds, through Kafka alone."""
+"""Sends operators' actions to the topic `operator-actions`, from which the notifier applies them within seconds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from infra.kafka.config import Address
 from infra.kafka.failures import refusal
 
 ACKNOWLEDGED_SECONDS: Final = 5.0
-"""An operator waits no longer to learn that Kafka is away."""
+"""Seconds after which an operator learns that Kafka is away."""
 
 
 class Desk:
-    """Sends actions. Connects when the first is sent, for most servers never send one."""
+    """Sends actions. Connects when the first is sent, since most servers never send one."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Desk:
         self._lock = threading.Lock()
 
     def send(self, action: Action) -> None:
-        """Returns when the broker has it. Raises ServiceUnavailable when it does not say so in time."""
+        """Returns when the broker has acknowledged it. Raises ServiceUnavailable when it does not in time."""
         try:
             sent = self._connected().send(
                 self._topic, key=action.target.incident_id.encode(), value=actions.encode(action)
@@ -43,7 +43,7 @@ class Desk:
             sent.get(timeout=self._seconds)
         except KafkaError as error:
             self.close()
-            reason = refusal(error) or "Kafka does not take the action now; it may still arrive"
+            reason = refusal(error) or "Kafka has not acknowledged the action; it may still arrive"
             raise ServiceUnavailable(str(reason)) from error
 
     def close(self) -> None:

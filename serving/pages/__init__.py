@@ -1,4 +1,4 @@
-"""The pages that people read. Each is a file; they ask the REST API for what moves."""
+"""The pages, each a file. They get what changes from the REST API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving.services import Services
 
 
 def register(app: Flask, services: Services) -> None:
-    """Adds every page to `app`, and the scripts of others that they use."""
+    """Adds every page to `app`, and the third-party scripts that they use."""
     for page in (home, drone, nightly, health, sign_in):
         app.register_blueprint(page.blueprint(services))
     app.register_blueprint(vendor.blueprint())

@@ -1,4 +1,4 @@
-"""`/health`: how far each layer is, by its own records. The figures come from `/api/v1/status`."""
+"""`/health`: how far each layer is, with figures from `/api/v1/status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/auth/…`: where a browser leaves for the sign-in provider and comes back; `/sessions`: who is signed in."""
+"""`/auth/…`: takes a browser to the sign-in provider and back; `/sessions`: who is signed in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def blueprint(services: Services) -> Blueprint:
         name = cookie.name_of(sign_in.state)
         for surplus in cookie.surplus(request.cookies, name, value, secret, now):
             answer.delete_cookie(surplus, path=cookie.PATH)
-        # Lax: it must come along when the provider sends the browser back.
+        # Lax: the browser must send it when the provider sends the browser back.
         cookies.keep(answer, config, Cookie(name, value, cookie.LASTS, cookie.PATH, "Lax"))
         return _not_stored(answer)
 
@@ -51,8 +51,8 @@ def blueprint(services: Services) -> Blueprint:
         sign_in, code = _answered(single_sign_on)
         secret = _begun(single_sign_on, sign_in, code)
         if sign_in.session:
-            single_sign_on.sessions.end(sign_in.session)  # a session from before signing in is not the person's
-        # A page, not a redirect: a browser does not send a SameSite=Strict cookie on a way that began at the provider.
+            single_sign_on.sessions.end(sign_in.session)  # the session from before may be another person's
+        # A page, not a redirect: browsers send no SameSite=Strict cookie after a redirect that began at the provider.
         answer = make_response(render_template("signed_in.html", next=sign_in.next))
         answer.delete_cookie(cookie.name_of(sign_in.state), path=cookie.PATH)
         answer.delete_cookie(cookie.SIGNED_OUT, path=cookie.PATH)
@@ -77,7 +77,7 @@ def _not_stored(answer: Response) -> Response:
 
 
 def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.PendingSignIn, str]:
-    """The sign-in that the provider answers, and its code. Raises Forbidden."""
+    """The sign-in that the provider answers, and the provider's code. Raises Forbidden."""
     secret, state = single_sign_on.oidc.client_secret, request.args.get("state")
     sign_in = cookie.opened(request.cookies, state, secret, datetime.now(UTC))
     if sign_in is None:
@@ -90,7 +90,7 @@ def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.PendingSignIn, str]:
 
 
 def _begun(single_sign_on: SingleSignOn, sign_in: cookie.PendingSignIn, code: str) -> str:
-    """The secret of the session of whom the provider names for `code`. Raises Forbidden."""
+    """Begins a session of the person whom the provider names for `code`; its secret. Raises Forbidden."""
     try:
         person = single_sign_on.provider.exchange(code, sign_in.verifier, sign_in.nonce)
         if person.role is None:

@@ -1,4 +1,4 @@
-"""Scripts of others, served from the wheels they came in: nothing is loaded from elsewhere, nothing is copied."""
+"""Third-party scripts, served from their wheels: nothing is loaded from other hosts."""
 
 from __future__ import annotations
 
