@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from airflow.exceptions import AirflowException
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, DeadlineAlert, DeadlineReference, SyncCallback
@@ -39,12 +40,16 @@ WANTED = os.environ.get("PEACEWATCH_COMET") or "auto"
 COMET = {"auto": "".join(map(str, FETCHED)), "off": ""}.get(WANTED, WANTED)
 NATIVE = f"-Djava.library.path={Path(COMET).parent}" if COMET.startswith("/") else ""
 # Classes that set-up has loaded for that jar and this Java (batch_layer/spark/class_archive.py). They are of one class
-# path: the driver has the jar on its own, and executors still get it with the job.
+# path: the driver has the jar on its own, and executors still get it with the job. Java itself passes over whole
+# archives that do not fit it.
 FOUND = SHARE.glob("spark-classes/*.jsa") if WANTED == "auto" and FETCHED else ()
 CLASSES = [file for file in FOUND if file.stem.endswith(f"-{file.stat().st_size}")][:1]
 SHARED = " ".join(f"-XX:SharedArchiveFile={file} -Xlog:cds*=off" for file in CLASSES)
 
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
+
+HEAP = "1g"
+HEAP_EXHAUSTED = "Error code is: 52"  # SparkExitCode.OOM, as SparkSubmitOperator names it
 
 NOTIFY_SECONDS = 120
 SKIP = 99  # no command of Peacewatch exits with it
@@ -54,11 +59,24 @@ AFTER_SKIPPED = "none_failed"  # the trigger rule of a task that runs although t
 BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 
+class SparkCommand(SparkSubmitOperator):
+    """Says in words that Java's heap was exhausted: Java has ended before the command in it could."""
+
+    def execute(self, context: Any) -> None:
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            if HEAP_EXHAUSTED not in str(error):
+                raise
+            where = "`HEAP` in dags/common.py"
+            raise AirflowException(f"Spark has too little memory: its heap of {HEAP} is exhausted ({where})") from None
+
+
 def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
     """A task that runs a `peacewatch` command through spark-submit, in a Java with the options `java`."""
     options = [f"-Dlog4j2.configurationFile={SPARK_LOG}", NATIVE, SHARED, java]
     conf = {"spark.driver.extraJavaOptions": " ".join(filter(None, options))}
-    operator = SparkSubmitOperator(
+    operator = SparkCommand(
         task_id=task_id,
         doc_md=f"`peacewatch {arguments[0]}`, through spark-submit",
         application=str(APPLICATION),
@@ -66,7 +84,7 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
         conn_id="peacewatch_spark",
         name=f"peacewatch-{task_id}",
         jars=",".join(filter(None, (os.environ.get("PEACEWATCH_SPARK_JARS"), COMET))) or None,
-        driver_memory="1g",
+        driver_memory=HEAP,
         conf=conf | ({"spark.driver.extraClassPath": COMET} if CLASSES else {}),
         pool=SPARK_POOL,
         **more,

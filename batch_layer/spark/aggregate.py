@@ -224,6 +224,8 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, *session.JAVA_GONE) as error:
         if isinstance(error, session.JAVA_GONE) or session.broke_off(error):
+            if session.exhausted_its_heap():
+                raise ServiceUnavailable("Spark has too little memory on its heap (spark.driver.memory)") from None
             what = "Spark's Java has ended, perhaps for want of memory"
             raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
         reason = _reason(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,13 @@ _log = structlog.get_logger()
 
 JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
 """What pyspark and py4j raise when the Java they speak with has ended."""
+
+
+HEAP_EXHAUSTED: Final = 52
+"""The exit code of a Java whose heap was exhausted: SparkExitCode.OOM in Spark's sources."""
+
+_EXIT_SECONDS: Final = 10.0
+"""Java breaks its connection off before it ends: its hooks delete files first."""
 
 
 def broke_off(error: Exception) -> bool:
@@ -163,6 +171,14 @@ def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
     finally:
         with suppress(*JAVA_GONE):
             spark.stop()
+
+
+def exhausted_its_heap() -> bool:
+    """Whether the Java that this process started has ended because its heap was exhausted."""
+    process: Any = getattr(SparkContext._gateway, "proc", None)  # none where spark-submit started us
+    with suppress(subprocess.TimeoutExpired):
+        return process is not None and process.wait(_EXIT_SECONDS) == HEAP_EXHAUSTED
+    return False
 
 
 def end_java() -> None:

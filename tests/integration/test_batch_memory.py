@@ -29,6 +29,9 @@ QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 NAMES, NAME_CHARACTERS = 400, 100_000
 """Of places, all different: 40 MB of cells."""
 
+# Spark refuses a heap below 450 MB, but where its own tests reserve nothing of it.
+SMALL_HEAP = ("--driver-memory", "120m", "--conf", "spark.testing.reservedMemory=0")
+
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
@@ -54,6 +57,15 @@ def test_exhausted_memory_is_one_sentence_and_the_next_run_is_right(
     assert run["engine"] == spark_engines.NATIVE
     (document,) = view_parts.whole(mongo_database, "hours", mongo_database.hours.find())
     assert sum(document["cells"]["reports"]) == NAMES
+
+
+def test_an_exhausted_heap_ends_spark_submit_with_a_code_that_the_dags_know(
+    lake: Path, mongo_uri: str, mongo_database: Documents
+) -> None:
+    """The command cannot say it: what it prints goes through the Java that has ended."""
+    short = submit(lake, mongo_uri, *SMALL_HEAP)
+    assert short.returncode == session.HEAP_EXHAUSTED, short.stderr
+    assert mongo_database.hours.count_documents({}) == 0
 
 
 def submit(home: Path, mongo_uri: str, *options: str) -> subprocess.CompletedProcess[str]:

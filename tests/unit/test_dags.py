@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from batch_layer.spark import class_archive, comet
+from batch_layer.spark import class_archive, comet, session
 from serving.report.build import OfficersDay
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,19 @@ def late(kind):
     common.notify_late({"dag_run": run, "deadline": {"deadline_time": "midnight"}})
     return notified
 
+def failed(code):
+    \"\"\"What a task says whose spark-submit ends with this exit code.\"\"\"
+    import common
+    program = Path(sys.argv[2]).parent / "bin" / "spark-submit"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("#!/bin/sh\\nexit %d\\n" % code)
+    program.chmod(0o755)
+    os.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    try:
+        common.spark("aggregate", ["aggregate"]).execute({})
+    except Exception as error:
+        return str(error)
+
 sys.path.insert(0, sys.argv[1])
 night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
 json.dump({
@@ -74,6 +87,7 @@ json.dump({
     "by hand": commands(night, "manual"),
     "chosen": commands(night, "manual", day="2026-11-24", discord="never"),
     "posted backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
+    "failed": {code: failed(code) for code in (1, 52)},
     "errors": bag.import_errors,
     "dags": {
         dag.dag_id: {
@@ -82,7 +96,8 @@ json.dump({
             "run_timeout": bool(dag.dagrun_timeout),
             "tasks": {
                 task.task_id: {
-                    "owner": task.owner, "retries": task.retries, "timeout": bool(task.execution_timeout),
+                    "owner": task.owner, "retries": task.retries,
+                    "timeout": getattr(task.execution_timeout, "seconds", 0),
                     "backoff": bool(task.retry_exponential_backoff), "pool": task.pool,
                     "args": list(map(str, getattr(task, "application_args", None) or ())),
                     "application": str(getattr(task, "application", "")),
@@ -102,6 +117,7 @@ json.dump({
 def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("airflow")
     env = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    env["AIRFLOW_CONN_PEACEWATCH_SPARK"] = json.dumps({"conn_type": "spark", "host": "local[2]"})
     result = subprocess.run(
         [sys.executable, "-c", LOAD, ROOT / "dags", home / "bag.json", *ZONES],
         env=env,
@@ -137,6 +153,13 @@ def test_spark_jobs_start_from_the_archive_of_classes_where_there_is_one(bag: di
         assert task["class path"] == (comet.jar(comet.AUTO) if made else "")
 
 
+def test_an_exhausted_heap_is_said_in_words(bag: dict[str, Any]) -> None:
+    """tests/integration/test_batch_memory.py has a real Spark end with this exit code."""
+    sentence = bag["failed"][str(session.HEAP_EXHAUSTED)]
+    assert sentence.startswith("Spark has too little memory: its heap of 1g is exhausted")
+    assert bag["failed"]["1"].endswith("Error code is: 1.")
+
+
 def test_each_has_what_operators_need(bag: dict[str, Any]) -> None:
     for name, dag in bag["dags"].items():
         assert "peacewatch" in dag["tags"], name
@@ -154,6 +177,13 @@ def test_each_task_tries_again_and_ends(bag: dict[str, Any]) -> None:
             assert task["retries"] >= 1, (name, task_id)
             assert task["backoff"], (name, task_id)
             assert task["timeout"], (name, task_id)
+
+
+def test_the_page_for_other_executors_names_the_longest_times_of_the_dags(bag: dict[str, Any]) -> None:
+    minutes, hours = (bag["dags"][dag]["tasks"]["aggregate"]["timeout"] for dag in ("hourly_views", "rebuild_views"))
+    page = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    assert f"`aggregate` may take {minutes / 60:.0f} minutes, `rebuild_views` {hours / 3600:.0f} hours" in page
+    assert max(task["timeout"] for dag in bag["dags"].values() for task in dag["tasks"].values()) == hours
 
 
 def test_a_data_interval_has_a_length(bag: dict[str, Any]) -> None:
