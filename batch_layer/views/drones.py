@@ -81,9 +81,9 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run, news: News
             drones = of_days.drones(day)
             of_views = of_days.cells(day, day_views.VIEWS)
             repeats = _repeats(of_days, day, drones)  # nothing of a day is published before all its files were read
-            for block in blocks.documents(day, this.version, drones):
+            for group in blocks.groups(blocks.documents(day, this.version, drones)):
                 with refused:
-                    written += publish.replace(job.database, "drone_days", [block])
+                    written += publish.replace(job.database, "drone_days", group)
             for cube, cells in zip(day_views.VIEWS, of_views, strict=True):
                 document = {"_id": day.isoformat(), "version": this.version}
                 with refused:
