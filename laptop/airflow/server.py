@@ -23,6 +23,7 @@ import httpx
 from infra import module_names
 from infra.java import java
 from infra.secrets import SECRETS_OF
+from laptop.supervision import web_probe
 from laptop.supervision.environment import of_ours
 from laptop.supervision.service import Inherit, Port, Service
 
@@ -207,7 +208,7 @@ def program(*arguments: str) -> list[str]:
 def _healthy(url: str, part: str, since: datetime) -> bool:
     """Whether `part` of Airflow says that it is healthy, with a heartbeat later than `since`: not of an earlier run."""
     try:
-        health = httpx.get(f"{url}/api/v2/monitor/health", timeout=5).raise_for_status().json()[part]
+        health = web_probe.get(f"{url}/api/v2/monitor/health").raise_for_status().json()[part]
         beat = health.get(f"latest_{part}_heartbeat")
         fresh = part == "metadatabase" or (beat and _time(beat) > since - timedelta(seconds=1))
         return bool(health["status"] == "healthy" and fresh)

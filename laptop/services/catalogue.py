@@ -21,6 +21,7 @@ from infra.secrets import SECRETS_OF
 from infra.settings import PREFIX, Settings
 from laptop.airflow.server import Airflow
 from laptop.services import kafka, mongo
+from laptop.supervision import web_probe
 from laptop.supervision.environment import of_others, of_ours
 from laptop.supervision.service import Inherit, Port, Service
 
@@ -159,6 +160,6 @@ def _mongo_ready(port: int, host: str, _since: datetime) -> bool:
 
 def _answers(url: str, _since: datetime) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return web_probe.get(url).is_success
     except httpx.HTTPError:
         return False

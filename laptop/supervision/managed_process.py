@@ -28,13 +28,22 @@ WRONG_SETTINGS: Final = 2
 """The exit code of a command whose settings a person must correct; a retry does not help."""
 
 
+PROBES_A_START: Final = 20
+"""A start that takes long is probed more rarely: probes cost the processor that it needs. It takes a twentieth longer
+at most."""
+
+
 @dataclass(frozen=True)
 class Pauses:
-    """Seconds: before restarts, growing from `first` to `longest`, and between readiness checks."""
+    """Seconds: before restarts, growing from `first` to `longest`, and the shortest between readiness checks."""
 
     first: float = 1.0
     longest: float = 60.0
     probe: float = 0.4
+
+    def before_next_probe(self, took: float) -> float:
+        """After a start has taken `took` seconds so far."""
+        return max(self.probe, took / PROBES_A_START)
 
 
 class ManagedProcess:
@@ -138,7 +147,7 @@ class ManagedProcess:
         if took > self.service.seconds and self.child is not None:
             self.child.kill()
             return self._failed(f"was not ready after {took:.0f} s")
-        self._at = time.monotonic() + self._pauses.probe
+        self._at = time.monotonic() + self._pauses.before_next_probe(took)
         return None
 
     def _is_ready(self) -> bool:

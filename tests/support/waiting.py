@@ -9,6 +9,11 @@ from threading import Event, Thread
 from typing import Any, Final
 
 LOOK_SECONDS: Final = 0.05
+LONGEST_PAUSE: Final = 0.5
+LOOKS: Final = 20
+"""A wait that takes long looks more rarely, since looking takes the time of the services it waits for: a twentieth of
+the wait is the next pause."""
+
 JOIN_SECONDS: Final = 60.0
 
 
@@ -22,14 +27,15 @@ def wait_for(
 
     `what` is what did not happen, a text or how to make one, such as the logs; `passing` errors are looked past.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + seconds
     while True:
         with suppress(*passing):
             if condition():
                 return
         if time.monotonic() > deadline:
             raise AssertionError(f"{what if isinstance(what, str) else what()} did not happen within {seconds:.0f} s")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(min(max(LOOK_SECONDS, (time.monotonic() - began) / LOOKS), LONGEST_PAUSE))
 
 
 @contextmanager

@@ -96,6 +96,11 @@ def test_pauses_grow() -> None:
     assert pauses[-1] == Pauses().longest
 
 
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.4), (8.0, 0.4), (20.0, 1.0), (600.0, 30.0)])
+def test_a_long_start_is_probed_more_rarely(took: float, pause: float) -> None:
+    assert Pauses().before_next_probe(took) == pause
+
+
 def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None:
     events: list[ServiceEvent] = []
     supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append, SHORT)
