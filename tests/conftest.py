@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 from pymongo.database import Database
 from xdist.scheduler import LoadFileScheduling
@@ -24,11 +23,7 @@ from infra.kafka.topics import TOPICS, TopicSettings
 from laptop import ports
 from laptop.services import kafka as kafka_server
 from laptop.services import mongo as mongo_server
-
-# A loaded machine is slow, and that is no defect: nothing here is a measurement.
-settings.register_profile("peacewatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("peacewatch")
-
+from tests.support import examples
 
 SHARED = "tests/browser/"
 
@@ -49,6 +44,10 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    examples.configure(config)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:

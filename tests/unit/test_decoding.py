@@ -16,6 +16,7 @@ from fleet.reports.report import EARLIEST, REASONS
 from speed_layer.landing.decoding import CHUNK, CHUNK_HOURS, LARGEST, Decoded
 from speed_layer.landing.deduplication import RecentReports
 from speed_layer.landing.landed_rows import rows
+from tests.support.examples import examples
 
 Record = namedtuple("Record", "partition offset timestamp key value")
 
@@ -113,7 +114,7 @@ reports = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(reports, min_size=1, max_size=8, unique_by=lambda one: (one["drone_id"], one["report_id"])), st.booleans()
 )
@@ -124,7 +125,7 @@ def test_rows_are_what_the_reference_says(sent: list[dict[str, Any]], ascii_only
     assert table.to_pylist() == [reference(value, 100 + n) for n, value in enumerate(values)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.binary(max_size=40) | st.none() | reports.map(lambda one: json.dumps(one).encode()), max_size=8))
 def test_every_message_is_a_row_a_rejected_message_or_a_duplicate(values: list[bytes | None]) -> None:
     decoded = decode(*values)
@@ -311,7 +312,7 @@ mutated = st.tuples(st.just(message()), st.integers(0, 400), st.binary(max_size=
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(odd_reports | mutated | json_values.map(lambda one: json.dumps(one).encode()), max_size=6))
 def test_a_message_of_any_shape_costs_its_neighbours_nothing(values: list[bytes]) -> None:
     decoded = decode(message(report_id="before"), *values, message(report_id="after"))

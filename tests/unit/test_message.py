@@ -14,6 +14,7 @@ from fleet.notifications.incident import Incident
 from fleet.notifications.message import digest_embed, incident_embeds
 from fleet.reports.report import Citizen
 from fleet.text import isolated, plain, sentence, units
+from tests.support.examples import examples
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 HOSTILE = st.one_of(
@@ -55,7 +56,7 @@ def incident(text: str, **changes: object) -> Incident:
     return Incident(**{**values, **changes})  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(HOSTILE, st.integers(1, 10), st.sampled_from(["open", "growing", "quiet", "resolved"]), st.integers(1, 10**9))
 def test_a_message_is_never_over_a_limit(text: str, count: int, state: str, alerts: int) -> None:
     one = incident(text, state=state, alerts=alerts)
@@ -71,7 +72,7 @@ def test_a_message_is_never_over_a_limit(text: str, count: int, state: str, aler
         "".join([embed.title, embed.description, *(value for _, value in embed.fields)]).encode()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(HOSTILE, max_size=12), st.integers(0, 10**9))
 def test_a_digest_is_never_over_a_limit(texts: list[str], others: int) -> None:
     rows = [DigestRow("unrest", "high", text, text, 3, f"unrest/{text}/1", f"unrest/{text}/2") for text in texts * 20]

@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from fleet.notifications.incident import Intervals
+from tests.support.examples import examples
 from tests.support.world import World
 
 OPERATIONS = st.one_of(
@@ -22,7 +23,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(OPERATIONS, max_size=60))
 def test_every_alert_is_notified_once_and_the_counts_add_up(operations: list[tuple[str, object, object]]) -> None:
     """Under any interleaving of alerts, time, failures and crashes between a request and writing its delivery."""
