@@ -1,79 +1,31 @@
-"""The main job as people run it, whole: `peacewatch demo` with Airflow and the stand-in for Discord."""
+"""The main job as people run it, whole: `peacewatch demo` with Airflow and the stand-in for Discord.
+
+A round on every tenth row of the original data is the first start of tests/integration/test_stack.py.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from tests.integration.test_original_data import ROWS, same
-from tests.support import oracle
-
-STEPS = ["start", "send", "land", "alert", "airflow", "deliver", "answers"]
-SECONDS = 900
+from tests.support import demo_round
+from tests.support.demo_round import SECONDS, demo, left_behind
 
 
-def environ(home: Any) -> Any:
-    return {**os.environ, "PEACEWATCH_HOME": str(home)}
-
-
-def demo(home: Any, *arguments: Any) -> Any:
-    command = [sys.executable, "-m", "cli", "demo", *map(str, arguments)]
-    return subprocess.Popen(command, env=environ(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def left_behind(home: Any) -> Any:
-    """Command lines of processes that work in the folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        if str(home) in " ".join([*(process.info["cmdline"] or ()), *(process.info["environ"] or {}).values()]):
-            found.append(process.info["cmdline"])
-    return found
-
-
+@pytest.mark.slow  # a start of everything for what test_stack.py shows with fewer rows
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("every", [10, pytest.param(1, marks=pytest.mark.slow)])
-def test_one_round_on_the_original_data(every: int, tmp_path: Path) -> None:
-    """Every tenth row of it: what all of them give is shown by test_original_data.py."""
-    csv, summary = tmp_path / "rows.csv", tmp_path / "summary.json"
-    rows = ROWS[::every]
-    alerts = sum(row["Alert"] == "1" for row in rows)
-    oracle.write(csv, rows)
-    start = oracle.start_of(2021)
-    expected, _ = oracle.answers(rows, start, "fleet")
-    home = tmp_path / "home"
-
-    child = demo(home, "--once", "--csv", csv, "--start", start.isoformat(), "--clock", "fleet", "--summary", summary)
-    out, err = child.communicate(timeout=SECONDS)
-
-    assert (child.returncode, err) == (0, ""), err
-    found = json.loads(summary.read_text(encoding="utf-8"))
-    assert found["reports"] == {"sent": len(rows), "landed": len(rows), "rejected": 0}
-    assert found["alerts"]["raised"]["unrest"] == found["alerts"]["delivered"]["unrest"] == alerts
-    assert 0 < found["alerts"]["messages"] < alerts
-    assert {name for name in expected if not same(found["statistics"][name], expected[name])} == set()
-    assert list(found["seconds"]) == STEPS
-    for text in (
-        "Countries with the most alerts",
-        "Alerts by day of the week",
-        f"{len(rows):,}",
-        "Asking the REST API",
-    ):
-        assert text in out
-    assert left_behind(home) == []
+def test_one_round_on_all_of_the_original_data(tmp_path: Path) -> None:
+    demo_round.run(tmp_path, every=1).check()
 
 
-@pytest.mark.slow  # a start of everything for what the round above nearly shows
+@pytest.mark.slow  # a start of everything for what a round nearly shows
 @pytest.mark.timeout(SECONDS)
 def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path: Path) -> None:
     child = demo(tmp_path, "--drones", 40, "--rate", 40)
+    assert child.stdout
     lines = []
     for line in child.stdout:
         lines.append(line)

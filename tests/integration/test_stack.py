@@ -1,5 +1,5 @@
-"""The whole stack, as `peacewatch up` runs it: all real, stopped and started again with its data, and Airflow's own
-scheduler runs each of the DAGs. Airflow is started twice here, which takes most of the time."""
+"""The whole stack, all real: `peacewatch demo` runs a round and ends, `peacewatch up` starts again with its data, and
+Airflow's own scheduler runs each of the DAGs. Airflow is started twice here, which takes most of the time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from fleet.errors import ServiceUnavailable
 from infra import state_file
 from infra.settings import Settings
 from laptop.supervision import reaper
-from tests.support import spark_engines
+from tests.support import demo_round, spark_engines
+from tests.support.demo_round import DemoRound
 from tests.support.laptop import (
     api_of,
     channel,
@@ -44,15 +45,33 @@ DAY = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home and ports of this test's own."""
-    return new(tmp_path_factory.mktemp("laptop"))
+def first_round(tmp_path_factory: pytest.TempPathFactory) -> DemoRound:
+    """The demo on every tenth row of the original data; test_original_data.py shows what all of them give."""
+    return demo_round.run(tmp_path_factory.mktemp("first"), every=10)
+
+
+@pytest.fixture(scope="module")
+def laptop(first_round: DemoRound) -> Settings:
+    """The home that the round has left, and ports of this test's own."""
+    return new(first_round.home)
 
 
 @pytest.fixture(scope="module")
 def stack(laptop: Settings) -> Iterator[subprocess.Popen[str]]:
     with up(laptop) as process:
         yield process
+
+
+def test_one_round_on_the_original_data(first_round: DemoRound) -> None:
+    first_round.check()
+
+
+def test_it_starts_again_with_its_data(first_round: DemoRound, laptop: Settings, stack: subprocess.Popen[str]) -> None:
+    first, last = map(str, first_round.days)
+    assert reports(laptop, first, last) == len(first_round.rows)
+    with closing(api_of(laptop)) as api:
+        assert api.knows("hourly_views")
+        assert api.succeeded("hourly_views", datetime(2021, 1, 1, tzinfo=UTC)), "the round's run"
 
 
 def test_all_of_it_runs(laptop: Settings, stack: subprocess.Popen[str]) -> None:
@@ -152,18 +171,15 @@ def test_a_second_one_is_refused(laptop: Settings, stack: subprocess.Popen[str])
     assert done.stderr.count("\n") == 1
 
 
-def test_it_stops_and_starts_again_with_its_data(laptop: Settings, stack: subprocess.Popen[str]) -> None:
-    counted = reports(laptop, DAY, DAY)
+def test_it_stops_and_a_start_that_is_killed_leaves_nothing(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     assert "is stopped" in peacewatch(laptop, "down")
     assert stack.wait(60) == 0
     assert reaper.marked(f"{laptop.home.resolve()}#") == []
     assert "No stack runs" in peacewatch(laptop, "status")
     assert "no stack runs" in peacewatch(laptop, "down")
 
-    with up(laptop) as again:
-        assert reports(laptop, DAY, DAY) == counted == REPORTS
-        with closing(api_of(laptop)) as api:
-            assert api.knows("hourly_views")
+    mark = f"{laptop.home.resolve()}#"
+    with subprocess.Popen(command("up"), env=environment(laptop), stdout=subprocess.DEVNULL) as again:
+        wait_for(lambda: all(reaper.marked(mark, name) for name in ("kafka", "mongo", "serve", "airflow-api-server")))
         again.kill()
-        again.wait()
-        wait_for(lambda: reaper.marked(f"{laptop.home.resolve()}#") == [])
+    wait_for(lambda: reaper.marked(mark) == [])
