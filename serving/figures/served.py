@@ -38,9 +38,7 @@ class Served:
     base: int = -1
     first_hour: int | None = None
     last_hour: int | None = None
-    recent_hour: int | None = (
-        None  # the first within MAX_DAYS of the last: a report of 1980 does not lengthen the default range
-    )
+    recent_hour: int | None = None  # the first within MAX_DAYS of the last: no default range begins in 1980
     hours: Mapping[int, pa.Table] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # event hour -> live versions after the base
     stored: Mapping[DayAndForm, StoredForm] = field(default_factory=dict)  # in place of a day's hours

@@ -1,4 +1,4 @@
-"""MongoDB's views -> the facts of a day, all of its statistics at one version of the lake."""
+"""MongoDB's views -> the facts of a day, with all its statistics at one version of the lake."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class OfficersDay:
 def facts_of(
     services: Services, officers_day: OfficersDay, made_at: datetime, revision: int = 0, link: str = ""
 ) -> facts.DayReport:
-    """Everything the report of the day says. Raises PyMongoError when MongoDB does not answer, BadInput for a zone."""
+    """All facts of the day's report. Raises PyMongoError when MongoDB does not answer, BadInput for a zone."""
     served = services.merge.served(_hours_needed(officers_day))
     database = services.database
     days = {
@@ -127,7 +127,7 @@ def _headline(services: Services, officers_day: OfficersDay, days: dict[date, Da
 
 
 def _known(day: DayFigures, name: str) -> float | None:
-    """A figure of a day that had reports; a day without is nothing to compare with."""
+    """A figure of a day; None for a day without reports, which is nothing to compare with."""
     value: float | None = getattr(day, name)
     return value if day.reports else None
 

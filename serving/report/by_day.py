@@ -1,6 +1,6 @@
 """What the batch layer keeps by UTC day: drones, cities, and the quality of a day's data (docs/batch.md).
 
-Officers whose day is another read of the UTC day that most of theirs lies in, and the report names it.
+Where the officers' day is not a UTC day, the report takes and names the UTC day that has most of its hours.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from serving.report import completeness, facts
 Documents = Database[dict[str, Any]]
 
 MOST_CITIES: Final = 200
-"""So many with the most alerts are kept in the facts; a fleet flies over tens of thousands."""
+"""Cities kept in the facts, those with the most alerts; a fleet flies over tens of thousands."""
 
 
 def utc_day(hours: Range) -> date:
-    """The UTC day that most of the officers' day lies in; of two halves the earlier, which ends first."""
+    """The UTC day with most hours of the officers' day; of two with twelve each the earlier."""
     return datetime.fromtimestamp((hours.first + hours.end - 1) // 2 * 3600, UTC).date()
 
 

@@ -23,7 +23,7 @@ USUAL: Final = "#0072b2"
 REPORTS: Final = "#a9c4d6"
 
 _STYLE: Final[Any] = {
-    "svg.fonttype": "none",  # text stays text: readers select it, screen readers read it
+    "svg.fonttype": "none",  # text stays text, for selection and screen readers
     "font.family": ["DejaVu Sans"],  # in matplotlib's wheel: the layout does not depend on the machine
     "font.size": 8,
     "axes.spines.top": False,
@@ -65,7 +65,7 @@ def hours(alerts: list[int], usual: list[float]) -> Figure:
 
 
 def weekdays(counts: list[WeekdayCount]) -> Figure:
-    """Alerts a day by week-day, week-end set apart by colour."""
+    """Alerts a day by week-day; the week-end has another colour."""
     rates = {c.weekday: c.alerts / c.days if c.days else 0.0 for c in counts}
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(3.3, 1.55), layout="constrained")
@@ -94,16 +94,14 @@ def scores(counts: list[ScoreCount]) -> Figure:
 
 
 def to_svg(figure: Figure, label: str) -> str:
-    """An inline `<svg>` that says what it shows, no XML head, no date."""
+    """An inline `<svg>` with a label, without XML head and date."""
     target = io.StringIO()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):  # ids: the same every run, other ones in each chart
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": label}):  # ids: the same in each run, but not in two charts
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     svg = target.getvalue()
     svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])  # names of parts, the same in each chart
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(
-        "'DejaVu Sans'", "'Noto Sans', 'DejaVu Sans', sans-serif"
-    )  # the page's own letters, where it has them
+    svg = svg.replace("'DejaVu Sans'", "'Noto Sans', 'DejaVu Sans', sans-serif")  # the page's font, where there is one
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
@@ -116,7 +114,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _says(axes: Any, what: str) -> None:
-    """What is counted, level above the axis: nobody turns a page to read it."""
+    """What is counted, in a horizontal line above the axis: easier to read than a vertical label."""
     axes.set_title(what, loc="left", x=0, fontsize=7.5, color=QUIET_TEXT, pad=5)
 
 
@@ -124,7 +122,7 @@ def _mark_the_highest(axes: Any, alerts: list[int]) -> None:
     highest = max(alerts, default=0)
     if highest:
         axes.annotate(
-            figures.count(highest).replace(figures.THIN, "\u2009"),  # the chart's letters have this thin space
+            figures.count(highest).replace(figures.THIN, "\u2009"),  # the chart's font has this thin space
             (alerts.index(highest), highest),
             ha="center",
             va="bottom",

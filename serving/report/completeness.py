@@ -1,7 +1,7 @@
-"""Is the officers' day complete, and which run is behind its figures: from the batch layer's views (docs/batch.md).
+"""Whether the officers' day is complete, and which batch run its figures are from (docs/batch.md).
 
-The views know UTC days. A day on another clock is complete when the UTC days that end within it are, when the rest of
-it has landed to its own end, and when nothing that may belong to it was lost.
+The views know UTC days. A day on another clock is complete when the UTC days that end within it are complete, when its
+last hours have landed, and when nothing that may belong to it was lost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def run_behind(database: Documents) -> RunBehind:
 def state(database: Documents, served: Served, hours: Range) -> tuple[State, list[str]]:
     """Whether the officers' day is complete, and if not, what is missing. `served` must hold `hours`.
 
-    A day before the first report of all has nothing to wait for: a new installation, say.
+    A day before the very first report waits for nothing, as in a new installation.
     """
     if served.first_hour is None or hours.end <= served.first_hour:
         return "empty", []
@@ -59,14 +59,14 @@ def state(database: Documents, served: Served, hours: Range) -> tuple[State, lis
 
 
 def waits(database: Documents, served: Served, hours: Range) -> list[str]:
-    """What may still arrive, or be computed, of the officers' day. `served` must hold `hours`."""
+    """What of the officers' day may still arrive or be computed. `served` must hold `hours`."""
     if served.first_hour is None or hours.end <= served.first_hour:
         return []
     return list(dict.fromkeys(what for day in hours.utc_dates for what in _waits(database, served, day, hours)))
 
 
 def lost(database: Documents, hours: Range) -> list[losses.Loss]:
-    """What was lost before it landed and may have been of the officers' day; it never comes."""
+    """What was lost before it landed, and may have been of the officers' day."""
     start, end = (datetime.fromtimestamp(hour * 3600, UTC) for hour in (hours.first, hours.end))
     return [loss for loss in database.losses.find({}).sort("_id") if losses.may_be_of(loss, start, end)]
 
@@ -77,7 +77,7 @@ def document_of(database: Documents, day: date) -> dict[str, Any] | None:
 
 
 def is_settled(database: Documents, day: date) -> bool:
-    """Whether the batch layer waits for nothing more of a UTC day."""
+    """Whether nothing of a UTC day may still arrive or be computed."""
     document = document_of(database, day)
     return bool(document and _settled(document))
 
@@ -87,7 +87,7 @@ def _settled(document: dict[str, Any]) -> bool:
 
 
 def _waits(database: Documents, served: Served, day: date, hours: Range) -> list[str]:
-    """What the UTC day waits for, as far as it lies within the officers' day."""
+    """What the part of the UTC day within the officers' day waits for."""
     document = document_of(database, day)
     end = min(_first_hour(day) + 24, hours.end)
     if document is not None and end == _first_hour(day) + 24:

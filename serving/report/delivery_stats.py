@@ -17,7 +17,7 @@ from serving.report.percentiles import percentile
 Documents = Database[dict[str, Any]]
 
 MOST_INCIDENTS: Final = 200
-"""So many of the worst are kept in the facts; the map shows no more, and the page has them all."""
+"""The worst incidents that are kept in the facts and on the map; the duty room has all."""
 
 
 def incidents(database: Documents, day: Range) -> tuple[list[facts.IncidentOfDay], int]:
@@ -28,7 +28,7 @@ def incidents(database: Documents, day: Range) -> tuple[list[facts.IncidentOfDay
     start, end = _bounds(day)
     of_day = {"since": {"$lt": end}, "last": {"$gte": start}}
     worst: list[dict[str, Any]] = []
-    for severity in strings.SEVERITIES:  # by the database: a fleet has tens of thousands of incidents a day
+    for severity in strings.SEVERITIES:  # sorted by the database: a fleet has tens of thousands of incidents a day
         chosen = database.incidents.find({**of_day, "severity": severity})
         if len(worst) < MOST_INCIDENTS:
             worst += chosen.sort([("alerts", -1), ("since", 1), ("_id", 1)]).limit(MOST_INCIDENTS - len(worst))

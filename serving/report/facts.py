@@ -1,8 +1,8 @@
 """What a nightly report says, as data: the JSON form of the report, and the only input of its pages.
 
-Counts are integers; shares 0 to 1; battery percent; peace scores 1 to 10; seconds for durations; times RFC 3339.
-None means unknown: no reports, or a view that was not computed yet. A field whose name in JSON is another keeps the
-name of version 0.1.
+Units: counts are integers, shares 0 to 1, battery percent, peace scores 1 to 10, durations seconds, times RFC 3339.
+None means unknown: no reports, or a view that was not computed yet. A field with another name in JSON has kept its name
+of version 0.1 there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class IncidentOfDay(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long it lasted, first alert to last."""
+        """Seconds from the first alert to the last."""
         return (self.last - self.since).total_seconds()
 
 
@@ -139,7 +139,7 @@ class DeliveryOfDay(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """The quality of the day's data. `late` were landed after the day was complete; `expected` at one a minute.
+    """The quality of the day's data. `late` reports landed after the day was complete; `expected`: at one a minute.
 
     `lost`, `lost_alerts`: messages that expired before they landed, and may have been of the day, at most; None:
     unknown. `losses` has each.
@@ -157,7 +157,7 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class Making(msgspec.Struct, frozen=True):
-    """How the report was made: the version of the lake its figures are true at, and the batch run behind it."""
+    """What the report was made from: the version of the lake that its figures are true at, and the batch run."""
 
     version: int
     batch_version: int | None
@@ -176,10 +176,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class DayReport(msgspec.Struct, frozen=True):
-    """Everything the report of `day` says. `timezone` is the officers' (whole hours from UTC).
+    """All facts of the report of `day`. `timezone` is the officers' (whole hours from UTC).
 
     `utc_day` is the UTC day that cities, drones and quality are of, where that is not the officers' own;
-    `utc_day_complete`: whether the batch layer waits for nothing more of it.
+    `utc_day_complete`: whether nothing of it may still arrive or be computed.
     """
 
     day: date
@@ -202,7 +202,7 @@ class DayReport(msgspec.Struct, frozen=True):
 
     @property
     def misses_lost_alone(self) -> bool:
-        """Whether all that is missing was lost, so that nothing is waited for."""
+        """Whether all that is missing was lost, so that waiting is useless."""
         return bool(self.missing) and set(self.missing) <= set(self.quality.losses)
 
 

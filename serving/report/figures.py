@@ -1,4 +1,4 @@
-"""Numbers, times and changes as a good newspaper sets them. Pure; thin spaces group thousands (ISO 80000-1)."""
+"""Numbers, times and changes as text. Pure; thin spaces group thousands (ISO 80000-1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTHING: Final = "\u2013"
 
 
 def count(value: float | None) -> str:
-    """1234567 -> '1 234 567' with thin spaces; five digits and more are grouped, four stand together."""
+    """1234567 -> '1 234 567' with thin spaces; numbers of five digits and more are grouped."""
     if value is None:
         return NOTHING
     text = str(abs(round(value)))
@@ -28,16 +28,16 @@ def decimal(value: float | None, digits: int = 1) -> str:
 
 
 def percent(part: float | None, whole: float | None) -> str:
-    """The share of `part` in `whole`; '–' where there is no whole."""
+    """The share of `part` in `whole`; '–' where `whole` is none or 0."""
     if part is None or not whole:
         return NOTHING
     share = 100 * part / whole
-    near_an_end = 0 < share < 1 or 99 < share < 100  # '100 %' must mean all of it, '0 %' none
+    near_an_end = 0 < share < 1 or 99 < share < 100  # '100 %' must mean all, and '0 %' none
     return f"{share:.1f}{THIN}%" if near_an_end else f"{share:.0f}{THIN}%"
 
 
 def change(value: float | None, against: float | None, digits: int = 0) -> str:
-    """'+12 %' for counts (digits 0), '+0.3' for means; '–' where one is not known, '±0' where nothing moved."""
+    """'+12 %' for counts (digits 0), '+0.3' for means; '–' where one is unknown, '±0' for no change."""
     if value is None or against is None:
         return NOTHING
     if digits:
@@ -66,7 +66,7 @@ def duration(seconds: float | None) -> str:
 
 
 def wait(seconds: float | None) -> str:
-    """'1 min 11 s', where minutes alone would say little; from an hour on as `duration`."""
+    """'1 min 11 s', where `duration` would round to minutes; from an hour on as `duration`."""
     if seconds is None or not 60 <= seconds < 3600:
         return duration(seconds)
     return f"{int(seconds) // 60}{THIN}min{THIN}{int(seconds) % 60:02d}{THIN}s"

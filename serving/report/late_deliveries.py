@@ -1,6 +1,6 @@
-"""Which notifications were late, and why, from what the recorder wrote of alerts and of the calls to Discord.
+"""Which notifications were late, and why, from the recorder's documents of alerts and deliveries.
 
-A call says how Discord failed the calls right before it, and a digest why it counts what it counts (docs/contracts.md).
+A delivery says why the requests right before it failed, and a digest why it counts its incidents (docs/contracts.md).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def waits(database: Documents, raised: Mapping[str, Any]) -> list[facts.Wait]:
 
 
 def _pipeline(raised: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Late alerts, grouped by all that decides their reason: in a storm many share a call and a second."""
+    """Late alerts, grouped by all that decides their reason: in a storm many share a delivery and a second."""
     until_raised = {"$add": [{"$subtract": ["$raised_at", "$delivered_at"]}, "$latency_ms"]}
     key: dict[str, Any] = {name: f"${name}" for name in ("webhook", "delivered_at", "in_digest", "kept_back")}
     key |= _WHAT
@@ -63,7 +63,7 @@ def _pending(database: Documents, raised: Mapping[str, Any]) -> Iterable[facts.W
 
 
 def _calls(database: Documents, groups: list[dict[str, Any]]) -> dict[str, list[Call]]:
-    """By webhook, in order of time, the calls that may have carried the alerts of `groups`."""
+    """By webhook, in order of time, the deliveries that may have notified of the alerts of `groups`."""
     if not groups:
         return {}
     alerts = [group["_id"] for group in groups]
@@ -77,7 +77,7 @@ def _calls(database: Documents, groups: list[dict[str, Any]]) -> dict[str, list[
 
 
 def _why(alert: Mapping[str, Any], calls: list[Call]) -> str:
-    """Of what is written down, the reason that took at least half of the time."""
+    """The reason that took at least half of the time, as far as the documents say."""
     if alert.get("kept_back"):
         return str(alert["kept_back"])
     if alert["raised_late"]:
@@ -86,7 +86,7 @@ def _why(alert: Mapping[str, Any], calls: list[Call]) -> str:
 
 
 def _held(alert: Mapping[str, Any], calls: list[Call]) -> str:
-    """What stood in the way of the call that ended the longest silence while the alert waited."""
+    """What delayed the delivery that ended the longest pause while the alert waited."""
     delivered, came = alert["delivered_at"], alert["delivered_at"] - timedelta(seconds=alert["seconds"])
     first, end = (
         bisect_left(calls, came, key=lambda call: call.at),

@@ -1,7 +1,8 @@
 """The lock of a day's report: one process at a time builds or publishes it, by a document in MongoDB.
 
-Airflow's pool keeps its own tasks apart; people and other schedulers run the same commands. Two builders at once would
-build the same revision, two publishers post it twice. Time is MongoDB's, so no two clocks are compared.
+Airflow's pool separates only Airflow's tasks; people and other schedulers run the same commands. Two builders at once
+would build the same revision, two publishers would post it twice. All times are MongoDB's, so no two clocks are
+compared.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class LockLost(ServiceUnavailable):
 def held(
     database: Documents, day: date, patience: float = SECONDS + 60, look_every: float = LOOK_EVERY
 ) -> Iterator[Callable[[], None]]:
-    """Holds the lock of the report of `day`. Yields what renews it, which raises LockLost.
+    """Holds the lock of the report of `day`. Yields a function that renews it, and raises LockLost.
 
     Waits for another process to release it; raises ServiceUnavailable when that takes longer than `patience` seconds.
     """
@@ -58,7 +59,9 @@ def held(
             with attempt:
                 _take(locks, mine)
     except DuplicateKeyError:
-        raise ServiceUnavailable(f"another process is at the report of {day}; try again when it has ended") from None
+        raise ServiceUnavailable(
+            f"another process is building or publishing the report of {day}; try again when it has ended"
+        ) from None
     try:
         yield renew
     finally:

@@ -1,4 +1,4 @@
-"""The map of a report: country outlines and incidents, as an SVG of our own (a projection is two multiplications)."""
+"""The map of a report: country outlines and incidents as SVG (the projection is two multiplications)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from serving.report.facts import IncidentOfDay
 
 OUTLINES: Final = Path(__file__).parents[1] / "static" / "world" / "countries.json"
-NORTH, SOUTH = 74.0, -55.0  # nobody flies beyond, and the poles would take half of the page
+NORTH, SOUTH = 74.0, -55.0  # no drone flies beyond, and the poles would take half of the page
 SCALE: Final = 3.0  # SVG units a degree
 COLOURS: Final = {"critical": "#a50f15", "high": "#d55e00", "moderate": "#e69f00"}
 

@@ -21,10 +21,10 @@ from serving.report.store import ReportStore, Revision
 from serving.services import Services
 
 LOOK_EVERY = timedelta(seconds=10)
-"""Between looks at whether a day has settled."""
+"""Pause between two checks whether a day has settled."""
 
 MOST_MESSAGES = 3
-"""Up to this many revisions are posted one by one; more, as after a correction of a month, as one message."""
+"""Up to this many revisions are posted one by one; more, as after a month's correction, in one message."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ReportDesk:
     """Where reports are built and posted: the views, the store of reports, and the page's address for links.
 
     `look_every`: seconds between attempts to take a day's lock of another process. `to_forms` makes the store's forms
-    of a report; the PDF is most of the time of a build.
+    of a report; the PDF takes most of a build's time.
     """
 
     services: Services
@@ -49,7 +49,7 @@ class ReportDesk:
 
 
 def wait(desk: ReportDesk, officers_day: OfficersDay, deadline: timedelta) -> bool:
-    """Waits until the day has settled, at most `deadline`. Whether it has: the report is built in any case."""
+    """Waits until the day has settled, at most `deadline`. Returns whether it has; the report is built in any case."""
     looking = Retrying(
         retry=retry_if_result(lambda settled: not settled),
         stop=stop_after_delay(deadline.total_seconds()),
@@ -62,7 +62,7 @@ def wait(desk: ReportDesk, officers_day: OfficersDay, deadline: timedelta) -> bo
 
 
 def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -> tuple[Revision, bool]:
-    """Builds the day's report: its newest revision, and whether that is new. An unchanged report is kept.
+    """Builds the day's report. Returns its newest revision, and whether that is new. An unchanged report is kept.
 
     Of two processes that build the same day at once the second waits, and finds the first one's revision. `quiet`:
     `revise` does not post a revision built now, unless the one before it is pending.
@@ -85,7 +85,8 @@ def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -
 
 
 def publish(desk: ReportDesk, revision: Revision, webhook: str, *, quiet_too: bool = True) -> str:
-    """Posts the summary of a revision to Discord, once; the id of the message, empty where it stays quiet."""
+    """Posts the summary of a revision to Discord, once. Returns the message's id; empty for a revision built with
+    `quiet`."""
     with desk.lock(revision.day) as renew:
         before = _message_of(desk, revision)
         if before or (before is not None and not quiet_too):
@@ -99,8 +100,8 @@ def revise(desk: ReportDesk, webhook: str, window: timedelta, *, late: bool = Fa
     """Rebuilds and publishes the reports of the last `window` whose day has changed; newest day first.
 
     A day that was incomplete is due as soon as it is complete, whatever its age: its report promises that. With `late`
-    also a day that late reports came for, complete or not: some days never are. A revision that was built and not
-    published (by a killed run, say) is published.
+    a day with late reports is due, too, complete or not: some days never are. A revision that was built but not
+    published (by a killed run) is published.
     """
     since = (desk.now() - window).date()
     revised = [newest for revision in desk.store.days() for newest in _rebuilt(desk, revision, since, late)]
@@ -113,9 +114,9 @@ def revise(desk: ReportDesk, webhook: str, window: timedelta, *, late: bool = Fa
 
 
 def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -> None:
-    """One message, holding the lock of each of its days; revisions that another process published are left out."""
+    """Posts one message, holding the lock of each of its days; leaves out revisions that another process published."""
     with ExitStack() as locks:
-        # Locks are taken in order of days: in different orders two processes would wait for each other.
+        # Locks are taken in order of days: else two processes could wait for each other.
         ordered = sorted(revised, key=lambda revision: revision.day)
         renewals = [locks.enter_context(desk.lock(revision.day)) for revision in ordered]
 
@@ -139,7 +140,7 @@ def _rebuilt(desk: ReportDesk, revision: Revision, since: date, late: bool) -> I
     recent = revision.day >= since
     if (recent or _is_awaited(earlier)) and _is_due(desk, earlier, late=late and recent):
         newest, new = build(desk, OfficersDay(revision.day, earlier.timezone))
-    # Of older days only recent revisions: after a loss of MongoDB all of them would be published again.
+    # Of older days only recent revisions: after a loss of MongoDB all would be published again.
     if new or ((recent or earlier.making.made_at.date() >= since) and _is_pending(desk, newest)):
         yield newest
 

@@ -1,6 +1,5 @@
-"""The report's summary to Discord: one message with the first chart as a picture, and the link.
-
-At least once: a message that Discord took and whose answer was lost is sent again.
+"""Posts the report's summary to Discord: one message with the first chart as a picture, and the link. At least once: a
+message that Discord accepted, but whose answer was lost, is sent again.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from serving.report import facts, figures, render, strings
 
 ATTEMPTS: Final = 6
 LONGEST_PAUSE: Final = 60.0
-"""Seconds; no answer of Discord's makes us wait longer between two attempts; Airflow tries the task again later."""
+"""Seconds between two attempts at most, whatever Discord asks for; Airflow retries the task later."""
 PICTURE: Final = "chart.png"
 
 DESCRIPTION: Final = 4000
-"""UTF-16 units of lines; Discord takes 4,096 of a description (documentation, Embed Limits)."""
+"""UTF-16 units of lines; Discord accepts 4,096 in a description (documentation, Embed Limits)."""
 LINE: Final = 240
 
 
@@ -33,7 +32,7 @@ class Poster:
     """Posts to a webhook, whose URL is a secret and in no error.
 
     Each method gives the id of the message, and calls `before_each` before each attempt. It raises ServiceUnavailable
-    when Discord does not take the message now, PeacewatchError when it never will, and what `before_each` raises.
+    when Discord does not accept the message now, PeacewatchError when it never will, and what `before_each` raises.
     """
 
     attempts: int = ATTEMPTS
@@ -65,17 +64,17 @@ class Poster:
                 before_each()
                 with attempt:
                     return _send(client, webhook, form, picture)
-        raise AssertionError("unreachable: the last attempt raises")
+        raise AssertionError("the last attempt raises")
 
     def _pause_after(self, state: RetryCallState) -> float:
-        """Seconds to the next attempt: as Discord asks, else growing pauses."""
+        """Seconds to the next attempt: as Discord asks, else growing ones."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
         return min(asked if asked is not None else 2.0**state.attempt_number, self.longest_pause)
 
 
 def payload(report: facts.DayReport) -> dict[str, Any]:
-    """The message: one embed, nothing that could mention anyone."""
+    """The message: one embed, which can mention nobody."""
     colour = {"complete": "2c7a4b", "incomplete": "d55e00", "empty": "8a97a3"}[report.state]
     embed = DiscordEmbed(
         title=_title(report)[:256],
@@ -135,5 +134,5 @@ def _send(client: httpx.Client, webhook: str, form: dict[str, Any], picture: byt
         raise refusal if refusal.recoverable else PeacewatchError(f"the report is not posted: {refusal}")
     message_id = body_of(answer).get("id")
     if not message_id:
-        raise Unreachable("Discord took the report and did not say its message's id")
+        raise Unreachable("Discord accepted the report without giving its message's id")
     return str(message_id)

@@ -1,4 +1,4 @@
-"""Reading nightly reports for people. A revision never changes, so what was read of it is kept."""
+"""Reads nightly reports for the API and the pages. A revision never changes, so its headline is cached."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Shelf:
             raise _away(error) from error
 
     def find(self, day: date, number: int | None = None) -> Revision | None:
-        """The newest report of `day`, or that revision of it."""
+        """The newest report of `day`, or its given revision."""
         try:
             newest = self._store.newest(day) if self._store else None
         except (ServiceUnavailable, OSError) as error:
@@ -71,7 +71,7 @@ class Shelf:
 
 
 def row(revision: Revision, report: DayReport) -> dict[str, Any]:
-    """What a list says of a report."""
+    """A report's row in a list."""
     names = ("reports", "alerts", "peace_score", "battery", "low_drones")
     headline = {name: _figure(getattr(report.headline, name)) for name in names}
     return {
@@ -88,6 +88,6 @@ def _figure(figure: Figure) -> dict[str, float | None]:
 
 
 def _away(error: Exception) -> ServiceUnavailable:
-    """What the store said goes to the log, for it may name hosts."""
+    """The store's error goes to the log, since it may name hosts."""
     _log.warning("the nightly reports cannot be read", error=error)
     return ServiceUnavailable("the nightly reports cannot be read now")

@@ -20,7 +20,7 @@ from serving.report import charts, facts, figures, map_svg, strings
 TOP_PLACES: Final = 13
 TOP_CITIES: Final = 6
 TOP_INCIDENTS: Final = 9
-"""How many fit on the first page; what makes a day incomplete, or what a revision changed, takes the place of some."""
+"""How many incidents fit on the first page; fewer where it says what is missing, or what a revision changed."""
 
 _templates: Final = Environment(
     loader=PackageLoader(__package__),
@@ -54,9 +54,9 @@ def to_pdf(report: facts.DayReport, page: str | None = None) -> bytes:
         from weasyprint import HTML  # noqa: PLC0415 - loads Pango, which a machine that only reads HTML may lack
     except OSError as error:
         raise MissingPart(f"the PDF needs Pango; install libpango-1.0-0 and libpangoft2-1.0-0 ({error})") from None
-    # It warns of each property of the charts that only browsers' style sheets know: hundreds of lines in a task's log.
+    # Else it logs hundreds of warnings: one for each CSS property in the charts that only browsers know.
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
-    # WeasyPrint takes the time of making from here; the report's own time keeps the bytes the same.
+    # WeasyPrint takes the creation time from here; the report's own time keeps the bytes the same.
     os.environ["SOURCE_DATE_EPOCH"] = str(int(report.making.made_at.timestamp()))
     if page is None:
         page = to_html(report)
@@ -103,7 +103,7 @@ def _rate(counts: list[facts.WeekdayCount], weekdays: range) -> float | None:
 
 
 def lead(report: facts.DayReport) -> str:
-    """The day in one sentence; also the summary on Discord."""
+    """The day in one sentence, for the page and Discord."""
     if report.state == "empty":
         return strings.EMPTY_LEAD
     hourly = report.statistics.alerts_by_hour
@@ -122,7 +122,7 @@ def _svg(figure: Any, label: str) -> Markup:
 
 
 def cards(headline: facts.HeadlineFigures) -> list[dict[str, str]]:
-    """The five figures as they are shown: label, value, change to the day before and to a usual day."""
+    """The five figures as text: label, value, change to the day before and to a usual day."""
     shown_cards = []
     for name, label in strings.FIGURES.items():
         figure: facts.Figure = getattr(headline, name)

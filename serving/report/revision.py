@@ -6,7 +6,7 @@ from serving.report import facts, strings
 
 
 def same(before: facts.DayReport, after: facts.DayReport) -> bool:
-    """Whether two reports of a day say the same, apart from when and how they were built."""
+    """Whether two reports of a day are the same, apart from when and how they were built."""
     return _content(before) == _content(after)
 
 

@@ -1,8 +1,8 @@
 """Where nightly reports are kept, next to the lake's tables: `nightly/<day>/<revision>/report.{html,pdf,png,json}`.
 
-The JSON is written last: a revision without it was never finished, and nobody sees it. A revision is never changed; a
-rebuilt report is a new one. A folder and S3 alike; S3 through deltalake's store, which reads the same `AWS_*` variables
-for all that is in the lake (pyarrow's own leaves some of them out).
+The JSON is written last: a revision without it was never finished, and is not shown. A revision is never changed; a
+rebuilt report is a new one. In a folder or on S3. S3 goes through deltalake's store, which reads the same `AWS_*`
+variables as the rest of the lake (pyarrow's own ignores some of them).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Revision:
 class ReportStore:
     """The reports of one lake. `lake` is a folder or an `s3://` address.
 
-    All raise ServiceUnavailable where they cannot be read or written: S3 is away, the disk is full.
+    All methods raise ServiceUnavailable where reports cannot be read or written: S3 is away, the disk is full.
     """
 
     def __init__(self, lake: str) -> None:
@@ -72,15 +72,15 @@ class ReportStore:
         return facts.from_json(self.read(revision, "json"))
 
     def write(self, revision: Revision, forms: dict[str, bytes]) -> None:
-        """Finishes a revision. `forms` has all of FORMS; `json` comes last: it makes the others count."""
+        """Writes a revision. `forms` has all of FORMS; `json` comes last, and makes the revision valid."""
         with _answering():
             for form in (*(form for form in FORMS if form != "json"), "json"):
                 self._put(self._path(revision, form), forms[form])
 
     def _put(self, path: str, content: bytes) -> None:
-        """Under its name there is all of it or nothing."""
+        """Atomic: under its name is the whole file or none."""
         if self._remote:
-            handler: Any = self._remote._handler  # pyarrow's stream over it hands it no bytes
+            handler: Any = self._remote._handler  # pyarrow's stream over it passes it no bytes
             stream = handler.open_output_stream(path, None)
             stream.write(content)
             stream.close()
@@ -102,7 +102,7 @@ class ReportStore:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """The store's errors as one sentence of ours; that a file is not there is none of them."""
+    """Turns the store's errors into ServiceUnavailable, except that a file does not exist."""
     try:
         yield
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Every string of the report in one place. Functions where a number decides the words."""
+"""Every string of the report in one place; a function where a number decides the text."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def several(number: int, singular: str, plural: str | None = None) -> str:
 
 
 LONGEST_NAME: Final = 40
-"""Characters of a stranger's name in a table; a place may have 200. The page's tooltip and the JSON have the whole."""
+"""Characters of an untrusted name in a table; a place may have 200. The page's tooltip and the JSON have all."""
 
 LONGEST_OF_TWO: Final = 22
 """Where two names share a row."""
@@ -71,7 +71,7 @@ _JOINERS: Final = "\u200c\u200d"
 
 
 def clipped(text: str, most: int = LONGEST_NAME) -> str:
-    """A stranger's text on one line without controls or marks that turn a line around, clipped with an ellipsis."""
+    """Untrusted text on one line, without control characters or marks of direction, clipped with an ellipsis."""
     line = " ".join("".join(each for each in text if each.isprintable() or each in _JOINERS or each.isspace()).split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "\u2026"
 
@@ -97,7 +97,7 @@ def several_revised(reports: int) -> str:
 
 
 def more_days(days: int) -> str:
-    return f"and {days} more {several(days, 'day')}; the page lists all."
+    return f"and {days} more {several(days, 'day')}; the reports page lists all."
 
 
 def _number(value: float | None) -> str:
@@ -107,7 +107,7 @@ def _number(value: float | None) -> str:
 
 
 def verdict(state: str, missing: list[str], *, for_good: bool = False) -> str:
-    """The first line: is the day complete? `for_good`: nothing of what is missing will arrive."""
+    """The first line: whether the day is complete. `for_good`: nothing of what is missing will arrive."""
     if state == "empty":
         return EMPTY_DAY
     if state == "incomplete":
@@ -150,7 +150,7 @@ def week(working: float | None, weekend: float | None) -> str:
 
 
 def by_utc_day(day: date, complete: bool) -> str:
-    """Which day the figures belong to that are kept by UTC day."""
+    """The UTC day of the figures that are kept by UTC day."""
     text = f"Cities, drones and data quality are kept by UTC day; these are for {day.day} {day:%B} UTC"
     return text + (
         "." if complete else ", which was not complete when this report was built. It is rebuilt when it is."

@@ -1,8 +1,8 @@
 """What a browser keeps between leaving for the provider and coming back, signed, so that the server stores nothing.
 
-The browser that begins a sign-in is the only one that can end it: `state` of the provider's answer must equal the
-cookie's. A sign-in that somebody else began cannot be slipped into a browser, and one that was ended is refused the
-second time (serving/sign_in/sessions.py). Each sign-in has a cookie of its own, so that several tabs can be at it.
+Only the browser that begins a sign-in can complete it: `state` of the provider's answer must equal the cookie's. So
+nobody can complete their own sign-in in another person's browser, and a completed one is refused the second time
+(serving/sign_in/sessions.py). Each sign-in has its own cookie, so that several tabs can sign in at once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
 PREFIX: Final = "peacewatch-sign-in-"
-"""Of the names of these cookies; a hash of the state follows."""
+"""The names of these cookies begin with it; a hash of the state follows."""
 
 PATH: Final = "/auth"
-"""Where they are sent: to the pages of single sign-on."""
+"""Browsers send the cookies only to the pages of single sign-on."""
 
 MOST: Final = 10
 """Sign-ins under way in one browser: as many tabs as it opens again when it starts."""
 
 MOST_CHARACTERS: Final = 6000
-"""Of all these cookies: proxies refuse a line of 8 KiB, and the session's cookie is on it, too."""
+"""Of all these cookies together: proxies refuse a header line of 8 KiB, which has the session's cookie as well."""
 
 LASTS: Final = timedelta(minutes=10)
-"""To type a password and find the second factor."""
+"""Time enough to type a password and find the second factor."""
 
 SIGNED_OUT: Final = "peacewatch-signed-out"
 """The cookie of a browser in which somebody signed out: the next sign-in asks for the password.
@@ -51,8 +51,8 @@ _LOCAL_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 class PendingSignIn(msgspec.Struct, frozen=True):
     """A sign-in that has begun. `verifier` is that of PKCE; `next` a path of this server.
 
-    `session`: id of the session that the browser had, which the new one replaces; "" for none. Its own cookie does not
-    come along when the provider sends the browser back (SameSite=Strict).
+    `session`: id of the session that the browser had, which the new one replaces; "" for none. Browsers do not send
+    that session's own cookie on the way back from the provider (SameSite=Strict).
     """
 
     state: str
@@ -80,7 +80,7 @@ def sealed(sign_in: PendingSignIn, secret: str) -> str:
 
 
 def opened(cookies: Mapping[str, str], state: str | None, secret: str, now: datetime) -> PendingSignIn | None:
-    """The sign-in `state` of a browser's cookies, where it is ours and in time."""
+    """The sign-in `state` among a browser's cookies, if this server began it and it is not too old."""
     sign_in = _read(cookies.get(name_of(state), ""), secret, now) if state else None
     if sign_in is None or not state:
         return None
@@ -90,7 +90,7 @@ def opened(cookies: Mapping[str, str], state: str | None, secret: str, now: date
 def surplus(cookies: Mapping[str, str], name: str, value: str, secret: str, now: datetime) -> list[str]:
     """Names of cookies to delete when the cookie `name` comes, so that MOST and MOST_CHARACTERS hold.
 
-    First those that are no sign-in any more, then the oldest.
+    First those that are invalid or too old, then the oldest.
     """
     ours = {name: value for name, value in cookies.items() if name.startswith(PREFIX)}
     read = {name: _read(value, secret, now) for name, value in ours.items()}
@@ -105,14 +105,14 @@ def surplus(cookies: Mapping[str, str], name: str, value: str, secret: str, now:
 
 
 def local_path(wanted: str | None) -> str:
-    """`wanted` where it is a path of this server and nothing else, or `/`: nobody is sent to another site."""
+    """`wanted` if it is a path of this server, else `/`: nobody is sent to another site."""
     if not wanted or len(wanted) > MAX_NEXT or not _LOCAL_PATH.fullmatch(wanted):
         return "/"
     return wanted
 
 
 def _read(value: str, secret: str, now: datetime) -> PendingSignIn | None:
-    """The sign-in of a cookie, where it is ours and in time."""
+    """The sign-in of a cookie, if this server began it and it is not too old."""
     try:
         sign_in = msgspec.convert(_serializer(secret).loads(value), PendingSignIn)
     except (BadData, msgspec.ValidationError):

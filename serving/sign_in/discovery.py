@@ -1,8 +1,8 @@
 """What the OpenID Connect provider publishes: its document and its keys (OpenID Connect Discovery 1.0, RFC 7517).
 
-Anybody can send a token that names an unknown key, and begin a sign-in. So who has a value that is not too old waits
-for nobody, and neither the document nor the keys are fetched more often than every AGAIN_SECONDS, also while the
-provider fails.
+Anybody can begin a sign-in, or send a token that names an unknown key. So no request waits where a value is not too
+old, and neither the document nor the keys are fetched more often than every AGAIN_SECONDS, also while the provider
+fails.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from structlog import get_logger
 from fleet.errors import ServiceUnavailable
 
 KEPT_SECONDS: Final = 3600.0
-"""The oldest document and keys that are used; a key that was withdrawn is trusted no longer than this."""
+"""How long the document and keys are used; a withdrawn key is trusted no longer than this."""
 
 REFRESH_SECONDS: Final = KEPT_SECONDS / 2
-"""From this age on they are fetched again, so that a provider which is away for a while is not noticed."""
+"""The age at which they are fetched again; until KEPT_SECONDS a provider may be away unnoticed."""
 
 AGAIN_SECONDS: Final = 10.0
-"""Between the beginnings of two fetches, whatever came of the first."""
+"""At least between the starts of two fetches, also after one that failed."""
 
 WAIT_SECONDS: Final = 5.0
 """How long a request without any usable value waits for the one that fetches it."""
 
 WAITING: Final = 8
-"""Requests that wait so: of 64 threads the others stay free."""
+"""How many requests wait at once: the rest of the 64 threads stay free."""
 
 AWAY: Final = "the sign-in provider does not answer now"
 BASIC: Final = "client_secret_basic"
-"""How a client proves itself where the provider says nothing else (Discovery, 3)."""
+"""How a client authenticates where the provider names no method (Discovery, 3)."""
 
 Value = TypeVar("Value")
 _log = get_logger()
@@ -44,7 +44,7 @@ _log = get_logger()
 
 @dataclass(frozen=True)
 class Document:
-    """The provider's addresses, each encrypted or of this machine, and what it takes."""
+    """The provider's addresses, each https or of this machine, and the methods that it accepts."""
 
     authorization_endpoint: str
     token_endpoint: str
@@ -61,7 +61,7 @@ class Refreshed(Generic[Value]):
         self._timer = timer
         self._fetching = threading.Lock()
         self._waiting = threading.BoundedSemaphore(WAITING)
-        self._held: tuple[Value, float] | None = None  # with when it was fetched; replaced whole: no lock to read it
+        self._held: tuple[Value, float] | None = None  # and when it was fetched; replaced as one: no lock to read
         self._tried_at = float("-inf")
 
     def get(self) -> Value:

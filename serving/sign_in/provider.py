@@ -1,4 +1,4 @@
-"""The OpenID Connect provider: where people sign in, and what its tokens say once they are checked.
+"""The OpenID Connect provider: addresses for signing in and out, and the checks of its tokens.
 
 Authorization code with PKCE (S256), state and nonce; RFC 6749, 7636 and OpenID Connect Core 1.0. Its document and keys
 are those of serving/sign_in/discovery.py.
@@ -63,12 +63,12 @@ _log = get_logger()
 
 
 class Untrusted(Exception):
-    """A code or token that the provider did not give to us, or not now. The text is for the log."""
+    """A code or token that the provider did not give to this server, or that has expired. The text is for the log."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who a checked token is about. `role` None: they may do nothing here."""
+    """The person of a checked token. `role` None: they have no role here."""
 
     issuer: str
     subject: str
@@ -78,7 +78,8 @@ class Person:
 
 
 class Provider:
-    """The provider of `oidc`. `clock`: seconds since 1970, of tokens; `timer`: seconds, of what is kept."""
+    """The provider of `oidc`. `clock`: seconds since 1970, for tokens; `timer`: seconds, for the age of cached
+    values."""
 
     def __init__(
         self, oidc: Oidc, clock: Callable[[], float] = time.time, timer: Callable[[], float] = time.monotonic
@@ -141,7 +142,8 @@ class Provider:
         if not isinstance(id_token, str):
             raise Untrusted("the provider's answer has no ID token")
         access_token = tokens.get("access_token")
-        access_token = access_token if isinstance(access_token, str) else None  # its hash is checked where both are
+        # The ID token may have a hash of it, which is then checked.
+        access_token = access_token if isinstance(access_token, str) else None
         claims = self._checked(id_token, nonce=nonce, access_token=access_token)
         return self._person(claims, id_token)
 
@@ -149,7 +151,7 @@ class Provider:
         """Who sends an access token (a JWT for our client). Raises Untrusted, ServiceUnavailable."""
         claims = self._checked(token)
         if not _is_access_token(claims):
-            raise Untrusted("this is no access token")  # an ID token says who signed in, and lets nobody in
+            raise Untrusted("this is no access token")  # an ID token says who signed in, but grants no access
         return self._person(claims)
 
     def _person(self, claims: Mapping[str, Any], id_token: str = "") -> Person:
@@ -157,7 +159,7 @@ class Provider:
         return Person(oidc.issuer, str(claims["sub"]), name_of(oidc, claims), role_of(oidc, claims), id_token)
 
     def _checked(self, token: str, nonce: str | None = None, access_token: str | None = None) -> CodeIDToken:
-        """The claims of a token after every check; `nonce` of an ID token alone."""
+        """The claims of a token after all checks; `nonce` is for ID tokens only."""
         try:
             decoded = self._verified(token)
             claims = CodeIDToken(
@@ -224,7 +226,7 @@ def _media_type(typ: str) -> str:
 
 
 def _basic(oidc: Oidc) -> httpx.BasicAuth:
-    """The client's name and secret, each encoded as in a form: a colon belongs to one of them (RFC 6749, 2.3.1)."""
+    """The client's name and secret, each form-encoded, since they may have colons (RFC 6749, 2.3.1)."""
     return httpx.BasicAuth(quote_plus(oidc.client_id), quote_plus(oidc.client_secret))
 
 

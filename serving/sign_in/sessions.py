@@ -1,8 +1,7 @@
-"""Sessions of people who signed in: kept in MongoDB, so that any server knows them and anybody in charge can end them.
+"""Sessions of people who signed in: kept in MongoDB, so that every server knows them and an admin can end them.
 
-A browser has a secret in a cookie, MongoDB its hash: who reads the database cannot sign in with it. A session has its
-role from its beginning to its end; a role that was taken away at the provider ends with the session (LASTS), or when an
-admin ends it.
+A browser has a secret in a cookie, MongoDB its hash: the database is not enough to sign in. A session keeps its role; a
+role that was removed at the provider ends with the session (LASTS), or when an admin ends it.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from serving.sign_in.provider import Person, Untrusted
 
 COOKIE: Final = "peacewatch-session"
 LASTS: Final = timedelta(hours=12)
-"""A shift and a half, of a token's cookie, too. A provider often signs people in again without asking."""
+"""A shift and a half, for a token's cookie as well. After it, a provider often signs people in again without asking."""
 
 MOST: Final = 20
 """Sessions of one person; a new one ends the oldest."""
 
 CACHED_SECONDS: Final = 2.0
-"""A session is looked up no more often; one that was ended is worth nothing after this."""
+"""How long a look-up is cached: a session that was ended stops working within this."""
 
 CACHED: Final = 4096
-"""Cookies whose answer is cached, known or not; each is some 500 bytes."""
+"""Cookies whose look-up is cached, successful or not; each is some 500 bytes."""
 
 SECRET_LENGTH: Final = 43
 """Characters of a cookie's secret, 256 bits; anything else is not looked up."""
@@ -45,7 +44,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Session:
-    """A session as others may see it. `id` is no secret."""
+    """A session without its secret; `id` is none."""
 
     id: str
     owner: tuple[str, str]  # issuer and subject
@@ -86,12 +85,12 @@ class Sessions:
         try:
             self._database.sessions.insert_one(document)
         except DuplicateKeyError:
-            raise Untrusted("this sign-in has begun a session before") from None
+            raise Untrusted("this sign-in has already begun a session") from None
         self._end_oldest(person)
         return secret
 
     def of_cookie(self, secret: str | None) -> Session | None:
-        """The session of a cookie; None: it was never one, has ended, or was ended."""
+        """The session of a cookie; None where it is unknown, has expired, or was ended."""
         if not secret or len(secret) != SECRET_LENGTH:
             return None
         key = _hash(secret)
@@ -105,14 +104,14 @@ class Sessions:
         return self._in_time(session)
 
     def listed(self, owner: tuple[str, str] | None) -> list[Session]:
-        """Those that have not ended, newest first; of `owner`, or of everybody."""
+        """The sessions that have not ended, newest first; of `owner`, or of everybody."""
         wanted: Document = {"ends_at": {"$gt": self._now()}}
         if owner is not None:
             wanted |= {"issuer": owner[0], "subject": owner[1]}
         return [_session(each) for each in self._database.sessions.find(wanted).sort("started_at", -1).limit(500)]
 
     def end(self, session_id: str, owner: tuple[str, str] | None = None) -> bool:
-        """Ends a session, where it is of `owner` or that is None. Whether there was one."""
+        """Ends a session, of `owner` or (None) of anybody. Returns whether there was one."""
         wanted = {"_id": session_id}
         if owner is not None:
             wanted |= {"issuer": owner[0], "subject": owner[1]}

@@ -71,9 +71,12 @@ def test_two_publishers_post_once(desk: ReportDesk, tmp_path: Path) -> None:
 
 def test_one_that_does_not_end_is_not_waited_for_without_end(desk: ReportDesk) -> None:
     database = desk.services.database
-    with lock.held(database, DAY), pytest.raises(ServiceUnavailable, match="another process is at the report of"):  # noqa: SIM117
-        with lock.held(database, DAY, patience=0.05):
-            raise AssertionError("it is another's turn")
+    with (
+        lock.held(database, DAY),
+        pytest.raises(ServiceUnavailable, match="another process is building or publishing the report"),
+        lock.held(database, DAY, patience=0.05),
+    ):
+        raise AssertionError("it is another's turn")
     with lock.held(database, DAY, patience=0):
         pass
 
@@ -124,7 +127,7 @@ def test_a_months_revisions_fit_a_message(desk: ReportDesk) -> None:
     form = post.several([report] * 60, "http://page.test/reports")
     lines = form["embeds"][0]["description"].splitlines()
     assert len(form["embeds"][0]["description"]) <= 4096
-    assert lines[-1] == f"and {60 - len(lines) + 1} more days; the page lists all."
+    assert lines[-1] == f"and {60 - len(lines) + 1} more days; the reports page lists all."
 
 
 def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: ReportDesk, tmp_path: Path) -> None:

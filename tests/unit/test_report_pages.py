@@ -57,7 +57,7 @@ def test_pdf_and_page_say_what_waited_and_why(busy_pdf: bytes) -> None:
 def test_first_page_is_enough_and_details_follow(busy_pdf: bytes) -> None:
     pages = PdfReader(io.BytesIO(busy_pdf)).pages
     assert len(pages) == 3
-    assert "Incidents that mattered" in pages[0].extract_text()
+    assert "Worst incidents" in pages[0].extract_text()
     assert "Is this day complete?" in pages[2].extract_text()
 
 
