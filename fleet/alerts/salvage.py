@@ -37,6 +37,9 @@ _WORDS: Final = """
 _TRUE: Final = frozenset(_WORDS.split())
 """As texts, in the languages of spreadsheets. The original data writes 1 and 0."""
 
+_ESCAPE: Final = b"\\u00"
+"""How an ASCII letter begins that is written as JSON's escape."""
+
 _STRINGS: Final = ("report_id", "drone_id", "country", "city", "message", "reported_at")
 _NUMBERS: Final = ("latitude", "longitude", "battery")
 _ID: Final = 200
@@ -74,7 +77,7 @@ def salvaged(
 ) -> list[Alert]:
     """The alerts of a message that is no report. `place` is topic id, partition and offset."""
     value = _as_utf8(value or b"")
-    if b"alert" not in value:
+    if not _may_flag(value):
         return []
     alerts: list[Alert] = []
     for number, fields in enumerate(_flagged(value)):
@@ -83,6 +86,11 @@ def salvaged(
             break
         alerts.append(_alert(fields, (*place, number), received_at, nearest))
     return alerts
+
+
+def _may_flag(value: bytes) -> bool:
+    """Whether it may have a flag: its name may be written in JSON's escapes, as one of our own fields may."""
+    return b"alert" in value or _ESCAPE in value
 
 
 def is_true(value: Any) -> bool:
@@ -114,7 +122,7 @@ def _pieces(value: bytes) -> list[bytes]:
     """The whole where it parses, else its lines that may have a flag, values that stand in one line taken apart."""
     if _parsed(value) is not None:
         return [value]
-    lines = [line for line in value.splitlines() if b"alert" in line]
+    lines = [line for line in value.splitlines() if _may_flag(line)]
     if any(_parsed(line) is not None for line in lines[:MOST]):
         return [part for line in lines[: MOST + 1] for part in _side_by_side(line)]
     return _side_by_side(value)
@@ -160,7 +168,7 @@ def _inside(whole: Any) -> Iterator[dict[str, Any]]:
                 below.extend(value.values())
             elif isinstance(value, list):
                 below.extend(value[:LOOKS])
-            elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"') and "alert" in value:
+            elif isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"') and _may_flag(value.encode()):
                 below.append(_parsed(value))
         level = below
 
@@ -229,7 +237,10 @@ def _number(fields: dict[str, Any], name: str) -> float | None:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return ranges.number(name, float(value))
+    try:
+        return ranges.number(name, float(value))
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _time(fields: dict[str, Any], received_at: datetime) -> datetime:

@@ -32,7 +32,11 @@ CITY_BYTES: Final = 64 * 1024
 """Of unknown cities with their countries, a partition and hour: some 400 usual names."""
 
 MAX_HOURS: Final = 2000
-"""Hours remembered of a partition; those of before are read from the lake again."""
+"""Hours remembered of a partition; those used longest ago are read from the lake again."""
+
+HOURS_BYTES: Final = 16 * 1024 * 1024
+"""Of the names in them, by their cost: 170 hours that a flood has filled, more than two batches have, which may not be
+in the lake yet. MAX_HOURS of these would be 200 MB a partition."""
 
 ALSO_COUNTRIES: Final = frozenset(
     {
@@ -79,6 +83,11 @@ class _Hour:
         self.pairs: set[Pair] = set()
         self._country_bytes = self._city_bytes = 0
 
+    @property
+    def size(self) -> int:
+        """What its names cost, in bytes."""
+        return self._country_bytes + self._city_bytes
+
     def add_country(self, country: str) -> bool:
         """Whether it is counted under its own name."""
         cost = _cost(country)
@@ -108,9 +117,10 @@ class CountedPlaces:
         known: KnownPlaces,
         landed: Callable[[int], Iterable[Pair]] = lambda _hour: (),
         budget: tuple[int, int] = (COUNTRY_BYTES, CITY_BYTES),
+        hours_bytes: int = HOURS_BYTES,
     ) -> None:
-        """`landed`: countries and cities of the rows of an event hour that landed before this process had it."""
-        self._known, self._landed, self._budget = known, landed, budget
+        """`landed`: countries and cities of the rows of an event hour that have landed."""
+        self._known, self._landed, self._budget, self._hours_bytes = known, landed, budget, hours_bytes
         self._hours: dict[int, _Hour] = {}
 
     def count(self, rows: pa.Table) -> pa.Table:
@@ -146,17 +156,22 @@ class CountedPlaces:
         return country, city if city != OTHER and hour.add_city((country, city)) else OTHER
 
     def _hour(self, event_hour: int) -> _Hour:
-        hour = self._hours.get(event_hour)
+        hour = self._hours.pop(event_hour, None)
         if hour is None:
-            hour = self._hours[event_hour] = _Hour(self._budget)
+            self._make_room()
+            hour = _Hour(self._budget)
             for country, city in self._landed(event_hour):
                 if country not in self._known.countries and country != OTHER:
                     hour.add_country(country)
                 if (country, city) not in self._known.pairs and OTHER not in (country, city):
                     hour.add_city((country, city))
-            if len(self._hours) > MAX_HOURS:
-                del self._hours[next(iter(self._hours))]
+        self._hours[event_hour] = hour  # the order of use
         return hour
+
+    def _make_room(self) -> None:
+        size = sum(hour.size for hour in self._hours.values())
+        while self._hours and (len(self._hours) >= MAX_HOURS or size > self._hours_bytes - sum(self._budget)):
+            size -= self._hours.pop(next(iter(self._hours))).size
 
 
 def _renamed(rows: pa.Table, positions: Any, names: Any, counted: dict[int, Pair]) -> pa.Table:

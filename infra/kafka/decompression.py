@@ -21,8 +21,9 @@ from typing import Any, Final
 import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 from kafka.consumer.fetcher import Fetcher
-from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
-from kafka.record.util import decode_varint
+from kafka.record.default_records import DefaultRecordBatch
+
+from infra.kafka.record_reading import ReadableBatch
 
 _MIB: Final = 1024 * 1024
 
@@ -35,9 +36,6 @@ POLL: Final = 32 * _MIB
 WINDOW: Final = 32 * _MIB
 """What zstd may ask for to decompress; its default level asks for 2 MiB, its highest for 128."""
 
-NOT_READ: Final = b"peacewatch: the rest of a compressed batch is not read: "
-"""How the value begins that stands for the rest of a batch."""
-
 _CUT: Final = 2
 """In `_decompressed` of a batch: there is more than was decompressed."""
 
@@ -48,7 +46,7 @@ class PollBudget:
     left: int = POLL
 
 
-class BoundedBatch(DefaultRecordBatch):
+class BoundedBatch(ReadableBatch):
     """A batch that decompresses no more than BATCH bytes."""
 
     __slots__ = ()
@@ -66,23 +64,10 @@ class BoundedBatch(DefaultRecordBatch):
             self._decompressed = _CUT if len(data) > BATCH else True
         self._buffer, self._pos = bytearray(data[:BATCH]), 0
 
-    def __next__(self) -> Any:
-        if self._decompressed != _CUT or self._next_record_index >= self._num_records or self._is_whole():
-            return super().__next__()
-        index, self._next_record_index, self._pos = self._next_record_index, self._num_records, len(self._buffer)
-        offset = self.base_offset + index
-        what = "cannot be decompressed" if not self._buffer else f"over {BATCH} bytes decompressed"
-        value = NOT_READ + f"{what}, offsets {offset} to {self.last_offset}".encode()
-        timestamp = self.max_timestamp
-        return DefaultRecord(len(value), offset, timestamp, self.timestamp_type, None, value, [])
-
-    def _is_whole(self) -> bool:
-        """Whether the next record lies in what was decompressed."""
-        try:
-            length, start = decode_varint(self._buffer, self._pos)
-        except (IndexError, ValueError):
-            return False
-        return 0 <= length <= len(self._buffer) - start
+    def _not_read(self, why: str, *, is_rest: bool = False) -> Any:
+        if is_rest and self._decompressed == _CUT:
+            why = f"over {BATCH} bytes decompressed" if self._buffer else "cannot be decompressed"
+        return super()._not_read(why, is_rest=is_rest)
 
 
 class Batches:
@@ -93,7 +78,7 @@ class Batches:
 
     def next_batch(self) -> Any:
         batch = self._records.next_batch()
-        if type(batch) is DefaultRecordBatch:
+        if type(batch) is DefaultRecordBatch and not batch.is_control_batch:  # which no client can send
             batch.__class__ = BoundedBatch
         return batch
 

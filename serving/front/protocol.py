@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.front import answers, metrics
 from serving.front.connections import Connections
 from serving.http.clients import client_key
+from serving.limits import MAX_BODY
 
 IDLE_SECONDS: Final = 75
 """How long a connection without a request is kept: browsers keep theirs for about a minute (nginx: 75 s)."""
@@ -30,6 +31,14 @@ UNREAD_SECONDS: Final = 30
 MAX_HEAD: Final = 32 * 1024
 """Bytes of a request's line and headers together; a cursor has 3,400 characters, a token less (nginx: 32 KiB)."""
 
+MAX_SENT_BODY: Final = 8 * MAX_BODY
+"""Bytes after the head: the body with what stands around its chunks. Extensions of chunks and trailers are no part of
+the body and may be as long; nobody needs them."""
+
+MAX_PIPELINED: Final = 16
+"""Requests of a connection that wait for the answer to the one before. Browsers send none so; each is held with its
+body, and uvicorn reads more of them with each answer."""
+
 MAX_TARGET: Final = 8 * 1024
 """Bytes of a request's target (RFC 9112, 3: at least 8,000 should be taken)."""
 
@@ -44,7 +53,8 @@ class Connection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._head = 0  # bytes of the unfinished head
-        self._in_head = False
+        self._in_head = self._in_body = False
+        self._after_head = self._between = 0  # bytes after the head of this request, and between two requests
         self._is_known = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -67,31 +77,48 @@ class Connection(HttpToolsProtocol):
             return
         was_in_head = self._in_head
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        self._head = (self._head if was_in_head else 0) + len(data)
-        if len(self.url) > MAX_TARGET:
-            self.refuse(414, f"the request's target is longer than {MAX_TARGET} bytes")
-        elif self._head > MAX_HEAD:
-            self.refuse(431, f"the request's head is larger than {MAX_HEAD} bytes")
+        if self._in_head:
+            self._head = (self._head if was_in_head else 0) + len(data)
+            if len(self.url) > MAX_TARGET:
+                self.refuse(414, f"the request's target is longer than {MAX_TARGET} bytes")
+            elif self._head > MAX_HEAD:
+                self.refuse(431, f"the request's head is larger than {MAX_HEAD} bytes")
+        elif self._in_body:
+            self._after_head += len(data)
+            if self._after_head > MAX_SENT_BODY:
+                self.refuse(413, f"the request has more than {MAX_SENT_BODY} bytes after its head")
+        elif self.cycle is None or self.cycle.response_complete:
+            self._wait_for_request(len(data))
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait for their turn")  # ends the parser: `send_400_response`
         super().on_message_begin()
         self._in_head = True
         self._arm(HEAD_SECONDS, self._too_slow)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # a field behind the body must not pass for one of the head (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._in_body = False, True
+        self._after_head = self._between = 0
         self._arm(BODY_SECONDS, self._too_slow)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._in_body = False
         self._disarm()
         self._all.works(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.pipeline and self.flow is not None:
+            self.flow.pause_reading()
         if self._is_known and not self.pipeline and not self.transport.is_closing():
             self._all.waits(self)
 
@@ -123,6 +150,14 @@ class Connection(HttpToolsProtocol):
         """Closes it for another client."""
         self._is_known = False
         self.transport.abort()
+
+    def _wait_for_request(self, received: int) -> None:
+        """Empty lines came where a request should begin: they buy no time, and are not taken without end."""
+        self._between += received
+        if self._between > MAX_HEAD:
+            self.refuse(400, "this is no HTTP request")
+        elif self._deadline is None:  # uvicorn forgets its own with any byte
+            self._arm(IDLE_SECONDS, self.transport.close)
 
     def _too_slow(self) -> None:
         self.refuse(408, f"the request did not arrive within {HEAD_SECONDS} seconds")

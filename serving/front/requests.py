@@ -79,7 +79,10 @@ class Requests:
         self._streams = ThreadPoolExecutor(streams + SPARE_STREAMS, "stream")
         self._clients: defaultdict[str, Client] = defaultdict(Client)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send_to_client: Send) -> None:
+        async def send(message: Message) -> None:
+            await _sent(send_to_client, message)
+
         try:
             if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
                 await _answer(send, 200, *answers.plain({"status": "ok"}))
@@ -148,7 +151,13 @@ class Requests:
 
 
 async def _sent(send: Send, message: Message) -> None:
-    await send(message)
+    """Raises Gone where the connection is closed: uvloop says that by an error of no kind of its own."""
+    try:
+        await send(message)
+    except RuntimeError as error:
+        if "closed" in str(error):
+            raise Gone from None
+        raise
 
 
 def _check_head(scope: Message) -> None:

@@ -20,10 +20,16 @@ MIME: Final = "text/csv"
 TABLE: Final = ConfigDict(openapi_extra={"content": {MIME: {"schema": {"type": "string"}}}})  # type: ignore[typeddict-unknown-key]
 """The configuration of an answer's model that is also available as CSV."""
 
-_SPACES: Final = r"[\s\x00-\x1f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
-_FORMULA: Final = re.compile(rf"(^|[,;|\t\r\n]){_SPACES}[\"']?{_SPACES}(?=[=+\-@\t\r＝＋－＠﹢﹣﹦﹫−])")
+_UNSEEN: Final = (
+    r"\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
+)
+"""Controls and what Unicode lets a reader pass by (Default_Ignorable_Code_Point), which are no spaces."""
+
+_FORMULA: Final = re.compile(rf"(^|[,;|\t\r\n])((?:[{_UNSEEN}\"']|(?![\t\r\n])\s)*+)(?=[=+\-@＝＋－＠﹢﹣﹦﹫−⁺⁻⁼₊₋₌])")
 """Where a spreadsheet would begin a formula (OWASP, CSV injection): at the start of a cell, and after what another
-locale takes for the end of one, also behind invisible characters. The text comes from drones."""
+locale takes for the end of one, also behind quotes and invisible characters. The text comes from drones, a megabyte of
+it, so no character is looked at twice: the quantifier gives nothing back (`*+`)."""
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it spreadsheets read UTF-8 as a code page of the last century."""
@@ -58,7 +64,8 @@ def _csv(answer: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Respon
 
 def neutral(text: str) -> str:
     """`text` with a `'` where a spreadsheet would begin a formula."""
-    return _FORMULA.sub(lambda match: f"{match[0]}'", text)
+    found = _FORMULA.sub(r"\1\2'", text)
+    return f"'{text}" if found == text and text.startswith(("\t", "\r")) else found
 
 
 def _file_name() -> str:

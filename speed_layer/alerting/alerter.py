@@ -41,6 +41,7 @@ from infra.kafka.assignment import Assignment
 from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import behind
+from infra.kafka.record_reading import NOT_READ
 from infra.operations import LOOPS
 from speed_layer.alerting import metrics
 from speed_layer.alerting.alert_state import AlertState, JudgedPartition
@@ -269,6 +270,9 @@ class AlertingSession:
         try:
             report = reports.parse(record.value)
         except RejectedReport:
+            if (record.value or b"").startswith(NOT_READ):
+                at = f"partition {record.partition}, offset {record.offset}"
+                self._faults.add("unreadable", datetime.now(UTC), f"the last one is at {at}")
             place = (self._state.source_id, record.partition, record.offset)
             return salvaged(record.value, place, received_at, self._config.nearest)
         return judge(self._config.rules, state.memory, sighting(report, received_at, self._config.nearest))

@@ -179,18 +179,18 @@ class Lake:
                     yield rows.filter(of_partition).select(columns)
                 read_before.add(path)
 
-    def places_of_hour(self, topic_id: str, partition: int, event_hour: int, end: int) -> set[tuple[str, str]]:
-        """(country, city) of the rows of a partition with offsets before `end` in an event hour, each once."""
+    def places_of_hour(self, topic_id: str, partition: int, event_hour: int) -> set[tuple[str, str]]:
+        """(country, city) of the rows of a partition in an event hour, each once, as of the last refresh."""
         if self._hours is None or self._hours[0] != self.version:
             with errors():
                 self._hours = self.version, self.snapshot().hours
-        names = ["country", "city", "topic_id", "kafka_partition", "kafka_offset"]
+        names = ["country", "city", "topic_id", "kafka_partition"]
         places: set[tuple[str, str]] = set()
         with errors():
             for file in self._hours[1].get(event_hour, ()):
                 for rows in self._files.batches(file.path, names):
                     ours = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
-                    pairs = rows.filter(ours & (pc.field("kafka_offset") < end)).group_by(names[:2]).aggregate([])
+                    pairs = rows.filter(ours).group_by(names[:2]).aggregate([])
                     places.update(zip(pairs["country"].to_pylist(), pairs["city"].to_pylist(), strict=True))
         return places
 

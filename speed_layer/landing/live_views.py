@@ -30,7 +30,8 @@ MAX_PENDING: Final = 200
 """Commits kept in memory while MongoDB is away; older ones are read from the lake again."""
 
 PENDING_BYTES: Final = 64 * 1024 * 1024
-"""Of drones' states kept in memory while MongoDB is away; older ones are read from the lake again, too."""
+"""Of commits' cells, and as much of drones' states, kept in memory while MongoDB is away; older ones are read from the
+lake again, too. A commit of invented names has 8 MiB of cells: MAX_PENDING of them would be 1.6 GB."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Pending:
             del self._states[:-MAX_PENDING]
             while len(self._states) > 1 and sum(one.table.nbytes for one in self._states) > PENDING_BYTES:
                 del self._states[0]
+            while len(self._commits) > 1 and sum(each.nbytes for _, each in self._commits) > PENDING_BYTES:
+                self._commits.popleft()
         self._something.set()
 
     def wait(self, seconds: float) -> None:

@@ -48,7 +48,6 @@ class LandingPartition:
         """`entry`: the table's `txn` entry. Reads what landed lately before it, to know duplicates."""
         self.source, self.next_offset = source, entry
         self._lake, self._worker, self._nearest = lake, worker, names.nearest
-        self._entry = entry
         self._records: Sequence[Any] = ()
         self._position = 0
         self._chunks: list[Future[Chunk]] = []
@@ -157,8 +156,8 @@ class LandingPartition:
         self._chunks.append(done)
 
     def _places_of_hour(self, event_hour: int) -> Iterable[tuple[str, str]]:
-        """Of rows that landed before this process had the partition; its own are remembered as they come."""
-        return self._lake.places_of_hour(self.source.topic_id, self.source.partition, event_hour, self._entry)
+        """Of rows that have landed, this process's own too: of an hour that is remembered no more, they are as old."""
+        return self._lake.places_of_hour(self.source.topic_id, self.source.partition, event_hour)
 
     def _contents(self, offset: int) -> Iterator[tuple[Identity, int, int]]:
         source = self.source

@@ -16,7 +16,9 @@ import pytest
 
 from fleet import identity
 from infra.kafka import clients
+from tests.support import raw_kafka
 from tests.support.alert_stack import AlertStack, alert_stack, report
+from tests.support.raw_kafka import RawRecord
 
 MIB = 1024 * 1024
 RULES = """
@@ -133,3 +135,30 @@ def test_a_batch_that_holds_much_more_than_it_weighs(stack: AlertStack, before: 
     stack.wait(lambda: any(alert["drone_id"] == f"after-{count}" for alert in alerts(stack)))
     assert process.memory_info().rss - resident < 200 * MIB
     check_neighbour(stack, f"batch-{count}", before)
+
+
+POISON = {
+    "a header's name that is no text": RawRecord(b"{}", headers=[(b"\xff\xfe", b"")]),
+    "bits in a record's attributes": RawRecord(b"{}", attributes=0x80),
+    "another record's place": RawRecord(b"{}", offset_delta=2**31 - 1),
+    "a million headers": RawRecord(b"{}", raw_headers=raw_kafka.empty_headers(1_000_000)),
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_records_that_no_library_makes(stack: AlertStack, before: Counter[str], name: str) -> None:
+    """Each of them, 75 bytes say, stopped its partition for ever: kafka-python raised at the same offset again and
+    again, or went on two thousand million messages further."""
+    record = POISON[name]
+    hidden = RawRecord(json.dumps(report(2, drone_id=f"hidden by {name}")).encode())
+    packed = record.offset_delta < 0  # of compressed ones the broker checks the places itself
+    for batch in ([record], [record, hidden]):
+        assert raw_kafka.send(stack.broker.address, "reports", 0, raw_kafka.batch(batch, zstd=packed)) == 0
+    stack.wait(lambda: any(alert["drone_id"] == f"hidden by {name}" for alert in alerts(stack)))
+    check_neighbour(stack, name, before)
+
+
+def test_numbers_that_no_float_holds(stack: AlertStack, before: Counter[str]) -> None:
+    send(stack, b'{"alert": true, "drone_id": "digits", "battery": ' + b"9" * 400 + b"}")
+    stack.wait(lambda: any(alert["drone_id"] == "digits" for alert in alerts(stack)))
+    check_neighbour(stack, "digits", before)

@@ -21,6 +21,7 @@ from pymongo import MongoClient
 from fleet import topics
 from fleet.figures.cube import HOURS
 from fleet.reports.counted_places import COUNTRY_BYTES, NAME_BYTES, OTHER
+from fleet.reports.pseudonyms import Pseudonyms
 from infra.kafka import clients
 from infra.mongo import live
 from laptop import ports
@@ -28,8 +29,10 @@ from laptop.services import kafka as kafka_server
 from laptop.supervision import processes
 from laptop.supervision.processes import Child
 from speed_layer.landing.batch import COMMIT_HOURS
+from tests.support import raw_kafka
 from tests.support.kafka_messages import messages
 from tests.support.landing import check_exactly_once, landed, report, unlanded
+from tests.support.raw_kafka import RawRecord
 from tests.support.waiting import wait_for
 
 PARTITIONS = 6
@@ -207,3 +210,52 @@ def test_a_report_under_somebody_elses_identity(lab: Lab) -> None:
         (b"conflict", "they are shooting"),
     ]
     check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
+
+
+@pytest.mark.timeout(400)
+def test_records_that_no_library_makes(lab: Lab) -> None:
+    """Each stopped its partition for ever, also in a new process; a neighbour's report in the same batch lands."""
+    hour = datetime.now(UTC).isoformat()
+    poison = [
+        RawRecord(b"{}", headers=[(b"\xff\xfe", b"")]),
+        RawRecord(b"{}", attributes=0x80),
+        RawRecord(b"{}", offset_delta=2**31 - 1),
+        RawRecord(b"{}", raw_headers=raw_kafka.empty_headers(1000)),
+        RawRecord(None),
+    ]
+    lab.start()
+    for number, record in enumerate(poison):
+        real = report(number, drone_id="in the batch", reported_at=hour, country="France", city="Paris")
+        batch = raw_kafka.batch([record, RawRecord(json.dumps(real).encode()), record])
+        assert raw_kafka.send(lab.bootstrap, topics.REPORTS, number, batch) == 0
+    lab.neighbours()
+    lab.wait_landed()
+    lab.children[0].kill()
+    lab.start()
+    lab.neighbours(NEIGHBOURS)
+    lab.wait_landed()
+    assert lab.figures()["France"] == 2 * NEIGHBOURS + len(poison)
+    rejected = messages(lab.bootstrap, topics.REJECTED)
+    assert len(rejected) == 2 * len(poison)
+    check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
+
+
+@pytest.mark.timeout(400)
+def test_names_without_end_behind_a_pseudonyms_key_and_a_kill(lab: Lab) -> None:
+    """Each message of the flood has 26,000 names. Killed in the middle of it, every report lands once."""
+    lab.env["PEACEWATCH_PSEUDONYM_KEY"] = "0123456789abcdef" * 2
+    many = 40
+    crowd = [{"name": f"Nobody {number}", "peace_score": 5} for number in range(26_000)]
+    lab.start()
+    lab.send((hostile(number, citizens=crowd) for number in range(many)), compression_type="lz4")
+    lab.neighbours()
+    left = unlanded(lab.bootstrap, topics.REPORTS, lab.lake)
+    wait_for(lambda: unlanded(lab.bootstrap, topics.REPORTS, lab.lake) < left, 90, f"landing\n{lab.logs()}")
+    lab.children[0].kill()
+    lab.start()
+    lab.neighbours(NEIGHBOURS)
+    lab.wait_landed()
+    check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
+    assert lab.figures()["France"] == 2 * NEIGHBOURS
+    (names,) = landed(lab.lake, "DISTINCT citizens[1].name", "WHERE drone_id = 'flood'")
+    assert names == (Pseudonyms(lab.env["PEACEWATCH_PSEUDONYM_KEY"]).of_name("Nobody 0"),)

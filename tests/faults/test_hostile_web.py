@@ -241,6 +241,46 @@ def test_every_error_is_a_problem(served: Served, name: str) -> None:
     served.assert_answers()
 
 
+CHUNKED = b"POST /api/v1/silences HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+ONE_OF_MANY = post(b" " * (MAX_BODY - 1)).replace(b"Connection: close\r\n", b"")
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "trailers": (CHUNKED + b"0\r\n", b"A: b\r\n" * 10_000),
+    "a long trailer": (CHUNKED + b"0\r\nA: ", b"b" * 65_536),
+    "an extension of a chunk": (CHUNKED + b"5;", b"a" * 65_536),
+    "zeros of a chunk's length": (CHUNKED, b"0" * 65_536),
+    "empty lines": (b"", b"\r\n" * 32_768),
+    "empty lines behind a request": (get("/healthz").replace(b"Connection: close\r\n", b""), b"\r\n" * 32_768),
+    "requests with a body, one behind the other": (b"", ONE_OF_MANY),
+    "requests one behind the other": (b"", get("/").replace(b"Connection: close\r\n", b"") * 1000),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_has_no_end_is_cut_off_and_costs_no_memory(served: Served, name: str) -> None:
+    """One connection sent a gigabyte between requests, as trailers, or as requests that wait, which were all held."""
+    served.assert_answers()
+    before, (first, again) = served.peak_mib(), ENDLESS[name]
+    with closing(served.connect()) as connection, suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(first)
+        for _ in range(300 * 2**20 // len(again)):
+            connection.sendall(again)
+        raise AssertionError("300 MiB were taken")
+    served.assert_answers()
+    assert served.peak_mib() - before < 60
+
+
+def test_a_field_behind_the_body_is_none_of_the_head(served: Served) -> None:
+    headless = CHUNKED.replace(b"Host: localhost\r\n", b"Connection: close\r\n")
+    status, _ = exchange(served, headless + b"2\r\n{}\r\n0\r\nHost: localhost\r\n\r\n")
+    assert status == 400, "no host is named in the head"
+
+
+def test_a_few_requests_one_behind_the_other_are_answered_in_order(served: Served) -> None:
+    several = [get(f"/api/v1/none/{number}").replace(b"Connection: close\r\n", b"") for number in range(10)]
+    _, said = exchange(served, b"".join(several) + get("/healthz"))
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"404"] * 10 + [b"200"]
+
+
 @pytest.mark.parametrize(
     ("raw", "status"),
     [

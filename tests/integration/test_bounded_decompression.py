@@ -12,7 +12,8 @@ from kafka import TopicPartition
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from infra.kafka import clients
-from infra.kafka.decompression import BATCH, NOT_READ, POLL, BoundedBatch
+from infra.kafka.decompression import BATCH, POLL, BoundedBatch
+from infra.kafka.record_reading import NOT_READ
 
 MIB = 1024 * 1024
 CODECS = {"gzip": 1, "lz4": 3, "zstd": 4}

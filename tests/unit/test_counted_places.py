@@ -16,6 +16,7 @@ from fleet.reports.counted_places import COUNTRY_BYTES, NAME_BYTES, OTHER, Count
 from fleet.reports.landed import SCHEMA
 from infra.cities import known_places
 from infra.mongo.cells import encoded_size
+from speed_layer.landing.decoding import CHUNK_HOURS
 from tests.support.lakes import START, row, table
 
 KNOWN = KnownPlaces([("France", "Paris"), ("Chad", "Faya")], ["France", "Chad"])
@@ -96,6 +97,36 @@ def test_a_process_that_takes_over_counts_as_the_one_before(sent: list[tuple[str
     successor = CountedPlaces(KNOWN, lambda _hour: dict.fromkeys(before), budget=SMALL)
     rest = sent[at:]
     assert before + pairs(successor.count(rows(*rest[:chunk]))) + pairs(successor.count(rows(*rest[chunk:]))) == whole
+
+
+@given(st.lists(st.tuples(names, names, st.integers(0, 5)), max_size=60))
+def test_hours_in_turn_bring_no_budget_back(sent: list[tuple[str, str, int]]) -> None:
+    """There is room for two hours: what a third one drives out is read from the lake again."""
+    lake: dict[int, dict[tuple[str, str], None]] = {}
+    bounded = CountedPlaces(KNOWN, lambda hour: lake.get(hour, {}), SMALL, hours_bytes=2 * sum(SMALL))
+    whole = CountedPlaces(KNOWN, budget=SMALL)
+    for country, city, hour in sent:
+        pair = bounded.counted(hour, country, city)
+        assert pair == whole.counted(hour, country, city)
+        lake.setdefault(hour, {})[pair] = None
+
+
+def test_the_names_of_all_hours_are_bounded() -> None:
+    """An hour that is used again and again stays, and one that is not goes past the bound, not before it."""
+    asked: list[int] = []
+    names_of = {"budget": SMALL, "hours_bytes": 10 * sum(SMALL)}
+    places = CountedPlaces(KNOWN, lambda hour: asked.append(hour) or (), **names_of)  # type: ignore[func-returns-value,arg-type]
+    for hour in range(25):
+        for number in range(6):
+            places.counted(hour, str(number), "y")
+        places.counted(0, "0", "unknown")
+        assert asked == list(range(hour + 1))
+    places.counted(24, "0", "unknown")
+    assert asked == list(range(25))
+    places.counted(1, "0", "unknown")
+    assert asked == [*range(25), 1]
+    full = COUNTRY_BYTES + counted_places.CITY_BYTES
+    assert (2 * CHUNK_HOURS + 1) * full < counted_places.HOURS_BYTES, "two batches, which may not be in the lake yet"
 
 
 def test_what_a_drone_can_make_an_hour_is_bounded() -> None:

@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from fleet.figures.cube import HOURS
 from fleet.reports.landed import SCHEMA
+from infra.delta import Commit
 from infra.mongo.cells import encoded_size
 from speed_layer.landing.batch import Chunk, Source, fair_order, groups
 from speed_layer.landing.expiry_watch import Backlog
 from speed_layer.landing.live_thread import Every
+from speed_layer.landing.live_views import MAX_PENDING, PENDING_BYTES, Pending
 from speed_layer.landing.partition import LandingPartition, Names
 from tests.support.lakes import some_rows, table
 
@@ -132,3 +135,16 @@ def test_what_expired_is_reported_with_the_time_of_the_first_message_after_it() 
         assert closed(partition(0, 1)) == [(2, 1, 0)], (
             "the broker has lost what was landed: nothing is lost to the lake"
         )
+
+
+@pytest.mark.parametrize(
+    ("bytes_each", "kept"),
+    [(1000, MAX_PENDING), (PENDING_BYTES // 4, 4), (PENDING_BYTES // 4 + 1000, 3), (2 * PENDING_BYTES, 1)],
+)
+def test_commits_that_wait_for_mongodb_are_bounded_in_number_and_bytes(bytes_each: int, kept: int) -> None:
+    """The oldest go: they are read from the lake again. Of a flood of names 200 commits were 1.6 GB."""
+    pending, cells = Pending(), pa.table({"n": pa.array(np.zeros(bytes_each, "uint8"))})
+    for version in range(MAX_PENDING + 1):
+        pending.put(Commit(version, datetime(2026, 11, 29, tzinfo=UTC), (), frozenset()), cells, {})
+    commits, _ = pending.take()
+    assert [commit.version for commit, _ in commits] == list(range(MAX_PENDING + 1))[-kept:]

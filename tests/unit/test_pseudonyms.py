@@ -9,6 +9,8 @@ from collections import namedtuple
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet.errors import BadSettings
 from fleet.reports.pseudonyms import KEY_LEAST, LENGTH, Pseudonyms
@@ -45,6 +47,13 @@ def test_a_name_lands_as_its_keyed_hash_and_the_score_stays() -> None:
     digest = hmac.new(KEY.encode(), "Zoë Nuñez".encode(), hashlib.sha256).hexdigest()
     assert landed["citizens"] == [{"name": digest[:LENGTH], "peace_score": 3}, {"name": "", "peace_score": 9}]
     assert (landed["citizen_count"], landed["peace_score_sum"], landed["worst_score"]) == (2, 12, 3)
+
+
+@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=80))
+def test_a_pseudonym_is_the_beginning_of_an_hmac_whatever_the_key(key: str, name: str) -> None:
+    digest = hmac.new(key.encode(), name.encode(), hashlib.sha256).hexdigest()
+    pseudonyms = Pseudonyms(key)
+    assert [pseudonyms.of_name(name), pseudonyms.of_name(name)] == [digest[:LENGTH]] * 2
 
 
 def test_without_a_key_a_name_lands_as_it_came() -> None:

@@ -145,6 +145,43 @@ def test_a_time_before_all_reports_is_not_believed(time: str) -> None:
     assert read(b'{"alert": true, "reported_at": "%b"}' % time.encode())[0].reported_at == AT
 
 
+ESCAPED = WHOLE.replace(b'"alert"', b'"\\u0061l\\u0065rt"')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ESCAPED.replace(b"80.0", b"800"),
+        b"noise\n" + ESCAPED.replace(b"80.0", b"800"),
+        json.dumps({"payload": ESCAPED.decode()}).encode(),
+    ],
+)
+def test_a_flag_whose_name_is_written_in_escapes_is_one(value: bytes) -> None:
+    assert [alert.drone_id for alert in read(value)] == ["d1"]
+
+
+@pytest.mark.parametrize("name", ["battery", "latitude", "longitude"])
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 4000, "9" * 5000, "1e400", "-1e400", "1e-400", "NaN", "-0"])
+def test_a_number_that_no_float_holds_costs_the_number_not_the_alert(name: str, number: str) -> None:
+    value = f'{{"alert": true, "drone_id": "d1", "message": "help", "{name}": {number}}}'.encode()
+    (alert,) = read(value)
+    assert (alert.drone_id, alert.message) == ("d1", "help")
+    assert getattr(alert, name) in (None, 0.0)
+
+
+of_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**500), 10**500) | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*report()]), inner, max_size=9),
+)
+
+
+@given(of_json)
+def test_a_flagged_object_is_an_alert_whatever_else_it_says(fields: Any) -> None:
+    said = {**(fields if isinstance(fields, dict) else {"payload": fields}), "alert": True}
+    (alert,) = read(said)
+    assert not alert.verified
+
+
 @given(
     st.binary(max_size=300)
     | st.recursive(
