@@ -20,13 +20,22 @@ CLOCKS_APART: Final = timedelta(seconds=10)
 
 
 def behind(through: Mapping[str, int], until: datetime) -> list[str]:
-    """A sentence of each partition that is not landed up to `until`."""
-    times = {key: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in sorted(through.items())}
-    return [
-        f"partition {key.rpartition('/')[2]} is landed up to {time:%Y-%m-%d %H:%M} UTC only"
-        for key, time in times.items()
-        if time < until
-    ]
+    """A sentence of the partitions that are not landed up to `until`; empty where all are."""
+    times = {key.rpartition("/")[2]: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in through.items()}
+    names = sorted((name for name, time in times.items() if time < until), key=lambda name: (len(name), name))
+    if not names:
+        return []
+    least = f"{min(times[name] for name in names):%Y-%m-%d %H:%M} UTC"
+    if len(names) == 1:
+        return [f"partition {names[0]} is landed up to {least} only"]
+    return [f"partitions {_listed(names)} are landed up to {least} only, or little further"]
+
+
+def _listed(names: list[str]) -> str:
+    """`0 to 5` or `0, 2 and 5`."""
+    if len(names) > 2 and names == [str(number) for number in range(int(names[0]), int(names[0]) + len(names))]:
+        return f"{names[0]} to {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def topic_of(key: str) -> str:

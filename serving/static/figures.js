@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { bars, columns } from "./charts.js";
-import { $, capital, dayOf, el, fine, momentOf, number, share, whole, words } from "./dom.js";
+import { $, capital, dayOf, el, fine, momentOf, number, share, whole, words, isVersion } from "./dom.js";
 import { line } from "./charts_line.js";
 import { state } from "./state.js";
 
@@ -67,8 +67,9 @@ function note(means) {
       ? dayOf(means.from)
       : `${dayOf(means.from)} to ${dayOf(means.to)}`
     : "nothing has landed yet";
+  const version = isVersion(means.version) ? ` · version ${means.version}` : "";
   $("figures-note").textContent =
-    `${means.country ? `${means.country}, ` : ""}${range} (${means.tz}) · version ${means.version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
+    `${means.country ? `${means.country}, ` : ""}${range} (${means.tz})${version}${means.as_of ? `, ${momentOf(means.as_of)} UTC` : ""}`;
 }
 
 function partsOfDay(answer) {
@@ -198,7 +199,7 @@ function battery(answer) {
   }));
   bars($("low"), rows, { says: "Share with low battery", most: 1 });
   $("low-note").textContent =
-    `below ${answer.threshold} %; drones by their last report${answer.batch_version === null ? "" : `, at version ${answer.batch_version}`}`;
+    `below ${answer.threshold} %; drones by their last report${!isVersion(answer.batch_version) ? "" : `, at version ${answer.batch_version}`}`;
 }
 
 const counted = (count, noun) => `${whole.format(count)} ${noun}${count === 1 ? "" : "s"}`;
@@ -216,7 +217,7 @@ function byKind(answer) {
     empty: "The batch layer has counted no alerts in this range.",
   });
   $("kinds-note").textContent =
-    `and the incidents that began with them${answer.batch_version === null ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
+    `and the incidents that began with them${!isVersion(answer.batch_version) ? "" : `, at version ${answer.batch_version} of the table of alerts`}`;
 }
 
 function above(countries) {

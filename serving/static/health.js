@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { allowed } from "./session.js";
-import { $, ago, dayOf, el, number, updateAges, since, timeOf, whole, words } from "./dom.js";
+import { $, ago, dayOf, el, number, updateAges, since, timeOf, whole, words, isVersion } from "./dom.js";
 
 const EVERY_MS = 5000;
 // Landing commits every 5 s; a batch run comes every hour; an alert is delivered in seconds unless Discord is away.
@@ -52,7 +52,7 @@ function show(status) {
     batch.finished_at ? ago(batch.finished_at, Date.parse(status.now)) : "No run yet",
     batch.finished_at ? "the last complete run ended" : "figures are live only",
     [
-      ["Version", batch.version === null || batch.version < 0 ? "–" : whole.format(batch.version)],
+      ["Version", isVersion(batch.version) ? whole.format(batch.version) : "–"],
       ["Versions since", number(batch.versions_behind)],
       ["Hours written", number(batch.hours)],
     ],
@@ -73,7 +73,7 @@ function show(status) {
   );
   layer(
     "serving",
-    `Version ${whole.format(status.version)}`,
+    isVersion(status.version) ? `Version ${whole.format(status.version)}` : "–",
     status.as_of ? `true at ${timeOf(status.as_of)}` : "nothing has landed",
     [["Open streams", whole.format(status.streams)]],
     "",

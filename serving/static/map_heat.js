@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { colour, onTheme } from "./colours.js";
-import { $, dayOf, whole } from "./dom.js";
+import { $, dayOf, whole, isVersion } from "./dom.js";
 import { keep, state } from "./state.js";
 
 const L = window.L;
@@ -24,7 +24,7 @@ export function showHeat(map) {
     if (!isOn) return draw([]);
     const { from, to } = state();
     const places = await ask("places", { from: from?.slice(0, 10), to: to?.slice(0, 10) });
-    button.title = `${dayOf(places.from)} to ${dayOf(places.to)}, by the batch layer${places.batch_version === null ? ": no run yet" : `, version ${places.batch_version}`}`;
+    button.title = `${dayOf(places.from)} to ${dayOf(places.to)}, by the batch layer${!isVersion(places.batch_version) ? ": no run yet" : `, version ${places.batch_version}`}`;
     draw(places.features);
   }
 

@@ -242,17 +242,17 @@ def test_records_that_no_library_makes(lab: Lab) -> None:
 
 @pytest.mark.timeout(400)
 def test_names_without_end_behind_a_pseudonyms_key_and_a_kill(lab: Lab) -> None:
-    """Each message of the flood has 26,000 names. Killed in the middle of it, every report lands once."""
+    """Each message of the flood is a megabyte of names. Killed when it has come, every report lands once."""
     lab.env["PEACEWATCH_PSEUDONYM_KEY"] = "0123456789abcdef" * 2
     many = 40
-    crowd = [{"name": f"Nobody {number}", "peace_score": 5} for number in range(26_000)]
+    crowd = [{"name": f"Nobody {number}", "peace_score": 5} for number in range(22_000)]
     lab.start()
-    lab.send((hostile(number, citizens=crowd) for number in range(many)), compression_type="lz4")
     lab.neighbours()
-    left = unlanded(lab.bootstrap, topics.REPORTS, lab.lake)
-    wait_for(lambda: unlanded(lab.bootstrap, topics.REPORTS, lab.lake) < left, 90, f"landing\n{lab.logs()}")
+    lab.wait_landed()
+    lab.send((hostile(number, country="Chad", citizens=crowd) for number in range(many // 2)), compression_type="lz4")
     lab.children[0].kill()
     lab.start()
+    lab.send((hostile(number, country="Chad", citizens=crowd) for number in range(many // 2, many)), compression_type="lz4")
     lab.neighbours(NEIGHBOURS)
     lab.wait_landed()
     check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
