@@ -249,10 +249,11 @@ def test_names_without_end_behind_a_pseudonyms_key_and_a_kill(lab: Lab) -> None:
     lab.start()
     lab.neighbours()
     lab.wait_landed()
-    lab.send((hostile(number, country="Chad", citizens=crowd) for number in range(many // 2)), compression_type="lz4")
+    flood = [hostile(number, country="Chad", citizens=crowd) for number in range(many)]
+    lab.send(flood[: many // 2], compression_type="lz4")
     lab.children[0].kill()
     lab.start()
-    lab.send((hostile(number, country="Chad", citizens=crowd) for number in range(many // 2, many)), compression_type="lz4")
+    lab.send(flood[many // 2 :], compression_type="lz4")
     lab.neighbours(NEIGHBOURS)
     lab.wait_landed()
     check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
