@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import Conflict, Unauthorized
 
 from serving.api import PREFIX, answers
-from serving.config import Role
+from serving.config import Config, Role
 from serving.http import access, cookies
 from serving.http.cookies import Cookie
 from serving.services import Services
@@ -50,21 +50,22 @@ class CurrentSession(BaseModel):
 def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/session`."""
     api = APIBlueprint("session", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")])
-    config = services.config
+    config, single_sign_on = services.config, services.access.single_sign_on
 
     @api.get("/session", summary="Who is signed in", responses=answers(CurrentSession))
     def session() -> dict[str, Any]:
-        return _session(services.access.identify(request))
+        return _current(services, services.access.identify(request))
 
     @api.post("/session", summary="Sign in with a token", responses=answers(CurrentSession, 401, 409))
     def sign_in(body: TokenSignIn) -> Response:
-        if services.access.single_sign_on is not None:
+        if single_sign_on is not None:
             raise Conflict(f"people sign in at {SIGN_IN}; programs send their token with each request")
         token = access.known_token(config.tokens, body.token)
         if token is None:
             raise Unauthorized("this token is not known")
-        identity = access.Identity(access.fingerprint(token), config.tokens[token], body.by)
-        response = jsonify(_session(identity))
+        response = jsonify(
+            _current(services, access.Identity(access.fingerprint(token), config.tokens[token], body.by))
+        )
         value = access.cookie_for(token, body.by, datetime.now(UTC))
         cookies.keep(response, config, Cookie(access.COOKIE, value, sessions.LASTS))
         return response
@@ -72,9 +73,8 @@ def blueprint(services: Services) -> APIBlueprint:
     @api.delete("/session", summary="Sign out", responses=answers(CurrentSession))
     def sign_out() -> Response:
         identity = services.access.identify(request)
-        single_sign_on = services.access.single_sign_on
-        left = _end(single_sign_on, identity.session if identity else None) if single_sign_on else None
-        response = jsonify(_session(None if config.is_guarded else identity) | {"sign_out": left})
+        left = _end(single_sign_on, config, identity.session if identity else None) if single_sign_on else None
+        response = jsonify(_current(services, None if config.is_guarded else identity) | {"sign_out": left})
         response.delete_cookie(access.COOKIE)
         response.delete_cookie(sessions.COOKIE)
         if single_sign_on is not None:
@@ -82,21 +82,24 @@ def blueprint(services: Services) -> APIBlueprint:
             cookies.keep(response, config, mark)
         return response
 
-    def _end(single_sign_on: SingleSignOn, ended: sessions.Session | None) -> str:
-        """Ends the session. Returns where the browser goes then: to the provider's sign-out, or to our own page."""
-        address = None
-        if ended is not None:
-            single_sign_on.sessions.end(ended.id)
-            address = single_sign_on.provider.sign_out_url(ended.id_token, f"{config.public_url}/")
-        return address or SIGNED_OUT
-
-    def _session(identity: access.Identity | None) -> dict[str, Any]:
-        return {
-            "needs_token": config.is_guarded,
-            "figures_open": config.has_open_figures,
-            "role": identity.role if identity else None,
-            "by": identity.by if identity else None,
-            "sign_in": SIGN_IN if services.access.single_sign_on else None,
-        }
-
     return api
+
+
+def _end(single_sign_on: SingleSignOn, config: Config, ended: sessions.Session | None) -> str:
+    """Ends the session. Returns where the browser goes then: to the provider's sign-out, or to our own page."""
+    address = None
+    if ended is not None:
+        single_sign_on.sessions.end(ended.id)
+        address = single_sign_on.provider.sign_out_url(ended.id_token, f"{config.public_url}/")
+    return address or SIGNED_OUT
+
+
+def _current(services: Services, identity: access.Identity | None) -> dict[str, Any]:
+    """The fields of CurrentSession, without `sign_out`."""
+    return {
+        "needs_token": services.config.is_guarded,
+        "figures_open": services.config.has_open_figures,
+        "role": identity.role if identity else None,
+        "by": identity.by if identity else None,
+        "sign_in": SIGN_IN if services.access.single_sign_on else None,
+    }

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from structlog import get_logger
 from werkzeug.exceptions import Forbidden, NotFound
 
+from serving.config import Config
 from serving.http import cookies
 from serving.http.cookies import Cookie
 from serving.services import Services
@@ -21,7 +22,6 @@ _log = get_logger()
 def blueprint(services: Services) -> Blueprint:
     """The pages of single sign-on; 404 where the settings have none."""
     pages = Blueprint("sign_in", __name__)
-    config = services.config
 
     def required() -> SingleSignOn:
         if services.access.single_sign_on is None:
@@ -30,34 +30,11 @@ def blueprint(services: Services) -> Blueprint:
 
     @pages.get("/auth/sign-in")
     def begin() -> Response:
-        single_sign_on, now = required(), datetime.now(UTC)
-        secret = single_sign_on.oidc.client_secret
-        before = single_sign_on.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
-        sign_in = cookie.begin(request.args.get("next"), now, before.id if before else "")
-        again = cookie.SIGNED_OUT in request.cookies or request.args.get("again") == "1"
-        address = single_sign_on.provider.sign_in_url(sign_in.state, sign_in.nonce, sign_in.verifier, again=again)
-        answer = make_response(redirect(address))
-        value = cookie.sealed(sign_in, secret)
-        name = cookie.name_of(sign_in.state)
-        for surplus in cookie.surplus(request.cookies, name, value, secret, now):
-            answer.delete_cookie(surplus, path=cookie.PATH)
-        # Lax: the browser must send it when the provider sends the browser back.
-        cookies.keep(answer, config, Cookie(name, value, cookie.LASTS, cookie.PATH, "Lax"))
-        return _not_stored(answer)
+        return _to_provider(required(), services.config)
 
     @pages.get("/auth/callback")
     def end() -> Response:
-        single_sign_on = required()
-        sign_in, code = _answered(single_sign_on)
-        secret = _begun(single_sign_on, sign_in, code)
-        if sign_in.session:
-            single_sign_on.sessions.end(sign_in.session)  # the session from before may be another person's
-        # A page, not a redirect: browsers send no SameSite=Strict cookie after a redirect that began at the provider.
-        answer = make_response(render_template("signed_in.html", next=sign_in.next))
-        answer.delete_cookie(cookie.name_of(sign_in.state), path=cookie.PATH)
-        answer.delete_cookie(cookie.SIGNED_OUT, path=cookie.PATH)
-        cookies.keep(answer, config, Cookie(sessions.COOKIE, secret, sessions.LASTS))
-        return _not_stored(answer)
+        return _back_from_provider(required(), services.config)
 
     @pages.get("/auth/signed-out")
     def signed_out() -> str:
@@ -69,6 +46,37 @@ def blueprint(services: Services) -> Blueprint:
         return render_template("sessions.html")
 
     return pages
+
+
+def _to_provider(single_sign_on: SingleSignOn, config: Config) -> Response:
+    """Begins a sign-in: its cookie, and a redirect to the provider."""
+    now, secret = datetime.now(UTC), single_sign_on.oidc.client_secret
+    before = single_sign_on.sessions.of_cookie(request.cookies.get(sessions.COOKIE))
+    sign_in = cookie.begin(request.args.get("next"), now, before.id if before else "")
+    again = cookie.SIGNED_OUT in request.cookies or request.args.get("again") == "1"
+    address = single_sign_on.provider.sign_in_url(sign_in.state, sign_in.nonce, sign_in.verifier, again=again)
+    answer = make_response(redirect(address))
+    value = cookie.sealed(sign_in, secret)
+    name = cookie.name_of(sign_in.state)
+    for surplus in cookie.surplus(request.cookies, name, value, secret, now):
+        answer.delete_cookie(surplus, path=cookie.PATH)
+    # Lax: the browser must send it when the provider sends the browser back.
+    cookies.keep(answer, config, Cookie(name, value, cookie.LASTS, cookie.PATH, "Lax"))
+    return _not_stored(answer)
+
+
+def _back_from_provider(single_sign_on: SingleSignOn, config: Config) -> Response:
+    """Completes a sign-in: the session's cookie, and a page that leads on."""
+    sign_in, code = _answered(single_sign_on)
+    secret = _begun(single_sign_on, sign_in, code)
+    if sign_in.session:
+        single_sign_on.sessions.end(sign_in.session)  # the session from before may be another person's
+    # A page, not a redirect: browsers send no SameSite=Strict cookie after a redirect that began at the provider.
+    answer = make_response(render_template("signed_in.html", next=sign_in.next))
+    answer.delete_cookie(cookie.name_of(sign_in.state), path=cookie.PATH)
+    answer.delete_cookie(cookie.SIGNED_OUT, path=cookie.PATH)
+    cookies.keep(answer, config, Cookie(sessions.COOKIE, secret, sessions.LASTS))
+    return _not_stored(answer)
 
 
 def _not_stored(answer: Response) -> Response:
