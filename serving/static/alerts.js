@@ -12,7 +12,7 @@ export class Alerts {
   #known = new Set();
   #next = null;
   #loads = 0;
-  #came = null; // from the stream, while an answer is on its way that may not hold them
+  #came = null; // alerts from the stream that an answer under way may lack
 
   constructor() {
     $("alerts-more").addEventListener("click", () => this.#page({ cursor: this.#next }));
@@ -33,7 +33,7 @@ export class Alerts {
     came.forEach((alert) => this.put(alert));
   }
 
-  /* One from the event stream. */
+  /* An alert from the event stream. */
   put(alert) {
     this.#came?.push(alert);
     const wanted = this.#query();
@@ -85,7 +85,7 @@ function nextDay(day) {
   return new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString();
 }
 
-/* The row of an alert; the drone's page has it, too. */
+/* The row of an alert, here and on the drone's page. */
 export function row(alert, { withDrone = true } = {}) {
   const delivered = alert.delivered_at
     ? alert.latency_ms === null

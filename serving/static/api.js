@@ -1,6 +1,6 @@
 // @ts-check
-/* The REST API: asks and acts. A server with tokens is signed in to once (session.js); the cookie then goes along by
-   itself, also with the event stream and links. */
+/* Requests to the REST API. Where a sign-in is needed (session.js), the browser then sends its cookie by itself, also for
+   the event stream and links. */
 
 export class Refused extends Error {
   constructor(status, detail) {
@@ -23,7 +23,7 @@ async function call(path, options = {}) {
   return body;
 }
 
-/* ask("alerts", { country: "France" }): what is empty is left out. */
+/* ask("alerts", { country: "France" }): empty values are left out. */
 export function ask(path, query = {}, options = {}) {
   return call(address(path, query), options);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/* The API's reference: Swagger UI as its wheel has it, in our colours. */
+/* The API's reference: Swagger UI from its wheel, in the page's colours. */
 
 const isDark = () =>
   getComputedStyle(document.documentElement).colorScheme === "dark" ||
@@ -14,6 +14,6 @@ window.SwaggerUIBundle({
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: -1, // each answer shows its own
-  validatorUrl: null, // nothing is asked elsewhere
+  validatorUrl: null, // no requests to other hosts
   layout: "BaseLayout",
 });

@@ -1,6 +1,6 @@
 // @ts-check
-/* Small charts as SVG, each as wide as its place so that its text is as large on a phone as anywhere. Every text is set as
-   text, so what a drone sent is never markup. Who cannot see a chart is read its rows: each has them as a hidden table. */
+/* Small charts as SVG, drawn at the width of their place, so that text has its normal size on a phone. Every text is set
+   as text, so what a drone sent is never markup. Each chart has a hidden table of its rows, for screen readers. */
 
 import { el, whole } from "./dom.js";
 
@@ -19,7 +19,7 @@ export const drawing = (width, height) =>
   make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
 export const widthOf = (place) => Math.max(place.clientWidth, 160);
 
-/* Puts a chart in its place with its rows, [[name, value], …], for who cannot see it. */
+/* Puts a chart in its place, with its rows [[name, value], …] for screen readers. */
 export function put(place, svg, says, rows) {
   const table = el(
     "table",

@@ -23,7 +23,7 @@ export function line(place, points, { says, tall = 150, most, show = whole.forma
   ];
   const placed = points.map((point, x) => ({ ...point, x }));
   const drawn = path(placed, at);
-  const end = points.findLastIndex((point) => point.y !== null); // behind it there is no data yet
+  const end = points.findLastIndex((point) => point.y !== null); // after it there is no data yet
   const isUnbroken = known.length === end + 1 && end > 0;
   if (isUnbroken)
     svg.append(
@@ -93,7 +93,7 @@ function dots(svg, points, at, kind, step) {
   }
 }
 
-/* Rows that somebody can listen to. */
+/* As many rows as somebody can listen to. */
 function thinned(points) {
   const every = Math.ceil(points.length / 60);
   return points.filter((_, index) => index % every === 0);

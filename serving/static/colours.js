@@ -1,11 +1,11 @@
 // @ts-check
-/* The page's own colours for a canvas, which knows nothing of CSS variables. */
+/* The page's colours for a canvas, which has no CSS variables. */
 
 const probe = document.createElement("i");
 probe.hidden = true;
 document.body.append(probe);
 
-/* colour("--land") as rgb(…), in the colours that the page has now. */
+/* colour("--land") as rgb(…), of the present theme. */
 export function colour(name) {
   probe.style.color = `var(${name})`;
   return getComputedStyle(probe).color;

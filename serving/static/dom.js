@@ -1,5 +1,5 @@
 // @ts-check
-/* Elements, numbers and times. Text is set as text, never as markup: what a drone sent stays what it is. */
+/* Elements, numbers and times. Text is set as text, so what a drone sent is never markup. */
 
 export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });

@@ -30,7 +30,9 @@ async function last() {
     return drone.reported_at.slice(0, 10);
   } catch (error) {
     $("last").textContent =
-      error.status === 404 ? "No drone of this name has reported." : `It cannot be shown: ${error.message}.`;
+      error.status === 404
+        ? "No drone of this name has reported."
+        : `The last report cannot be shown: ${error.message}.`;
     return new Date().toISOString().slice(0, 10);
   }
 }
@@ -98,7 +100,7 @@ function table(most) {
   $("reports-more").hidden = rows.length <= shown.length;
 }
 
-/* The week up to the chosen day, by the batch layer; what it has not counted is not there. */
+/* The week up to the chosen day, as far as the batch layer has counted it. */
 async function days() {
   const wanted = day.value;
   const from = new Date(Date.parse(`${wanted}T00:00:00Z`) - 6 * DAY_MS).toISOString().slice(0, 10);
@@ -135,7 +137,7 @@ async function alerts() {
     );
   } catch (error) {
     body.replaceChildren(
-      el("tr", {}, el("td", { class: "none", colspan: "7" }, `They cannot be shown: ${error.message}.`)),
+      el("tr", {}, el("td", { class: "none", colspan: "7" }, `The alerts cannot be shown: ${error.message}.`)),
     );
   }
 }
@@ -166,7 +168,7 @@ setInterval(updateAges, 1000);
 await signedIn();
 const known = last();
 alerts();
-day.value = state().date ?? ""; // empty where it is no day
+day.value = state().date ?? ""; // empty if it is no day
 if (!day.value) day.value = await known;
 show();
 days();

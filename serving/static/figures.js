@@ -1,5 +1,5 @@
 // @ts-check
-/* The statistics over the chosen range, and what the original's notebook drew. */
+/* The statistics over the chosen range, with the charts of the original's notebook. */
 
 import { ask } from "./api.js";
 import { bars, columns } from "./charts.js";
@@ -13,7 +13,7 @@ const MOST_COUNTRIES = 300;
 let loads = 0;
 let last = null;
 
-/* Asks for all and draws; what an earlier call brings late is dropped. The last day of the range, null when there is none. */
+/* Loads and draws all; a late answer to an earlier call is dropped. Returns the range's last day, or null. */
 export async function figures() {
   const load = ++loads;
   const { from, to, country, tz } = state();
@@ -36,7 +36,7 @@ export async function figures() {
   return means.to;
 }
 
-/* Redraws the answers at hand, for another width or threshold. */
+/* Redraws the loaded answers, for another width or threshold. */
 export function draw() {
   if (!last) return;
   note(last.means);
@@ -112,7 +112,7 @@ const MEASURES = {
 function overRange(answer) {
   const measure = state().measure in MEASURES ? state().measure : "alerts";
   const [name, form, kind, most] = MEASURES[measure];
-  $("series-note").textContent = `by ${answer.group}; the first and the last may be parts`;
+  $("series-note").textContent = `by ${answer.group}; the first and the last may be incomplete`;
   const until = hourIn(answer.tz, answer.as_of);
   const points = answer.series.map((row) => ({
     name: row.start,
@@ -122,7 +122,7 @@ function overRange(answer) {
   line($("series"), points, { says: `${name} by ${answer.group}`, kind, most });
 }
 
-/* The hour that a clock in `zone` showed at `time`, as starts of intervals are written: what starts later has no data yet. */
+/* The local hour in `zone` at `time`, written like an interval's start: intervals that start later have no data yet. */
 export function hourIn(zone, time) {
   if (!time) return "";
   const parts = new Intl.DateTimeFormat("en-CA", {
@@ -171,7 +171,7 @@ function weekdays(answer) {
   );
   const daily = (part) => number(part.alerts_per_day, fine);
   $("week-note").textContent =
-    `a working day ${daily(answer.working_days)} · a day of the weekend ${daily(answer.weekend)}`;
+    `per working day ${daily(answer.working_days)} · per day of the weekend ${daily(answer.weekend)}`;
 }
 
 function peace(answer) {

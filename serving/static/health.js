@@ -1,5 +1,5 @@
 // @ts-check
-/* How far each layer is, asked every five seconds. What is late says so in words, not by colour alone. */
+/* How far each layer is, loaded every five seconds. A late layer is marked by text, not by colour only. */
 
 import { ask } from "./api.js";
 import { allowed } from "./session.js";
@@ -10,7 +10,7 @@ const EVERY_MS = 5000;
 const LATE = { landing: 60, batch: 2 * 3600, delivery: 60 };
 const late = new Map();
 
-/* `why` it is late; empty: it is not, and null: nobody here knows. */
+/* `why` the layer is late; empty: it is not; null: unknown. */
 function layer(id, value, says, facts, why) {
   const place = $(id);
   if (why) late.set(id, why);
@@ -50,20 +50,20 @@ function show(status) {
   layer(
     "batch",
     batch.finished_at ? ago(batch.finished_at, Date.parse(status.now)) : "No run yet",
-    batch.finished_at ? "the last complete run ended" : "figures are live only",
+    batch.finished_at ? "since the last complete run" : "all figures are from the live views",
     [
       ["Version", isVersion(batch.version) ? whole.format(batch.version) : "–"],
       ["Versions since", number(batch.versions_behind)],
       ["Hours written", number(batch.hours)],
     ],
-    batch.finished_at && age(batch.finished_at) > LATE.batch ? "the last batch run is too long ago" : "",
+    batch.finished_at && age(batch.finished_at) > LATE.batch ? "the last batch run was too long ago" : "",
   );
   layer(
     "delivery",
     alerts.undelivered ? `${whole.format(alerts.undelivered)} pending` : "All delivered",
     alerts.undelivered
       ? `the oldest since ${ago(alerts.oldest_undelivered, Date.parse(status.now))}`
-      : "Discord has taken every alert",
+      : "Discord has accepted every alert",
     [
       ["Half within", seconds(alerts.latency_ms.p50)],
       ["99 of 100 within", seconds(alerts.latency_ms.p99)],
@@ -91,7 +91,7 @@ function show(status) {
   );
 }
 
-/* Of the last hour and day from Kafka, now; by reason from the batch layer, whose days are complete. */
+/* Counts of the last hour and day are from Kafka, counts by reason from the batch layer. */
 function rejectedMessages(now, { rejected }) {
   const known = now.newest !== null;
   layer(
@@ -158,7 +158,7 @@ async function refresh() {
     const [status, completeness, rejected] = await Promise.all([
       ask("status"),
       ask("completeness"),
-      isFiguresOnly ? unknown({ message: "for those who sign in" }) : ask("rejects").catch(unknown),
+      isFiguresOnly ? unknown({ message: "shown after signing in" }) : ask("rejects").catch(unknown),
     ]);
     rejectedMessages(rejected, status);
     show(status);

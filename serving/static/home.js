@@ -1,5 +1,5 @@
 // @ts-check
-/* The duty room: the map, the incidents, the figures and the newest alerts, kept true by the event stream. */
+/* The duty room: the map, the incidents, the figures and the newest alerts, kept up to date by the event stream. */
 
 import { Alerts } from "./alerts.js";
 import { ask } from "./api.js";
@@ -18,7 +18,7 @@ import { listen } from "./stream.js";
 import { tiles } from "./tiles.js";
 
 const FIGURES_MS = 5000; // about as often as landing commits
-const OPEN_FIGURES_MS = 30_000; // of those who have not signed in, and get no events
+const OPEN_FIGURES_MS = 30_000; // where nobody has signed in, so no events come
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const range = document.forms.range;
 if (zone && zone !== "UTC") range.elements.tz.append(new Option(zone, zone));
@@ -51,7 +51,7 @@ function describeDrones(drones) {
     : "Drones cannot be shown now";
 }
 
-/* Runs one part of the page; what fails is shown and does not stop the others. */
+/* Runs one part of the page. A failure is shown and does not stop the others. */
 async function part(name, run) {
   try {
     await run();
@@ -78,8 +78,8 @@ const loadFigures = () =>
     }
   });
 
-/* Once the stream is open, so that nothing falls between. What is seen first comes first: a browser asks for six things
-   at once. The day's figures and the drones, which no event is added to, need not wait for the stream. */
+/* Called once the stream is open, so that no change is missed. What is seen first is loaded first, since a browser has six
+   requests at once. The day's figures and the drones get nothing from events: they are loaded before the stream is open. */
 let first = Promise.all([loadTiles(), drones?.load()]);
 async function loadAll() {
   await Promise.all([loadIncidents(), first ?? Promise.all([loadTiles(), drones?.load()])]);

@@ -1,12 +1,12 @@
 // @ts-check
-/* One incident in the list: a line that opens to all that is known and to what an operator can do. */
+/* An incident in the list: a line that opens to its details and an operator's actions. */
 
 import { ask } from "./api.js";
 import { capital, droneLink, el, fine, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
 import { actions } from "./operator.js";
 
-const LONG_PLACE = 30; // characters; a longer name is clipped in the line, and whole in what opens
-const MORE_MS = 3000; // an incident in a storm changes with every edit
+const LONG_PLACE = 30; // characters; a longer name is clipped in the line, and complete in the details
+const MORE_MS = 3000; // in a storm an incident changes with every edit
 
 export class Item {
   #row = null;
@@ -111,7 +111,7 @@ export class Item {
 function deliveredIn(calls) {
   const count = (method) => calls.filter((delivery) => delivery.method === method).length;
   const edits = count("edit") ? `, ${whole.format(count("edit"))} edited` : "";
-  return `Sent to Discord in ${whole.format(calls.length)} ${calls.length === 1 ? "call" : "calls"}: ${whole.format(count("post"))} posted${edits}`;
+  return `Sent to Discord in ${whole.format(calls.length)} ${calls.length === 1 ? "request" : "requests"}: ${whole.format(count("post"))} posted${edits}`;
 }
 
 function call(delivery) {
@@ -156,7 +156,7 @@ function facts(row) {
         : `Acknowledged by ${row.acknowledged_by}`,
       row.acknowledged_by ? row.acknowledgement || "without a note" : "",
     ],
-    ["Caution", row.verified ? "" : "read from a message that is not a whole report"],
+    ["Caution", row.verified ? "" : "taken from a message that is no whole report"],
   ];
   return rows
     .filter(([, value]) => value && value.length)

@@ -1,5 +1,5 @@
 // @ts-check
-/* The list of incidents. It moves as they do: rows are kept by id, and a newer form of one takes its place. */
+/* The list of incidents, kept up to date: rows are kept by id, and a newer form of an incident replaces its row. */
 
 import { ask } from "./api.js";
 import { $, capital, placeOf, whole, words } from "./dom.js";
@@ -7,20 +7,20 @@ import { Item } from "./incident_item.js";
 import { keep, state } from "./state.js";
 
 const PAGE = 200;
-const STEP = 150; // rows drawn at first, and more with each wish for more
+const STEP = 150; // rows drawn at first, and added by each "Show more"
 const RANK = { critical: 3, high: 2, moderate: 1 };
 const SLIDE = { duration: 260, easing: "cubic-bezier(.2,.7,.2,1)" };
 
 export class Incidents {
   #rows = new Map();
   #items = new Map();
-  #touched = null; // ids that events brought while a load is under way: they are newer than what it brings
+  #touched = null; // ids of events during a load: they are newer than its answer
   #next = null;
   #most = STEP;
   #waiting = false;
   #loads = 0;
 
-  /* `changed(rows)` after each drawing; `picked(row)` when somebody opens one. */
+  /* Calls `changed(rows)` after each drawing, and `picked(row)` when somebody opens a row. */
   constructor({ changed, picked }) {
     this.list = $("incidents");
     this.changed = changed;
@@ -28,7 +28,7 @@ export class Incidents {
     $("incidents-more").addEventListener("click", () => this.more());
   }
 
-  /* Loads all. Events that arrive meanwhile win. */
+  /* Loads all; events that arrive meanwhile are newer than the answer. */
   async load() {
     const load = ++this.#loads;
     this.#touched = new Set();
@@ -37,7 +37,7 @@ export class Incidents {
       if (load !== this.#loads) return;
       for (const id of this.#rows.keys()) if (!this.#touched.has(id)) this.#rows.delete(id);
       this.#take(page);
-      while (this.#next && this.#rows.size < this.#most && (await this.#following(load))); // as many as were there before
+      while (this.#next && this.#rows.size < this.#most && (await this.#following(load))); // as many rows as before
       if (load !== this.#loads) return;
     } finally {
       if (load === this.#loads) this.#touched = null;
@@ -46,11 +46,11 @@ export class Incidents {
     if (wanted && !this.#rows.has(wanted)) await this.#fetchOne(wanted);
   }
 
-  /* STEP more; from the server where those that are known do not suffice. */
+  /* Shows STEP more rows; loads them where too few are known. */
   async more() {
     this.#most += STEP;
     if (this.#next && !this.#touched && this.#wanted().length < this.#most) {
-      // else what is under way goes on with it
+      // else the load under way continues with it
       const load = this.#loads;
       this.#touched = new Set();
       try {
@@ -62,14 +62,14 @@ export class Incidents {
     this.draw();
   }
 
-  /* Takes the next page, unless a new load began meanwhile: whether it did. */
+  /* Adds the next page, unless a new load began meanwhile. Returns whether it was added. */
   async #following(load) {
     const page = await ask("incidents", { ...this.#query(), cursor: this.#next });
     if (load === this.#loads) this.#take(page);
     return load === this.#loads;
   }
 
-  /* The newest form of one, from the event stream. */
+  /* The newest form of an incident, from the event stream. */
   put(row) {
     this.#touched?.add(row.incident_id);
     if (!this.#rows.has(row.incident_id)) this.#announce(row);
@@ -81,7 +81,7 @@ export class Incidents {
     this.#items.get(id)?.open();
   }
 
-  /* Soon, and once for however many changes. */
+  /* Draws soon, once for many changes. */
   draw() {
     if (this.#waiting) return;
     this.#waiting = true;
@@ -175,7 +175,7 @@ export class Incidents {
       }
   }
 
-  /* Moves the others around the one that somebody is in: a node that is moved loses the focus. */
+  /* Moves the other rows around the one with the focus: a node that is moved loses it. */
   #arrange(nodes) {
     const held = document.activeElement?.closest?.("#incidents > li");
     const pinned = nodes.includes(held) ? held : null;
@@ -213,7 +213,7 @@ export class Incidents {
   }
 }
 
-/* Worst first; what is over comes last, acknowledged ones after those that nobody has acknowledged. */
+/* Worst first, unacknowledged before acknowledged; resolved ones come last. */
 function weight(row) {
   const over = row.state === "resolved" ? -100 : row.state === "quiet" ? -10 : 0;
   return over + 2 * (RANK[row.severity] ?? 0) - (row.acknowledged_by ? 1 : 0);

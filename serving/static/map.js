@@ -1,5 +1,5 @@
 // @ts-check
-/* The map: outlines of countries, no tiles; what lies on it is in map_drones.js and map_incidents.js. */
+/* The map: outlines of countries, no tiles. map_drones.js and map_incidents.js draw on it. */
 
 import { outlines } from "./map_world.js";
 import { keep, state } from "./state.js";
@@ -44,7 +44,7 @@ export function makeMap(id, { remember = false } = {}) {
 
 export function showWorld(map) {
   const { x, y } = map.getSize();
-  // The world is 256 px wide at zoom 0, and 135 px of its height lie between Cape Horn and the north of Norway.
+  // At zoom 0 the world is 256 px wide, and 135 px high from Cape Horn to the north of Norway.
   const zoom = Math.max(1, Math.min(Math.log2(x / 256), Math.log2(y / 135)));
   map.setView([y > x * 0.62 ? 32 : 22, 8], Math.ceil(zoom * 20) / 20);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/* Drones on the map. The server groups them for the view, so 100,000 of them are a few hundred circles. */
+/* Drones on the map. The server groups them for the view: 100,000 drones are a few hundred circles. */
 
 import { ask } from "./api.js";
 import { colour, onTheme } from "./colours.js";
@@ -86,7 +86,7 @@ function box(map) {
   ].join(",");
 }
 
-/* A node, not a text: Leaflet would take a text for markup. */
+/* A node, since Leaflet would treat a text as markup. */
 function says(group) {
   const text =
     group.count === 1

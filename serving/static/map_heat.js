@@ -1,5 +1,5 @@
 // @ts-check
-/* Where alerts were raised, over the chosen days: a batch view by cells of half a degree, drawn where somebody wants it. */
+/* Where alerts were raised in the chosen days: a batch view by cells of half a degree, drawn when its button is pressed. */
 
 import { ask } from "./api.js";
 import { colour, onTheme } from "./colours.js";
@@ -40,7 +40,7 @@ export function showHeat(map) {
       },
       properties: { alerts, reports },
     } of features) {
-      const part = Math.sqrt(alerts / most); // by area, as people compare circles
+      const part = Math.sqrt(alerts / most); // by area, since people compare the areas of circles
       const mark = L.circleMarker([north, west], {
         renderer,
         pane: "heat",

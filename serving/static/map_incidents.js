@@ -4,10 +4,10 @@
 import { capital, el, placeOf, whole, words } from "./dom.js";
 
 const L = window.L;
-const NEAR = 4.5; // from here on there is room for every place's name
+const NEAR = 4.5; // the zoom from which there is room for every place's name
 const RANK = { critical: 3, high: 2, moderate: 1 };
 
-const ABOVE = 10_000; // the open incident lies over others of its place
+const ABOVE = 10_000; // the open incident is above others of its place
 
 /* {show(rows, chosen id), ring(alert), flyTo(row)}; `chosen(id)` when a dot is clicked. */
 export function showIncidents(map, chosen) {
@@ -46,7 +46,7 @@ export function showIncidents(map, chosen) {
     const part = (mark, tag) => mark.getElement().querySelector(tag);
     const taken = ordered.map((mark) => part(mark, "i").getBoundingClientRect());
     const labels = ordered.map((mark) => part(mark, "b"));
-    const boxes = labels.map((label) => label.getBoundingClientRect()); // a covered one has its size all the same
+    const boxes = labels.map((label) => label.getBoundingClientRect()); // a hidden one has its size, too
     for (const [at, label] of labels.entries()) {
       const box = boxes[at];
       label.classList.remove("covered");

@@ -17,7 +17,7 @@ export function placed(rows) {
     });
 }
 
-/* A function that draws the reports of a day, which come in order of time. */
+/* Returns a function that draws the reports of a day, given in order of time. */
 export function showTrack(map) {
   const { L } = window;
   map.createPane("track").style.zIndex = 420;

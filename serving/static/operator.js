@@ -1,5 +1,5 @@
 // @ts-check
-/* What an operator does: acknowledge or resolve an incident, silence a kind, place or drone for a while.
+/* An operator's actions: acknowledge or resolve an incident, silence a kind, place or drone for a while.
    The API sends it to the notifier; the incident comes back changed by the event stream. */
 
 import { act, ask } from "./api.js";
@@ -13,7 +13,7 @@ const MINUTES = [
   [1440, "a day"],
 ];
 
-/* Takes an action; asks for a token again while the one given is refused. False: it was not taken. */
+/* Sends an action; asks for a token again while the given one is refused. False: the action was not sent. */
 async function perform(path, body, method = "POST") {
   let by = await actor();
   while (by !== null) {

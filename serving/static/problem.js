@@ -1,7 +1,7 @@
 // @ts-check
-/* A page that somebody must sign in for: asks, and shows the page. */
+/* The page of a refusal that a sign-in can lift: signs in, then shows the requested page. */
 
 import { signedIn } from "./session.js";
 
-// Not reload(): a browser sends no SameSite=Strict cookie when it repeats a way that began at another site.
+// Not reload(): a browser that repeats a navigation from another site sends no SameSite=Strict cookie.
 if (await signedIn()) location.replace(location.href);

@@ -26,7 +26,7 @@ export async function records(day) {
   );
 }
 
-/* A long message is cut; the whole is one click away. */
+/* A link to the whole of a message that is cut. */
 export function wholeMessage(report) {
   const query = { date: report.reported_at.slice(0, 10), drone: report.drone_id, report: report.report_id };
   return el(

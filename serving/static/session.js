@@ -16,7 +16,7 @@ async function session() {
   return known;
 }
 
-/* Before a page loads its lists: asks for a token where one is needed. False: nobody has signed in. */
+/* Call before a page loads its lists: asks for a token where one is needed. False: nobody has signed in. */
 export async function signedIn() {
   return (await allowed({ figuresSuffice: false })) === "all";
 }
@@ -32,7 +32,7 @@ export async function allowed({ figuresSuffice }) {
   return known?.role ? "all" : "nothing";
 }
 
-/* The name that an action is taken by; asks for what is missing, or was refused (`why`). Null: not signed in. */
+/* The name to act under; asks for a missing token, or one that was refused (`why`). Null: not signed in. */
 export async function actor(why = "") {
   if (why && known?.sign_in) known = await ask("session"); // its session may have ended
   const now = await session();
@@ -44,7 +44,7 @@ export async function actor(why = "") {
   return (await signIn(why)) ? (known?.by ?? sessionStorage.getItem(NAME)) : null;
 }
 
-/* Asks until a token is taken. False: somebody changed their mind, or the browser is on its way to the provider. */
+/* Asks until a token is accepted. False: the dialog was cancelled, or the browser is going to the provider. */
 async function signIn(why = "") {
   if (known?.sign_in) {
     const here = location.pathname + location.search;

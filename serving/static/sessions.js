@@ -1,5 +1,5 @@
 // @ts-check
-/* Who is signed in: one's own sessions, and for admins everybody's. Each has a button that ends it. */
+/* The sessions of who is signed in, or everybody's for an admin, each with a button that ends it. */
 
 import { act, ask } from "./api.js";
 import { $, el, momentOf, since } from "./dom.js";
@@ -7,8 +7,8 @@ import { signedIn } from "./session.js";
 
 function show({ sessions }) {
   $("says").textContent = sessions.length
-    ? "A session ends 12 hours after signing in, or here, within two seconds."
-    : "No sessions: this server has no single sign-on, or a token asks.";
+    ? "A session ends 12 hours after signing in. One that is ended here stops within two seconds."
+    : "No sessions: this server has no single sign-on, or you signed in with a token.";
   $("sessions").tBodies[0].replaceChildren(...sessions.map(row));
 }
 

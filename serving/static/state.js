@@ -1,14 +1,14 @@
 // @ts-check
-/* The page's state is the address: a link shows what its sender saw. */
+/* The page's state is in its address: a link shows what its sender saw. */
 
 const FORMS = ["filters", "range"];
 
-/* Every field of the page's forms, as the address has it. */
+/* All fields of the page's forms, from the address. */
 export function state() {
   return Object.fromEntries(new URLSearchParams(location.search));
 }
 
-/* Changes parts of the address; what is empty leaves it. */
+/* Changes parts of the address; empty values are removed. */
 export function keep(changes) {
   const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
@@ -34,7 +34,7 @@ export function fill() {
   }
 }
 
-/* Calls `changed` whenever the form says something else than the address. */
+/* Calls `changed` when the form differs from the address. */
 export function bind(id, changed) {
   const form = document.forms[id];
   const take = () => {

@@ -5,7 +5,7 @@
 const LONGEST_PAUSE = 10_000;
 const HIDDEN_MS = 30_000;
 
-/* `handlers` by event name; `load` when everything must be reloaded; `onState` gets live or waiting. */
+/* Calls `handlers` by event name, `load` when everything must be reloaded, and `onState` with live or waiting. */
 export function listen(handlers, { load, onState }) {
   const names = Object.keys(handlers);
   let last = "";
@@ -18,7 +18,7 @@ export function listen(handlers, { load, onState }) {
     source.onopen = () => {
       pause = 1000;
       onState("live");
-      if (!last) load(); // nothing to go on after: what happened meanwhile is in the lists
+      if (!last) load(); // no event to continue after: the lists have what happened meanwhile
     };
     source.onerror = () => {
       onState("waiting");
@@ -38,7 +38,7 @@ export function listen(handlers, { load, onState }) {
     });
   }
 
-  /* A browser opens six connections to a server, for all its tabs: one that nobody looks at gives its own back. */
+  /* A browser opens six connections to a server for all its tabs: a hidden tab closes its stream. */
   let hiding = null;
   const close = () => {
     source.close();

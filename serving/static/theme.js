@@ -1,5 +1,5 @@
 // @ts-check
-/* Before the first paint, so that no page flashes in the other colours. A choice is kept; without one the system's rules. */
+/* Runs before the first paint, so that no page flashes in the other theme. A choice is kept; the default is the system's. */
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -24,7 +24,7 @@
       try {
         localStorage.setItem("theme", root.dataset.theme);
       } catch {
-        /* a private window forgets */
+        /* a private window does not keep it */
       }
       announce();
     });

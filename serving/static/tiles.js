@@ -1,5 +1,5 @@
 // @ts-check
-/* The day's figures against the day before. A day that goes on is held against the same hours of the day before. */
+/* The day's figures against the day before; for today, against the same hours of yesterday. */
 
 import { ask } from "./api.js";
 import { drawing, make, path } from "./charts.js";
@@ -8,7 +8,7 @@ import { $, dayOf, fine, number, share, whole } from "./dom.js";
 const DAY_MS = 86_400_000;
 const iso = (time) => new Date(time).toISOString();
 
-/* Asks and shows. `country` narrows all but nothing else does: tiles are about the day. */
+/* Loads and shows. Of the filters only `country` counts: tiles are about the day. */
 export async function tiles(country = "") {
   const day = await newestDay(country);
   const before = iso(Date.parse(`${day}T00:00:00Z`) - DAY_MS).slice(0, 10);
@@ -59,7 +59,7 @@ export async function tiles(country = "") {
   );
 }
 
-/* Today, or the last day with reports: a replay of past years has its days, too. */
+/* Today, or the last day with reports: a replay has past days only. */
 async function newestDay(country) {
   const today = iso(Date.now()).slice(0, 10);
   const current = await ask("statistics/averages", { from: today, to: today, country });
@@ -84,7 +84,7 @@ function head(day, hours) {
 const arrow = (more) => (more > 0 ? "▲" : "▼");
 
 function change(now, before) {
-  if (!before) return now ? "none before" : null; // nothing on both days: there is nothing to compare
+  if (!before) return now ? "none before" : null; // null where both days have nothing
   const part = now / before - 1;
   return Math.abs(part) < 0.0005 ? "as before" : `${arrow(part)} ${share(Math.abs(part))}`;
 }
@@ -103,7 +103,7 @@ function tile(name, value, against, spark) {
   place.querySelector(".spark").replaceChildren(spark);
 }
 
-/* Today's hours as a line over yesterday's; the hour that goes on is left out, for it always falls. */
+/* Today's hours as a line over yesterday's, without the present hour, which always seems to fall. */
 function lines(now, before, key) {
   const values = (rows) => rows.map((row, x) => ({ x, y: row?.reports === 0 ? null : (row?.[key] ?? null) }));
   const [width, height] = [112, 34];
