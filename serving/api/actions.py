@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import NotFound
 
@@ -16,6 +16,7 @@ from fleet.notifications.actions import Target
 from serving.api import PREFIX, SECURITY, answers, with_example
 from serving.api.incidents import IncidentPath
 from serving.api.models import Query
+from serving.http.model import Model
 from serving.http.paging import CURSOR, MAX_PAGE, page
 from serving.operators.audit import Says, row
 from serving.services import Services
@@ -23,7 +24,7 @@ from serving.services import Services
 Document = dict[str, Any]
 
 
-class Body(BaseModel):
+class Body(Model):
     """A request's body; a field that is not named here is refused."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +38,7 @@ class Body(BaseModel):
     note: str = Field("", max_length=500)
 
 
-class TargetRow(BaseModel):
+class TargetRow(Model):
     """What an action is about."""
 
     incident_id: str = ""
@@ -47,7 +48,7 @@ class TargetRow(BaseModel):
     drone_id: str = ""
 
 
-class ActionRow(BaseModel):
+class ActionRow(Model):
     """An action. `note` and `by` are text from operators."""
 
     id: str
@@ -59,13 +60,13 @@ class ActionRow(BaseModel):
     until: datetime | None = Field(description="when a silence ends")
 
 
-class Done(BaseModel):
+class Done(Model):
     """The action has been sent to the notifier."""
 
     action: ActionRow
 
 
-class Actions(BaseModel):
+class Actions(Model):
     """A page of the audit list."""
 
     actions: list[ActionRow]

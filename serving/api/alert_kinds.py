@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures import statistics
@@ -18,13 +18,14 @@ from serving.api import PREFIX, answers
 from serving.api.figures import envelope, range_of, whole_days
 from serving.api.models import Figures, RangeQuery
 from serving.figures import batch_views
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Documents = list[dict[str, Any]]
 
 
-class Counted(BaseModel):
+class Counted(Model):
     alerts: int
     unverified: int = Field(description="of those, taken from messages that are no whole report")
     incidents: int = Field(description="incidents that began with one of those")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures import statistics
@@ -21,6 +21,7 @@ from serving.api import PREFIX, answers
 from serving.api.figures import Answer, envelope, range_of, whole_days
 from serving.api.models import Figures, RangeQuery, SpanQuery, Text
 from serving.figures import batch_views
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
@@ -30,7 +31,7 @@ BELOW: Final = (*DELAY_BUCKETS, None)
 VERSION: Final = "version of the lake that this is true at; null: no batch run yet"
 
 
-class CityRow(BaseModel):
+class CityRow(Model):
     """`country` and `city` are untrusted text."""
 
     country: str
@@ -51,7 +52,7 @@ class Cities(Figures):
     batch_version: int | None = Field(description=VERSION)
 
 
-class DelayRow(BaseModel):
+class DelayRow(Model):
     below: int | None = Field(description="seconds, by the drone's clock and the broker's; null: longer")
     reports: int
     alerts: int

@@ -8,17 +8,18 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from serving.api import PREFIX, answers
 from serving.api.models import DaysQuery, days_of
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Document = dict[str, Any]
 
 
-class DayRow(BaseModel):
+class DayRow(Model):
     """A UTC day; fields are null where the batch layer has not computed it."""
 
     date: str
@@ -39,7 +40,7 @@ class DayRow(BaseModel):
     version: int | None = Field(description="version of the lake that this was computed at")
 
 
-class Completeness(BaseModel):
+class Completeness(Model):
     """Whether days are complete."""
 
     model_config = TABLE

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.errors import BadInput
@@ -20,6 +20,7 @@ from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import DronePath
 from serving.api.models import DaysQuery, days_of
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
@@ -30,7 +31,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTED: Final = ("reports", "minutes", "expected", "gaps", "alerts")
 
 
-class DroneDay(BaseModel):
+class DroneDay(Model):
     """A drone's UTC day. `country` and `city` are untrusted text."""
 
     date: str
@@ -48,7 +49,7 @@ class DroneDay(BaseModel):
     version: int = Field(description="version of the lake that the day was computed at")
 
 
-class DroneDays(BaseModel):
+class DroneDays(Model):
     """Days on which the drone reported."""
 
     model_config = TABLE

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from werkzeug.exceptions import NotFound
 
 from fleet.errors import BadInput
@@ -18,6 +18,7 @@ from serving.api.models import Query, Text
 from serving.figures import clusters
 from serving.figures.clusters import Box
 from serving.figures.drones import Fleet, shown
+from serving.http.model import Model
 from serving.http.paging import MAX_PAGE
 from serving.http.problems import FORMS
 from serving.http.tables import TABLE, Format, table
@@ -30,7 +31,7 @@ BoxText = Annotated[str, StringConstraints(pattern=_BOX)]
 FORMS[_BOX] = "give west,south,east,north in degrees, such as -5,41,10,51"
 
 
-class DroneRow(BaseModel):
+class DroneRow(Model):
     """A drone's last report. `country` and `city` are untrusted text."""
 
     drone_id: str
@@ -45,7 +46,7 @@ class DroneRow(BaseModel):
     alert: bool
 
 
-class DroneList(BaseModel):
+class DroneList(Model):
     """A page of drones, by id."""
 
     model_config = TABLE
@@ -58,7 +59,7 @@ class DroneList(BaseModel):
     as_of: datetime | None = Field(description="time of the fleet's newest report")
 
 
-class Feature(BaseModel):
+class Feature(Model):
     """A GeoJSON feature."""
 
     type: str
@@ -66,7 +67,7 @@ class Feature(BaseModel):
     properties: dict[str, Any]
 
 
-class Features(BaseModel):
+class Features(Model):
     """GeoJSON (RFC 7946)."""
 
     type: str
@@ -99,7 +100,7 @@ class MapQuery(Query):
     low: bool | None = None
 
 
-class DronePath(BaseModel):
+class DronePath(Model):
     drone_id: Text
 
 

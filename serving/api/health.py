@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from serving.api import answers
+from serving.http.model import Model
 from serving.services import Services
 
 
-class Health(BaseModel):
+class Health(Model):
     """All is well."""
 
     status: str = Field(examples=["ok"])

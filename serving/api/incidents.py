@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from werkzeug.exceptions import NotFound
 
 from serving.api import PREFIX, SECURITY, answers
@@ -22,6 +22,7 @@ from serving.events.rows import (
     delivery_row,
     incident_row,
 )
+from serving.http.model import Model
 from serving.services import Services
 
 SHOWN = 100
@@ -56,7 +57,7 @@ class IncidentsQuery(ListingQuery):
     drone: Text | None = Field(None, description="one of the drones that the incident names")
 
 
-class IncidentPath(BaseModel):
+class IncidentPath(Model):
     incident_id: Text
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from serving.api.models import Query
 from serving.api.times import Moment, between
+from serving.http.model import Model
 from serving.http.paging import CURSOR, MAX_PAGE, page
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
@@ -19,7 +20,7 @@ from serving.services import Services
 Document = dict[str, Any]
 
 
-class Listing(BaseModel):
+class Listing(Model):
     """A page of a list."""
 
     model_config = TABLE

@@ -6,13 +6,14 @@ from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fleet.errors import BadInput
 from fleet.figures.statistics import dates_between
 from serving.figures.ranges import DAY_OR_HOUR, DAY_OR_HOUR_FORM, MAX_DAYS
+from serving.http.model import Model
 from serving.http.paging import CURSOR
 from serving.http.problems import FORMS
 
@@ -29,7 +30,7 @@ FORMS.update(
 )
 
 
-class Query(BaseModel):
+class Query(Model):
     """A request's parameters; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
@@ -107,7 +108,7 @@ def days_of(query: DaysQuery, today: date) -> list[date]:
     return dates_between(first, last)
 
 
-class Figures(BaseModel):
+class Figures(Model):
     """Fields of every answer."""
 
     model_config = ConfigDict(populate_by_name=True)

@@ -8,12 +8,13 @@ from typing import Any, Literal
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from werkzeug.exceptions import NotFound
 
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
 from serving.http.caching import tagged
+from serving.http.model import Model
 from serving.report.reader import Shelf
 from serving.report.store import FORMS
 from serving.services import Services
@@ -25,12 +26,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-an
 """A report is one file with its styles inside, and no script."""
 
 
-class Headline(BaseModel):
+class Headline(Model):
     value: float | None
     day_before: float | None
 
 
-class NightlyRow(BaseModel):
+class NightlyRow(Model):
     """The newest revision of a day's report."""
 
     day: date
@@ -44,7 +45,7 @@ class NightlyRow(BaseModel):
     incidents: int
 
 
-class Nightly(BaseModel):
+class Nightly(Model):
     """Reports, newest day first."""
 
     reports: list[NightlyRow]
@@ -60,7 +61,7 @@ class RevisionQuery(Query):
     revision: int | None = Field(None, ge=0, le=100_000, description="without it the newest")
 
 
-class FormPath(BaseModel):
+class FormPath(Model):
     day: date
     form: Form
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures.views import CELL_DEGREES, PLACES
@@ -18,6 +18,7 @@ from serving.api import PREFIX, answers
 from serving.api.drones import Feature
 from serving.api.models import DaysQuery, days_of
 from serving.figures import batch_views
+from serving.http.model import Model
 from serving.services import Services
 
 MAX_PLACES: Final = 3000
@@ -26,7 +27,7 @@ MAX_PLACES: Final = 3000
 MOST_ALERTS_FIRST: Final = [("alerts", "descending"), ("longitude_cell", "ascending"), ("latitude_cell", "ascending")]
 
 
-class Places(BaseModel):
+class Places(Model):
     """GeoJSON points {alerts, reports}: the middles of cells of half a degree with alerts, most alerts first."""
 
     type: str

@@ -7,15 +7,16 @@ from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
+from serving.http.model import Model
 from serving.rejected import EXCERPT, NEWEST
 from serving.services import Services
 
 
-class RejectedRow(BaseModel):
+class RejectedRow(Model):
     """A rejected message as it came. `excerpt` and `detail` are untrusted text: escape them."""
 
     rejected_at: datetime = Field(description="by the broker's clock")
@@ -28,7 +29,7 @@ class RejectedRow(BaseModel):
     excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are no UTF-8 are replaced")
 
 
-class RejectedMessages(BaseModel):
+class RejectedMessages(Model):
     """Rejected messages as the broker has them now. After a crash of landing, one may be there twice."""
 
     last_hour: int

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fleet.errors import BadInput
 from fleet.reports.fields import rounded_battery
@@ -19,6 +19,7 @@ from serving import single_reports
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import Feature
 from serving.api.models import Query, Text
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
@@ -30,7 +31,7 @@ MINUTES = 1440
 MOST = 5000
 
 
-class ReportRow(BaseModel):
+class ReportRow(Model):
     """A report as it landed. `message`, `country` and `city` are untrusted text."""
 
     report_id: str
@@ -47,7 +48,7 @@ class ReportRow(BaseModel):
     message_cut: int = Field(description="characters of the message that are left out; `drone` and `report` give all")
 
 
-class Reports(BaseModel):
+class Reports(Model):
     """Reports of a day, the latest ones, in order of time."""
 
     model_config = TABLE
@@ -56,7 +57,7 @@ class Reports(BaseModel):
     version: int = Field(description="version of the lake that was read; -1: nothing has landed")
 
 
-class Track(BaseModel):
+class Track(Model):
     """A drone's day as GeoJSON: its line, if it has two points, then a point a report."""
 
     type: str
@@ -80,7 +81,7 @@ class TrackQuery(Query):
     day: date = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
 
 
-class TrackPath(BaseModel):
+class TrackPath(Model):
     drone_id: Text
 
 

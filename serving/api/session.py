@@ -9,13 +9,14 @@ from typing import Any, Final
 from flask import Response, jsonify, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from werkzeug.exceptions import Conflict, Unauthorized
 
 from serving.api import PREFIX, answers
 from serving.config import Config, Role
 from serving.http import access, cookies
 from serving.http.cookies import Cookie
+from serving.http.model import Model
 from serving.services import Services
 from serving.sign_in import cookie, sessions
 from serving.sign_in.single_sign_on import SingleSignOn
@@ -27,7 +28,7 @@ SIGNED_OUT: Final = "/auth/signed-out"
 """Where a browser goes after signing out, if the provider has no such page. It does not sign in again by itself."""
 
 
-class TokenSignIn(BaseModel):
+class TokenSignIn(Model):
     """Who signs in."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +37,7 @@ class TokenSignIn(BaseModel):
     by: str = Field("operator", min_length=1, max_length=80, description="your name, shown to others with your actions")
 
 
-class CurrentSession(BaseModel):
+class CurrentSession(Model):
     """Who is signed in."""
 
     needs_token: bool = Field(description="whether a token or a sign-in is needed; if not, everybody is an operator")

@@ -8,7 +8,7 @@ from typing import Any
 from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from structlog import get_logger
 from werkzeug.exceptions import NotFound
 
@@ -16,13 +16,14 @@ from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query, Text
 from serving.config import Role
 from serving.http.access import Identity
+from serving.http.model import Model
 from serving.services import Services
 from serving.sign_in.sessions import Sessions
 
 _log = get_logger()
 
 
-class SessionRow(BaseModel):
+class SessionRow(Model):
     """A session that has not ended."""
 
     id: str
@@ -33,13 +34,13 @@ class SessionRow(BaseModel):
     current: bool = Field(description="whether it is the session of this request")
 
 
-class SessionList(BaseModel):
+class SessionList(Model):
     """Sessions, newest first."""
 
     sessions: list[SessionRow]
 
 
-class SessionPath(BaseModel):
+class SessionPath(Model):
     session_id: Text
 
 

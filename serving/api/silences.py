@@ -9,7 +9,7 @@ import msgspec
 from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
@@ -17,6 +17,7 @@ from serving.api import PREFIX, SECURITY, answers
 from serving.api.actions import ActionRow, Body, accepted, done_or_refused
 from serving.api.models import Text
 from serving.events.rows import Kind
+from serving.http.model import Model
 from serving.operators.audit import MAX_SILENCE, Says
 from serving.services import Services
 
@@ -39,13 +40,13 @@ class Silence(Body):
         return self
 
 
-class Silences(BaseModel):
+class Silences(Model):
     """Silences in force."""
 
     silences: list[ActionRow]
 
 
-class SilencePath(BaseModel):
+class SilencePath(Model):
     silence_id: Text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures import statistics
@@ -20,13 +20,14 @@ from serving.figures import batch_views, intervals
 from serving.figures.days import Keep
 from serving.figures.intervals import Group
 from serving.figures.ranges import Range
+from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Answer = dict[str, Any]
 
 
-class Parts(BaseModel):
+class Parts(Model):
     """Alerts in each part of the day."""
 
     night: int = Field(description="hours 0 to 5")
@@ -43,7 +44,7 @@ class PartsOfDay(Figures):
     total: int
 
 
-class CountryRow(BaseModel):
+class CountryRow(Model):
     country: str
     alerts: int
     reports: int
@@ -65,13 +66,13 @@ class Averages(Figures):
     peace_score: float | None = Field(description="1 to 10, over the citizens seen")
 
 
-class WeekdayRow(BaseModel):
+class WeekdayRow(Model):
     weekday: int = Field(description="1 Monday to 7 Sunday", ge=1, le=7)
     alerts: int
     days: int = Field(description="how many such days the range has")
 
 
-class PerDay(BaseModel):
+class PerDay(Model):
     alerts: int
     days: int
     alerts_per_day: float | None
@@ -85,7 +86,7 @@ class Weekdays(Figures):
     weekend: PerDay
 
 
-class Share(BaseModel):
+class Share(Model):
     low: int
     total: int
     share: float | None
@@ -100,7 +101,7 @@ class LowBattery(Figures):
     batch_version: int | None = Field(description="version that `drones` is true at; null: no batch run yet")
 
 
-class ScoreRow(BaseModel):
+class ScoreRow(Model):
     peace_score: int = Field(ge=1, le=10, description="the lowest in a report")
     reports: int
     alerts: int
@@ -112,7 +113,7 @@ class Scores(Figures):
     scores: list[ScoreRow] = Field(min_length=10, max_length=10)
 
 
-class SeriesRow(BaseModel):
+class SeriesRow(Model):
     start: str = Field(description="first day of the interval, or its hour; a week starts on Monday")
     reports: int
     alerts: int

@@ -7,28 +7,29 @@ from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from serving import status
 from serving.api import PREFIX, answers
 from serving.api.models import Query
+from serving.http.model import Model
 from serving.services import Services
 
 
-class Partition(BaseModel):
+class Partition(Model):
     name: str
     next_offset: int
     landed_through: datetime | None
     lost: int = Field(description="messages that expired before they were landed")
 
 
-class Problem(BaseModel):
+class Problem(Model):
     what: str
     reason: str
     at: datetime
 
 
-class Landing(BaseModel):
+class Landing(Model):
     version: int | None
     committed_at: datetime | None
     landed_through: datetime | None = Field(description="all reports that the broker received before are in the lake")
@@ -38,7 +39,7 @@ class Landing(BaseModel):
     partitions: list[Partition]
 
 
-class Batch(BaseModel):
+class Batch(Model):
     version: int | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -46,30 +47,30 @@ class Batch(BaseModel):
     versions_behind: int | None
 
 
-class Latency(BaseModel):
+class Latency(Model):
     of: int = Field(description="how many of the latest alerts were measured")
     p50: int | None
     p99: int | None
 
 
-class AlertDelivery(BaseModel):
+class AlertDelivery(Model):
     undelivered: int
     oldest_undelivered: datetime | None
     latency_ms: Latency = Field(description="from the broker's time of the report to Discord's answer")
 
 
-class Reason(BaseModel):
+class Reason(Model):
     reason: str
     messages: int
 
 
-class Rejected(BaseModel):
+class Rejected(Model):
     days: int = Field(description="how many days, the last that the batch layer has counted")
     messages: int
     reasons: list[Reason]
 
 
-class Status(BaseModel):
+class Status(Model):
     """Each layer by its own records."""
 
     now: datetime

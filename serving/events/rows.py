@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fleet.alerts.alert import Kind, Severity
 from fleet.notifications.incident import State
+from serving.http.model import Model
 
 Document = Mapping[str, Any]
 
@@ -26,14 +27,14 @@ __all__ = [
 ]
 
 
-class Citizen(BaseModel):
+class Citizen(Model):
     """Somebody a drone saw."""
 
     name: str
     peace_score: int
 
 
-class AlertRow(BaseModel):
+class AlertRow(Model):
     """An alert. `message`, names and places are untrusted text from a drone: escape them."""
 
     alert_id: str
@@ -58,7 +59,7 @@ class AlertRow(BaseModel):
     latency_ms: int | None = Field(description="from the broker's time of the report to Discord's answer")
 
 
-class IncidentRow(BaseModel):
+class IncidentRow(Model):
     """Alerts of one kind in one place, as Discord shows them now. Names, places and `heard` are untrusted text."""
 
     incident_id: str
@@ -86,7 +87,7 @@ class IncidentRow(BaseModel):
     updated_at: datetime | None = Field(description="when Discord accepted this form")
 
 
-class DeliveryRow(BaseModel):
+class DeliveryRow(Model):
     """A request that Discord answered with 2xx, and the incident as it was shown then."""
 
     delivery_id: str

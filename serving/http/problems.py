@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, has_request_context, render_template, request
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 from pymongo.errors import PyMongoError
 from werkzeug.exceptions import HTTPException
 
 from fleet.errors import BadInput, ServiceUnavailable
+from serving.http.model import Model
 
 MIME: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
@@ -26,14 +27,14 @@ FORMS: Final[MutableMapping[str, str]] = {}
 _log = structlog.get_logger()
 
 
-class FieldProblem(BaseModel):
+class FieldProblem(Model):
     """One field that is wrong."""
 
     field: str = Field(examples=["from"])
     reason: str = Field(examples=["there is no such day: 2026-02-30"])
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """An error, after RFC 9457."""
 
     type: str = Field(default="about:blank", examples=["about:blank"])
