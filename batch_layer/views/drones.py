@@ -35,8 +35,11 @@ from infra.mongo.session import at_one_instant
 from infra.mongo.view_parts import Divided
 
 
-def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
-    """Recomputes the days that need it; with `wanted`, those of the range too. Raises PeacewatchErrors only."""
+def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: bool = False) -> Outcome:
+    """Recomputes the days that need it; with `wanted`, those of the range too. Raises PeacewatchErrors only.
+
+    `both`: hours of the same request came before it (batch_layer.views.resume).
+    """
     with errors():
         layouts.claim(job.database)
         pinned = pin(job.lake)
@@ -51,7 +54,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
             archive.restore(job.database, pinned)
             done: set[int] = set()
             if rebuild:
-                asked = resume.request("drones", pinned, wanted, generation)
+                asked = resume.request("drones", pinned, wanted, generation, both=both)
                 done = resume.done_before(job.database, asked, pinned)
                 runs.note(job.database, this, rebuild=asked, done=sorted(done))
             left = [day for day in days if ranges.hours_of_day(day).start not in done]

@@ -32,14 +32,17 @@ from infra.mongo.runs import NO_BASE, Run
 _log = structlog.get_logger()
 
 
-def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outcome:
-    """Recomputes the hours that need it (batch_layer.views.plan.make says which). Raises PeacewatchErrors only."""
+def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: bool = False) -> Outcome:
+    """Recomputes the hours that need it (batch_layer.views.plan.make says which). Raises PeacewatchErrors only.
+
+    `both`: drone days of the same request come after it (batch_layer.views.resume).
+    """
     with errors():
         layouts.claim(job.database)
         plan = make_plan(job.database, pin(job.lake), wanted, rebuild=rebuild)
         if plan.nothing_to_do:
             return Outcome(plan.snapshot.version, 0, 0, plan.kind)
-        written = _publish(job, plan, wanted, rebuild=rebuild)
+        written = _publish(job, plan, wanted, rebuild=rebuild, both=both)
         live.delete_through(job.database, runs.base_version(job.database, finished_before=job.now() - job.live_kept))
         return Outcome(plan.snapshot.version, len(plan.hours), written, plan.kind)
 
@@ -61,14 +64,14 @@ def close_gap(database: Documents, plan: Plan) -> int:
     return plan.generation
 
 
-def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool) -> int:
+def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool, both: bool) -> int:
     """Steps 2 to 5; the number of documents replaced."""
     with runs.at_work(job.database, plan.kind, plan.snapshot, len(plan.hours), job.now) as this:
         generation = close_gap(job.database, plan) if plan.hours or plan.everything else plan.generation
         archive.restore(job.database, plan.snapshot)
         done: set[int] = set()
         if rebuild:
-            asked = resume.request("hours", plan.snapshot, wanted, generation)
+            asked = resume.request("hours", plan.snapshot, wanted, generation, both=both)
             done = resume.done_before(job.database, asked, plan.snapshot)
             runs.note(job.database, this, rebuild=asked, done=sorted(done))
         left = [hour for hour in plan.hours if hour not in done]

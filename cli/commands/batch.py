@@ -50,17 +50,18 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
     from infra.mongo import client
 
     requested, refused = ranges.hours(first, last), publish.Refusals()
+    both = views == View.ALL
     logs.configure("aggregate")
     loaded = settings.load()
     with client.connect(loaded.mongo) as documents, engine.kept(lambda: batch.engine(loaded)) as start:
         job = batch.job(loaded, documents, start)
         if views in (View.ALL, View.HOURS):
             with refused, batch.progress("hours") as progress:
-                done = hours.run(replace(job, progress=progress), requested, rebuild=rebuild)
+                done = hours.run(replace(job, progress=progress), requested, rebuild=rebuild, both=both)
                 typer.echo(_summary("hours", done))
         if views in (View.ALL, View.DRONES):
             with refused, batch.progress("drone days") as progress:
-                done = drones.run(replace(job, progress=progress), requested, rebuild=rebuild)
+                done = drones.run(replace(job, progress=progress), requested, rebuild=rebuild, both=both)
                 typer.echo(_summary("drone days", done))
         if views != View.ALERTS:
             with refused:
