@@ -1,4 +1,4 @@
-"""Work beside what is measured, and the quantiles of a table's row."""
+"""Background work during a measurement, and the quantiles of a table's row."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _disk_full(worlds: Worlds) -> End:
     _fill(ballast)
 
     def end() -> None:
-        """Its volumes are read-only for the rest of its life, so whoever makes room starts it again."""
+        """Its volumes are read-only for the rest of its life, so who makes room must start it again."""
         ballast.unlink(missing_ok=True)
         worlds.store.kill()
         worlds.store.start()

@@ -123,7 +123,7 @@ class Worlds:
 
 
 def _mount(folder: Path) -> bool:
-    """A small file system of its own at `folder`, kept in a file beside it. False without the right to mount."""
+    """A small file system of its own at `folder`, kept in a file next to it. False without the right to mount."""
     folder.mkdir(parents=True, exist_ok=True)
     image = folder.with_suffix(".img")
     if folder.is_mount():

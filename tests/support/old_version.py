@@ -122,8 +122,8 @@ class OldStack:
 
     def api(self, requests: list[Any]) -> dict[str, Any]:
         script = Path(__file__).with_name("api_answers.py")
-        told = self.python(script, self.database.uri, self.lake, self.broker.address, text=json.dumps(requests))
-        answers: dict[str, Any] = json.loads(told)
+        printed = self.python(script, self.database.uri, self.lake, self.broker.address, text=json.dumps(requests))
+        answers: dict[str, Any] = json.loads(printed)
         return answers
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
