@@ -1,8 +1,8 @@
-"""Signs of life on `alert-state`, and the dead-man's switch that misses them and notifies the operators.
+"""Signs of life on `alert-state`, and the dead-man's switch, which notifies operators when they are missing.
 
 The switch runs in a process of its own, so that it outlives what it watches. It goes to the operators' webhook, the log
-and the metrics; none of it is part of the alert pipeline. It judges each partition of a consumer by itself, and says
-that the pipeline has recovered only when nothing is wrong any more.
+and the metrics; none of it is part of the alert pipeline. It judges each partition of a consumer by itself, and reports
+a recovery only when nothing is wrong any more.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LONGEST_PAUSE: Final = 300.0
 """Seconds between attempts to reach the operators: invalid answers count towards Discord's ban."""
 
 LOOK_SECONDS: Final = 30.0
-"""A single look ends then: a client that has lost its broker reads nothing, and says nothing."""
+"""Seconds after which a single look ends: a client that has lost its broker reads nothing and raises nothing."""
 
 PREFIX: Final = b"health/"
 
@@ -55,8 +55,8 @@ PENDING = Gauge("peacewatch_alerts_untold", "Alerts that nobody was notified of 
 OLDEST = Gauge(
     "peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert that nobody was notified of", ["webhook"]
 )
-DEAD = Gauge("peacewatch_webhook_dead", "1 while Discord takes nothing from a webhook", ["webhook"])
-LAG = Gauge("peacewatch_consumer_lag", "Messages that a group has not passed", ["group"])
+DEAD = Gauge("peacewatch_webhook_dead", "1 while Discord accepts nothing from a webhook", ["webhook"])
+LAG = Gauge("peacewatch_consumer_lag", "Messages that a consumer group has not read", ["group"])
 
 
 def process_name() -> str:
@@ -65,7 +65,8 @@ def process_name() -> str:
 
 
 class Pulse:
-    """Says every EVERY_SECONDS how a process is. A producer of its own: where the topic is missing, nobody waits."""
+    """Sends a sign of life every EVERY_SECONDS, with a producer of its own: where the topic is missing, nothing
+    waits."""
 
     def __init__(self, bootstrap: Address, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._topic, self._clock = topic, clock
@@ -74,7 +75,7 @@ class Pulse:
         self._last: Any = None
 
     def beat(self, health: Callable[[], SignOfLife]) -> None:
-        """Call often. Nothing fails by it."""
+        """Call often. Never raises."""
         if self._clock() - self._said_at < EVERY_SECONDS:
             return
         self._said_at = self._clock()
@@ -105,13 +106,13 @@ class WatchConfig:
             "peacewatch-notifier-severe": topics.ALERTS,
         }
     )
-    optional: frozenset[str] = frozenset({"peacewatch-notifier-severe"})  # groups that there need not be
+    optional: frozenset[str] = frozenset({"peacewatch-notifier-severe"})  # groups that need not exist
     patience: Patience = field(default_factory=Patience)
     connect: Callable[[str], Webhook] = Webhook
 
 
 class Switch:
-    """What is wrong now, and what the operators were notified of."""
+    """What is wrong now, and what operators were notified of."""
 
     def __init__(self, config: WatchConfig, since: datetime) -> None:
         self._config, self._since = config, since
@@ -150,7 +151,7 @@ class Switch:
         self._notified = troubles
 
     def _post(self, webhook: Webhook, troubles: dict[str, str], now: datetime) -> None:
-        """Where Discord refuses the sentences, the keys alone; where it refuses these, the log has them."""
+        """Posts the sentences; where Discord refuses them, the keys only; where it refuses these, the log has them."""
         begun = [text for key, text in troubles.items() if key not in self._notified]
         over = [f"Over: {key}." for key in self._notified if key not in troubles]
         lasting = [f"Still so: {key}." for key in troubles if key in self._notified]
@@ -184,7 +185,7 @@ def _embed(lines: list[str], now: datetime, *, begun: bool, lasts: bool) -> Embe
 
 
 def watch(config: WatchConfig, stop: Event) -> None:
-    """The dead-man's switch, until `stop` is set. Kafka away is a trouble, too: nobody gives a sign then."""
+    """The dead-man's switch, until `stop` is set. A Kafka that is away is a trouble, too: then no sign comes."""
     switch = Switch(config, datetime.now(UTC))
 
     def session() -> None:
@@ -207,7 +208,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
 
 
 def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
-    """What is wrong with the alert pipeline now, a sentence by its key: one look at the signs of the last LOOK_BACK.
+    """What is wrong with the alert pipeline now, a sentence by its key, by the signs of the last LOOK_BACK.
 
     Raises KafkaError where Kafka does not answer.
     """
@@ -255,7 +256,7 @@ def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, SignOfLife]]:
 
 
 def _passed(config: WatchConfig, consumer: KafkaConsumer, admin: KafkaAdminClient) -> Passed:
-    """A partition that a group has committed nothing of is read from its beginning."""
+    """For a partition without a committed offset, the group reads from its beginning."""
     passed = {}
     for group, topic in config.groups.items():
         committed = admin.list_group_offsets(group)[group]

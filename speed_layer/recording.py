@@ -1,11 +1,11 @@
-"""`alerts`, `deliveries` and operators' actions to MongoDB, for people to look at. No part of the alert pipeline.
+"""`alerts`, `deliveries` and operators' actions to MongoDB, for the API and the report. No part of the alert pipeline.
 
 Every write may be repeated, and the two topics may be read in any order: an alert's own fields come from `alerts`,
 where and when people were notified from `deliveries`. Offsets are committed after the writes.
 
-Of an alert and its duplicates the first one's fields stay; one with the same id and other content has a row of its own
-(fleet.alerts.alert). What MongoDB refuses for what it is, is passed by and counted: it would come again after a
-restart.
+Of an alert and its duplicates the first one's fields stay; an alert with the same id and other content has a row of its
+own (fleet.alerts.alert). A document that MongoDB refuses for its content is skipped and counted: it would come again
+after a restart.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class RecorderConfig:
     group: str = "peacewatch-recorder"
     alerts: str = topics.ALERTS
     deliveries: str = topics.DELIVERIES
-    actions: str = ""  # operators' actions, for the audit list; empty: they are not recorded
-    state: str = ""  # the topic of the signs of life; empty: none is given
+    actions: str = ""  # operators' actions, for the audit list; empty: not recorded
+    state: str = ""  # the topic of the signs of life; empty: none is sent
 
 
 def run(config: RecorderConfig, stop: Event) -> None:
-    """Until `stop` is set. Kafka and MongoDB may come and go."""
+    """Records until `stop` is set. Kafka and MongoDB may come and go."""
     faults = RecentFaults()
 
     def health() -> SignOfLife:
@@ -162,7 +162,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
 
 
 def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[Update]:
-    """The rows of alerts; one with the id of another alert gets the id that the notifier gives it, too."""
+    """The rows of alerts; an alert with the id of another one gets the same new id as in the notifier."""
     alerts = [(alert, raised_at) for alert, raised_at in raised if not alert.clears]
     contents = incidents.contents(database, {alert.alert_id for alert, _ in alerts})
     updates: list[Update] = []
@@ -174,8 +174,7 @@ def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[U
 
 
 def _write(database: Documents, collection: str, updates: Sequence[Update]) -> int:
-    """In order: of two states of one incident the later stands. How many were refused for what they are.
-
+    """Writes in order: of two states of one incident the later stays. Returns how many were refused for their content.
     Raises PyMongoError and OSError where MongoDB is away.
     """
     if not updates:

@@ -1,1 +1,1 @@
-"""When a report raises an alert, what an alert says, and how the alert pipeline itself is. Pure."""
+"""When a report raises an alert, the alert's fields, and the health of the alert pipeline. Pure."""

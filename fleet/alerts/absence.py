@@ -1,9 +1,9 @@
 """Which drones are absent: a `Presence` for each partition of `reports`, an `Absence` over all of a process. Pure.
 
-- A drone that is absent gets an alert of its own, or is one of many (`fleet.alerts.crowd`). One that falls absent while
-  there is a crowd gets its own as usual; the few that are not back when the crowd ends get an alert each.
+- A drone that is absent gets an alert of its own, or is one of many (`fleet.alerts.crowd`). One that becomes absent
+while there is a crowd gets its own as usual; the few that are not back when the crowd ends get an alert each.
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
-  it spoke last.
+it reported last.
 - Partitions that other processes judge count, too (`fleet.alerts.elsewhere`).
 """
 
@@ -26,22 +26,23 @@ class Absence:
 
     partitions: dict[int, Presence] = field(default_factory=dict)
     crowd: Crowd = field(default_factory=Crowd)
-    is_behind: bool = False  # the last look was not over: look again soon
+    is_behind: bool = False  # the last look was incomplete: look again soon
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
-    misplaced: int = 0  # absences that were none: the drone spoke in another partition
+    misplaced: int = 0  # wrong absences: the drone reported in another partition
     bounds: Bounds = Bounds()  # noqa: RUF009 - frozen; of each partition
 
     def join(self, number: int) -> Presence:
-        """The drones of a partition, none yet. One that is absent in another partition moves here when it speaks."""
+        """Adds a partition, without drones yet. A drone that is absent in another partition moves here when it
+        reports."""
         presence = self.partitions[number] = Presence(take=lambda drone_id: self._take(drone_id, number))
         presence.bounds = self.bounds
-        self.elsewhere.shares.pop(number, None)  # of its judge before us; a later judge's is another
+        self.elsewhere.shares.pop(number, None)  # said by the process that judged it before us
         return presence
 
     def sweep(
         self, rule: AbsenceRule, times: Mapping[int, datetime], nearest: Nearest = lambda *_: None
     ) -> list[tuple[int, Alert]]:
-        """(partition, alert) of those who are absent. `times` is the broker's time that each partition is judged at."""
+        """(partition, alert) of the absent drones. `times` is the broker's time at which each partition is judged."""
         if not times:
             return []
         looks = [self.partitions[number].look(rule, now) for number, now in times.items()]  # all of them
@@ -64,7 +65,7 @@ class Absence:
             self.crowd.size = 0
 
     def share(self, rule: AbsenceRule, number: int, now: datetime) -> AbsenceShare:
-        """What to say of a partition of ours to the processes that judge others."""
+        """What to share about a partition of ours with the processes that judge others."""
         presence = self.partitions[number]
         self.elsewhere.confirm(number, self.partitions, now - share_lasts(rule.look_every))
         self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in presence.held), now)
@@ -104,7 +105,7 @@ class Absence:
             yield from ((number, drone_id) for drone_id in presence.held)
 
     def _of_held(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
-        """The alerts of those that fell absent, one by one or as a crowd, once it is known which."""
+        """The alerts of drones that became absent, one by one or as a crowd, once it is known which."""
         counts, held = self._counts(rule, now), list(self._held())
         own = sum(presence.overdue(rule, now) for presence in self.partitions.values())
         verdict = self.crowd.judge(
@@ -130,7 +131,7 @@ class Absence:
         return [(min(self.partitions), self.crowd.alert(rule, max(since, default=now), now))]
 
     def _crowd_is_back(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
-        """It ends when nearly all are back. The others are held again, and get an alert each."""
+        """Ends the crowd when nearly all are back. The others are held again, and get an alert each."""
         counts = self._counts(rule, now)
         if not self.crowd.is_over(rule, counts):
             return []
@@ -141,7 +142,7 @@ class Absence:
         return [(min(self.partitions), alert)] if counts.speaks_for_all else []
 
     def _back_elsewhere(self, rule: AbsenceRule) -> list[tuple[int, Alert]]:
-        """Drones that speak in partitions of other processes are not absent; those that were called so are cleared."""
+        """Drones that report in partitions of other processes are not absent; their alerts are cleared."""
         alerts = []
         for drone_id, other, at in self.elsewhere.heard_of(self.partitions):
             for number, presence in self.partitions.items():
@@ -155,7 +156,7 @@ class Absence:
         return alerts
 
     def _drop_known_elsewhere(self) -> None:
-        """Of a drone that is known in two partitions, the one where it spoke later counts."""
+        """Drops drones that reported later in another partition."""
         if len(self.partitions) < 2:
             return
         for number, drone_id in list(self._held()):
@@ -185,6 +186,6 @@ class Absence:
 
 
 def _absent_since(presence: Presence) -> Iterator[datetime]:
-    """Since when those are absent who are held or in the crowd."""
+    """Since when the drones that are held or in the crowd are absent."""
     for drone_id in (*presence.held, *presence.crowd):
         yield presence.absent[drone_id].since

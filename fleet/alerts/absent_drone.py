@@ -1,4 +1,4 @@
-"""One drone: when it last spoke, when that makes it absent, and the alert of its absence. Pure."""
+"""One drone: when it last reported, when it is absent, and the alert of its absence. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from fleet.alerts.alert import Alert, Severity, alert_id
 from fleet.reports.report import EARLIEST, UNKNOWN
 
 CLOCK_OFF: Final = timedelta(minutes=2)
-"""A report arrives within seconds; later than this, the clock is slow or the drone was out of reach, and we say so."""
+"""A report arrives within seconds; later than this, the clock is slow or the drone was out of reach, and the alert says
+so."""
 
 CLOCK_SET_BACK: Final = timedelta(minutes=15)
-"""When all reports of so long are older than one before, they are no backlog: the drone's clock was set back."""
+"""When all reports of this time are older than an earlier one, they are no backlog: the drone's clock was set back."""
 
 LOOKS: Final = 4
-"""So often in an interval absent drones are looked for: an alert is late by a quarter of it at most."""
+"""Looks for absent drones in an interval: an alert is late by a quarter of the interval at most."""
 
 Nearest = Callable[[float, float], tuple[str, str] | None]
 
@@ -35,34 +36,34 @@ class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
     @cached_property
     def limit(self) -> timedelta:
-        """How long a drone may be quiet."""
+        """How long a drone may go without a report."""
         return timedelta(seconds=self.interval * self.missed)
 
     @cached_property
     def look_every(self) -> timedelta:
-        """How often absent drones are looked for, and each process says its shares to the others."""
+        """How often absent drones are looked for, and each process sends its shares to the others."""
         return timedelta(seconds=self.interval) / LOOKS
 
 
 class KnownDrone(msgspec.Struct, gc=False):
-    """When and where a drone last spoke; the place is unknown of one that only its time was saved of.
+    """When and where a drone last reported; the place is unknown where only the time was saved.
 
-    The collector passes it by: a look at half a million of these held every alert up for 0.1 to 0.2 s.
+    The garbage collector ignores it: visiting half a million of these delayed every alert by 0.1 to 0.2 s.
     """
 
     at: datetime  # the broker's time of its last report
     bucket: int
-    reported_at: datetime = EARLIEST  # the newest by its own clock
-    ordered_at: datetime = EARLIEST  # the broker's time of that one
+    reported_at: datetime = EARLIEST  # the newest time of its own clock
+    ordered_at: datetime = EARLIEST  # the broker's time of that report
     city: str = UNKNOWN
     country: str = UNKNOWN
     latitude: float | None = None
     longitude: float | None = None
-    is_new: bool = True  # it has spoken once
-    is_believed: bool = True  # its clock, at its last report
+    is_new: bool = True  # it has reported once
+    is_believed: bool = True  # whether its clock was believed at its last report
 
     def hear(self, heard: Heard) -> bool:
-        """Takes a report in; whether it is late: then it says nothing of where the drone is."""
+        """Enters a report. Returns whether it is late: then it does not say where the drone is now."""
         self.at, self.is_believed = heard.at, heard.is_believed
         if heard.reported_at < self.reported_at and self.is_late(heard.reported_at, heard.at):
             return True
@@ -72,7 +73,7 @@ class KnownDrone(msgspec.Struct, gc=False):
         return False
 
     def name_place(self, nearest: Nearest) -> None:
-        """Names the place of one whose reports had a position and no name."""
+        """Names the place of a drone whose reports had a position but no place."""
         if UNKNOWN not in (self.city, self.country) or self.latitude is None or self.longitude is None:
             return
         named = nearest(self.latitude, self.longitude)
@@ -81,7 +82,7 @@ class KnownDrone(msgspec.Struct, gc=False):
             self.country = named[1]
 
     def is_late(self, reported_at: datetime, at: datetime) -> bool:
-        """Whether a report is older than one that we have had, and no clock was set back."""
+        """Whether a report is older than an earlier one, and the clock was not set back."""
         return reported_at < self.reported_at and at - self.ordered_at <= CLOCK_SET_BACK
 
 
@@ -89,14 +90,14 @@ class Absent(msgspec.Struct, gc=False):
     """A drone that missed its intervals. `notified`: it has an incident of its own."""
 
     drone: KnownDrone
-    since: datetime  # its last report before
+    since: datetime  # its last report before the absence
     notified: bool = False
-    is_back: bool = False  # it has spoken again, and is not steady yet
-    times: int = 1  # how often it fell absent without being steady between
+    is_back: bool = False  # it has reported again, but not yet steadily
+    times: int = 1  # how often it became absent without reporting steadily in between
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """A report, as far as it concerns absence."""
+    """The fields of a report that absence needs."""
 
     drone_id: str
     at: datetime
@@ -105,11 +106,11 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     country: str
     latitude: float | None
     longitude: float | None
-    is_believed: bool = True  # False: `reported_at` is the broker's time, for nobody believes the drone's
+    is_believed: bool = True  # False: `reported_at` is the broker's time, because the drone's clock is wrong
 
 
 def alert_of(rule: AbsenceRule, drone_id: str, absent: Absent, now: datetime, *, clears: bool = False) -> Alert:
-    """Its id is made of the time of the last report: the same absence has the same id in every process."""
+    """The alert of an absence. Its id has the time of the last report, so every process gives the same id."""
     drone, since = absent.drone, absent.since.astimezone(UTC)
     report_id = after(since)
     note = f"last report {since:%Y-%m-%d %H:%M:%S} UTC"
@@ -138,12 +139,12 @@ def alert_of(rule: AbsenceRule, drone_id: str, absent: Absent, now: datetime, *,
 
 
 def alert_of_flapping(rule: AbsenceRule, heard: Heard, absent: Absent, gap: timedelta) -> Alert:
-    """The alert of one that comes and goes."""
-    note = f"absent {absent.times} times in a row: it speaks only now and then, last after {gap.total_seconds():.0f} s"
+    """The alert of a drone that comes and goes."""
+    note = f"absent {absent.times} times in a row: it reports only now and then, last after {gap.total_seconds():.0f} s"
     alert = alert_of(rule, heard.drone_id, absent, heard.at)
     return msgspec.structs.replace(alert, note=note, alert_id=f"{alert.alert_id}/{absent.times}")
 
 
 def after(since: datetime) -> str:
-    """Stands for the report's id in the alert of an absence since then."""
+    """In the alert of an absence since then, used as the report's id."""
     return f"after-{int(since.timestamp() * 1000)}"

@@ -16,14 +16,14 @@ Kind = Literal["unrest", "low_battery", "watchword", "silent"]
 Severity = Literal["critical", "high", "moderate"]
 
 ENDED_BY_CLEARING: Final[frozenset[Kind]] = frozenset({"low_battery", "silent"})
-"""These last until the drone is charged, or reports again: that nobody hears of them any more does not end them."""
+"""These last until the drone is charged, or reports again; time without an alert does not end them."""
 
 UNKNOWN_CONTENT: Final = 0
-"""The checksum of an alert without content of its own to compare: no conflict is seen."""
+"""The checksum of an alert without content to compare: it is never a conflict."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was raised, where, by whom, how bad. A duplicate has the same `alert_id`."""
+    """What was raised, where, by which drone, how bad. A duplicate has the same `alert_id`."""
 
     alert_id: str
     kind: Kind
@@ -40,10 +40,10 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     battery: float | None = None
     citizens: list[Citizen] = []
     message: str = ""
-    verified: bool = True  # False: read out of a message that is no whole report
+    verified: bool = True  # False: taken from a message that is no whole report
     note: str = ""  # what the rule adds: the nearest charging station, the watchword
     source: str = ""  # the report's place on its topic, `reports/3/1042`: the id that log lines of all processes have
-    clears: bool = False  # no alert, but the end of the incident with this key: shown by an edit alone
+    clears: bool = False  # no alert, but the end of the incident with this key; only edits its message
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,18 +55,16 @@ encode, decode = _codec.encode, _codec.decode
 def alert_id(kind: Kind, drone_id: str, report_id: str, reported_at: datetime, *more: str) -> str:
     """The id of the alert of this kind that this report raises; `more` distinguishes its clearing.
 
-    A report is known by its drone, its id and its time: a drone that restarts its ids does not repeat itself.
+    A report is identified by its drone, its id and its time: a drone that restarts its ids sends new reports.
     """
     milliseconds = (reported_at - _EPOCH) // timedelta(milliseconds=1)
     return identity.join(kind, drone_id, report_id, str(milliseconds), *more)
 
 
 def content_of(alert: Alert) -> int:
-    """A checksum, 32 bits, of what the drone said. Not of what alerting adds, which may be another after an upgrade or
-    a second reading, nor of times: the drone's is in the id, and each duplicate has a broker's of its own.
-
-    UNKNOWN_CONTENT of what has an id that no other message can have: made of what a rule remembers, or of a place on
-    the topic.
+    """A checksum, 32 bits, of what the drone sent. It covers neither what alerting adds, which may change with an
+    upgrade or a second reading, nor times: the drone's is in the id, and each duplicate has its own broker's time.
+    UNKNOWN_CONTENT where the id is unique by itself: made from a rule's memory, or from a place on the topic.
     """
     if alert.kind == "silent" or alert.clears or not alert.verified:
         return UNKNOWN_CONTENT
@@ -82,5 +80,5 @@ def is_conflict(content: int, other: int) -> bool:
 
 
 def conflict_id(alert: Alert) -> str:
-    """The id of an alert whose own id another alert has: notifier, recorder and lake name it alike."""
+    """The id of an alert whose own id another alert has, the same in notifier, recorder and lake."""
     return f"{alert.alert_id}{identity.SEPARATOR}{identity.join('conflict', f'{content_of(alert):08x}')}"

@@ -1,11 +1,12 @@
 """Many drones absent at once: one alert with their number, over all partitions and processes. Pure.
 
-A `Crowd` decides by numbers alone (`AbsentCounts`). Which drones they are, each `Presence` knows, and
-`fleet.alerts.absence` moves them: a drone that falls absent is held, then raised alone or a member of the crowd.
+A `Crowd` decides by numbers only (`AbsentCounts`). Each `Presence` knows its drones, and `fleet.alerts.absence` moves
+them: a drone that becomes absent is held, then raised alone or made a member of the crowd.
 
-- Few are raised at once, where no others are overdue. More may be the first of a crowd: an interval shows how many.
-- One process speaks for all, the one that judges the lowest partition: it raises and clears. The others follow the
-  size that it says.
+- Few drones are raised at once, where no others are overdue. More may be the first of a crowd, which takes an interval
+to show.
+- One process raises and clears for all: the one that judges the lowest partition. The others follow its size of the
+crowd.
 - The crowd ends when nearly all are back.
 """
 
@@ -23,10 +24,10 @@ from fleet.alerts.elsewhere import AbsenceShare
 from fleet.reports.report import UNKNOWN
 
 FLEET: Final = "fleet"
-"""Stands for the drone in an alert of many, for people; their incident and alerts are named by no drone's id."""
+"""Shown in place of the drone in an alert of many; their incident and alerts have no drone's id."""
 
 CROWD: Final = "all"
-"""The crowd's name in its incident's key. One that began before version 0.3 keeps its own until it ends."""
+"""The crowd's name in its incident's key. A crowd that began before version 0.3 keeps its own key until it ends."""
 
 Verdict = Literal["none held", "wait", "alone", "crowd"]
 
@@ -38,23 +39,23 @@ class AbsentCounts:
     held: int  # of this process, not yet decided on
     undecided: int  # held, of all processes
     members: int  # in the crowd, of all processes
-    others: Sequence[AbsenceShare]  # what the other processes say that are alive
+    others: Sequence[AbsenceShare]  # shares of the other processes that are alive
     speaks_for_all: bool  # this process raises and clears the crowd's alert
 
 
 @dataclass
 class Crowd:
-    """`size` is the number that people were notified of; 0: there is no crowd."""
+    """`size` is the number that people were notified of; 0: no crowd."""
 
     size: int = 0
     name: str = CROWD
-    held_since: datetime | None = None  # drones are held, and it is not known whether they are many
+    held_since: datetime | None = None  # drones are held, and it is unknown whether they are many
     grows_since: datetime | None = None  # it has grown, and nobody was notified of that yet
 
     def judge(
         self, rule: AbsenceRule, now: datetime, counts: AbsentCounts, *, overdue: int, all_answered: bool
     ) -> Verdict:
-        """What becomes of the held drones of this process.
+        """Decides on the held drones of this process.
 
         `overdue`: drones of all processes that may follow them; `all_answered`: no other process knows the held ones.
         """
@@ -73,8 +74,8 @@ class Crowd:
         return "crowd"
 
     def is_due(self, rule: AbsenceRule, now: datetime, counts: AbsentCounts) -> bool:
-        """Whether people are notified of the crowd's size now, which `size` is then: by the process that speaks for
-        all, when the others have decided, too, or half an interval after it began."""
+        """Whether people must be notified of the crowd's size now, to which `size` is then set. Only in the process
+        that raises for all: when the others have decided, too, or half an interval after it began."""
         if not counts.speaks_for_all:
             said = max((share.crowd_size for share in counts.others), default=0)
             self.size = said if said and counts.members > _nearly_none(rule, said) else self.size
@@ -105,7 +106,7 @@ class Crowd:
         return self.size > 0 and left <= _nearly_none(rule, self.size)
 
     def alert(self, rule: AbsenceRule, since: datetime, now: datetime, *, clears: bool = False) -> Alert:
-        """Neither its key nor its id can be a drone's: the id of a drone is never empty."""
+        """The crowd's alert. Neither its key nor its id can be a drone's: the id of a drone is never empty."""
         since = since.astimezone(UTC)
         report_id, more = after(since), [str(self.size), *(["cleared"] if clears else [])]
         return Alert(
@@ -125,10 +126,10 @@ class Crowd:
 
 
 def _has_just_joined(rule: AbsenceRule, share: AbsenceShare, now: datetime) -> bool:
-    """Whether drones of another process joined the crowd about now."""
+    """Whether drones of another process have just joined the crowd."""
     return share.joined_at is not None and now - share.joined_at < timedelta(seconds=1.5 * rule.interval)
 
 
 def _nearly_none(rule: AbsenceRule, size: int) -> int:
-    """So few of a crowd of `size` are no crowd any more."""
+    """How few drones of a crowd of `size` are no crowd any more."""
     return min(size // 10, rule.crowd)

@@ -1,9 +1,9 @@
-"""Absence over several alerting processes: what each says of its partitions, so that all count one crowd. Pure.
+"""Absence over several alerting processes: what they share about their partitions, so that all count one crowd. Pure.
 
-Each process says an `AbsenceShare` of each partition that it judges: how many of its drones are absent and not yet
-decided on (held), which they are, and how many are in the crowd. The others answer which of the held drones speak in a
-partition of theirs. So each process decides with the numbers of all, and none waits for another that is gone: what a
-process does not answer within an interval is decided without it.
+Each process sends an `AbsenceShare` for each partition that it judges: how many of its drones are absent and not yet
+decided on (held), their ids, and how many are in the crowd. The others answer which of the held drones report in a
+partition of theirs. So each process decides with the numbers of all. What a process has not answered within an interval
+is decided without it, so none waits for one that is gone.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import msgspec
 from fleet import wire
 
 ASKED_BYTES: Final = 100_000
-"""Of the held drones that a share names, as JSON: some 2,500 of usual ids, the others in the next shares."""
+"""Bytes of the held drones in a share, as JSON: some 2,500 of usual ids; the others follow in the next shares."""
 
 HEARD_BYTES: Final = 200_000
-"""Of a share's answers: more than what the five other partitions ask with usual ids; what is left is answered next."""
+"""Bytes of a share's answers: more than the five other partitions ask for with usual ids; the rest follows."""
 
 SHARE_LASTS: Final = timedelta(seconds=45)
-"""A share counts at least so long: Kafka may pause while a broker fails over."""
+"""How long a share counts at least: Kafka may pause while a broker fails over."""
 
 LOOKS_WITHOUT: Final = 3
-"""Who has said no share for so many looks is gone, and not waited for."""
+"""A process without a share for this many looks is gone, and not waited for."""
 
 Spoke = dict[str, datetime]
-"""When drones last spoke, by the broker's time."""
+"""When drones last reported, by the broker's time."""
 
 
 class AbsenceShare(msgspec.Struct, omit_defaults=True):
-    """What the process that judges the partition `number` says of it."""
+    """What the process that judges the partition `number` shares about it."""
 
     number: int
-    round: int = 0  # which list of held drones this is; it ascends
+    round: int = 0  # number of this list of held drones; it ascends
     held: Spoke = {}
     held_count: int = 0
     overdue: int = 0  # drones that will be absent soon
@@ -45,8 +45,8 @@ class AbsenceShare(msgspec.Struct, omit_defaults=True):
     crowd_size: int = 0  # the number that people were notified of
     joined: int = 0  # drones that joined the crowd last
     joined_at: datetime | None = None
-    newest: datetime | None = None  # the last report of the one that fell absent last, of held and crowd
-    heard: Spoke = {}  # drones that are held or absent elsewhere, and spoke here later
+    newest: datetime | None = None  # of held and crowd: the last report of the drone that became absent last
+    heard: Spoke = {}  # drones that are held or absent elsewhere, and reported here later
     answered: dict[int, int] = {}  # by partition the round that `heard` answers
 
 
@@ -60,18 +60,18 @@ class Elsewhere:
 
     shares: dict[int, tuple[AbsenceShare, datetime]] = field(default_factory=dict)  # and when it was read
     absent: dict[str, int] = field(default_factory=dict)  # drones with an incident of their own, by their partition
-    returned: dict[str, int] = field(default_factory=dict)  # of those the ones that spoke in a partition of ours
+    returned: dict[str, int] = field(default_factory=dict)  # those of them that reported in a partition of ours
     asked: dict[int, tuple[int, Spoke]] = field(default_factory=dict)  # by partition of ours the last round, its drones
     confirmed: set[str] = field(default_factory=set)  # held drones that all others have answered for
 
     def note(self, share: AbsenceShare, read_at: datetime) -> bool:
-        """Takes a share in; whether it says something new that a look should not wait for."""
+        """Enters a share. Returns whether it has news for which a look should be made at once."""
         before, _ = self.shares.get(share.number, (AbsenceShare(share.number), read_at))
         self.shares[share.number] = share, read_at
         return bool(share.heard) or _news(share) != _news(before)
 
     def note_absent(self, drone_id: str, number: int, *, is_absent: bool) -> None:
-        """What `alert-state` says of a drone of the partition `number`."""
+        """Enters what `alert-state` has of a drone of the partition `number`."""
         if is_absent:
             self.absent[drone_id] = number
         elif self.absent.get(drone_id) == number:
@@ -83,15 +83,15 @@ class Elsewhere:
         return [share for number, (share, _) in self.shares.items() if number not in own]
 
     def fresh(self, own: Collection[int], since: datetime) -> list[AbsenceShare]:
-        """Those of processes that are alive: they said them after `since`."""
+        """The shares of processes that are alive: sent after `since`."""
         return [share for number, (share, at) in self.shares.items() if number not in own and at > since]
 
     def is_first(self, own: Collection[int], since: datetime) -> bool:
-        """Whether we speak for all: of those alive the process that judges the lowest partition does."""
+        """Whether this process raises for all: of those alive it judges the lowest partition."""
         return min(own) < min((share.number for share in self.fresh(own, since)), default=max(own) + 1)
 
     def confirm(self, number: int, own: Collection[int], since: datetime) -> None:
-        """Notes which drones of a partition of ours all processes have answered for that are alive since `since`."""
+        """Notes for which drones of a partition of ours all processes have answered that are alive since `since`."""
         round_, chosen = self.asked.get(number, (0, Spoke()))
         if chosen and all(share.answered.get(number, 0) >= round_ for share in self.fresh(own, since)):
             self.confirmed |= chosen.keys()
@@ -104,7 +104,7 @@ class Elsewhere:
         chosen, room = Spoke(), ASKED_BYTES
         for drone_id, at in held:
             if drone_id not in self.confirmed:
-                room -= wire.size(drone_id) + 40  # the time, and what stands around it
+                room -= wire.size(drone_id) + 40  # the time, quotes and commas
                 if room < 0 and chosen:
                     break
                 chosen[drone_id] = at
@@ -112,14 +112,14 @@ class Elsewhere:
             self.asked[number] = int(now.timestamp() * 1000), chosen
 
     def forget_decided(self, held: set[str]) -> None:
-        """Of drones that are held no more nobody asks."""
+        """Asks no more for drones that are no longer held."""
         self.confirmed &= held
         for number, (_, chosen) in list(self.asked.items()):
             if chosen.keys().isdisjoint(held):
                 del self.asked[number]
 
     def heard_of(self, own: Collection[int]) -> Iterator[tuple[str, int, datetime]]:
-        """(drone, partition, when) of what other processes have heard of drones that we ask for."""
+        """(drone, partition, when) of reports that other processes have had from drones that this one asks for."""
         for share in self.known(own):
             yield from ((drone_id, share.number, at) for drone_id, at in share.heard.items())
 
@@ -130,8 +130,8 @@ class Elsewhere:
         returned: Iterable[str],
         own: Collection[int],
     ) -> tuple[Spoke, dict[int, int]]:
-        """`heard` and `answered` of our partition `number`, whose drones last spoke at `spoke_at`; `returned` are those
-        that are absent elsewhere and speak here for sure."""
+        """`heard` and `answered` of our partition `number`, whose drones last reported at `spoke_at`; `returned` are
+        those that are absent elsewhere and certainly report here."""
         heard, room = Spoke(), HEARD_BYTES
         answered: dict[int, int] = {}
         for share in self.known(own):
@@ -152,7 +152,7 @@ class Elsewhere:
 
 
 def share_lasts(look_every: timedelta) -> timedelta:
-    """How long a share counts, where absent drones are looked for so often and shares are said with each look."""
+    """How long a share counts, given how often absent drones are looked for; shares are sent with each look."""
     return max(SHARE_LASTS, LOOKS_WITHOUT * look_every)
 
 

@@ -1,7 +1,7 @@
 """A landed alert: the columns of the lake's table `alerts`, and how they derive from an alert. Pure.
 
-What statistics fold is derived once, at landing: whether the alert counts, and whether an incident begins with it. Both
-depend on the topic alone (the WINDOW offsets before the alert), so every process that lands it derives the same.
+What statistics fold is derived once, when an alert lands: whether it counts, and whether an incident begins with it.
+Both depend on the topic alone (the WINDOW offsets before the alert), so every process that lands it derives the same.
 
 An alert with the id of another one and other content is a conflict: it counts as an alert of its own, and its row has
 the id that the notifier and the recorder give it (`fleet.alerts.alert.conflict_id`).
@@ -44,7 +44,7 @@ SCHEMA: Final = pa.schema(
         pa.field("kafka_offset", pa.int64(), nullable=False),
         # derived, 1 or 0
         pa.field("alert_count", pa.int32(), nullable=False),  # an alert, and no duplicate of one
-        pa.field("unverified_count", pa.int32(), nullable=False),  # of those, read out of a message that is no report
+        pa.field("unverified_count", pa.int32(), nullable=False),  # of those, taken from a message that is no report
         pa.field("incident_count", pa.int32(), nullable=False),  # of those, the first of an incident
         pa.field("content", pa.int64()),  # checksum by which a conflict is no duplicate; null: landed before 0.2
     ]
@@ -65,9 +65,9 @@ class AlertCounts(NamedTuple):
 
 
 class Past:
-    """What is known of the WINDOW offsets before an alert, of one partition: its incidents keep their order in it.
+    """The WINDOW offsets before an alert, of one partition, which has the alerts of an incident in order.
 
-    An incident is over so long after its last alert: `over`; `expire` of those that only a clearing ends.
+    An incident is over `over` after its last alert; one that only a clearing ends, `expire` after it.
     """
 
     def __init__(self, over: timedelta, expire: timedelta) -> None:
@@ -112,7 +112,7 @@ class Past:
             self._incidents[key] = offset, received_at, True
 
     def _continue(self, offset: int, key: str, received_at: datetime) -> bool:
-        """Whether the incident of this key goes on with an alert; else one begins."""
+        """Whether the incident of this key continues with an alert; else one begins."""
         before, last, cleared = self._incidents.get(key, (-WINDOW, received_at, True))
         lasts = self._over
         if not cleared and key.partition(identity.SEPARATOR)[0] in ENDED_BY_CLEARING:
@@ -130,7 +130,7 @@ class Past:
 def row(alert: Alert, raised_at: datetime, place: tuple[str, int, int], counted: AlertCounts) -> dict[str, Any]:
     """A row of SCHEMA; `place` is topic id, partition and offset."""
     names = ("kind", "severity", "incident_key", "report_id", "drone_id", "received_at", "country", "city")
-    believed = alert.reported_at >= EARLIEST  # one of the year 1 may have no UTC date, and would stop all after it
+    believed = alert.reported_at >= EARLIEST  # a time of the year 1 may have no UTC date, and would block all after it
     reported_at = (alert.reported_at if believed else alert.received_at).astimezone(UTC)
     return {
         "date": reported_at.date(),

@@ -1,4 +1,4 @@
-"""How the alert pipeline itself is: what its processes say of themselves, and what is wrong by that. Pure."""
+"""The health of the alert pipeline: its processes' signs of life, and what is wrong by them. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ Part = Literal["alerting", "notifier", "recorder", "watch"]
 
 
 class SignOfLife(msgspec.Struct, omit_defaults=True):
-    """What a process says every few seconds. `name` is which of one part: a webhook, a process."""
+    """A process's report about itself, every few seconds. `name` distinguishes those of one part: a webhook, a
+    process."""
 
     part: Part
     name: str
     at: datetime
-    dead: str = ""  # why the webhook takes nothing more
+    dead: str = ""  # why the webhook accepts nothing more
     pending: int = 0  # alerts that nobody was notified of yet
     oldest: datetime | None = None  # the broker's time of the oldest alert that nobody was notified of
-    refused: int = 0  # open incidents that Discord took in no form but a digest's
-    troubles: dict[str, str] = {}  # what it has found itself, the watch of all others: a sentence by its key
+    refused: int = 0  # open incidents that Discord accepts only in a digest
+    troubles: dict[str, str] = {}  # what the process itself found wrong, or the watch in others: a sentence by its key
 
 
 _codec = wire.Codec(SignOfLife)
@@ -33,12 +34,12 @@ encode, decode = _codec.encode, _codec.decode
 
 @dataclass(frozen=True)
 class Patience:
-    """How long something may be so before the operators are notified."""
+    """How long something may be wrong before operators are notified."""
 
     silent: timedelta = timedelta(seconds=30)
     pending: timedelta = timedelta(minutes=2)
     stuck: timedelta = timedelta(minutes=1)
-    forgotten: timedelta = timedelta(days=1)  # a webhook that is configured no more is silent, and no trouble
+    forgotten: timedelta = timedelta(days=1)  # a webhook that is no longer configured is silent, but not wrong
 
 
 PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
@@ -47,9 +48,8 @@ PARTS: Final[tuple[Part, ...]] = ("alerting", "notifier")
 def troubles(
     said: Iterable[SignOfLife], now: datetime, patience: Patience, watched_since: datetime
 ) -> Iterator[tuple[str, str]]:
-    """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts.
-
-    Nobody is missed who had no time to speak since `watched_since`.
+    """(key, sentence) of what is wrong at `now`; the key stays the same while it lasts. A process that had no time to
+    report since `watched_since` is not missed.
     """
     signs = list(said)
     for part in PARTS:
@@ -64,7 +64,7 @@ def troubles(
 
 
 def known(said: Iterable[SignOfLife], now: datetime, patience: Patience, watched_since: datetime) -> dict[str, str]:
-    """What is wrong by one look at all signs: what the watch found, and that it is gone, which it cannot say itself."""
+    """What is wrong by one look at all signs: what the watch found, and whether the watch itself is gone."""
     signs = list(said)
     wrong = dict(troubles(signs, now, patience, watched_since))
     newest = _newest(signs, "watch", watched_since)
@@ -90,7 +90,7 @@ def _of_notifier(
     if now - max(sign.at, watched_since) > patience.silent:
         yield f"notifier {sign.name} stopped", f"The notifier of the webhook {sign.name} is silent."
     if sign.dead:
-        says = f"takes nothing more ({sign.dead}): {sign.pending} alerts are pending until its URL is replaced."
+        says = f"accepts nothing more ({sign.dead}): {sign.pending} alerts are pending until its URL is replaced."
         yield f"webhook {sign.name} dead", f"The webhook {sign.name} {says}"
     elif sign.oldest is not None and now - sign.oldest > patience.pending:
         yield (
@@ -98,9 +98,7 @@ def _of_notifier(
             f"{sign.pending} alerts are pending for the webhook {sign.name}, the oldest for {now - sign.oldest}.",
         )
     if sign.refused:
-        says = (
-            f"Discord takes {sign.refused} incidents in no form: a digest counts them. The notifier's log names them."
-        )
+        says = f"Discord refuses {sign.refused} incidents in every form but a digest. The notifier's log names them."
         yield f"webhook {sign.name} refused", says
 
 
@@ -109,16 +107,15 @@ Passed = Mapping[str, Mapping[int, tuple[int, int]]]
 
 
 class Stuck:
-    """Finds consumers that have something to read in a partition and do not move in it."""
+    """Finds consumers that have messages to read in a partition but make no progress."""
 
     def __init__(self) -> None:
         self._moved: dict[tuple[str, int], tuple[int, datetime]] = {}
         self._found: dict[str, str] = {}
 
     def look(self, passed: Passed | None, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
-        """(key, sentence) a group that stands still. Each partition is judged: those that move hide none that does not.
-
-        `passed` is None where Kafka does not say: then what was so is so still.
+        """(key, sentence) for each group that stands still. Each partition is judged, so one that moves hides none that
+        does not. `passed` is None where Kafka does not answer: then earlier findings stay.
         """
         if passed is not None:
             self._found = dict(self._judge(passed, now, patience))
@@ -141,16 +138,16 @@ class Stuck:
 
 
 FAULT_SHOWN: Final = timedelta(minutes=10)
-"""So long after the last one of a kind the operators see how many there were."""
+"""How long after the last fault of a kind operators see the count."""
 
 FAULTS: Final[Mapping[str, str]] = {
     "unreadable": "messages could not be handled and were skipped",
     "conflicts": "alerts had the id of another alert and other content: each counts as an alert of its own",
-    "misplaced": "times drones spoke in two partitions of reports: a message's key must be its drone's id",
+    "misplaced": "times drones reported in two partitions of reports: a message's key must be its drone's id",
     "unwritten": "deliveries were too large for their topic in every form, so their messages may be repeated",
     "unrecorded": "documents were refused by MongoDB and are missing in the API",
 }
-"""What is contained to its message, alert or document, so that all else goes on."""
+"""Faults that are contained to their message, alert or document; everything else continues."""
 
 
 class RecentFaults:
@@ -160,12 +157,12 @@ class RecentFaults:
         self._counts: dict[str, tuple[int, datetime, str]] = {}
 
     def add(self, kind: str, at: datetime, last: str) -> None:
-        """One more; `last` names it to a person and holds no word of a drone's."""
+        """Counts one more; `last` identifies it for a person, without text from drones."""
         count = self._counts[kind][0] if kind in self._counts else 0
         self._counts[kind] = count + 1, at, last
 
     def troubles(self, name: str, now: datetime) -> dict[str, str]:
-        """A sentence by its key, of the faults of late. `name` says whose they are."""
+        """A sentence by its key, for recent faults. `name` says whose they are."""
         self._counts = {kind: fault for kind, fault in self._counts.items() if now - fault[1] < FAULT_SHOWN}
         return {
             f"{name} {kind}": f"{name}: {count} {FAULTS[kind]}; {last}. The log has more."

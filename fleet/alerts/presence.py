@@ -1,14 +1,14 @@
-"""The drones of a partition of `reports`: who is present, who is absent, and what is known of them. Pure.
+"""The drones of a partition of `reports`: which are present, which absent, and what is known of them. Pure.
 
-A drone is present by the broker's time: whatever its own clock says, a report shows that it speaks. It becomes known by
-a report that is not from long ago: a replay of history makes nobody present, so nobody absent.
+A drone is present by the broker's time, whatever its own clock says. It becomes known by a report that is not old: a
+replay of history makes no drone present, so none absent.
 
-- A drone that has missed so many intervals is absent, and held until it is known whether they are many
-  (`fleet.alerts.crowd`). Its absence is cleared by the second report that comes in time: a drone that speaks only now
-  and then has one incident, which says so.
-- After a gap, or in a process that has just taken over, everybody first gets the time to speak.
+- A drone that has missed its intervals is absent, and held until it is known whether many are (`fleet.alerts.crowd`).
+Its absence is cleared by the second report that comes in time: a drone that reports only now and then has one incident,
+which says so.
+- After a gap, or in a process that has just taken over, every drone first gets the time to report.
 
-What senders can make us remember is bounded (`Bounds`), and is forgotten with time (FORGOTTEN).
+What senders can add is bounded (`Bounds`), and forgotten with time (FORGOTTEN).
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ FORGOTTEN: Final = timedelta(days=1)
 """A drone absent for so long is taken out of service, not waited for."""
 
 BUCKETS: Final = 64
-"""One is saved with each checkpoint, so a successor's knowledge is at most this many checkpoints old."""
+"""One bucket is saved with each checkpoint, so a successor's knowledge is at most this many checkpoints old."""
 
 LONG_AGO: Final = timedelta(hours=1)
-"""A report that arrives this late is history: it makes no drone known. Slow clocks and backlogs are within it."""
+"""A report that arrives this late makes no drone known: it is history. Slow clocks and backlogs are within it."""
 
 KNOWN: Final = 200_000
-"""Drones of a partition: twice the mission's 540,000 over six. About 60 MB; the newest strangers go first."""
+"""Drones of a partition: twice the mission's 540,000 over six. About 60 MB; past it, drones that reported once are
+forgotten first, the newest of them."""
 
 ABSENT: Final = 50_000
 """Absent drones of a partition that are remembered; the oldest go first."""
 
 OVERDUE: Final = 1000
-"""So many overdue drones of a partition are counted: more than any crowd begins with."""
+"""Overdue drones of a partition that are counted: more than any crowd begins with."""
 
 SLICE: Final = 10_000
-"""Drones that one look takes, about 10 ms: no alert waits longer for it."""
+"""Drones in one look, about 10 ms: no alert waits longer for it."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is remembered of a partition at most, and how many drones one look takes."""
+    """How much is remembered of a partition at most, and the drones in one look."""
 
     known: int = KNOWN
     absent: int = ABSENT
@@ -60,24 +61,23 @@ class Presence:
 
     present: dict[str, KnownDrone] = field(default_factory=dict)
     absent: dict[str, Absent] = field(default_factory=dict)
-    held: dict[str, None] = field(default_factory=dict)  # absent, and not yet known whether they are many
+    held: dict[str, None] = field(default_factory=dict)  # absent, and unknown yet whether they are many
     crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
-    strangers: dict[str, None] = field(default_factory=dict)  # present, and have spoken once
-    heard_at: datetime | None = None  # the last live report of anybody
-    sure_from: datetime | None = None  # before this nobody is called absent
+    strangers: dict[str, None] = field(default_factory=dict)  # present, and have reported once
+    heard_at: datetime | None = None  # the last live report of any drone
+    sure_from: datetime | None = None  # before this no drone is called absent
     buckets: dict[int, dict[str, None]] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)  # buckets that differ from what was last saved
-    changed_drones: set[str] = field(default_factory=set)  # of whom something else is saved now
-    dropped: int = 0  # forgotten for room
+    changed_drones: set[str] = field(default_factory=set)  # whose saved state has changed
+    dropped: int = 0  # forgotten for lack of room
     joined: int = 0  # how many joined the crowd last
     joined_at: datetime | None = None
     take: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of another partition
     bounds: Bounds = Bounds()
 
     def hear(self, rule: AbsenceRule, heard: Heard) -> tuple[Alert | None, bool | None]:
-        """Takes a report in: the clearing, or the alert of one that comes and goes; and whether the report is late.
-
-        None for late: the drone is not known.
+        """Enters a report. Returns the clearing, or the alert of a drone that comes and goes; and whether the report is
+        late, None for a drone that is not known.
         """
         drone = self.present.pop(heard.drone_id, None)
         if drone is None:
@@ -98,7 +98,7 @@ class Presence:
         return None, late
 
     def look(self, rule: AbsenceRule, now: datetime) -> bool:
-        """Takes those who are overdue at `now`, the broker's time, to the absent. Whether there are more of them."""
+        """Moves drones that are overdue at `now`, the broker's time, to the absent. Returns whether there are more."""
         if self.sure_from is None:
             self.sure_from = now + rule.limit
         if now < self.sure_from:
@@ -114,13 +114,13 @@ class Presence:
         return True
 
     def overdue(self, rule: AbsenceRule, now: datetime) -> int:
-        """How many will be absent within half an interval if they do not speak; of more than OVERDUE nobody asks."""
+        """How many drones will be absent within half an interval without a report; at most OVERDUE."""
         before = now - rule.limit + timedelta(seconds=rule.interval) / 2
         overdue = takewhile(lambda drone: drone.at <= before, self.present.values())
         return sum(1 for _ in islice(overdue, OVERDUE))
 
     def forget_old(self, now: datetime) -> None:
-        """Those who have been absent for FORGOTTEN, and those for whom there is no room."""
+        """Forgets drones that have been absent for FORGOTTEN, and those for which there is no room."""
         for _ in range(self.bounds.slice):
             drone_id, absent = next(iter(self.absent.items()), ("", None))
             if absent is None or (now - absent.drone.at < FORGOTTEN and len(self.absent) <= self.bounds.absent):
@@ -128,7 +128,7 @@ class Presence:
             self.forget(drone_id)
 
     def forget(self, drone_id: str) -> None:
-        """All that is known of a drone."""
+        """Forgets all that is known of a drone."""
         absent = self.absent.pop(drone_id, None)
         drone = absent.drone if absent is not None else self.present.pop(drone_id, None)
         if drone is not None:
@@ -139,7 +139,7 @@ class Presence:
             names.pop(drone_id, None)
 
     def restore(self, spoke_at: Mapping[str, datetime], absent_since: Mapping[str, datetime]) -> None:
-        """Takes in what was saved: when drones spoke, and since when those are absent who have an incident."""
+        """Enters what was saved: when drones last reported, and since when those with an incident are absent."""
         for drone_id, at in sorted(spoke_at.items(), key=lambda item: item[1]):
             if drone_id not in absent_since:
                 self.present[drone_id] = self._made(drone_id, at, is_new=False)
@@ -149,33 +149,33 @@ class Presence:
         self.changed.clear()
 
     def restore_crowd(self, until: datetime) -> None:
-        """Those who had not spoken since `until` were one crowd."""
+        """Makes one crowd of the drones that had not reported since `until`."""
         for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
             drone = self.present.pop(drone_id)
             self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
 
     def order(self, drone_id: str, reported_at: datetime) -> None:
-        """Takes in the newest time that is known of a restored drone's own clock."""
+        """Enters the newest known time of a restored drone's own clock."""
         if drone_id in self.present or drone_id in self.absent:
             drone = self._drone(drone_id)
             drone.reported_at, drone.ordered_at = reported_at, drone.at
 
     def saved(self, number: int) -> dict[str, datetime]:
-        """What to save of a bucket: when each of its drones last spoke."""
+        """What to save of a bucket: when each of its drones last reported."""
         return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
 
     def is_steady(self, drone_id: str) -> bool:
-        """Whether it is present, and has spoken more than once."""
+        """Whether the drone is present, and has reported more than once."""
         drone = self.present.get(drone_id)
         return drone is not None and not drone.is_new
 
     def spoke_at(self, drone_id: str) -> datetime | None:
-        """When a drone last spoke; None of one that is not known here."""
+        """When a drone last reported; None where it is not known here."""
         is_known = drone_id in self.present or drone_id in self.absent
         return self._drone(drone_id).at if is_known else None
 
     def raise_alone(self, rule: AbsenceRule, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
-        """The alert of an absent drone by itself: from now on it has an incident of its own."""
+        """The alert of a single absent drone, which from now on has an incident of its own."""
         self.held.pop(drone_id, None)
         self.crowd.pop(drone_id, None)
         self.changed_drones.add(drone_id)
@@ -185,14 +185,14 @@ class Presence:
         return alert_of(rule, drone_id, absent, now)
 
     def join_crowd(self, now: datetime) -> None:
-        """All that are held are members of the crowd."""
+        """Makes all held drones members of the crowd."""
         if self.held:
             self.joined, self.joined_at = len(self.held), now
         self.crowd |= self.held
         self.held.clear()
 
     def leave_crowd(self) -> None:
-        """The crowd is over: those who are not back are held again."""
+        """Ends the crowd: drones that are not back are held again."""
         self.held |= self.crowd
         self.crowd.clear()
         self.joined, self.joined_at = 0, None
@@ -232,7 +232,7 @@ class Presence:
         self.changed.add(absent.drone.bucket)
         steady = absent.is_back and gap < rule.limit
         if absent.notified and not steady:
-            self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # the order of time
+            self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # keeps the order of time
             absent.times += absent.is_back
             comes_and_goes = absent.is_back and absent.times.bit_count() == 1  # the 2nd, 4th, 8th … time: few messages
             absent.is_back = True
@@ -248,5 +248,5 @@ class Presence:
 
 
 def bucket(drone_id: str) -> int:
-    """The same in every process."""
+    """The bucket of a drone, the same in every process."""
     return crc32(drone_id.encode("utf-8", "surrogatepass")) % BUCKETS

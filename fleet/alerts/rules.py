@@ -1,4 +1,4 @@
-"""When a report raises an alert. Rules are data; judging is pure, and the same code wherever it is used.
+"""When a report raises an alert. Rules are data, and judging is pure.
 
 What a rule must remember of a drone is in a `Memory`, one for each partition of `reports`.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HEARD: Final = 1000
 NAME: Final = 100
 SEEN: Final = 10
-"""Characters of a message and of a name, and citizens, that an alert takes along: more than any message shows."""
+"""Characters of a message and of a name, and citizens, that an alert has: more than any message shows."""
 
 _ORDER: Final[tuple[Severity, ...]] = ("moderate", "high", "critical")
 
@@ -51,7 +51,7 @@ class UnrestRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LowBatteryRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Raised below `below` percent, and again, as worse, below the other two; cleared at `clear_at`.
+    """Raised below `below` percent, and again, with a higher severity, below the other two; cleared at `clear_at`.
 
     `stations` may be empty.
     """
@@ -79,13 +79,13 @@ class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
 
 
 class PositionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Positions that are none: what firmware writes that has no fix. Degrees WGS 84, compared as they are."""
+    """Positions that mean none: what firmware writes without a fix. Degrees WGS 84, compared as they are."""
 
     none: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rules in force; one that is None raises nothing."""
+    """The rules in force; None: the rule is off."""
 
     unrest: UnrestRule | None = None
     low_battery: LowBatteryRule | None = None
@@ -95,11 +95,11 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 LOW: Final = 50_000
-"""Drones of a partition whose low battery is remembered; the oldest go first, and are raised again at most."""
+"""Drones of a partition whose low battery is remembered; past it, the oldest are forgotten and may be raised again."""
 
 
 class Low(msgspec.Struct, gc=False):
-    """A drone whose battery is low: how many limits it is below, and the time of the report that says so."""
+    """A drone whose battery is low: how many limits it is below, and the time of that report."""
 
     step: int
     at: datetime
@@ -107,7 +107,7 @@ class Low(msgspec.Struct, gc=False):
 
 @dataclass
 class Memory:
-    """What rules remember of the drones of one partition: those whose battery is low, and who is present or absent.
+    """What rules remember of the drones of one partition: low batteries, and which drones are present or absent.
 
     `absence` is over all partitions of the process, `number` is this one's.
     """
@@ -116,7 +116,7 @@ class Memory:
     absence: Absence = field(default_factory=Absence)
     number: int = 0
     most_low: int = LOW
-    changed: set[str] = field(default_factory=set)  # drones of which something else is saved now
+    changed: set[str] = field(default_factory=set)  # drones whose saved state has changed
 
     def __post_init__(self) -> None:
         self.presence = self.absence.join(self.number)
@@ -137,18 +137,18 @@ Nearest = Callable[[float, float], Place | None]
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
-    """A report as it is judged: when the broker took it, and what names a place that it does not name itself."""
+    """A report as it is judged: when the broker received it, and what names its place where it does not."""
 
     report: Report
     received_at: datetime
     nearest: Nearest
-    has_fix: bool = True  # False: the position is none
-    said_at: datetime | None = None  # the drone's own time, where nobody believes it: `report` has the broker's
+    has_fix: bool = True  # False: no position
+    said_at: datetime | None = None  # the drone's own time, where it is not believed: `report` has the broker's
 
 
 def sighting(report: Report, received_at: datetime, nearest: Nearest) -> Sighting:
-    """A report as it is judged: one whose clock cannot be believed is judged by the broker's time, for its drone is
-    there, and what it saw is so."""
+    """A report as it is judged. Where its clock cannot be believed, by the broker's time: the drone is there, and what
+    it saw is true."""
     try:
         check_time(report.reported_at, received_at)
     except RejectedReport:
@@ -191,7 +191,7 @@ def _is_bad(rule: UnrestRule, report: Report) -> bool:
 
 
 def _low_battery(rule: LowBatteryRule | None, memory: Memory, seen: Sighting, *, late: bool | None) -> Alert | None:
-    """By the drone's time: a report that comes late says nothing of the battery now."""
+    """By the drone's time: a report that comes late does not show the present battery."""
     if rule is None or late or (seen.report.battery >= rule.clear_at and seen.report.drone_id not in memory.low):
         return None  # nearly every report
     drone, battery, at = seen.report.drone_id, millipercent(seen.report.battery), seen.report.reported_at
@@ -237,7 +237,7 @@ def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
 
 
 def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
-    """The clearing of a drone that was absent, and whether the report is late; None: the drone is not known."""
+    """The clearing of a drone that was absent, and whether the report is late; None where the drone is not known."""
     if rule is None:
         return None, None
     report = seen.report
@@ -248,7 +248,7 @@ def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[A
 
 
 def _with_note(alert: Alert, seen: Sighting) -> Alert:
-    """Notes that a clock is wrong. Of history nobody needs to know."""
+    """Notes that a clock is wrong, except for history."""
     if alert.kind == "silent" or alert.clears or not (clock := _wrong_clock(seen)):
         return alert
     return msgspec.structs.replace(alert, note=f"{alert.note}; {clock}" if alert.note else clock)

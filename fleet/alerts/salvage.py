@@ -1,11 +1,11 @@
 """The alerts of a message that is no report, as far as it can be read. Pure.
 
-What parses is read, lines and values that stand side by side too, and is looked into: lists, objects, and texts that
-hold JSON. Each object whose own `alert` is a form of true raises one alert, with what it says itself. Only what does
-not parse is searched by pattern.
+What parses is read and searched: lines, values one after the other, lists, objects, and texts that hold JSON. Each
+object whose own `alert` is a form of true raises one alert, with the object's fields. Only what does not parse is
+searched by pattern.
 
-Such an alert is named by its place on the topic, not by the ids that the message claims: a message that is no report
-must not stand for a report that is.
+Such an alert is identified by its place on the topic, not by the ids in the message: it must not pass for a real
+report's alert.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from fleet.reports import fields as ranges
 from fleet.reports.report import EARLIEST, UNKNOWN, Citizen
 
 _QUOTE: Final = r"""\\{0,8}["']"""
-"""Double, single (Python's own form), or escaped, as in a text that holds JSON; a run of backslashes costs no more."""
+"""Double, single (Python's own form), or escaped, as in a text that holds JSON; bounded, so that a run of backslashes
+costs no time."""
 
 _VALUE: Final = rf"(?:(?:true|yes)\b|1(?![\d.])|{_QUOTE}\s*(?:true|yes|1)\s*{_QUOTE})"
 _FLAG: Final = re.compile(rf"[\"']alert{_QUOTE}\s*:\s*{_VALUE}".encode(), re.IGNORECASE)
@@ -38,7 +39,7 @@ _TRUE: Final = frozenset(_WORDS.split())
 """As texts, in the languages of spreadsheets. The original data writes 1 and 0."""
 
 _ESCAPE: Final = b"\\u00"
-"""How an ASCII letter begins that is written as JSON's escape."""
+"""The beginning of an ASCII letter written as JSON's escape."""
 
 _STRINGS: Final = ("report_id", "drone_id", "country", "city", "message", "reported_at")
 _NUMBERS: Final = ("latitude", "longitude", "battery")
@@ -55,16 +56,16 @@ _WIDE: Final = tuple(
         ("utf-16-be", rb"\xfe\xff|\0[^\0]\0[^\0]"),
     )
 )
-"""How JSON begins that is not UTF-8. Firmware in Java and .NET writes such."""
+"""The beginning of JSON in UTF-16 or UTF-32, which firmware in Java and .NET writes."""
 
 LONGEST: Final = 200_000
-"""Bytes of a piece that are searched by pattern: over megabytes patterns would hold the neighbours up."""
+"""Bytes of a piece that are searched by pattern: searching megabytes would delay the next messages."""
 
 DEPTH: Final = 8
-"""How deep is looked: firmware wraps a report once or twice."""
+"""How deep objects are searched: firmware wraps a report once or twice."""
 
 LOOKS: Final = 10_000
-"""Values of a message that are looked at; a message of 1 MiB may have half a million."""
+"""Values of a message that are searched; a message of 1 MiB may have half a million."""
 
 MOST: Final = 50
 """Alerts of one message; the last one says that there are more."""
@@ -89,7 +90,7 @@ def salvaged(
 
 
 def _may_flag(value: bytes) -> bool:
-    """Whether it may have a flag: its name may be written in JSON's escapes, as one of our own fields may."""
+    """Whether the text may have a flag, whose name may be written in JSON's escapes."""
     return b"alert" in value or _ESCAPE in value
 
 
@@ -119,7 +120,7 @@ def _flagged(value: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _pieces(value: bytes) -> list[bytes]:
-    """The whole where it parses, else its lines that may have a flag, values that stand in one line taken apart."""
+    """The whole where it parses; else its lines that may have a flag, and each value of a line."""
     if _parsed(value) is not None:
         return [value]
     lines = [line for line in value.splitlines() if _may_flag(line)]
@@ -129,7 +130,7 @@ def _pieces(value: bytes) -> list[bytes]:
 
 
 def _side_by_side(line: bytes) -> list[bytes]:
-    """`{…}{…}` as two; what follows the last value that parses is one piece more."""
+    """`{…}{…}` as two; the rest after the last value that parses is one more piece."""
     if _parsed(line) is not None or len(line) > LONGEST:
         return [line]
     parts: list[bytes] = []
@@ -153,7 +154,7 @@ def _parsed(value: bytes | str) -> Any:
 
 
 def _inside(whole: Any) -> Iterator[dict[str, Any]]:
-    """Breadth first; an object that has a flag of its own speaks for all that is in it."""
+    """Breadth first; the flag of an object covers all objects inside it."""
     level, looks = [whole], 0
     for _ in range(DEPTH):
         below: list[Any] = []

@@ -1,14 +1,13 @@
 """Finding watchwords in what a drone heard, in any script. Pure.
 
-Text and words are compared as people take them for the same: whatever their case, normal form and width, and without
-characters that nobody sees (NFKC_Casefold of UAX 31). Beyond that, so that nothing is missed: the dotted and dotless i
-of Turkish are one letter, and Arabic and Hebrew vowel points, which writers leave out at will, do not count.
+Text and words are compared without regard to case, normal form, width and unseen characters (NFKC_Casefold of UAX 31).
+Beyond that, so that nothing is missed: the dotted and dotless i of Turkish are one letter, and Arabic and Hebrew vowel
+points, which writers may leave out, are ignored.
 
 A word is whole by the default word boundaries of Unicode (UAX 29), which know the marks of Indic scripts; an
-apostrophe, a full stop or a colon within a word parts it, so `fire's` has `fire`. Scripts without spaces (Chinese,
-Japanese kanji, Thai) have a boundary between any two characters there: a word is found wherever it stands.
-
-The time is linear in the text's length, whatever is in it.
+apostrophe, a full stop or a colon divides a word, so `fire's` has `fire`. Scripts without spaces (Chinese, Japanese
+kanji, Thai) have a boundary between any two characters there: a word is found anywhere. The time is linear in the
+text's length, whatever is in it.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ MARKS: Final = 30
 megabyte of them would take minutes."""
 
 SEARCHED: Final = 100_000
-"""Characters of a text that are searched: a hundred times what is said in a minute. Some 0.1 s at worst."""
+"""Characters of a text that are searched: a hundred times what is spoken in a minute. Some 0.1 s at worst."""
 
 _LONG_LIGATURES: Final = "\u3300-\u3357\ufdfa\ufdfb"
-"""Words and sentences in one character, of up to 18 letters: no watchword, and what swells a text most."""
+"""Single characters that expand to words of up to 18 letters: no watchwords, and they lengthen a text most."""
 
 _RARE: Final = regex.compile(rf"[\p{{Default_Ignorable_Code_Point}}{_LONG_LIGATURES}]|\p{{M}}{{{MARKS + 1}}}")
 _UNSEEN: Final = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
@@ -72,7 +71,7 @@ class Watchwords:
         self._pattern = regex.compile(rf"\b(?:{whole})\b", _WHOLE)
 
     def find(self, text: str) -> str:
-        """The first word in `text`, as it stands there where that is found, else as the rule has it; empty: none."""
+        """The first word in `text`, as it is written there or else in the rule; empty where there is none."""
         start = text[:SEARCHED]
         heard = folded(start)
         if not any(word in heard for word in self._words):
@@ -86,5 +85,5 @@ class Watchwords:
 
 
 def _is_within_word(text: str) -> bool:
-    """Whether SEARCHED may part a word: nobody knows how it goes on."""
+    """Whether SEARCHED may divide a word: then its end is unknown."""
     return len(text) > SEARCHED and not (text[SEARCHED - 1].isspace() or text[SEARCHED].isspace())

@@ -1,16 +1,16 @@
 """The compacted topic `alert-state`: what the rules remember of each partition of `reports`, and at which offset.
 
-Kinds of keys, each below `alerting/<topic id>/<partition>`, so that nothing is in one message that grows with
-what drones send:
+Kinds of keys, each below `alerting/<topic id>/<partition>`, so that no message grows with what drones send:
 
 - the partition itself: its offset, and the crowd;
-- `/drone/<drone>`: a drone whose battery is low, or that is absent; no value when neither is so;
-- `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last spoke, in parts of at most PART bytes.
+- `/drone/<drone>`: a drone whose battery is low, or that is absent; without a value when neither is true;
+- `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last reported, in parts of at most PART bytes.
 
-Where several processes judge, each also says `/share` of its partitions (`exchange.py`); nothing is restored from it.
+Where several processes judge, each also writes `/share` for its partitions (`exchange.py`); nothing is restored from
+it.
 
-All but the last are written before the partition's own message, so they are true at its offset. A bucket is written now
-and then: one that is newer than the offset does no harm.
+All but the shares are written before the partition's own message, so they are true at its offset. A bucket is written
+only now and then; one that is newer than the offset does no harm.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ PART: Final = 500_000
 """Bytes of a value: half of what a client (`max_request_size`) and a broker (`max.message.bytes`) take by default."""
 
 TIME_BYTES: Final = 40
-"""Of a drone's time, and what stands around it."""
+"""Bytes of a drone's time, with quotes and commas."""
 
 
 class Saved(msgspec.Struct, omit_defaults=True):
     """A partition. `low`, `silent` and `crowd` are of the layout before 0.2, which had all drones in this message."""
 
     offset: int
-    crowd_until: datetime | None = None  # those of the crowd had not spoken since
+    crowd_until: datetime | None = None  # the crowd's drones had not reported since
     crowd_size: int = 0
     crowd_name: str = ""
     low: list[str] = []
@@ -69,7 +69,7 @@ class SavedDrone(msgspec.Struct, omit_defaults=True):
 
 
 class SavedBucket(msgspec.Struct):
-    """When each drone last spoke."""
+    """When each drone last reported."""
 
     spoke_at: dict[str, datetime]
 
@@ -81,7 +81,7 @@ class JudgedPartition:
     memory: Memory
     offset: int = 0
     is_changed: bool = False
-    parts: dict[int, int] = field(default_factory=dict)  # messages that each bucket takes
+    parts: dict[int, int] = field(default_factory=dict)  # how many messages each bucket has
 
     def advance(self, offset: int) -> None:
         self.offset, self.is_changed = offset, True
@@ -100,8 +100,7 @@ class AlertState:
     def save(
         self, partitions: Mapping[int, JudgedPartition], crowd: tuple[int, str] = (0, "")
     ) -> dict[int, KafkaError]:
-        """Returns when the broker has them, with those that it refuses for good: these are not saved, all others are.
-
+        """Returns when the broker has them. The result are those that it permanently refuses, which are not saved.
         Raises any other KafkaError.
         """
         refused: dict[int, KafkaError] = {}
@@ -120,7 +119,7 @@ class AlertState:
         values = self._read()
         loaded = {number: self._partition(values, number, absence) for number in numbers}
         known = absence.elsewhere
-        known.absent.clear()  # the topic has all that is still so; what it forgot meanwhile was not read
+        known.absent.clear()  # the topic has all that is still true; deletions in between were not read
         for key, value in values.items():
             note_absent(known, self.source_id, key, value, absence.partitions)
         known.returned = {drone: number for drone, number in known.returned.items() if drone in known.absent}
@@ -178,7 +177,7 @@ class AlertState:
                 partition.parts[bucket] = part + 1
                 spoke_at |= msgspec.json.decode(held, type=SavedBucket).spoke_at
         since = {d: known.absent_since for d, known in drones.items() if known.absent_since is not None}
-        # of the old layout nobody knows since when: since they last spoke
+        # the old layout does not say since when: since they last reported
         memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
         if saved.crowd_until is not None:
             memory.presence.restore_crowd(saved.crowd_until)
@@ -219,7 +218,7 @@ class AlertState:
 
 
 def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes | None, own: Collection[int]) -> None:
-    """Takes in what a message of `alert-state` says of a drone that is absent in a partition of another process."""
+    """Enters a message of `alert-state` about a drone that is absent in a partition of another process."""
     names = identity.split(key.decode("utf-8", "surrogatepass"))
     if len(names) == 5 and names[:2] == ("alerting", source_id) and names[3] == "drone" and int(names[2]) not in own:
         saved = msgspec.json.decode(value, type=SavedDrone) if value is not None else SavedDrone()

@@ -1,11 +1,12 @@
-"""`reports` to `alerts`: every report is judged, whatever else happens to it. Depends on Kafka alone.
+"""`reports` to `alerts`: judges every report, also one that landing rejects. Depends on Kafka alone.
 
-The order that swallows no alert, for each batch of a partition (`AlertingConfig.failpoint` is called after each):
+The steps for each batch of a partition, in the order that loses no alert (`AlertingConfig.failpoint` is called after
+each):
 
 1. Judge each report; send its alerts.
 2. Wait until the broker has all of them.
 3. Write the rules' memory with the offset it is true at to `alert-state`, and wait until the broker has it.
-4. Commit the group's offset. It is a hint for lag; nobody resumes there.
+4. Commit the group's offset. It only shows lag; no process resumes there.
 
 A process that takes a partition over reads its memory and resumes at the memory's offset. What was judged after that is
 judged again with the same memory, and raises the same alerts with the same ids, which the notifier knows.
@@ -55,7 +56,7 @@ CHECKPOINT_SECONDS: Final = 1.0
 
 
 NEWS_SECONDS: Final = 1.0
-"""So often at most what another process says of absent drones brings the next look forward."""
+"""Seconds at least between looks that are brought forward by another process's news of absent drones."""
 
 PRODUCER: Final = {"linger_ms": 0, "compression_type": "lz4"}
 
@@ -73,7 +74,7 @@ class AlertingConfig:
 
 
 def run(config: AlertingConfig, stop: Event) -> None:
-    """Until `stop` is set. Kafka may come and go."""
+    """Judges reports until `stop` is set. Kafka may come and go."""
 
     def session() -> None:
         with closing(AlertingSession(config)) as active:
@@ -95,7 +96,7 @@ class AlertingSession:
         self._sent: list[tuple[Alert, Any]] = []
         self._absence = Absence()
         self._troubles: dict[str, str] = {}
-        with ExitStack() as opened:  # what fails on the way leaves no client behind
+        with ExitStack() as opened:  # a failure leaves no client open
             self._producer = clients.producer(config.bootstrap, **PRODUCER)
             opened.callback(self._producer.close, timeout=5)
             self._state = AlertState(config.bootstrap, config.state, config.reports, self._producer)
@@ -143,7 +144,7 @@ class AlertingSession:
             try:
                 sent.get(timeout=60)
             except PERMANENT as error:
-                self._report("alerting refused", f"Kafka takes the alert {alert.alert_id} in no attempt: {error}")
+                self._report("alerting refused", f"Kafka refuses the alert {alert.alert_id} in every attempt: {error}")
         self._sent.clear()
         self._config.failpoint("2")
         crowd = self._absence.crowd.size, self._absence.crowd.name
@@ -154,7 +155,7 @@ class AlertingSession:
         try:
             self._consumer.commit(offsets, timeout_ms=5000)
         except (CommitFailedError, RebalanceInProgressError) as error:
-            log.info("the group's offset is not committed, a hint only", reason=error)
+            log.info("the group's offset is not committed; it only shows lag", reason=error)
         self._config.failpoint("4")
         metrics.CHECKPOINT_SECONDS.observe(time.monotonic() - began)
         metrics.UNJUDGED.set(sum(behind(self._consumer, at, state.offset) for at, state in self._partitions.items()))
@@ -170,13 +171,13 @@ class AlertingSession:
                 self._troubles.pop(key, None)
 
     def _report(self, key: str, sentence: str) -> None:
-        """For the operators, until the process ends or it is over."""
+        """Notifies operators of it, until it is over or the process ends."""
         if self._troubles.get(key) != sentence:
             log.error(sentence)
         self._troubles[key] = sentence
 
     def _rebalance(self) -> None:
-        """What was judged of partitions that are gone since the last checkpoint, the next process judges again."""
+        """Drops partitions that moved away: the next process judges again what came after their last checkpoint."""
         void, new = self._assignment.take()
         for partition in void:
             self._partitions.pop(partition, None)
@@ -204,7 +205,7 @@ class AlertingSession:
                 self._send(self._alerts(state, record), f"{record.topic}/{record.partition}/{record.offset}")
             except KafkaError:
                 raise
-            except Exception as error:  # a message that breaks a rule must not end the process, again and again
+            except Exception as error:  # a message on which a rule fails must not end the process again and again
                 log.exception("message not judged", partition=record.partition, offset=record.offset)
                 at = f"{record.topic}, partition {record.partition}, offset {record.offset}"
                 self._report("alerting not judged", f"A message could not be judged ({at}): {type(error).__name__}")
@@ -226,7 +227,7 @@ class AlertingSession:
         return SignOfLife("alerting", process_name(), now, troubles={**self._troubles, **found})
 
     def _hear_others(self) -> None:
-        """Where other processes judge some of the partitions: what they say of absent drones."""
+        """Reads other processes' shares of absent drones, where they judge some of the partitions."""
         own = {partition.partition for partition in self._partitions}
         everything = self._consumer.partitions_for_topic(self._config.reports) or set()
         if self._config.rules.silent is None or not own or own >= everything:
@@ -263,7 +264,9 @@ class AlertingSession:
             presence = state.memory.presence
             state.is_changed = state.is_changed or bool(alerts or presence.changed_drones)
             if presence.dropped:
-                self._report("alerting room", f"Too many drones: {presence.dropped} strangers were forgotten for room.")
+                self._report(
+                    "alerting room", f"Too many drones: {presence.dropped} drones that reported once were forgotten."
+                )
 
     def _alerts(self, state: JudgedPartition, record: Any) -> list[Alert]:
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)

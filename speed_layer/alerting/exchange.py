@@ -1,7 +1,7 @@
-"""What several alerting processes say to each other of absent drones, on `alert-state` (fleet.alerts.elsewhere).
+"""The shares of absent drones that alerting processes send each other, on `alert-state` (fleet.alerts.elsewhere).
 
-Key `alerting/<topic id>/<partition>/share`. Nothing is restored from it: a share that is lost is said again with the
-next look, four times an interval.
+Key `alerting/<topic id>/<partition>/share`. Nothing is restored from it: a lost share is replaced at the next look,
+four times an interval.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Exchange:
         return self._consumer is not None
 
     def read(self, known: Elsewhere, own: Collection[int], now: datetime) -> bool:
-        """Takes in what was said since the last call; whether a look should not wait."""
+        """Reads the shares since the last call. Returns whether a look should be made at once."""
         if self._consumer is None:
             self._open()
         has_news = False

@@ -249,7 +249,7 @@ class LandingSession:
         try:
             self._consumer.commit(offsets, timeout_ms=5000)
         except (CommitFailedError, RebalanceInProgressError) as error:
-            log.info("the group's offset is not committed, a hint only", reason=error)
+            log.info("the group's offset is not committed; it only shows lag", reason=error)
         self._config.failpoint("6")
 
     def _ask_topic_id(self) -> str:

@@ -201,7 +201,7 @@ def test_a_drone_that_comes_and_goes_is_one_incident_that_says_so() -> None:
         sky.sweep()
     assert not any(alert.clears for alert in sky.raised)
     assert len(sky.raised) < 8
-    assert sky.raised[1].note == "absent 2 times in a row: it speaks only now and then, last after 200 s"
+    assert sky.raised[1].note == "absent 2 times in a row: it reports only now and then, last after 200 s"
     assert len({alert.incident_key for alert in sky.raised}) == 1
     assert len({alert.alert_id for alert in sky.raised}) == len(sky.raised)
     sky.minutes(3, ["d0", "d1", "d2", "d3"])
