@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 
 from fleet.errors import BadInput
 from fleet.figures.statistics import dates_between
+from serving.api.times import Day
 from serving.figures.ranges import DAY_OR_HOUR, DAY_OR_HOUR_FORM, MAX_DAYS
 from serving.http.model import Model
 from serving.http.paging import CURSOR
@@ -93,8 +94,8 @@ class ZonedQuery(RangeQuery):
 class DaysQuery(Query):
     """Which UTC days; without them the last seven."""
 
-    start: date | None = Field(None, alias="from", description="first UTC day")
-    end: date | None = Field(None, alias="to", description="last UTC day; included")
+    start: Day | None = Field(None, alias="from", description="first UTC day")
+    end: Day | None = Field(None, alias="to", description="last UTC day; included")
 
 
 def days_of(query: DaysQuery, today: date) -> list[date]:

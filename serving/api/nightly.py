@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound
 
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.models import Query
+from serving.api.times import Day
 from serving.http.caching import tagged
 from serving.http.model import Model
 from serving.report.reader import Shelf
@@ -53,7 +54,7 @@ class Nightly(Model):
 
 
 class NightlyQuery(Query):
-    before: date | None = Field(None, description="only days before this one")
+    before: Day | None = Field(None, description="only days before this one")
     limit: int = Field(31, ge=1, le=100)
 
 
@@ -62,7 +63,7 @@ class RevisionQuery(Query):
 
 
 class FormPath(Model):
-    day: date
+    day: Day
     form: Form
 
 

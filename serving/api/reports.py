@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from serving import single_reports
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.drones import Feature
 from serving.api.models import Query, Text
+from serving.api.times import Day
 from serving.http.model import Model
 from serving.http.tables import TABLE, Format, table
 from serving.services import Services
@@ -68,7 +69,7 @@ class Track(Model):
 class ReportsQuery(Query):
     """Which day, and which drone, country or city; at least one of them."""
 
-    day: date = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
+    day: Day = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
     drone: Text | None = None
     report: Text | None = Field(None, description="a report's id, with `drone`; its message is not cut")
     country: Text | None = None
@@ -78,7 +79,7 @@ class ReportsQuery(Query):
 
 
 class TrackQuery(Query):
-    day: date = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
+    day: Day = Field(alias="date", description="a UTC day", json_schema_extra={"example": "2026-11-24"})
 
 
 class TrackPath(Model):

@@ -329,6 +329,10 @@ def test_a_plus_that_arrived_as_a_space_is_a_plus(client: FlaskClient, mongo_dat
         assert len(answer.get_json()["alerts"]) == count, offset
 
 
+NO_TIMES = ("0", "0.5", "-1", "1e9", "20261124", "1795953216", "２０２６-11-24", "2026-11-24Z", "NaN")
+"""Numbers are no days and no moments: 20261124 was one in August 1970."""
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
@@ -341,6 +345,10 @@ def test_a_plus_that_arrived_as_a_space_is_a_plus(client: FlaskClient, mongo_dat
         ("alerts?cursor=!", "this is no cursor; take it from `next` of the page before"),
         ("drones?bbox=1,2", "give west,south,east,north in degrees, such as -5,41,10,51"),
         ("completeness?from=24.11.2026", "give a day, such as 2026-11-24"),
+        *((f"alerts?until={moment}", "give a moment with its offset from UTC") for moment in NO_TIMES),
+        *((f"completeness?to={day}", "give a day, such as 2026-11-24") for day in NO_TIMES),
+        *((f"drones/d1/track?date={day}", "give a day, such as 2026-11-24") for day in NO_TIMES),
+        *((f"nightly-reports?before={day}", "give a day, such as 2026-11-24") for day in NO_TIMES),
         ("statistics/averages?tz=Köln", "give an IANA time zone, such as Europe/Paris"),
     ],
 )
