@@ -70,6 +70,11 @@ LOOKS: Final = 10_000
 MOST: Final = 50
 """Alerts of one message; the last one says that there are more."""
 
+FEW: Final = 5
+ALERT_BYTES: Final = 100
+"""A message of more than FEW alerts has so many bytes for each. A report has 150 at least; 600 bytes of nothing but
+flags were 50 alerts, and 3 MB of such held the neighbours up for half a minute."""
+
 _json: Final = JSONDecoder()
 
 
@@ -81,9 +86,10 @@ def salvaged(
     if not _may_flag(value):
         return []
     alerts: list[Alert] = []
+    most = min(MOST, max(FEW, len(value) // ALERT_BYTES))
     for number, fields in enumerate(_flagged(value)):
-        if number == MOST:
-            alerts[-1] = msgspec.structs.replace(alerts[-1], note=f"the message has more than {MOST} alerts")
+        if number == most:
+            alerts[-1] = msgspec.structs.replace(alerts[-1], note=f"the message has more than {most} alerts")
             break
         alerts.append(_alert(fields, (*place, number), received_at, nearest))
     return alerts

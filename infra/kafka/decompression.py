@@ -23,6 +23,7 @@ import zstandard
 from kafka.consumer.fetcher import Fetcher
 from kafka.record.default_records import DefaultRecordBatch
 
+from infra.kafka import snappy
 from infra.kafka.record_reading import ReadableBatch
 
 _MIB: Final = 1024 * 1024
@@ -154,9 +155,13 @@ def _zstd(data: io.BytesIO, most: int) -> bytes:
     return b"".join(pieces)
 
 
+def _snappy(data: io.BytesIO, most: int) -> bytes:
+    return snappy.decompressed(data.getvalue(), most)
+
+
 _DECODERS: Final[dict[int, Callable[[io.BytesIO, int], bytes]]] = {
     DefaultRecordBatch.CODEC_GZIP: _gzip,
+    DefaultRecordBatch.CODEC_SNAPPY: _snappy,
     DefaultRecordBatch.CODEC_LZ4: _lz4,
     DefaultRecordBatch.CODEC_ZSTD: _zstd,
 }
-"""Without snappy, for which kafka-python needs one more library: what comes so is rejected with its place."""

@@ -14,8 +14,11 @@ from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchB
 from infra.kafka import clients
 from infra.kafka.decompression import BATCH, POLL, BoundedBatch
 from infra.kafka.record_reading import NOT_READ
+from tests.support import raw_kafka, snappy_blocks
+from tests.support.kafka_messages import messages
 
 MIB = 1024 * 1024
+SNAPPY = {"librdkafka's": snappy_blocks.bare, "Java's": snappy_blocks.framed}
 CODECS = {"gzip": 1, "lz4": 3, "zstd": 4}
 
 
@@ -64,11 +67,21 @@ def test_a_batch_that_cannot_be_decompressed_is_one_record() -> None:
         (record,) = batch(codec, [b"a" * 1000] * 5, break_it)
         assert record.value == NOT_READ + b"cannot be decompressed, offsets 0 to 4"
 
-    def snappy(data: bytearray) -> None:
-        data[22] = 2  # the codec that kafka-python has no library for
+    def unknown(data: bytearray) -> None:
+        data[22] = 5
 
-    (record,) = batch(1, [b"a" * 1000] * 5, snappy)
+    (record,) = batch(1, [b"a" * 1000] * 5, unknown)
     assert record.value == NOT_READ + b"cannot be decompressed, offsets 0 to 4"
+
+
+@pytest.mark.parametrize("written", SNAPPY.values(), ids=SNAPPY)
+def test_snappy_of_either_form_is_read_from_a_real_broker(
+    kafka: str, topic: Callable[..., str], written: Callable[[bytes], bytes]
+) -> None:
+    name, values = topic("reports", partitions=1), [os.urandom(500) * 100 for _ in range(5)]
+    records = [raw_kafka.RawRecord(value, b"key") for value in values]
+    assert raw_kafka.send(kafka, name, 0, raw_kafka.batch(records, snappy=written)) == 0
+    assert [(record.offset, record.value) for record in messages(kafka, name)] == list(enumerate(values))
 
 
 def test_polls_of_a_real_topic_are_bounded(kafka: str, topic: Callable[..., str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import zstandard
@@ -45,13 +45,22 @@ def empty_headers(count: int) -> bytes:
     return varint(count) + varint(0) * (2 * count)
 
 
-def batch(records: Sequence[RawRecord], *, zstd: bool = False, timestamp: int = 0) -> bytes:
-    """A batch of message format 2."""
+def batch(
+    records: Sequence[RawRecord],
+    *,
+    zstd: bool = False,
+    timestamp: int = 0,
+    snappy: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """A batch of message format 2, perhaps compressed."""
     body = b"".join(record.encode(index) for index, record in enumerate(records))
+    codec = 0
     if zstd:
-        body = zstandard.compress(body)
+        codec, body = 4, zstandard.compress(body)
+    elif snappy is not None:
+        codec, body = 2, snappy(body)
     count = len(records)
-    head = struct.pack(">hiqqqhii", 4 if zstd else 0, count - 1, timestamp, timestamp, -1, -1, -1, count)
+    head = struct.pack(">hiqqqhii", codec, count - 1, timestamp, timestamp, -1, -1, -1, count)
     checked = head + body
     return struct.pack(">qiibI", 0, len(checked) + 9, -1, 2, crc32c(checked)) + checked
 

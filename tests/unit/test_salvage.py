@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.alerts.alert import Alert
-from fleet.alerts.salvage import DEPTH, LOOKS, MOST, salvaged
+from fleet.alerts.salvage import ALERT_BYTES, DEPTH, FEW, LOOKS, MOST, salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
 from fleet.reports.report import Report
@@ -119,6 +119,17 @@ def test_alerts_of_one_message_are_bounded_and_the_last_says_so() -> None:
     alerts = read([report()] * (MOST + 1))
     assert len(alerts) == MOST
     assert alerts[-1].note == f"the message has more than {MOST} alerts"
+
+
+@pytest.mark.parametrize(
+    ("flags", "padding", "alerts"),
+    [(1, 0, 1), (FEW, 0, FEW), (FEW + 1, 0, FEW), (50, 0, 6), (50, 5 * MOST, 8), (50, ALERT_BYTES * MOST, MOST)],
+)
+def test_a_short_message_raises_few_alerts(flags: int, padding: int, alerts: int) -> None:
+    """So that what a flood of flags costs the neighbours grows with its bytes."""
+    found = read(json.dumps([{"alert": 1}] * flags, separators=(",", ":")).encode() + b" " * padding)
+    assert len(found) == alerts
+    assert (found[-1].note == "") is (alerts == flags)
 
 
 def test_looks_are_bounded() -> None:
