@@ -1,9 +1,9 @@
 """Under which country and city a report is counted, so that no drone can swell the figures with invented names. Pure.
 
-A place of the lists is counted under its name, however a drone spells it. Other names are counted, too, as far as a
-budget of each partition of `reports` and event hour goes; past it a report is counted under OTHER. What the drone said
-itself stays in the report (`reported_country`, `reported_city`). It is decided once, where a report lands, and written
-into its row, so every figure that is made of rows agrees (docs/decisions/0050-places-that-no-list-knows.md).
+A place of the lists is counted under its name, however a drone spells it. Other names are counted within a budget for
+each partition of `reports` and event hour; past it a report is counted under OTHER. The drone's own names stay in the
+report (`reported_country`, `reported_city`). It is decided once, when a report lands, and written into its row, so all
+figures made from rows agree (docs/decisions/0050-places-that-no-list-knows.md).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ OTHER: Final = "other"
 """The country and the city of reports whose names are past the budget."""
 
 NAME_BYTES: Final = 128
-"""What a name costs in addition to its UTF-8 bytes: about what the rest of its cell takes in a document."""
+"""The cost of a name in addition to its UTF-8 bytes: about the rest of its cell in a document."""
 
 COUNTRY_BYTES: Final = 32 * 1024
-"""Of unknown countries, a partition and hour: some 230 usual names, or 35 of 200 characters of four bytes. With six
-partitions and eleven peace scores that is at most 2.4 MB of an hour's document."""
+"""Budget of unknown countries for a partition and hour: some 230 usual names, or 35 of 200 characters of four bytes.
+With six partitions and eleven peace scores that is at most 2.4 MB of an hour's document."""
 
 CITY_BYTES: Final = 64 * 1024
-"""Of unknown cities with their countries, a partition and hour: some 400 usual names."""
+"""Budget of unknown cities with their countries for a partition and hour: some 400 usual names."""
 
 MAX_HOURS: Final = 2000
 """Hours remembered of a partition; those used longest ago are read from the lake again."""
 
 HOURS_BYTES: Final = 16 * 1024 * 1024
-"""Of the names in them, by their cost: 170 hours that a flood has filled, more than two batches have, which may not be
-in the lake yet. MAX_HOURS of these would be 200 MB a partition."""
+"""Cost of all names in these hours: 170 hours that a flood has filled. That is more than two batches have, which may
+not be in the lake yet; MAX_HOURS of them would be 200 MB a partition."""
 
 ALSO_COUNTRIES: Final = frozenset(
     {
@@ -47,7 +47,7 @@ ALSO_COUNTRIES: Final = frozenset(
         *("Swaziland", "Timor-Leste", "Trinidad And Tobago", "Vatican City", "West Bank"),
     }
 )
-"""Countries as the original data spell them, where GeoNames spells them otherwise."""
+"""Countries in the original data's spelling, where GeoNames has another."""
 
 Pair = tuple[str, str]
 """Country and city."""
@@ -61,7 +61,7 @@ class KnownPlaces:
         self.pairs = frozenset({*cities, *((country, UNKNOWN) for country in self.countries)})
 
     def spelled(self, country: str, city: str) -> Pair:
-        """The names as the lists spell them, where they know them: "FRANCE" is "France"."""
+        """The names in the spelling of the lists, where they have them: "FRANCE" is "France"."""
         country = self._countries_by_key.get(place_key(country, ""), country)
         return self._pairs_by_key.get(place_key(country, city), (country, city))
 
@@ -75,7 +75,7 @@ class KnownPlaces:
 
 
 class _Hour:
-    """The unknown names that are counted under their own. `budget`: bytes of countries, and of cities."""
+    """The unknown names that are counted as they are. `budget`: bytes of countries, and of cities."""
 
     def __init__(self, budget: tuple[int, int]) -> None:
         self._budget = budget
@@ -110,7 +110,7 @@ class _Hour:
 
 
 class CountedPlaces:
-    """Of one partition. What it remembers can be built again from the rows of an hour, so a restart changes nothing."""
+    """The places of one partition. Its memory can be rebuilt from the rows of an hour, so a restart changes nothing."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class CountedPlaces:
         hours = rows["event_hour"].to_numpy()[positions].astype("int64")
         _, firsts, names = np.unique(hours << 32 | codes[positions], return_index=True, return_inverse=True)
         counted: dict[int, Pair] = {}
-        for number in np.argsort(firsts).tolist():  # as they came, so that the budget is the first ones'
+        for number in np.argsort(firsts).tolist():  # as they came: the first ones get the budget
             first = firsts[number]
             pair = pairs[int(codes[positions[first]])]
             if (name := self.counted(int(hours[first]), *pair)) != pair:
@@ -150,7 +150,7 @@ class CountedPlaces:
         if (country, city) in self._known.pairs:
             return country, city
         hour = self._hour(event_hour)
-        # Who says "other" is counted there, and takes no budget: its rows would be the same afterwards.
+        # A drone that sends "other" is counted there without a budget: its rows would be the same afterwards.
         if country == OTHER or (country not in self._known.countries and not hour.add_country(country)):
             return OTHER, OTHER
         return country, city if city != OTHER and hour.add_city((country, city)) else OTHER
@@ -175,7 +175,7 @@ class CountedPlaces:
 
 
 def _renamed(rows: pa.Table, positions: Any, names: Any, counted: dict[int, Pair]) -> pa.Table:
-    """Rows at `positions` that have one of the `counted` names by the numbers in `names`: what they said stays."""
+    """Gives the rows at `positions` the `counted` names, by the numbers in `names`; keeps the drone's own names."""
     columns = {name: rows[name].to_pylist() for name in ("country", "city", "reported_country", "reported_city")}
     for at, number in zip(positions.tolist(), names.tolist(), strict=True):
         if number in counted:

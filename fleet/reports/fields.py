@@ -1,4 +1,4 @@
-"""One range and one rounding of each number that a drone sends: of report, salvage, rules, views and pages. Pure."""
+"""One range and one rounding for each number that a drone sends, for reports, salvage, rules, views and pages. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rounded_battery(battery: float) -> float:
 
 
 def is_low(battery: float) -> bool:
-    """Whether a battery of so many percent is low, by its rounded value: the same for rules, figures and pages."""
+    """Whether a battery, in percent, is low by its rounded value: the same for rules, figures and pages."""
     return millipercent(battery) < LOW_MILLIPERCENT
 
 

@@ -16,7 +16,7 @@ SCHEMA: Final = pa.schema(
         # partitions of the table: the event's UTC date and hour
         pa.field("date", pa.date32(), nullable=False),
         pa.field("hour", pa.int32(), nullable=False),
-        # the report as it came; country and city are those it is counted under, never null ("unknown")
+        # the report as it came; country and city as they are counted, never null ("unknown")
         pa.field("report_id", pa.string(), nullable=False),
         pa.field("drone_id", pa.string(), nullable=False),
         pa.field("reported_at", pa.timestamp("us", tz="UTC"), nullable=False),
@@ -32,7 +32,7 @@ SCHEMA: Final = pa.schema(
         pa.field("alert", pa.bool_(), nullable=False),
         pa.field("country", pa.string(), nullable=False),
         pa.field("city", pa.string(), nullable=False),
-        # what the drone said, where it is counted under other names (fleet.reports.counted_places); null: the same
+        # the drone's own names, where others are counted (fleet.reports.counted_places); null: the same
         pa.field("reported_country", pa.string()),
         pa.field("reported_city", pa.string()),
         # where it came from: the broker's time, and its place in the topic

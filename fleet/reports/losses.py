@@ -1,10 +1,9 @@
-"""Messages that left their topic before they were landed: what is known of them, and of which days they may have been.
+"""Messages that expired on their topic before they were landed, and the days that they may have belonged to.
 
-What they said nobody knows. When the broker took them is known: after the last message that was landed before the gap,
-and before the first one after it. A loss is a document of the collection `losses`, and once there it stays:
-`table` (`reports` or `alerts`), `topic_id`, `partition` and offsets `first` to `next` (all None: the whole topic was
-created again), `messages` (at most so many; None: nobody knows), `after` (None: nothing was landed before) and
-`before`.
+Their content is unknown. The broker received them after the last message that was landed before the gap, and before the
+first one after it. A loss is a document of the collection `losses`, and once there it stays: `table` (`reports` or
+`alerts`), `topic_id`, `partition` and offsets `first` to `next` (all None: the whole topic was created again),
+`messages` (at most so many; None: unknown), `after` (None: nothing was landed before) and `before`.
 """
 
 from __future__ import annotations
@@ -23,10 +22,8 @@ Loss = Mapping[str, Any]
 
 
 def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
-    """Whether what was lost may have been of the time from `start` to `end`, and have come in time.
-
-    In time is what the broker takes within ALLOWED_LATENESS after the end; a drone's clock may be as far ahead of the
-    broker's.
+    """Whether lost messages may have belonged to the time from `start` to `end`, and have come in time: the broker
+    receives them within ALLOWED_LATENESS after the end. A drone's clock may be as far ahead of the broker's.
     """
     after: datetime | None = loss["after"]
     before: datetime = loss["before"]
@@ -34,13 +31,13 @@ def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
 
 
 def of_day(losses: Iterable[Loss], day: date) -> list[Loss]:
-    """Those that may have been of a UTC day."""
+    """The losses that may have belonged to a UTC day."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return [loss for loss in losses if may_be_of(loss, start, start + timedelta(days=1))]
 
 
 def days_of(loss: Loss) -> Iterator[date]:
-    """The UTC days that it may have been of, in order; where nobody knows since when, the last one alone."""
+    """The UTC days that a loss may belong to, in order; only the last one where its beginning is unknown."""
     last = (loss["before"] + ALLOWED_LATENESS).date()
     day = last if loss["after"] is None else (loss["after"] - ALLOWED_LATENESS).date()
     while day <= last:
@@ -50,7 +47,7 @@ def days_of(loss: Loss) -> Iterator[date]:
 
 
 def messages(losses: Iterable[Loss], table: str) -> int | None:
-    """How many of `table` at most; None where nobody knows it of one of them."""
+    """How many messages of `table` at most; None where one loss has no number."""
     numbers = [loss["messages"] for loss in losses if loss["table"] == table]
     return None if None in numbers else sum(numbers)
 

@@ -1,4 +1,4 @@
-"""Citizens' names as a keyed hash: who has the key can find a person's reports again, and nobody else. Pure."""
+"""Citizens' names as a keyed hash: only with the key can a person's reports be found. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from fleet.reports.report import Citizen, Report
 
 KEY_LEAST: Final = 32
-"""Characters of a key: 128 bits as hexadecimal digits. A shorter one could be found by trying."""
+"""Characters of a key: 128 bits as hexadecimal digits. A shorter key could be found by trying."""
 
 LENGTH: Final = 32
 """Hexadecimal digits of a pseudonym, 128 bits: no two of a billion names share one."""
@@ -21,10 +21,10 @@ _PADS: Final = (0x36, 0x5C)
 
 
 class Pseudonyms:
-    """One name has one pseudonym for as long as the key is the same, so a person's reports can still be counted."""
+    """A name has the same pseudonym as long as the key stays, so a person's reports can still be counted."""
 
     def __init__(self, key: str) -> None:
-        """HMAC-SHA256 (RFC 2104), with the key taken in once: a message of 26,000 names takes half as long so."""
+        """HMAC-SHA256 (RFC 2104). The key is hashed once, which halves the time for a message of 26,000 names."""
         block = key.encode() if len(key.encode()) <= BLOCK else sha256(key.encode()).digest()
         self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block.ljust(BLOCK, b"\0"))) for pad in _PADS)
 
@@ -36,7 +36,7 @@ class Pseudonyms:
         return msgspec.structs.replace(report, citizens=citizens)
 
     def of_name(self, name: str) -> str:
-        """Of the name as it is spelled; an empty one stays empty."""
+        """The pseudonym of the name as it is spelled; an empty name stays empty."""
         if not name:
             return name
         inner, outer = self._inner.copy(), self._outer.copy()

@@ -15,13 +15,14 @@ from fleet.errors import RejectedReport
 from fleet.reports import fields
 
 UNKNOWN: Final = "unknown"
-"""Country and city of a report whose place nobody knows."""
+"""Country and city of a report without a known place."""
 
 MAX_AHEAD: Final = timedelta(minutes=10)
-"""A drone further ahead of the broker has a broken clock (docs/decisions/0001-the-brokers-clock-decides.md)."""
+"""A drone's clock that is further ahead of the broker's is broken
+(docs/decisions/0001-the-brokers-clock-decides.md)."""
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Nothing flew before; an earlier time is a broken clock, and hours count from here."""
+"""No report is older: an earlier time is a broken clock. Hours are counted from here."""
 
 REASONS: Final = (
     "empty",
@@ -72,9 +73,8 @@ def encode(report: Report) -> bytes:
 
 
 def decode(value: bytes | None, received_at: datetime) -> Report:
-    """The report of a message that the broker took at `received_at`.
-
-    Raises RejectedReport with one of REASONS; nothing else, whatever the bytes.
+    """The report of a message that the broker received at `received_at`. Raises RejectedReport with one of REASONS, and
+    nothing else, whatever the bytes.
     """
     report = parse(value)
     check_time(report.reported_at, received_at)
@@ -97,7 +97,7 @@ def parse(value: bytes | None) -> Report:
 
 
 def normal(report: Report) -> Report:
-    """`report` as everybody works with it: its time in UTC, its battery rounded (fleet.reports.fields)."""
+    """`report` in the form that all layers use: time in UTC, battery rounded (fleet.reports.fields)."""
     battery = report.battery
     if report.reported_at.tzinfo is UTC and battery and int(battery * 1000 + 0.5) / 1000 == battery:
         return report
@@ -114,7 +114,7 @@ def _in_utc(time: datetime) -> datetime:
 
 
 def _with_whole_scores(value: bytes, refused: msgspec.ValidationError) -> Report:
-    """The report of a message whose peace scores are written as 3.0: some firmware knows no whole numbers."""
+    """The report of a message whose peace scores are written as 3.0: some firmware has no whole numbers."""
     try:
         message: Any = msgspec.json.decode(value)
         for citizen in message["citizens"]:

@@ -1,9 +1,9 @@
 """Sealed days: their raw reports leave the lake, their figures stay, and a later report of such a day is rejected.
 
-The word is the lake's own: a property of the table `reports`, SEALED_THROUGH_KEY. Setting it is a change
-of the table's metadata, so Delta refuses any commit that was begun before it ("Metadata changed since last commit"): a
-lander that has decoded reports of such a day with an older table in hand cannot land them. It reads them again and
-refuses them; it needs nothing but the lake for it. The property never goes back.
+A property of the table `reports`, SEALED_THROUGH_KEY, says so. Setting it changes the table's metadata, so Delta
+refuses every commit that was begun before ("Metadata changed since last commit"): a lander that has decoded reports of
+such a day with an older table cannot land them. It reads them again and rejects them, and needs only the lake for that.
+The property never goes back.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def sealed_through(configuration: Mapping[str, str | None]) -> date | None:
 
 
 def opens_at(through: date | None) -> datetime:
-    """The first moment that is of no sealed day: a report of before is to be rejected."""
+    """The first moment after the sealed days; earlier reports are rejected."""
     if through is None:
         return datetime.min.replace(tzinfo=UTC)
     return datetime(through.year, through.month, through.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def last_to_seal(now: datetime, keep_days: int) -> date:
-    """The last UTC day whose reports may go where those of today and of `keep_days` whole days before it are kept."""
+    """The last UTC day to seal where today and `keep_days` whole days before it are kept."""
     return now.astimezone(UTC).date() - timedelta(days=keep_days + 1)

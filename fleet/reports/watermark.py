@@ -1,4 +1,4 @@
-"""Up to which broker time the partitions are landed, and what that leaves to wait for.
+"""The broker's time up to which the partitions are landed, and which of them are behind.
 
 `through` is everywhere the broker's time in ms since 1970 by `topic id/partition`.
 """
@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 THROUGH: Final = "peacewatch.landed_through"
-"""The fact of a commit that says so."""
+"""The fact of a commit that holds it."""
 
 ALLOWED_LATENESS: Final = timedelta(minutes=10)
-"""A drone's report of 23:59 may come so much later over a bad link; what is later still is counted as late."""
+"""How much later a drone's report of 23:59 may come over a bad link; later ones are counted as late."""
 
 CLOCKS_APART: Final = timedelta(seconds=10)
-"""What the clocks of a machine and the brokers may differ by, where only our own can be asked."""
+"""How far the clocks of this machine and the brokers may differ, where only ours can be read."""
 
 
 def behind(through: Mapping[str, int], until: datetime) -> list[str]:
-    """A sentence of the partitions that are not landed up to `until`; empty where all are."""
+    """A sentence for partitions that are not landed up to `until`; empty where all are."""
     times = {key.rpartition("/")[2]: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in through.items()}
     names = sorted((name for name, time in times.items() if time < until), key=lambda name: (len(name), name))
     if not names:
@@ -44,6 +44,6 @@ def topic_of(key: str) -> str:
 
 
 def newest_topic(through: Mapping[str, int]) -> dict[str, int]:
-    """The partitions of the newest topic alone: a topic that was created again has another id, and later times."""
+    """The partitions of the newest topic only: a topic that was created again has another id, and later times."""
     newest = topic_of(max(through, key=lambda key: through[key])) if through else ""
     return {key: ms for key, ms in through.items() if topic_of(key) == newest}

@@ -52,7 +52,7 @@ class Source:
 class Chunk:
     """Offsets `first` to `next_offset` of a partition. `through`: the broker's time in ms that they reach.
 
-    `lost_before`: they are not there, expired before they were landed, and the broker took them before this time in ms.
+    `lost_before`: these offsets expired before they were landed; the broker received them before this time in ms.
     """
 
     source: Source
@@ -83,10 +83,10 @@ def chunk(empty: Chunk, decoded: Decoded, places: CountedPlaces) -> Chunk:
 def commit(
     chunks: Sequence[Chunk], through: Mapping[str, int], lake: Lake, producer: RejectedProducer, pending: Pending
 ) -> list[Commit]:
-    """Commits the chunks in as few versions as bounds allow, those of each partition in order; the versions.
+    """Commits the chunks in as few versions as the bounds allow, each partition's in order. Returns the versions.
 
-    `through`: by key, the broker's time in ms up to which partitions are landed that have nothing to land. Raises as
-    `Lake.commit` does; then the first so many versions may be there.
+    `through`: by key, the broker's time in ms up to which partitions without anything to land are landed. Raises as
+    `Lake.commit` does; the first versions may then be committed.
     """
     return [
         _commit(group, {**through, **_through(group)}, lake, producer, pending) for group in groups(fair_order(chunks))
@@ -96,7 +96,7 @@ def commit(
 def fair_order(chunks: Sequence[Chunk]) -> list[Chunk]:
     """The first chunk of every partition, those of few hours before others; then the second ones, and so on.
 
-    A partition that is flooded with hours delays its neighbours by none of its later files.
+    So a partition with very many hours delays the others by one chunk only.
     """
     turns: Counter[Source] = Counter()
     ordered = []
@@ -109,9 +109,8 @@ def fair_order(chunks: Sequence[Chunk]) -> list[Chunk]:
 def groups(
     chunks: Sequence[Chunk], most_bytes: int = DOCUMENT_BYTES, most_hours: int = COMMIT_HOURS
 ) -> Iterator[list[Chunk]]:
-    """The chunks in order, in groups whose cells are one document of `most_bytes` and whose rows are few files.
-
-    A larger chunk is alone. One group at least.
+    """The chunks in order, in groups whose cells fit a document of `most_bytes` and whose rows are few files. A larger
+    chunk is alone. At least one group.
     """
     group: list[Chunk] = []
     filled, hours = 0, set[int]()
@@ -143,7 +142,7 @@ def _commit(
         copies=sum(one.duplicates for one in group),
     )
     cells = HOURS.merge(one.cells for one in group)
-    # step 5, by its own thread
+    # step 5, in its own thread
     pending.put(done, cells, _positions(group, through, lost), list(_states(group)))
     metrics.COMMIT_SECONDS.observe(time.perf_counter() - began)
     if newest_ms := max((one.through for one in group), default=0):

@@ -1,6 +1,6 @@
 """The lake's table `reports`, as landing writes it: exactly once, through the table's own `txn` entries.
 
-The steps of a commit. Their order is what makes it exactly once; `LandingConfig.failpoint` names them to tests.
+The steps of a commit. Their order is what makes it exactly once; tests stop it at them (`LandingConfig.failpoint`).
 
 1. Write one Parquet file an event hour.
 2. Check the offsets: in the newest version the `txn` entry of each partition must EQUAL the offset at which its part
@@ -8,11 +8,11 @@ The steps of a commit. Their order is what makes it exactly once; `LandingConfig
    Check also that no row is of a day that was sealed since it was decoded (`fleet.reports.sealed`).
 3. Send the batch's rejected messages and wait until the broker has them.
 4. Commit files and new `txn` entries as one version. Delta refuses it if somebody else changed an entry, or sealed a
-   day, since step 2. Files older than MOST_SECONDS are not committed: a vacuum takes what no version names.
+   day, since step 2. Files older than MOST_SECONDS are not committed: a vacuum deletes files that no version names.
 5. Write the version's live document (`speed_layer.landing.live_views`).
-6. Commit the group's offset, a hint for lag only (`speed_layer.landing.lander`).
+6. Commit the group's offset, which only shows lag (`speed_layer.landing.lander`).
 
-A process that ends after 1, 2 or 3 leaves files that no version names (vacuum takes them) and rejected messages that
+A process that ends after 1, 2 or 3 leaves files that no version names (vacuum deletes them) and rejected messages that
 come again with the same source; after 4, a live document that any lander writes later.
 """
 
@@ -46,23 +46,24 @@ COMMIT_ID: Final = "peacewatch.commit"
 
 CONFIGURATION: Final = {
     "delta.checkpointInterval": "100",  # at one commit in 5 s, every 8 minutes; each lists all active files
-    "delta.dataSkippingStatsColumns": ",".join(PLACE),  # for those who compact
+    "delta.dataSkippingStatsColumns": ",".join(PLACE),  # for compaction
 }
 
 _CHANGED: Final = ("Concurrent", "Metadata changed")
-"""In Delta's words: of an entry that another lander changed, and of a day that was sealed."""
+"""Delta's messages where another lander has changed an entry, or a day was sealed."""
 
 ROWS_AT_ONCE: Final = 64
-"""Of whole reports: at a megabyte each they are 64 MB."""
+"""Whole reports at once: at a megabyte each they are 64 MB."""
 
 MOST_SECONDS: Final = 15 * 60
-"""From step 1 to 4 of a process that was frozen in between. No vacuum takes files that are younger than an hour."""
+"""Seconds from step 1 to 4 at most, for a process that was frozen in between: no vacuum deletes files that are younger
+than an hour."""
 
 Failpoint = Callable[[str], None]
 
 
 class OffsetConflict(PeacewatchError):
-    """The batch does not fit the table any more: it is dropped and read again, nothing is lost.
+    """The batch no longer fits the table: it is dropped and read again, so nothing is lost.
 
     Since it was read somebody else landed a partition further or sealed a day that it has reports of, or its files are
     too old.
@@ -81,7 +82,7 @@ class OffsetRange:
 class Lake:
     """The table below `location`, a folder or `s3://bucket/path` (credentials from `AWS_*`). For one thread.
 
-    Raises ServiceUnavailable wherever the store does not do its part.
+    Raises ServiceUnavailable wherever the store fails.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Lake:
 
     @property
     def opens_at(self) -> datetime:
-        """Reports of before are of sealed days, as of the last refresh or commit; any thread may ask."""
+        """Earlier reports are of sealed days, as of the last refresh or commit. Thread-safe."""
         return self._opens_at
 
     @property
@@ -106,7 +107,7 @@ class Lake:
         return int(self._table.version())
 
     def refresh(self) -> int:
-        """Looks for newer versions; the newest."""
+        """Looks for newer versions. Returns the newest."""
         with errors():
             self._update()
         return self.version
@@ -166,8 +167,8 @@ class Lake:
     ) -> Iterator[pa.Table]:
         """These columns of the rows of a partition in the files that may hold its `offset`, ROWS_AT_ONCE at a time.
 
-        A file is read once and whole: who needs one row of it soon needs the next. Its path is then entered in
-        `read_before`. By their statistics many small files may hold any offset.
+        A file is read once and as a whole, since the next row is usually needed soon; its path is then entered in
+        `read_before`. By their statistics, many small files may hold any offset.
         """
         of_partition = (pc.field("topic_id") == topic_id) & (pc.field("kafka_partition") == partition)
         read = [*columns, *(name for name in ("topic_id", "kafka_partition") if name not in columns)]
@@ -220,7 +221,7 @@ class Lake:
         """Step 4."""
         before, commit_id = self.version, str(uuid.uuid4())
         metadata = {f"peacewatch.{name}": json.dumps(value) for name, value in facts.items() if value}
-        entries = {part.key: part.next_offset for part in parts}  # parts are in order: the last one of a key stands
+        entries = {part.key: part.next_offset for part in parts}  # parts are in order: the last one of a key counts
         properties = CommitProperties(
             custom_metadata={**metadata, COMMIT_ID: commit_id},
             app_transactions=[Transaction(key, offset) for key, offset in entries.items()],
@@ -236,10 +237,9 @@ class Lake:
         return self._find_commit(commit_id, before)
 
     def _find_commit(self, commit_id: str, before: int) -> Commit:
-        """Mostly the version after `before`; others may have committed in between.
-
-        Until it is refreshed the table in hand does not know the version, or has skipped what others wrote. The next
-        check refreshes it; to do it here, too, costs 44 ms at 20,000 active files.
+        """The version of the commit: usually the one after `before`, unless others have committed in between. The open
+        table does not have it until the next check refreshes it; refreshing it here, too, would cost 44 ms at 20,000
+        active files.
         """
         version = before + 1
         while (commit := self.read_commit(version)).metadata.get(COMMIT_ID) != commit_id:
@@ -264,7 +264,7 @@ def _open_or_create(location: str, url: str) -> DeltaTable:
 
 
 def _with_all_columns(table: DeltaTable) -> DeltaTable:
-    """A table of before has columns added that it lacks. Its files stay as they are: there the columns are null."""
+    """Adds columns that an older table lacks. Its files stay as they are: there the columns are null."""
     there = {field.name for field in table.schema().fields}
     wanted = DeltaSchema.from_arrow(SCHEMA).fields
     if lacking := [field for field in wanted if field.name not in there]:

@@ -21,10 +21,10 @@ from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, normal
 from speed_layer.landing.deduplication import RecentReports, Verdict, name_of
 
 LARGEST: Final = 1024 * 1024
-"""Bytes of a report's message; the topic's own limit here. An outside topic may take more, landing does not."""
+"""Bytes of a report's message, as on our own topic. An outside topic may accept more; landing rejects larger ones."""
 
 CHUNK: Final = 5000
-"""Messages that Arrow takes at once: fewer cost calls, more gain nothing and take memory."""
+"""Messages that Arrow reads at once: fewer cost more calls, more take memory and gain nothing."""
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024
 """Messages of a megabyte fill a chunk sooner; an Arrow column of texts ends at 2 GiB."""
@@ -38,12 +38,12 @@ _decoder: Final = msgspec.json.Decoder(Report)
 _encode: Final = msgspec.json.Encoder().encode
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _NONE: Final = Report("-", "-", EARLIEST, 0.0, 0.0, 1.0, [], "", alert=False, country="-", city="-")
-"""In a column's place of a message that is no report."""
+"""In place of a message that is no report."""
 
 
 @dataclass(frozen=True)
 class RejectedMessage:
-    """A message that is no report, or not the one that it says: as it came, and why.
+    """A message that is no report, or in conflict with another one: as it came, and why.
 
     `received_at` is the broker's time in ms since 1970.
     """
@@ -56,16 +56,17 @@ class RejectedMessage:
     key: bytes | None
     value: bytes | None
     withheld: bool = False
-    """Without its value, which may hold names: where landing writes pseudonyms, they stand nowhere else."""
+    """Its value was left out because it may hold names, which must be stored nowhere where landing writes
+    pseudonyms."""
 
 
 @dataclass
 class Decoded:
-    """What messages of one partition hold, up to a chunk of them.
+    """Decoded messages of one partition, up to a chunk of them.
 
     `lines`: the reports as JSON, in one form whatever the drone's was. `offsets` and `received_at` (ms) are those of
     `lines`, item by item; `hours` their event hours. `piece`: how many messages are judged at once, at first; each next
-    piece is twice as large. `pseudonyms`: what citizens are called in the lake; None: as the drone called them.
+    piece is twice as large. `pseudonyms`: for citizens' names in the lake; None: names stay.
     """
 
     piece: int = field(default=CHUNK, compare=False)
@@ -91,8 +92,8 @@ class Decoded:
     def next_piece(self) -> int:
         """The first piece of the chunk after this one.
 
-        Messages after the one that fills a chunk's hours are judged again with the next chunk. Those of a backlog with
-        an hour each were judged forty times; they come in rows, so as many are judged as this chunk took, twice over.
+        Messages after the one that fills a chunk's hours are judged again with the next chunk. In a backlog with an
+        hour a message each was judged forty times; so the next piece is twice what this chunk took.
         """
         return min(CHUNK, 2 * self.messages) if self.is_spread else CHUNK
 
@@ -104,9 +105,8 @@ class Decoded:
         opens_at: datetime = EARLIEST,
         start: int = 0,
     ) -> int:
-        """Adds Kafka's `records` from the position `start` on until it is full; the position after the last one added.
-
-        Reports of before `opens_at` are too old. Raises nothing, whatever is in the messages.
+        """Adds Kafka's `records` from the position `start` on, until it is full. Returns the position after the last
+        one added. Reports from before `opens_at` are too old. Raises nothing, whatever the messages hold.
         """
         position = start
         while position < len(records) and not self.is_full:
@@ -125,14 +125,15 @@ class Decoded:
         return position
 
     def _add_new(self, part: Sequence[Any], outcomes: _Outcomes, window: RecentReports) -> bool:
-        """Adds all at once, as is usual: no message is rejected, none is known, and their hours fit the chunk."""
+        """Adds all at once, the usual case: no message is rejected or known, and their hours fit. False: nothing was
+        added."""
         if outcomes.rejected:
             return False
         milliseconds = outcomes.reported_us // 1000
         hours = self.hours | set(np.unique(milliseconds // _HOUR_MS).tolist())
         if len(hours) >= CHUNK_HOURS:
             return False
-        lines = _encode_lines(outcomes.reports).split(b"\n")  # a line's end in a text is escaped
+        lines = _encode_lines(outcomes.reports).split(b"\n")  # line ends in texts are escaped
         lines.pop()
         offsets = [record.offset for record in part]
         if not window.enter(_names(outcomes.reports, milliseconds), list(map(hash, lines)), offsets):
@@ -145,7 +146,7 @@ class Decoded:
         return True
 
     def _add_each(self, part: Sequence[Any], outcomes: _Outcomes, window: RecentReports) -> int:
-        """One after the other, until the hours fill the chunk; how many."""
+        """Adds one after the other, until the hours fill the chunk. Returns how many."""
         milliseconds = (outcomes.reported_us // 1000).tolist()
         for position, record in enumerate(part):
             if self.is_spread:
@@ -177,7 +178,7 @@ class Decoded:
 
 @dataclass
 class _Outcomes:
-    """What each message is, by position: a report, with its time in microseconds since 1970, or rejected."""
+    """The outcome of each message, by position: a report, with its time in microseconds since 1970, or rejected."""
 
     reports: list[Report]  # of a rejected message: anything
     reported_us: Any
@@ -207,7 +208,7 @@ def _judged(part: Sequence[Any], sizes: Any, earliest: datetime, nearest: Neares
 
 
 def _decoded(part: Sequence[Any]) -> tuple[list[Report], list[int]]:
-    """The reports, and the positions of messages that the decoder does not take, which have _NONE for a report."""
+    """The reports, and the positions of messages that the decoder refuses, which have _NONE for a report."""
     reports: list[Report] = []
     unreadable: list[int] = []
     values = iter([record.value for record in part])
@@ -243,7 +244,7 @@ def _with_place(report: Report, nearest: Nearest) -> Report:
 
 
 def _microseconds(reports: Sequence[Report]) -> Any:
-    """Their times since 1970, as an array that may be written. Arrow takes five times as long for times with a zone."""
+    """The reports' times since 1970, as a writable array. Arrow takes five times as long for times with a zone."""
     since = pa.array([report.reported_at - EARLIEST for report in reports], pa.duration("us"))
     return since.cast(pa.int64()).to_numpy().copy()
 
@@ -258,15 +259,15 @@ def _names(reports: Sequence[Report], milliseconds: Any) -> list[int]:
 
 
 def content(report: Report) -> int:
-    """A hash of all that a report says, the same for this process only."""
+    """A hash of all fields of a report, the same in this process only."""
     return hash(_encode(report))
 
 
 def _report_or_rejected(record: Any, opens_at: datetime) -> Report | RejectedMessage:
-    """The report by the definition that everybody shares, or why the message is none, or comes too late."""
+    """The report as `fleet.reports.report` defines it, or why the message is rejected."""
     value, received_at = record.value, datetime.fromtimestamp(record.timestamp / 1000, UTC)
     if value is not None and len(value) > LARGEST:
-        reason, detail = "too large", f"{len(value)} bytes; landing takes {LARGEST}, and keeps the first of them here"
+        reason, detail = "too large", f"{len(value)} bytes; landing accepts {LARGEST}, and keeps the first of them here"
     else:
         try:
             report = reports.decode(value, received_at)

@@ -1,10 +1,10 @@
 """Duplicates: messages with the same drone, `report_id` and time are one report, and the first of them lands.
 
 A message is a duplicate when a row of the same drone, id and `reported_at` (in ms) lies at most `WINDOW` offsets before
-it in its partition, and says the same. Says it something else, the two are in conflict: the first stays, the other is
-rejected, never dropped. A drone that counts its ids from the beginning again after a reboot has other times, and loses
-nothing. All of it depends on the lake and the topic alone, not on which process looks, nor since when: the memory of a
-partition can be built again from the rows within that many offsets.
+it in its partition, and has the same content. With other content the two are in conflict: the first stays, the other is
+rejected, never dropped. A drone that restarts its ids after a reboot has other times, and loses nothing. All of it
+depends only on the lake and the topic, not on the process: the memory of a partition can be rebuilt from the rows
+within that many offsets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Identity = tuple[str, str, int]
 
 
 name_of: Final[Callable[[Identity], int]] = hash
-"""What an identity is remembered by."""
+"""The hash by which an identity is remembered."""
 
 
 class Verdict(Enum):
@@ -36,14 +36,13 @@ class Verdict(Enum):
 NEW: Final = Verdict.NEW
 
 _GONE: Final = -1
-"""What has left the lake since is taken to say what its duplicate says. No hash is -1 in CPython."""
+"""The content of a row that has left the lake, which counts as equal. No hash is -1 in CPython."""
 
 
 class RecentReports:
-    """The reports of one partition that landed lately, as 64-bit hashes, each with its offset and a hash of its words.
-
-    11 MB when it is full. Python's hash of texts has another key in each process, so nobody can send ids that collide
-    on purpose. By chance one report in 10**14 does.
+    """The reports of one partition that landed recently, as 64-bit hashes, each with its offset and a hash of its
+    content. 11 MB when full. Python's hash of texts has another key in each process, so nobody can send ids that
+    collide on purpose. One report in 10**14 collides by chance.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class RecentReports:
         """`contents`: rows of the lake in one file with an offset: identity, offset, hash of what the report says."""
         self._ask, self._size = contents, size
         self._offsets: dict[int, int] = {}
-        # By offset modulo their number, for a row is at one offset; 0: nobody asked yet what it says.
+        # By offset modulo their number, since a row is at one offset; 0: its content was not needed yet.
         self._contents = array("q", bytes(8 * (size + 1)))
         self._slots = np.frombuffer(self._contents, "int64")  # the same memory, for many at once
         self._sweep_at = 2 * size
@@ -63,7 +62,7 @@ class RecentReports:
         return len(self._offsets)
 
     def look(self, identity: Identity, content: int, offset: int) -> Verdict:
-        """What a message at `offset` is, whose words have the hash `content`. A new one is remembered as a row."""
+        """Judges a message at `offset` whose content has the hash `content`. A new one is remembered as a row."""
         name = name_of(identity)
         before = self._offsets.get(name)
         if before is not None and offset - before <= self._size:
@@ -75,8 +74,8 @@ class RecentReports:
         return NEW
 
     def enter(self, names: Sequence[int], contents: Sequence[int], offsets: Sequence[int]) -> bool:
-        """As `look` at each, in the order of their offsets, where all are new: that costs a third. `names`: `name_of`
-        their identities. False where one may be known; then nothing has changed."""
+        """The same as `look` at each, in the order of offsets, where all are new: a third of the cost. `names`:
+        `name_of` their identities. False where one may be known; then nothing has changed."""
         if len(set(names)) < len(names) or not self._offsets.keys().isdisjoint(names):
             return False
         self._offsets.update(zip(names, offsets, strict=True))
@@ -87,7 +86,7 @@ class RecentReports:
         return True
 
     def remember(self, rows: Iterable[tuple[Identity, int]]) -> None:
-        """Rows of the lake, with their offsets. What they say is asked for when it is needed."""
+        """Enters rows of the lake, with their offsets. Their content is read when it is needed."""
         for identity, offset in rows:
             name = name_of(identity)
             self._offsets[name] = max(offset, self._offsets.get(name, offset))

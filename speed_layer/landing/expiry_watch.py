@@ -1,4 +1,4 @@
-"""Unlanded reports near their expiry: retention takes them whether or not they are landed, so landing warns before.
+"""Unlanded reports near their expiry: retention deletes them whether or not they are landed, so landing warns before.
 
 By size, when the broker has begun to delete and more than half of what it keeps is not landed; by age, when the oldest
 unlanded report has reached half of the topic's `retention.ms`.
@@ -47,7 +47,7 @@ class Backlog:
 
 
 def warn(backlogs: Mapping[str, Backlog], retention_ms: int) -> list[str]:
-    """The partitions that are near; said in the log and in the metrics."""
+    """The partitions with reports near their expiry; writes log and metrics."""
     now_ms = int(time.time() * 1000)
     near = [key for key, backlog in backlogs.items() if backlog.is_near_expiry(now_ms, retention_ms)]
     for key in near:

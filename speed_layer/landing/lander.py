@@ -1,9 +1,8 @@
-"""`reports` to the lake, exactly once, and what cannot be read to `reports.rejected` (docs/landing.md).
+"""`reports` to the lake, exactly once, and what is no report to `reports.rejected` (docs/landing.md).
 
-One thread polls and decodes; a worker makes Arrow of what is decoded and commits (the steps are in
-`speed_layer.landing.commit`); a third keeps MongoDB's live views, which landing never waits for. The table decides
-where to read: an assigned partition is read from its `txn` entry on, and what was read but not committed is read again
-by its next owner.
+One thread polls and decodes; a worker makes Arrow tables and commits (the steps are in `speed_layer.landing.commit`); a
+third writes MongoDB's live views, which landing never waits for. The table decides where to read: an assigned partition
+is read from its `txn` entry on, and what was read but not committed is read again by its next owner.
 """
 
 from __future__ import annotations
@@ -45,7 +44,8 @@ AWAY: Final = (retry.NotReady, KafkaError, ServiceUnavailable, OSError)
 
 
 class TopicRecreated(PeacewatchError):
-    """The topic was deleted, and perhaps created again: what was read last may be of either, and is not landed."""
+    """The topic was deleted, and perhaps created again: what was read last may be of either topic, and is not
+    landed."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class LandingConfig:
 
 
 def run(config: LandingConfig, stop: Event) -> None:
-    """Until `stop` is set. Kafka, the lake and MongoDB may come and go."""
+    """Lands reports until `stop` is set. Kafka, the lake and MongoDB may come and go."""
     pending = Pending()
 
     def session() -> None:
@@ -87,7 +87,7 @@ def run(config: LandingConfig, stop: Event) -> None:
 
 
 class LandingSession:
-    """One membership in the group, until something fails; the next one begins where the table is."""
+    """One membership in the group, until something fails; the next one starts at the table's offsets."""
 
     def __init__(self, config: LandingConfig, pending: Pending) -> None:
         self._config, self._pending = config, pending
@@ -138,9 +138,8 @@ class LandingSession:
             self._partitions[at].add(records)
 
     def _decode(self) -> None:
-        """A chunk of each partition that has messages to decode, those with the least of the batch first.
-
-        Who is behind is paused, so that its messages wait in Kafka; the others are read on.
+        """Decodes a chunk of each partition that has messages, those with the least of the batch first. A partition
+        with too much undecoded is paused, so that its messages wait in Kafka; the others are read on.
         """
         for state in sorted(self._partitions.values(), key=lambda one: one.size):
             if state.is_behind and not state.is_spread and not self._is_full():
@@ -161,14 +160,14 @@ class LandingSession:
         )
 
     def _rebalance(self) -> None:
-        """What was read of partitions that are gone is dropped; new ones start where the table is."""
+        """Drops what was read of partitions that moved away; new ones start at the table's offsets."""
         void, new = self._assignment.take()
         for at in void:
             self._partitions.pop(at, None)
             self._offsets.pop(at, None)
             self._paused.discard(at)
         if new:
-            self._finish()  # a commit on its way changes the entries
+            self._finish()  # a running commit changes the entries
             self._take_over(new)
 
     def _take_over(self, new: set[TopicPartition]) -> None:
@@ -211,7 +210,7 @@ class LandingSession:
             self._commit = self._worker.submit(self._make_commit, futures, through)
 
     def _caught_up(self) -> dict[str, int]:
-        """By key, the broker's time in ms up to which partitions are landed that have nothing more to land."""
+        """By key, the broker's time in ms up to which partitions without anything more to land are landed."""
         asked_at = int(time.time() * 1000)
         idle = {at: state for at, state in self._partitions.items() if not state.rows and not state.is_behind}
         if not idle:
@@ -240,7 +239,7 @@ class LandingSession:
         return batch.commit(chunks, through, self._lake, self._rejected, self._pending)
 
     def _finish(self) -> None:
-        """Waits for the commit that is on its way, then commits the group's offsets (step 6). Raises what it raised."""
+        """Waits for the running commit, then commits the group's offsets (step 6). Raises what the commit raised."""
         if self._commit is None:
             return
         commit, self._commit = self._commit, None
@@ -261,7 +260,7 @@ def _consumer(config: LandingConfig) -> KafkaConsumer:
         config.bootstrap,
         group_id=config.group,
         enable_auto_commit=False,
-        auto_offset_reset="none",  # an offset that is gone must be heard of
+        auto_offset_reset="none",  # an offset that has expired must raise
         isolation_level="read_committed",
         max_poll_records=CHUNK,
         max_partition_fetch_bytes=4 * 1024 * 1024,
