@@ -164,6 +164,8 @@ _LEAN: Final = {
     # A DAG whose last parse was not stored, for the database was locked, is missing for a while: five parses, not none.
     "DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
     "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
+    # A scheduler is dead 30 s after its last heartbeat. Another one, or its successor, looks for its tasks so often.
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
     "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server says the same
     "LOGGING__COLORED_CONSOLE_LOG": "False",
     "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # it sets them itself, whatever the umask is
