@@ -98,7 +98,7 @@ def test_open_figures_ask_nobody_to_sign_in(live: LiveStack, page: Page, provide
     expect(page.locator("#signed-in")).to_have_text("Sign in")
     is_fine(page)
     page.goto(f"{address}/")
-    expect(page.locator("#figures-only")).to_contain_text("Incidents, drones and reports are shown after signing in")
+    expect(page.locator("#figures-only")).to_contain_text("To see incidents, drones and reports, sign in")
     expect(page.locator(".incidents")).to_be_hidden()
     is_fine(page)
     assert asked == [], "nothing is asked for that is refused"
