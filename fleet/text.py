@@ -1,4 +1,7 @@
-"""Text from drones, made harmless for Discord, lengths by Discord's own unit, and errors as a line. Pure."""
+"""Text from drones, made harmless for Discord and for terminals, lengths by Discord's own unit, and errors as a line.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,15 @@ The joiner of emoji and of some scripts is the exception.
 _JOINERS: Final = frozenset("\u200c\u200d")
 ELLIPSIS: Final = "…"
 _COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
+
+_MOVES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys: controls of both ranges but tab and line end, lines of Unicode, marks of direction."""
+
+
+def escaped(text: str) -> str:
+    """`text` for a terminal or a log: what would move the cursor, colour, or turn the text around is shown as JSON's
+    escape for it, `\\u001b`. So a line of JSON says the same afterwards."""
+    return _MOVES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def units(text: str) -> int:

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+from fleet.text import escaped
 from infra.redaction import names_secret, redact
 
 Format = Literal["logfmt", "json"]
@@ -72,7 +73,7 @@ def end(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
     if _chosen(environ) == "json" and structlog.is_configured():
         structlog.get_logger().critical(sentence)
     else:
-        print(f"peacewatch: {redact(sentence)}", file=sys.stderr)
+        print(f"peacewatch: {escaped(redact(sentence))}", file=sys.stderr)
 
 
 def _chosen(environ: Mapping[str, str]) -> Format:
@@ -82,10 +83,10 @@ def _chosen(environ: Mapping[str, str]) -> Format:
 def _renderers(line_format: Format) -> list[structlog.typing.Processor]:
     if line_format == "logfmt":
         logfmt = structlog.processors.LogfmtRenderer(key_order=FIRST_KEYS, bool_as_flag=False)
-        return [logfmt, _redact_line]  # last: a secret may hide in a list, in a traceback, anywhere
+        return [logfmt, _redact_line, _escape_line]  # last: a secret may hide in a list, in a traceback, anywhere
     # Quotes and line ends are escaped in JSON, so secrets are masked in the values, before they are written.
     serialize = partial(json.dumps, ensure_ascii=False)
-    return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize)]
+    return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize), _escape_line]
 
 
 class LibraryHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -170,3 +171,8 @@ def _order_keys(_logger: Any, _method: str, event: Event) -> Event:
 
 def _redact_line(_logger: Any, _method: str, line: Any) -> str:
     return redact(line)
+
+
+def _escape_line(_logger: Any, _method: str, line: Any) -> str:
+    """Ids and names are words of drones, and a person reads the log in a terminal."""
+    return escaped(line)

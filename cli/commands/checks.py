@@ -55,6 +55,7 @@ def trace(
 
     from cli.trace import run, steps
     from fleet.errors import BadInput
+    from fleet.text import escaped
     from infra import settings
 
     try:
@@ -63,13 +64,13 @@ def trace(
         raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None
     found = run.run(settings.load(), drone, report, chosen)
     if json:
-        typer.echo(dumps(found.as_json(), indent=1, ensure_ascii=False))
+        typer.echo(escaped(dumps(found.as_json(), indent=1, ensure_ascii=False)))
     else:
         console = Console(highlight=False)
         console.print(steps.table(found.steps))
-        console.print(found.state, markup=False)
+        console.print(escaped(found.state), markup=False)
         for service, reason in found.away.items():
-            console.print(f"{service} does not answer: {reason}", markup=False)
+            console.print(escaped(f"{service} does not answer: {reason}"), markup=False)
     if not found.steps:
         raise typer.Exit(1)
 

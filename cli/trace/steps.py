@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from rich.table import Table
+from rich.text import Text
+
+from fleet.text import escaped
 
 Where = Literal["topic", "lake", "rejected", "duplicate", "alert", "message"]
 
@@ -43,5 +46,5 @@ def table(steps: Iterable[Step]) -> Table:
     for step in steps:
         facts = step.as_json()
         text = "\n".join(f"{name}: {facts[name]}" for name in step.facts if facts[name] not in (None, ""))
-        shown.add_row(TITLES[step.where], step.source, text)
+        shown.add_row(TITLES[step.where], step.source, Text(escaped(text)))  # no markup: it holds words of drones
     return shown

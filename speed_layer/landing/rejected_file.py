@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from fleet.errors import BadInput
+from fleet.text import escaped
 from speed_layer.landing.rejected import RejectedRecord
 
 
@@ -25,11 +26,11 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 
 def line(message: RejectedRecord) -> str:
-    """One line, without its end."""
+    """One line, without its end, that a terminal can show."""
     key, key_base64 = _text(message.key)
     value, value_base64 = _text(message.value)
     written = Line(dict(message.headers), message.offset, key, key_base64, value, value_base64)
-    return msgspec.json.encode(written).decode()
+    return escaped(msgspec.json.encode(written).decode())
 
 
 def read(path: Path) -> Iterator[RejectedRecord]:

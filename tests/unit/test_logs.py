@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -92,6 +93,20 @@ def test_a_json_line_is_an_object_with_the_usual_keys_first(capsys: pytest.Captu
         "at": "/lake",
     }
     assert line["partitions"] == {"3": [1, 2]}
+
+
+COMMANDS = "a\nb\x1b[31m\x9b31m\x7f\u202e\u2028\u2066c\r\x00"
+
+
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+def test_no_word_of_a_drone_commands_a_terminal(capsys: pytest.CaptureFixture[str], line_format: str) -> None:
+    configured(line_format).info(COMMANDS, drone_id=COMMANDS, names=[COMMANDS], place="日本")
+    line = capsys.readouterr().err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066]", line)
+    assert line.count("\n") == 1
+    assert "日本" in line
+    if line_format == "json":
+        assert json.loads(line)["drone_id"] == COMMANDS
 
 
 def test_a_secret_that_json_escapes_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
