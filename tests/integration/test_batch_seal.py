@@ -31,15 +31,16 @@ START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=n) for n in range(4)]
 FIRST_HOUR = int(START.timestamp()) // 3600
 SEALED = DAYS[:2]
+ROWS = 12
 VIEWS = ("hours", "drone_days", "drones_by_day", "city_days", "place_days", "delay_days", "copies")
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """Four days in three commits."""
+    """Four days in three commits, of few files: each run of each test reads all of them."""
     lakes.make(tmp_path)
     for number in range(3):
-        rows = lakes.some_rows(25, seed=number, hours=90, start=START, first=number * 25)
+        rows = lakes.some_rows(ROWS, seed=number, hours=90, start=START, first=number * ROWS)
         lakes.land(tmp_path, rows, {"peacewatch.landed_through": '{"topic/0": 1795600000000}'})
     return tmp_path
 
@@ -152,7 +153,7 @@ def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Jo
     lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
     seal.run(job, SEALED[-1])
     counted = sum(sum(each["cells"]["reports"]) for each in job.database.hours.find())
-    assert counted == 25 * 3 + 9
+    assert counted == ROWS * 3 + 9
 
 
 def test_what_a_killed_run_has_not_said_of_completeness_is_said_before(lake: Path, job: Job) -> None:

@@ -22,6 +22,7 @@ from fleet.figures.views import ALERTS
 from serving.app import create_app
 from serving.config import Config
 from tests.integration.test_serving_api import NOON, put_alert, put_live
+from tests.support.examples import examples
 
 # A request can fit the schema and make no sense: a range that ends before it starts, a 30th of February, a zone that is
 # not there. It gets 422 with the field and the reason, which test_serving_api.py holds case by case; signing in with a
@@ -99,7 +100,13 @@ def test_every_operation_answers_as_documented(documented: BaseSchema, mode: Gen
 
 def ask(cases: SearchStrategy[Case[Any]]) -> None:
     @given(case=cases)
-    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples(20),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def answers_as_documented(case: Case[Any]) -> None:
         case.call_and_validate()
 
