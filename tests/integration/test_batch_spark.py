@@ -72,21 +72,37 @@ def test_three_engines_agree(seed: int, tmp_path: Path, spark: Any) -> None:
         assert mine.equals(lakes.ArrowEngine().cells(cube, pinned, list(pinned.hours))), cube.name
 
 
-@pytest.mark.parametrize(("seed", "portion"), [(0, aggregate.PORTION), (1, aggregate.PORTION), (2, 1), (3, 30_000)])
+@pytest.mark.parametrize(
+    ("seed", "portion", "first_hour", "hours_long"),
+    [
+        (0, aggregate.PORTION, 0, 26),
+        (1, aggregate.PORTION, 0, 26),
+        (2, 1, 20, 6),  # each hour by itself: queries for each, of the last hours of a day and the first of the next
+        (3, 30_000, 20, 6),
+        pytest.param(2, 1, 0, 26, marks=pytest.mark.slow),
+        pytest.param(3, 30_000, 0, 26, marks=pytest.mark.slow),
+    ],
+)
 def test_a_drones_day_is_that_of_a_plain_loop(
-    seed: int, portion: int, tmp_path: Path, spark: aggregate.SparkEngine, monkeypatch: pytest.MonkeyPatch
+    seed: int,
+    portion: int,
+    first_hour: int,
+    hours_long: int,
+    tmp_path: Path,
+    spark: aggregate.SparkEngine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(spark, "portion", portion)  # 1: each hour by itself
+    monkeypatch.setattr(spark, "portion", portion)
     lakes.make(tmp_path)
-    start = datetime(2026, 11, 24, tzinfo=UTC)
-    lakes.land(tmp_path, lakes.some_rows(300, seed=seed, hours=26, start=start))
+    start = datetime(2026, 11, 24, first_hour, tzinfo=UTC)
+    lakes.land(tmp_path, lakes.some_rows(300, seed=seed, hours=hours_long, start=start))
     lakes.land(tmp_path, [lakes.row(900 + n, start + timedelta(minutes=59 + n), drone_id="steady") for n in range(3)])
     twin = {"drone_id": "twin", "battery": 50.0}  # two reports in one millisecond with one battery
     lakes.land(tmp_path, [lakes.row(1000 + n, start, country=name, **twin) for n, name in enumerate(("Chad", "Mali"))])
     pinned = delta.pin(str(tmp_path))
     for day in (start.date(), start.date() + timedelta(days=1), start.date() + timedelta(days=2)):
         assert spark.drone_days(pinned, day).equals(lakes.ArrowEngine().drone_days(pinned, day)), day
-    lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=26, start=start))  # again
+    lakes.land(tmp_path, lakes.some_rows(7, seed=seed, hours=hours_long, start=start))  # again
     lakes.land(tmp_path, lakes.repeated(start))
     pinned = delta.pin(str(tmp_path))
     hours = list(pinned.hours)
