@@ -171,15 +171,16 @@ def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
     incident.verified = incident.verified or alert.verified
 
 
-def clear(incident: Incident, alert: Alert) -> None:
-    """Ends `incident`, unless it is cleared already or the clearing is older than its newest alert."""
+def clear(incident: Incident, alert: Alert) -> bool:
+    """Ends `incident`, unless it is cleared already or the clearing is older than its newest alert; whether it does."""
     if incident.cleared:
-        return
+        return False
     if alert.received_at < incident.last or (incident.facts_at is not None and _said_at(alert) < incident.facts_at):
-        return
+        return False
     incident.cleared, incident.cleared_at, incident.facts_at = True, alert.received_at, _said_at(alert)
     if alert.battery is not None:
         incident.battery = alert.battery
+    return True
 
 
 def state(incident: Incident, now: datetime, intervals: Intervals) -> State:

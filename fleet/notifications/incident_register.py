@@ -6,9 +6,10 @@ drones and places, and the actions of operators that came before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Final, Literal
 
 from fleet.alerts.alert import Alert, Severity
@@ -39,13 +40,15 @@ and places over their quota: a later alert of theirs opens another incident."""
 class IncidentEntry:
     """An incident and its notification: forgetting the entry forgets all of it.
 
-    `pending`: its alerts that nobody was notified of, in the order in which they came. `within_quota` is False where
-    its drone or its place had opened too many incidents: those of others go first.
+    `pending`: its alerts that nobody was notified of, in the order in which they came. `clearing`: where its end is in
+    `alerts`, until a delivery says that it is over. `within_quota` is False where its drone or its place had opened too
+    many incidents: those of others go first.
     """
 
     incident: Incident
     form: Form = "grouped"
     pending: list[PendingAlert] = field(default_factory=list)
+    clearing: Source | None = None
     repost: Repost = ""
     within_quota: bool = True
 
@@ -71,7 +74,7 @@ class IncidentRegister:
         self._entries: dict[str, IncidentEntry] = {}
         self._pending: dict[str, IncidentEntry] = {}  # those of them that have pending alerts
         self._newest: dict[str, str] = {}  # by key the id of its newest incident
-        self._early_actions: dict[str, Action] = {}  # by incident that is not known yet
+        self._early_actions: dict[tuple[str, str], Action] = {}  # by incident that is not known yet, and what it does
         self._drones = Quota(DRONE_QUOTA)
         self._places = Quota(PLACE_QUOTA)
 
@@ -108,10 +111,13 @@ class IncidentRegister:
         return min(times, default=None)
 
     def notified_through(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read."""
+        """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read.
+
+        A clearing is pending until the incident's message shows it: a notifier that starts in between reads it again.
+        """
         through = dict(positions)
-        for alert in self._pending_alerts():
-            partition, offset = alert.source
+        clearings = (entry.clearing for entry in self if entry.clearing and entry.incident.message_id)
+        for partition, offset in chain((alert.source for alert in self._pending_alerts()), clearings):
             through[partition] = min(through.get(partition, offset), offset)
         return through
 
@@ -139,18 +145,27 @@ class IncidentRegister:
         self._pending[entry.incident_id] = entry
         return entry.incident
 
-    def clear(self, alert: Alert) -> None:
-        """Ends the incident that `alert` clears."""
+    def clear(self, alert: Alert, source: Source) -> Incident | None:
+        """Ends the incident that `alert` clears; None when that changes none."""
         entry = self._newest_of(incident.key_of(alert))
-        if entry is not None:
-            incident.clear(entry.incident, alert)
+        if entry is None or not incident.clear(entry.incident, alert):
+            return None
+        entry.clearing = entry.clearing or source
+        return entry.incident
+
+    def remove_clearings(self, notified: Iterable[str]) -> None:
+        """A delivery has these incidents as they are."""
+        for incident_id in notified:
+            self._entries[incident_id].clearing = None
 
     def apply(self, action: Action) -> Incident | None:
         """Acknowledges or resolves an incident, now or once it is known; the incident when that changed it."""
         entry = self._entries.get(action.target.incident_id)
         if entry is not None:
             return entry.incident if actions.apply(entry.incident, action) else None
-        self._early_actions[action.target.incident_id] = action
+        early = action.target.incident_id, action.action
+        self._early_actions.pop(early, None)  # in the order of the actions
+        self._early_actions[early] = action
         if len(self._early_actions) > self._most_actions:
             del self._early_actions[next(iter(self._early_actions))]
         return None
@@ -181,12 +196,12 @@ class IncidentRegister:
 
     # what time changes
 
-    def find_unacknowledged(self, now: datetime) -> None:
-        """Marks for a new message what was notified long ago and nobody has acknowledged."""
+    def find_unacknowledged(self, now: datetime, is_silenced: Callable[[Incident], bool]) -> None:
+        """Marks for a new message what was notified long ago, and is neither acknowledged nor silenced."""
         for entry in self:
             if entry.repost != "message deleted":
                 is_due = entry.within_quota and incident.is_due_again(entry.incident, now, self._intervals)
-                entry.repost = "unacknowledged" if is_due else ""
+                entry.repost = "unacknowledged" if is_due and not is_silenced(entry.incident) else ""
 
     def forget(self, now: datetime, shown: Collection[str]) -> None:
         """Forgets what is notified and over, and what is past the bound; never those that open messages show."""
@@ -218,8 +233,8 @@ class IncidentRegister:
         entry.within_quota = self._spend(entry.incident, alert.drone_id)
         self._entries[entry.incident_id] = entry
         self._newest[entry.incident.key] = entry.incident_id
-        if entry.incident_id in self._early_actions:
-            actions.apply(entry.incident, self._early_actions.pop(entry.incident_id))
+        for early in [early for early in self._early_actions if early[0] == entry.incident_id]:
+            actions.apply(entry.incident, self._early_actions.pop(early))
         return entry
 
     def _spend(self, opened: Incident, drone_id: str) -> bool:

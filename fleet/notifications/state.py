@@ -85,16 +85,16 @@ class NotificationState:
             return "refused"
         if entry.incident.message_id:
             return ""
-        if entry.incident.cleared:
+        if entry.incident.cleared and entry.repost != "message deleted":
             return "over"
-        return "silenced" if self.silences and self.silences.covers(entry.incident, now) else ""
+        return "silenced" if self._is_silenced(entry.incident, now) else ""
 
     # what comes in
 
     def add(self, alert: Alert, source: Source) -> Incident | None:
         """Takes an alert in; None when it is a duplicate of a known one, or clears an incident."""
         if alert.clears:
-            self.incidents.clear(alert)
+            self._must_edit(self.incidents.clear(alert, source))
             return None
         content = content_of(alert)
         met = self._known.meet(alert.alert_id, content)
@@ -111,9 +111,7 @@ class NotificationState:
         if action.action in ("silence", "unsilence"):
             self.silences.enter(action)
             return
-        changed = self.incidents.apply(action)
-        if changed is not None and changed.message_id in self.messages:
-            self.messages[changed.message_id].needs_edit = True
+        self._must_edit(self.incidents.apply(action))
 
     # what Discord did
 
@@ -125,6 +123,7 @@ class NotificationState:
         listed = list(dict.fromkeys([*(slot.incident_id for slot in sent.slots), *sent.alerts]))
         index = {incident_id: position for position, incident_id in enumerate(listed)}
         deleted, self._deleted = self._deleted, []
+        self.incidents.remove_clearings(listed)
         return Delivery(
             delivery_id=identity.join(self.webhook, message_id, str(int(now.timestamp() * 1000))),
             webhook=self.webhook,
@@ -263,10 +262,17 @@ class NotificationState:
             elif self._is_settled(message) and not any(incident.can_go_on(each, now, self.intervals) for each in shown):
                 self._leave(message.message_id)
         self.silences.expire(now)
-        self.incidents.find_unacknowledged(now)
+        self.incidents.find_unacknowledged(now, lambda known: self._is_silenced(known, now))
         self._leave_old_messages()
         ids = {slot.incident_id for message in self.messages.values() for slot in message.slots}
         self.incidents.forget(now, shown=ids)
+
+    def _must_edit(self, changed: Incident | None) -> None:
+        if changed is not None and changed.message_id in self.messages:
+            self.messages[changed.message_id].needs_edit = True
+
+    def _is_silenced(self, known: Incident, now: datetime) -> bool:
+        return bool(self.silences) and self.silences.covers(known, now)
 
     def _is_settled(self, message: Message) -> bool:
         return not message.needs_edit and not any(slot.incident_id in self.incidents.pending for slot in message.slots)

@@ -281,3 +281,73 @@ def test_a_clearing_resolves_the_incident_by_an_edit() -> None:
     assert not world.step()
     assert world.delivered()[-1].incidents[0].state == "resolved"
     assert sum(world.shown.values()) == 1
+
+
+def clear(world: World, offset: int) -> None:
+    """The end of the incident in City 0, at `offset` of `alerts`."""
+    world.state.add(msgspec.structs.replace(alert(99, world.now), clears=True), (0, offset))
+
+
+def test_a_clearing_is_read_again_until_its_message_shows_it() -> None:
+    """Else a notifier that starts in between shows a charged drone as low for a day."""
+    world = World()
+    world.raise_alert()
+    world.step()
+    world.wait(1)
+    clear(world, 1)
+    read = {0: 2}
+    assert world.state.incidents.notified_through(read) == {0: 1}
+    world.crash()
+    clear(world, 1)
+    world.wait(6)
+    world.drain()
+    assert world.delivered()[-1].incidents[0].state == "resolved"
+    assert world.state.incidents.notified_through(read) == read
+
+
+def test_a_clearing_of_what_no_message_shows_holds_up_nothing() -> None:
+    world = World()
+    world.raise_alert()
+    act(world, "silence", city="City 0")
+    world.drain()
+    clear(world, 1)
+    assert world.state.incidents.notified_through({0: 2}) == {0: 2}
+
+
+def test_a_deleted_message_whose_incident_is_over_is_posted_again() -> None:
+    """The edit that says that it is over is what finds the message gone."""
+    world = World()
+    world.raise_alert()
+    world.step()
+    world.shown.clear()
+    clear(world, 1)
+    world.wait(6)
+    world.drain()
+    assert world.delivered()[-1].incidents[0].state == "resolved"
+    assert sum(world.shown.values()) == 1
+    world.wait(3600)
+    assert not world.incidents
+
+
+def test_a_silenced_incident_is_not_notified_again() -> None:
+    world = World(intervals=Intervals(repeat=timedelta(minutes=4)))
+    world.raise_alert()
+    world.step()
+    act(world, "silence", city="City 0")
+    world.wait(260)
+    world.drain()
+    assert world.posted == 1
+    act(world, "unsilence", city="City 0")
+    world.wait(1)
+    world.drain()
+    assert world.posted == 2
+
+
+def test_all_actions_count_that_come_before_their_incident_is_known() -> None:
+    world = World()
+    world.now += timedelta(seconds=1)  # they are newer than the incident
+    known = alert(0, world.now - timedelta(seconds=1))
+    act(world, "resolve", first(known).incident_id)
+    act(world, "acknowledge", first(known).incident_id)
+    world.add(known)
+    assert (world.incidents[0].resolved_by, world.incidents[0].acknowledged_by) == ("Mia", "Mia")
