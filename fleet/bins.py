@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def bins(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
-    """The items in order, in bins of at most `most` bytes by their `size`; a larger item is alone."""
+    """The items in order, in bins of at most `most` bytes by `size`; a larger item has a bin of its own."""
     bin_: list[T] = []
     filled = 0
     for item in items:

@@ -1,11 +1,11 @@
 """Every error that Peacewatch raises on purpose.
 
 PeacewatchError            one sentence a person can act on; the command line ends with exit code 2
-├── BadInput               what somebody gave us is wrong: field, reason
+├── BadInput               input is wrong: field, reason
 │   └── RejectedReport     a drone's message that goes to `reports.rejected`: reason, detail
 ├── BadSettings            a setting is wrong or missing
 ├── MissingPart            Java, a jar, a binary or a library is not there: what to install
-├── DocumentRefused        MongoDB never takes a document as it is (too large, no BSON); trying again does not help
+├── DocumentRefused        MongoDB never accepts this document (too large, no BSON); trying again does not help
 └── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
     └── NewerLayout        what is stored has a layout that this version does not know: upgrade it
 """
@@ -44,11 +44,12 @@ class MissingPart(PeacewatchError):
 
 
 class DocumentRefused(PeacewatchError):
-    """MongoDB refuses a document for what it is, so it is contained where it belongs and never sent again as it is."""
+    """MongoDB refuses a document for its content. The effect is contained, and the document never sent again
+    unchanged."""
 
 
 class ServiceUnavailable(PeacewatchError):
-    """A service does not answer now. `retry_after` is seconds, or None where nobody knows."""
+    """A service does not answer now. `retry_after` is seconds, or None where it is unknown."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)

@@ -6,7 +6,7 @@ SEPARATOR = "/"
 
 
 def escape(part: str) -> str:
-    """`part` without a separator: `%` and `/` as RFC 3986 writes them, all else as it is: usual ids stay readable."""
+    """`part` without a separator: `%` and `/` as in RFC 3986, all else unchanged, so that usual ids stay readable."""
     return part.replace("%", "%25").replace(SEPARATOR, "%2F")
 
 

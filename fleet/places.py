@@ -18,7 +18,7 @@ EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius of the Earth (IUGG)."""
 
 REACH_KM: Final = 300.0
-"""A drone further than this from every city of the list is nowhere that has a name: over an ocean or an ice sheet."""
+"""A drone further than this from every city of the list is at no named place: over an ocean or an ice sheet."""
 
 _CELL: Final = 0.006
 """Edge of an index cell on the unit sphere, about 38 km: 27 cells hold few cities, and near a city seldom none."""
@@ -37,16 +37,16 @@ class City(NamedTuple):
 Vector = tuple[float, float, float]
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
-"""Unicode categories of characters that nobody sees: two names that differ by these alone look the same."""
+"""Unicode categories of invisible characters: two names that differ only by these look the same."""
 
 
 NAME_KEY: Final = 200
-"""Characters of a name in a key. Normal forms can be 18 times as long as a name; of a longer one the end is hashed."""
+"""Characters of a name in a key. Normal forms can be 18 times as long as a name; the end of a longer one is hashed."""
 
 
 def place_key(country: str, city: str) -> str:
-    """One key a place, however its name is written: what differs by case, normal form, spaces or unseen characters
-    alone is the same place, and an empty name is the unknown one. A key is for comparing; people read the name."""
+    """One key for a place, however its name is written: names that differ only by case, normal form, spaces or unseen
+    characters are the same place, and an empty name is the unknown place. Keys are for comparing; people read names."""
     return identity.join(_name_key(country), _name_key(city))
 
 
@@ -59,7 +59,8 @@ def _name_key(name: str) -> str:
 
 
 class CityIndex:
-    """The nearest of `cities`, exact: by the chord between unit vectors, so poles and date line are nothing special.
+    """The nearest of `cities`, exact: by the chord between unit vectors, so poles and the date line need no special
+    case.
 
     About 40 µs where a city lies within 38 km, else a scan of the whole list.
     """

@@ -1,7 +1,4 @@
-"""Text from drones, made harmless for Discord and for terminals, lengths by Discord's own unit, and errors as a line.
-
-Pure.
-"""
+"""Text from drones made harmless for Discord and terminals, lengths in Discord's unit, and errors as one line. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import unicodedata
 from typing import Final
 
 _MARKDOWN: Final = frozenset("\\*_~`|>#-+[]()<@:.!&")
-"""Characters that mean something to Discord's markdown, its mentions, its time stamps or its link finder.
+"""Characters with a meaning in Discord's markdown, mentions, time stamps or link detection.
 
 A backslash before one shows the character itself (Discord's help page, Markdown Text 101).
 """
@@ -20,9 +17,8 @@ _POP: Final = "\u2069"
 """First strong isolate and its end (Unicode UAX 9): a right-to-left name does not turn the text around it."""
 
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
-"""Controls, format marks (overrides of direction too), lone surrogates: nothing a person would see.
-
-The joiner of emoji and of some scripts is the exception.
+"""Controls, format marks (overrides of direction too), lone surrogates: all invisible. The joiner of emoji and of some
+scripts is kept.
 """
 
 _JOINERS: Final = frozenset("\u200c\u200d")
@@ -54,13 +50,13 @@ def plain(text: str, limit: int) -> str:
 
 
 def isolated(text: str, limit: int) -> str:
-    """`plain`, and its direction does not leak. Empty stays empty."""
+    """`plain`, isolated by direction, so that it does not turn the text around it. Empty stays empty."""
     shown = plain(text, limit - 2)
     return f"{_ISOLATE}{shown}{_POP}" if shown else ""
 
 
 def sentence(error: Exception) -> str:
-    """The error's text as one line of at most 300 characters, without the colours that a store's errors have."""
+    """The error's text as one line of at most 300 characters, without terminal colours."""
     return " ".join(_COLOUR.sub("", str(error)).split())[:300]
 
 

@@ -20,8 +20,8 @@ class Codec(Generic[_T]):
         return _encoder.encode(message)
 
     def decode(self, value: bytes) -> _T:
-        """Raises msgspec.MsgspecError, whatever the bytes: msgspec itself has other errors for some, and a consumer
-        that passes by what is no message of ours would stop at them for good."""
+        """Raises only msgspec.MsgspecError, whatever the bytes: msgspec itself raises other errors for some, which
+        would stop a consumer that skips invalid messages."""
         try:
             return self._decoder.decode(value)
         except (UnicodeDecodeError, RecursionError) as error:
@@ -29,7 +29,7 @@ class Codec(Generic[_T]):
 
 
 def size(value: Any) -> int:
-    """Bytes of `value` as JSON. Characters are no measure: a control character is escaped to six bytes."""
+    """Bytes of `value` as JSON, which may be six for a character: control characters are escaped."""
     return len(_encoder.encode(value))
 
 

@@ -25,7 +25,7 @@ SECTION_RATIO: Final = 20
 
 
 class _Row(msgspec.Struct):
-    """What we read of a city; the alternate names, most of the file, are skipped unread."""
+    """The fields that are read of a city; the alternate names, most of the file, are skipped."""
 
     name: str
     countrycode: str
@@ -52,7 +52,7 @@ def places() -> CityIndex:
 
 @cache
 def known_places() -> KnownPlaces:
-    """Every country and city of the shipped list, one a process, and the countries as the original data spell them."""
+    """Every country and city of the shipped list, and the countries in the original data's spelling; one a process."""
     # Only landing counts places, and only a role with the lake has pyarrow.
     from fleet.reports.counted_places import ALSO_COUNTRIES, KnownPlaces  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def known_places() -> KnownPlaces:
 
 def _listed() -> list[City]:
     """All cities of the list, also those that are parts of larger ones."""
-    # Its own reader keeps every alternate name: 10 times the memory in each process that looks a city up.
+    # The library's own reader keeps every alternate name: 10 times the memory in each process.
     countries = _countries()
     rows = msgspec.json.decode((_data() / "cities15000.json").read_bytes(), type=dict[str, _Row])
     return [
@@ -91,7 +91,7 @@ def without_sections(listed: Sequence[City]) -> tuple[City, ...]:
     for start in range(0, len(listed), 64):  # 64 rows at a time keep the products in 20 MB
         larger = slice(start, start + 64)
         if populations[start] < SECTION_RATIO * SMALLEST:
-            break  # nobody is left who is this many times smaller
+            break  # no place is left that is this many times smaller
         smaller = populations[larger, None] >= SECTION_RATIO * np.maximum(populations, 1)
         is_section |= ((vectors[larger] @ vectors.T >= near) & smaller).any(axis=0)
     return tuple(city for city, drop in zip(listed, is_section, strict=True) if not drop)

@@ -1,8 +1,8 @@
-"""Whether the lake's store does what Delta needs of it: of two commits of one version, the second is refused.
+"""Whether the lake's store does what Delta needs: of two commits of one version it refuses the second.
 
-A version is a file of the log, and who writes it first has made it (`If-None-Match: *`). A store that does not know the
-condition lets the second replace the first, and the first one's reports are gone without a word. So it is tried out,
-on a table of its own, before a lake is made there.
+A version is a file of the log, and the first writer makes it (`If-None-Match: *`). A store that ignores the condition
+lets a second writer replace the file, and the first one's reports are lost silently. So it is tried out on a table of
+its own, before a lake is created there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _SCHEMA: Final = pa.schema([("n", pa.int64())])
 
 
 def require_conditional_writes(lake: str) -> None:
-    """Raises ServiceUnavailable where the store of `lake` does not refuse, or cannot be written. Folders all do it."""
+    """Raises ServiceUnavailable where the store of `lake` does not refuse, or cannot be written. Folders always
+    refuse."""
     if "://" not in lake:
         return
     url = f"{lake}/{_FOLDER}/{uuid.uuid4()}"
@@ -49,7 +50,7 @@ def require_conditional_writes(lake: str) -> None:
 
 
 def _both_win(url: str, entry: int) -> bool:
-    """Whether two commits that set one `txn` entry, at the same moment from the same version, are both taken."""
+    """Whether two commits that set one `txn` entry, at the same moment from the same version, both succeed."""
     ready = threading.Barrier(2)
 
     def commit(table: DeltaTable) -> bool:

@@ -27,7 +27,8 @@ TABLE: Final = "reports"
 ALERTS: Final = "alerts"
 
 PLACE: Final = ("kafka_partition", "kafka_offset")
-"""The columns whose statistics landing writes and looks rows up by. Each column more costs every commit."""
+"""The columns whose statistics landing writes, to look rows up by them. Each further column costs time in every
+commit."""
 
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _LOG_NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
@@ -38,7 +39,7 @@ class NothingLanded(PeacewatchError):
 
 
 class LogGone(PeacewatchError):
-    """The log of a commit has been cleaned away, so what it touched is not known any more."""
+    """The log of a commit was deleted, so what it touched is unknown."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Commit:
     takes_rows: bool = False
 
     def fact(self, name: str, default: Any) -> Any:
-        """What landing said of itself in this commit, a JSON text; `default` where it did not."""
+        """A fact that landing wrote into this commit, from its JSON; `default` where there is none."""
         value = self.metadata.get(name)
         return default if value is None else msgspec.json.decode(value) if isinstance(value, str) else value
 
@@ -89,7 +90,7 @@ class Snapshot:
     schema: pa.Schema = landed.SCHEMA
 
     def uris(self, hours: Iterable[int]) -> list[str]:
-        """Where Spark and others find the files of `hours`."""
+        """The addresses of the files of `hours`, for Spark and others."""
         return [f"{self.root}/{file.path}" for hour in hours for file in self.hours.get(hour, ())]
 
     def size(self, hours: Iterable[int]) -> int:
@@ -102,14 +103,14 @@ class Snapshot:
         return bins(there, lambda hour: self.size([hour]), most)
 
     def of_files(self, files: Iterable[File]) -> Snapshot:
-        """This table with these of its files alone; those of an earlier version may be among them."""
+        """This table with these files only; files of an earlier version may be among them."""
         hours: dict[int, list[File]] = {}
         for file in sorted(files, key=lambda file: (file.event_hour, file.path)):
             hours.setdefault(file.event_hour, []).append(file)
         return replace(self, hours={hour: tuple(found) for hour, found in hours.items()})
 
     def are_there(self, files: Iterable[File]) -> bool:
-        """Whether all can be read: those that this version no longer has are there until a vacuum."""
+        """Whether all files are there: those that this version no longer has stay until a vacuum."""
         current = {file.path for of_hour in self.hours.values() for file in of_hour}
         others = [file.path for file in files if file.path not in current]
         with reading(others[0] if others else ""):
@@ -153,11 +154,11 @@ class Snapshot:
         return read_commit(self.store, version)
 
     def commits_left(self, after: int) -> list[Commit]:
-        """The commits after version `after`, in order; those that the log no longer holds are not among them."""
+        """The commits after version `after`, in order, without those that the log no longer holds."""
         first = min(after, self.version) + 1
         try:
             return list(self.commits(first - 1))
-        except LogGone:  # millions may be gone: what is there is asked for once, not each
+        except LogGone:  # millions may be gone: list what is there once, instead of trying each
             there = sorted(version for version, kind, _ in self.log_files() if kind == "json")
             return [self.commit(version) for version in there if first <= version <= self.version]
 
@@ -176,7 +177,7 @@ class Snapshot:
 
 
 def complete(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows of one file with all columns of `schema`: pyarrow leaves out what the file lacks, without a word.
+    """Rows of one file with all columns of `schema`: pyarrow silently leaves out columns that the file lacks.
 
     A column that came later is null in older files. Raises pyarrow.ArrowInvalid for another that is not there.
     """
@@ -258,7 +259,7 @@ def files_between(table: DeltaTable, partition: int, first: int, end: int) -> li
 
 
 def read_commit(store: pyarrow.fs.FileSystem, version: int) -> Commit:
-    """A version out of the log below `store`, a table's root. Raises LogGone and ServiceUnavailable."""
+    """A version from the log below `store`, a table's root. Raises LogGone and ServiceUnavailable."""
     path = f"_delta_log/{version:020}.json"
     with reading(path):
         try:
@@ -300,7 +301,7 @@ def reading(path: str) -> Iterator[None]:
 
 def put(root: str, path: str, content: bytes) -> None:
     """Writes the file at `path` below a table's `root`, over one that is there. Raises what its store raises."""
-    handler: Any = DeltaStorageHandler(root)._handler  # pyarrow's stream over it hands it no bytes
+    handler: Any = DeltaStorageHandler(root)._handler  # pyarrow's stream over it passes it no bytes
     out = handler.open_output_stream(path, None)
     out.write(content)
     out.close()

@@ -1,14 +1,14 @@
-"""What an answer of Discord's API means, for each that posts to a webhook.
+"""What an answer of Discord's API means, for everything that posts to a webhook.
 
 DiscordError                     recoverable: trying again later may help; retry_after: seconds, where Discord says
 ├── RateLimited                  429: wait; `everywhere` when it counts for the whole bot, not for this webhook
 ├── Unreachable                  no answer, 5xx, or an answer of another than Discord's API: the message may be there
 ├── WebhookDead                  401, 403, 404 or 405 with a code: nothing goes through until the URL is replaced
 ├── MessageGone                  404 with 10008: somebody deleted the message
-└── DiscordRefused               400 and the like: this form will never be taken
+└── DiscordRefused               400 and the like: this form will never be accepted
 
-Only an error of Discord's own says that a webhook is dead: a JSON object with a `code`. Its edge (Cloudflare) answers
-403 and 404 in HTML, or with the code 40333, to an address that it blocks for a while, and knows no webhook.
+Only an error of Discord's API means that a webhook is dead: a JSON object with a `code`. Its edge (Cloudflare) answers
+403 and 404 in HTML, or with the code 40333, to an address that it blocks for a while; it knows nothing of webhooks.
 
 Sources: Discord's documentation, "Webhook Resource", "Rate Limits", "Opcodes and Status Codes"; for 40333 the issue
 6473 of discord/discord-api-docs. The URL is a secret: it is in no error and no log.
@@ -26,12 +26,12 @@ from fleet.errors import ServiceUnavailable
 UNKNOWN_MESSAGE: Final = 10008
 BLOCKED_BY_EDGE: Final = 40333
 OF_WEBHOOK: Final = (401, 403, 404, 405)
-"""Statuses that judge the URL, not the message: the token is wrong (401), the channel or the webhook is closed to us or
-gone (403, 404), or the URL is none of a webhook (404, 405)."""
+"""Statuses about the URL, not the message: the token is wrong (401), the channel or the webhook is closed to us or gone
+(403, 404), or the URL is not a webhook's (404, 405)."""
 
 
 class DiscordError(ServiceUnavailable):
-    """See the module. The text never holds the URL."""
+    """See the module. The text never has the URL."""
 
     recoverable = True
 
@@ -99,7 +99,7 @@ def _retry_after(answer: httpx.Response, body: Mapping[str, Any]) -> float:
 
 
 def number_of(value: Any) -> float | None:
-    """Seconds or a count that a header or a body names; None for what is none, or is a day or more."""
+    """Seconds or a count from a header or a body; None for anything else, or for a day or more."""
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A folder of files, on this machine or in S3: what is written has its name only once all of it is there."""
+"""A folder of files, on this machine or in S3. A file gets its name only when all of it is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from fleet.text import sentence
 
 
 class Folder:
-    """The folder at `location`, a path or an `s3://` address. All raise ServiceUnavailable that names the file."""
+    """The folder at `location`, a path or an `s3://` address. All methods raise ServiceUnavailable, which names the
+    file."""
 
     def __init__(self, location: str) -> None:
         self._location: Final = location
@@ -39,9 +40,9 @@ class Folder:
         return content
 
     def write(self, path: str, content: bytes) -> None:
-        """Over one that is there."""
+        """Replaces a file that is there."""
         with self._answering(path):
-            handler: Any = self._handler._handler  # pyarrow's stream over it hands it no bytes
+            handler: Any = self._handler._handler  # pyarrow's stream over it passes it no bytes
             out = handler.open_output_stream(path, None)
             out.write(content)
             out.close()

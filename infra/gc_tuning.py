@@ -1,4 +1,4 @@
-"""Python's collector of unreachable objects, for processes that have to be prompt or fast."""
+"""Python's garbage collector, for processes that must be prompt or fast."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import gc
 from typing import Final
 
 YOUNG: Final = 20_000
-"""Objects that may be made before it looks: more than one poll of Kafka holds for a moment, three a message. At its own
-700 it looked in vain at every poll, and after some of them at everything that there is."""
+"""New objects before a collection: more than one poll of Kafka makes, with three a message. With the default of 700
+every poll caused useless collections, some of them of all objects."""
 
 
 def spare() -> None:
-    """Call when everything is imported: what is there then is never looked at again, which took 60 to 100 ms a time."""
+    """Call when everything is imported: objects that exist then are never visited again, which took 60 to 100 ms each
+    time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 10, 10)

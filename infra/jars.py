@@ -1,6 +1,6 @@
 """Jars from the Maven repository: fetched once, by the Ivy that pyspark carries, and held to a list of their hashes.
 
-They lie in the environment of the packages, so every data folder shares them and a clone brings its own.
+They are in the environment of the packages, so all data folders share them and each clone has its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MODULE: Final = """<ivy-module version="2.0">
 @dataclass(frozen=True)
 class Jars:
     """Jars that are fetched together. `what` they are for; `name`: their folder; `artifacts`: organisation/name ->
-    version, with all that they need but what `without` names: organisations, or organisation/name.
+    version, with all dependencies except those in `without`: organisations, or organisation/name.
 
     `hashes` has one `<sha256>  <jar>` a line, as sha256sum writes it: what is fetched must be exactly this.
     """
@@ -51,7 +51,7 @@ class Jars:
         Raises MissingPart with what Ivy said when they cannot be had, or are not those of `hashes`.
         """
         folder = share / self.name
-        if folder.is_dir():  # whole, and perhaps on a read-only root: no lock can be made there
+        if folder.is_dir():  # complete; on a read-only root no lock could be made
             return folder
         share.mkdir(parents=True, exist_ok=True)
         with (share / ".lock").open("w") as lock:
@@ -66,7 +66,7 @@ class Jars:
     def _retrieve(self, into: Path) -> None:
         module = into / "ivy.xml"
         module.write_text(self._module(), encoding="utf-8")
-        # -warn: with -error a failure prints nothing. The cache is thrown away: nothing is left in the user's home.
+        # -warn: with -error a failure prints nothing. The cache is temporary: nothing is left in the user's home.
         pattern = into / "jars" / "[artifact]-[revision](-[classifier]).[ext]"
         ivy = ["-warn", "-cache", into / "cache", "-ivy", module, "-retrieve", pattern, "-types", "jar", "bundle"]
         result = subprocess.run(  # noqa: S603 - the command is ours

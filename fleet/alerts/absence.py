@@ -1,9 +1,9 @@
 """Which drones are absent: a `Presence` for each partition of `reports`, an `Absence` over all of a process. Pure.
 
 - A drone that is absent gets an alert of its own, or is one of many (`fleet.alerts.crowd`). One that becomes absent
-while there is a crowd gets its own as usual; the few that are not back when the crowd ends get an alert each.
+  while there is a crowd gets its own as usual; the few that are not back when the crowd ends get an alert each.
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
-it reported last.
+  it reported last.
 - Partitions that other processes judge count, too (`fleet.alerts.elsewhere`).
 """
 

@@ -4,9 +4,9 @@ A `Crowd` decides by numbers only (`AbsentCounts`). Each `Presence` knows its dr
 them: a drone that becomes absent is held, then raised alone or made a member of the crowd.
 
 - Few drones are raised at once, where no others are overdue. More may be the first of a crowd, which takes an interval
-to show.
+  to show.
 - One process raises and clears for all: the one that judges the lowest partition. The others follow its size of the
-crowd.
+  crowd.
 - The crowd ends when nearly all are back.
 """
 

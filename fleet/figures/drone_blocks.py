@@ -1,4 +1,5 @@
-"""In which block of a day a drone lies: batch writes a day's drones in blocks, and a reader of one drone reads one."""
+"""Which block of a day a drone is in: the batch layer writes a day's drones in blocks, and a reader of one drone reads
+one."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ BLOCKS: Final = 64
 
 
 def block_of(drone_id: str) -> int:
-    """The block that a drone lies in: FNV-1a of its id, the same in every process and language."""
+    """The block of a drone: FNV-1a of its id, the same in every process and language."""
     value = 0x811C9DC5
     for byte in drone_id.encode():
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF

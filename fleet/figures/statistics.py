@@ -1,4 +1,4 @@
-"""The statistics as people read them: merged cells of `fleet.figures.cube.HOURS` in, plain answers out.
+"""The statistics: merged cells of `fleet.figures.cube.HOURS` in, plain answers out.
 
 Each function reads only the keys that it names, so cells that were rolled up over the other keys give the same answer.
 Ties are ordered by name. A range without reports has zeros, and null where there is nothing to divide by.
@@ -32,7 +32,7 @@ def utc(event_hour: int) -> int:
 
 @lru_cache(maxsize=100_000)
 def local_date(local_hour: int) -> date:
-    """The date of an hour counted since 1970-01-01T00 on the clock that people read."""
+    """The date of an hour that is counted since 1970-01-01T00 on a local clock."""
     return datetime.fromtimestamp(local_hour * 3600, UTC).date()
 
 
@@ -77,7 +77,7 @@ def alerts_by_weekday(cells: pa.Table, dates: Sequence[date], local: LocalHour =
 
 
 def low_battery(cells: pa.Table, drones_low: int, drones_total: int) -> Answer:
-    """Reports below the threshold, and drones whose last report of the range is. Reads no key."""
+    """Reports below the threshold, and drones whose last report in the range is. Reads no key."""
     low, total = totals(cells, "low_battery", "reports")
     return {
         "threshold": LOW_BATTERY,
@@ -87,7 +87,7 @@ def low_battery(cells: pa.Table, drones_low: int, drones_total: int) -> Answer:
 
 
 def alerts_by_peace_score(cells: pa.Table) -> Answer:
-    """Reports and alerts by the lowest score a report saw, 1 to 10; one that saw nobody is not in it.
+    """Reports and alerts by the lowest score in a report, 1 to 10, without reports that saw nobody.
 
     Reads `worst_score`.
     """

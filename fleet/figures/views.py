@@ -1,4 +1,4 @@
-"""What a day looks like by city, by place on the map, by delay and by kind of alert: cubes of batch-only views."""
+"""A day's figures by city, place on the map, delay and kind of alert: cubes of views that only the batch layer has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which partitions a group gives this process and takes from it, as the thread that works on them learns of it."""
+"""Which partitions a group gives this process and takes from it, for the thread that works on them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     """Subscribe with it as the listener, and `take` what changed after each poll.
 
-    A listener is called amid a rebalance, by Kafka's own thread, where nothing may block, and at any time: also while
-    what was polled before is worked on. So it only notes what changed. New partitions are paused until they are taken.
+    A listener is called during a rebalance by Kafka's own thread, which must not block, and at any time, also while
+    earlier records are worked on. So it only notes changes. New partitions are paused until `take`.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:
@@ -20,7 +20,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._changes: deque[tuple[Collection[TopicPartition], bool]] = deque()
 
     def take(self) -> tuple[set[TopicPartition], set[TopicPartition]]:
-        """Partitions whose work so far is void, and those to begin with: seek to where it begins, then resume."""
+        """Partitions whose work so far is void, and new ones: seek each to its start, then resume it."""
         void: set[TopicPartition] = set()
         new: set[TopicPartition] = set()
         while self._changes:
@@ -31,7 +31,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         for partition in assigned:
-            self._consumer.seek(partition, 0)  # so that nobody asks the group where to read
+            self._consumer.seek(partition, 0)  # so that the group is not asked where to read
         self._consumer.pause(*assigned)
         self._changes.append((assigned, True))
 

@@ -1,22 +1,23 @@
-"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with seven mends.
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with repairs of seven
+defects.
 
 kafka-python 3.0.12 has these defects:
 
 1. A member of a group can be left out of it for ever. A leader rejoins when a topic has other partitions than it shared
    out; where a poll ends before that join does, and the join itself takes note of the new partitions, no later poll has
-   a reason to end it. The member polls on, beats no more, is given nothing, and says nothing. So here a join that has
-   begun is a reason to go on with it.
+   a reason to end it. The member keeps polling without heartbeats, partitions or any message. So here a join that has
+   begun is continued.
 2. A client that finds no broker raises, and its network thread stays: one more at each attempt of a process that waits
    for Kafka. Here it ends with the attempt.
 3. A broker that refuses a password or a certificate looks like one that is away: the reason is only logged, and asked
    again until the time is up. Here the first refusal ends the attempt, and is raised as `failures.Refused`.
 4. A consumer decompresses whatever a producer has compressed, gigabytes from a batch of 1 MiB (`decompression`).
 5. An idempotent producer sends nothing more after one message that the broker refuses for good (OUTLIVES_REFUSALS).
-6. What was read of a partition before it was paused is put aside, and after it is resumed given out only while no other
-   partition's records are in line. Used-up ones stay in line, so the resumed partition stands still until another one
-   is paused. Here used-up ones leave the line before each poll.
-7. What a broker sends right before it closes the connection, as the reason why it refuses a token, is thrown away where
-   both are read at once. Here it is read before the end is.
+6. Records that were read of a partition before it was paused are put aside, and returned after it is resumed only while
+   no other partition's records are queued. Used-up ones stay queued, so the resumed partition stands still until
+   another one is paused. Here used-up ones leave the queue before each poll.
+7. What a broker sends right before it closes the connection, such as why it refuses a token, is lost where both are
+   read at once. Here it is read before the connection's end.
 """
 
 from __future__ import annotations
@@ -36,14 +37,13 @@ from infra.kafka.failures import KafkaRefused, refusal
 from infra.kafka.security import client_settings
 
 OUTLIVES_REFUSALS: Final = {"acks": "all", "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
-"""What every producer has that asks for nothing else: it goes on after a message that the broker refuses for good.
-
-With one request at a time the order stays, also when one is repeated; what is there twice has one id, or one key.
+"""The default settings of a producer: it continues after a message that the broker permanently refuses. With one
+request at a time the order stays, also when one is repeated; a message that is there twice has one id, or one key.
 """
 
 IDEMPOTENT: Final = {"acks": "all", "enable_idempotence": True, "max_in_flight_requests_per_connection": 5}
-"""A faster producer, for a feed that ends with its first refused message: kafka-python's idempotent one sends nothing
-more after it. No part of the pipeline may have it."""
+"""A faster producer, for a feed that ends with its first refused message: kafka-python's idempotent producer sends
+nothing more after it. No part of the pipeline may use it."""
 
 
 BOOTSTRAP_MS: Final = 10_000
@@ -67,7 +67,7 @@ def producer(kafka: Address, **settings: Any) -> KafkaProducer:
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]
-    """One that ends the joins that it begins, and whose polls are bounded."""
+    """A consumer that completes the joins that it begins, and whose polls are bounded."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -84,7 +84,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """One that raises what refused its first connection."""
+    """A manager that raises what refused its first connection."""
 
     refused: KafkaRefused | None = None
 
@@ -107,7 +107,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
 
 
 def _last_words_first(receive: Callable[[], tuple[bytes, Exception | None]]) -> tuple[bytes, Exception | None]:
-    """The end of a connection is what the next read finds again."""
+    """Returns what was read before the end of a connection, which the next read finds again."""
     data, error = receive()
     return data, None if data else error
 

@@ -10,7 +10,7 @@ from fleet.errors import BadSettings
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
-"""What kafka-python 3.0.12 has and needs no library of the system for."""
+"""The mechanisms that kafka-python 3.0.12 has without a library of the system."""
 
 _PASSWORD_MECHANISMS: Final = tuple(name for name in get_args(Mechanism) if name != "OAUTHBEARER")
 
@@ -19,8 +19,8 @@ _PASSWORD_MECHANISMS: Final = tuple(name for name in get_args(Mechanism) if name
 class KafkaConfig:
     """The fields are those of the settings `PEACEWATCH_KAFKA_*`.
 
-    A secret is its text, or the file that it is in: a file is read again at each connection, so it may be replaced
-    while the process runs. Raises BadSettings where fields contradict each other.
+    A secret is a text, or a file that holds it: the file is read again at each connection, so it may be replaced while
+    the process runs. Raises BadSettings where fields contradict each other.
     """
 
     bootstrap: str  # host:port[,host:port]
@@ -77,5 +77,5 @@ def config(address: Address) -> KafkaConfig:
 
 
 def shown(address: Address) -> str:
-    """The address, for people: no secret is in it."""
+    """The address without secrets, for people."""
     return config(address).bootstrap

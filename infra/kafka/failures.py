@@ -1,4 +1,4 @@
-"""Why Kafka does not let us in, as one sentence that names the setting or the ACL."""
+"""Why Kafka refuses a connection or a request, as one sentence that names the setting or the ACL."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PERMANENT: Final = (
     *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, PolicyViolationError),
     *(InvalidConfigurationError,),
 )
-"""Errors that come again with every attempt: they are of this message, not of the broker's state."""
+"""Errors that every attempt would repeat: their cause is the message, not the broker's state."""
 
 
 class KafkaRefused(KafkaError):  # type: ignore[misc]
@@ -41,7 +41,7 @@ class KafkaRefused(KafkaError):  # type: ignore[misc]
 
 
 _TLS: Final = (
-    # part of OpenSSL's text, what it means
+    # part of OpenSSL's text, and its meaning
     ("certificate has expired", "the broker's certificate has expired"),
     ("certificate is not yet valid", "the broker's certificate is not valid yet: look at the clocks"),
     ("Hostname mismatch", "the broker's certificate is for another host name (PEACEWATCH_KAFKA_CHECK_HOSTNAME)"),
@@ -66,7 +66,7 @@ _ACLS: Final[tuple[tuple[type[KafkaError], str], ...]] = (
 
 
 def refusal(error: BaseException | None) -> KafkaRefused | None:
-    """What refused us, when `error` or what it came from is a refusal; None: something else, as a network is."""
+    """The refusal, where `error` or its cause is one; None for anything else, such as a network failure."""
     while error is not None:
         if isinstance(error, KafkaRefused):
             return error
@@ -79,7 +79,7 @@ def refusal(error: BaseException | None) -> KafkaRefused | None:
 
 
 def sentence(error: Exception) -> str:
-    """`error` as one line: what refused us by name, anything else by its own text."""
+    """`error` as one line: a refusal by its meaning, anything else by its own text."""
     refused = refusal(error)
     return str(refused) if refused is not None else one_line(error)
 

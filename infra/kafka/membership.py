@@ -1,4 +1,4 @@
-"""Whether a process without a port is at work: it has joined its group of consumers."""
+"""Whether a process without a port is ready: it has joined its consumer group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.kafka.config import Address
 
 
 class Joining:
-    """Of one new member of `group`. Call `before_start`, start the process, then ask `ready`.
+    """Observes one new member of `group`. Call `before_start`, start the process, then ask `ready`.
 
     Kafka misses a killed member only after some seconds, so those that were there before do not count.
     """

@@ -1,4 +1,4 @@
-"""The partitions of a topic as a consumer has them: which there are, how far it is behind, all records to an end."""
+"""A consumer's partitions of a topic: their numbers, its lag, and all records up to given ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def required(consumer: KafkaConsumer, bootstrap: Address, topic: str) -> list[To
 
 
 def behind(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> int:
-    """How many messages lie at `offset` and after it, as far as the last poll has shown; 0 before it has."""
+    """How many messages are at `offset` and after it, as far as the last poll has shown; 0 before the first."""
     end = consumer.highwater(partition)
     return 0 if end is None else max(0, end - offset)
 
@@ -33,7 +33,7 @@ def behind(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> i
 def records_to(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], most: int | None = None) -> Iterator[Any]:
     """All records from the consumer's positions to `ends`, and those that came with the last of them.
 
-    `most`: so many of a poll, where each is worked on for long.
+    `most`: records of a poll at most, where each takes long.
     """
     while any(consumer.position(partition) < end for partition, end in ends.items()):
         for records in consumer.poll(timeout_ms=500, max_records=most).values():

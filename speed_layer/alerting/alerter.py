@@ -1,4 +1,4 @@
-"""`reports` to `alerts`: judges every report, also one that landing rejects. Depends on Kafka alone.
+"""`reports` to `alerts`: judges every report, also one that landing rejects. Depends on Kafka only.
 
 The steps for each batch of a partition, in the order that loses no alert (`AlertingConfig.failpoint` is called after
 each):

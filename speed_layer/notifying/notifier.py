@@ -1,4 +1,4 @@
-"""`alerts` to Discord: notifies people of every alert, in messages that they can read. Depends on Kafka alone.
+"""`alerts` to Discord: notifies people of every alert, in messages that they can read. Depends on Kafka only.
 
 A session, in the order that loses no alert (tests stop it at `a` to `4` with `NotifierConfig.failpoint`):
 
