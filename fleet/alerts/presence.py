@@ -4,8 +4,8 @@ A drone is present by the broker's time, whatever its own clock says. It becomes
 replay of history makes no drone present, so none absent.
 
 - A drone that has missed its intervals is absent, and held until it is known whether many are (`fleet.alerts.crowd`).
-  Its absence is cleared by the second report that comes in time: a drone that reports only now and then has one incident,
-  which says so.
+  Its absence is cleared by the second report that comes in time: a drone that reports only now and then has one
+  incident, which says so.
 - After a gap, or in a process that has just taken over, every drone first gets the time to report.
 
 What senders can add is bounded (`Bounds`), and forgotten with time (FORGOTTEN).
