@@ -31,6 +31,9 @@ that is silent for 30 s or more."""
 REMEMBERED: Final = 20_000
 """Events in the ring: a few minutes of the worst day. For older ones a listener reads MongoDB itself."""
 
+REMEMBERED_BYTES: Final = 32 * 2**20
+"""Of their text: 20,000 usual events take half of it, and as many alerts full of controls would take 300 MB."""
+
 GATHER_SECONDS: Final = 0.03
 """How long a listener collects events after the first: 200 threads that wake for each event would starve the
 requests."""
@@ -57,7 +60,7 @@ class Hub:
         each: int | None = None,
         *,
         ping_seconds: float = PING_SECONDS,
-        remembered: int = REMEMBERED,
+        remembered: tuple[int, int] = (REMEMBERED, REMEMBERED_BYTES),
     ) -> None:
         """At most `clients` streams are open, and `each` of one client. The constants explain the other arguments."""
         self._database = database
@@ -65,7 +68,9 @@ class Hub:
         self._ping_seconds = ping_seconds
         self._each = clients if each is None else each
         self._listeners: Counter[str] = Counter()  # by client
-        self._ring: deque[tuple[int, Event]] = deque(maxlen=remembered)
+        self._ring: deque[tuple[int, Event]] = deque()
+        self._remembered, self._remembered_bytes = remembered
+        self._ring_bytes = 0
         self._next = 0  # number of the next event
         self._place = ""  # the token up to which the ring holds every event
         self._changed = threading.Condition()
@@ -75,6 +80,11 @@ class Hub:
     @property
     def listeners(self) -> int:
         return self._listeners.total()
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of text in the ring."""
+        return self._ring_bytes
 
     def listen(self, last_id: str | None, client: str = "") -> Events:
         """Events after `last_id`, or from now on; b"" where nothing has happened for `ping_seconds`.
@@ -201,8 +211,16 @@ class Hub:
             if new:
                 self._ring.append((self._next, new))
                 self._next += 1
+                self._ring_bytes += len(new.text)
+                self._forget()
             if new or is_first:  # waking 200 threads each second for nothing would slow the requests
                 self._changed.notify_all()
+
+    def _forget(self) -> None:
+        """The newest event stays, however long it is."""
+        while len(self._ring) > 1 and (len(self._ring) > self._remembered or self._ring_bytes > self._remembered_bytes):
+            _, oldest = self._ring.popleft()
+            self._ring_bytes -= len(oldest.text)
 
     def _watch(self, after: str) -> Changes:
         return self._database.watch(

@@ -53,7 +53,7 @@ def hubs(mongo_database: Documents) -> Iterator[Callable[..., Hub]]:
     """Makes hubs, as servers that start one after the other would."""
     made: list[Hub] = []
 
-    def make(clients: int = 10, **bounds: int) -> Hub:
+    def make(clients: int = 10, **bounds: Any) -> Hub:
         made.append(Hub(mongo_database, clients, ping_seconds=0.2, **bounds))
         return made[-1]
 
@@ -117,7 +117,7 @@ def test_resuming_never_loses_or_repeats(mongo_database: Documents, hubs: Callab
 
 
 def test_the_ring_is_no_limit_for_who_comes_back(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
-    hub = hubs(remembered=3)
+    hub = hubs(remembered=(3, 10_000))
     events = hub.listen(None)
     raise_alert(mongo_database, 0)
     (first,) = read(events, 1)
@@ -127,6 +127,22 @@ def test_the_ring_is_no_limit_for_who_comes_back(mongo_database: Documents, hubs
         raise_alert(mongo_database, number)
         read(watcher, 1)
     assert ids(read(hub.listen(first.id), 8)) == [f"alert-{number}" for number in range(1, 9)]
+
+
+def test_events_full_of_words_are_bounded_and_none_is_lost(mongo_database: Documents, hubs: Callable[..., Hub]) -> None:
+    hub = hubs(remembered=(100, 10_000))
+    stream = hub.listen(None)
+    events: list[Event] = []
+    for number in range(5):
+        raise_alert(mongo_database, number, message="\x01" * 1000)  # six bytes each, as JSON
+        events += read(stream, 1)
+    first, *rest = events
+    assert ids(events) == [f"alert-{number}" for number in range(5)]
+    assert 6000 < hub.ring_bytes <= 10_000
+    assert ids(read(hub.listen(first.id), 4)) == ids(rest), "what the ring has no more is read from MongoDB"
+    raise_alert(mongo_database, 5, message="\x01" * 3000)
+    assert ids(read(stream, 1)) == ["alert-5"], "the newest stays, however long it is"
+    assert hub.ring_bytes > 18_000
 
 
 @pytest.mark.parametrize("last_id", ["nonsense", "8265" + "0" * 60, "82" + "F" * 80])
