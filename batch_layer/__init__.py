@@ -1,1 +1,1 @@
-"""Parquet to MongoDB, in Spark: what must be exact."""
+"""Parquet to MongoDB, with Spark: exact figures."""

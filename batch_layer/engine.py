@@ -1,4 +1,4 @@
-"""What computes: Spark, started when the first question is asked, and kept for the next."""
+"""The engine that computes: Spark, started for the first question, and kept for the next."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What computes, for people: `Spark 4.1.4 with Comet 1.2.0`; "" before it was asked anything."""
+        """The engine's name, for people: `Spark 4.1.4 with Comet 1.2.0`; "" before it was asked anything."""
 
     def cells(self, cube: Cube, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         """The cube's cells of all reports of these event hours, sorted by keys."""
 
     def cells_of(self, cubes: Sequence[Cube], snapshot: Snapshot, hours: Sequence[int]) -> list[pa.Table]:
-        """The cells of each of `cubes`, as `cells` has them; the files are read once."""
+        """The cells of each of `cubes`, as from `cells`; the files are read once."""
 
     def drone_days(self, snapshot: Snapshot, day: date) -> pa.Table:
         """Rows of batch_layer.views.drone_days.ROWS."""
@@ -38,7 +38,7 @@ StartEngine = Callable[[], AbstractContextManager[Engine]]
 
 @contextmanager
 def kept(start: StartEngine) -> Iterator[StartEngine]:
-    """Several jobs ask one engine: it is started by the first that needs it, and ends with this."""
+    """One engine for several jobs: the first that needs it starts it, and it ends with this context."""
     with ExitStack() as running:
         started: list[Engine] = []
 

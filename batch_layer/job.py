@@ -1,4 +1,4 @@
-"""What each run of the batch layer works with, and what it says it did."""
+"""What each run of the batch layer needs, and its outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK: Final = 24
 """Hours computed at a time: memory stays that of a day, and progress moves by the day."""
 
 LIVE_KEPT: Final = timedelta(minutes=10)
-"""How long live documents outlive the run that made them superfluous; far longer than any reader's request."""
+"""How long live documents stay after the run that covers them: far longer than any request."""
 
 Progress = Callable[[int, int], None]
 """Called with (hours or days done, how many in all)."""
@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """MongoDB's database, the lake's place, what computes, who hears of progress, the clock.
+    """MongoDB's database, the lake's address, the engine, a callback for progress, the clock.
 
     `register`: the drones expected; None: those seen lately. `live_kept`: see LIVE_KEPT.
     """

@@ -1,6 +1,6 @@
-"""Small questions are answered by Arrow in the command's own process: Spark's start alone takes longer than they do.
+"""Small questions are answered by Arrow in the command's own process: Spark takes longer to start.
 
-The same cubes and the same fold of drone days, over the same files; tests hold the answers to being equal. What reads
+The same cubes and the same fold of drone days, over the same files; tests compare the answers. What reads
 more than MOST_BYTES, and everything on a cluster or under spark-submit, is Spark's.
 """
 

@@ -1,1 +1,1 @@
-"""Whether a day is complete, and what its data are worth."""
+"""Whether a day is complete, and the quality of its data."""

@@ -1,9 +1,10 @@
-"""Whether a day is complete, and what its data are worth: a document a UTC day, for the nightly report and the API.
+"""Whether a day is complete, and the quality of its data: a document a UTC day, for the nightly report and the API.
 
 A day is complete when every partition is known to be landed past its end by ALLOWED_LATENESS, the views have been
-computed since, and nothing that may have been of it expired before it was landed (fleet.reports.losses). It is settled
-when nothing is waited for: what is lost never comes. Landing says in each commit how far each partition is landed, also
-an idle one (batch_layer.lake.commit_facts); a run that dies before it has looked at all days leaves them to the next.
+computed since, and nothing that may have belonged to it expired before it was landed (fleet.reports.losses). It is
+settled when nothing more is expected: lost reports never come. Each commit of landing says how far each partition is
+landed, also an idle one (batch_layer.lake.commit_facts). A run that dies before it has written all days leaves them to
+the next.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ _CONFLICT: Final = "conflict"
 
 @dataclass(frozen=True)
 class Known:
-    """What a run knows apart from a day's own documents: its version; event hours that wait for a run, by its kind."""
+    """What a run knows besides a day's documents: its version, and by kind of run the event hours that wait for one."""
 
     version: int
     uncomputed: Mapping[runs.Kind, Set[int]]
 
 
 def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
-    """Brings the documents of all days that may have changed up to date; how many. Raises PeacewatchErrors only.
+    """Updates the documents of all days that may have changed. Returns how many. Raises PeacewatchErrors only.
 
     `failpoint` is called when the lake is "pinned", the losses that its commits name are "inserted", all commits are
     "added up", and the losses of each day are "read".
@@ -72,15 +73,15 @@ def run(job: Job, failpoint: Callable[[str], None] = lambda _step: None) -> int:
 
 
 def left(database: Documents) -> set[date]:
-    """The days that a run which died had still to look at: their commits are added up, and never seen again."""
+    """The days that a run which died has not written: their commits are added up, and will not be read again."""
     last = database.runs.find_one({"_id": "completeness"}, {"days": 1}) or {}
     return {date.fromisoformat(day) for day in last.get("days", [])}
 
 
 def _write(job: Job, known: Known, day: date, failpoint: Callable[[str], None]) -> bool:
-    """Replaces the document of `day`; False where one of a later version is there, which may lack a loss known here.
+    """Replaces the document of `day`. False where one of a later version is there, which may lack a loss known here.
 
-    What was lost is read in one transaction with it: of two runs at once, none writes over a loss that it did not see.
+    The losses are read in the same transaction: of two runs at once, none overwrites a loss that it did not see.
     """
     database, name = job.database, day.isoformat()
     worth = drone_quality.of_day(database, day, job.register)
@@ -103,7 +104,7 @@ def describe(job: Job, known: Known, day: date, old: Mapping[str, Any], lost: Se
     """The document of `day`, without what is known by drone. `old`: the one that is there; `lost` may be of the day."""
     database, name, received = job.database, day.isoformat(), _received(job.database, day)
     uncomputed = _waits_for_a_run(known, day)
-    # What comes after the day was settled is counted as late, once it is computed, and makes the day no less complete.
+    # Reports that come after the day was settled are late; they do not make the day incomplete again.
     waits = _not_landed(database, day) + ([] if old.get("first_complete") else uncomputed)
     first = old.get("first_complete") or (None if waits else {"at": job.now(), "received": received})
     missing = waits + [sentence(loss) for loss in lost if loss["table"] == TABLE]
@@ -158,7 +159,7 @@ def _received(database: Documents, day: date) -> int:
 
 
 def _folded(database: Documents, day: date) -> list[str]:
-    """What of the day's names is counted under one name, in sentences without their stop."""
+    """Which of the day's names are counted under one name, in sentences without a full stop."""
     hours = ranges.hours_of_day(day)
     wanted = {"folded": {"$exists": True}, "event_hour": {"$gte": hours.start, "$lt": hours.stop}}
     found = [

@@ -1,4 +1,4 @@
-"""Received against expected, drone by drone: who should have reported on a day and did not, and who is to look at."""
+"""Reports received and expected by drone: drones that were expected and did not report, and those to look at."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from infra.mongo.view_parts import contents
 
 MINUTES_OF_DAY: Final = 1440
 SEEN_WITHIN: Final = timedelta(days=7)
-"""A drone seen so many days before is expected to report once a minute all day; a new one from its first report."""
+"""A drone that was seen within this time before is expected to report once a minute all day; a new one from its first
+report on."""
 LISTED: Final = 10
 
 

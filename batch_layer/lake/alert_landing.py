@@ -1,9 +1,9 @@
 """The topic `alerts` to the lake's table `alerts`, exactly once: a batch run does it before it counts.
 
-Alerts are few (90 a second in a storm) and their topic keeps them, so no process has to wait for them. As for reports,
-the table itself says what has landed: its `txn` entry of a partition is the next offset, set by the commit that adds
+Alerts are few (90 a second in a storm) and their topic keeps them, so no long-running process is needed. As for
+reports, the table says what has landed: its `txn` entry of a partition is the next offset, set by the commit that adds
 the rows. The entry must equal what it was when they were read, and Delta refuses the second of two commits that set it.
-The commit that moves the entry over a gap records what expired before it landed, so that is counted once, too.
+The commit that moves the entry over a gap records what expired before it landed, so that this is counted once, too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from infra.kafka.topics import id_of
 CHUNK: Final = 100_000
 """Alerts of a commit; some 100 MB of memory."""
 WAIT_SECONDS: Final = 30
-"""Without a message for so long, though the broker has more, it is away."""
+"""Without a message for this long, though the broker has more, Kafka is away."""
 BOOTSTRAP_MS: Final = 5_000
 
 _PAST: Final = ["kafka_offset", "alert_id", "incident_key", "received_at", "clears", "content"]
@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class AlertLandingConfig:
-    """`intervals` are those of the notifier: by them it is known which alerts belong to one incident."""
+    """`intervals` are those of the notifier: they decide which alerts belong to one incident."""
 
     bootstrap: Address
     lake: str
@@ -109,7 +109,7 @@ def land(config: AlertLandingConfig) -> Landed:
 
 
 def _topic_id(config: AlertLandingConfig) -> str:
-    """Empty while there is no such topic."""
+    """The topic's id; empty while there is no such topic."""
     admin = clients.admin(config.bootstrap, bootstrap_timeout_ms=config.bootstrap_ms)
     with closing(admin):
         return id_of(admin, config.topic) or ""
@@ -170,7 +170,7 @@ def _land_partition(
 
 
 def _losses(key: str, entry: int, first: int, records: list[Any], apart_ms: int) -> dict[str, str]:
-    """What the commit of `records` says where offsets `entry` to `first` had expired."""
+    """The facts of the commit of `records` where offsets `entry` to `first` had expired."""
     if first <= entry:
         return {}
     log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)

@@ -1,4 +1,4 @@
-"""The documents of sealed days, kept in the lake itself: with their reports gone, nobody can compute them again."""
+"""The documents of sealed days, kept in the lake: without the reports they cannot be computed again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.mongo.client import Documents
 
 FOLDER: Final = "_sealed"
 _BY_DAY: Final = ("city_days", "place_days", "delay_days", "copies", "completeness")
-"""Views with a document a day. `drones_by_day` is none: it is counted from all days' drones whenever one changes."""
+"""Views with a document a day. `drones_by_day` is not one: it is counted from all days' drones when one changes."""
 
 
 def collect(database: Documents, day: date, session: ClientSession) -> list[dict[str, Any]]:
@@ -42,12 +42,12 @@ def _collect(
 
 
 def write(snapshot: Snapshot, day: date, documents: list[dict[str, Any]]) -> int:
-    """Writes the day's file; its bytes. Raises ServiceUnavailable."""
+    """Writes the day's file. Returns its bytes. Raises ServiceUnavailable."""
     return lake_documents.write(snapshot, _path(day), documents)
 
 
 def restore(database: Documents, snapshot: Snapshot) -> int:
-    """Puts back the documents of sealed days that the database does not know as sealed; how many days.
+    """Restores the documents of sealed days that the database does not have as sealed. Returns how many days.
 
     A day's documents and its mark are one transaction: both are dropped together. Raises ServiceUnavailable.
     """

@@ -1,8 +1,9 @@
-"""What commits say of landing itself, added up by day of commit: `landing_facts`, and `losses`.
+"""Facts of landing in commits, added up by day of commit: `landing_facts`, and `losses`.
 
-How far each partition is landed, duplicates dropped, rejected messages by reason: each commit is counted once, for a
-run's end and its sums are one transaction. They are in no row, only in the log. So before the log is trimmed, the
-sums up to the last run are kept in the lake (`_facts/`), and a run in a database that knows less continues from there.
+How far each partition is landed, duplicates dropped, rejected messages by reason: each commit is counted once, because
+a run's end and its sums are one transaction. These facts are in no row, only in the log. So before the log is trimmed,
+the sums up to the last run are kept in the lake (`_facts/`), and a run in a database that knows less continues from
+there.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ def add_up(
         day: {"$inc": {"copies": duplicates[day], **{f"rejected.{reason}": many for reason, many in reasons.items()}}}
         for day, reasons in rejected.items()
     }
-    if through:  # of a topic that was created again, no old partition is waited for
+    if through:  # for a topic that was created again, no old partition is waited for
         changes[landing_facts.REPORTS] = {"$set": {"partitions": newest_topic(through)}}
     _complete(job, pinned, (base, pinned.version), changes, days)
 
 
 def restore(job: Job, pinned: Snapshot, base: int, days: Iterable[date]) -> int:
-    """The base to go on from: that of the sums kept in the lake, put back here, where it is later than `base`."""
+    """The base to continue from: that of the sums kept in the lake, which are restored, where it is later than
+    `base`."""
     kept = _kept(pinned)
     if not kept or kept[-1] <= base:
         return base

@@ -1,12 +1,12 @@
 """Fewer and larger files, safe while landers and readers work: a compaction changes no row, so it touches no hour.
 
-Open hours (reports still arrive) have their small files joined as they are, often and cheaply: a commit's cost and a
-reader's start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and
-time: a drone's rows lie together, and compress better.
+In open hours (reports still arrive) small files are joined unsorted, often and cheaply: a commit's cost and a reader's
+start grow with the number of files. Closed hours get files of about TARGET bytes, each sorted by drone and time: a
+drone's rows are together, and compress better.
 
-Delta as deltalake has it does not see that two commits that change no data (`dataChange` false) remove the same files:
-both would stand, and every row would be there twice. So each such commit sets one `txn` entry, REARRANGED, and of two
-that began from the same version one is refused (`tests/integration/test_batch_compact.py`).
+deltalake does not notice that two commits that change no data (`dataChange` false) remove the same files: both would
+succeed, and every row would be there twice. So each such commit sets one `txn` entry, REARRANGED, and of two that began
+from the same version one is refused (`tests/integration/test_batch_compact.py`).
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ from infra.object_store import PAGE_VALUES, row_groups, statistics
 
 TARGET: Final = 256 * 1024 * 1024
 OPEN_FILES: Final = 8
-"""An open hour with so many files below SMALL has them joined: at a commit in 5 s, every 40 s of reports."""
+"""Files below SMALL in an open hour that are joined: at a commit in 5 s, every 40 s of reports."""
 SMALL: Final = 32 * 1024 * 1024
 CLOSED_AFTER_HOURS: Final = 2
-"""An hour that ended so long ago is closed; a report that is later still makes a small file, which is joined again."""
+"""Hours after its end when an hour is closed; a later report makes a small file, which is joined again."""
 SORTED: Final = "sorted-"
-"""The names of files that are sorted by drone and time begin so."""
+"""The beginning of the names of files that are sorted by drone and time."""
 
 MOST_SECONDS: Final = 15 * 60
-"""From a file to its commit, for a process that was frozen in between: no vacuum takes what is younger than an hour."""
+"""Seconds from a file to its commit at most, for a process that was frozen in between: no vacuum deletes files younger
+than an hour."""
 
 REARRANGED: Final = "peacewatch.rearranged"
 """A process that takes files out of the table sets this entry, so two at once conflict."""
@@ -63,7 +64,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Compacted:
-    """What came of a group: `size` bytes of the new file in `version`, or the `reason` why it was left alone."""
+    """The result of a group: `size` bytes of the new file in `version`, or the `reason` why it was left unchanged."""
 
     group: Group
     size: int = 0
@@ -85,7 +86,7 @@ OPTIONS: Final = CompactionOptions()
 
 
 def groups(snapshot: Snapshot, this_hour: int, target: int = TARGET) -> list[Group]:
-    """What there is to do at a snapshot when it is event hour `this_hour`; hours in order, oldest first."""
+    """The groups to compact in a snapshot at event hour `this_hour`; the oldest hours first."""
     found = []
     hours = 1 if "hour" in snapshot.schema.names else 24  # of a partition; a day's is named by its first
     for hour, files in snapshot.hours.items():
@@ -106,10 +107,11 @@ def run(
     table: str = TABLE,
     schema: pa.Schema = SCHEMA,
 ) -> list[Compacted]:
-    """Compacts each group in a commit of its own. One that somebody else changed meanwhile is left for the next time.
+    """Compacts each group in a commit of its own. A group that somebody else changed meanwhile is left for the next
+    time.
 
-    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group for which
-    there is no room to sort holds up no other: DiskFull is raised at the end.
+    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group without
+    disk space to sort does not stop the others: DiskFull is raised at the end.
     """
     opened = open_table(lake, table=table)
     done, disk_full = [], None
@@ -126,7 +128,7 @@ def run(
 
 
 def alone(table: DeltaTable) -> CommitProperties:
-    """What a commit has that takes files out of the table: of two from one version Delta refuses the second."""
+    """The entry of a commit that removes files from the table: of two from one version Delta refuses the second."""
     return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
 
 
@@ -159,7 +161,7 @@ def _parquet(
     """The new file, and Delta's statistics of it."""
     columns = [name for name in snapshot.schema.names if name not in partition_by]
     read = external_sort.by_drone_and_time if group.closed else external_sort.as_they_are
-    # What is rewritten once and read for years is worth a better compression than what is landed in a hurry.
+    # A file that is written once and read for years is worth a better compression than a freshly landed one.
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 3 if group.closed else 1}
     options["write_batch_size"] = PAGE_VALUES
     sink, placed = pa.BufferOutputStream(), []
@@ -182,7 +184,7 @@ def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, part
 
 
 def removals(files: Iterable[File], partition_by: Sequence[str], *, data_change: bool) -> Iterator[RemoveAction]:
-    """What takes the files out of the table."""
+    """The actions that remove the files from the table."""
     now = int(time.time() * 1000)
     for file in files:
         yield RemoveAction(file.path, data_change, now, file.size, dict(partition(file.event_hour, partition_by)))

@@ -1,6 +1,6 @@
 """MongoDB documents kept in the lake, for what cannot be computed from its rows again: `{view, document}` each.
 
-A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta and its vacuum leave such alone.
+A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta and its vacuum ignore such folders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def names(snapshot: Snapshot, folder: str) -> list[str]:
 
 
 def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
-    """Writes the file `at`, over one that is there; its bytes. Raises ServiceUnavailable."""
+    """Writes the file `at`, also over an old one. Returns its bytes. Raises ServiceUnavailable."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as packed:
         for document in documents:

@@ -1,5 +1,5 @@
-"""The rows of many files for one new file, and not all of them at once: 256 MB of Parquet are over 2 GB in memory, and
-sorting takes as much again.
+"""The rows of many files for one new file, in parts: 256 MB of Parquet are over 2 GB in memory, and sorting takes as
+much again.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _SPILLED: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class DiskFull(ServiceUnavailable):
-    """What is larger than memory cannot be laid by to be sorted."""
+    """There is no disk space to sort what is larger than memory."""
 
 
 def _unnamed_file() -> IO[bytes]:
-    """A file without a name: whatever ends this process, it is gone."""
+    """A file without a name, which disappears with the process, however that ends."""
     return TemporaryFile(prefix="peacewatch-compact-")
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many rows are in memory at once, and how a file is opened for the others."""
+    """How many rows may be in memory at once, and how a scratch file for the others is opened."""
 
     rows: int = MOST_ROWS
     open_file: Callable[[], IO[bytes]] = _unnamed_file
@@ -49,8 +49,8 @@ ROOM: Final = Room()
 def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
     """The rows of `files` in ORDER, in parts of about `room.rows`. Raises ServiceUnavailable.
 
-    More than one part are sorted on disk: the drones of all files are counted, then each file is read once and its rows
-    are laid by for the part they belong to, in files where Python's tempfile makes them. Raises DiskFull.
+    Several parts are sorted on disk: the drones of all files are counted, then each file is read once and its rows are
+    written to scratch files by part, where Python's tempfile makes them. Raises DiskFull.
     """
     firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"], room.rows)
     if len(firsts) == 1:

@@ -1,4 +1,4 @@
-"""What was lost before it landed, out of what commits say: a document each in `losses`, once, however often it is read.
+"""Messages that were lost before they landed, from the facts of commits: one document each in `losses`.
 
 The commit that moves a partition's `txn` entry over the gap records it, so there is one such commit whatever landed
 and whatever was killed. The first writing of a document stays: what is known of the time before the gap only grows.
@@ -36,7 +36,7 @@ def found(
         for topic_id in sorted({topic_of(key) for key in through} - {topic_of(key) for key in known}):
             floor[topic_id] = earlier
             first = {key: ms for key, ms in through.items() if topic_of(key) == topic_id}
-            # An older one is the last word of a lander of the topic before.
+            # An older time is from a lander of the former topic.
             if known and max(first.values()) > max(known.values()):
                 yield _created_again(table, topic_id, known, first, commit)
         for key, offsets in commit.fact(losses.LOST, {}).items():
@@ -56,8 +56,8 @@ def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
 
 
 def _least(known: Mapping[str, int]) -> dict[str, int]:
-    """Of each topic the partition that is landed least far. One that is heard of later was added since, or it was
-    created again with the topic, and another process landed it.
+    """For each topic the watermark of the partition that is landed least far. A partition that appears later was added
+    since, or was created again with the topic and landed by another process.
     """
     least: dict[str, int] = {}
     for key, ms in known.items():

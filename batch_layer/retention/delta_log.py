@@ -1,7 +1,7 @@
-"""The log of a table is kept short: a checkpoint stands for all versions before it, whose own files are deleted.
+"""Keeps the log of a table short: a checkpoint replaces all versions before it, whose files are then deleted.
 
 Each commit is a file of the log. Runs read those after their base, and readers may still be at an older version; so
-what goes lies before a checkpoint that lies before all of them. What commits alone say is kept
+only files before a checkpoint are deleted that is before all of these versions. Facts that only commits have are kept
 (batch_layer.lake.commit_facts).
 """
 
@@ -23,13 +23,13 @@ from infra.mongo.client import Documents
 from infra.mongo.runs import Kind
 
 RETENTION: Final = timedelta(days=7)
-"""Far longer than any reader stays at one version."""
+"""Far longer than any reader uses one version."""
 
 READ_BY: Final[Sequence[Kind]] = ("hours", "drones", "completeness")
 """The kinds of runs that continue from the log where they ended."""
 
 OWN_CLEANING: Final = "delta.enableExpiredLogCleanup"
-"""Delta's writers delete logs by age alone, 30 days: a run that was away for longer would not know what it missed."""
+"""Delta's writers delete logs by age only, after 30 days: a run after a longer pause would miss commits."""
 
 
 def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
@@ -65,7 +65,7 @@ def _bases(database: Documents) -> Iterator[int]:
 def not_older(snapshot: Snapshot, since: datetime) -> int:
     """The last version that was made before `since`: a reader may have begun with it. -1: there is none.
 
-    By halving, for a week is 120,000 versions: their times ascend, but for what the clocks of landers differ by.
+    By bisection, since a week has 120,000 versions: their times ascend, except for differences of the landers' clocks.
     """
     before, after = -1, snapshot.version + 1
     while after - before > 1:

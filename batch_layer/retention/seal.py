@@ -1,15 +1,15 @@
-"""Raw reports of old days leave the lake; their figures stay. The order of the steps is what keeps every answer exact.
+"""Raw reports of old days leave the lake; their figures stay. The order of the steps keeps every answer exact.
 
-1. Close: the table's property `peacewatch.sealed_through` is set. A lander that looks at the table rejects reports of
-   these days from now on; one that does not know yet is refused by Delta, for the table's metadata changed under it. So
-   no later version holds a new report of these days.
+1. Close: the table's property `peacewatch.sealed_through` is set. A lander that has seen it rejects reports of these
+   days; the commit of one that has not is refused by Delta, because the table's metadata has changed. So no later
+   version has a new report of these days.
 2. Compute what commits before it have touched and no run has computed: hours, drones, completeness.
 3. Archive the days' documents in the lake, read in one transaction that sees that no run has started over since.
 4. Remove: one commit takes all files of these days out of the table. (Vacuum deletes them later.)
-5. Mark the days as sealed in the database, as every later run would where it is not done.
+5. Mark the days as sealed in the database, as any later run would.
 
-Killed after any step, the same command continues; until step 4 the days can be computed as before. A compaction at
-work meanwhile either loses (it and 4 set the same `txn` entry) or wins, and then 4 takes its files out instead.
+Killed after any step, the same command continues; until step 4 the days can be computed as before. Against a compaction
+at the same time, either step 4 wins (both set the same `txn` entry), or it removes the compaction's files instead.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class SealPlan:
 
 
 def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: datetime | None = None) -> SealPlan:
-    """The days up to `last` that are complete; the first one that is not holds up those after it: seals have no gap.
+    """The days up to `last` that are complete, up to the first that is not: sealed days have no gap.
 
     A day that got reports after `quiet_since` waits, too: a replay of the past may be on its way.
     """
@@ -82,7 +82,7 @@ def make_plan(database: Documents, snapshot: Snapshot, last: date, quiet_since: 
 
 
 def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step: None) -> list[date]:
-    """Seals all days up to `through`; those whose reports were removed. Raises PeacewatchErrors only."""
+    """Seals all days up to `through`. Returns those whose reports were removed. Raises PeacewatchErrors only."""
     with errors():
         layouts.claim(job.database)
         runs.require_lake(job.database, pin(job.lake).lake_id)
@@ -107,7 +107,8 @@ def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step
 
 
 def covering(database: Documents, snapshot: Snapshot, days: list[date]) -> Mapping[Kind, int] | None:
-    """The bases of KINDS, where no commit after the oldest of them touches the days; None: there is still to compute.
+    """The bases of KINDS, where no commit after the oldest of them touches the days; None where something is not
+    computed yet.
 
     Later bases cover the days, too: so a look at the bases alone is enough afterwards, and the log is read once.
     """
@@ -132,7 +133,7 @@ def _why_not(database: Documents, day: date) -> str:
     document = database.completeness.find_one({"_id": day.isoformat()})
     if document is None:
         return f"{day} has not been looked at; peacewatch aggregate does"
-    # What is lost never comes, and the day's document keeps saying so.
+    # Lost reports never come; the day's document keeps saying so.
     settled = document.get("settled", document["complete"])
     return "" if settled else f"{day} is not complete: {document['missing'][0]}"
 
@@ -173,7 +174,7 @@ def _remove(lake: str, days: list[date], failpoint: Callable[[str], None]) -> No
 
 
 def _change(lake: str, change: Callable[[DeltaTable], None]) -> None:
-    """Does `change` on the newest version, again where somebody else was faster. Raises ServiceUnavailable."""
+    """Makes `change` on the newest version, and again where another commit was faster. Raises ServiceUnavailable."""
     for _ in range(TRIES):
         try:
             change(open_table(lake))

@@ -1,4 +1,4 @@
-"""Files that no reader needs any more are deleted."""
+"""Deletes files that no reader needs any more."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry
     try:
         published_at = of_table(table).commit(base).committed_at
     except LogGone:
-        return []  # so old a base that its time is not known: nothing is surely older
+        return []  # the base is so old that its time is unknown
     keep = max(retention, datetime.now(UTC) - published_at)
     try:
         # Whole hours, rounded up; what was removed in the base's own hour stays for the next time.

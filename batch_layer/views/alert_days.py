@@ -53,7 +53,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False) -> Outc
 
 
 def forget(database: Documents) -> None:
-    """Of another lake: the next run computes everything again."""
+    """Call for another lake: the next run computes everything again."""
     database.runs.delete_many(_COMPLETE)
     database[ALERTS.name].delete_many({})
     database.view_parts.delete_many({"view": ALERTS.name})
@@ -62,8 +62,8 @@ def forget(database: Documents) -> None:
 
 
 def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
-    """What commits since the last run say was lost. How far partitions had landed before is noted last, so that a run
-    that died gives the same again.
+    """What commits since the last run say was lost. How far partitions had landed before is written last, so that a
+    repeated run gives the same.
     """
     known = landing_facts.landed_through(database, landing_facts.ALERTS)
     since = stored_losses.recreated_topics(database, TABLE)
@@ -72,7 +72,7 @@ def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
 
 
 def _base(database: Documents, pinned: Snapshot) -> int:
-    """Where the last complete run ended. Of another table, its documents go."""
+    """The version of the last complete run; deletes the documents of another table."""
     if database.runs.find_one({**_COMPLETE, "lake_id": {"$ne": pinned.lake_id}}, {"_id": 1}):
         forget(database)
     return runs.base_version(database, kind="alerts")

@@ -1,4 +1,4 @@
-"""Drone days as MongoDB keeps them: in compressed blocks, for 540,000 small documents take a minute to write."""
+"""Drone days as stored in MongoDB: in compressed blocks, since 540,000 small documents take a minute to write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infra.mongo.view_parts import Divided
 __all__ = ["BLOCKS", "block_of", "documents", "groups", "pack", "rows", "unpack"]
 
 _LAST: Final = ["drone_id", "last_at", "last_battery", "country"]
-"""What counting reads; it lies in a field of its own, so that counting 30 days reads no more."""
+"""The columns for counting, in a field of their own, so that counting 30 days reads nothing else."""
 
 GROUP_BYTES: Final = 4 * 1024 * 1024
 """Blocks of a small fleet go to MongoDB together: a block of few drones takes less time than the way there and back.

@@ -1,7 +1,6 @@
-"""How a day looks by city, by place on the map and by delay (fleet.figures.views), out of landed columns. Batch-only.
-
-Live documents hold them not: a fleet's commit touches hundreds of cities and thousands of places, so a live document
-would be twenty times as large; and the delay is no landed column (it is derived here from two that are).
+"""A day's figures by city, by place on the map and by delay (fleet.figures.views), from landed columns. Batch-only,
+without live documents: a fleet's commit touches hundreds of cities and thousands of places, so a live document would be
+twenty times as large; and the delay is no landed column (it is derived here from two that are).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Counts:
         countries = rows["country"].combine_chunks().dictionary_encode()
         order = np.lexsort((day, drone))
         day, drone = day[order], drone[order]
-        following = np.full(len(day), len(days))  # never seen again
+        following = np.full(len(day), len(days))  # not seen again
         same = drone[1:] == drone[:-1]
         following[:-1][same] = day[1:][same]
         low = rows["last_battery"].to_numpy()[order] < LOW_MILLIPERCENT

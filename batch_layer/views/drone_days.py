@@ -2,10 +2,10 @@
 
 Two passes over the day's files. The first folds numbers alone, some hours at a time, every measure a long, so that the
 engine runs natively and keeps the whole in one hash table: a fleet's day in one piece would be 24 longs a drone wider,
-in each of its hundred tasks. What is no fold of a landed column is made one: a report's place in the drone's day is
-packed into a long whose largest is the last report, and the minutes in which a drone spoke are bits, one long an hour.
-What the hours answer is folded here. The second pass reads positions and names of first and last reports alone, from
-the hours that hold one.
+in each of its hundred tasks. Everything is made a fold of a column: a report's place in the drone's day is packed into
+a long whose largest is the last report, and the minutes in which a drone reported are bits, one long an hour. The
+hours' results are folded here. The second pass reads only positions and names of first and last reports, from the hours
+that have one.
 
 A row carries what it was folded from (STATE), so the days of two sets of reports merge to the day of both.
 """
@@ -53,7 +53,7 @@ STATE: Final = pa.schema(
         *((f"spoke_{hour}", pa.int64()) for hour in range(_HOURS)),  # bit m: it reported in minute m of that hour
     ]
 )
-"""What a drone's day is merged by."""
+"""The columns by which a drone's days are merged."""
 ROWS: Final = pa.schema([*SCHEMA, *STATE])
 
 COLUMNS: Final = ("drone_id", "event_hour", "last_state", "alert_count", "kafka_offset")
@@ -115,7 +115,7 @@ POSITIONS: Final = pa.schema(
         *(("country", pa.string()), ("city", pa.string())),
     ]
 )
-"""What the second pass answers: where a report was sent from."""
+"""The result of the second pass: where a report was sent from."""
 
 
 class Fold:
