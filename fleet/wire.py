@@ -37,9 +37,11 @@ def cut(text: str, limit: int) -> str:
     """The longest beginning of `text` that has at most `limit` bytes as JSON, quotes included."""
     if 6 * len(text) + 2 <= limit or size(text) <= limit:
         return text
-    room, end = limit - 2, 0
-    for end, character in enumerate(text):  # noqa: B007 - `end` is where the room ends
-        room -= size(character) - 2
-        if room < 0:
-            break
-    return text[:end]
+    fits, too_long = 0, limit  # no character is less than a byte
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if size(text[:middle]) <= limit:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits]

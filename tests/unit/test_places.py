@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet import identity
 from fleet.places import EARTH_RADIUS_KM, NAME_KEY, City, CityIndex, place_key
 from infra.cities import cities, places, without_sections
 
@@ -96,3 +98,12 @@ def test_a_long_name_has_a_short_key_of_its_own() -> None:
     assert len(place_key("", past)) == len(f"unknown/{at_the_bound}")
     assert len({place_key("", past), place_key("", past + "y"), place_key("", "\ufdfa" * 200)}) == 3
     assert len(place_key("", "\ufdfa" * 200)) <= NAME_KEY + len("unknown/")
+
+
+@given(st.text(max_size=60) | st.text("a ß\u00a0\u200b\u00ad\ue000\u3000\u0378ﬁ\t\u202e", max_size=20))
+def test_a_key_has_no_unseen_character_and_one_space_between_words(name: str) -> None:
+    """As it is found character by character; most names need no look at each."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    unseen = {"Cc", "Cf", "Cs", "Co"}
+    seen = [c for c in folded if c.isspace() or unicodedata.category(c) not in unseen]
+    assert identity.split(place_key("", name))[1] == (" ".join("".join(seen).split()) or "unknown")
