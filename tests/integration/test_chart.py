@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -52,6 +51,8 @@ def rendered(helm: str, values: dict[str, str]) -> list[dict[str, Any]]:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("values", [NEEDED, ALL], ids=["as it is", "all parts"])
 def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
+    import kubernetes_validate  # noqa: PLC0415 - seconds, also where this test is not among those that run
+
     manifests = rendered(helm, values)
     kinds = [manifest["kind"] for manifest in manifests]
     assert kinds.count("Deployment") == (6 if values is ALL else 5)
