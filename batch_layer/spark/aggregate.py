@@ -1,4 +1,4 @@
-"""Cells and drone days out of whole hours, in Spark: one pass over the flat columns that are needed."""
+"""Cells and drone days of whole hours, by Spark: one pass over the flat columns that are needed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from infra.delta import Snapshot
 _log = structlog.get_logger()
 
 PIECES: Final = 64
-"""A fleet's answer comes in so many."""
+"""Parts of a fleet's answer."""
 PARTS_OF_IDENTITIES: Final = 32
-"""Identities are counted in so many parts: nearly each has one row, and a small hash table stays in the cache."""
+"""Parts in which identities are counted: nearly each identity has one row, and a small hash table stays in the
+cache."""
 PORTION: Final = 1024**3
-"""Drones' days are folded from hours that together have no more bytes, or from one."""
+"""Bytes of the hours that drone days are folded from at once; a larger hour is folded alone."""
 
 SIDE_BY_SIDE: Final = 4
 """Portions that a cluster computes at once: the first tasks of one use the cores that the last tasks of another leave
@@ -41,13 +42,13 @@ idle. No more, since each answer, a row a drone, is held in the driver until it 
 
 
 Seen = Callable[[DataFrame], None]
-"""Gets each query after its answer: tests read the plan that ran."""
+"""Called with each query after its answer, for tests that read its plan."""
 
 
 class SparkEngine:
     """batch_layer.engine.Engine.
 
-    Spark starts with the first question that needs it, for as much as that one reads.
+    Spark starts for the first question, with settings for as much as that one reads.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class SparkEngine:
 
     def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
         size, parts = snapshot.size(hours), [identities.REPEATS.empty_table()]
-        for portion in snapshot.portions(hours, self.portion):  # an identity lies in one hour
+        for portion in snapshot.portions(hours, self.portion):  # an identity is in one hour
             with _errors(snapshot):
                 spark = self.spark(size)
                 with_repeats = self._answer(find_repeats(spark, snapshot.uris(portion)))["event_hour"].to_pylist()
@@ -143,9 +144,8 @@ class SparkEngine:
 
     @contextmanager
     def _few_tasks(self, spark: SparkSession) -> Iterator[SparkSession]:
-        """Each task has all drones in its hash table, and hands on a row of each: a task a core has the fewest.
-
-        A cluster's settings know how many tasks suit it.
+        """Each task has all drones in its hash table, and passes on a row of each: one task a core passes on the
+        fewest. On a cluster its own settings decide.
         """
         local = session.is_local(str(spark.sparkContext.master))
         with session.setting(spark, "spark.sql.files.maxPartitionBytes", "2g") if local else nullcontext():
@@ -179,7 +179,7 @@ def fold_drones(spark: SparkSession, files: Sequence[str], hours: Sequence[int])
     """The first pass of drone days (batch_layer.views.drone_days): a row a drone, in PIECES parts."""
     rows = session.read(spark, files, drone_days.COLUMNS)
     measures = [F.expr(measure) for measure in drone_days.fold_expressions(hours)]
-    # What a task answers travels in one piece: a fleet's 540,000 drones in two were more than Java's heap held.
+    # A task's answer is one piece: a fleet's 540,000 drones in two pieces were too large for Java's heap.
     return rows.groupBy("drone_id").agg(*measures).repartition(PIECES, "drone_id")
 
 
@@ -199,7 +199,7 @@ def find_repeats(spark: SparkSession, files: Sequence[str]) -> DataFrame:
 
 
 def count_repeats(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    """A row of batch_layer.views.identities.REPEATS an event hour. It reads nearly all that reports say."""
+    """A row of batch_layer.views.identities.REPEATS an event hour. It reads nearly all columns of reports."""
     rows = session.read(spark, files, ["event_hour", *identities.IDENTITY, *identities.CONTENT])
     rows = rows.selectExpr("event_hour", f"{identities.IDENTITY_HASH} AS i", f"{identities.CONTENT_HASH} AS content")
     hour = F.min("event_hour").alias("event_hour")
@@ -226,7 +226,7 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
         if isinstance(error, session.JAVA_GONE) or session.broke_off(error):
             if session.exhausted_its_heap():
                 raise ServiceUnavailable("Spark has too little memory on its heap (spark.driver.memory)") from None
-            what = "Spark's Java has ended, perhaps for want of memory"
+            what = "Spark's Java has ended, perhaps for lack of memory"
             raise ServiceUnavailable(f"{what} ({sentence(error)}); run the same command again") from None
         reason = _reason(error)
         if _OUT_OF_MEMORY.search(reason):
@@ -241,7 +241,7 @@ _OUT_OF_MEMORY: Final = re.compile(
     r"allocation failed|resources exhausted|unable to acquire|failed to acquire|failed to allocate|out ?of ?memory",
     re.IGNORECASE,
 )
-"""What Spark, Comet (DataFusion's memory pool) and Java say when memory is exhausted."""
+"""The texts of Spark, Comet (DataFusion's memory pool) and Java for exhausted memory."""
 
 
 def _reason(error: Exception) -> str:

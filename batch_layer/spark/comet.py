@@ -1,8 +1,7 @@
 """Comet, the native engine of Spark jobs: Apache DataFusion's operators in place of Spark's own, with the same answers.
-
-A Spark that has it loaded runs what it can natively and gives the rest to Spark; tests hold every job's plan to being
-native (tests/integration/test_batch_native.py). Without it plain Spark computes the same. `python -m
-batch_layer.spark.comet` fetches the jar; so does `script/bootstrap`.
+What it cannot run natively, Spark runs; tests check that the plans of all jobs are native
+(tests/integration/test_batch_native.py). Without it plain Spark computes the same. `python -m batch_layer.spark.comet`
+fetches the jar; so does `script/bootstrap`.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ SETTINGS: Final = {
     f"spark.executorEnv.{_LOG_LEVEL}": "ERROR",
 }
 MEMORY: Final = {"spark.memory.offHeap.size": "1g"}
-"""Native operators take theirs here, off Java's heap: 640 MB was as fast (docs/measurements.md)."""
+"""Memory of native operators, off Java's heap: 640 MB was as fast (docs/measurements.md)."""
 
 ENVIRONMENT: Final = {_LOG_LEVEL: "ERROR"}
 """Of the driver: what is worth a word reaches the job as an error."""
@@ -57,7 +56,7 @@ _FOLDERS: Final = {"x86_64": "amd64", "aarch64": "aarch64"}
 
 
 def jar(wanted: str) -> str | None:
-    """Where Comet's jar is, as Spark takes it; None: plain Spark computes (`wanted` is OFF, or AUTO and it cannot run).
+    """Where Comet's jar is, in Spark's form; None: plain Spark computes (`wanted` is OFF, or AUTO and it cannot run).
 
     `wanted` may be a place of the jar itself: a path, or a URI that Spark knows, such as `local:/opt/comet.jar`.
     Raises MissingPart where the jar is not there and cannot be fetched.
@@ -73,7 +72,7 @@ def jar(wanted: str) -> str | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What Comet asks of a machine: Spark's version, and the names that Python gives its system and processor."""
+    """What Comet requires of a machine: Spark's version, and Python's names of its system and processor."""
 
     spark: str = pyspark.__version__
     system: str = platform.system()
@@ -142,7 +141,7 @@ def _unpack(jar: Path) -> None:
     ):
         shutil.copyfileobj(packed, part, 1 << 20)
     Path(part.name).chmod(0o644)
-    Path(part.name).rename(jar.with_name(_LIBRARY))  # whole or not at all: two processes may unpack at once
+    Path(part.name).rename(jar.with_name(_LIBRARY))  # atomic: two processes may unpack at once
 
 
 def _has_avx2(cpuinfo: Path) -> bool:

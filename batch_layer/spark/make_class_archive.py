@@ -1,7 +1,7 @@
 """Makes the archive of batch_layer.spark.class_archive: `python -m batch_layer.spark.make_class_archive`, by set-up.
 
 A Spark in a process of its own answers each kind of question once, over two reports, and Java writes the classes that
-it has loaded for them. A machine where that fails has a slower start, and set-up goes on.
+it has loaded for them. Where that fails, Spark starts more slowly, and set-up continues.
 """
 
 from __future__ import annotations

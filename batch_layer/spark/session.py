@@ -1,7 +1,7 @@
 """The one place that makes a Spark session, with every setting that was measured to matter (docs/measurements.md).
 
-What `spark-submit --conf` or `spark-defaults.conf` sets wins over what is set here for speed and size, memory among it;
-not over what makes answers right.
+Settings of `spark-submit --conf` and `spark-defaults.conf` override those here for speed and size, such as memory, but
+not those that make answers right.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from fleet.reports import landed
 _log = structlog.get_logger()
 
 JAVA_GONE: Final = (Py4JNetworkError, OSError, EOFError)
-"""What pyspark and py4j raise when the Java they speak with has ended."""
+"""What pyspark and py4j raise when their Java has ended."""
 
 
 HEAP_EXHAUSTED: Final = 52
 """The exit code of a Java whose heap was exhausted: SparkExitCode.OOM in Spark's sources."""
 
 _EXIT_SECONDS: Final = 10.0
-"""Java breaks its connection off before it ends: its hooks delete files first."""
+"""Seconds from the end of Java's connection to Java's end: its hooks delete files in between."""
 
 
 def broke_off(error: Exception) -> bool:
@@ -50,10 +50,10 @@ def broke_off(error: Exception) -> bool:
 
 _LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _FIRST_ROW: Final = {
-    # Nobody looks at the UI of a job of seconds; its server costs half a second of the start.
+    # The UI of a job of seconds is not needed; its server takes half a second of the start.
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # Files are named one by one; below this many the driver looks them up itself, without a Spark job to do it.
+    # Files are named one by one; below this many the driver looks them up itself, without a Spark job.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
     # No Hive, no warehouse folder made in the working directory.
     "spark.sql.catalogImplementation": "in-memory",
@@ -80,7 +80,7 @@ _RIGHT: Final = {
 }
 
 QUICK_BYTES: Final = 512 * 1024 * 1024
-"""A job that reads less ends sooner where Java compiles quickly than where it compiles well (docs/measurements.md)."""
+"""A job that reads less ends sooner where Java compiles quickly instead of well (docs/measurements.md)."""
 
 _CLASS_PATH_END: Final = "SPARK_DIST_CLASSPATH"
 """Where Spark looks for what comes last on the class path of a Java that it starts."""
@@ -154,7 +154,9 @@ def set_by_the_user() -> frozenset[str]:
 @contextmanager
 def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
     """A running session, for a job that reads so much; it is stopped at the end."""
-    if is_local(config.master):  # a laptop's own name often resolves to nothing; workers must find a cluster's driver
+    if is_local(
+        config.master
+    ):  # a laptop's own name often does not resolve; on a cluster, workers must find the driver
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if config.java is not None:
@@ -175,7 +177,7 @@ def session(config: SparkConfig, bytes_to_read: int) -> Iterator[SparkSession]:
 
 def exhausted_its_heap() -> bool:
     """Whether the Java that this process started has ended because its heap was exhausted."""
-    process: Any = getattr(SparkContext._gateway, "proc", None)  # none where spark-submit started us
+    process: Any = getattr(SparkContext._gateway, "proc", None)  # none where spark-submit started this process
     with suppress(subprocess.TimeoutExpired):
         return process is not None and process.wait(_EXIT_SECONDS) == HEAP_EXHAUSTED
     return False
@@ -189,7 +191,7 @@ def end_java() -> None:
             gateway.shutdown()
         gateway.proc.stdin.close()
         gateway.proc.wait()
-        # What a context whose Java has died could not say when it was stopped.
+        # State that a context could not clear because its Java had died.
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
         SparkSession._instantiatedSession = None
 
@@ -205,7 +207,7 @@ def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> D
 
 @contextmanager
 def setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
-    """Another value of a setting of Spark's SQL for what is asked within."""
+    """Another value of a setting of Spark's SQL for the queries within."""
     before: str = spark.conf.get(name) or ""
     spark.conf.set(name, value)
     try:
@@ -234,7 +236,7 @@ def _class_sharing(config: SparkConfig) -> tuple[str, ...]:
 
 @contextmanager
 def _at_the_end_of_the_class_path(config: SparkConfig) -> Iterator[None]:
-    """A local Java that starts within has `config.jars` after all others: an archive holds for the front alone."""
+    """A local Java that starts within has `config.jars` after all other jars: an archive covers only those before."""
     before = os.environ.get(_CLASS_PATH_END)
     jars = [*filter(None, [before]), *filter(None, (config.jars or "").split(","))]
     if not jars or not is_local(config.master):
@@ -256,5 +258,5 @@ def _submitted_java() -> Any:
 
 
 def _submitted() -> bool:
-    """Whether spark-submit started this process; then master and memory are its business."""
+    """Whether spark-submit started this process; then it decides on master and memory."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
