@@ -17,6 +17,7 @@ import msgspec
 from fleet import wire
 from fleet.alerts.alert import ENDED_BY_CLEARING, Alert, Kind, Severity
 from fleet.alerts.rules import Place, incident_key
+from fleet.places import place_key
 from fleet.reports.report import EARLIEST, MAX_AHEAD, UNKNOWN, Citizen
 
 State = Literal["open", "growing", "quiet", "resolved"]
@@ -125,8 +126,8 @@ def first(alert: Alert) -> Incident:
         key=key_of(alert),
         kind=alert.kind,
         severity=alert.severity,
-        country=wire.cut(alert.country.strip(), NAME_BYTES) or UNKNOWN,
-        city=wire.cut(alert.city.strip(), NAME_BYTES) or UNKNOWN,
+        country=_name(alert.country),
+        city=_name(alert.city),
         since=alert.received_at,
         last=alert.received_at,
         alerts=0,
@@ -230,10 +231,29 @@ def _take_facts(incident: Incident, alert: Alert) -> None:
     incident.facts_at, incident.reported_at = _said_at(alert), _believed(alert)
     incident.heard = wire.cut(alert.message, WORDS_BYTES) or incident.heard
     incident.note = wire.cut(alert.note, NAME_BYTES) or incident.note
-    if is_position(alert.latitude, alert.longitude):
-        incident.latitude, incident.longitude = alert.latitude, alert.longitude
+    _take_place(incident, alert)
     if alert.battery is not None:
         incident.battery = alert.battery
+
+
+def _take_place(incident: Incident, alert: Alert) -> None:
+    """Name and position are of one place: a drone that has flown on is named where it is. Unrest stays in its city, by
+    the name that came first."""
+    has_position = is_position(alert.latitude, alert.longitude)
+    if has_position:
+        incident.latitude, incident.longitude = alert.latitude, alert.longitude
+    country, city = _name(alert.country), _name(alert.city)
+    is_named = (country, city) != (UNKNOWN, UNKNOWN)
+    is_elsewhere = place_key(country, city) != place_key(incident.country, incident.city)
+    if incident.kind == "unrest" or not is_elsewhere or not (has_position or is_named):
+        return
+    incident.country, incident.city = country, city
+    if not has_position:
+        incident.latitude = incident.longitude = None
+
+
+def _name(of_place: str) -> str:
+    return wire.cut(of_place.strip(), NAME_BYTES) or UNKNOWN
 
 
 def is_position(latitude: float | None, longitude: float | None) -> bool:

@@ -247,6 +247,38 @@ def test_a_deeper_low_grows_the_incident_and_raises_its_severity() -> None:
     assert (one.alerts, one.severity, one.battery) == (2, "critical", 4.0)
 
 
+HAMBURG, LYON = (53.55, 9.99), (45.76, 4.84)
+
+
+@pytest.mark.parametrize(
+    ("place", "position", "named", "mapped"),
+    [
+        (("Lyon", "France"), LYON, ("Lyon", "France"), LYON),
+        (("unknown", "unknown"), LYON, ("unknown", "unknown"), LYON),  # over an ocean
+        (("Lyon", "France"), (None, None), ("Lyon", "France"), (None, None)),
+        (("unknown", "unknown"), (None, None), ("Hamburg", "Germany"), HAMBURG),  # nothing is known of where it is now
+        (("HAMBURG ", "Germany"), (None, None), ("Hamburg", "Germany"), HAMBURG),
+    ],
+)
+def test_a_drone_that_has_flown_on_is_named_where_it_is(
+    place: tuple[str, str], position: tuple[float | None, ...], named: tuple[str, str], mapped: tuple[float | None, ...]
+) -> None:
+    one = first(low())
+    grow(one, low(), LIFE)
+    later: dict[str, object] = {
+        "city": place[0],
+        "country": place[1],
+        "latitude": position[0],
+        "longitude": position[1],
+    }
+    later |= {"reported_at": NOW + minutes(9), "received_at": NOW + minutes(9)}
+    grow(one, low(9.0, alert_id="deeper", severity="high", **later), LIFE)
+    assert (one.city, one.country) == named
+    assert (one.latitude, one.longitude) == mapped
+    grow(one, low(19.0, alert_id="late", reported_at=NOW + minutes(5), received_at=NOW + minutes(10)), LIFE)
+    assert (one.city, one.country) == named
+
+
 def test_flapping_is_one_incident_in_one_message_that_says_so() -> None:
     world = World(now=NOW)
     for number in range(4):
