@@ -1,7 +1,7 @@
 """The base of all models of the API: their JSON schema is made once.
 
 flask-openapi3 asks for it at each request that has a query (flask_openapi3/request.py), and several times an operation
-when the application is made: 5 ms of processor time each.
+when the application is made: 0.4 to 1.5 ms of processor time each, two thirds of an application.
 """
 
 from __future__ import annotations
