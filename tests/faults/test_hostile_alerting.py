@@ -13,11 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from fleet import identity
 from infra.kafka import clients
+from infra.kafka.topics import TOPICS
 from tests.support import raw_kafka
 from tests.support.alert_stack import AlertStack, alert_stack, report
+from tests.support.kafka_messages import messages
 from tests.support.raw_kafka import RawRecord
 
 MIB = 1024 * 1024
@@ -156,6 +159,35 @@ def test_records_that_no_library_makes(stack: AlertStack, before: Counter[str], 
         assert raw_kafka.send(stack.broker.address, "reports", 0, raw_kafka.batch(batch, zstd=packed)) == 0
     stack.wait(lambda: any(alert["drone_id"] == f"hidden by {name}" for alert in alerts(stack)))
     check_neighbour(stack, name, before)
+
+
+def test_operators_read_no_word_of_a_drone_whose_alert_is_refused(stack: AlertStack, before: Counter[str]) -> None:
+    """An id of `[all is well](https://evil.example)` was a link in their channel."""
+    largest = TOPICS["alerts"].config.get("max.message.bytes", "1048588")
+    link = "[all is well](https://evil.example)"
+    limit_alerts(stack, "600")
+    send(stack, report(1, drone_id=link, message="".join(map(chr, range(0x4E00, 0x4E00 + 900)))))
+
+    def refused() -> str:
+        signs = [json.loads(one.value) for one in messages(stack.broker.address, "alert-state") if is_sign(one)]
+        said = [sign.get("troubles", {}).get("alerting refused", "") for sign in signs]
+        return max(said, default="")
+
+    stack.wait(lambda: refused() != "")
+    limit_alerts(stack, largest)
+    assert "evil" not in refused()
+    assert "MessageSizeTooLarge" in refused()
+    assert "evil.example" in (stack.home / "log" / "alerting.log").read_text()
+    check_neighbour(stack, "refused", before)
+
+
+def is_sign(record: Any) -> bool:
+    return bool((record.key or b"").startswith(b"health/alerting"))
+
+
+def limit_alerts(stack: AlertStack, most: str) -> None:
+    with closing(clients.admin(stack.broker.address)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "alerts", {"max.message.bytes": most})])
 
 
 def test_numbers_that_no_float_holds(stack: AlertStack, before: Counter[str]) -> None:
