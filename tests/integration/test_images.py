@@ -10,19 +10,22 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
+from contextlib import closing, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
+from pymongo import MongoClient
 
 from infra.kafka.topics import create_topics
 from laptop import ports
+from laptop.airflow import server
+from laptop.airflow.api import AirflowApi
 from laptop.feed.run import Recording, replay_file
 from laptop.supervision import processes
-from tests.support import oracle, standin
+from tests.support import lakes, oracle, postgres, spark_engines, standin
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,7 @@ ROLES: Final = {"land": "land", "alert": "alerting", "notify": "notify", "record
 
 USER: Final = 10001
 READY_SECONDS: Final = 300.0
+ROWS: Final = lakes.some_rows(500)
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,19 +44,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def images() -> None:
-    for target in (*ROLES, "aggregate"):
-        build: list[str | Path] = [
-            TOOL,
-            f"peacewatch-{target}",
-            ROOT,
-            "--target",
-            target,
-            "-f",
-            ROOT / "deploy" / "Containerfile",
-        ]
-        subprocess.run(build, check=True, capture_output=True)
+@cache
+def build(target: str) -> str:
+    """The name of its image, which is built where this run has not done so."""
+    name = f"peacewatch-{target}"
+    command: list[str | Path] = [TOOL, name, ROOT, "--target", target, "-f", ROOT / "deploy" / "Containerfile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return name
 
 
 class Machine:
@@ -60,8 +59,9 @@ class Machine:
 
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         self.folder, self.environ = folder, environ
-        (folder / "lake").mkdir()
-        os.chown(folder / "lake", USER, USER)
+        (folder / "lake").mkdir(exist_ok=True)
+        for path in (folder / "lake", *folder.glob("lake/**/*")):
+            os.chown(path, USER, USER)
 
     def program(self, target: str, *command: str, **more: str) -> list[str | Path]:
         """`command` in the image `target`, with a home of its own."""
@@ -71,16 +71,14 @@ class Machine:
             os.chown(home, USER, USER)
         variables = [f"--env={name}={value}" for name, value in {**self.environ, **more}.items()]
         volumes = [f"--volume={home}:/var/lib/peacewatch", f"--volume={self.folder / 'lake'}:/lake"]
-        return [TOOL, "--run", f"peacewatch-{target}", *variables, *volumes, "--", *command]
+        return [TOOL, "--run", build(target), *variables, *volumes, "--", *command]
 
     def run(self, target: str, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.program(target, *command), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def machine(
-    images: None, kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machine]:
+def machine(kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("images")
     folder.chmod(0o755)
     create_topics(kafka)
@@ -167,7 +165,71 @@ def test_spark_in_its_image_is_native_and_starts_from_the_archive_of_classes(mac
     assert ("with Comet" in name, maps_the_archive) == (True, "True")
 
 
-@pytest.mark.parametrize("target", [*ROLES, "aggregate"])
+DAGS: Final = ("hourly_views", "lake_maintenance", "nightly_report", "rebuild_views")
+RUN_SECONDS: Final = 900
+
+
+@pytest.fixture
+def airflow(kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A lake with reports, and Airflow's processes on PostgreSQL, each a container of one image with one home."""
+    programs = postgres.programs()
+    assert programs, "Debian's package postgresql is not installed"
+    create_topics(kafka)
+    folder = tmp_path_factory.mktemp("airflow-image")
+    lakes.make(folder / "lake")
+    lakes.land(folder / "lake", ROWS)
+    with postgres.serving(programs) as database:
+        machine = Machine(
+            folder,
+            {
+                "PEACEWATCH_KAFKA_BOOTSTRAP": kafka,
+                "PEACEWATCH_MONGO_URI": mongo_server_uri.replace("/peacewatch?", "/airflow_image?"),
+                "PEACEWATCH_LAKE": "/lake",
+                "PEACEWATCH_AIRFLOW_DATABASE": database,
+                "PEACEWATCH_AIRFLOW_PORT": str(ports.free_port()),
+                "PEACEWATCH_AIRFLOW_PAUSED": "true",
+            },
+        )
+        done = machine.run("airflow", "peacewatch", "airflow-setup")
+        assert done.returncode == 0, done.stderr
+        url = f"http://127.0.0.1:{machine.environ['PEACEWATCH_AIRFLOW_PORT']}"
+        address = "--host", "127.0.0.1", "--port", machine.environ["PEACEWATCH_AIRFLOW_PORT"]
+        commands = {"api-server": address, "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
+        children = [
+            processes.start(
+                name,
+                machine.program("airflow", "peacewatch", "airflow", name, *arguments),
+                folder / f"{name}.log",
+                env=dict(os.environ),
+            )
+            for name, arguments in commands.items()
+        ]
+        try:
+            children[0].wait_ready(partial(answers, f"{url}/api/v2/monitor/health"), READY_SECONDS)
+            yield machine
+        finally:
+            for child in reversed(children):
+                child.stop()
+
+
+def test_airflow_runs_the_hourly_job_from_its_image(airflow: Machine, mongo_server_uri: str) -> None:
+    url = f"http://127.0.0.1:{airflow.environ['PEACEWATCH_AIRFLOW_PORT']}"
+    password = json.loads((airflow.folder / "airflow" / "airflow" / "passwords.json").read_text())[server.USER]
+    with closing(AirflowApi(url, server.USER, password)) as api:
+        for dag in DAGS:
+            wait_for(partial(api.knows, dag), READY_SECONDS)
+        run = api.trigger("hourly_views")
+        wait_for(lambda: api.state("hourly_views", run) in {"success", "failed"}, RUN_SECONDS)
+        assert api.state("hourly_views", run) == "success"
+    with MongoClient[dict[str, Any]](airflow.environ["PEACEWATCH_MONGO_URI"]) as client:
+        database = client.get_default_database()
+        hours = list(database.hours.find())
+        engines = database.runs.distinct("engine", {"kind": "hours", "state": "complete"})
+    assert engines == [spark_engines.NATIVE]
+    assert sum(sum(hour["cells"]["reports"]) for hour in hours) == len(ROWS)
+
+
+@pytest.mark.parametrize("target", [*ROLES, "aggregate", "airflow"])
 def test_an_image_is_nobodys_root_and_writes_to_its_home_alone(machine: Machine, target: str) -> None:
     writable = "find / -xdev -not -path '/proc/*' -writable -type d 2>/dev/null; id -u"
     *folders, user = machine.run(target, "sh", "-c", writable).stdout.split()
@@ -178,10 +240,10 @@ def test_an_image_is_nobodys_root_and_writes_to_its_home_alone(machine: Machine,
     }
 
 
-@pytest.mark.parametrize("target", [*ROLES, "aggregate"])
+@pytest.mark.parametrize("target", [*ROLES, "aggregate", "airflow"])
 def test_an_image_lists_its_packages(machine: Machine, target: str) -> None:
     listed = machine.run(target, "cat", "/opt/peacewatch/share/sbom/peacewatch.cdx.json").stdout
     names = {component["name"] for component in json.loads(listed)["components"]}
     assert "kafka-python" in names
-    assert ("pyspark" in names) == (target == "aggregate")
+    assert ("pyspark" in names) == (target in {"aggregate", "airflow"})
     assert "peacewatch" in names
