@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from serving.report import facts, render
 from serving.report.store import ReportStore, Revision
@@ -57,3 +57,29 @@ def test_the_choice_of_colours_is_kept(page: Page) -> None:
     page.goto("/reports")
     assert (page.evaluate(ground), before != after) == (after, True)
     expect(page.get_by_role("button", name="Dark colours")).to_have_attribute("aria-pressed", "true")
+
+
+def nothing_landed(route: Route) -> None:
+    """The answer as it is before the first report."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json={**answer.json(), "version": -1, "as_of": None, "batch_version": None})
+
+
+def test_where_nothing_has_landed_no_version_is_named(page: Page) -> None:
+    page.route("**/api/v1/status", nothing_landed)
+    page.route("**/api/v1/statistics/*", nothing_landed)
+    page.goto("/health")
+    expect(page.locator("#serving .says")).to_have_text("nothing has landed")
+    expect(page.locator("#serving .value")).to_have_text("–")
+    page.goto("/")
+    expect(page.locator("#figures-note")).to_contain_text("(UTC)")
+    expect(page.locator("#figures-note")).not_to_contain_text("version")
+
+
+def test_a_table_shows_that_it_goes_on_beyond_the_edge(page: Page) -> None:
+    """By shadows that covers hide at either end: the covers move with the table, the shadows do not."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/health")
+    wide = page.locator(".scroll:has(#days)")
+    expect(wide).to_have_css("background-attachment", "local, local, scroll, scroll")
+    assert wide.evaluate("box => box.scrollWidth > box.clientWidth")
