@@ -22,6 +22,7 @@ from zlib import crc32
 
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Heard, KnownDrone, Nearest, alert_of, alert_of_flapping
 from fleet.alerts.alert import Alert
+from fleet.reports.report import EARLIEST
 
 FORGOTTEN: Final = timedelta(days=1)
 """A drone absent for so long is taken out of service, not waited for."""
@@ -148,21 +149,34 @@ class Presence:
             self.absent[drone_id] = Absent(drone, since, notified=True)
         self.changed.clear()
 
+    def come_back(self, drone_id: str, back_at: datetime | None, times: int) -> None:
+        """Enters that a restored absent drone has reported again, and how often it was absent in a row."""
+        absent = self.absent[drone_id]
+        absent.times, absent.is_back = times, back_at is not None
+        absent.drone.at = max(absent.drone.at, back_at or absent.drone.at)
+
     def restore_crowd(self, until: datetime) -> None:
         """Makes one crowd of the drones that had not reported since `until`."""
         for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
             drone = self.present.pop(drone_id)
             self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
 
-    def order(self, drone_id: str, reported_at: datetime) -> None:
-        """Enters the newest known time of a restored drone's own clock."""
-        if drone_id in self.present or drone_id in self.absent:
-            drone = self._drone(drone_id)
-            drone.reported_at, drone.ordered_at = reported_at, drone.at
+    def order(self, drone_id: str, reported_at: datetime, ordered_at: datetime | None = None) -> None:
+        """Enters the newest known time of a restored drone's own clock, and the broker's time of that report."""
+        if drone_id not in self.present and drone_id not in self.absent:
+            return
+        drone = self._drone(drone_id)
+        if reported_at > drone.reported_at:
+            drone.reported_at, drone.ordered_at = reported_at, ordered_at or drone.at
 
     def saved(self, number: int) -> dict[str, datetime]:
         """What to save of a bucket: when each of its drones last reported."""
         return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
+
+    def clocks(self, number: int) -> dict[str, tuple[datetime, datetime]]:
+        """What to save of a bucket, too: the newest time by each drone's own clock, and the broker's time of that."""
+        drones = ((drone_id, self._drone(drone_id)) for drone_id in self.buckets.get(number, ()))
+        return {id_: (drone.reported_at, drone.ordered_at) for id_, drone in drones if drone.reported_at > EARLIEST}
 
     def is_steady(self, drone_id: str) -> bool:
         """Whether the drone is present, and has reported more than once."""
@@ -230,12 +244,15 @@ class Presence:
         gap = heard.at - absent.drone.at
         late = absent.drone.hear(heard)
         self.changed.add(absent.drone.bucket)
+        if absent.is_back and gap <= timedelta(0):
+            return None, late  # read a second time, by a successor
         steady = absent.is_back and gap < rule.limit
         if absent.notified and not steady:
             self.absent[heard.drone_id] = self.absent.pop(heard.drone_id)  # keeps the order of time
             absent.times += absent.is_back
             comes_and_goes = absent.is_back and absent.times.bit_count() == 1  # the 2nd, 4th, 8th … time: few messages
             absent.is_back = True
+            self.changed_drones.add(heard.drone_id)
             return (alert_of_flapping(rule, heard, absent, gap) if comes_and_goes else None), late
         del self.absent[heard.drone_id]
         self.held.pop(heard.drone_id, None)

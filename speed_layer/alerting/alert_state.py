@@ -4,7 +4,8 @@ Kinds of keys, each below `alerting/<topic id>/<partition>`, so that no message 
 
 - the partition itself: its offset, and the crowd;
 - `/drone/<drone>`: a drone whose battery is low, or that is absent; without a value when neither is true;
-- `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last reported, in parts of at most PART bytes.
+- `/spoke/<bucket>` and `/spoke/<bucket>/<part>`: when each drone last reported, and its clock, in parts of
+  at most PART bytes.
 
 Where several processes judge, each also writes `/share` for its partitions (`exchange.py`); nothing is restored from
 it.
@@ -47,6 +48,12 @@ PART: Final = 500_000
 TIME_BYTES: Final = 40
 """Bytes of a drone's time, with quotes and commas."""
 
+CLOCK_BYTES: Final = 80
+"""Bytes of the two times of a drone's clock, with quotes and commas."""
+
+Clocks = dict[str, tuple[datetime, datetime]]
+"""By drone the newest time by its own clock, and the broker's time of that report."""
+
 
 class Saved(msgspec.Struct, omit_defaults=True):
     """A partition. `low`, `silent` and `crowd` are of the layout before 0.2, which had all drones in this message."""
@@ -66,12 +73,16 @@ class SavedDrone(msgspec.Struct, omit_defaults=True):
     low: int = 0  # limits that its battery is below
     low_at: datetime = EARLIEST
     absent_since: datetime | None = None
+    back_at: datetime | None = None  # it has reported again, last then, and is not steady yet
+    times: int = 1  # how often it fell absent without being steady between
 
 
-class SavedBucket(msgspec.Struct):
-    """When each drone last reported."""
+class SavedBucket(msgspec.Struct, omit_defaults=True):
+    """When each drone last reported, and its clock, so that a late report is known as late after a restart, too. The
+    layout before 0.3 has no clocks."""
 
     spoke_at: dict[str, datetime]
+    clocks: Clocks = {}
 
 
 @dataclass
@@ -131,10 +142,10 @@ class AlertState:
         buckets = set(presence.changed)
         bucket = presence.changed.pop() if presence.changed else None
         try:
-            sent = [self._send(number, _saved_drone(memory, drone), "drone", drone) for drone in changed]
-            if bucket is not None:
-                sent += self._send_bucket(number, partition, bucket)
-            for future in sent:
+            # Drones before their clocks: else a successor could take a low battery for late that it reads again.
+            for future in [self._send(number, _saved_drone(memory, drone), "drone", drone) for drone in changed]:
+                future.get(timeout=60)
+            for future in self._send_bucket(number, partition, bucket) if bucket is not None else ():
                 future.get(timeout=60)
             until = max((presence.absent[drone].since for drone in presence.crowd), default=None)
             size, name = crowd if until is not None else (0, "")
@@ -147,7 +158,8 @@ class AlertState:
         presence.changed_drones -= changed
 
     def _send_bucket(self, number: int, partition: JudgedPartition, bucket: int) -> list[Any]:
-        values: list[bytes | None] = list(parts(partition.memory.presence.saved(bucket)))
+        presence = partition.memory.presence
+        values: list[bytes | None] = list(parts(presence.saved(bucket), presence.clocks(bucket)))
         before = partition.parts.get(bucket, 1)
         partition.parts[bucket] = len(values)
         values += [None] * (before - len(values))  # what a larger bucket had more
@@ -168,26 +180,40 @@ class AlertState:
         for drone, known in drones.items():
             if known.low:
                 memory.low[drone] = Low(known.low, known.low_at)
+        spoke_at, clocks = self._buckets(values, number, partition)
+        since = {d: known.absent_since for d, known in drones.items() if known.absent_since is not None}
+        # the old layout does not say since when: since they last reported
+        memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
+        for drone in since:
+            memory.presence.come_back(drone, drones[drone].back_at, drones[drone].times)
+        if saved.crowd_until is not None:
+            memory.presence.restore_crowd(saved.crowd_until)
+            absence.crowd.size = max(absence.crowd.size, saved.crowd_size)
+            absence.crowd.name = saved.crowd_name or absence.crowd.name
+        for drone, (reported_at, ordered_at) in clocks.items():
+            memory.presence.order(drone, reported_at, ordered_at)
+        for drone, low in memory.low.items():
+            memory.presence.order(drone, low.at)
+        if saved.low or saved.silent:
+            memory.changed |= drones.keys()  # from now on each has a message of its own
+        return partition
+
+    def _buckets(
+        self, values: Mapping[bytes, bytes | None], number: int, partition: JudgedPartition
+    ) -> tuple[dict[str, datetime], Clocks]:
+        """When drones last reported, and their clocks. Notes how many messages each bucket takes."""
         spoke_at: dict[str, datetime] = {}
+        clocks: Clocks = {}
         for bucket in range(BUCKETS):
             for part in range(len(values)):
                 held = values.get(self._key(number, "spoke", str(bucket), *([str(part)] if part else [])))
                 if held is None:
                     break
                 partition.parts[bucket] = part + 1
-                spoke_at |= msgspec.json.decode(held, type=SavedBucket).spoke_at
-        since = {d: known.absent_since for d, known in drones.items() if known.absent_since is not None}
-        # the old layout does not say since when: since they last reported
-        memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
-        if saved.crowd_until is not None:
-            memory.presence.restore_crowd(saved.crowd_until)
-            absence.crowd.size = max(absence.crowd.size, saved.crowd_size)
-            absence.crowd.name = saved.crowd_name or absence.crowd.name
-        for drone, low in memory.low.items():
-            memory.presence.order(drone, low.at)
-        if saved.low or saved.silent:
-            memory.changed |= drones.keys()  # from now on each has a message of its own
-        return partition
+                saved = msgspec.json.decode(held, type=SavedBucket)
+                spoke_at |= saved.spoke_at
+                clocks |= saved.clocks
+        return spoke_at, clocks
 
     def _drones(
         self, values: Mapping[bytes, bytes | None], number: int, saved: Saved
@@ -225,11 +251,16 @@ def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes |
         elsewhere.note_absent(names[4], int(names[2]), is_absent=saved.absent_since is not None)
 
 
-def parts(spoke_at: Mapping[str, datetime]) -> Iterator[bytes]:
+def parts(spoke_at: Mapping[str, datetime], clocks: Clocks) -> Iterator[bytes]:
     """Values of at most PART bytes, at least one."""
-    divided = bins(spoke_at.items(), lambda item: len(msgspec.json.encode(item[0])) + TIME_BYTES, PART)
-    for values in divided if spoke_at else [[]]:
-        yield msgspec.json.encode(SavedBucket(dict(values)))
+
+    def size(drone: str) -> int:
+        name = len(msgspec.json.encode(drone))
+        return name + TIME_BYTES + (name + CLOCK_BYTES if drone in clocks else 0)
+
+    for drones in bins(spoke_at, size, PART) if spoke_at else [[]]:
+        of_part = {drone: clocks[drone] for drone in drones if drone in clocks}
+        yield msgspec.json.encode(SavedBucket({drone: spoke_at[drone] for drone in drones}, of_part))
 
 
 def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
@@ -245,10 +276,11 @@ def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:
 
 def _saved_drone(memory: Memory, drone: str) -> bytes | None:
     low, absent = memory.low.get(drone), memory.presence.absent.get(drone)
-    since = absent.since if absent is not None and absent.notified else None
-    if low is None and since is None:
-        return None
-    return msgspec.json.encode(SavedDrone(low.step if low else 0, low.at if low else EARLIEST, since))
+    saved = SavedDrone(low.step, low.at) if low is not None else SavedDrone()
+    if absent is not None and absent.notified:
+        saved.absent_since, saved.times = absent.since, absent.times
+        saved.back_at = absent.drone.at if absent.is_back else None
+    return msgspec.json.encode(saved) if low is not None or saved.absent_since is not None else None
 
 
 def _topic_id(bootstrap: Address, topic: str) -> str:

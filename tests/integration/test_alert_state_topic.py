@@ -39,6 +39,12 @@ def hear(one: JudgedPartition, drone: str, at: datetime = NOW) -> None:
     one.memory.presence.hear(RULE, Heard(drone, at, at, "Paris", "France", 48.8, 2.3))
 
 
+def heard(drone: str, minute: int, said: int | None = None) -> Heard:
+    """A report that the broker has in `minute`, and its drone's clock dates to `said`."""
+    at, reported_at = (NOW + timedelta(minutes=number) for number in (minute, minute if said is None else said))
+    return Heard(drone, at, reported_at, "Paris", "France", 48.8, 2.3)
+
+
 def test_what_is_saved_is_loaded(state: AlertState) -> None:
     absence = Absence()
     one = partition(0, absence)
@@ -64,6 +70,32 @@ def test_what_is_saved_is_loaded(state: AlertState) -> None:
     one.memory.forget_low("low/1")
     state.save({0: one})
     assert state.load([0])[0].memory.low == {}
+
+
+def test_the_successor_knows_clocks_and_who_has_just_come_back(state: AlertState) -> None:
+    """By the first a late report is late; by the second the next report in time ends an absence, as it would have."""
+    absence = Absence()
+    one = partition(0, absence)
+    for minute in range(9):
+        for drone in ["steady", *(["gone"] if minute in (0, 8) else [])]:
+            hear(one, drone, NOW + timedelta(minutes=minute))
+        absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
+    slow = heard("slow", 8, said=-3)
+    one.memory.presence.hear(RULE, slow)
+    state.save({0: one})  # with one bucket alone: the others are older than who has come back
+    for _ in range(2):
+        again = state.load([0])[0].memory.presence
+        again.hear(RULE, heard("gone", 8))  # read again
+        cleared, _ = again.hear(RULE, heard("gone", 9))
+        assert cleared is not None
+        assert cleared.clears
+        while one.memory.presence.changed:
+            state.save({0: one})
+    known = {"steady": (NOW + timedelta(minutes=8),) * 2, "slow": (slow.reported_at, slow.at)}
+    saved = {drone: clock for number in range(64) for drone, clock in again.clocks(number).items()}
+    assert {drone: saved[drone] for drone in known} == known
+    _, late = again.hear(RULE, heard("steady", 9, said=2))
+    assert late
 
 
 def test_a_crowd_is_known_to_the_successor(state: AlertState) -> None:

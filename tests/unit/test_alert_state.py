@@ -37,8 +37,14 @@ HARD = [("\x01" * 195 + f"{number:05}") for number in range(1000)]
 @pytest.mark.parametrize("drones", [[], SPEAKS, HARD], ids=["none", "usual", "control characters"])
 def test_no_value_is_larger_than_a_part(drones: list[str]) -> None:
     """Counted as encoded: a control character takes six bytes."""
-    values = list(parts(dict.fromkeys(drones, START)))
+    precise = START.replace(microsecond=999_999)  # as long as a time can be
+    values = list(parts(dict.fromkeys(drones, precise), dict.fromkeys(drones, (precise, precise))))
     assert max(map(len, values)) <= PART
-    assert len(values) == max(1, -(-sum(len(msgspec.json.encode(drone)) + 40 for drone in drones) // PART))
-    read = [msgspec.json.decode(value, type=SavedBucket).spoke_at for value in values]
-    assert [drone for part in read for drone in part] == drones
+    assert len(values) <= 1 + sum(2 * len(msgspec.json.encode(drone)) + 120 for drone in drones) // (PART - 2_600)
+    read = [msgspec.json.decode(value, type=SavedBucket) for value in values]
+    assert [drone for part in read for drone in part.spoke_at] == drones
+    assert [drone for part in read for drone in part.clocks] == drones
+
+
+def test_a_bucket_of_the_layout_before_has_no_clocks() -> None:
+    assert msgspec.json.decode(b'{"spoke_at":{"d1":"2026-11-24T08:00:00Z"}}', type=SavedBucket).clocks == {}
