@@ -222,9 +222,14 @@ def is_expired(incident: Incident) -> bool:
 
 def is_due_again(incident: Incident, now: datetime, intervals: Intervals) -> bool:
     """Whether it is open, was notified long ago, and nobody has acknowledged it."""
-    if incident.acknowledged_by or incident.told_at is None or now - incident.told_at < intervals.repeat:
+    if incident.told_at is None or now - incident.told_at < intervals.repeat:
         return False
-    return state(incident, now, intervals) in ("open", "growing")
+    return is_unattended(incident, now, intervals)
+
+
+def is_unattended(incident: Incident, now: datetime, intervals: Intervals) -> bool:
+    """Whether it is open, and nobody has acknowledged it."""
+    return not incident.acknowledged_by and state(incident, now, intervals) in ("open", "growing")
 
 
 def _take_facts(incident: Incident, alert: Alert) -> None:

@@ -51,6 +51,7 @@ class IncidentEntry:
     clearing: Source | None = None
     repost: Repost = ""
     within_quota: bool = True
+    silenced: bool = False  # a digest counted it while it was silenced, and no message has shown it since
 
     @property
     def incident_id(self) -> str:
@@ -197,10 +198,14 @@ class IncidentRegister:
     # what time changes
 
     def find_unacknowledged(self, now: datetime, is_silenced: Callable[[Incident], bool]) -> None:
-        """Marks for a new message what was notified long ago, and is neither acknowledged nor silenced."""
+        """Marks for a new message what was notified long ago, or while it was silenced, and is neither acknowledged nor
+        silenced now."""
         for entry in self:
             if entry.repost != "message deleted":
-                is_due = entry.within_quota and incident.is_due_again(entry.incident, now, self._intervals)
+                is_due = entry.within_quota and (
+                    incident.is_due_again(entry.incident, now, self._intervals)
+                    or (entry.silenced and incident.is_unattended(entry.incident, now, self._intervals))
+                )
                 entry.repost = "unacknowledged" if is_due and not is_silenced(entry.incident) else ""
 
     def forget(self, now: datetime, shown: Collection[str]) -> None:

@@ -119,6 +119,8 @@ class NotificationState:
         """Enters a notification that Discord accepted, after failures of the kind `held`. Returns its delivery."""
         alerts = [(incident_id, alert) for incident_id, pending in sent.alerts.items() for alert in pending]
         kept_back = {id_: why for id_ in sent.alerts if sent.digest and (why := self.hold(self.incidents[id_], now))}
+        for incident_id, why in kept_back.items():
+            self.incidents[incident_id].silenced = why == "silenced"
         self._enter(sent, message_id, now)
         listed = list(dict.fromkeys([*(slot.incident_id for slot in sent.slots), *sent.alerts]))
         index = {incident_id: position for position, incident_id in enumerate(listed)}
@@ -196,7 +198,7 @@ class NotificationState:
             if old is not None and old.message_id != message_id:
                 old.needs_edit = True  # it must say that the incident continues in a newer message
             entry.incident.message_id, entry.incident.told_at = message_id, now
-            entry.repost = ""
+            entry.repost, entry.silenced = "", False
             entry.form = "grouped" if entry.form == "alone" else entry.form
         if entry.incident.message_id == message_id:
             entry.incident.embedded = slot.alerts

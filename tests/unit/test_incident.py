@@ -15,6 +15,7 @@ from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert
 from fleet.alerts.charging import Station
 from fleet.alerts.rules import LowBatteryRule, Memory, Rules, Sighting, UnrestRule, Watchword, judge
+from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import Slot
 from fleet.notifications.incident import INCIDENT_BYTES, Intervals, clear, first, grow, is_due_again, state, takes
 from fleet.notifications.message import incident_embeds, percent
@@ -224,6 +225,26 @@ def test_a_low_battery_that_nobody_acknowledges_is_notified_again() -> None:
         world.wait(600)
         world.step()
     assert world.posted == 3  # after four and eight hours
+
+
+@pytest.mark.parametrize(("is_cleared", "posted"), [(False, 1), (True, 0)])
+def test_what_is_still_open_when_its_silence_ends_is_notified(is_cleared: bool, posted: int) -> None:
+    world = World(now=NOW)
+    until = NOW + minutes(60)
+    world.state.apply(Action("a1", "silence", Target(drone_id="d1"), "Mia", NOW, until=until))
+    world.add(low())
+    world.drain()
+    if is_cleared:
+        world.state.add(low(clears=True, received_at=NOW + minutes(30), reported_at=NOW + minutes(30)), (0, 1))
+    world.wait(3599)
+    world.drain()
+    assert world.posted == 1  # the digest
+    world.wait(1)
+    world.drain()
+    world.wait(3600)
+    world.drain()
+    assert world.posted == 1 + posted
+    assert sum(world.shown.values()) == 1
 
 
 def test_what_is_given_up_is_not_called_resolved() -> None:
