@@ -19,7 +19,7 @@ from pymongo.client_session import ClientSession
 
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 if TYPE_CHECKING:
     import pyarrow as pa

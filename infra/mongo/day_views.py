@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Required, TypedDict
 
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 _DAY: Final = "the UTC day: `2026-11-24`"
 

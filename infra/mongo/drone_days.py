@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Required, TypedDict
 
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class BlockDocument(TypedDict, total=False):

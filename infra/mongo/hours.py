@@ -7,7 +7,7 @@ from typing import Any, Final, Required, TypedDict
 from pymongo import ASCENDING
 
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class HourDocument(TypedDict, total=False):

@@ -18,7 +18,7 @@ from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Incident, key_of
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class AlertDocument(TypedDict, total=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Required, TypedDict
 
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 REPORTS: Final = "through"
 ALERTS: Final = "through of alerts"

@@ -30,7 +30,7 @@ from infra.mongo import (
     view_parts,
 )
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class LayoutsDocument(TypedDict):

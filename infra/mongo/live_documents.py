@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Required, TypedDict
 
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class LiveDocument(TypedDict, total=False):

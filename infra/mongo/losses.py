@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Required, TypedDict
 
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class LossDocument(TypedDict, total=False):

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from fleet.text import sentence
 from infra.mongo.client import Documents, is_refused
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 SHOWN: Final = 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, TypedDict
 
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class LockDocument(TypedDict):

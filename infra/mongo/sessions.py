@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from pymongo import ASCENDING
 
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 
 class SessionDocument(TypedDict):

@@ -21,7 +21,7 @@ from pymongo.client_session import ClientSession
 
 from fleet import identity
 from infra.mongo.client import Documents
-from infra.mongo.schema import Collection
+from infra.mongo.collection import Collection
 
 Document = dict[str, Any]
 
