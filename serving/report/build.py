@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from fleet.reports.report import EARLIEST
 from infra.mongo.client import Documents
 from serving.figures import ranges
 from serving.figures.ranges import Range
@@ -30,7 +31,9 @@ class OfficersDay:
         return self.on(self.day)
 
     def on(self, day: date) -> Range:
-        """The event hours of another day on the same clock."""
+        """The event hours of another day on the same clock; none of a day before there could be reports."""
+        if day < EARLIEST.date():
+            return Range(0, 0, ranges.zone_of(self.zone))
         return ranges.parse(day.isoformat(), day.isoformat(), ranges.zone_of(self.zone), None)
 
     @property
