@@ -8,7 +8,8 @@ from typing import Final
 BY_COMMAND: Final = {
     **dict.fromkeys(("land", "rejects", "trace"), "landing"),
     **dict.fromkeys(
-        ("alerting", "notify", "record", "notify-operators", "tell-operators", "doctor", "healthcheck"), "alerts"
+        ("alerting", "notify", "record", "notify-operators", "tell-operators", "doctor", "healthcheck", "kafka-setup"),
+        "alerts",
     ),
     **dict.fromkeys(("aggregate", "compact", "seal", "vacuum", "trim-log", "backup", "restore"), "batch"),
     **dict.fromkeys(("serve", "token", "report"), "serving"),

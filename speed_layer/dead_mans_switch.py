@@ -32,7 +32,7 @@ from infra.discord import DiscordError, DiscordRefused
 from infra.kafka import clients
 from infra.kafka.config import Address
 from infra.kafka.failures import sentence
-from infra.kafka.partitions import of_topic
+from infra.kafka.partitions import of_topic, required
 from infra.operations import LOOPS
 from speed_layer.notifying.discord.webhook import Webhook
 
@@ -185,14 +185,17 @@ def _embed(lines: list[str], now: datetime, *, begun: bool, lasts: bool) -> Embe
 
 
 def watch(config: WatchConfig, stop: Event) -> None:
-    """The dead-man's switch, until `stop` is set. A Kafka that is away is a trouble, too: then no sign comes."""
+    """The dead-man's switch, until `stop` is set.
+
+    A Kafka that is away, or has no topic of the signs yet, is a trouble, too: then no sign comes.
+    """
     switch = Switch(config, datetime.now(UTC))
 
     def session() -> None:
         pulse = Pulse(config.bootstrap, config.state)
         admin = clients.admin(config.bootstrap)
         with closing(pulse), closing(_consumer(config.bootstrap, config.state)) as consumer, closing(admin):
-            consumer.seek_to_beginning()
+            consumer.seek_to_beginning(*required(consumer, config.bootstrap, config.state))
             while not stop.is_set():
                 LOOPS.beat()
                 switch.said |= dict(_read(consumer))
@@ -201,7 +204,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
                 stop.wait(EVERY_SECONDS)
 
     def away(error: Exception) -> None:
-        log.warning("Kafka does not answer the dead-man's switch", reason=error)
+        log.warning("the dead-man's switch reads no signs of life", reason=error)
         switch.look(None, datetime.now(UTC))
 
     retry.run(session, stop, "the dead-man's switch", failed=away)

@@ -1,4 +1,4 @@
-"""Commands: up, down, status, airflow, airflow-setup, notify-operators."""
+"""Commands: up, down, status, kafka-setup, airflow, airflow-setup, notify-operators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command("kafka-setup")(kafka_setup)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(airflow)
     app.command("airflow-setup")(airflow_setup)
     app.command("notify-operators")(notify_operators)
@@ -40,6 +41,15 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
     from infra import settings
 
     show(settings.load(), as_json=json)
+
+
+def kafka_setup() -> None:
+    """Create the topics that Kafka lacks, with their settings. Run it once before processes start without `up`."""
+    from infra import settings
+    from infra.kafka.topics import TOPICS, create_topics
+
+    create_topics(settings.load().kafka)
+    typer.echo(f"topics ready: {', '.join(TOPICS)}")
 
 
 def airflow(context: typer.Context) -> None:

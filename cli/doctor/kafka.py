@@ -75,14 +75,20 @@ def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
     there = set(admin.list_topics())
     for name in TOPICS:
         if name not in there:
-            mend = "the first process that needs it makes it; if it may not, make it by docs/contracts.md"
-            yield unknown(PART, f"topic {name}", f"is not there yet: {mend}")
+            mend = "`peacewatch kafka-setup` creates it; where it is there, give the user its ACLs"
+            yield unknown(PART, f"topic {name}", f"is not there, or not for this user: {mend}")
     names = [name for name in TOPICS if name in there]
     described = {topic["name"]: topic for topic in admin.describe_topics(names)} if names else {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
     configs = admin.describe_configs(resources, config_filter="all")["topic"] if names else {}
     for name in names:
-        yield from _topic(name, described[name], {key: configs[name][key]["value"] for key in _KEYS}, replicas)
+        yield allowed(name, set(described[name]["authorized_operations"]))
+        config = configs.get(name, {})
+        if set(_KEYS) - config.keys():  # as for the user of a process that has no use for them
+            hidden = "the user may not see them: give it DESCRIBE_CONFIGS, or ask as an administrator"
+            yield unknown(PART, f"{name}: settings", hidden)
+            continue
+        yield from _topic(name, described[name], {key: config[key]["value"] for key in _KEYS}, replicas)
 
 
 def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], replicas: int) -> Iterator[Finding]:
@@ -95,7 +101,6 @@ def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], repli
         kind,
         f"{alter} message.timestamp.type=LogAppendTime",
     )
-    yield allowed(name, set(topic["authorized_operations"]))
     partitions = topic["partitions"]
     fewest = min(len(partition["replica_nodes"]) for partition in partitions)
     yield verdict(

@@ -123,7 +123,10 @@ def _object_store(lake: str) -> Iterator[Finding]:
     try:
         require_conditional_writes(lake)
     except ServiceUnavailable as error:
-        mend = "look at the AWS_* variables and the bucket; a store without conditional writes loses reports"
+        mend = (
+            "look at the AWS_* variables (AWS_ALLOW_HTTP=true for a store without TLS) and the bucket;"
+            " a store without conditional writes loses reports"
+        )
         yield wrong(LAKE, "conditional writes", str(error), mend)
     else:
         yield fine(LAKE, "conditional writes", lake)

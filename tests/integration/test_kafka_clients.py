@@ -6,6 +6,7 @@ import ast
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -23,10 +24,12 @@ from fleet.errors import ServiceUnavailable
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import Delivery
 from infra.kafka import clients
+from infra.kafka.topics import TopicSettings, create_topics
+from infra.operations import LOOPS
 from laptop import ports
 from serving.operators.desk import Desk
 from speed_layer.alerting.alerter import PRODUCER
-from speed_layer.dead_mans_switch import Pulse
+from speed_layer.dead_mans_switch import Pulse, WatchConfig, watch
 from speed_layer.landing import rejected
 from speed_layer.landing.decoding import RejectedMessage
 from speed_layer.notifying.delivery_log import DeliveryLog
@@ -53,6 +56,19 @@ def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[...,
         assert coordinator.rebalance_in_progress()
         wait_for(lambda: member.poll(timeout_ms=200) is not None and coordinator.stable(), what="the second join")
         assert member.assignment()
+
+
+def test_the_dead_mans_switch_waits_for_its_topic(kafka: str) -> None:
+    state, stop, name = f"state-{uuid.uuid4().hex}", threading.Event(), "the dead-man's switch"
+    with ThreadPoolExecutor() as pool:
+        watching = pool.submit(watch, WatchConfig(kafka, state=state, groups={}), stop)
+        try:
+            wait_for(lambda: watching.done() or state in LOOPS.unready().get(name, ""), what="the missing topic")
+            create_topics(kafka, {state: TopicSettings(1)})
+            wait_for(lambda: watching.done() or bool(messages(kafka, state)), what="a sign of life")
+        finally:
+            stop.set()
+        watching.result()
 
 
 def test_a_resumed_partition_goes_on_where_no_other_has_anything(kafka: str, topic: Callable[..., str]) -> None:

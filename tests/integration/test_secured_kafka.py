@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,11 +18,13 @@ import pytest
 from kafka.admin import ACLOperation, ResourceType
 from kafka.errors import KafkaError
 
+from cli.doctor import kafka as doctor
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.config import KafkaConfig
 from infra.kafka.failures import KafkaRefused, sentence
 from infra.kafka.topics import TopicSettings, create_topics
+from tests.support.acls import listed
 from tests.support.last_words import relayed
 from tests.support.secured_kafka import DAY, NOW, PASSWORD, Secured, secured_kafka, token
 
@@ -184,3 +189,26 @@ def test_missing_acl_names_the_group(secured: Secured, user: str) -> None:
         consumer.subscribe([TOPIC])
         error = failure(lambda: [consumer.poll(timeout_ms=500) for _ in range(60)])
     assert sentence(error).startswith("Kafka's ACLs do not let us use the consumer group: not-ours")
+
+
+def test_setup_creates_the_topics_that_doctor_misses(secured: Secured, user: str) -> None:
+    login = secured.scram(user)
+    missing = {finding.what: finding.said for finding in doctor.look(login) if finding.verdict == "unknown"}
+    assert "`peacewatch kafka-setup` creates it" in missing[f"topic {topics.ALERTS}"]
+    assert "DESCRIBE_CONFIGS" in missing[f"{TOPIC}: settings"]
+    rules = [rule.grant for rule in listed()["kafka-setup"]]
+    secured.allow_patterns(user, *rules)
+    environ = {
+        "PEACEWATCH_KAFKA_BOOTSTRAP": login.bootstrap,
+        "PEACEWATCH_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "PEACEWATCH_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "PEACEWATCH_KAFKA_CA": str(secured.authority.file),
+        "PEACEWATCH_KAFKA_USER": user,
+        "PEACEWATCH_KAFKA_PASSWORD": PASSWORD,
+    }
+    for _again in range(2):
+        setup = [sys.executable, "-m", "cli", "kafka-setup"]
+        result = subprocess.run(setup, env=os.environ | environ, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert topics.ALERT_STATE in result.stdout
+    assert not [finding for finding in doctor.look(login) if finding.verdict == "unknown"]

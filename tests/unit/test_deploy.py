@@ -101,7 +101,7 @@ def test_compose_is_valid_and_builds_every_role() -> None:
     for composed in (COMPOSE, PSEUDONYMS):
         jsonschema.validate(composed, json.loads(schema.read_text(encoding="utf-8")))
     built = {name: service["build"]["target"] for name, service in COMPOSE["services"].items() if "build" in service}
-    assert built == {role: role for role in ROLES} | dict.fromkeys(AIRFLOW, "airflow")
+    assert built == {role: role for role in ROLES} | dict.fromkeys(AIRFLOW, "airflow") | {"kafka-setup": "alert"}
 
 
 def test_every_command_of_compose_and_chart_is_one() -> None:
@@ -111,6 +111,12 @@ def test_every_command_of_compose_and_chart_is_one() -> None:
     services = [service["command"][0] for service in built if "command" in service]
     charts = [process["command"][0] for process in VALUES["processes"].values()]
     assert {*images, *services, *charts} <= known
+
+
+@pytest.mark.parametrize("service", ["land", "alert", "notify", "record", "serve", "airflow-scheduler"])
+def test_topics_are_created_before_the_processes_of_compose_start(service: str) -> None:
+    assert COMPOSE["services"]["kafka-setup"]["command"] == ["kafka-setup"]
+    assert COMPOSE["services"][service]["depends_on"]["kafka-setup"] == {"condition": "service_completed_successfully"}
 
 
 @pytest.mark.parametrize("process", ["api-server", "scheduler", "dag-processor", "triggerer"])
