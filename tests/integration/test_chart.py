@@ -56,6 +56,7 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
     manifests = rendered(helm, values)
     kinds = [manifest["kind"] for manifest in manifests]
     assert kinds.count("Deployment") == (6 if values is ALL else 5)
+    assert kinds.count("Job") == 1
     for manifest in manifests:
         if manifest["kind"] != "ScaledObject":  # KEDA's own
             kubernetes_validate.validate(manifest, "1.31", strict=True)
@@ -64,9 +65,8 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
-    pods = [
-        manifest["spec"]["template"]["spec"] for manifest in rendered(helm, ALL) if manifest["kind"] == "Deployment"
-    ]
+    manifests = rendered(helm, {**ALL, "kafkaSetup.secrets[0]": "mongo-uri"})
+    pods = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in {"Deployment", "Job"}]
     containers = [(pod, each) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
     for of_pod, container in containers:
         check_container(of_pod, container)
@@ -103,3 +103,19 @@ def test_airflow_is_set_up_before_its_four_processes_start(helm: str) -> None:
     assert {name: arguments[:2] for name, arguments in commands.items()} == {
         name: ["airflow", name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")
     }
+
+
+@pytest.mark.timeout(1800)
+def test_topics_are_created_by_a_job_that_reaches_kafka(helm: str) -> None:
+    """By the image that has the command, under a policy of its own; and not where somebody else creates them."""
+    manifests = rendered(helm, NEEDED)
+    [job] = [each for each in manifests if each["kind"] == "Job"]
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert (container["args"], container["image"].partition(":")[0]) == (["kafka-setup"], "peacewatch-alert")
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    policies = [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
+    [policy] = [each for each in policies if each["podSelector"]["matchLabels"].items() <= labels.items()]
+    assert policy["ingress"] == []
+    assert 9092 in {port["port"] for each in policy["egress"] for port in each["ports"]}
+    without = rendered(helm, {**NEEDED, "kafkaSetup.enabled": "false"})
+    assert len(without) == len(manifests) - 2

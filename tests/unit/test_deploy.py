@@ -31,7 +31,6 @@ CONTAINERFILE = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 PSEUDONYMS: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.pseudonyms.yaml").read_text(encoding="utf-8"))
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "helm/peacewatch/values.yaml").read_text(encoding="utf-8"))
-UNIT = DEPLOY / "systemd" / "peacewatch@.service"
 SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 SECRET_SETTINGS = {f"{PREFIX}{name.upper()}" for name in SECRETS}
 ROLES = {"land", "alert", "notify", "record", "serve"}
@@ -153,7 +152,8 @@ def test_every_setting_that_is_named_is_one() -> None:
     named["values.yaml"] = {*VALUES["settings"], *VALUES["secret"]["keys"].values()}
     templates = "".join(path.read_text(encoding="utf-8") for path in DEPLOY.glob("helm/*/templates/*.yaml"))
     named["templates"] = set(re.findall(rf"{PREFIX}[A-Z_]+", templates))
-    named[UNIT.name] = set(re.findall(rf"{PREFIX}[A-Z_]+(?==)", UNIT.read_text(encoding="utf-8")))
+    for unit in DEPLOY.glob("systemd/*.service"):
+        named[unit.name] = set(re.findall(rf"{PREFIX}[A-Z_]+(?==)", unit.read_text(encoding="utf-8")))
     unknown = {where: {name.removesuffix("_FILE") for name in names} - SETTINGS for where, names in named.items()}
     assert {where: names for where, names in unknown.items() if names} == {}
 
@@ -190,10 +190,23 @@ def test_wrong_values_are_refused(path: tuple[str, ...], value: Any, valid: bool
     assert jsonschema.Draft7Validator(schema).is_valid(values) is valid
 
 
-def test_the_unit_takes_what_a_command_needs_and_no_more() -> None:
-    unit = configparser.RawConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(UNIT, encoding="utf-8")
-    service = unit["Service"]
-    assert service["ExecStart"].endswith("/bin/peacewatch %i")
+@pytest.mark.parametrize(("name", "command"), [("peacewatch@", "%i"), ("peacewatch-kafka-setup", "kafka-setup")])
+def test_a_unit_takes_what_its_command_needs_and_no_more(name: str, command: str) -> None:
+    service = read_unit(name)["Service"]
+    assert service["ExecStart"] == f"/opt/peacewatch/bin/peacewatch {command}"
     assert (service["NoNewPrivileges"], service["ProtectSystem"], service["User"]) == ("true", "strict", "peacewatch")
+
+
+def test_processes_start_after_the_topics_are_created() -> None:
+    """Nor do they wait for ever: where that fails they start, and wait for the topics themselves."""
+    process = read_unit("peacewatch@")["Unit"]
+    assert "peacewatch-kafka-setup.service" in process["After"].split()
+    assert "peacewatch-kafka-setup.service" in process["Wants"].split()
+    assert "Requires" not in process
+
+
+def read_unit(name: str) -> configparser.RawConfigParser:
+    parsed = configparser.RawConfigParser(strict=False)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read(DEPLOY / "systemd" / f"{name}.service", encoding="utf-8")
+    return parsed
