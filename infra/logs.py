@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
@@ -32,6 +34,12 @@ DEEPEST: Final = 6
 
 MOST_NAMED: Final = 20
 """Ids that one line names; a digest counts thousands of alerts."""
+
+REPEATED_SECONDS: Final = 10.0
+"""Some libraries repeat a line as often as they try: kafka-python ten times a second while a topic is missing."""
+
+MOST_REMEMBERED: Final = 256
+"""Different lines of libraries; lines with numbers in them are all different."""
 
 Event = MutableMapping[str, Any]
 
@@ -89,6 +97,28 @@ def _renderers(line_format: Format) -> list[structlog.typing.Processor]:
     return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize), _escape_line]
 
 
+class Repeated(logging.Filter):
+    """Lets each line of a library through once in REPEATED_SECONDS."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._written: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            line = (record.name, record.getMessage())
+        except (TypeError, ValueError):
+            return True  # words that do not fit their text: logging says so itself
+        now = self._clock()
+        if now - self._written.get(line, -math.inf) < REPEATED_SECONDS:
+            return False
+        if len(self._written) >= MOST_REMEMBERED:
+            self._written.clear()
+        self._written[line] = now
+        return True
+
+
 class LibraryHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """A type of its own, so that a second `configure` finds the handler of the first."""
 
@@ -97,6 +127,7 @@ def _route_libraries(common: list[structlog.typing.Processor], rendering: list[s
     """Warnings and errors of Python's logging become lines like ours."""
     handler = LibraryHandler(sys.stderr)
     handler.setLevel(logging.WARNING)
+    handler.addFilter(Repeated())
     final = [ProcessorFormatter.remove_processors_meta, *rendering]
     with_logger = [*common, structlog.stdlib.add_logger_name]
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=with_logger, processors=final))

@@ -71,6 +71,35 @@ def test_a_librarys_warning_is_a_line_like_ours(capsys: pytest.CaptureFixture[st
     assert "very-secret" not in line
 
 
+def test_a_line_that_a_library_repeats_is_written_once_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    configured()
+    library = logging.getLogger("kafka.cluster")
+    for _ in range(3):
+        library.error("Topic %s not found in cluster metadata", "alerts")
+        library.error("Topic %s not found in cluster metadata", "reports")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_repeated_lines_come_back_after_their_time_and_take_no_memory() -> None:
+    now = 0.0
+    repeated = logs.Repeated(lambda: now)
+
+    def passes(words: str) -> bool:
+        return repeated.filter(logging.LogRecord("kafka", logging.ERROR, "", 0, words, None, None))
+
+    assert (passes("away"), passes("away")) == (True, False)
+    now = logs.REPEATED_SECONDS
+    assert (passes("away"), passes("away")) == (True, False)
+    for number in range(2 * logs.MOST_REMEMBERED):
+        assert passes(f"offset {number}")
+        assert len(repeated._written) <= logs.MOST_REMEMBERED
+
+
+def test_words_that_do_not_fit_their_text_pass() -> None:
+    """Python's logging says so itself; a filter that raised would stop the library."""
+    assert logs.Repeated().filter(logging.LogRecord("kafka", logging.ERROR, "", 0, "Topic %d", ("alerts",), None))
+
+
 def test_configured_again_a_warning_is_still_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     configured()
     configured()
