@@ -5,7 +5,8 @@ after the process was killed for its memory. So here a batch is decompressed up 
 most POLL bytes of records, the rest with the next. In place of what a batch has beyond BATCH there is one record, whose
 value says so: no report and no message of ours, so landing writes it to `reports.rejected` with its place.
 
-The same stands for a batch that cannot be decompressed at all: one bad batch must not hold its partition up for ever.
+The same stands for a batch that cannot be decompressed at all, or is Snappy beyond the bound, of which there is no
+part: one bad batch must not hold its partition up for ever.
 """
 
 # The batch has no types and slots of its own.
@@ -67,7 +68,7 @@ class BoundedBatch(ReadableBatch):
 
     def _not_read(self, why: str, *, is_rest: bool = False) -> Any:
         if is_rest and self._decompressed == _CUT:
-            why = f"over {BATCH} bytes decompressed" if self._buffer else "cannot be decompressed"
+            why = f"over {BATCH} bytes decompressed" if self._buffer else "cannot be decompressed within the bound"
         return super()._not_read(why, is_rest=is_rest)
 
 
