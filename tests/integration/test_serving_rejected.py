@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_newest_rejected_messages_and_their_counts(kafka: str, topic: Callable[.
     assert (bare["bytes"], bare["reason"], bare["received_at"]) == (0, "", None)
     assert (long["bytes"], long["reason"], long["detail"]) == (4009, "no_json", "at 3")
     assert long["received_at"] == "2026-11-24T12:00:00Z"
-    times = [row["rejected_at"] for row in answer["newest"]]
+    times = [datetime.fromisoformat(row["rejected_at"]) for row in answer["newest"]]
     assert times == sorted(times, reverse=True)
 
 
