@@ -72,6 +72,7 @@ class Cube:
         if not cells.num_rows:
             return self.empty()  # many hours of a long range are empty, and grouping no cells takes as long as some
         wanted: list[Any] = [(m.name, _MERGED_BY[m.fold]) for m in self.measures]
+        cells = cells.combine_chunks()  # parts of some rows each are slow to group
         grouped = cells.group_by(self.key_names, use_threads=False).aggregate(wanted)
         return self._cells(grouped, [f"{m.name}_{_MERGED_BY[m.fold]}" for m in self.measures])
 

@@ -178,6 +178,7 @@ def _of(cells: pa.Table, country: str) -> pa.Table:
 
 
 def _sums(cells: pa.Table, key: str, *measures: str) -> Iterable[tuple[Any, ...]]:
+    cells = cells.select([key, *measures]).combine_chunks()  # a year comes in 366 parts, which are slow to group
     grouped = cells.group_by(key, use_threads=False).aggregate([(name, "sum") for name in measures])
     columns = [grouped[key], *(grouped[f"{name}_sum"] for name in measures)]
     return zip(*(column.to_pylist() for column in columns), strict=True)
