@@ -65,8 +65,9 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
-    manifests = rendered(helm, {**ALL, "kafkaSetup.secrets[0]": "mongo-uri"})
+    manifests = rendered(helm, {**ALL, "kafkaSetup.secrets[0]": "mongo-uri", "image.pullSecrets[0]": "registry"})
     pods = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in {"Deployment", "Job"}]
+    assert all(pod["imagePullSecrets"] == [{"name": "registry"}] for pod in pods)
     containers = [(pod, each) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
     for of_pod, container in containers:
         check_container(of_pod, container)

@@ -33,16 +33,57 @@ env:
   {{- with .Values.airflow.url }}
   - {name: AIRFLOW__API__BASE_URL, value: {{ . | quote }}}
   {{- end }}
-  {{- range $key := .Values.airflow.secrets }}
-  - name: {{ required (printf "secret.keys has no %s, which airflow wants" $key) (get $.Values.secret.keys $key) }}_FILE
-    value: /run/secrets/peacewatch/{{ $key }}
-  {{- end }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+  {{- include "peacewatch.secretVariables" (list . .Values.airflow.secrets "airflow") | nindent 2 }}
+{{ include "peacewatch.containerSecurity" . }}
 volumeMounts:
   - {name: home, mountPath: /var/lib/peacewatch}
   - {name: tmp, mountPath: /tmp}
   - {name: secrets, mountPath: /run/secrets/peacewatch, readOnly: true}
+{{- end }}
+
+{{- /* Variables that name the files of secrets. Takes a list of the root, the keys, and who wants them. */ -}}
+{{- define "peacewatch.secretVariables" -}}
+{{- $root := index . 0 }}{{ $wants := index . 2 -}}
+{{- range $key := index . 1 }}
+- name: {{ required (printf "secret.keys has no %s, which %s wants" $key $wants) (get $root.Values.secret.keys $key) }}_FILE
+  value: /run/secrets/peacewatch/{{ $key }}
+{{- end }}
+{{- end }}
+
+{{- /* The volume of these files. Takes a list of the root and the keys. */ -}}
+{{- define "peacewatch.secretVolume" -}}
+{{- $root := index . 0 -}}
+- name: secrets
+  secret:
+    secretName: {{ $root.Values.secret.name }}
+    defaultMode: 0440
+    items:
+      {{- range index . 1 }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end }}
+
+{{- /* Who a pod is, and what pulls its images. */ -}}
+{{- define "peacewatch.podIdentity" -}}
+serviceAccountName: {{ include "peacewatch.serviceAccount" . }}
+automountServiceAccountToken: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "peacewatch.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
 {{- end }}
