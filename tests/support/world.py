@@ -100,6 +100,13 @@ class World:
             self.record(notification, self.take(notification))
         return True
 
+    def posts_now(self) -> int:
+        """Sends all that may be sent at this moment. Returns how many new messages that made."""
+        before = self.posted
+        while self.step():
+            pass
+        return self.posted - before
+
     def crash(self) -> None:
         """A new notifier: the deliveries, then every alert again. It knows notified ones by their ids.
 
