@@ -1,4 +1,4 @@
-"""`peacewatch down`: stops the stack that runs in a home, wherever it was started."""
+"""`peacewatch down`: stops the stack of a home, whichever terminal started it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra import state_file
 from laptop.supervision import reaper
 
 STOP_SECONDS: Final = 90.0
-"""A service may take 20 s to stop, and at most three depend on each other in a row, with time to spare."""
+"""A service may take 20 s to stop, and at most three stop one after the other; the rest is to spare."""
 
 LOOK_SECONDS: Final = 0.2
 
@@ -35,7 +35,7 @@ def run(home: Path) -> str:
 
 
 def _wait_for_end(stack: state_file.Running) -> None:
-    """Not by psutil's wait: a zombie, whose parent has not reaped it yet, has ended, too."""
+    """A zombie has ended, too: psutil's wait would wait until its parent reaps it."""
     deadline = time.monotonic() + STOP_SECONDS
     while stack.alive:
         if time.monotonic() > deadline:

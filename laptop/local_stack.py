@@ -7,8 +7,8 @@
     settings = on_free_ports(settings)              # before: each default port that is taken is replaced by a free one
     Stack(settings, only=["kafka", "mongo"])        # some of the services (names: see laptop.services.catalogue)
 
-`on_event` is called with each `laptop.supervision.service.ServiceEvent`, in the supervisor's thread. Before anything
-is started, what cannot work raises PeacewatchError. Children get the settings as environment variables.
+`on_event` is called with each `laptop.supervision.service.ServiceEvent`, in the supervisor's thread. What cannot work
+raises PeacewatchError before anything is started. Children get the settings as environment variables.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Stack:
         self._supervisor = Supervisor(self.services, settings.home, on_event)
 
     def start(self) -> bool:
-        """Returns when every service is ready; False when it was asked to stop before that.
+        """Returns True when every service is ready; False if it was asked to stop before that.
 
         Raises MissingPart, BadSettings or ServiceUnavailable.
         """
@@ -78,14 +78,14 @@ class Stack:
 
 
 def on_free_ports(settings: Settings) -> Settings:
-    """`settings`, with another port for each local service whose own is taken."""
-    taken = [name for name in _PORTS if not _is_free(getattr(settings, name), settings.host)]
-    return settings.model_copy(update={name: ports.free_port(settings.host) for name in taken})
+    """`settings`, with a free port for each local service whose own port is in use."""
+    in_use = [name for name in _PORTS if not _is_free(getattr(settings, name), settings.host)]
+    return settings.model_copy(update={name: ports.free_port(settings.host) for name in in_use})
 
 
-def check(settings: Settings, wanted: Sequence[Service]) -> None:
-    """Whether all can work: one sentence for what cannot, before anything is started."""
-    names = {service.name for service in wanted}
+def check(settings: Settings, services: Sequence[Service]) -> None:
+    """Raises, in one sentence, for the first thing that would keep the services from working. Starts nothing."""
+    names = {service.name for service in services}
     if shutil.which("setpriv") is None:
         raise MissingPart("there is no setpriv on the PATH; install util-linux")
     if catalogue.KAFKA in names or any(name.startswith("airflow") for name in names):
@@ -94,7 +94,7 @@ def check(settings: Settings, wanted: Sequence[Service]) -> None:
         KAFKA.fetch()
     if catalogue.MONGO in names:
         mongo.mongod()
-    for service in wanted:
+    for service in services:
         if service.port is not None:
             ports.require_free(service.name, service.port.number, settings.host, service.port.setting)
     _check_outside(settings)
@@ -107,7 +107,9 @@ def _check_outside(settings: Settings) -> None:
         raise ServiceUnavailable(f"{error} (PEACEWATCH_LAKE)") from None
     if settings.kafka_bootstrap is not None:
         if not kafka.ready(settings.kafka):
-            raise ServiceUnavailable(f"no Kafka answers at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)")
+            raise ServiceUnavailable(
+                f"Kafka does not answer at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)"
+            )
         create_topics(settings.kafka)
     if settings.mongo_uri is not None:
         try:
@@ -115,7 +117,7 @@ def _check_outside(settings: Settings) -> None:
                 client.admin.command("ping")
         except PyMongoError as error:
             raise ServiceUnavailable(
-                f"no MongoDB answers at what PEACEWATCH_MONGO_URI names: {type(error).__name__}"
+                f"MongoDB does not answer (PEACEWATCH_MONGO_URI): {type(error).__name__}"
             ) from None
 
 

@@ -15,16 +15,16 @@ from typing import Final
 from fleet.errors import ServiceUnavailable
 
 _FREE: Final = range(20_000, 32_000)
-"""Below the ports that the kernel gives to outgoing connections (from 32768): one of those may be taken again by any
-client before the server that it is meant for is up."""
+"""Below the ports that the kernel gives to outgoing connections (from 32768): any client could take one of those before
+the server that should have it is up."""
 
 
 _GIVEN_SECONDS: Final = 600.0
-"""A server listens this long after it was given its port, on a busy machine. Until then nobody else is given it."""
+"""On a busy machine, a server may take this long to listen on its port. Until then no other process is given it."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now, and that no process of this user was given lately."""
+    """A port that nobody listens on, and that no process of this user was given recently."""
     while True:
         port = secrets.choice(_FREE)
         with socket.socket() as probe, suppress(OSError):
@@ -34,37 +34,37 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def take(port: int, folder: Path) -> bool:
-    """Whether the port is this process's now, by the notes in `folder`. Where none can be made, it is: a clash is
-    unlikely."""
+    """Reserves the port by a file in `folder`, and returns whether it was free. True if the file cannot be written: a
+    clash is unlikely."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             note = folder / str(port)
-            is_given = note.exists() and abs(time.time() - note.stat().st_mtime) < _GIVEN_SECONDS
-            if not is_given:
+            reserved = note.exists() and abs(time.time() - note.stat().st_mtime) < _GIVEN_SECONDS
+            if not reserved:
                 note.touch()
-            return not is_given
+            return not reserved
     except OSError:
         return True
 
 
 def require_free(name: str, port: int, host: str = "127.0.0.1", setting: str | None = None) -> None:
-    """Raises ServiceUnavailable, which says what to change, when somebody listens on the port that `name` wants."""
+    """Raises ServiceUnavailable, which says what to change, if the port that `name` needs is in use."""
     with socket.socket() as probe:
-        # As servers do: connections of the last run that linger in TIME_WAIT do not take the port.
+        # As servers do: connections of the last run that linger in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             advice = f"; set {setting} to another port" if setting else ""
             raise ServiceUnavailable(
-                f"{name} cannot have port {port} on {host}: {error.strerror or error}{advice}"
+                f"{name} cannot use port {port} on {host}: {error.strerror or error}{advice}"
             ) from None
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody takes connections on the port."""
+    """Whether a server accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0

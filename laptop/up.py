@@ -24,7 +24,7 @@ def run(settings: Settings) -> None:
         console.print(f"[{_STYLES.get(event.state, 'default')}]{event.service:<22}[/] {event.text}", soft_wrap=True)
 
     stack = Stack(settings, on_event=on_event)
-    # also while it starts
+    # Signals work also while it starts.
     with stop_signals.calling(stack.ask_to_stop, stop_signals.TERMINAL):
         if stack.start():
             console.print(where(stack), soft_wrap=True)

@@ -11,7 +11,7 @@ from infra.secrets import SECRETS_OF
 from infra.settings import Settings
 from laptop.airflow import server
 from laptop.services import catalogue
-from laptop.supervision.environment import of_ours
+from laptop.supervision.environment import for_own_command
 
 OVERRIDES: Final = "AIRFLOW__"
 """Variables of this name are Airflow's own settings: where one is set, it stands."""
@@ -36,5 +36,5 @@ def setup(settings: Settings, environ: Mapping[str, str]) -> Command:
 
 def _environment(settings: Settings, secrets: frozenset[str], environ: Mapping[str, str]) -> dict[str, str]:
     overrides = {name: value for name, value in environ.items() if name.startswith(OVERRIDES)}
-    ours = of_ours({**environ, **catalogue.environment_of(settings)}, secrets)
+    ours = for_own_command({**environ, **catalogue.environment_of(settings)}, secrets)
     return {**ours, **catalogue.airflow_of(settings).environment(), **overrides}

@@ -1,4 +1,4 @@
-"""Airflow's own REST API (v2): have its scheduler run a DAG, and see how that went."""
+"""Airflow's own REST API (v2): triggers a DAG run and reads its state and log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fleet.errors import ServiceUnavailable
 
 TRIES: Final = 6
 PAUSE_SECONDS: Final = 1.0
-"""SQLite under load says "database is locked", which Airflow answers with 500: asked again, it goes through."""
+"""Under load SQLite reports "database is locked", and Airflow answers 500; a retry succeeds."""
 
 
 class AirflowApi:
-    """A session of one user. Raises ServiceUnavailable when Airflow does not answer, or says no."""
+    """A session of one user. Raises ServiceUnavailable when Airflow does not answer, or refuses."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class AirflowApi:
         return self._call("GET", f"/api/v2/dags/{dag_id}").status_code == httpx.codes.OK
 
     def trigger(self, dag_id: str, params: Mapping[str, Any] | None = None) -> str:
-        """Unpauses the DAG and asks for a run now, with these params; the run's id."""
+        """Unpauses the DAG, triggers a run with `params` and returns the run's id."""
         _checked(self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}))
-        # An id of our own: where the answer to the first try is lost, the second finds the run there (409).
+        # Our own id: if the first answer is lost, the retry finds the run already there (409).
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params or {})}
         answer = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
@@ -57,22 +57,22 @@ class AirflowApi:
     def succeeded(self, dag_id: str, since: datetime) -> bool:
         """Whether a run that began at `since` or later has succeeded, by schedule or by hand."""
         runs = _checked(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?order_by=-start_date&limit=20"))["dag_runs"]
-        begun = [run for run in runs if run["state"] == "success" and run["start_date"]]
-        return any(datetime.fromisoformat(run["start_date"]) >= since for run in begun)
+        successful = [run for run in runs if run["state"] == "success" and run["start_date"]]
+        return any(datetime.fromisoformat(run["start_date"]) >= since for run in successful)
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """The log of a task, as the UI shows it: a line an event."""
+        """The log of a task, as the UI shows it: one line per event."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         return "\n".join(str(line.get("event", "")) for line in _checked(self._call("GET", path))["content"])
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        """The answer, unless it is still 5xx or none at all after TRIES."""
+        """The answer. Raises ServiceUnavailable when the last of TRIES requests gets a 5xx, or no answer."""
         problem = ""
         for attempt in range(TRIES):
             if attempt:
                 self._sleep(PAUSE_SECONDS)
             try:
-                answer = self._asked(method, path, body)
+                answer = self._request(method, path, body)
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 problem = type(error).__name__
                 continue
@@ -81,11 +81,11 @@ class AirflowApi:
             problem = f"{answer.status_code} to {method} {path}"
         raise ServiceUnavailable(f"Airflow at {self._client.base_url} does not answer: {problem}")
 
-    def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         if not self._token:
             login = self._client.post("/auth/token", json=self._login)
             if login.is_client_error:
-                raise ServiceUnavailable(f"Airflow does not let {self._login['username']} in: {login.status_code}")
+                raise ServiceUnavailable(f"Airflow refuses the login of {self._login['username']}: {login.status_code}")
             self._token = login.json()["access_token"]
         return self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token}"})
 

@@ -1,7 +1,7 @@
 """A real Airflow on this machine: api-server, scheduler, DAG processor and triggerer, each a process of its own.
 
-Not `airflow standalone`: that binds all interfaces and leaves processes behind. All of it lies in `HOME/airflow`; its
-settings are environment variables, so there is no file to keep in step.
+Not `airflow standalone`: that binds all interfaces and leaves processes behind. All files are in `HOME/airflow`. Its
+settings are environment variables, so no file has to be kept in sync with ours.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from infra import module_names
 from infra.java import java
 from infra.secrets import SECRETS_OF
 from laptop.supervision import web_probe
-from laptop.supervision.environment import of_ours
+from laptop.supervision.environment import for_own_command
 from laptop.supervision.service import Inherit, Port, Service
 
 USER: Final = "admin"
 DAGS: Final = Path(__file__).parents[2] / "dags"
 SPARK_CONNECTION: Final = "peacewatch_spark"
 START_SECONDS: Final = 600.0
-"""Four processes each import Airflow: at a load of 18 on two cores 240 s were too few."""
+"""Four processes each import Airflow: at a load of 18 on two cores, 240 s were not enough."""
 
 _PASSWORDS: Final = "passwords.json"
 _KEYS: Final = "keys.json"
@@ -44,8 +44,9 @@ _PROCESSES: Final = {
 
 @dataclass(frozen=True)
 class Airflow:
-    """`home` is Airflow's own folder. `database` is None for SQLite; it may hold a password. `spark_master` as Spark
-    names it. `paused`: new DAGs wait until somebody unpauses them. `timezone`: of dates on its command line."""
+    """`home` is Airflow's own folder. `database` is a URL, which may hold a password, or None for SQLite.
+    `spark_master` is in Spark's notation. `paused`: new DAGs start paused. `timezone` is that of dates on Airflow's
+    command line."""
 
     home: Path
     host: str
@@ -62,11 +63,11 @@ class Airflow:
 
     @property
     def password(self) -> str:
-        """The password of USER, made when it is first asked for; it stays the same."""
+        """The password of USER: generated on first use, then kept."""
         return _stored(self.home / _PASSWORDS, {USER: lambda: secrets.token_urlsafe(12)})[USER]
 
     def services(self) -> list[Service]:
-        """The set-up of its database, where that is due, and its four processes."""
+        """The database set-up, if it is due, and the four processes."""
         setup = _airflow_setup(self)
         after = tuple(service.name for service in setup)
         environment = self.environment()
@@ -84,7 +85,7 @@ class Airflow:
                 _inherit("airflow-api-server"),
                 START_SECONDS,
             ),
-            # Tasks speak to the api-server: one that starts before it has failed its first try.
+            # Tasks call the api-server: without it, the first attempt of a task would fail.
             self._process("scheduler", (*after, "airflow-api-server"), environment),
             self._process("dag_processor", after, environment),
             self._process("triggerer", after, environment),
@@ -102,9 +103,9 @@ class Airflow:
         )
 
     def environment(self) -> dict[str, str]:
-        """All of Airflow's settings. Holds secrets."""
+        """All of Airflow's settings, including secrets."""
         keys = _stored(self.home / _KEYS, {"fernet": _fernet_key, "api": _key, "jwt": _key})
-        _ = self.password  # Airflow would make one up, and print it
+        _ = self.password  # otherwise Airflow generates one and prints it
         values = {
             **_LEAN,
             "CORE__DAGS_FOLDER": DAGS,
@@ -134,7 +135,7 @@ class Airflow:
         from importlib.util import find_spec  # noqa: PLC0415 - only where Airflow runs
 
         spec = find_spec("pyspark")
-        # A laptop's own name often resolves to an address of the last network.
+        # A laptop's hostname often still resolves to its address in an earlier network.
         local = {"SPARK_LOCAL_IP": "127.0.0.1"} if self.spark_master.startswith("local") else {}
         return {
             **local,
@@ -150,37 +151,37 @@ class Airflow:
 _LEAN: Final = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__EXECUTOR": "LocalExecutor",
-    # A Spark job takes both cores of a laptop (pool `spark`); the other places are for what waits or is short.
+    # One Spark job takes both cores of a laptop (pool `spark`); the other slots are for short or waiting tasks.
     "CORE__PARALLELISM": "3",
     "CORE__MP_START_METHOD": "fork",  # on every Python: workers share the scheduler's memory
     "CORE__TEST_CONNECTION": "Disabled",
-    # A task ends with a heartbeat: at the default of five seconds that is a third of a backfill's time.
+    # A task ends with a heartbeat: at the default interval of 5 s, that was a third of a backfill's time.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "API__WORKERS": "1",
     "API__INSTANCE_NAME": "Peacewatch",
     "API__EXPOSE_CONFIG": "False",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the files change with a release, not by the minute
-    # A DAG whose last parse was not stored, for the database was locked, is missing for a while: five parses, not none.
+    # While the database is locked, a parse is not stored: a DAG becomes stale after five lost parses, not after one.
     "DAG_PROCESSOR__STALE_DAG_THRESHOLD": "600",
     "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
-    # A scheduler is dead 30 s after its last heartbeat. Another one, or its successor, looks for its tasks so often.
+    # A scheduler counts as dead 30 s after its last heartbeat. The others look for its orphaned tasks this often.
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
-    "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a port of its own; the api-server says the same
+    "SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # needs one more port; the api-server reports the same
     "LOGGING__COLORED_CONSOLE_LOG": "False",
-    "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # it sets them itself, whatever the umask is
+    "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # Airflow sets these whatever the umask is
     "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
     "SECRETS__USE_CACHE": "False",
 }
 
 
 def sqlite_url(home: Path) -> str:
-    """`timeout`: seconds that SQLite waits for a lock before it says "database is locked"."""
+    """`timeout`: how many seconds SQLite waits for a lock before it reports "database is locked"."""
     return f"sqlite:///{home / 'airflow.db'}?timeout=60"
 
 
 def _postgresql(url: str) -> dict[str, str]:
-    """One driver for Airflow's threads and for its asyncio; its own default is two drivers."""
+    """One driver for Airflow's threads and its asyncio code; Airflow's default is two drivers."""
     url = f"postgresql+psycopg://{url.partition('://')[2]}"
     return {"DATABASE__SQL_ALCHEMY_CONN": url, "DATABASE__SQL_ALCHEMY_CONN_ASYNC": url}
 
@@ -191,24 +192,24 @@ def _airflow_setup(airflow: Airflow) -> list[Service]:
     environment = airflow.environment()
     if not is_due(airflow.home, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]):
         return []
-    program = [sys.executable, "-P", "-m", module_names.of("laptop.airflow.setup"), str(airflow.home)]
+    command = [sys.executable, "-P", "-m", module_names.of("laptop.airflow.setup"), str(airflow.home)]
     inherit = _inherit("airflow-setup")
     return [
-        Service("airflow-setup", lambda: program, env=environment, inherit=inherit, once=True, seconds=START_SECONDS)
+        Service("airflow-setup", lambda: command, env=environment, inherit=inherit, once=True, seconds=START_SECONDS)
     ]
 
 
 def _inherit(process: str) -> Inherit:
-    return partial(of_ours, secrets=SECRETS_OF[process])
+    return partial(for_own_command, secrets=SECRETS_OF[process])
 
 
 def program(*arguments: str) -> list[str]:
-    """Airflow's own command line, as a program with its arguments."""
+    """The command line of Airflow's own command with `arguments`."""
     return [sys.executable, "-P", "-m", "airflow", *arguments]
 
 
 def _healthy(url: str, part: str, since: datetime) -> bool:
-    """Whether `part` of Airflow says that it is healthy, with a heartbeat later than `since`: not of an earlier run."""
+    """Whether `part` of Airflow reports healthy, with a heartbeat after `since`: an older one is of an earlier run."""
     try:
         health = web_probe.get(f"{url}/api/v2/monitor/health").raise_for_status().json()[part]
         beat = health.get(f"latest_{part}_heartbeat")

@@ -1,7 +1,7 @@
-"""Airflow's database and pools, made or brought up to date: `python -m laptop.airflow.setup AIRFLOW_HOME`.
+"""Creates or migrates Airflow's database and pools: `python -m laptop.airflow.setup AIRFLOW_HOME`.
 
-The setup takes a quarter of a minute, so a checksum of its inputs is stored, and it runs again only when they have
-changed. An empty database file is kept next to Kafka's jars as a template for the next home.
+This takes 15 s, so a checksum of its inputs is stored, and it runs again only when they change. An empty database file
+is kept next to Kafka's jars as a template for later homes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DONE: Final = "setup.json"
 _POOLS_FILE: Final = "pools.json"
 _POOLS: Final = {
     "spark": {"slots": 1, "description": "Spark jobs, one at a time: each takes the whole machine"},
-    "reports": {"slots": 1, "description": "Nightly reports, one task at a time: two would make the same revision"},
+    "reports": {"slots": 1, "description": "Nightly reports, one task at a time: two would write the same revision"},
 }
 
 TEMPLATES: Final = Path(sys.prefix, "share", "peacewatch")
@@ -34,7 +34,7 @@ Migrate = Callable[[Path], int]
 
 
 def is_due(home: Path, url: str) -> bool:
-    """Whether the database at `url` was not yet set up by this version of Airflow."""
+    """Whether the database at `url` must still be set up for this version of Airflow."""
     try:
         done = json.loads((home / _DONE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def _set_up_file(home: Path, migrate: Migrate, templates: Path) -> int:
         shutil.copyfile(template, home / "copied.db")
         (home / "copied.db").rename(database)  # whole, or not there
     with closing(sqlite3.connect(database)) as connection:
-        # Readers and the one writer do not block each other; the file remembers.
+        # Readers and the one writer do not block each other. The database file stores this mode.
         connection.execute("PRAGMA journal_mode=WAL")
     if copied:
         return 0
@@ -72,7 +72,7 @@ def _set_up_file(home: Path, migrate: Migrate, templates: Path) -> int:
 
 
 def _write_template(database: Path, template: Path) -> None:
-    """Several homes may be set up at once: the last template stays, and all are equal."""
+    """Several homes may be set up at once: the last template wins, and all are equal."""
     template.parent.mkdir(parents=True, exist_ok=True)
     unfinished = template.with_suffix(f".{os.getpid()}")
     with closing(sqlite3.connect(database)) as connection:
@@ -90,7 +90,7 @@ def _airflow(*arguments: str) -> int:
 
 
 def write_done(home: Path, url: str) -> None:
-    """Notes that the database at `url` is set up."""
+    """Records that the database at `url` is set up."""
     (home / _DONE).touch(mode=0o600)
     (home / _DONE).write_text(json.dumps(_inputs(url)), encoding="utf-8")
 

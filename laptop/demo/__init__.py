@@ -1,1 +1,1 @@
-"""The demo: everything started, a fleet streamed or one round done."""
+"""The demo: starts everything, then streams a simulated fleet or runs one round."""

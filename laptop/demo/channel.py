@@ -1,4 +1,4 @@
-"""What the Discord stand-in's channel shows: how many alerts its messages stand for."""
+"""Counts the alerts that the messages in the Discord stand-in's channel represent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fleet.notifications.message import KINDS
 
 FIELD: Final = "Alerts"
 OTHER: Final = "other"
-"""The kind of alerts that a digest counts without naming their kind."""
+"""The kind of alerts that a digest counts without naming it."""
 
 _ROW: Final = re.compile(r"^\*\*(?P<count>\d+)\*\* (?P<kind>[^·]+?) ·", re.MULTILINE)
 _KIND_OF: Final[Mapping[str, Kind]] = {words.lower(): kind for kind, words in KINDS.items()}
@@ -24,7 +24,7 @@ _KIND_OF: Final[Mapping[str, Kind]] = {words.lower(): kind for kind, words in KI
 
 @dataclass(frozen=True)
 class Channel:
-    """`delivered` counts, by kind, the alerts that the newest form of all messages contains or counts."""
+    """`delivered`: the alerts, by kind, that the latest version of each message contains or counts."""
 
     messages: int
     delivered: Mapping[str, int]
@@ -46,7 +46,7 @@ def channel(url: str) -> Channel:
 
 
 def count(embeds: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many alerts `embeds` stand for, by kind."""
+    """How many alerts `embeds` represent, by kind."""
     alerts: Counter[str] = Counter()
     for embed in embeds:
         fields = {field["name"]: field["value"] for field in embed.get("fields", ())}
@@ -56,7 +56,7 @@ def count(embeds: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _by_kind(embed: Mapping[str, Any], alerts: int) -> dict[str, int]:
-    """An incident's title names its kind; a digest has a row for each place and kind, as far as there is room."""
+    """An incident's title names its kind. A digest has a row for each place and kind, while there is room."""
     title = str(embed.get("title", "")).lower()
     for words, kind in _KIND_OF.items():
         if re.match(rf"(resolved: |quiet: )?{words}\b", title):

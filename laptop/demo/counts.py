@@ -1,4 +1,4 @@
-"""The counts of a running stack, for the live summary: what can be read now, and what does not answer."""
+"""The live summary's counts of a running stack, and which of its parts do not answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from laptop.demo.channel import Channel
 
 
 class Readings(Protocol):
-    """What can be read of a stack: `laptop.demo.watch.Watch`. Each raises when its part does not answer."""
+    """What can be read from a stack, as by `laptop.demo.watch.Watch`. A method raises when its part does not answer."""
 
     def landed(self) -> int: ...
 
@@ -26,7 +26,7 @@ class Readings(Protocol):
 
 @dataclass
 class StackCounts:
-    """The newest counts that could be read, and what could not."""
+    """The latest counts; `away` names the parts that did not answer."""
 
     sent: int = 0
     landed: int = 0
@@ -38,7 +38,7 @@ class StackCounts:
     away: list[str] = field(default_factory=list)
 
     def look(self, sent: int, watch: Readings) -> None:
-        """Reads what can be read: a part that is away keeps its last count."""
+        """Updates the counts; a part that does not answer keeps its last one."""
         self.sent = sent
         self.away = []
         self._read("the lake", lambda: setattr(self, "landed", watch.landed()))
@@ -57,11 +57,11 @@ class StackCounts:
     def _read(self, what: str, read: Callable[[], None]) -> None:
         try:
             read()
-        except Exception:  # noqa: BLE001 - each client has its own tree; the summary goes on without this part
+        except Exception:  # noqa: BLE001 - each client has its own errors; the summary goes on without this part
             self.away.append(what)
 
     def rows(self) -> list[tuple[str, str]]:
-        """What people read, in order."""
+        """(label, value) to display, in order."""
         return [
             ("reports sent", f"{self.sent:,}"),
             ("landed", f"{self.landed:,}"),
@@ -72,7 +72,7 @@ class StackCounts:
         ]
 
     def line(self) -> str:
-        """The same as a line of a log."""
+        """The rows as one line of a log."""
         away = f"; {', '.join(self.away)} did not answer" if self.away else ""
         return "; ".join(f"{name} {value}" for name, value in self.rows()) + away
 

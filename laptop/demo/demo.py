@@ -1,4 +1,4 @@
-"""`peacewatch demo`: everything started in a folder of its own, a fleet streamed or one round done, and all ended."""
+"""`peacewatch demo`: starts everything in a new folder, streams a fleet or runs one round, and stops everything."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ from laptop.simulator.simulator import SimulatedFleet
 
 
 def one_round(recording: Recording | None, seed: int, summary_file: Path | None) -> None:
-    """One round on the file, or on a simulated fleet. Raises ServiceUnavailable, naming a failed step and its log."""
+    """Runs one round with the recording, or with a simulated fleet.
+
+    Raises ServiceUnavailable, which names the failed step and its log.
+    """
     console, now = Console(), datetime.now(UTC)
-    # Paused, the other DAGs leave the machine to the one that the round asks for.
-    own = demo_settings(now, airflow_paused=True)
-    with of_file(recording) if recording else of_round(seed, now) as source, own as settings:
+    # The other DAGs stay paused, which leaves the machine to the one that the round triggers.
+    new_home = demo_settings(now, airflow_paused=True)
+    with of_file(recording) if recording else of_round(seed, now) as source, new_home as settings:
         steps = Steps(console, settings.home / "log")
         with running(settings, steps, console) as demo, closing(demo.airflow_api()) as airflow:
             summary = Round(demo.addresses, settings.web_url, airflow).run(source, steps)
@@ -38,7 +41,7 @@ def one_round(recording: Recording | None, seed: int, summary_file: Path | None)
 
 
 def live(drones: int, rate: float, seed: int) -> None:
-    """A simulated fleet, and what becomes of it, until Ctrl-C."""
+    """Streams a simulated fleet and shows the stack's counts until Ctrl-C."""
     fleet, console, now = SimulatedFleet(cities(), drones, seed), Console(), datetime.now(UTC)
     with demo_settings(now) as settings:
         steps = Steps(console, settings.home / "log")

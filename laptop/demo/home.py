@@ -1,4 +1,4 @@
-"""A demo's own data folder and ports: no demo sees another's data, and none needs a port that is taken."""
+"""Each demo's own data folder and free ports: demos share no data, and none needs a port that is in use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from infra.settings import Settings, load
 from laptop.local_stack import on_free_ports
 
 KEPT: Final = 2
-"""Folders of earlier demos that stay, for their logs; each may hold some hundred megabytes."""
+"""How many folders of earlier demos are kept for their logs. Each may hold a few hundred megabytes."""
 
 _LOCK: Final = "running"
 
 
 @contextmanager
 def demo_settings(now: datetime, **changes: Any) -> Iterator[Settings]:
-    """Settings with a new home below the usual one, free ports where the usual ones are taken, and `changes`.
+    """Settings with `changes`, a new home inside the usual one, and free ports in place of those in use.
 
-    The folder stays when the demo ends; older ones go, but for the newest KEPT and those in use.
+    The folder is kept when the demo ends. Older ones are deleted, except the newest KEPT and those in use.
     """
     usual = load()
     demos = usual.home.resolve() / "demo"
@@ -34,7 +34,7 @@ def demo_settings(now: datetime, **changes: Any) -> Iterator[Settings]:
         home.mkdir(parents=True)
         lock = (home / _LOCK).open("w")
     except OSError as error:
-        raise BadInput("PEACEWATCH_HOME", f"{home} cannot be made: {error.strerror}") from None
+        raise BadInput("PEACEWATCH_HOME", f"{home} cannot be created: {error.strerror}") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield on_free_ports(load(None, home=home, **changes))
@@ -49,7 +49,7 @@ def _delete_old(demos: Path) -> None:
 
 
 def _unused(lock: IO[str]) -> bool:
-    """A demo that ended, however, holds no lock any more: the kernel let go of it."""
+    """Whether its demo has ended: the kernel releases the lock even after a crash."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -19,7 +19,7 @@ from laptop.feed.producer import Feed, paced
 
 SHOW_SECONDS: Final = 1.0
 LINE_SECONDS: Final = 15.0
-"""Between lines of a log, where there is no terminal."""
+"""Between log lines, when there is no terminal."""
 
 
 class Stream(Thread):
@@ -44,7 +44,7 @@ class Stream(Thread):
 
 @dataclass
 class Show:
-    """The summary: a panel on a terminal, else lines. `where` has addresses and passwords."""
+    """The summary: a panel on a terminal, lines elsewhere. `where` holds addresses and passwords."""
 
     stream: Stream
     feed: Feed
@@ -57,7 +57,7 @@ class Show:
     line_seconds: float = LINE_SECONDS
 
     def run(self) -> StackCounts:
-        """Streams and shows until `stop` is set. Raises what ended the stream early."""
+        """Streams and shows until `stop` is set. Raises the error that ended the stream early, if any."""
         self.stream.start()
         if self.console.is_terminal:
             self._on_a_terminal()
@@ -92,5 +92,5 @@ def _panel(counts: StackCounts) -> Panel:
     table.add_column(style="bold")
     for name, value in counts.rows():
         table.add_row(name, value)
-    away = f"[red]{', '.join(counts.away)} did not answer[/]" if counts.away else "[dim]Ctrl-C ends everything[/]"
-    return Panel(table, title="[bold]Peacewatch[/]", title_align="left", subtitle=away, subtitle_align="right")
+    hint = f"[red]{', '.join(counts.away)} did not answer[/]" if counts.away else "[dim]Ctrl-C stops everything[/]"
+    return Panel(table, title="[bold]Peacewatch[/]", title_align="left", subtitle=hint, subtitle_align="right")

@@ -1,4 +1,4 @@
-"""One round of the main job on a running stack: send, land, notify, compute, ask."""
+"""One round on a running stack: send reports, land them, raise alerts, compute the views, notify, query the API."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ DAG: Final = "hourly_views"
 
 LAND_SECONDS: Final = 180.0
 DELIVER_SECONDS: Final = 600.0
-"""The stand-in takes 30 messages a minute, and one embed of ten in a message may stand for one alert."""
+"""The stand-in accepts 30 messages a minute, each of up to ten embeds; an embed may hold a single alert."""
 
 DAG_SECONDS: Final = 900.0
-"""Seen to take 407 s on two cores with a load of 40 from others."""
+"""It took 407 s on two cores under a load of 40."""
 
 ANSWER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round needs to know of its stack."""
+    """A round, and the stack that it runs on."""
 
     addresses: StackAddresses
     web: str
     airflow: AirflowApi
 
     def run(self, source: DemoSource, steps: Steps) -> Summary:
-        """Returns the summary. Raises ServiceUnavailable that names the step which failed, and its log."""
+        """Returns the summary. Raises ServiceUnavailable, which names the failed step and its log."""
         watch = Watch(self.addresses)
         try:
             return self._run(source, steps, watch)
@@ -49,16 +49,16 @@ class Round:
         with steps.step("send", "Sending reports", "kafka.log"):
             summary.sent = self._send(source, steps)
         with steps.step("land", "Landing in the lake", "land.log"):
-            steps.until(lambda: self._said(steps, watch.unlanded(), "reports to land"), LAND_SECONDS)
+            steps.until(lambda: self._none_left(steps, watch.unlanded(), "reports to land"), LAND_SECONDS)
             summary.landed, summary.rejected = watch.landed(), watch.rejected()
         with steps.step("alert", "Judging reports", "alerting.log"):
-            steps.until(lambda: self._said(steps, watch.unjudged(), "reports to judge"), LAND_SECONDS)
+            steps.until(lambda: self._none_left(steps, watch.unjudged(), "reports to judge"), LAND_SECONDS)
             summary.raised = watch.raised()
         with steps.step("airflow", f"Airflow runs {DAG}", "airflow-scheduler.log"):
             self._run_dag(steps)
         with steps.step("deliver", "Notifying Discord", "notify.log"):
             self._deliver(summary, steps, watch)
-        with steps.step("answers", "Asking the REST API", "serve.log"):
+        with steps.step("answers", "Querying the REST API", "serve.log"):
             summary.statistics = self._ask(source, steps, watch)
         return summary
 
@@ -71,7 +71,7 @@ class Round:
         return feed.acknowledged
 
     def _run_dag(self, steps: Steps) -> None:
-        """Any run that began after landing will do: unpaused, the DAG also has a run that its schedule asks for."""
+        """Any run that began after landing will do: once unpaused, the DAG also gets a scheduled run."""
         steps.say("waiting for the DAG processor to find it")
         steps.until(lambda: self.airflow.knows(DAG), DAG_SECONDS)
         since = datetime.now(UTC)
@@ -92,9 +92,9 @@ class Round:
         def notified() -> bool:
             channel = watch.channel()
             if channel is None:
-                return True  # an outside Discord; its deliveries are in the topic, not ours to count
+                return True  # a real Discord: its messages cannot be counted here
             summary.delivered, summary.messages = channel.delivered, channel.messages
-            return self._said(steps, raised - channel.total, f"of {raised:,} alerts to notify")
+            return self._none_left(steps, raised - channel.total, f"of {raised:,} alerts to notify")
 
         steps.until(notified, DELIVER_SECONDS)
 
@@ -112,6 +112,6 @@ class Round:
             steps.until(fresh, ANSWER_SECONDS)
             return {name: client.get(name).raise_for_status().json() for name in STATISTICS}
 
-    def _said(self, steps: Steps, left: int, what: str) -> bool:
+    def _none_left(self, steps: Steps, left: int, what: str) -> bool:
         steps.say(f"{left:,} {what}")
         return left <= 0

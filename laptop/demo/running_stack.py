@@ -1,4 +1,4 @@
-"""The stack under a demo: all of its services, up when the demo begins and gone when it ends."""
+"""A demo's stack: its services start with the demo and stop with it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Demo:
 
 @contextmanager
 def running(settings: Settings, steps: Steps, console: Console) -> Iterator[Demo]:
-    """Starts everything, as the step `start`, and stops it, however the block ends. SIGTERM is taken as Ctrl-C."""
+    """Starts everything as step `start`, and stops it however the block ends. SIGTERM acts like Ctrl-C."""
 
     def on_event(event: ServiceEvent) -> None:
         if event.state is State.PAUSING:

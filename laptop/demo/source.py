@@ -1,4 +1,4 @@
-"""What a demo sends: a CSV file by a clock, or a simulated fleet."""
+"""What a demo sends: the reports of a CSV file, or of a simulated fleet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUND_REPORTS: Final = 10_000
 
 
 class DemoSource:
-    """Reports that are read once. `first` and `last` are the days they reach over, once they were read."""
+    """Reports that can be read once. After that, `first` and `last` are the first and last day that they cover."""
 
     def __init__(self, reports: Iterable[Report], total: int | None) -> None:
         self._reports = reports
@@ -38,7 +38,7 @@ class DemoSource:
 
 @contextmanager
 def of_file(recording: Recording) -> Iterator[DemoSource]:
-    """A file, checked as a whole: BadInput names its first wrong row."""
+    """The reports of a file that is checked in full first. Raises BadInput, which names the first wrong row."""
     with open_csv(recording.path) as file:
         total = sum(1 for _ in file.reports(recording.start, recording.clock))
         yield DemoSource(file.reports(recording.start, recording.clock), total)
@@ -46,7 +46,7 @@ def of_file(recording: Recording) -> Iterator[DemoSource]:
 
 @contextmanager
 def of_round(seed: int, now: datetime) -> Iterator[DemoSource]:
-    """A simulated fleet's half day, which began a day ago: nothing of it lies ahead of the broker's time."""
+    """A simulated fleet's reports over eight hours from a day ago, so none is ahead of the broker's clock."""
     start = (now - timedelta(days=1)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     reports = SimulatedFleet(cities(), ROUND_DRONES, seed).reports(start, timedelta(minutes=1) / ROUND_DRONES)
     yield DemoSource(islice(reports, ROUND_REPORTS), ROUND_REPORTS)

@@ -17,7 +17,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 class Steps:
-    """`seconds` holds the time of each step that is done, in order."""
+    """`seconds` holds how long each finished step took, in order."""
 
     def __init__(self, console: Console, logs: Path) -> None:
         self.seconds: dict[str, float] = {}
@@ -42,12 +42,12 @@ class Steps:
         self._console.print(f"{what}: done in {self.seconds[name]:.1f} s", highlight=False)
 
     def say(self, text: str) -> None:
-        """How far the step is; shown on a terminal only."""
+        """Shows the step's progress, on a terminal only."""
         if self._status is not None:
             self._status.update(f"{self._what}: {text}")
 
     def until(self, done: Callable[[], bool], seconds: float) -> None:
-        """Looks until `done()` is true. Raises ServiceUnavailable after `seconds`."""
+        """Polls until `done()` is true. Raises ServiceUnavailable after `seconds`."""
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What one round of the main job found, as JSON for checks; `laptop.demo.tables` shows it to people."""
+"""The results of one round, as JSON for checks; `laptop.demo.tables` shows them to people."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The form that checks read."""
+        """The layout that checks read."""
         return {
             "reports": {"sent": self.sent, "landed": self.landed, "rejected": self.rejected},
             "alerts": {

@@ -21,15 +21,14 @@ from laptop.demo.channel import Channel, channel
 from speed_layer.landing import rejected
 
 ALERTING_GROUP: Final = "peacewatch-alerting"
-"""The name that `speed_layer.alerting.alerter` gives its group;
-its offset is committed after the alerts are in their topic."""
+"""The consumer group of `speed_layer.alerting.alerter`, which commits an offset once its alerts are in their topic."""
 
 Offsets = dict[int, int]
 
 
 @dataclass(frozen=True)
 class StackAddresses:
-    """Where the parts of a stack are. `standin` is None where alerts go to an outside Discord."""
+    """Where the parts of a stack are. `standin` is None if alerts go to a real Discord."""
 
     bootstrap: Address
     lake: str
@@ -38,7 +37,7 @@ class StackAddresses:
 
 
 class Watch:
-    """A reader of one stack. Raises what its clients raise when a part does not answer."""
+    """Reads one stack. Raises what the clients raise when a part does not answer."""
 
     def __init__(self, addresses: StackAddresses) -> None:
         self._addresses = addresses
@@ -50,7 +49,7 @@ class Watch:
         self._reports_id = id_of(self._admin, topics.REPORTS)
         self._kinds: dict[str, str] = {}
         self._table: DeltaTable | None = None
-        self._rejects, self._rejects_read = 0, Offsets()
+        self._rejected, self._rejected_ends = 0, Offsets()
 
     def close(self) -> None:
         self._consumer.close()
@@ -63,7 +62,7 @@ class Watch:
         return table.count() if table else 0
 
     def lake_version(self) -> int:
-        """-1 before there is a table."""
+        """The table's version; -1 before there is a table."""
         table = self._lake()
         return table.version() if table else -1
 
@@ -73,21 +72,21 @@ class Watch:
         if table is None:
             return sum(ends.values())
         landed = {number: table.transaction_version(f"{self._reports_id}/{number}") or 0 for number in ends}
-        return _behind(ends, landed)
+        return _lag(ends, landed)
 
     def rejected(self) -> int:
-        """Each message that was rejected once, also where a crash wrote it down again."""
+        """Rejected messages; one that was written twice because of a crash counts once."""
         ends = self._ends(topics.REJECTED)
-        if ends != self._rejects_read:
-            self._rejects = sum(1 for _ in rejected.read(self._addresses.bootstrap, topics.REJECTED))
-            self._rejects_read = ends
-        return self._rejects
+        if ends != self._rejected_ends:
+            self._rejected = sum(1 for _ in rejected.read(self._addresses.bootstrap, topics.REJECTED))
+            self._rejected_ends = ends
+        return self._rejected
 
     def unjudged(self) -> int:
-        """Messages of `reports` that alerting has not passed yet."""
+        """Messages of `reports` that alerting has not processed yet."""
         offsets = self._admin.list_group_offsets(ALERTING_GROUP)[ALERTING_GROUP]
-        passed = {at.partition: committed.offset for at, committed in offsets.items() if at.topic == topics.REPORTS}
-        return _behind(self._ends(topics.REPORTS), passed)
+        committed = {place.partition: entry.offset for place, entry in offsets.items() if place.topic == topics.REPORTS}
+        return _lag(self._ends(topics.REPORTS), committed)
 
     def raised(self) -> dict[str, int]:
         """Alerts by kind in the topic `alerts`; duplicates count once."""
@@ -99,7 +98,7 @@ class Watch:
         return dict(Counter(self._kinds.values()))
 
     def channel(self) -> Channel | None:
-        """None where no stand-in runs."""
+        """The stand-in's channel; None if no stand-in runs."""
         return channel(self._addresses.standin) if self._addresses.standin else None
 
     def last_run(self) -> runs.RunDocument | None:
@@ -108,7 +107,7 @@ class Watch:
 
     def _ends(self, topic: str) -> Offsets:
         ends = self._consumer.end_offsets(of_topic(self._consumer, topic))
-        return {at.partition: end for at, end in ends.items() if end}
+        return {place.partition: end for place, end in ends.items() if end}
 
     def _lake(self) -> DeltaTable | None:
         try:
@@ -120,5 +119,5 @@ class Watch:
         return self._table
 
 
-def _behind(ends: Offsets, passed: Offsets) -> int:
-    return sum(max(0, end - passed.get(number, 0)) for number, end in ends.items())
+def _lag(ends: Offsets, committed: Offsets) -> int:
+    return sum(max(0, end - committed.get(number, 0)) for number, end in ends.items())

@@ -1,5 +1,5 @@
 """A stand-in for Discord's webhooks, as strict as Discord, for the local stack and for tests.
 
-It shares no code with the sender, so that a mistake of one is not the other's too. What it does as Discord documents,
-and what only by what others have observed, is written next to each figure (`limits.py`, `ratelimit.py`).
+It shares no code with the sender, so that a mistake in one is not repeated in the other. Each limit says whether
+Discord documents it or others have observed it (`limits.py`, `ratelimit.py`).
 """

@@ -1,4 +1,4 @@
-"""Answers: status, headers and body, of Discord itself and of the edge before it (HTML, no `Via`).
+"""Answers: status, headers and body, of Discord itself and of the edge in front of it (HTML, no `Via`).
 
 Codes: https://docs.discord.com/developers/topics/opcodes-and-status-codes#json-json-error-codes
 """
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-VIA: Final = "1.1 google"  # what Discord's own answers carry, and by which client libraries know the edge's answers
+VIA: Final = "1.1 google"  # on Discord's own answers only: its absence marks an answer of the edge
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DiscordAnswer:
 
 
 class RequestRefused(Exception):
-    """The request is not taken; `answer` says why."""
+    """The request is not accepted; `answer` says why."""
 
     def __init__(self, answer: DiscordAnswer) -> None:
         super().__init__(answer.status)
@@ -72,7 +72,7 @@ def from_edge(status: int, title: str, text: str, retry_after: float | None = No
 
 
 def banned(retry_after: float) -> DiscordAnswer:
-    """What an address gets after too many invalid requests: error 1015, from the edge."""
+    """The edge's answer to an address that has sent too many invalid requests: error 1015."""
     return from_edge(429, "Access denied | discord.com", "error code: 1015. You are being rate limited", retry_after)
 
 
@@ -89,5 +89,5 @@ NOT_ALLOWED: Final = as_json(405, {"message": "405: Method Not Allowed", "code":
 UNAUTHORIZED: Final = as_json(401, {"message": "401: Unauthorized", "code": 0})
 FORBIDDEN: Final = error(403, 50013, "Missing Permissions")
 BLOCKED: Final = as_json(403, {"message": "internal network error", "code": 40333}, {"Server": "cloudflare"})
-"""What an address gets that the edge (Cloudflare) blocks: of the edge, though it looks like Discord's own."""
+"""The answer to an address that the edge (Cloudflare) blocks. It looks like Discord's own."""
 SERVER_ERROR: Final = as_json(500, {"message": "500: Internal Server Error", "code": 0})

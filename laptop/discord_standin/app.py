@@ -1,4 +1,4 @@
-"""The stand-in as one object: a request in, an answer out. Nothing here knows of sockets."""
+"""The stand-in as one object: a request in, an answer out, no sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from laptop.discord_standin.ratelimit import Limits, RateLimiter
 from laptop.discord_standin.request import Request
 from laptop.discord_standin.webhooks import ROUTE, Outcome, Webhooks, rfc3339
 
-REMEMBERED_BODY: Final = 20_000  # characters of a refused request's body that the log keeps
+LOGGED_BODY: Final = 20_000  # characters of a refused request's body that the log keeps
 
 
 class StandIn:
@@ -39,7 +39,7 @@ class StandIn:
             with self._lock:
                 return self._discord(request)
         if request.path.startswith("/control/"):
-            if request.method == "GET":  # without the lock: a reader of a long log holds up nobody
+            if request.method == "GET":  # without the lock: reading a long log must block nobody
                 return self._control.answer(request)
             with self._lock:
                 return self._control.answer(request)
@@ -48,7 +48,7 @@ class StandIn:
         return page.answer(self.channels, request, self.clock())
 
     def change(self, change: dict[str, Any]) -> None:
-        """Makes a change that no Discord request asked for."""
+        """Makes a change that does not come from a Discord request."""
         self.log.add({"at": rfc3339(self.clock()), "change": change}, durable=True)
         self.channels.apply(change)
 
@@ -68,14 +68,14 @@ class StandIn:
             self.limiter.note(request.client, answer, now)
         entry |= {"status": answer.status, "code": answer.code, "change": change}
         if change is None and answer.status >= 400:
-            entry["body"] = request.body.decode("utf-8", "replace")[:REMEMBERED_BODY]
+            entry["body"] = request.body.decode("utf-8", "replace")[:LOGGED_BODY]
         self.log.add(entry, durable=change is not None)
         if change is not None:
             self.channels.apply(change)
         return answer
 
     def _answer(self, request: Request, webhook: str, now: float, entry: dict[str, Any]) -> Outcome:
-        """In Discord's order: the limit, then the webhook, then the form. A failure on demand comes before all."""
+        """Checks in Discord's order: the limit, the webhook, the form. A failure on demand comes before all of them."""
         failure = self.failures.take(request, webhook)
         bucket = self.limiter.bucket(webhook, request.method) if webhook in self.channels.webhooks else None
         if failure is not None:
@@ -105,7 +105,7 @@ class StandIn:
         return answers.NOT_FOUND if content is None else DiscordAnswer(200, content, kind)
 
     def _recover(self) -> None:
-        """Takes the log's changes again, and what it says of the last minute's requests."""
+        """Replays the changes in the log, and counts the last minute's requests towards the limits."""
         now = self.clock()
         for entry in self.log.entries():
             if entry.get("change"):

@@ -1,7 +1,7 @@
-"""The channels: which webhooks there are, and the messages in the shape Discord answers them in.
+"""The channels: their webhooks, and their messages in the shape that Discord returns.
 
-A change is a plain dictionary (`kind`, and what it changes); applying the changes of the log in order gives the state
-back after a restart.
+A change is a plain dictionary (`kind`, and what it changes). After a restart, applying the changes in the log in order
+restores the state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Change = Mapping[str, Any]
 
 @dataclass
 class StandinWebhook:
-    """One webhook; `token` None once it is deleted."""
+    """One webhook; `token` is None once it is deleted."""
 
     id: str
     token: str | None
@@ -35,7 +35,7 @@ class StandinWebhook:
 
 @dataclass
 class KeptMessage:
-    """A message with its history: times are RFC 3339. `calls` is whom it would mention, of any of its forms."""
+    """A message with its history; times are RFC 3339. `calls`: whom it would mention, over all its versions."""
 
     message: dict[str, Any]
     webhook: str
@@ -55,7 +55,7 @@ class Channels:
         self._last_id = 0
 
     def new_id(self, now: float) -> str:
-        """The next snowflake: later ones are greater, also after a restart and when the clock stands still."""
+        """The next snowflake, greater than all before, also after a restart and when the clock stands still."""
         self._last_id = max(self._last_id + 1, (int(now * 1000) - EPOCH_MS) << 22)
         return str(self._last_id)
 
@@ -65,7 +65,7 @@ class Channels:
         return kept if kept and kept.webhook == webhook and kept.deleted_at is None else None
 
     def apply(self, change: Change) -> None:
-        """Takes one change; the same call serves a request and the log read after a restart."""
+        """Applies one change, whether from a request or from the log after a restart."""
         self.version += 1
         getattr(self, f"_{change['kind']}")(change)
 

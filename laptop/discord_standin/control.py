@@ -1,4 +1,4 @@
-"""The stand-in's own control, which Discord does not have: what came in, failures on demand, other limits."""
+"""The stand-in's control API, which Discord does not have: received messages, failures on demand, other limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE_LIMIT: Final = "file_bytes"
 
 
 class Control:
-    """`/control/…`; a wrong request is answered 400 with one sentence."""
+    """`/control/…`; a wrong request gets a 400 with one sentence."""
 
     def __init__(self, standin: StandIn) -> None:
         self._standin = standin
@@ -45,14 +45,14 @@ class Control:
             return answers.as_json(400, {"error": str(error)})
 
     def _messages(self, query: dict[str, Any]) -> dict[str, Any]:
-        """The newest form of each message, oldest first; of one webhook, and with the deleted ones, where asked."""
-        kept = list(self._standin.channels.messages.values())
-        wanted = [one for one in kept if query.get("webhook") in (None, one.webhook)]
-        deleted = query.get("deleted") in ("true", "1")
-        return {"messages": [_as_json(one) for one in wanted if deleted or one.deleted_at is None]}
+        """Each message's latest version, oldest first. `webhook` selects one webhook, `deleted` adds deleted ones."""
+        stored = list(self._standin.channels.messages.values())
+        matching = [message for message in stored if query.get("webhook") in (None, message.webhook)]
+        with_deleted = query.get("deleted") in ("true", "1")
+        return {"messages": [_as_json(message) for message in matching if with_deleted or message.deleted_at is None]}
 
     def _log(self, query: dict[str, Any]) -> dict[str, Any]:
-        """Every request with its answer; `after` leaves out so many of the oldest."""
+        """Every request with its answer; `after` skips that many of the oldest."""
         return {"requests": list(self._standin.log.entries())[int(query.get("after", 0)) :]}
 
     def _state(self, _query: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Control:
         return asdict(self._standin.failures.add(wanted))
 
     def _limits(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Sets those named; what was counted so far is forgotten."""
+        """Sets the named limits and resets all counts."""
         known = {field.name for field in fields(Limits)}
         if unknown := wanted.keys() - known - {FILE_LIMIT}:
             raise ValueError(f"no such limit: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
@@ -86,7 +86,7 @@ class Control:
         return asdict(self._standin.channels.webhooks[key])
 
     def _reset(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Failures, limits and webhooks as in a new stand-in; the messages too where `messages` is true."""
+        """Resets failures, limits and webhooks, as in a new stand-in; deletes the messages if `messages` is true."""
         standin = self._standin
         standin.failures.waiting.clear()
         standin.limiter.reset(Limits())

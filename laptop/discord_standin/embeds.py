@@ -1,4 +1,4 @@
-"""Embeds: read, checked against every limit, and given back in the shape Discord keeps them in.
+"""Reads embeds, checks them against every limit, and returns them in the shape that Discord stores.
 
 Source: https://docs.discord.com/developers/resources/message#embed-object
 """
@@ -12,7 +12,7 @@ from laptop.discord_standin.form import Form, Path
 
 
 def read_embeds(form: Form, value: Any) -> list[dict[str, Any]]:
-    """The embeds of a message, `type` rich. What is wrong is in `form` afterwards."""
+    """The embeds of a message, of `type` rich. Errors are added to `form`."""
     embeds = []
     for number, given in enumerate(form.items(value, ("embeds",), limits.EMBEDS)):
         record = form.record(given, ("embeds", number))
@@ -49,7 +49,7 @@ def _embed(form: Form, given: dict[str, Any], path: Path) -> dict[str, Any]:
         "fields": _fields(form, given.get("fields"), (*path, "fields")),
     }
     embed = {name: value for name, value in embed.items() if value not in (None, [])}
-    # For an embed without anything to show, Discord says that it lacks a description.
+    # Discord reports an embed with nothing to show as one that lacks a description.
     if not embed.keys() - {"type", "color", "timestamp", "url"} and not form.errors:
         form.refuse((*path, "description"), "BASE_TYPE_REQUIRED", "This field is required")
     return embed
@@ -69,7 +69,7 @@ def _fields(form: Form, value: Any, path: Path) -> list[dict[str, Any]]:
 
 
 def _named(form: Form, value: Any, path: Path, key: str, most: int) -> dict[str, Any] | None:
-    """An author (`name`) or a footer (`text`) with its icon. One without text is left out."""
+    """An author (`name`) or a footer (`text`) with its icon; None if there is none."""
     record = form.record(value, path)
     if not record:
         return None

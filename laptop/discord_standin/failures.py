@@ -1,4 +1,4 @@
-"""Failures on demand. A failure waits in a queue for the requests it matches, and is gone after so many."""
+"""Failures on demand. A failure stays queued until it has met the given number of matching requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNLIMITED: Final = -1
 class Failure:
     """`mode` for the next `times` requests (-1: until reset) whose body contains `match`, to `webhook`, of `method`.
 
-    `seconds` is the delay of a slow answer, or the `retry_after` of a 429; `skip` lets so many matching requests by.
+    `seconds` is the delay of a slow answer, or the `retry_after` of a 429. The first `skip` matching requests pass.
     """
 
     mode: str
@@ -28,7 +28,7 @@ class Failure:
     scope: str = "user"
     skip: int = 0
 
-    def meets(self, request: Request, webhook: str) -> bool:
+    def matches(self, request: Request, webhook: str) -> bool:
         body = request.body.decode("utf-8", "replace")
         # JSON may be written with or without \\u escapes: look for both forms of the text
         forms = () if self.match is None else (self.match, self.match.encode("ascii", "backslashreplace").decode())
@@ -40,16 +40,16 @@ class Failure:
 
     @property
     def taken(self) -> bool:
-        """Whether the message is taken all the same: then the sender cannot know it."""
+        """Whether the message is accepted in spite of the failure, which the sender cannot know."""
         return self.mode in TAKEN
 
     @property
     def counted(self) -> bool:
-        """Whether Discord would have counted the request: not when its edge, or the limit itself, kept it away."""
+        """Whether Discord would have counted the request: not if its edge, or the limit itself, stopped it."""
         return not self.mode.startswith(("429", "ban", "reset-before"))
 
     def answer(self, real: DiscordAnswer | None = None) -> DiscordAnswer:
-        """What is sent instead of `real`, the answer of the request where it was taken."""
+        """The answer to send instead of `real`, the answer of a request that was accepted."""
         if self.mode == "slow":
             return replace(real or answers.SERVER_ERROR, delay=10.0 if self.seconds is None else self.seconds)
         if self.mode.startswith("429"):
@@ -97,13 +97,13 @@ def _too_many(mode: str, seconds: float, scope: str) -> DiscordAnswer:
 
 
 class Failures:
-    """The failures that wait, oldest first."""
+    """The queued failures, oldest first."""
 
     def __init__(self) -> None:
         self.waiting: list[Failure] = []
 
     def add(self, wanted: dict[str, Any]) -> Failure:
-        """Raises ValueError or TypeError for what is no failure. `next` is another name of `times`."""
+        """Queues a failure; `next` is another name for `times`. Raises ValueError or TypeError for wrong fields."""
         if "next" in wanted:
             wanted = {"times": wanted["next"], **{name: value for name, value in wanted.items() if name != "next"}}
         failure = Failure(**{**wanted, "mode": str(wanted.get("mode")), "times": int(wanted.get("times", 1))})
@@ -113,14 +113,14 @@ class Failures:
         return failure
 
     def take(self, request: Request, webhook: str) -> Failure | None:
-        """The failure of this request, used up by one."""
+        """The failure to apply to this request, if any. One of its `times` is used up."""
         for failure in self.waiting:
-            if failure.meets(request, webhook):
+            if failure.matches(request, webhook):
                 if failure.skip > 0:
                     failure.skip -= 1
                     continue
                 if failure.times != UNLIMITED:
                     failure.times -= 1
-                self.waiting = [waiting for waiting in self.waiting if waiting.times != 0]
+                self.waiting = [queued for queued in self.waiting if queued.times != 0]
                 return replace(failure)
         return None

@@ -1,4 +1,4 @@
-"""Reads values of a request's form and collects what is wrong, in the nested shape of Discord's `errors`.
+"""Reads the values of a request's form and collects the errors, in the nested shape of Discord's `errors`.
 
 Source of the shape and codes: https://docs.discord.com/developers/reference#error-messages
 """
@@ -17,7 +17,7 @@ INTEGERS_FROM_TEXT_UP_TO: Final = 20  # digits of the largest snowflake
 
 
 class Form:
-    """Values are read one by one; `errors` then holds everything that is wrong with them."""
+    """Reads values one by one; `errors` collects everything that is wrong with them."""
 
     def __init__(self) -> None:
         self.errors: dict[str, Any] = {}
@@ -30,7 +30,7 @@ class Form:
         node.setdefault("_errors", []).append({"code": code, "message": message})
 
     def text(self, value: Any, path: Path, most: int, *, required: bool = False) -> str | None:
-        """The text, trimmed as Discord trims it. Its length is taken before trimming, the stricter reading."""
+        """The text, trimmed as Discord trims it. Its length is checked before trimming, the stricter reading."""
         if value is not None and not isinstance(value, str | int | float):
             self.refuse(path, "STRING_TYPE_CONVERT", "Could not interpret value as string.")
             return None
@@ -63,7 +63,7 @@ class Form:
         return number
 
     def url(self, value: Any, path: Path, *, attachment: bool = False) -> str | None:
-        """An http(s) URL, or `attachment://name` where a picture may be one of the message's files."""
+        """An http(s) URL, or `attachment://name` if a picture may be one of the message's files."""
         text = self.text(value, path, limits.URL)
         if text is None:
             return None
@@ -79,12 +79,12 @@ class Form:
         return text
 
     def moment(self, value: Any, path: Path) -> str | None:
-        """An ISO 8601 time, given back in UTC; one without a zone is UTC."""
+        """An ISO 8601 time, converted to UTC; a time without a zone is taken as UTC."""
         if value is None:
             return None
         try:
-            read = datetime.fromisoformat(value)
-            return (read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)).isoformat()
+            time = datetime.fromisoformat(value)
+            return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).isoformat()
         except (TypeError, ValueError, OverflowError):
             self.refuse(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {value}. Should be ISO8601.")
             return None

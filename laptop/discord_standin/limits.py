@@ -1,4 +1,4 @@
-"""Discord's documented limits of a webhook's message. Text is counted in UTF-16 code units, as Discord counts it."""
+"""Discord's documented limits for a webhook's message. Text is counted in UTF-16 code units, as Discord does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in's own log: a line of JSON a request, kept before the answer goes out, so that it can be evidence."""
+"""The stand-in's own log: one JSON line per request, written before the answer is sent, so tests can rely on it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Log:
         self._file.close()
 
     def _cut_torn_line(self) -> None:
-        """A line that a kill or a full disk left half written was never answered: it goes."""
+        """Removes a last line that a kill or a full disk left half written: its request was never answered."""
         content = self._path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):

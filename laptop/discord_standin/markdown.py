@@ -1,7 +1,7 @@
 """The part of Discord's markdown that messages use, as HTML. Everything else stays text, and text is escaped.
 
-markdown-it-py reads it. Its inline rules are CommonMark's as far as Discord has them; what Discord alone has, and its
-blocks, which are of one line each, are rules of our own.
+markdown-it-py parses it. Inline rules that Discord shares with CommonMark come with the library. Discord's own rules,
+and its blocks of one line each, are defined here.
 
 Source: https://docs.discord.com/developers/reference#message-formatting and Discord's "Markdown Text 101".
 """
@@ -21,7 +21,7 @@ from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 INLINE: Final = ("escape", "backticks", "strikethrough", "emphasis", "link", "newline", "balance_pairs")
-"""Of CommonMark. Discord shows no images, HTML, entities or references."""
+"""CommonMark's rules that Discord has. It shows no images, HTML, entities or references."""
 
 _LINE: Final = re.compile(r"(?P<heading>#{1,3}) (?P<title>.+)|-# (?P<small>.+)|> (?P<quote>.*)|\s*[-*] (?P<item>.+)")
 _TAGS: Final = {"small": ("small", ""), "quote": ("blockquote", ""), "item": ("div", "item")}
@@ -34,12 +34,12 @@ _SPOILER: Final = "||"
 
 
 def html(text: str | None) -> Markup:
-    """`text` as HTML with only the tags written here."""
+    """`text` as HTML that has only the tags of this module."""
     return Markup(_MARKDOWN.render(text or ""))  # noqa: S704 - the renderer escapes what is not its own
 
 
 def _line(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
-    """A heading, small text, a quote or an item: one line, whatever is before and after it."""
+    """A heading, small text, a quote or a list item: one line, whatever comes before and after it."""
     line = _line_of(state, start)
     match = _LINE.fullmatch(line)
     if match is None:
@@ -52,7 +52,7 @@ def _line(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
 
 
 def _text(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Lines of text, with those between them that are empty."""
+    """Lines of text, including empty lines between them."""
     if silent:
         return True
     lines = [_line_of(state, start)]
@@ -80,12 +80,12 @@ def _block(state: StateBlock, tag: str, shown_as: str, text: str, lines: tuple[i
 
 
 def _fence(state: StateInline, silent: bool) -> bool:
-    """A block of code, which Discord takes in the middle of a line, too."""
+    """A code block, which Discord allows in the middle of a line, too."""
     return _push(state, silent, _BLOCK, "fence", group=1)
 
 
 def _link(state: StateInline, silent: bool) -> bool:
-    """An address as it stands, in angle brackets or not."""
+    """A bare URL, with or without angle brackets."""
     return state.linkLevel == 0 and _push(state, silent, _URL, "address", group=1)
 
 
@@ -118,7 +118,7 @@ def _spoiler(state: StateInline, silent: bool) -> bool:
 
 
 class _Renderer(RendererHTML):
-    """Each method renders the tokens of its name."""
+    """Each method renders the tokens that have its name."""
 
     def line_open(self, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
         shown_as = f" class='{tokens[at].attrs['class']}'" if tokens[at].attrs else ""
@@ -128,7 +128,7 @@ class _Renderer(RendererHTML):
         return f"</{tokens[at].tag}>"
 
     def strong_open(self, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
-        """Two underscores underline."""
+        """In Discord, two underscores underline."""
         return "<u>" if tokens[at].markup == "__" else "<strong>"
 
     def strong_close(self, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
@@ -155,12 +155,12 @@ class _Renderer(RendererHTML):
         return f"<span class='mention'>{escape(tokens[at].content)}</span>"
 
     def stamp(self, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
-        written = tokens[at].content
-        seconds = _TIME.fullmatch(written)
+        text = tokens[at].content
+        seconds = _TIME.fullmatch(text)
         try:
             moment = datetime.fromtimestamp(int(seconds[1]) if seconds else 0, UTC)
         except (OverflowError, ValueError, OSError):
-            return escape(written)
+            return escape(text)
         return f"<time class='stamp' datetime='{moment.isoformat()}'>{moment:%d %B %Y %H:%M} UTC</time>"
 
 
@@ -173,7 +173,7 @@ class _Discord(MarkdownIt):
         return url.startswith(("http://", "https://"))
 
 
-def _made() -> MarkdownIt:
+def _build() -> MarkdownIt:
     markdown = _Discord("zero", {"maxNesting": 20}, renderer_cls=_Renderer).enable(INLINE)
     markdown.block.ruler.before("paragraph", "line", _line)
     markdown.block.ruler.at("paragraph", _text)
@@ -181,9 +181,9 @@ def _made() -> MarkdownIt:
     for name, rule in (("fence", _fence), ("time", _time), ("mention", _mention), ("address", _link)):
         inline.ruler.before("backticks", name, rule)
     inline.ruler.before("backticks", "spoiler", _spoiler)
-    for first in "|h":  # of a spoiler and of an address
+    for first in "|h":  # the first characters of a spoiler and of an address
         inline.add_terminator_char(first)
     return markdown
 
 
-_MARKDOWN: Final = _made()
+_MARKDOWN: Final = _build()

@@ -1,4 +1,4 @@
-"""Who a message would call, by its content and its `allowed_mentions`. Text in an embed calls nobody.
+"""Whom a message would mention, by its content and its `allowed_mentions`. Text in an embed mentions nobody.
 
 Source: https://docs.discord.com/developers/resources/message#allowed-mentions-object
 """
@@ -19,7 +19,7 @@ _EVERYONE: Final = re.compile(r"@(everyone|here)\b")
 
 
 def read_allowed(form: Form, value: Any) -> dict[str, Any] | None:
-    """The form's `allowed_mentions`; None, where it has none, allows all."""
+    """The form's `allowed_mentions`; None if it has none, which allows all mentions."""
     record = form.record(value, PATH)
     if record is None:
         return None
@@ -42,7 +42,7 @@ def read_allowed(form: Form, value: Any) -> dict[str, Any] | None:
 
 
 def mentioned(content: str, allowed: dict[str, Any] | None) -> dict[str, Any]:
-    """{everyone: bool, users: [id], roles: [id]} that the message calls."""
+    """{everyone: bool, users: [id], roles: [id]} that the message mentions."""
     users, roles = dict.fromkeys(_USER.findall(content)), dict.fromkeys(_ROLE.findall(content))
     everyone = bool(_EVERYONE.search(content))
     if allowed is not None:

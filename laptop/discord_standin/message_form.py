@@ -17,10 +17,9 @@ SETTABLE_FLAGS: Final = 1 << 2 | 1 << 12  # suppress embeds, suppress notificati
 
 
 def read_message(payload: dict[str, Any], uploads: list[Upload], file_bytes: int = limits.FILE_BYTES) -> dict[str, Any]:
-    """What the form sets, of content, embeds, username, avatar_url, tts, flags, allowed_mentions and attachments.
+    """The fields that the form has: content, embeds, username, avatar_url, tts, flags, allowed_mentions, attachments.
 
-    A key that the form does not have is not in it. Raises RequestRefused: 400 with all that is wrong, 413 for a large
-    file.
+    Raises RequestRefused: 400 with all errors, 413 for a large file.
     """
     if any(len(upload.content) > file_bytes for upload in uploads):
         raise RequestRefused(answers.TOO_LARGE)

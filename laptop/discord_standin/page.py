@@ -1,4 +1,4 @@
-"""The page of a channel, made to look as people see it in Discord."""
+"""A channel's page, which looks as the channel does in Discord."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from laptop.discord_standin.channel import Channels, KeptMessage
 from laptop.discord_standin.request import Request
 
 SHOWN: Final = 100  # the newest messages of a channel
-TOGETHER_SECONDS: Final = 420  # messages of one author within seven minutes share a head, as in Discord
+TOGETHER_SECONDS: Final = 420  # messages of one author within seven minutes share a heading, as in Discord
 
 
 _FILE: Final = re.compile(r"http://[^/]+(/attachments/10\d+/\d+/[^/]+)")
@@ -30,7 +30,7 @@ def _template() -> Template:
 
 
 def answer(channels: Channels, request: Request, now: float) -> DiscordAnswer:
-    """`/` and `/channels/{webhook}`; with `?part=messages` only what changes, for the page's own refresh."""
+    """`/` and `/channels/{webhook}`; with `?part=messages` only the messages, for the page's own refresh."""
     known = dict(sorted(channels.webhooks.items(), key=lambda pair: int(pair[0])))
     key = request.path.removeprefix("/channels/") if request.path != "/" else next(iter(known), "")
     if request.method not in {"GET", "HEAD"} or key not in known:
@@ -40,10 +40,11 @@ def answer(channels: Channels, request: Request, now: float) -> DiscordAnswer:
     part = request.query.get("part") == "messages"
     if part and request.headers.get("if-none-match") == etag:
         return DiscordAnswer(304, headers=headers)
-    kept = [one for one in list(channels.messages.values()) if one.webhook == key and one.deleted_at is None]
+    stored = list(channels.messages.values())
+    shown = [message for message in stored if message.webhook == key and message.deleted_at is None]
     html = _template().render(
-        webhooks=known, counts=_counts(channels), here=known[key], rows=_rows(kept[-SHOWN:]), part=part,
-        earlier=max(0, len(kept) - SHOWN), today=_day(datetime.fromtimestamp(now, UTC).isoformat()),
+        webhooks=known, counts=_counts(channels), here=known[key], rows=_rows(shown[-SHOWN:]), part=part,
+        earlier=max(0, len(shown) - SHOWN), today=_day(datetime.fromtimestamp(now, UTC).isoformat()),
     )  # fmt: skip
     return DiscordAnswer(200, html.encode(), "text/html; charset=utf-8", headers)
 
@@ -66,16 +67,16 @@ def _counts(channels: Channels) -> dict[str, int]:
     return counts
 
 
-def _rows(kept: Sequence[KeptMessage]) -> list[dict[str, Any]]:
-    """Each message with whether it begins a day, and whether it begins a group under one head."""
+def _rows(shown: Sequence[KeptMessage]) -> list[dict[str, Any]]:
+    """Each message, whether it is the first of its day, and whether it is the first under a heading."""
     rows: list[dict[str, Any]] = []
-    for one in kept:
+    for message in (kept.message for kept in shown):
         last = rows[-1]["message"] if rows else None
-        new_day = last is None or _day(last["timestamp"]) != _day(one.message["timestamp"])
-        head = new_day or _apart(last, one.message)
-        shown = {picture["url"] for embed in one.message["embeds"] for picture in _pictures(embed)}
-        files = [file for file in one.message["attachments"] if file["url"] not in shown]
-        rows.append({"message": one.message, "day": new_day, "head": head, "files": files})
+        new_day = last is None or _day(last["timestamp"]) != _day(message["timestamp"])
+        head = new_day or _apart(last, message)
+        in_embeds = {picture["url"] for embed in message["embeds"] for picture in _pictures(embed)}
+        files = [file for file in message["attachments"] if file["url"] not in in_embeds]
+        rows.append({"message": message, "day": new_day, "head": head, "files": files})
     return rows
 
 
@@ -89,7 +90,7 @@ def _pictures(embed: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _here(url: str) -> str:
-    """A file of the stand-in's by its path alone: the address it was sent with may be another port's by now."""
+    """The path alone of a file of the stand-in, whose port may have changed since the file was sent."""
     file = _FILE.fullmatch(url)
     return file[1] if file else url
 

@@ -2,8 +2,8 @@
 
 Documented: the headers, the 429, and 10,000 invalid answers in 10 minutes
 (https://docs.discord.com/developers/topics/rate-limits). Not documented, but what others observed: 5 requests in 2 s,
-named by the headers, and 30 in a minute, named only by the 429. Windows slide here, so that no span of 2 s or of a
-minute holds more: stricter than the fixed windows that some have seen.
+named by the headers, and 30 in a minute, named only by the 429. The windows here slide, so that no span of 2 s or of a
+minute holds more: stricter than the fixed windows that some have observed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from laptop.discord_standin.answers import DiscordAnswer, banned, too_many
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests in so many seconds, changeable for a test. A count of 0 turns that limit off."""
+    """How many requests are allowed in how many seconds; a test may change them. A count of 0 turns a limit off."""
 
     burst_requests: int = 5
     burst_seconds: float = 2.0
@@ -28,7 +28,7 @@ class Limits:
 
 
 class Window:
-    """Times of the requests let through in the last `seconds`; `most` of them are allowed."""
+    """A sliding window: it lets `most` requests pass in any `seconds`."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self.most, self.seconds = most, seconds
@@ -40,13 +40,13 @@ class Window:
         return len(self.times)
 
     def wait(self, now: float) -> float:
-        """Seconds until another is allowed; 0 when one is now."""
+        """Seconds until another request is allowed; 0 if one is allowed now."""
         if not self.most or self.used(now) < self.most:
             return 0.0
         return self.times[len(self.times) - self.most] + self.seconds - now
 
     def whole_after(self, now: float) -> float:
-        """Seconds until all `most` are allowed again."""
+        """Seconds until all `most` requests are allowed again."""
         return self.times[-1] + self.seconds - now if self.used(now) else 0.0
 
     def count(self, now: float) -> None:
@@ -96,7 +96,7 @@ class RateLimiter:
         self.reset()
 
     def reset(self, limits: Limits | None = None) -> None:
-        """Forgets what was counted, and takes `limits` where given."""
+        """Resets all counts, and sets `limits` if given."""
         self.limits = limits or self.limits
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._invalid: defaultdict[str, Window] = defaultdict(
@@ -104,7 +104,7 @@ class RateLimiter:
         )
 
     def bucket(self, webhook: str, method: str) -> Bucket:
-        """The budget: one over posts and edits, one for the rest, which the minute does not hold."""
+        """The webhook's budget: one for posts and edits together, another for the rest, without a limit per minute."""
         route = "write" if method in {"POST", "PATCH"} else "other"
         key = (webhook, route)
         if key not in self._buckets:
@@ -116,6 +116,6 @@ class RateLimiter:
         return banned(wait) if wait > 0 else None
 
     def note(self, address: str, answer: DiscordAnswer, now: float) -> None:
-        """Counts 401, 403 and 429 (unless its scope is shared) of one address."""
+        """Counts an address's invalid requests: 401, 403 and 429 (unless its scope is shared)."""
         if answer.status in {401, 403, 429} and answer.headers.get("X-RateLimit-Scope") != "shared":
             self._invalid[address].count(now)

@@ -1,4 +1,4 @@
-"""A request as the stand-in sees it, and how its form is read: JSON, form fields, or multipart with files."""
+"""A request as the stand-in sees it, and its form: JSON, form fields, or multipart with files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FILES = re.compile(r"files\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of a multipart form; `number` is the n of `files[n]`, or its place among files of other names."""
+    """A file of a multipart form; `number` is the n of `files[n]`, or its position among files with other names."""
 
     number: int
     filename: str

@@ -14,12 +14,12 @@ from laptop.discord_standin.app import StandIn
 from laptop.discord_standin.limits import REQUEST_BYTES
 from laptop.discord_standin.request import Request
 
-RESET: Final = struct.pack("ii", 1, 0)  # linger on, for no time: close sends RST instead of FIN
-LARGEST: Final = 4 * REQUEST_BYTES  # of a body that is read at all; what is longer is not waited for
+RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close sends RST instead of FIN
+LARGEST: Final = 4 * REQUEST_BYTES  # bytes of a body that is read at all
 
 
 class StandinServer(ThreadingHTTPServer):
-    """A thread a connection; none of them holds the process back from ending."""
+    """One thread per connection; none keeps the process from ending."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -33,7 +33,7 @@ class StandinServer(ThreadingHTTPServer):
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away in the middle is no error of the stand-in's."""
+        """Nothing: a client that disconnects is not an error of the stand-in."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     server: StandinServer
 
     def answer(self) -> None:
-        """One request of any method."""
+        """Answers one request of any method."""
         body = self._body()
         if body is None:
             return
@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def _reset(self) -> None:
-        """Ends the connection with RST: whether the request was taken, the client cannot know."""
+        """Ends the connection with RST, so that the client cannot know whether the request was accepted."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.connection.close()

@@ -30,8 +30,8 @@ def rfc3339(now: float) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request wants of a message: `given` by the checked form, and files."""
+class CheckedForm:
+    """A request's form after the checks: its fields (`given`) and its files."""
 
     base_url: str
     webhook: StandinWebhook
@@ -41,7 +41,7 @@ class Asked:
 
 
 class Webhooks:
-    """Answers requests; a change it gives back is not made yet: the caller logs it first."""
+    """Answers requests. A change that it returns is not applied yet: the caller logs it first."""
 
     def __init__(self, channels: Channels, log: Log) -> None:
         self.channels, self.log = channels, log
@@ -91,51 +91,51 @@ class Webhooks:
         return answers.no_content(), change
 
     def _post(self, request: Request, webhook: StandinWebhook, now: float) -> Outcome:
-        asked = self._asked(request, webhook, now)
+        form = self._check(request, webhook, now)
         _refuse_threads(request, request.form[0])
-        message = _new_message(webhook, asked.given, self.channels.new_id(now), now)
-        change = self._filled(asked, "post", message)
+        message = _new_message(webhook, form.given, self.channels.new_id(now), now)
+        change = self._change(form, "post", message)
         wait = request.query.get("wait", "").lower() in {"true", "1"}
         return (answers.as_json(200, change["message"]) if wait else answers.no_content()), change
 
     def _edit(self, request: Request, webhook: StandinWebhook, kept: KeptMessage, now: float) -> Outcome:
-        asked = self._asked(request, webhook, now)
-        change = self._filled(asked, "edit", {**kept.message, "edited_timestamp": rfc3339(now)})
+        form = self._check(request, webhook, now)
+        change = self._change(form, "edit", {**kept.message, "edited_timestamp": rfc3339(now)})
         return answers.as_json(200, change["message"]), change
 
-    def _asked(self, request: Request, webhook: StandinWebhook, now: float) -> Asked:
+    def _check(self, request: Request, webhook: StandinWebhook, now: float) -> CheckedForm:
         payload, uploads = request.form
         given = message_form.read_message(payload, uploads, self.file_bytes)
-        return Asked(request.base_url, webhook, given, uploads, now)
+        return CheckedForm(request.base_url, webhook, given, uploads, now)
 
-    def _filled(self, asked: Asked, kind: str, message: dict[str, Any]) -> dict[str, Any]:
-        """The change that makes `message` hold what the form gives. Raises RequestRefused for an empty message."""
-        message |= {name: asked.given[name] for name in ("content", "embeds", "flags") if name in asked.given}
-        message["attachments"] = self._attachments(asked, message["attachments"])
+    def _change(self, form: CheckedForm, kind: str, message: dict[str, Any]) -> dict[str, Any]:
+        """The change that sets the form's fields in `message`. Raises RequestRefused for an empty message."""
+        message |= {name: form.given[name] for name in ("content", "embeds", "flags") if name in form.given}
+        message["attachments"] = self._attachments(form, message["attachments"])
         if not (message["content"] or message["embeds"] or message["attachments"]):
             raise RequestRefused(answers.EMPTY_MESSAGE)
         message["embeds"] = _with_files(message["embeds"], message["attachments"])
-        calls = mentioned(message["content"], asked.given.get("allowed_mentions"))
+        calls = mentioned(message["content"], form.given.get("allowed_mentions"))
         message["mention_everyone"] = calls["everyone"]
         message["mentions"] = [{"id": user} for user in calls["users"]]
         message["mention_roles"] = calls["roles"]
-        return {"kind": kind, "webhook": asked.webhook.id, "at": rfc3339(asked.now), "message": message, "calls": calls}
+        return {"kind": kind, "webhook": form.webhook.id, "at": rfc3339(form.now), "message": message, "calls": calls}
 
-    def _attachments(self, asked: Asked, old: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The old files that stay (all, unless the form lists some), then the new."""
-        described = {item["id"]: item for item in asked.given.get("attachments", ())}
-        kept = [item for item in old if "attachments" not in asked.given or item["id"] in described]
-        for upload in asked.uploads:
-            key = self.channels.new_id(asked.now)
+    def _attachments(self, form: CheckedForm, old: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The old files that stay (all, unless the form lists some), then the new ones."""
+        described = {item["id"]: item for item in form.given.get("attachments", ())}
+        attachments = [item for item in old if "attachments" not in form.given or item["id"] in described]
+        for upload in form.uploads:
+            key = self.channels.new_id(form.now)
             filename = re.sub(r"[^\w.-]+", "_", upload.filename, flags=re.ASCII) or "unknown"
-            url = f"{asked.base_url}/attachments/{asked.webhook.channel_id}/{key}/{filename}"
+            url = f"{form.base_url}/attachments/{form.webhook.channel_id}/{key}/{filename}"
             item = {"id": key, "filename": filename, "size": len(upload.content), "url": url, "proxy_url": url}
             item["content_type"] = upload.content_type or "application/octet-stream"
             if description := described.get(str(upload.number), {}).get("description"):
                 item["description"] = description
             self.log.keep_file(key, upload.content)
-            kept.append(item)
-        return kept
+            attachments.append(item)
+        return attachments
 
 
 def _refuse_threads(request: Request, payload: dict[str, Any]) -> None:

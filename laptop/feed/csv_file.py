@@ -1,4 +1,4 @@
-"""A CSV file of the original data on this machine, checked as a whole before anything of it is sent."""
+"""A CSV file of the original data on this machine, checked in full before any of it is sent."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from laptop.feed.replay import Clock, OnBad
 
 
 class CsvFile:
-    """An open file whose reports can be read more than once, also when it is a pipe."""
+    """An open file whose reports can be read more than once, even if it is a pipe."""
 
     def __init__(self, data: IO[bytes], name: str) -> None:
         self.name = name
-        # A byte that is no UTF-8 becomes a surrogate, which the replay names by line and column.
+        # An invalid UTF-8 byte becomes a surrogate, which the replay reports with its line and column.
         self._text = TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def reports(self, start: datetime, clock: Clock, on_bad: OnBad | None = None) -> Iterator[Report]:

@@ -1,4 +1,4 @@
-"""The producer of `reports`: sends messages of a file or the simulator to Kafka, and counts those acknowledged."""
+"""The producer of `reports`: sends messages of a file or of the simulator to Kafka and counts acknowledgements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IN_FLIGHT: Final = 20_000
 
 CONNECT_MS: Final = 20_000
 GIVE_UP_MS: Final = 120_000
-"""A broker that restarts is back long before. Messages that it has not taken by then are sent again."""
+"""A restarting broker is back long before this. Messages that it has not acknowledged by then are sent again."""
 
 SECOND_TRIES: Final = 2
 """How often messages are sent again before they are reported as lost."""
@@ -38,8 +38,8 @@ SECOND_TRIES: Final = 2
 class Feed:
     """Sends messages and counts acknowledgements. A context manager: leaving it without an error flushes.
 
-    `sent` and `acknowledged` count messages. A message may reach the broker twice when its acknowledgement was lost;
-    landing takes duplicates of a report as one. Raises ServiceUnavailable when Kafka does not answer.
+    `sent` and `acknowledged` count messages. A message may reach the broker twice if its acknowledgement was lost;
+    landing keeps one of the duplicates. Raises ServiceUnavailable when Kafka does not answer.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Feed:
             self._count()
 
     def flush(self) -> int:
-        """Returns the number of messages acknowledged, once that is all of them; else raises ServiceUnavailable."""
+        """Returns the number of messages once all are acknowledged, else raises ServiceUnavailable."""
         for _ in range(1 + self._second_tries):
             self._settle(0)
             if not self._failed:
@@ -104,7 +104,7 @@ class Feed:
             self._fail(failure, key, value)
 
     def _settle(self, leave: int) -> None:
-        """Waits for the oldest messages until only `leave` are open."""
+        """Waits for the oldest messages until only `leave` are unacknowledged."""
         if self._waiting and not leave:
             self._producer.flush(timeout=GIVE_UP_MS / 1000 + 10)
         while len(self._waiting) > leave:
@@ -124,17 +124,17 @@ class Feed:
     def _fail(self, error: KafkaError, key: bytes, value: bytes) -> None:
         self._error = error
         self._failed.append((key, value))
-        if len(self._failed) >= IN_FLIGHT:  # Kafka is away, and nothing is gained by reading on
+        if len(self._failed) >= IN_FLIGHT:  # Kafka is away: reading on gains nothing
             self._settle(0)
             raise ServiceUnavailable(
-                f"Kafka at {self.bootstrap} acknowledged {self.acknowledged} of {self.sent} reports, then took none:"
+                f"Kafka at {self.bootstrap} acknowledged {self.acknowledged} of {self.sent} reports, then no more:"
                 f" {type(error).__name__}: {error}"
             )
 
 
 @contextmanager
 def _without_kafkas_warnings() -> Iterator[None]:
-    """What the client warns of is retried, and reported in our own words."""
+    """Silences the client: we retry what it warns of, and report it in our own words."""
     logger = logging.getLogger("kafka")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -176,6 +176,6 @@ def paced(
     for number, message in enumerate(messages):
         if rate is not None:
             early = begin + number / rate - clock()
-            if early > 0.002:  # a shorter sleep takes longer than it says
+            if early > 0.002:  # a shorter sleep takes longer than asked for
                 sleep(early)
         yield message

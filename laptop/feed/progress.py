@@ -1,4 +1,4 @@
-"""Progress on a terminal, and nothing where nobody watches."""
+"""A progress bar on a terminal; elsewhere nothing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Watch = Callable[[Feed], None]
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Watch]:
-    """A bar of acknowledged messages on stderr when that is a terminal. `total` None: no end is known."""
+    """Shows a bar of acknowledged messages on stderr if that is a terminal. `total` is None if unknown."""
     if not sys.stderr.isatty():
-        yield _nobody
+        yield _ignore
         return
     bar = Progress(
         SpinnerColumn(),
@@ -49,5 +49,5 @@ def progress(what: str, total: int | None) -> Iterator[Watch]:
         yield show
 
 
-def _nobody(_feed: Feed) -> None:
+def _ignore(_feed: Feed) -> None:
     pass

@@ -1,8 +1,8 @@
-"""The original data as reports: rows of a CSV file, each given a time by a stated clock.
+"""The original data as reports. The rows of the CSV file have no times, so a clock gives each row its time.
 
-The file has no time. Clock `fleet`: row i at start + i minutes, i from 0. Clock `drone`: each drone's own rows, in the
-order of the file, one minute apart from start. A report's id is its Record and that time, so the same file replayed
-with the same start gives the same ids.
+Clock `fleet`: row i is at start + i minutes, i from 0. Clock `drone`: each drone's rows, in the order of the file, are
+one minute apart from start. A report's id is its Record and that time, so the same file replayed with the same start
+gives the same ids.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ OnBad = Callable[[BadInput], None]
 
 
 def stop(error: BadInput) -> None:
-    """The default for a bad row: nothing of the file is sent."""
+    """The default for a bad row: nothing in the file is sent."""
     raise error
 
 
 def reports(lines: Iterable[str], start: datetime, clock: Clock, on_bad: OnBad = stop) -> Iterator[Report]:
-    """The reports of a CSV file in its order. `lines` keep their line ends, undecodable bytes as surrogates.
-    What spreadsheets write is read, too (fleet/spreadsheet.py).
+    """The reports of a CSV file in its order. `lines` keep their line ends, and undecodable bytes as surrogates.
+    A file saved by a spreadsheet is accepted, too (fleet/spreadsheet.py).
 
-    A row is named by the line it starts at, from 1, and its column. A bad row goes to `on_bad`, and its minute still
-    passes, so that mending it changes no other report. A wrong header always raises BadInput.
+    An error names the line where the row starts, from 1, and the column. A bad row goes to `on_bad`. It still uses up
+    its minute, so that correcting it changes no other report. A wrong header always raises BadInput.
     """
     if clock not in CLOCKS:
         raise BadInput("clock", f"{clock!r} is neither fleet nor drone")
@@ -76,7 +76,7 @@ def reports(lines: Iterable[str], start: datetime, clock: Clock, on_bad: OnBad =
 
 
 def _rows(sheet: Spreadsheet) -> Iterator[tuple[int, Row | csv.Error]]:
-    """(the line it starts at, its cells or what is broken) of each row after the header."""
+    """(the line where it starts, its cells or the error) of each row after the header."""
     rows = iter(sheet)
     line, header = next(rows, (1, None))
     if header is None:
@@ -110,14 +110,16 @@ def _check_width(line: int, row: Row) -> None:
         missing = HEADER[len(row)]
         raise BadInput(f"line {line}, column {missing}", f"is missing: {len(row)} columns, not {len(HEADER)}")
     if len(row) > len(HEADER):
-        raise BadInput(f"line {line}, column {len(HEADER) + 1}", f"is too much: {len(row)} columns, not {len(HEADER)}")
+        raise BadInput(
+            f"line {line}, column {len(HEADER) + 1}", f"is not expected: {len(row)} columns, not {len(HEADER)}"
+        )
 
 
 def _time(start: datetime, minute: int) -> datetime:
     try:
         return start.astimezone(UTC) + minute * STEP
     except OverflowError:
-        raise BadInput("start", f"{start.isoformat()} leaves no time for {minute} minutes") from None
+        raise BadInput("start", f"{start.isoformat()} and {minute} minutes more are after the year 9999") from None
 
 
 def _report(cell: _Cells, drone_id: str, reported_at: datetime) -> Report:
@@ -142,7 +144,7 @@ def stamp(time: datetime) -> str:
 
 
 class _Cells:
-    """The cells of one row by column name; a wrong one raises BadInput that names its line and column."""
+    """The cells of one row by column name. A wrong one raises BadInput, which names its line and column."""
 
     def __init__(self, line: int, row: Row, sheet: Spreadsheet) -> None:
         self._line = line
@@ -162,7 +164,7 @@ class _Cells:
     def number(self, column: str, low: float, high: float) -> float:
         cell = self._sheet.number(self._cells[column].strip())
         if not _NUMBER.fullmatch(cell):
-            raise self._bad(column, f"{_quote(cell)} is no number")
+            raise self._bad(column, f"{_quote(cell)} is not a number")
         if not low <= float(cell) <= high:
             raise self._bad(column, f"{_quote(cell)} is not from {low} to {high}")
         return float(cell)
@@ -170,7 +172,7 @@ class _Cells:
     def whole(self, column: str, low: int, high: int) -> int:
         number = self.number(column, low, high)
         if not number.is_integer():
-            raise self._bad(column, f"{_quote(self._cells[column])} is no whole number")
+            raise self._bad(column, f"{_quote(self._cells[column])} is not a whole number")
         return int(number)
 
     def flag(self, column: str) -> bool:
@@ -184,5 +186,5 @@ class _Cells:
 
 
 def _quote(cell: str) -> str:
-    """A cell as an error shows it: short, and nothing in it can act on a terminal."""
+    """A cell as an error shows it: short, and without control characters that a terminal would obey."""
     return ascii(cell if len(cell) <= 40 else cell[:40] + "…") if not cell.isprintable() else f"'{cell[:40]}'"

@@ -1,4 +1,4 @@
-"""What `peacewatch replay` and `peacewatch simulate` do, from their checked arguments to the count at the end."""
+"""Runs `peacewatch replay` and `peacewatch simulate`, from their checked arguments to the final count."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A fleet whose reports are 1 / `rate` seconds apart. `duration` None: no end."""
+    """A fleet whose reports are 1 / `rate` seconds apart. `duration` is None for no end."""
 
     drones: int
     rate: float
@@ -57,7 +57,7 @@ def replay_file(bootstrap: Address, recording: Recording, rate: float | None) ->
     """Sends the file's reports and prints the number acknowledged. Raises BadInput before anything is sent."""
     with open_csv(recording.path) as file:
         total = _check(file, recording)
-        reports = _reports(file, recording, _forgive)
+        reports = _reports(file, recording, _skip)
         messages = ((report.drone_id.encode(), encode(report)) for report in reports)
         return _send(bootstrap, messages, rate, f"replaying {file.name}", total)
 
@@ -75,7 +75,7 @@ def _reports(file: CsvFile, recording: Recording, on_bad: OnBad) -> Iterator[Rep
 
 
 def _check(file: CsvFile, recording: Recording) -> int:
-    """The number of reports in the file. Says on stderr what it skips, and what landing will not believe."""
+    """The number of reports in the file. Names on stderr the rows that are skipped, and times that landing rejects."""
     bad: list[BadInput] = []
     last, total = recording.start, 0
     for report in _reports(file, recording, bad.append):
@@ -86,7 +86,7 @@ def _check(file: CsvFile, recording: Recording) -> int:
     if len(bad) > NAMED_ROWS:
         _say(f"skipped {len(bad) - NAMED_ROWS} more rows")
     if last > datetime.now(UTC) + MAX_AHEAD or recording.start < EARLIEST:
-        _say(f"the reports reach from {recording.start:%F} to {last:%F}; landing rejects the future and before 1970")
+        _say(f"the reports are from {recording.start:%F} to {last:%F}; landing rejects the future and before 1970")
     return total
 
 
@@ -104,12 +104,12 @@ def _send(
         watch(feed)
     print(f"{feed.acknowledged} reports sent; Kafka at {shown(bootstrap)} has acknowledged all of them")
     if stop.is_set() and total is not None:
-        raise KeyboardInterrupt  # not all of what was asked for
+        raise KeyboardInterrupt  # only a part was sent
     return feed.acknowledged
 
 
-def _forgive(_error: BadInput) -> None:
-    """It was named when the file was checked."""
+def _skip(_error: BadInput) -> None:
+    """The row was already named when the file was checked."""
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What runs on a laptop: every service of Peacewatch, in the order of their needs, as data for the supervisor."""
+"""What runs on a laptop: every service of Peacewatch in dependency order, as data for the supervisor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.settings import PREFIX, Settings
 from laptop.airflow.server import Airflow
 from laptop.services import kafka, mongo
 from laptop.supervision import web_probe
-from laptop.supervision.environment import of_others, of_ours
+from laptop.supervision.environment import for_own_command, for_third_party
 from laptop.supervision.service import Inherit, Port, Service
 
 KAFKA: Final = "kafka"
@@ -37,7 +37,7 @@ _SPEED: Final = {
     "record": ("peacewatch-recorder", (KAFKA, MONGO)),
 }
 
-# Many small processes on a small machine: few threads and few malloc arenas each; together hundreds of MB less.
+# Many processes run on a small machine: with few threads and malloc arenas each, they save hundreds of MB together.
 _SMALL: Final = {
     "MALLOC_ARENA_MAX": "2",
     "OMP_NUM_THREADS": "1",
@@ -47,9 +47,9 @@ _SMALL: Final = {
 
 
 def of(settings: Settings, only: Sequence[str] | None = None) -> list[Service]:
-    """The services that `settings` ask for: a Kafka, a MongoDB or a webhook named there replaces the local one.
+    """The services for `settings`: a Kafka, a MongoDB or a webhook named there replaces the local one.
 
-    `only` leaves out all others, and dependencies on them.
+    `only`: the names of the services to return, without dependencies on others.
     """
     environment = environment_of(settings)
     services = [
@@ -100,13 +100,13 @@ def _data_services(settings: Settings) -> list[Service]:
         port = Port(settings.kafka_port, f"{PREFIX}KAFKA_PORT")
         command = partial(kafka.prepare, home, port.number, host, log)
         ready = partial(_kafka_ready, settings.bootstrap)
-        services.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port, inherit=of_others))
+        services.append(Service(KAFKA, command, ready, address=settings.bootstrap, port=port, inherit=for_third_party))
     if settings.mongo_uri is None:
         port = Port(settings.mongo_port, f"{PREFIX}MONGO_PORT")
         command = partial(mongo.prepare, home, port.number, host)
         address = f"{host}:{port.number}"
         mongo_ready = partial(_mongo_ready, port.number, host)
-        services.append(Service(MONGO, command, mongo_ready, address=address, port=port, inherit=of_others))
+        services.append(Service(MONGO, command, mongo_ready, address=address, port=port, inherit=for_third_party))
     return services
 
 
@@ -131,7 +131,7 @@ def _web(name: str, command: str, port: Port, url: str, probe: str) -> Service:
 
 
 def _secrets_of(name: str) -> Inherit:
-    return partial(of_ours, secrets=SECRETS_OF[name])
+    return partial(for_own_command, secrets=SECRETS_OF[name])
 
 
 def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Callable[[], Sequence[str | Path]]:
@@ -142,8 +142,8 @@ def _peacewatch(command: str, before: Callable[[], None] = lambda: None) -> Call
     return prepared
 
 
-def _lean(service: Service, there: set[str], environment: dict[str, str]) -> Service:
-    after = tuple(name for name in service.after if name in there)
+def _lean(service: Service, names: set[str], environment: dict[str, str]) -> Service:
+    after = tuple(name for name in service.after if name in names)
     return replace(service, after=after, env={**_SMALL, **service.inherit(environment), **service.env})
 
 

@@ -39,7 +39,7 @@ ARCHIVES: Final = SHARE / "kafka-classes"
 """Where set-up puts the archive of classes that a start maps (laptop.services.make_kafka_archive)."""
 
 START_SECONDS: Final = 90.0
-"""The first start of a loaded machine takes this long."""
+"""The first start on a loaded machine may take this long."""
 
 _JAVA_OPTIONS: Final = (
     "-Xmx256m",
@@ -96,13 +96,16 @@ def start(
 ) -> Broker:
     """Starts the broker whose data lies in `home`/kafka and returns when it answers.
 
-    Its log is `log`, or `home`/log/kafka.log. `class_sharing`: Java's options for it; None: those of the archive that
-    fits. Raises ServiceUnavailable for a taken port or a broker that does not come up, MissingPart without Java.
+    Its log is `log`, or `home`/log/kafka.log. `class_sharing` are Java's options for sharing classes; None uses the
+    matching archive. Raises ServiceUnavailable if the port is in use or the broker does not start, MissingPart without
+    Java.
     """
     ports.require_free("Kafka", port, host, "PEACEWATCH_KAFKA_PORT")
     log = (log or home / "log" / "kafka.log").resolve()
     command = prepare(home, port, host, log, class_sharing)
-    broker = Broker(processes.start("Kafka", command, log, inherit=environment.of_others(os.environ)), f"{host}:{port}")
+    broker = Broker(
+        processes.start("Kafka", command, log, inherit=environment.for_third_party(os.environ)), f"{host}:{port}"
+    )
     broker.child.wait_ready(lambda: ready(broker.address), START_SECONDS)
     return broker
 
@@ -128,12 +131,12 @@ def prepare(home: Path, port: int, host: str, log: Path, class_sharing: tuple[st
 
 
 def archive_key(program: Path, jars: Path) -> str:
-    """What an archive of classes for Kafka is for: the Java `program` and the folder `jars`."""
+    """Names the archive of Kafka's classes for the Java `program` and the folder `jars`."""
     return class_archive.key(program, class_archive.jars_in(jars))
 
 
 def class_path(jars: Path) -> str:
-    """As Java takes it: each jar of the folder."""
+    """Every jar in the folder, in Java's notation."""
     return f"{jars}{os.sep}*"
 
 
@@ -154,11 +157,11 @@ def ready(address: Address) -> bool:
 
 def _format(jvm: list[str], properties: Path, log: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    # With "=", for an id may start with "-", which would be taken for an option.
+    # With "=", because an id may start with "-" and would then be taken for an option.
     command = [*jvm, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     with processes.open_log(log) as out:
         result = subprocess.run(  # noqa: S603
-            command, stdout=out, stderr=subprocess.STDOUT, env=environment.of_others(os.environ), check=False
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment.for_third_party(os.environ), check=False
         )
     if result.returncode:
         raise MissingPart(f"Kafka cannot format its data folder {properties.parent}; its log is {log}")

@@ -1,7 +1,7 @@
-"""Makes the archive of classes that a local Kafka starts from. Set-up runs it as a module.
+"""Makes the archive of Java classes that a local Kafka starts from. Set-up runs it as a module.
 
-A broker takes one message and gives it to a group, and Java writes the classes that it has loaded for that. They are
-most of what formatting a data folder loads, too. A machine where that fails has a slower start, and set-up goes on.
+A broker accepts one message and delivers it to a consumer group. Java then writes the classes that it loaded for that,
+which are also most of those that formatting a data folder loads. If this fails, set-up goes on and Kafka starts slower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from laptop.services import kafka
 from laptop.services.kafka_jars import KAFKA
 
 WORK_MS = 30_000
-"""How long the broker may take to give the message."""
+"""How long the broker may take to deliver the message."""
 
 
 def make(program: Path, jars: Path, folder: Path = kafka.ARCHIVES) -> Path:
@@ -36,7 +36,7 @@ def _start(program: Path, jars: Path, archive: Path) -> list[str | Path]:
 
 
 def _run(options: tuple[str, ...], scratch: Path) -> None:
-    """Returns when Java has ended, asked to: one that is killed writes nothing."""
+    """Stops Java with a signal that it can handle: a killed one writes nothing."""
     broker = kafka.start(scratch, ports.free_port(), class_sharing=options)
     try:
         _work(broker.address)
@@ -53,7 +53,7 @@ def _work(address: Address) -> None:
     with closing(clients.consumer(address, **group)) as consumer:
         consumer.subscribe([topics.REPORTS])
         if not consumer.poll(timeout_ms=WORK_MS):
-            raise ServiceUnavailable("Kafka does not give the message that it has taken")
+            raise ServiceUnavailable("Kafka does not deliver the message that it has accepted")
         consumer.commit()
 
 

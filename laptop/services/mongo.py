@@ -32,14 +32,14 @@ class Mongo(processes.ServerProcess):
 
 
 def start(home: Path, port: int, host: str = "127.0.0.1", *, log: Path | None = None) -> Mongo:
-    """Starts the server whose data lies in `home`/mongo and returns when it takes writes.
+    """Starts the server whose data is in `home`/mongo and returns when it accepts writes.
 
-    Its log is `log`, or `home`/log/mongo.log. Raises ServiceUnavailable for a taken port or a server that does not
+    Its log is `log`, or `home`/log/mongo.log. Raises ServiceUnavailable if the port is in use or the server does not
     come up, MissingPart without a mongod that runs.
     """
     ports.require_free("MongoDB", port, host, "PEACEWATCH_MONGO_PORT")
     log = (log or home / "log" / "mongo.log").resolve()
-    inherit = environment.of_others(os.environ)
+    inherit = environment.for_third_party(os.environ)
     child = processes.start("MongoDB", prepare(home, port, host), log, inherit=inherit)
     child.wait_ready(lambda: ready(port, host), START_SECONDS)
     return Mongo(child, f"mongodb://{host}:{port}/{DATABASE}?replicaSet={REPLICA_SET}")
@@ -62,12 +62,12 @@ def prepare(home: Path, port: int, host: str) -> list[str]:
 
 
 def mongod() -> Path:
-    """The mongod of the PATH, else the one of the wheel. Raises MissingPart that says what to install."""
+    """The mongod on the PATH, else the one in the wheel. Raises MissingPart, which says what to install."""
     program = shutil.which("mongod") or _of_wheel()
     if program is None:
         raise MissingPart("there is no mongod on the PATH; install MongoDB 6 or newer, or set PEACEWATCH_MONGO_URI")
     result = subprocess.run(  # noqa: S603
-        [program, "--version"], capture_output=True, text=True, env=environment.of_others(os.environ), check=False
+        [program, "--version"], capture_output=True, text=True, env=environment.for_third_party(os.environ), check=False
     )
     if result.returncode:
         reason = result.stderr.strip().splitlines()[-1:] or ["no reason given"]
@@ -84,7 +84,7 @@ def _of_wheel() -> str | None:
 
 
 def ready(port: int, host: str) -> bool:
-    """Makes the replica set when it is new; whether the server is its primary, and so takes writes."""
+    """Creates the replica set if it is new. Returns whether the server is its primary, and so accepts writes."""
     if not ports.answers(port, host):
         return False
     try:
@@ -96,7 +96,7 @@ def ready(port: int, host: str) -> bool:
 
 
 def _join(client: mongo.Client, address: str) -> None:
-    """Makes the set, or gives it the server's address of today when the data came from another port."""
+    """Creates the set, or updates the server's address in it if the data was last served on another port."""
     try:
         client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": address}]})
     except OperationFailure as error:

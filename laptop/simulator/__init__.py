@@ -1,1 +1,1 @@
-"""A believable fleet, seeded."""
+"""A believable fleet, reproducible from a seed."""

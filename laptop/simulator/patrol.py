@@ -17,12 +17,12 @@ PATROL_KM: Final = 8.0
 """How far from the middle of its city a drone flies before it turns back."""
 
 MUTE_DRONES: Final = 40
-"""One drone in so many does not know its place: the nearest city names it."""
+"""One drone in this many does not name its country and city; the nearest city is then used."""
 
 _KM_A_DEGREE: Final = 111.195
 _DRAIN: Final = (0.4, 0.9)  # percent a minute of flight
 _CHARGE: Final = 4.0  # percent a minute on a charging roof
-_EMPTY: Final = 8.0  # no drone is sent out below, and the boldest turns back here
+_EMPTY: Final = 8.0  # percent: no drone starts below this, and the boldest turns back here
 _CROWD: Final = (0, 1, 1, 1, 2, 2, 3)  # how many people a report sees
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,13 +38,13 @@ class Town:
         self.settle(0.0, 0.0)
 
     def settle(self, level: float, alert_chance: float) -> None:
-        """Unrest at `level`, 0 calm to 1 its height, from now on."""
+        """Sets the unrest from now on: `level` is 0 (calm) to 1 (its height)."""
         self.alert_chance = alert_chance
         self.score = self.usual - 4.5 * level
         self.talk = self.voice.tense if level > 0.3 else self.voice.calm
 
     def citizen(self, score: float, random: Random) -> Citizen:
-        """Somebody of the town, about this peaceful."""
+        """A citizen of the town with a peace score near `score`."""
         name = self.names[int(random.random() * len(self.names))]
         return Citizen(name, max(1, min(10, round(random.gauss(score, 1.4)))))
 
@@ -66,7 +66,7 @@ class SimulatedDrone:
         self.charging = False
 
     def report(self, at: int, minutes: float, random: Random) -> Report:
-        """What it reports at `at` (microseconds since 1970), `minutes` after its report before."""
+        """Its report at `at` (microseconds since 1970), `minutes` after its last one."""
         self._live(minutes, random)
         latitude, longitude = self._position()
         town = self.town
@@ -79,7 +79,7 @@ class SimulatedDrone:
             longitude=longitude,
             battery=round(self.battery, 1),
             citizens=self._seen(alert, random),
-            message=_one(town.voice.unrest if alert else town.talk, random),
+            message=_choice(town.voice.unrest if alert else town.talk, random),
             alert=alert,
             country=None if self.mute else town.city.country,
             city=None if self.mute else town.city.name,
@@ -87,12 +87,12 @@ class SimulatedDrone:
 
     def _seen(self, alert: bool, random: Random) -> list[Citizen]:
         town = self.town
-        if alert:  # somebody has to be the reason
+        if alert:  # someone has to be its cause
             return [
                 town.citizen(2.0, random),
-                *(town.citizen(town.score - 1, random) for _ in range(_one(_CROWD, random))),
+                *(town.citizen(town.score - 1, random) for _ in range(_choice(_CROWD, random))),
             ]
-        return [town.citizen(town.score, random) for _ in range(_one(_CROWD, random))]
+        return [town.citizen(town.score, random) for _ in range(_choice(_CROWD, random))]
 
     def _live(self, minutes: float, random: Random) -> None:
         if self.charging:
@@ -112,12 +112,12 @@ class SimulatedDrone:
         self.north += km * sin(self.heading)
 
     def _position(self) -> tuple[float, float]:
-        """Degrees, on the globe, also near the date line and the poles."""
+        """Degrees, valid also near the date line and the poles."""
         city = self.town.city
         latitude = max(-90.0, min(90.0, city.latitude + self.north / _KM_A_DEGREE))
         longitude = city.longitude + self.east / (_KM_A_DEGREE * max(0.02, cos(radians(city.latitude))))
         return round(latitude, 5), round((longitude + 180) % 360 - 180, 5)
 
 
-def _one(choices: tuple[T, ...], random: Random) -> T:
+def _choice(choices: tuple[T, ...], random: Random) -> T:
     return choices[int(random.random() * len(choices))]  # random.choice takes three times as long

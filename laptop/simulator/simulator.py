@@ -1,4 +1,4 @@
-"""A believable fleet, seeded: the same seed, cities, start and step give the same bytes.
+"""A believable fleet, from a seed: the same seed, cities, start and step give the same bytes.
 
 Drones patrol around real cities (passed in), batteries drain and charge, people talk in the language of the place,
 and peace scores drift into unrest in one place for a while (`laptop.simulator.unrest`). About 1 % of the reports
@@ -20,7 +20,7 @@ from laptop.simulator.patrol import SimulatedDrone, Town
 from laptop.simulator.unrest import MEAN_LEVEL, SimulatedUnrest
 
 ALERT_SHARE: Final = 0.01
-"""Of all reports, over a day: what docs/design.md expects of the real fleet."""
+"""Alerts as a share of all reports over a day, as docs/design.md expects of the real fleet."""
 
 _UNREST_SHARE: Final = 0.7 * ALERT_SHARE
 _HIGHEST_SURGE: Final = 0.35
@@ -32,7 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SimulatedFleet:
-    """`drones` drones over the larger of `cities`. Raises BadInput when either is none."""
+    """`drones` drones, mostly over the larger of `cities`. Raises BadInput if there are no drones or no cities."""
 
     def __init__(self, cities: Sequence[City], drones: int, seed: int = 0) -> None:
         if drones < 1:
@@ -57,7 +57,7 @@ class SimulatedFleet:
         return [town.city for town in self._towns]
 
     def reports(self, start: datetime, step: timedelta) -> Iterator[Report]:
-        """Endless; report k is of drone k mod drones, at start + k steps. Call it once a fleet: drones fly on."""
+        """Endless: report k is from drone k mod drones, at start + k steps. Call it once: drones keep their state."""
         begin = (start - _EPOCH) // timedelta(microseconds=1)
         step_us = step / timedelta(microseconds=1)
         minutes = step_us / 60e6
@@ -84,7 +84,7 @@ class SimulatedFleet:
 
 
 def _choose(cities: Sequence[City], wanted: int, random: Random) -> list[City]:
-    """`wanted` different cities, the larger the likelier: weighted sampling by Efraimidis and Spirakis (2006).
+    """`wanted` different cities, larger ones more likely: weighted sampling by Efraimidis and Spirakis (2006).
 
     The weight grows slower than the population, so that one country does not take the whole fleet.
     """

@@ -12,10 +12,10 @@ CITIES_A_LANE: Final = 50
 EPISODE_MINUTES: Final = (15.0, 45.0)
 PAUSE_MINUTES: Final = (3.0, 10.0)
 RAMP: Final = 0.25
-"""The part of an episode in which it rises, and again in which it ebbs away."""
+"""The fraction of an episode in which it rises, and also that in which it ebbs away."""
 
 MEAN_LEVEL: Final = (1 - RAMP) * sum(EPISODE_MINUTES) / (sum(EPISODE_MINUTES) + sum(PAUSE_MINUTES))
-"""Of a lane, over time: a trapezoid's mean times the share of the time that is no pause."""
+"""Mean level of a lane over time: the mean of a trapezoid times the share of time outside pauses."""
 
 
 class Episode(NamedTuple):
@@ -26,7 +26,7 @@ class Episode(NamedTuple):
     ends: float
 
     def level(self, minute: float) -> float:
-        """0 calm to 1 at the height."""
+        """From 0 (calm) to 1 (its height)."""
         passed = (minute - self.begins) / (self.ends - self.begins)
         return max(0.0, min(1.0, passed / RAMP, (1 - passed) / RAMP))
 

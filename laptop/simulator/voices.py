@@ -1,6 +1,6 @@
-"""What people of a simulated city are called and say, by country: names and sentences in the language spoken there.
+"""Names and sentences of the people in a simulated city, by country, in the language spoken there.
 
-Made up for the simulator; each mood has its own sentences, from calm (nobody minds) to unrest (somebody gets hurt).
+All are made up. Each mood has its own sentences, from calm (nobody minds) to unrest (somebody gets hurt).
 """
 
 from __future__ import annotations
@@ -200,5 +200,5 @@ _BY_COUNTRY: Final = {country: voice for voice, countries in _SPOKEN.items() for
 
 
 def voice_of(country: str) -> Voice:
-    """The voice of a country by its English name; English where none is kept."""
+    """The voice of a country by its English name; English if there is none."""
     return _BY_COUNTRY.get(country, ENGLISH)

@@ -1,7 +1,7 @@
-"""The environment that a child inherits: of the secrets, only those that it needs.
+"""The environment that a child inherits, with only the secrets that it needs.
 
-Third-party programs (Kafka, mongod) get the few variables that any program needs. Our own commands get everything but
-secrets that they do not use, so that a compromised process cannot reveal secrets of the others.
+Third-party programs (Kafka, mongod) get the few variables that any program needs. Our own commands get everything
+except the secrets that they do not use, so that a compromised process cannot reveal the secrets of others.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _SYSTEM: Final = frozenset(
 )
 
 
-def of_others(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a program that is not ours gets of `environ`."""
+def for_third_party(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of `environ` that a third-party program gets."""
     return {name: value for name, value in environ.items() if name in _SYSTEM or name.startswith("LC_")}
 
 
-def of_ours(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """`environ` without the secrets that are not among `secrets`, which are named as in infra.secrets.SECRETS_OF."""
+def for_own_command(environ: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
+    """`environ` without secrets other than `secrets`, which are named as in infra.secrets.SECRETS_OF."""
     withheld = {_variable(name) for name in (*SECRETS, *S3_KEYS) if name not in secrets}
     return {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in withheld}
 

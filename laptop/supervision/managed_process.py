@@ -19,7 +19,7 @@ from laptop.supervision import processes, reaper
 from laptop.supervision.service import Service, ServiceEvent, State
 
 HEALTHY_SECONDS: Final = 60.0
-"""After so long in the state running, a failure starts over with the first pause."""
+"""After this long in the state running, the next failure starts with the first pause again."""
 
 TRIES: Final = 3
 """Failures of a service that was never ready, after which the start of the stack has failed."""
@@ -29,20 +29,19 @@ WRONG_SETTINGS: Final = 2
 
 
 PROBES_A_START: Final = 20
-"""A start that takes long is probed more rarely: probes cost the processor that it needs. It takes a twentieth longer
-at most."""
+"""A slow start is probed less often, since probes take processor time from it. It takes at most a twentieth longer."""
 
 
 @dataclass(frozen=True)
 class Pauses:
-    """Seconds: before restarts, growing from `first` to `longest`, and the shortest between readiness checks."""
+    """In seconds: before a restart, growing from `first` to `longest`; at least `probe` between readiness checks."""
 
     first: float = 1.0
     longest: float = 60.0
     probe: float = 0.4
 
     def before_next_probe(self, took: float) -> float:
-        """After a start has taken `took` seconds so far."""
+        """The pause when a start has taken `took` seconds so far."""
         return max(self.probe, took / PROBES_A_START)
 
 
@@ -85,7 +84,7 @@ class ManagedProcess:
         return self.child is not None and self.child.alive
 
     def look(self, ready: Container[str]) -> ServiceEvent | None:
-        """`ready`: the names of the services that are ready. Returns an event that people should see, if any."""
+        """`ready` names the services that are ready. Returns an event that people should see, if any."""
         if self.state in {State.WAITING, State.PAUSING}:
             due = time.monotonic() >= self._at and all(name in ready for name in self.service.after)
             return self._start() if due else None
@@ -103,7 +102,7 @@ class ManagedProcess:
         self._kill_at = time.monotonic() + self.service.stop_seconds
         with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGTERM)
-        return ServiceEvent(self.service.name, self.state, "is asked to stop")
+        return ServiceEvent(self.service.name, self.state, "stopping")
 
     def why(self) -> str:
         """Why the service does not start, with the last line of its log."""
@@ -136,14 +135,14 @@ class ManagedProcess:
         self._began = time.monotonic()
         self._at = 0.0
         self._become(State.STARTING)
-        return ServiceEvent(self.service.name, self.state, "starts" if self.restarts == 0 else "starts again")
+        return ServiceEvent(self.service.name, self.state, "starting" if self.restarts == 0 else "restarting")
 
     def _probe(self) -> ServiceEvent | None:
         took = time.monotonic() - self._began
         if not self.service.once and self._is_ready():
             self._become(State.RUNNING)
             self._ever_ready = True
-            return ServiceEvent(self.service.name, self.state, f"is ready after {took:.1f} s")
+            return ServiceEvent(self.service.name, self.state, f"ready after {took:.1f} s")
         if took > self.service.seconds and self.child is not None:
             self.child.kill()
             return self._failed(f"was not ready after {took:.0f} s")
@@ -161,7 +160,7 @@ class ManagedProcess:
         self._clear()
         if self.service.once and code == 0:
             self._become(State.DONE)
-            return ServiceEvent(self.service.name, self.state, f"is done after {time.monotonic() - self._began:.1f} s")
+            return ServiceEvent(self.service.name, self.state, f"done after {time.monotonic() - self._began:.1f} s")
         return self._failed(_exit_text(code), hopeless=code == WRONG_SETTINGS)
 
     def _failed(self, why: str, *, hopeless: bool = False) -> ServiceEvent:

@@ -20,7 +20,7 @@ from typing import IO, Final
 from fleet.errors import MissingPart, ServiceUnavailable
 
 STOP_SECONDS: Final = 20.0
-"""Seconds between asking a child to stop and killing it: a broker flushes its log in that time."""
+"""Seconds between SIGTERM and SIGKILL: a broker flushes its log in that time."""
 
 _PROBE_EVERY: Final = 0.05
 _IF_PARENT_LIVES: Final = ("sh", "-c", '[ "$PPID" = "$1" ] || exit 1; shift; exec "$@"', "sh")
@@ -108,20 +108,17 @@ def start(
     """
     if shutil.which(str(command[0])) is None:
         raise MissingPart(f"{name}: there is no {command[0]} on this machine")
-    # setpriv sets PR_SET_PDEATHSIG and becomes the command: no Python runs between fork and exec, where a lock held by
-    # another thread would hang it (preexec_fn). It is part of util-linux, which every Debian has.
-    # The shell between ends at once when the parent died before the kernel knew.
-    death = [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "--",
+    # setpriv sets PR_SET_PDEATHSIG and becomes the command. With preexec_fn instead, Python would run between fork and
+    # exec, and a lock held by another thread could hang it. setpriv is part of util-linux, which every Debian has.
+    # The shell in between exits at once if the parent died before setpriv ran.
+    die_with_parent = [
+        *("setpriv", "--pdeathsig", "KILL", "--"),
         *_IF_PARENT_LIVES,
         str(os.getpid()),
     ]
     with open_log(log) as out:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            [*death, *map(str, command)],
+            [*die_with_parent, *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

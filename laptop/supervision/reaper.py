@@ -1,7 +1,7 @@
 """Finds and kills the processes that a stack started: all carry a mark in their environment.
 
 Process groups are not enough: Airflow gives each task a group of its own. Run as a program (`python reaper.py MARK`,
-with a pipe as its input) it is the stack's reaper: it waits until the other end of the pipe closes, also by a crash,
+with a pipe as its input) it is the stack's reaper: it waits until the other end of the pipe closes, even by a crash,
 and then kills all processes with the mark. It imports only the standard library, so it is small and starts at once.
 """
 
@@ -31,7 +31,7 @@ def marked(mark: str, service: str | None = None) -> list[int]:
 
 
 def kill(mark: str, service: str | None = None) -> int:
-    """Kills them, and those they start meanwhile, until there are none. Returns how many were killed."""
+    """Kills the marked processes, and those that they start meanwhile. Returns how many were killed."""
     killed: set[int] = set()
     while pids := marked(mark, service):
         for pid in pids:
@@ -46,7 +46,7 @@ def _environments() -> list[tuple[int, bytes]]:
     environments = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            # Somebody else's, or gone meanwhile. A dead one that nobody has waited for has no environment.
+            # Another user's, or ended meanwhile. A zombie has no environment.
             with suppress(OSError):
                 environments.append((int(folder.name), (folder / "environ").read_bytes()))
     return environments

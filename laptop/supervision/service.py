@@ -12,7 +12,7 @@ Ready = Callable[[datetime], bool]
 """`ready(since)`: whether the process started at `since` is ready. Quick, and never raises."""
 
 Inherit = Callable[[Mapping[str, str]], dict[str, str]]
-"""Picks the variables that a service inherits: `laptop.supervision.environment` leaves out secrets of others."""
+"""Picks the variables that a service inherits: `laptop.supervision.environment` leaves out the secrets of others."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """`command()` prepares the start and returns the command line; `after` names services that must be ready before.
+    """`command()` prepares the start and returns the command line; `after` names the services that must be ready first.
 
     A `once` service does its work and ends with exit code 0; `ready` is not called. `seconds` is the longest time until
     it is ready, `stop_seconds` the time from SIGTERM to SIGKILL. `address` is for people. `env` is added to the

@@ -54,7 +54,7 @@ class Supervisor:
         self._reaper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
-        """Returns True when every service is ready, False when asked to stop before.
+        """Returns True when every service is ready, False if asked to stop before that.
 
         When a service cannot start, stops all and raises ServiceUnavailable with the reason. Raises BadSettings when a
         stack already runs in this home.
@@ -83,7 +83,7 @@ class Supervisor:
         self._stop.set()
 
     def stop(self) -> None:
-        """Stops all services in reverse order, and returns when no process of theirs is left."""
+        """Stops all services in reverse order, and returns when none of their processes is left."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -133,6 +133,6 @@ class Supervisor:
 
 
 def _start_reaper(mark: str) -> subprocess.Popen[bytes]:
-    """Starts it in a session of its own, so that a kill of this process group spares it. It carries no mark."""
+    """Starts it in its own session, so that it survives a kill of this process group. It carries no mark."""
     program = [sys.executable, "-I", "-S", reaper.__file__, mark]
     return subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True, env={})  # noqa: S603

@@ -1,7 +1,7 @@
-"""Asks a service on this machine over HTTP whether it is ready: one client for all probes.
+"""Asks a service on this machine over HTTP whether it is ready, with one client for all probes.
 
-A client of its own would load the machine's certificates for each probe: 30 ms of processor time, several times a
-second and for several services at once, while they need the processor for their start.
+A new client for each probe would load the machine's certificates each time: 30 ms of processor time, several times a
+second and for several services, while they need the processor to start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 SECONDS: Final = 5.0
-"""A busy service may answer so late; one that takes longer is not ready."""
+"""A busy service may take this long to answer; a slower one is not ready."""
 
 
 def get(url: str) -> httpx.Response:

@@ -94,5 +94,5 @@ def test_a_topic_with_the_producers_time_is_refused(kafka: str) -> None:
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path, kafka: str) -> None:
     port = int(kafka.rpartition(":")[2])
-    with pytest.raises(ServiceUnavailable, match=rf"Kafka cannot have port {port} .*; set PEACEWATCH_KAFKA_PORT"):
+    with pytest.raises(ServiceUnavailable, match=rf"Kafka cannot use port {port} .*; set PEACEWATCH_KAFKA_PORT"):
         local.start(tmp_path, port)

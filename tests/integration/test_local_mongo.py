@@ -58,5 +58,5 @@ def test_it_has_snapshots_and_transactions(mongo_database: Database[dict[str, An
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path, mongo_server_uri: str) -> None:
     port = int(mongo_server_uri.split("/")[2].rpartition(":")[2])
-    with pytest.raises(ServiceUnavailable, match=rf"MongoDB cannot have port {port} .*; set PEACEWATCH_MONGO_PORT"):
+    with pytest.raises(ServiceUnavailable, match=rf"MongoDB cannot use port {port} .*; set PEACEWATCH_MONGO_PORT"):
         mongo.start(tmp_path, port)

@@ -77,7 +77,7 @@ class DemoRound:
             "Countries with the most alerts",
             "Alerts by day of the week",
             f"{len(self.rows):,}",
-            "Asking the REST API",
+            "Querying the REST API",
         ):
             assert text in self.out
         assert self.left_behind == []

@@ -71,7 +71,7 @@ def test_a_dag_that_is_not_parsed_yet() -> None:
         ({f"{DAG}/dagRuns/r": [(500, {})]}, "does not answer: 500 to GET"),
         ({f"{DAG}/dagRuns/r": [(None, {})]}, "does not answer: ConnectError"),
         ({f"{DAG}/dagRuns/r": [(404, {"detail": "gone"})]}, "answers 404 .*gone"),
-        ({"/auth/token": [(401, {})]}, "does not let admin in: 401"),
+        ({"/auth/token": [(401, {})]}, "refuses the login of admin: 401"),
         ({"/auth/token": [(201, {})]}, "does not answer: KeyError"),
     ],
 )

@@ -110,7 +110,7 @@ def test_it_streams_and_shows_until_it_is_stopped(terminal: Any) -> None:
     assert shown.feed.flushed
     assert counts.sent == shown.feed.acknowledged > 0
     assert "the addresses" in out.getvalue()
-    assert ("Ctrl-C ends everything" if terminal else "alerts raised 13; delivered 9 in 5 messages") in out.getvalue()
+    assert ("Ctrl-C stops everything" if terminal else "alerts raised 13; delivered 9 in 5 messages") in out.getvalue()
 
 
 def test_a_stream_that_breaks_ends_it_with_the_reason() -> None:

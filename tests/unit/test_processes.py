@@ -130,7 +130,7 @@ def test_a_taken_port_is_one_sentence() -> None:
     assert not ports.answers(port)
     with socket.create_server(("127.0.0.1", port)):
         assert ports.answers(port)
-        with pytest.raises(ServiceUnavailable, match=rf"^Kafka cannot have port {port} on 127.0.0.1: Address already"):
+        with pytest.raises(ServiceUnavailable, match=rf"^Kafka cannot use port {port} on 127.0.0.1: Address already"):
             ports.require_free("Kafka", port)
         with pytest.raises(ServiceUnavailable, match=r"; set PEACEWATCH_KAFKA_PORT to another port$"):
             ports.require_free("Kafka", port, setting="PEACEWATCH_KAFKA_PORT")

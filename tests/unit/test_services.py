@@ -156,7 +156,7 @@ def test_a_taken_port_is_one_sentence_before_anything_starts(tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = local_stack.Stack(load(tmp_path, web_port=str(port)), only=["serve"])
-        with pytest.raises(ServiceUnavailable, match=rf"^serve cannot have port {port}.*set PEACEWATCH_WEB_PORT"):
+        with pytest.raises(ServiceUnavailable, match=rf"^serve cannot use port {port}.*set PEACEWATCH_WEB_PORT"):
             stack.start()
     assert not (tmp_path / "log").exists()
 
@@ -172,7 +172,7 @@ def test_taken_ports_can_be_replaced(tmp_path: Path) -> None:
 
 def test_an_outside_service_that_does_not_answer_is_named(tmp_path: Path) -> None:
     found = load(tmp_path, kafka_bootstrap=f"127.0.0.1:{ports.free_port()}")
-    with pytest.raises(ServiceUnavailable, match=r"^no Kafka answers at 127.*PEACEWATCH_KAFKA_BOOTSTRAP"):
+    with pytest.raises(ServiceUnavailable, match=r"^Kafka does not answer at 127.*PEACEWATCH_KAFKA_BOOTSTRAP"):
         local_stack.Stack(found, only=[]).start()
 
 
@@ -227,4 +227,4 @@ def test_each_secret_reaches_a_process(tmp_path: Path) -> None:
 
 def test_programs_of_others_get_nothing_that_they_have_no_use_for() -> None:
     environ = {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8", "SOMEBODY_ELSES_TOKEN": "x", "PEACEWATCH_HOME": "x"}
-    assert environment.of_others(environ) == {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8"}
+    assert environment.for_third_party(environ) == {"PATH": "/usr/bin", "LC_ALL": "C.UTF-8"}

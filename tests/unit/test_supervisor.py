@@ -55,7 +55,7 @@ def test_each_waits_for_those_it_needs(home: Path) -> None:
     supervisor.stop()
     states = [(event.service, event.state) for event in events]
     assert states.index(("first", State.RUNNING)) < states.index(("second", State.STARTING))
-    stops = [event.service for event in events if event.text == "is asked to stop"]
+    stops = [event.service for event in events if event.text == "stopping"]
     assert stops == ["second", "first"]
 
 
