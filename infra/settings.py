@@ -10,21 +10,20 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fleet.errors import BadSettings
+from fleet.errors import BadInput, BadSettings
 from fleet.reports.pseudonyms import KEY_LEAST
 from infra import logs
 from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
 from infra.secrets import secret
+from infra.time_zones import whole_hour_zone
 
 PREFIX: Final = "PEACEWATCH_"
 SECRETS: Final = (
@@ -227,16 +226,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         try:
-            zone = ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"there is no time zone {name!r}; give an IANA name such as Europe/Berlin") from None
-        year = datetime.now(UTC).year
-        for month in (1, 7):  # with and without summer time
-            ahead = datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta()
-            if ahead % timedelta(hours=1):
-                raise ValueError(
-                    f"{name} is {ahead} from UTC; figures are kept by whole hours, so take a whole-hour zone"
-                )
+            whole_hour_zone("timezone", name)
+        except BadInput as error:
+            raise ValueError(error.reason) from None
         return name
 
     @property

@@ -33,7 +33,7 @@ from serving.api import (
     stream,
 )
 from serving.config import Config
-from serving.http import caching, compression, headers, problems
+from serving.http import caching, compression, headers, parameters, problems
 from serving.http.gate import Gate
 from serving.http.json import default
 from serving.http.rate_limit import Limited
@@ -83,6 +83,7 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
     app.config["SWAGGER_HTML_STRING"] = '{% extends "api_docs.html" %}'
     app.extensions["peacewatch"] = services
     problems.register(app)
+    parameters.register(app)
     headers.register(app)
     compression.register(app)
     caching.register(app)

@@ -25,7 +25,7 @@ from serving.http.tables import TABLE, Format, table
 from serving.services import Services
 
 Document = dict[str, Any]
-_NUMBER = r"-?\d{1,3}(\.\d{1,10})?"
+_NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,10})?"
 _BOX = rf"^{_NUMBER}(,{_NUMBER}){{3}}$"
 BoxText = Annotated[str, StringConstraints(pattern=_BOX)]
 FORMS[_BOX] = "give west,south,east,north in degrees, such as -5,41,10,51"
@@ -131,7 +131,7 @@ def blueprint(services: Services) -> APIBlueprint:
         features = clusters.features(fleet, mask, query.zoom)
         return {"type": "FeatureCollection", "features": features, "as_of": fleet.as_of}
 
-    @api.get("/drones/<id:drone_id>", summary="One drone", responses=answers(DroneRow, 404))
+    @api.get("/drones/<id(but='days|track'):drone_id>", summary="One drone", responses=answers(DroneRow, 404))
     def drone(path: DronePath) -> Document:
         row = services.drones.fleet().one(path.drone_id)
         if row is None:

@@ -71,7 +71,11 @@ def blueprint(services: Services) -> APIBlueprint:
     def incidents(query: IncidentsQuery) -> Response:
         return list_of(services, KEPT, query)
 
-    @api.get("/incidents/<id:incident_id>", summary="One incident", responses=answers(OneIncident, 404))
+    @api.get(
+        "/incidents/<id(but='acknowledge|resolve'):incident_id>",
+        summary="One incident",
+        responses=answers(OneIncident, 404),
+    )
     def incident(path: IncidentPath) -> Document:
         document = services.database.incidents.find_one({"_id": path.incident_id})
         if document is None:

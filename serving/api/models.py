@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -20,7 +20,14 @@ from serving.http.problems import FORMS
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 _ZONE: Final = r"^[A-Za-z0-9_+\-/]+$"
-Zone = Annotated[str, Field(max_length=64, pattern=_ZONE)]
+
+
+def _with_plus(name: Any) -> Any:
+    """`Etc/GMT+5` as it was meant: a `+` in an address is read as a space."""
+    return name.replace(" ", "+") if isinstance(name, str) else name
+
+
+Zone = Annotated[str, BeforeValidator(_with_plus), Field(max_length=64, pattern=_ZONE)]
 
 FORMS.update(
     {

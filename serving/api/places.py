@@ -13,6 +13,7 @@ from pydantic import Field
 from pymongo.client_session import ClientSession
 
 from fleet.figures.views import CELL_DEGREES, PLACES
+from fleet.reports import fields
 from infra.mongo.session import at_one_instant
 from serving.api import PREFIX, answers
 from serving.api.drones import Feature
@@ -23,6 +24,8 @@ from serving.services import Services
 
 MAX_PLACES: Final = 3000
 """Points that a browser draws fast; those with most alerts."""
+
+CELL_ENDS: Final = {"longitude_cell": fields.LONGITUDE, "latitude_cell": fields.LATITUDE}
 
 MOST_ALERTS_FIRST: Final = [("alerts", "descending"), ("longitude_cell", "ascending"), ("latitude_cell", "ascending")]
 
@@ -75,6 +78,7 @@ def _read(services: Services, first: date, last: date) -> tuple[pa.Table, int | 
 
 
 def _feature(row: dict[str, int]) -> dict[str, Any]:
-    middle = [(row[name] + 0.5) * CELL_DEGREES for name in ("longitude_cell", "latitude_cell")]
+    # Exactly 180 degrees, or the pole, begin a cell of their own, whose middle lies beyond the map.
+    middle = [min((row[name] + 0.5) * CELL_DEGREES, ends[1]) for name, ends in CELL_ENDS.items()]
     properties = {name: row[name] for name in ("alerts", "reports")}
     return {"type": "Feature", "geometry": {"type": "Point", "coordinates": middle}, "properties": properties}

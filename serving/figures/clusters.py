@@ -24,13 +24,16 @@ Box = tuple[float, float, float, float]
 
 
 def inside(fleet: Fleet, box: Box) -> Any:
-    """A mask of the drones within west, south, east, north; where west is east of east, across the antimeridian."""
+    """A mask of the drones within west, south, east, north; where west is east of east, across the antimeridian.
+
+    180 and -180 degrees are one meridian.
+    """
     west, south, east, north = box
     longitude, latitude = fleet.places
     within = (latitude >= south) & (latitude <= north)
     if east - west >= 360:
         return within
-    west, east = (west + 180) % 360 - 180, (east + 180) % 360 - 180
+    west, east, longitude = ((each + 180) % 360 - 180 for each in (west, east, longitude))
     if west > east:
         return within & ((longitude >= west) | (longitude <= east))
     return within & (longitude >= west) & (longitude <= east)

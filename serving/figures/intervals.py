@@ -12,7 +12,8 @@ from serving.figures.ranges import Range
 Group = Literal["hour", "day", "week", "month"]
 
 MAX_HOURS: Final = 24 * 31
-"""Rows of a series by hour: a month. More would be slow to draw and too dense to read."""
+"""Rows of a series by hour: a month. More would be slow to draw and too dense to read. A month in which clocks go back
+has an event hour more, and the same rows."""
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -25,9 +26,10 @@ def starts(wanted: Range, group: Group) -> list[int]:
     if wanted.end <= wanted.first:
         return []
     if group == "hour":
-        if len(wanted.hours) > MAX_HOURS:
+        shown = sorted({wanted.local(hour) for hour in wanted.hours})
+        if len(shown) > MAX_HOURS:
             raise BadInput("group", f"a series by hour has at most {MAX_HOURS} hours; shorten the range or take days")
-        return list(dict.fromkeys(sorted(wanted.local(hour) for hour in wanted.hours)))
+        return shown
     days = {_start(day, group) for day in wanted.dates}
     return [(day - _EPOCH).days * 24 for day in sorted(days)]
 

@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache, partial
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fleet.errors import BadInput
 from fleet.figures.statistics import dates_between, local_date
+from infra.time_zones import whole_hour_zone
 
 MAX_DAYS: Final = 400
 """The longest range: a year and some days, so that two requests compare a year with the one before."""
 
-DAY_OR_HOUR: Final = r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]))?$"
-"""`2026-11-24` or `2026-11-24T08`, from 1970 to 2099."""
+DAY_OR_HOUR: Final = r"^(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]))?$"
+"""`2026-11-24` or `2026-11-24T08`, from 1970 to 2099. `\\d` would take the digits of every script."""
 
 DAY_OR_HOUR_FORM: Final = "give a day (2026-11-24) or an hour (2026-11-24T08) from 1970 to 2099"
 
-RULES_NOW: Final = (datetime(2037, 1, 1, tzinfo=UTC), datetime(2037, 7, 1, tzinfo=UTC))
-"""A winter and a summer time at which today's rules of every zone apply."""
+SKIPPED_DAY: Final = 20
+"""Hours that the clock of a zone went ahead in excess of those that passed, where it skipped a date; summer time makes
+two at most."""
 
 FURTHEST: Final = 27
 """Hours; no clock was ever further from UTC (Manila until 1844: 16)."""
@@ -54,11 +55,17 @@ class Range:
 
     @property
     def dates(self) -> list[date]:
-        """The dates of the zone that the range touches; empty for an empty range."""
+        """The dates of the zone that the range touches; empty for an empty range.
+
+        A date that the zone skipped (Samoa moved over the date line on 2011-12-30) is none.
+        """
         if self.end <= self.first:
             return []
         local = self.local
-        return dates_between(local_date(local(self.first)), local_date(local(self.end - 1)))
+        first, last = local(self.first), local(self.end - 1)
+        if last - first < len(self.hours) + SKIPPED_DAY:
+            return dates_between(local_date(first), local_date(last))
+        return sorted({local_date(local(hour)) for hour in self.hours})
 
     @property
     def utc_dates(self) -> list[date]:
@@ -112,22 +119,8 @@ def parse(start: str | None, end: str | None, zone: tzinfo, known: tuple[int, in
 
 
 def zone_of(name: str) -> tzinfo:
-    """The IANA zone `name`. Raises BadInput for an unknown zone, or one that is not whole hours from UTC today. Where a
-    zone once was not (Singapore until 1982), an event hour belongs to the local hour in which it starts.
-    """
-    if name == "UTC":
-        return UTC
-    try:
-        zone = ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadInput("tz", f"there is no time zone {name!r}; give an IANA name such as Europe/Paris") from None
-    for moment in RULES_NOW:
-        ahead = moment.astimezone(zone).utcoffset() or timedelta()
-        if ahead % timedelta(hours=1):
-            raise BadInput(
-                "tz", f"figures are kept by whole hours, and {name} is {ahead} from UTC; take a whole-hour zone"
-            )
-    return zone
+    """The zone of a request. Raises BadInput; see infra.time_zones.whole_hour_zone."""
+    return whole_hour_zone("tz", name)
 
 
 @lru_cache(maxsize=200_000)

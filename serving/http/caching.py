@@ -19,7 +19,12 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def tag(response: Response) -> Response:
-        if request.method != "GET" or response.status_code != 200 or response.is_streamed or not _is_figures():
+        if (
+            request.method not in ("GET", "HEAD")
+            or response.status_code != 200
+            or response.is_streamed
+            or not _is_figures()
+        ):
             return response
         lasting = f"private, max-age={KEPT_SECONDS}" if _is_closed(datetime.now(UTC)) else "private, no-cache"
         return tagged(response, lasting)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from werkzeug.routing import PathConverter
+from werkzeug.routing import Map, PathConverter
 
 from fleet import identity
 
@@ -21,7 +21,15 @@ ID: Final = "id"
 
 
 class IdConverter(PathConverter):
-    """An id. Slashes that were not encoded belong to it where no other rule matches."""
+    """An id. Slashes that were not encoded belong to it where no other rule matches.
+
+    `<id(but="days|track"):drone_id>` ends with none of these segments: they are other resources, whatever the method.
+    """
+
+    def __init__(self, url_map: Map, but: str = "") -> None:
+        super().__init__(url_map)
+        others = rf"(?!.*/(?:{but})\Z)" if but else ""
+        self.regex = rf"(?s:{others}[^/].*?)"  # `s`: an id may have a line break
 
     def to_python(self, value: str) -> str:
         return value.replace("%2F", "/").replace("%25", "%")

@@ -161,6 +161,12 @@ BAD_REQUESTS = [
     ("/api/v1/statistics/averages?tz=Mars/Olympus", "tz", "no time zone"),
     ("/api/v1/statistics/averages?tz=../../etc/passwd", "tz", "IANA time zone"),
     ("/api/v1/statistics/averages?from=2026-11-24&to=2026-11-24&tz=Asia/Kolkata", "tz", "whole-hour|whole hours"),
+    ("/api/v1/statistics/averages?tz=right/Europe/Paris", "tz", "no time zone"),
+    ("/api/v1/statistics/averages?from=20٢٦-11-24", "from", "give a day (2026-11-24)"),
+    ("/api/v1/statistics/averages?country=France&country=Fiji", "country", "it is given 2 times"),
+    ("/api/v1/statistics/averages?from=2026-11-24&from=2026-11-24", "from", "it is given 2 times"),
+    ("/api/v1/alerts?kind=unrest&kind=silent", "kind", "it is given 2 times"),
+    ("/api/v1/drones/map?bbox=١,2,3,4", "bbox", "give west,south,east,north"),
     ("/api/v1/statistics/averages?country=", "country", "at least 1"),
     ("/api/v1/statistics/alerts-by-country?limit=0", "limit", "greater than or equal to 1"),
     ("/api/v1/statistics/alerts-by-country?limit=1e9", "limit", "valid integer"),
@@ -185,6 +191,11 @@ def test_a_bad_request_names_the_field_and_the_reason(client: FlaskClient, path:
     (problem,) = answer.get_json()["errors"]
     assert problem["field"] == field
     assert any(part in problem["reason"] for part in reason.split("|")), problem["reason"]
+
+
+def test_a_plus_in_a_zone_is_a_plus(client: FlaskClient) -> None:
+    for zone in ("Etc/GMT+5", "Etc/GMT%2B5"):
+        assert client.get(f"/api/v1/statistics/averages?tz={zone}").get_json()["tz"] == "Etc/GMT+5"
 
 
 @pytest.mark.parametrize(

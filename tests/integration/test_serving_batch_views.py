@@ -51,6 +51,16 @@ def test_cities_add_up_over_days(client: FlaskClient, mongo_database: Documents)
     assert client.get("/api/v1/statistics/cities?limit=1&format=csv").get_data(as_text=True).count("Lyon") == 1
 
 
+def test_a_place_at_the_edge_of_the_map_is_shown_on_it(client: FlaskClient, mongo_database: Documents) -> None:
+    put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
+    edges = [(180, 0, 1, 4), (-180, 0, 1, 3), (0, 360, 1, 2), (0, -360, 1, 1)]
+    put(mongo_database, "place_days", tuple(views.PLACES.schema.names), {"2026-11-24": edges})
+    found = client.get("/api/v1/places?from=2026-11-24&to=2026-11-24").get_json()["features"]
+    assert [feature["geometry"]["coordinates"] for feature in found] == [
+        *([0.25, 90.0], [0.25, -89.75], [180.0, 0.25], [-179.75, 0.25])
+    ]
+
+
 def test_a_long_range_is_added_up_as_it_is_read(client: FlaskClient, mongo_database: Documents) -> None:
     put_live(mongo_database, 0, (HOUR, "France", 3, 8, 2))
     place = (7, -9, 5, 1)

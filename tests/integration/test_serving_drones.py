@@ -122,6 +122,26 @@ def test_filters(client: FlaskClient, mongo_database: Documents, query: str, exp
     assert [row["drone_id"] for row in client.get(f"/api/v1/drones?{query}").get_json()["drones"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("bbox", "expected"),
+    [
+        ("-180,-90,-170,90", ["east", "west"]),
+        ("170,-90,180,90", ["east", "west"]),
+        ("180,0,180,0", ["east", "west"]),
+        ("-180,0,-180,0", ["east", "west"]),
+        ("0,90,10,90", ["pole"]),
+        ("170,1,180,90", []),
+    ],
+)
+def test_the_edges_of_the_map_are_on_it(
+    client: FlaskClient, mongo_database: Documents, bbox: str, expected: list[str]
+) -> None:
+    put_block(
+        mongo_database, "t", 1, ("east", 0, 80, 0.0, 180.0), ("west", 0, 80, 0.0, -180.0), ("pole", 0, 80, 90.0, 5.0)
+    )
+    assert [row["drone_id"] for row in client.get(f"/api/v1/drones?bbox={bbox}").get_json()["drones"]] == expected
+
+
 @pytest.mark.parametrize("bbox", ["0,0,0", "1,2,3,x", "0,50,10,40", "0,-91,1,1", "900,0,901,1"])
 def test_a_box_that_is_none_is_422(client: FlaskClient, bbox: str) -> None:
     answer = client.get(f"/api/v1/drones/map?bbox={bbox}")

@@ -37,6 +37,7 @@ def test_figures_that_a_client_has_are_not_sent_again(client: FlaskClient, mongo
     etag = client.get(path).headers["ETag"]
     again = client.get(path, headers={"If-None-Match": etag})
     assert (again.status_code, again.get_data()) == (304, b"")
+    assert client.head(path).headers["ETag"] == etag, "HEAD has the headers of GET"
     put_live(mongo_database, 1, (HOUR, "France", 3, 8, 2))
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 

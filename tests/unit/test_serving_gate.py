@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -282,7 +283,9 @@ def test_an_ipv6_network_is_one_client(address: str, key: str) -> None:
     assert client_key(address) == key
 
 
-@pytest.mark.parametrize("drone", ["a/days", "a/b/track", "100%", "a%2Fb", "%", "//", "ü/日本", "map/x", "a b?c#d"])
+@pytest.mark.parametrize(
+    "drone", ["a/days", "a/b/track", "100%", "a%2Fb", "%", "//", "ü/日本", "map/x", "a b?c#d", "a\nb", "\n/days\n"]
+)
 def test_an_id_of_any_text_is_one_id(drone: str) -> None:
     for client in client_of():
         urls = client.application.url_map.bind("localhost")
@@ -292,3 +295,17 @@ def test_an_id_of_any_text_is_one_id(drone: str) -> None:
             endpoint, values = urls.match(environ["PATH_INFO"].encode("latin-1").decode())
             assert values == {"drone_id": drone}
             assert ("drone_days" in endpoint) == bool(suffix)
+
+
+def test_allow_names_the_methods_of_every_route_and_no_other() -> None:
+    """An id may have slashes: `/incidents/x/acknowledge` was an incident for GET, and an action for POST."""
+    for client in client_of():
+        rules = list(client.application.url_map.iter_rules())
+        urls = client.application.url_map.bind("localhost")
+        methods: dict[str, set[str]] = defaultdict(set)
+        for rule in rules:
+            methods[rule.rule] |= rule.methods or set()
+        assert len(methods) > 40
+        for rule in rules:
+            path = urls.build(rule.endpoint, dict.fromkeys(rule.arguments, "x"), method=min(rule.methods or ()))
+            assert set(urls.allowed_methods(path)) == methods[rule.rule], rule.rule

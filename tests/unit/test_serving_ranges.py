@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import BadInput
-from serving.figures.intervals import name, starts
+from fleet.figures.cube import HOURS
+from fleet.figures.statistics import alerts_by_weekday
+from serving.figures.intervals import MAX_HOURS, name, starts
 from serving.figures.ranges import MAX_DAYS, Range, parse, zone_of
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -70,7 +72,13 @@ def test_a_range_without_from_is_never_too_long() -> None:
     assert wanted.names[1] == "2026-11-24"
 
 
-@pytest.mark.parametrize("name", ["", "Nowhere/Town", "../etc/passwd", "Europe", "\x00"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "Nowhere/Town", "../etc/passwd", "Europe", "\x00", "europe/paris", "utc"),
+        *("localtime", "posixrules", "Factory", "posix/Europe/Paris", "right/Europe/Paris"),
+    ],
+)
 def test_a_zone_that_is_none_is_bad_input(name: str) -> None:
     with pytest.raises(BadInput, match="tz: there is no time zone"):
         zone_of(name)
@@ -108,6 +116,32 @@ def test_the_hour_that_comes_twice_is_one_interval() -> None:
 def test_hours_of_more_than_a_month_are_refused() -> None:
     with pytest.raises(BadInput, match="group: a series by hour has at most 744 hours"):
         starts(MONTHS, "hour")
+
+
+@pytest.mark.parametrize("month", ["2026-10", "2026-08"])
+def test_a_whole_month_by_hour_is_shown_also_where_clocks_go_back(month: str) -> None:
+    wanted = parse(f"{month}-01", f"{month}-31", PARIS, None)
+    assert len(starts(wanted, "hour")) == MAX_HOURS
+    with pytest.raises(BadInput, match=f"at most {MAX_HOURS} hours"):
+        starts(Range(wanted.first, wanted.end + 1, PARIS), "hour")
+
+
+@pytest.mark.parametrize(
+    ("zone", "before", "skipped", "after"),
+    [
+        ("Pacific/Apia", "2011-12-29", "2011-12-30", "2011-12-31"),
+        ("Pacific/Kiritimati", "1994-12-30", "1994-12-31", "1995-01-01"),
+    ],
+)
+def test_a_date_that_a_zone_skipped_is_no_day_of_it(zone: str, before: str, skipped: str, after: str) -> None:
+    samoa = zone_of(zone)
+    wanted = parse(before, after, samoa, None)
+    assert [day.isoformat() for day in wanted.dates] == [before, after]
+    assert [name(start, "day") for start in starts(wanted, "day")] == [before, after]
+    assert parse(skipped, skipped, samoa, None).dates == []
+    days = {row["weekday"]: row["days"] for row in alerts_by_weekday(HOURS.empty(), wanted.dates)["weekdays"]}
+    assert sum(days.values()) == 2
+    assert days[date.fromisoformat(skipped).isoweekday()] == 0
 
 
 @given(

@@ -125,7 +125,13 @@ def test_a_webhook_on_this_machine_may_be_in_the_clear(host: str) -> None:
     assert load({}, discord_webhook_url=url).webhook == url
 
 
-@pytest.mark.parametrize("zone", ["berlin", "Europe", "../etc/passwd", "", "Asia/Kolkata", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        *("berlin", "Europe", "../etc/passwd", "", "Asia/Kolkata", "Australia/Lord_Howe"),
+        *("localtime", "right/Europe/Berlin", "europe/berlin"),
+    ],
+)
 def test_a_time_zone_that_no_figures_can_have_is_named_at_the_start(zone: str) -> None:
     with pytest.raises(BadSettings, match=r"^PEACEWATCH_TIMEZONE: "):
         load({}, timezone=zone)
