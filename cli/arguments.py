@@ -1,4 +1,4 @@
-"""What people type as a time, a duration or a rate, read strictly: BadInput names the option."""
+"""Parses times, durations and rates that people type. It is strict: BadInput names the option."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def utc_time(option: str, text: str) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise BadInput(option, f"{text!r} is out of the range of times") from None
+        raise BadInput(option, f"{text!r} is before year 1 or after year 9999") from None
 
 
 def duration(option: str, text: str) -> timedelta:
@@ -40,7 +40,7 @@ def duration(option: str, text: str) -> timedelta:
 
 
 def rate(option: str, value: float) -> float:
-    """Reports a second: more than 0, and a number."""
+    """Reports a second: a finite number above 0."""
     if not (math.isfinite(value) and value > 0):
         raise BadInput(option, f"{value:g} is not a rate; give more than 0 reports a second")
     return value

@@ -25,15 +25,15 @@ SETTINGS_INTRO: Final = """\
 
 Settings come from environment variables.
 An empty variable counts as not set.
-A process checks its settings when it starts, and names the wrong one in a sentence.
+A process checks its settings when it starts, and names a wrong one in one sentence.
 
 """
 SECRETS_INTRO: Final = """\
 
 ## Secrets from files
 
-Each of these may be in a file instead: the variable with `_FILE` at its end names the file, for example
-`PEACEWATCH_MONGO_URI_FILE=/run/secrets/mongo`.
+Each of these may be in a file instead.
+The same variable with `_FILE` at its end names the file, such as `PEACEWATCH_MONGO_URI_FILE=/run/secrets/mongo`.
 
 """
 COMMANDS_INTRO: Final = """\
@@ -43,7 +43,7 @@ COMMANDS_INTRO: Final = """\
 
 A wrong argument, setting or input ends a command with one sentence on stderr and exit code 2.
 A command that runs until stopped ends on Ctrl-C or SIGTERM with exit code 0, after it has finished the work in hand.
-It survives an outage of the services it talks to, and says so in its log.
+It survives an outage of the services that it uses, and logs it.
 
 | command | what it does |
 |---|---|
@@ -53,9 +53,9 @@ DECISIONS_INTRO: Final = """\
 
 <!-- Made from the files in its folder by `script/docs pages`. Do not edit by hand. -->
 
-One decision a file, newest last: context, decision, what was rejected, consequences.
-A decision is not edited away: a later one replaces it and says so.
-The alternatives of decisions 1 to 24 were written down later, from the reasons recorded at the time.
+Each file holds one decision, newest last: context, decision, what was rejected, consequences.
+A decision is never deleted: a later one replaces it and says so.
+The rejected alternatives of decisions 1 to 24 were written down later, from the reasons recorded at the time.
 
 | number | decision |
 |---|---|
@@ -80,9 +80,9 @@ def commands(command: Any = None, name: str = "peacewatch") -> Iterator[tuple[st
     if not hasattr(command, "commands"):
         yield name, command
         return
-    for part, below in sorted(command.commands.items()):
-        if not below.hidden:  # an old name that still works
-            yield from commands(below, f"{name} {part}")
+    for part, subcommand in sorted(command.commands.items()):
+        if not subcommand.hidden:  # an old name that still works
+            yield from commands(subcommand, f"{name} {part}")
 
 
 def commands_page() -> str:

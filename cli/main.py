@@ -22,17 +22,17 @@ for panel, groups in {
     "Batch and lake": (batch, lake, backup),
     "Reports": (report,),
 }.items():
-    commands, rooms = len(app.registered_commands), len(app.registered_groups)
+    commands, subgroups = len(app.registered_commands), len(app.registered_groups)
     for group in groups:
         group.register(app)
     for command in app.registered_commands[commands:]:
         command.rich_help_panel = panel
-    for room in app.registered_groups[rooms:]:
-        room.rich_help_panel = panel
+    for subgroup in app.registered_groups[subgroups:]:
+        subgroup.rich_help_panel = panel
 
 
 PRIVATE: Final = 0o077
-"""The umask: folders 0700, files 0600. What citizens say, keys and logs are for the user who runs this alone."""
+"""The umask: folders 0700, files 0600. Only the user who runs this may read logs, keys and what citizens say."""
 
 
 def main(command: Callable[..., object] = app) -> NoReturn:
@@ -59,12 +59,12 @@ def main(command: Callable[..., object] = app) -> NoReturn:
             raise
         from infra.kafka import failures  # noqa: PLC0415 - only where Kafka's client is loaded already
 
-        logs.end(f"Kafka does not do its part: {failures.sentence(error)}")
+        logs.end(f"Kafka failed: {failures.sentence(error)}")
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _is_of_kafka(error: Exception) -> bool:
-    """Whether Kafka's client raised it, which no command loads before it needs it."""
+    """Whether Kafka's client raised it. Only commands that need the client load it."""
     errors = sys.modules.get("kafka.errors")
     return errors is not None and isinstance(error, errors.KafkaError)

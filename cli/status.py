@@ -1,4 +1,4 @@
-"""`peacewatch status`: what runs, since when, where, and how far each layer is."""
+"""`peacewatch status`: what runs, since when, where, and how far behind each layer is."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def read(settings: Settings) -> dict[str, Any]:
 
 
 def _as_started(settings: Settings, rows: list[dict[str, Any]]) -> Settings:
-    """The settings with the ports that the stack has: it may have been started with others."""
+    """The settings with the running stack's ports, which may differ from those configured now."""
     ports = {row["name"]: row["address"].rpartition(":")[2] for row in rows if row["address"]}
     names = {catalogue.KAFKA: "kafka_port", catalogue.MONGO: "mongo_port"}
     return settings.model_copy(update={names[name]: int(port) for name, port in ports.items() if name in names})
 
 
 def _memory(home: Path) -> Counter[str]:
-    """MB by service, with all processes that each has started. Shared pages are split among those who share them
-    (PSS), so that the sum is what the machine gives."""
+    """MB by service, including the processes that it has started. Shared pages are split among the processes that share
+    them (PSS), so that the sum is what all of them use."""
     memory: Counter[str] = Counter()
     for name in {path.stem for path in (home / "log").glob("*.log")}:
         for pid in reaper.marked(f"{home}#", name):
@@ -82,7 +82,7 @@ def _processes(rows: list[dict[str, Any]]) -> Table:
     right = {"for", "pid", "restarts", "MB"}
     for title in ("service", "state", "for", "pid", "address", "restarts", "MB"):
         table.add_column(title, justify="right" if title in right else "left", no_wrap=True)
-    table.add_column("last end")
+    table.add_column("last exit")
     for row in rows:
         style = _STYLES.get(row["state"], "dim")
         ago = _ago(row["since"])

@@ -1,5 +1,5 @@
-"""How far each layer is, read from its own records. A part that does not answer leaves its facts out, and its name in
-`away`; nothing here raises."""
+"""How far behind each layer is, from its own records. The facts of a part that does not answer are left out, and `away`
+names it. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from laptop.services import kafka
 from speed_layer import dead_mans_switch
 
 LANDING: Final = "peacewatch-landing"
-_GROUPS: Final = ("peacewatch-alerting", "peacewatch-notifier-alerts", "peacewatch-recorder")
 _WAIT_MS: Final = 3000
 
 
@@ -69,12 +68,12 @@ def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
         raise ConnectionError
     with closing(clients.admin(bootstrap)) as admin:
         with closing(clients.consumer(bootstrap, group_id=None, enable_auto_commit=False)) as consumer:
-            ends = {at: end for topic in _TOPICS for at, end in _ends(consumer, topic).items()}
-        lags = {LANDING: _behind(ends, _landed(admin, table, ends), {topics.REPORTS})}
-        for group in _GROUPS:
+            ends = {place: end for topic in _TOPICS for place, end in _ends(consumer, topic).items()}
+        lags = {LANDING: _lag(ends, _landed(admin, table, ends), {topics.REPORTS})}
+        for group, whole in _TOPICS_OF.items():
             offsets = admin.list_group_offsets(group)[group]
-            passed = {at: offset.offset for at, offset in offsets.items()}
-            lags[group] = _behind(ends, passed, _WHOLE[group] & ({at.topic for at in passed} or _WHOLE[group]))
+            committed = {place: offset.offset for place, offset in offsets.items()}
+            lags[group] = _lag(ends, committed, whole & ({place.topic for place in committed} or whole))
         return lags
 
 
@@ -84,7 +83,7 @@ def _troubles(bootstrap: Address) -> dict[str, str]:
     return dead_mans_switch.known(bootstrap)
 
 
-_WHOLE: Final[Mapping[str, set[str]]] = {
+_TOPICS_OF: Final[Mapping[str, set[str]]] = {
     "peacewatch-alerting": {topics.REPORTS},
     "peacewatch-notifier-alerts": {topics.ALERTS},
     "peacewatch-recorder": {topics.ALERTS, topics.DELIVERIES},
@@ -95,12 +94,12 @@ _TOPICS: Final = (topics.REPORTS, topics.ALERTS, topics.DELIVERIES)
 def _landed(
     admin: KafkaAdminClient, table: DeltaTable | None, ends: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Next offsets by the table's own `txn` entries: what the lake has, whatever the group says."""
+    """Next offsets by the table's own `txn` entries: what the lake has, whatever the group has committed."""
     if table is None:
         return {}
     topic_id = id_of(admin, topics.REPORTS)
-    reports = [at for at in ends if at.topic == topics.REPORTS]
-    return {at: table.transaction_version(f"{topic_id}/{at.partition}") or 0 for at in reports}
+    places = [place for place in ends if place.topic == topics.REPORTS]
+    return {place: table.transaction_version(f"{topic_id}/{place.partition}") or 0 for place in places}
 
 
 def _ends(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
@@ -108,8 +107,8 @@ def _ends(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
     return dict(consumer.end_offsets(partitions)) if partitions else {}
 
 
-def _behind(ends: Mapping[TopicPartition, int], passed: Mapping[TopicPartition, int], only: set[str]) -> int:
-    return sum(max(0, end - passed.get(at, 0)) for at, end in ends.items() if at.topic in only)
+def _lag(ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int], only: set[str]) -> int:
+    return sum(max(0, end - committed.get(place, 0)) for place, end in ends.items() if place.topic in only)
 
 
 def _documents(uri: str) -> dict[str, Any]:

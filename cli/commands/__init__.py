@@ -1,1 +1,1 @@
-"""One file a group of `peacewatch` commands; each imports its layer only when it is called."""
+"""One file per group of `peacewatch` commands. A command imports its layer only when it is called."""

@@ -10,8 +10,8 @@ import typer
 from infra import gc_tuning, logs, settings, stop_signals
 
 SWITCH_SECONDS: Final = 0.0005
-"""How long a thread of ours keeps the interpreter from Kafka's own, which sends and receives. At Python's 5 ms an alert
-waited for its sending while reports were judged: 8 of 32 ms from a report to its message (docs/measurements.md)."""
+"""How long one of our threads may keep the interpreter from the Kafka client's threads. At Python's 5 ms an alert
+had to wait while reports were judged: 8 of the 32 ms from a report to its message (docs/measurements.md)."""
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def alerting() -> None:
     """Judge every report and raise alerts, until stopped. Several processes share the work.
 
-    Everything that it needs comes from PEACEWATCH_ settings.
+    It is configured by PEACEWATCH_ settings alone.
     """
     logs.configure("alerting")
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="a folder or s3:// address; each backup gets its own")]
-From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="the folder that `backup --to` named")]
-Name = Annotated[str | None, typer.Option("--name", help="which backup, such as 20261124T020000Z; default: the newest")]
+To = Annotated[
+    str, typer.Option("--to", metavar="FOLDER", help="a folder or s3:// address; each backup gets a subfolder")
+]
+From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="the folder given to `backup --to`")]
+Name = Annotated[str | None, typer.Option("--name", help="a backup, such as 20261124T020000Z; default: the newest")]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(to: To) -> None:
-    """Save what the lake cannot restore: incidents, actions, completeness, losses, reports, seals. No need to stop."""
+    """Back up what the lake cannot restore: incidents, actions, completeness, losses, reports, seals.
+
+    It can run while everything else runs.
+    """
     from datetime import UTC, datetime
 
     from infra import logs, settings
@@ -31,11 +36,11 @@ def backup(to: To) -> None:
     with client.connect(loaded.mongo, "backup") as database:
         done = backups.take(database, Folder(loaded.lake_location), Folder(to), datetime.now(UTC))
     lake = sum(path.startswith("lake/") for path in done.manifest.files)
-    typer.echo(f"{done.name}: {done.many:,} documents and {lake} files of the lake kept")
+    typer.echo(f"{done.name}: {done.many:,} documents and {lake} files of the lake saved")
 
 
 def restore(source: From, name: Name = None) -> None:
-    """Put a backup into an empty MongoDB, and the lake's files where they are missing. Then run `aggregate`."""
+    """Restore a backup into an empty MongoDB, and the lake's missing files. Then run `aggregate`."""
     from infra import logs, settings
     from infra.folder import Folder
     from infra.mongo import backup as backups

@@ -19,7 +19,7 @@ Rebuild = Annotated[bool, typer.Option("--rebuild", help="recompute everything, 
 
 
 class View(StrEnum):
-    """What `aggregate` computes: hour documents, drone days with the counts of drones, days of alerts, or all."""
+    """What `aggregate` computes: hour documents, drone days and the counts of drones, days of alerts, or all."""
 
     ALL = "all"
     HOURS = "hours"
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, views: Views = View.ALL) -> None:
-    """Recompute the hours and days that reports have touched since the last run, or everything in a range."""
+    """Recompute the hours and days that have received reports since the last run, or everything in a range."""
     from dataclasses import replace
 
     from batch_layer import engine, ranges
@@ -73,7 +73,7 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
 
 
 def _alerts(job: Job, config: AlertLandingConfig, requested: range | None, *, rebuild: bool, needed: bool) -> None:
-    """Days of alerts. Without Kafka those that have landed are counted; it fails the command only where it is asked."""
+    """Days of alerts. Without Kafka only landed alerts are counted; ServiceUnavailable is raised only if `needed`."""
     from batch_layer.lake import alert_landing
     from batch_layer.views import alert_days
     from fleet.errors import ServiceUnavailable
@@ -81,7 +81,7 @@ def _alerts(job: Job, config: AlertLandingConfig, requested: range | None, *, re
     away: ServiceUnavailable | None = None
     try:
         landed = alert_landing.land(config)
-        lost = f"; {landed.lost} expired on the topic before, and are in no figure" if landed.lost else ""
+        lost = f"; {landed.lost} expired from the topic before, and are in no figure" if landed.lost else ""
         typer.echo(f"alerts: {landed.alerts} landed{lost}")
     except ServiceUnavailable as error:
         away = error
@@ -97,5 +97,5 @@ def _summary(what: str, done: Outcome) -> str:
         return f"{what}: none"
     if not done.computed:
         return f"{what}: nothing to do, the figures are those of version {done.version} of the lake"
-    left = "; hours outside the range still wait for a run without one" if done.kind == "range" else ""
+    left = "; hours outside the range wait for a run without a range" if done.kind == "range" else ""
     return f"{what}: {done.computed} computed at version {done.version} of the lake{left}"

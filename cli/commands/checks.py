@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
-    """Check Kafka, MongoDB, the lake, Spark, Airflow and Discord, and say how to mend what is wrong (exit code 1)."""
+    """Check Kafka, MongoDB, the lake, Spark, Airflow and Discord, and say how to fix what is wrong (exit code 1)."""
     from json import dumps
 
     from rich.console import Console
@@ -28,8 +28,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
         findings = run.run(loaded)
         typer.echo(dumps([finding.as_json() for finding in findings], indent=1))
     else:
-        with Console(stderr=True).status("looking") as status:
-            findings = run.run(loaded, lambda what: status.update(f"looking at {what}"))
+        with Console(stderr=True).status("checking") as status:
+            findings = run.run(loaded, lambda what: status.update(f"checking {what}"))
         Console().print(finding.table(findings))
     if any(finding.verdict == "wrong" for finding in findings):
         raise typer.Exit(1)
@@ -39,11 +39,11 @@ def trace(
     drone: Annotated[str, typer.Argument(help="the drone's id")],
     report: Annotated[str, typer.Argument(help="the report's id")],
     day: Annotated[
-        str | None, typer.Option("--day", metavar="DATE", help="the report's UTC day, which is faster in a large lake")
+        str | None, typer.Option("--day", metavar="DATE", help="the report's UTC day: faster in a large lake")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
 ) -> None:
-    """Show what became of one report, from topic to lake to alert to Discord message. Exit code 1: nothing is stored.
+    """Show what became of one report, from topic to lake to alert to Discord message. Exit code 1: nothing was found.
 
     It shows topic, partition and offset, the lake's file and commit, duplicates, rejections with their reason, alerts,
     incidents and messages.
@@ -62,16 +62,16 @@ def trace(
         chosen = None if day is None else date.fromisoformat(day)
     except ValueError:
         raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None
-    found = run.run(settings.load(), drone, report, chosen)
+    traced = run.run(settings.load(), drone, report, chosen)
     if json:
-        typer.echo(escaped(dumps(found.as_json(), indent=1, ensure_ascii=False)))
+        typer.echo(escaped(dumps(traced.as_json(), indent=1, ensure_ascii=False)))
     else:
         console = Console(highlight=False)
-        console.print(steps.table(found.steps))
-        console.print(escaped(found.state), markup=False)
-        for service, reason in found.away.items():
+        console.print(steps.table(traced.steps))
+        console.print(escaped(traced.state), markup=False)
+        for service, reason in traced.away.items():
             console.print(escaped(f"{service} does not answer: {reason}"), markup=False)
-    if not found.steps:
+    if not traced.steps:
         raise typer.Exit(1)
 
 

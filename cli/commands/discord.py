@@ -14,8 +14,8 @@ def register(app: typer.Typer) -> None:
 
 
 def discord_standin(
-    port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one", min=0, max=65535)] = None,
-    data: Annotated[Path | None, typer.Option(help="where messages are kept; default: discord/ in the home")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on; 0 picks a free one", min=0, max=65535)] = None,
+    data: Annotated[Path | None, typer.Option(help="folder for messages; default: discord/ in PEACEWATCH_HOME")] = None,
 ) -> None:
     """Run the local stand-in for Discord's webhooks, with their limits, until stopped. Its channel is a page at /."""
     import structlog

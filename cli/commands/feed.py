@@ -34,9 +34,9 @@ def replay(
         ),
     ],
     rate: Rate = None,
-    as_fast_as_possible: Annotated[bool, typer.Option("--as-fast-as-possible", help="the default")] = False,
+    as_fast_as_possible: Annotated[bool, typer.Option("--as-fast-as-possible", help="no limit: the default")] = False,
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="report wrong rows and send the others")
+        bool, typer.Option("--skip-bad-rows", help="name the wrong rows and send the others")
     ] = False,
 ) -> None:
     """Send a CSV file as reports. The whole file is checked before anything is sent."""
@@ -46,7 +46,7 @@ def replay(
     from laptop.feed.run import Recording, replay_file
 
     if rate is not None and as_fast_as_possible:
-        raise BadInput("--rate", "--as-fast-as-possible says the opposite; give one of them")
+        raise BadInput("--rate", "contradicts --as-fast-as-possible; give only one of them")
     recording = Recording(file, arguments.utc_time("--start", start), clock.value, skip_bad_rows)
     replay_file(settings.load().kafka, recording, None if rate is None else arguments.rate("--rate", rate))
 

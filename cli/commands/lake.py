@@ -14,15 +14,27 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only print what would be done")]
 Retention = Annotated[
-    int, typer.Option("--hours", min=1, help="keep the files that any version of the last hours needs")
+    int,
+    typer.Option("--hours", metavar="HOURS", min=1, help="keep the files that a version of the past HOURS hours needs"),
 ]
 KeptDays = Annotated[
-    int | None, typer.Option("--keep-days", min=1, help="whole days before today; else PEACEWATCH_RETENTION_DAYS")
+    int | None,
+    typer.Option(
+        "--keep-days",
+        metavar="DAYS",
+        min=1,
+        help="keep DAYS whole days before today; default: PEACEWATCH_RETENTION_DAYS",
+    ),
 ]
 QuietHours = Annotated[
-    int, typer.Option("--quiet-hours", min=0, help="keep a day that received reports in the last hours")
+    int,
+    typer.Option(
+        "--quiet-hours", metavar="HOURS", min=0, help="keep a day that received reports in the past HOURS hours"
+    ),
 ]
-LogDays = Annotated[int, typer.Option("--days", min=1, help="keep the log of the versions of the last days")]
+LogDays = Annotated[
+    int, typer.Option("--days", metavar="DAYS", min=1, help="keep the log of the versions of the past DAYS days")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compact(dry_run: DryRun = False) -> None:
-    """Join the lake's small files; files of closed hours are also sorted by drone and time. Safe while landing runs."""
+    """Merge the lake's small files, and sort those of closed hours by drone and time. Safe while landing runs."""
     from batch_layer.lake import external_sort
     from cli.wiring import batch
     from fleet.alerts import landed_alert
@@ -68,7 +80,7 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
     pinned = delta.pin(lake, table=table, schema=schema)
     planned = compaction.groups(pinned, int(time()) // 3600)
     many = sum(len(group.files) for group in planned)
-    typer.echo(f"{table}: {_lake_size(pinned)}; {many} files to join in {len(planned)}")
+    typer.echo(f"{table}: {_lake_size(pinned)}; {many} files to merge into {len(planned)}")
     if dry_run or not planned:
         return
     with batch.progress("files") as show:
@@ -79,14 +91,14 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
             finished += 1
             show(finished, len(planned))
             if done.reason:
-                typer.echo(f"left alone, {done.reason}", err=True)
+                typer.echo(f"not merged: {done.reason}", err=True)
 
         compaction.run(lake, planned, compaction.CompactionOptions(step), table, schema)
     typer.echo(f"{table}: {_lake_size(delta.pin(lake, table=table, schema=schema))}")
 
 
 def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: QuietHours = 24) -> None:
-    """Remove the raw reports of old days from the lake. Their figures stay; later reports of them are rejected."""
+    """Remove the raw reports of old days from the lake. The figures stay; later reports of those days are rejected."""
     from datetime import UTC, datetime, timedelta
 
     from batch_layer import engine
@@ -119,7 +131,7 @@ def seal(dry_run: DryRun = False, keep_days: KeptDays = None, quiet_hours: Quiet
 
 
 def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
-    """Delete files that no reader needs any more. Files of the published version and later ones are always kept."""
+    """Delete files that no reader needs any more. Those of the published version and later ones are always kept."""
     from datetime import timedelta
 
     from batch_layer.retention import vacuum as cleaning
@@ -129,13 +141,13 @@ def vacuum(dry_run: DryRun = False, hours: Retention = 24) -> None:
     logs.configure("vacuum")
     loaded = settings.load()
     with client.connect(loaded.mongo) as documents:
-        gone = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
-    gone += cleaning.alerts(loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
-    typer.echo(f"{len(gone)} files {'would be deleted' if dry_run else 'deleted'}")
+        deleted = cleaning.run(documents, loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    deleted += cleaning.alerts(loaded.lake_location, timedelta(hours=hours), dry_run=dry_run)
+    typer.echo(f"{len(deleted)} files {'would be deleted' if dry_run else 'deleted'}")
 
 
 def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
-    """Write a checkpoint of the lake's log, and delete the log of versions that nothing needs any more."""
+    """Write a checkpoint of the lake's log, and delete its files of versions that nothing needs any more."""
     from datetime import timedelta
 
     from batch_layer.retention import delta_log
@@ -145,10 +157,10 @@ def trim_log(dry_run: DryRun = False, days: LogDays = 7) -> None:
     logs.configure("trim-log")
     loaded = settings.load()
     with client.connect(loaded.mongo) as documents:
-        gone = delta_log.run(documents, loaded.lake_location, timedelta(days=days), dry_run=dry_run)
-    typer.echo(f"{len(gone)} files of the log {'would be deleted' if dry_run else 'deleted'}")
+        deleted = delta_log.run(documents, loaded.lake_location, timedelta(days=days), dry_run=dry_run)
+    typer.echo(f"{len(deleted)} files of the log {'would be deleted' if dry_run else 'deleted'}")
 
 
 def _lake_size(pinned: Snapshot) -> str:
-    files = [file for of_hour in pinned.hours.values() for file in of_hour]
+    files = [file for hour_files in pinned.hours.values() for file in hour_files]
     return f"version {pinned.version}: {len(files)} files, {sum(file.size for file in files) / 1e6:,.1f} MB"

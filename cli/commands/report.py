@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from serving.report.nightly import ReportDesk
 
 ANSWER_SECONDS = 120
-"""MongoDB counts the eight million alerts of a mission's day; less than a turn, serving/report/lock.py."""
+"""For MongoDB to count the eight million alerts of a day at mission scale. Less than the lock lasts
+(serving/report/lock.py)."""
 
 Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="the officers' day, such as 2026-11-24; default: yesterday")
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
 Window = Annotated[
-    int, typer.Option("--days", min=1, help="how many days back to look; incomplete days are always looked at")
+    int, typer.Option("--days", min=1, help="how many days to look back; incomplete days are always checked")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no later `revise` posts this report")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="keep `revise` from posting this report later")]
 Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
 
 
@@ -53,7 +54,7 @@ def build(day: Day = None, quiet: Quiet = False) -> None:
     with _desk() as (desk, zone):
         revision, new = nightly.build(desk, _officers_day(day, zone), quiet=quiet)
     what = f"revision {revision.number}" if revision.number else "first report"
-    typer.echo(f"{revision.day}: {what} made" if new else f"{revision.day}: nothing changed since {what}")
+    typer.echo(f"{revision.day}: {what} built" if new else f"{revision.day}: nothing changed since {what}")
 
 
 def publish(day: Day = None) -> None:
@@ -131,7 +132,7 @@ def _officers_day(day: str | None, zone: str) -> OfficersDay:
         raise BadInput("--day", f"{day!r} is not a date; give one such as 2026-11-24") from None
     today = datetime.now(UTC).astimezone(ranges.zone_of(zone)).date()
     if chosen > today:
-        raise BadInput("--day", f"{chosen} lies in the future; today is {today} in {zone}")
+        raise BadInput("--day", f"{chosen} is in the future; today is {today} in {zone}")
     if chosen < EARLIEST.date():
-        raise BadInput("--day", f"{chosen} lies before {EARLIEST.date()}, the earliest day that a report can have")
+        raise BadInput("--day", f"{chosen} is before {EARLIEST.date()}, the earliest day of a report")
     return OfficersDay(chosen, zone)

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def serve() -> None:
-        """Serve the page and the REST API until stopped."""
+        """Serve the pages and the REST API until stopped."""
         from cli.wiring import web
         from infra import logs, settings
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
             typer.Option(help="viewer: may read; operator: may also act on incidents; admin: may also end sessions"),
         ] = "viewer",
     ) -> None:
-        """Make a token of the API: an entry for PEACEWATCH_API_TOKENS or its file."""
+        """Make an API token: an entry for PEACEWATCH_API_TOKENS or its file."""
         from serving.tokens import new_token
 
         typer.echo(new_token(role))

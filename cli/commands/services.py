@@ -36,7 +36,7 @@ def down() -> None:
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False) -> None:
-    """Show what runs, since when and where, and how far each layer has come."""
+    """Show what runs, since when and where, and how far behind each layer is."""
     from cli.status import show
     from infra import settings
 
@@ -44,7 +44,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
 
 
 def kafka_setup() -> None:
-    """Create the topics that Kafka lacks, with their settings. Run it once before processes start without `up`."""
+    """Create the topics that Kafka lacks, with their settings. Run it once before the processes; `up` does it, too."""
     from infra import settings
     from infra.kafka.topics import TOPICS, create_topics
 
@@ -56,7 +56,7 @@ def airflow(context: typer.Context) -> None:
     """Run Airflow's own command line on this home's Airflow, such as `peacewatch airflow dags list`.
 
     `api-server`, `scheduler`, `dag-processor` and `triggerer` are its long-running processes.
-    Variables AIRFLOW__… that are set override what Peacewatch sets.
+    AIRFLOW__… variables override what Peacewatch sets.
     """
     import os
 
@@ -82,7 +82,7 @@ def airflow_setup() -> None:
 def notify_operators(
     title: Annotated[str, typer.Option(help="what has happened, in a few words")],
     text: Annotated[str, typer.Option(help="the details")] = "",
-    link: Annotated[str, typer.Option(help="where to look, an http address")] = "",
+    link: Annotated[str, typer.Option(help="where to look: an http address")] = "",
 ) -> None:
     """Post a message to the operators' webhook, if one is set."""
     from contextlib import closing

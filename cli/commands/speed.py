@@ -17,15 +17,15 @@ def register(app: typer.Typer) -> None:
         help="List and resend rejected messages: those on the topic `reports` that are not reports.",
         no_args_is_help=True,
     )
-    group.command("list")(list_rejects)
-    group.command("replay")(replay_rejects)
+    group.command("list")(list_rejected)
+    group.command("replay")(replay_rejected)
     app.add_typer(group, name="rejects")
 
 
 def land() -> None:
     """Land every report in the lake, exactly once, until stopped. Several processes share the work.
 
-    Everything that it needs comes from PEACEWATCH_ settings.
+    It is configured by PEACEWATCH_ settings alone.
     """
     logs.configure("landing")
     loaded = settings.load()
@@ -38,10 +38,10 @@ def land() -> None:
         lander(stop)
 
 
-def list_rejects(
+def list_rejected(
     reason: Annotated[str | None, typer.Option(help="only messages with this reason")] = None,
 ) -> None:
-    """Print every rejected message, one JSON object a line, with all that is needed to correct and replay it."""
+    """Print every rejected message, one JSON object a line, with everything needed to correct and replay it."""
     from fleet.topics import REJECTED
     from speed_layer.landing import rejected, rejected_file
 
@@ -49,13 +49,13 @@ def list_rejects(
         typer.echo(rejected_file.line(message))
 
 
-def replay_rejects(
+def replay_rejected(
     file: Annotated[
-        Path | None, typer.Argument(help="corrected lines of `rejects list`; default: all messages as they came")
+        Path | None, typer.Argument(help="corrected lines of `rejects list`; default: all messages, unchanged")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="only messages with this reason")] = None,
 ) -> None:
-    """Send rejected messages to `reports` again, with their keys: those of a corrected file, or all as they came."""
+    """Send rejected messages to `reports` again with their keys: those in a corrected file, or all, unchanged."""
     from fleet.topics import REJECTED, REPORTS
     from speed_layer.landing import rejected, rejected_file
 

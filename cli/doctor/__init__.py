@@ -1,1 +1,1 @@
-"""`peacewatch doctor`: looks at every outside service, and says what is wrong and how to mend it."""
+"""`peacewatch doctor`: checks every outside service, and says what is wrong and how to fix it."""

@@ -1,4 +1,4 @@
-"""Discord: each webhook is asked who it is by a GET, which posts nothing."""
+"""Discord: asks each webhook for its name by a GET, which posts nothing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SECONDS: Final = 10.0
 LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 
 
-def look(webhooks: Mapping[str, str | None]) -> Iterator[Finding]:
+def check(webhooks: Mapping[str, str | None]) -> Iterator[Finding]:
     """The findings of each webhook, by the name of its setting. Never shows a URL: anybody who has it can post."""
     for setting, url in webhooks.items():
         if url is None:
-            mend = f"set {setting}: operators are notified of trouble there"
+            mend = f"set {setting}: operators are notified of problems there"
             yield wrong(PART, setting, "no webhook is set", mend)
             continue
         parts = urlsplit(url)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-            yield wrong(PART, setting, "is not https: anybody on the way can read and post", "use its https address")
+            yield wrong(PART, setting, "is not https: others on the network can read and post", "use its https address")
             continue
         yield _ask(setting, url)
 
@@ -34,17 +34,17 @@ def _ask(setting: str, url: str) -> Finding:
     try:
         answer = httpx.get(url, timeout=SECONDS)
     except httpx.HTTPError as error:
-        return wrong(PART, setting, f"does not answer: {type(error).__name__}", "look at the network and its proxy")
+        return wrong(PART, setting, f"does not answer: {type(error).__name__}", "check the network and its proxy")
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return fine(PART, setting, "is there, and asks to wait")
+        return fine(PART, setting, "exists; it is rate limited now")
     refusal = None if answer.is_success else error_of(answer)
     if isinstance(refusal, Unreachable):
-        return wrong(PART, setting, str(refusal), "this passes: ask again in some minutes")
+        return wrong(PART, setting, str(refusal), "this is temporary: check again in a few minutes")
     name = body_of(answer).get("name", "")
     return verdict(
         PART,
         setting,
         answer.is_success,
         f"webhook “{name}”" if answer.is_success else f"answers {answer.status_code}",
-        f"somebody has deleted it or its token is wrong: make a new one, and put it where {setting} is",
+        f"it was deleted, or its token is wrong: create a new webhook and set {setting}",
     )

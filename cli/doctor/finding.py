@@ -1,4 +1,4 @@
-"""What a look at a service found."""
+"""The result of a check of a service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Verdict = Literal["fine", "wrong", "unknown"]
 
 @dataclass(frozen=True)
 class Finding:
-    """`part`: the service. `what`: what was looked at. `said`: what was found. `mend`: what to do when it is wrong."""
+    """`part`: the service. `what`: what was checked. `said`: what was found. `mend`: what to do if it is wrong."""
 
     part: str
     what: str
@@ -44,7 +44,7 @@ def wrong(part: str, what: str, said: str, mend: str) -> Finding:
 
 
 def unknown(part: str, what: str, said: str) -> Finding:
-    """It could not be looked at; no reason to say that it is wrong."""
+    """It could not be checked, so it may be fine or wrong."""
     return Finding(part, what, "unknown", said)
 
 
@@ -57,9 +57,9 @@ _COLOURS = {"fine": "green", "wrong": "bold red", "unknown": "yellow"}
 
 
 def table(findings: Iterable[Finding]) -> Table:
-    """The findings for a terminal; what is wrong has how to mend it below what was found."""
+    """The findings for a terminal. Below each thing that is wrong stands how to fix it."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("service", "what", "", "found"):
+    for name in ("service", "check", "", "found"):
         shown.add_column(name, overflow="fold")
     before = ""
     for finding in findings:

@@ -1,4 +1,4 @@
-"""What runs the batch layer: Java, Spark's master, and Airflow with its pools and connection."""
+"""What the batch layer needs: Java, Spark's master, and Airflow with its pools and connection."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SPARK: Final = "Spark"
 CONNECT_SECONDS: Final = 5.0
 
 
-def look_at_spark(master: str) -> Iterator[Finding]:
-    """The findings of Java and the master. A cluster's version is known to jobs only, so it is not asked."""
+def check_spark(master: str) -> Iterator[Finding]:
+    """The findings of Java and the master. Only jobs can see a cluster's version, so it is not checked."""
     try:
         version = metadata.version("pyspark")
     except metadata.PackageNotFoundError:
@@ -48,47 +48,47 @@ def look_at_spark(master: str) -> Iterator[Finding]:
     except OSError as error:
         yield wrong(SPARK, "master", f"{master}: {error}", "start it, or set PEACEWATCH_SPARK_MASTER")
     else:
-        yield fine(SPARK, "master", f"{master} takes connections")
+        yield fine(SPARK, "master", f"{master} accepts connections")
 
 
 AIRFLOW: Final = "Airflow"
 POOLS: Final = {"spark": 1, "reports": 1}
-"""Pool: places. Two Spark jobs at once fight for memory, two reports of one day wait for each other."""
+"""Slots by pool. Two Spark jobs at once would compete for memory; two reports of one day wait for each other."""
 
 CONNECTION: Final = "peacewatch_spark"
 _SECONDS: Final = 120.0
 
 
-def look_at_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """The findings of the Airflow that `environment` (its AIRFLOW__ variables) names, asked by its own command line."""
+def check_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """The findings of the Airflow that `environment` (its AIRFLOW__ variables) names, by its own command line."""
     if importlib.util.find_spec("airflow") is None:
-        yield unknown(AIRFLOW, "package", "Airflow is not installed here: ask on its own machine")
+        yield unknown(AIRFLOW, "package", "Airflow is not installed here: run doctor on its own machine")
         return
     try:
         pools = {row["pool"]: int(row["slots"]) for row in _airflow(environment, "pools", "list")}
         connections = {row["conn_id"] for row in _airflow(environment, "connections", "list")}
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = f"its command line fails: {type(error).__name__}"
-        yield wrong(AIRFLOW, "database", said, "look at PEACEWATCH_AIRFLOW_DATABASE; `peacewatch airflow db check`")
+        yield wrong(AIRFLOW, "database", said, "check PEACEWATCH_AIRFLOW_DATABASE: `peacewatch airflow db check`")
         return
     yield from pools_and_connection(pools, connections)
 
 
 def pools_and_connection(pools: Mapping[str, int], connections: Set[str]) -> Iterator[Finding]:
-    """The findings of pools, by their places, and of the names of connections."""
-    for name, places in POOLS.items():
+    """The findings of pools, by their slots, and of the names of connections."""
+    for name, slots in POOLS.items():
         yield verdict(
             AIRFLOW,
             f"pool {name}",
-            pools.get(name) == places,
-            f"{pools[name]} places" if name in pools else "is not there",
-            f"peacewatch airflow pools set {name} {places} ''",
+            pools.get(name) == slots,
+            f"{pools[name]} slots" if name in pools else "is missing",
+            f"peacewatch airflow pools set {name} {slots} ''",
         )
     yield verdict(
         AIRFLOW,
         f"connection {CONNECTION}",
         CONNECTION in connections,
-        "is there" if CONNECTION in connections else "is not there",
+        "exists" if CONNECTION in connections else "is missing",
         f"peacewatch airflow connections add {CONNECTION} --conn-type spark --conn-host MASTER",
     )
 

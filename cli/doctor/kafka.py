@@ -1,4 +1,4 @@
-"""Kafka: reachable, its brokers, and each topic of ours against its contract."""
+"""Kafka: whether it is reachable, its brokers, and each of our topics against its contract."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from infra.kafka.topics import TOPICS
 
 PART: Final = "Kafka"
 REPLICAS: Final = 3
-"""With min.insync.replicas 2 a broker may die, and another restart, while nothing is lost and everything continues."""
+"""With min.insync.replicas 2, one broker may be down: nothing is lost and everything continues."""
 
 OLDEST: Final = (2, 8)
 """Topics have ids since then; the lake names its partitions by them."""
 
 OUTAGE_MS: Final = 3 * 24 * 3600 * 1000
-"""Reports must outlive the longest outage of landing: a weekend, and the Monday on which somebody looks."""
+"""Reports must outlive the longest outage of landing: a weekend, and the Monday on which somebody notices."""
 
 _KEYS: Final = ("message.timestamp.type", "min.insync.replicas", "retention.ms", "cleanup.policy")
 _ANSWER_MS: Final = 10_000
 
 
-def look(kafka: KafkaConfig, replicas: int = REPLICAS) -> Iterator[Finding]:
-    """The findings. `replicas`: how many each topic should have; 1 for a laptop. Never raises for what Kafka does."""
+def check(kafka: KafkaConfig, replicas: int = REPLICAS) -> Iterator[Finding]:
+    """The findings. `replicas`: how many each topic should have, 1 on a laptop. Raises nothing if Kafka fails."""
     try:
         with closing(clients.admin(kafka, request_timeout_ms=_ANSWER_MS, bootstrap_timeout_ms=_ANSWER_MS)) as admin:
             yield from _cluster(admin)
             yield from _topics(admin, replicas)
     except KafkaError as error:
-        mend = "look at PEACEWATCH_KAFKA_BOOTSTRAP and the other PEACEWATCH_KAFKA settings, and at the broker's log"
+        mend = "check PEACEWATCH_KAFKA_BOOTSTRAP, the other PEACEWATCH_KAFKA settings, and the broker's log"
         yield wrong(PART, "reachable", failures.sentence(error) or type(error).__name__, mend)
 
 
@@ -49,19 +49,19 @@ def _cluster(admin: KafkaAdminClient) -> Iterator[Finding]:
 
 
 def version(versions: Set[tuple[int, ...]]) -> Finding:
-    """Whether all brokers are new enough. `versions`: theirs, as far as their protocol tells them apart."""
+    """Whether all brokers are new enough. `versions`: theirs, as far as their protocol shows."""
     said = " and ".join(".".join(map(str, each)) for each in sorted(versions))
     return verdict(
         PART,
         "version",
         min(versions) >= OLDEST,
         f"{said} or newer",
-        f"Kafka {OLDEST[0]}.{OLDEST[1]} or newer: older topics have no ids",
+        f"use Kafka {OLDEST[0]}.{OLDEST[1]} or newer: topics of older ones have no ids",
     )
 
 
 def allowed(name: str, operations: Set[str]) -> Finding:
-    """Whether the user of the settings may read or write a topic, which a process of ours does."""
+    """Whether the user in the settings may read or write a topic, as our processes do."""
     return verdict(
         PART,
         f"{name}: allowed",
@@ -72,20 +72,20 @@ def allowed(name: str, operations: Set[str]) -> Finding:
 
 
 def _topics(admin: KafkaAdminClient, replicas: int) -> Iterator[Finding]:
-    there = set(admin.list_topics())
+    visible = set(admin.list_topics())
     for name in TOPICS:
-        if name not in there:
-            mend = "`peacewatch kafka-setup` creates it; where it is there, give the user its ACLs"
-            yield unknown(PART, f"topic {name}", f"is not there, or not for this user: {mend}")
-    names = [name for name in TOPICS if name in there]
+        if name not in visible:
+            mend = "`peacewatch kafka-setup` creates it; if it exists, give the user its ACLs"
+            yield unknown(PART, f"topic {name}", f"is missing, or hidden from this user: {mend}")
+    names = [name for name in TOPICS if name in visible]
     described = {topic["name"]: topic for topic in admin.describe_topics(names)} if names else {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_KEYS)) for name in names]
     configs = admin.describe_configs(resources, config_filter="all")["topic"] if names else {}
     for name in names:
         yield allowed(name, set(described[name]["authorized_operations"]))
         config = configs.get(name, {})
-        if set(_KEYS) - config.keys():  # as for the user of a process that has no use for them
-            hidden = "the user may not see them: give it DESCRIBE_CONFIGS, or ask as an administrator"
+        if set(_KEYS) - config.keys():  # as for the user of a process that does not need them
+            hidden = "the user may not see them: give it DESCRIBE_CONFIGS, or run doctor as an administrator"
             yield unknown(PART, f"{name}: settings", hidden)
             continue
         yield from _topic(name, described[name], {key: config[key]["value"] for key in _KEYS}, replicas)
@@ -108,7 +108,7 @@ def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], repli
         f"{name}: replicas",
         fewest >= replicas and int(config["min.insync.replicas"]) >= replicas - 1,
         f"{fewest}, of which {config['min.insync.replicas']} must have a message; {len(partitions)} partitions",
-        f"with one broker fewer nothing is safe: kafka-reassign-partitions.sh to {replicas} replicas, then"
+        f"nothing is safe once a broker fails: kafka-reassign-partitions.sh to {replicas} replicas, then"
         f" {alter} min.insync.replicas={replicas - 1}",
     )
     behind = [
@@ -117,7 +117,7 @@ def _topic(name: str, topic: Mapping[str, Any], config: Mapping[str, str], repli
         if len(partition["isr_nodes"]) < len(partition["replica_nodes"])
     ]
     if behind:
-        yield wrong(PART, f"{name}: in sync", f"partitions {behind} lack a replica", "look at the brokers' logs")
+        yield wrong(PART, f"{name}: in sync", f"partitions {behind} lack a replica", "check the brokers' logs")
     if name == topics.REPORTS:
         kept = int(config["retention.ms"])
         yield verdict(

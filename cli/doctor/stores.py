@@ -1,4 +1,4 @@
-"""MongoDB and the lake: reachable, able to do what Peacewatch needs, with room and the same clock."""
+"""MongoDB and the lake: whether they are reachable, do what Peacewatch needs, have space, and agree on the time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LAKE: Final = "lake"
 OLDEST_MONGO: Final = (6, 0)
 WAIT_MS: Final = 5_000
 CLOCKS_APART: Final = 5.0
-"""Seconds. Leases and turns end by MongoDB's clock; a report ten minutes ahead of the broker's is rejected."""
+"""Seconds. Leases and locks end by MongoDB's clock; a report ten minutes ahead of the broker's is rejected."""
 
 FREE_BYTES: Final = 5 * 1024**3
-"""What compaction and Spark lay by for a fleet's hour, with the hour itself."""
+"""Space for an hour of a fleet's reports, and for the temporary files of compaction and Spark."""
 
 
-def look_at_mongo(uri: str) -> Iterator[Finding]:
-    """The findings. Never raises for what MongoDB does, and never shows the URI."""
+def check_mongo(uri: str) -> Iterator[Finding]:
+    """The findings. Raises nothing if MongoDB fails, and never shows the URI."""
     try:
         with client(uri, "doctor", WAIT_MS, 2 * WAIT_MS) as connected:
             hello = connected.admin.command("hello")
@@ -39,9 +39,9 @@ def look_at_mongo(uri: str) -> Iterator[Finding]:
             yield _may_write(connected)
     except OperationFailure as error:
         said = f"MongoDB refuses: {(error.details or {}).get('errmsg', type(error).__name__)}"
-        yield wrong(MONGO, "reachable", said, "look at user, password and authSource in PEACEWATCH_MONGO_URI")
+        yield wrong(MONGO, "reachable", said, "check user, password and authSource in PEACEWATCH_MONGO_URI")
     except PyMongoError as error:
-        yield wrong(MONGO, "reachable", type(error).__name__, "look at PEACEWATCH_MONGO_URI, and whether it runs")
+        yield wrong(MONGO, "reachable", type(error).__name__, "check PEACEWATCH_MONGO_URI, and whether MongoDB runs")
 
 
 def mongo_version(version: str) -> Finding:
@@ -51,17 +51,17 @@ def mongo_version(version: str) -> Finding:
         "version",
         tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_MONGO,
         version,
-        f"MongoDB {OLDEST_MONGO[0]} or newer: snapshot reads of several collections",
+        f"use MongoDB {OLDEST_MONGO[0]} or newer: it has snapshot reads of several collections",
     )
 
 
 def replica_set(hello: Mapping[str, Any]) -> Finding:
-    """Whether the server is a member of a set. `hello`: its answer to this command."""
+    """Whether the server is a member of a set. `hello`: its answer to the command of this name."""
     return verdict(
         MONGO,
         "replica set",
         "setName" in hello,
-        f"{hello['setName']}, {len(hello['hosts'])} members" if "setName" in hello else "stands alone",
+        f"{hello['setName']}, {len(hello['hosts'])} members" if "setName" in hello else "is not in one",
         "start it with --replSet and run rs.initiate(): transactions and change streams need one",
     )
 
@@ -84,36 +84,36 @@ def clock(part: str, theirs: datetime, ours: datetime) -> Finding:
     return verdict(part, "clock", apart <= CLOCKS_APART, f"{apart:.1f} s apart", "run chrony or ntpd on both machines")
 
 
-def look_at_lake(lake: str) -> Iterator[Finding]:
-    """The findings. Never raises for what the store does."""
+def check_lake(lake: str) -> Iterator[Finding]:
+    """The findings. Raises nothing if the store fails."""
     if "://" in lake:
         yield from _object_store(lake)
         return
     folder = Path(lake)
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     yield verdict(
         LAKE,
         "may write",
-        os.access(there, os.W_OK),
+        os.access(existing, os.W_OK),
         str(folder),
-        f"give {there} to the user that runs Peacewatch, or set PEACEWATCH_LAKE",
+        f"give {existing} to the user that runs Peacewatch, or set PEACEWATCH_LAKE",
     )
-    yield room(LAKE, there)
+    yield free_space(LAKE, existing)
 
 
-def room(part: str, folder: Path) -> Finding:
-    """Whether the disk below `folder` has room for a fleet's hour."""
-    return enough_room(part, shutil.disk_usage(folder).free)
+def free_space(part: str, folder: Path) -> Finding:
+    """Whether the disk of `folder` has space for an hour of a fleet."""
+    return enough_space(part, shutil.disk_usage(folder).free)
 
 
-def enough_room(part: str, free: int) -> Finding:
-    """Whether `free` bytes are enough for a fleet's hour."""
+def enough_space(part: str, free: int) -> Finding:
+    """Whether `free` bytes are enough for an hour of a fleet."""
     return verdict(
         part,
         "room",
         free >= FREE_BYTES,
         f"{free / 1024**3:.0f} GiB free",
-        "`peacewatch vacuum` deletes what no reader needs; else a larger disk",
+        "`peacewatch vacuum` deletes what no reader needs; if that is not enough, use a larger disk",
     )
 
 
@@ -124,7 +124,7 @@ def _object_store(lake: str) -> Iterator[Finding]:
         require_conditional_writes(lake)
     except ServiceUnavailable as error:
         mend = (
-            "look at the AWS_* variables (AWS_ALLOW_HTTP=true for a store without TLS) and the bucket;"
+            "check the AWS_* variables (AWS_ALLOW_HTTP=true for a store without TLS) and the bucket;"
             " a store without conditional writes loses reports"
         )
         yield wrong(LAKE, "conditional writes", str(error), mend)

@@ -1,6 +1,6 @@
 """The `peacewatch` command as a file, for spark-submit: `spark-submit cli/submit/spark_application.py aggregate`.
 
-It lies in a folder of its own, since Python puts a script's folder before all packages.
+It has its own folder, since Python searches a script's folder before all packages.
 """
 
 from cli.main import main

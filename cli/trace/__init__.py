@@ -1,1 +1,1 @@
-"""`peacewatch trace`: what became of one report, by what is stored."""
+"""`peacewatch trace`: what became of one report, from what is stored."""

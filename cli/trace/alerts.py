@@ -1,4 +1,4 @@
-"""The report's alerts in MongoDB, and the Discord messages that people were notified by."""
+"""The report's alerts in MongoDB, and the Discord messages that notified people of them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SHOWN: Final = (
 
 
 def of_report(documents: Documents, drone: str, report: str, times: Iterable[datetime]) -> list[dict[str, Any]]:
-    """The alerts that the report raised, by their ids where its times are known, else by its drone and id."""
+    """The alerts that the report raised, found by their ids if its times are known, else by its drone and id."""
     ids = [alert_id(kind, drone, report, time) for time in times for kind in get_args(Kind)]
     if ids:
-        wanted: dict[str, Any] = {"$or": [{"_id": {"$regex": f"^{re.escape(name)}"}} for name in ids]}
+        query: dict[str, Any] = {"$or": [{"_id": {"$regex": f"^{re.escape(name)}"}} for name in ids]}
     else:
-        wanted = {"drone_id": drone, "report_id": report}
-    found = documents["alerts"].find(wanted, max_time_ms=ANSWER_MS).sort("raised_at", 1)
-    return [row for row in found if (row.get("drone_id"), row.get("report_id")) == (drone, report)]
+        query = {"drone_id": drone, "report_id": report}
+    rows = documents["alerts"].find(query, max_time_ms=ANSWER_MS).sort("raised_at", 1)
+    return [row for row in rows if (row.get("drone_id"), row.get("report_id")) == (drone, report)]
 
 
 def messages(documents: Documents, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each Discord message that has one of the alerts `rows`, with its incident and how often it was changed since."""
+    """Each Discord message that holds one of the alerts `rows`, with its incident and the number of its edits."""
     seen: set[tuple[str, str]] = set()
     for row in rows:
         incident_id, message_id = row.get("incident_id"), row.get("message_id")

@@ -20,10 +20,10 @@ from infra import lake_rows
 from infra.delta import Commit, LogGone, read_commit
 
 MOST_COMMITS: Final = 50_000
-"""Versions of the log that are looked through for a commit, newest first: three days of one in five seconds."""
+"""How many versions of the log are searched for a commit, newest first: three days at one every five seconds."""
 
 FIRST_COMMIT: Final = 1
-"""Version 0 makes the table, and lands nothing."""
+"""Version 0 creates the table, and lands nothing."""
 
 Place = tuple[str, int]
 """A partition's key in the table's entries, and an offset."""
@@ -42,7 +42,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class LandedRow:
-    """A landed report. `version`, `committed_at`: of the commit that landed it; None where the log has left it."""
+    """A landed report. `version`, `committed_at`: of the commit that landed it; None if the log no longer has it."""
 
     file: str
     version: int | None
@@ -58,7 +58,7 @@ class ReportsTable:
     """The table `reports` as it is now."""
 
     def __init__(self, lake: str) -> None:
-        """Raises ServiceUnavailable where it cannot be read; a table that is not there yet has no rows."""
+        """Raises ServiceUnavailable if it cannot be read; a table that does not exist yet has no rows."""
         try:
             self._table: DeltaTable | None = DeltaTable(f"{lake}/reports")
         except TableNotFoundError:
@@ -70,10 +70,10 @@ class ReportsTable:
         """The rows of the report, of one UTC day or of all. Raises ServiceUnavailable."""
         if self._table is None:
             return []
-        wanted = (pc.field("drone_id") == drone) & (pc.field("report_id") == report)
+        of_report = (pc.field("drone_id") == drone) & (pc.field("report_id") == report)
         try:
             files = lake_rows.paths(self._table, day)
-            batches = lake_rows.batches(self._table, files, [*COLUMNS, lake_rows.FILE], wanted) if files else ()
+            batches = lake_rows.batches(self._table, files, [*COLUMNS, lake_rows.FILE], of_report) if files else ()
             rows = [facts for batch in batches for facts in batch.to_pylist()]
             commits = self._commits_of(map(_place, rows))
             return [self._row(facts, commits.get(_place(facts))) for facts in rows]
@@ -90,7 +90,7 @@ class ReportsTable:
         return LandedRow(lake_rows.path(self._table, facts.pop(lake_rows.FILE)), version, committed_at, facts)
 
     def _commits_of(self, places: Iterable[Place]) -> dict[Place, Commit]:
-        """The commit that landed each place: the oldest whose entry is beyond it. Not of those that left the log."""
+        """The commit that landed each place: the oldest whose entry is beyond it, if the log still has it."""
         unsettled, landed = set(places), dict[Place, Commit]()
         oldest = None
         for commit in self._log() if unsettled else ():

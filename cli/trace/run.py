@@ -1,6 +1,6 @@
 """What became of one report: its messages, its row and commit, duplicates and rejections, alerts and Discord messages.
 
-Everything comes from what is stored. A service that is away leaves its steps out, and its name in `away`.
+Everything comes from what is stored. The steps of a service that does not answer are left out, and `away` names it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Trace:
 
 
 def run(settings: Settings, drone: str, report: str, day: date | None = None) -> Trace:
-    """The trace of the report `report` of `drone`. `day`: its UTC day, which spares reading the whole lake."""
+    """The trace of the report `report` of `drone`. `day`: its UTC day, which saves reading the whole lake."""
     trace = Trace()
     table = _try(trace, "lake", lambda: lake.ReportsTable(settings.lake_location))
     rows = _try(trace, "lake", lambda: table.rows(drone, report, day)) if table else None
@@ -46,8 +46,7 @@ def run(settings: Settings, drone: str, report: str, day: date | None = None) ->
     unlanded = _unlanded(settings, trace, table, messages, landed)
     _add_reports(trace, messages, rows or [], rejections, unlanded)
     times = {row.facts["reported_at"].astimezone(UTC) for row in rows or ()}
-    found = _try(trace, "MongoDB", lambda: _alert_steps(settings, drone, report, times)) or []
-    trace.steps += found
+    trace.steps += _try(trace, "MongoDB", lambda: _alert_steps(settings, drone, report, times)) or []
     trace.state = _state(trace, bool(landed), bool(rejections), bool(unlanded))
     return trace
 
@@ -61,17 +60,19 @@ def _add_reports(
 ) -> None:
     landed = {row.source for row in rows}
     refused = {
-        f"{topics.REPORTS}/{one.headers.get('partition')}/{one.headers.get('offset')}": one for one in rejections
+        f"{topics.REPORTS}/{record.headers.get('partition')}/{record.headers.get('offset')}": record
+        for record in rejections
     }
-    there = {message.source for message in messages}
+    on_topic = {message.source for message in messages}
     for message in messages:
         facts: dict[str, Any] = {"received_at": message.received_at, "bytes": message.size}
         if message.source in unlanded:
-            facts["note"] = "waits to land"
+            facts["note"] = "not landed yet"
         is_first = message.source in landed or message.source in refused or message.source in unlanded
         trace.steps.append(Step("topic" if is_first else "duplicate", message.source, facts))
     trace.steps += [
-        Step("topic", source, {"note": "has expired from the topic"}) for source in sorted({*landed, *refused} - there)
+        Step("topic", source, {"note": "has expired from the topic"})
+        for source in sorted({*landed, *refused} - on_topic)
     ]
     for row in rows:
         version = {"version": row.version, "committed_at": row.committed_at}
@@ -120,14 +121,15 @@ def _state(trace: Trace, is_landed: bool, is_rejected: bool, is_unlanded: bool) 
     if is_landed:
         parts.append("landed")
     if is_unlanded:
-        parts.append("waits to land")
+        parts.append("not landed yet")
     if is_rejected:
         parts.append("rejected")
     if alerted:
         pending = sum(not step.facts["delivered_at"] for step in alerted)
         parts.append("alert not delivered yet" if pending else "people were notified")
     if not parts:
-        return "not found" + (": some services are away" if trace.away else " in the lake, on the topic, or in MongoDB")
+        where = ": some services did not answer" if trace.away else " in the lake, on the topic, or in MongoDB"
+        return f"not found{where}"
     return ", ".join(parts)
 
 

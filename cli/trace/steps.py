@@ -1,4 +1,4 @@
-"""One step of a report's way, as it is found, and the text of all of them for people."""
+"""The steps on a report's path, and their table for people."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def table(steps: Iterable[Step]) -> Table:
     for step in steps:
         facts = step.as_json()
         text = "\n".join(f"{name}: {facts[name]}" for name in step.facts if facts[name] not in (None, ""))
-        shown.add_row(TITLES[step.where], step.source, Text(escaped(text)))  # no markup: it holds words of drones
+        shown.add_row(TITLES[step.where], step.source, Text(escaped(text)))  # no markup: the text comes from drones
     return shown

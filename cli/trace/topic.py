@@ -1,4 +1,4 @@
-"""The report's messages on Kafka: at their places on `reports`, and on `reports.rejected`."""
+"""The report's messages on Kafka: on `reports` and on `reports.rejected`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS: Final = {"enable_auto_commit": False, "group_id": None, "max_poll_reco
 
 
 class _Named(msgspec.Struct):
-    """All of a message that a report is known by."""
+    """The fields of a message that identify a report."""
 
     drone_id: str
     report_id: str
@@ -36,7 +36,7 @@ _decoder: Final = msgspec.json.Decoder(_Named)
 
 @dataclass(frozen=True)
 class ReportMessage:
-    """A message of `reports` with the drone and the id that are looked for."""
+    """A message on `reports` with the drone and the report id that are searched for."""
 
     partition: int
     offset: int
@@ -49,8 +49,8 @@ class ReportMessage:
 
 
 def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, int]]) -> list[ReportMessage]:
-    """The report's messages: within WINDOW offsets of each `(partition, offset)` that has landed, for a duplicate lies
-    no further; without any, among the last WINDOW offsets of every partition. Raises KafkaError."""
+    """The report's messages. If it has landed, they are within WINDOW offsets of each landed `(partition, offset)`: a
+    duplicate is no further away. If not, the last WINDOW offsets of every partition are searched. Raises KafkaError."""
     with closing(clients.consumer(kafka, **SETTINGS)) as consumer:
         partitions = of_topic(consumer, topics.REPORTS)
         first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -66,7 +66,7 @@ def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, in
 
 
 def topic_id(kafka: Address) -> str | None:
-    """The id of `reports`, by which the lake names its partitions; None where it is not there. Raises KafkaError."""
+    """The id of `reports`, by which the lake names its partitions; None if there is no topic. Raises KafkaError."""
     with closing(clients.admin(kafka)) as admin:
         return id_of(admin, topics.REPORTS)
 
@@ -108,5 +108,5 @@ def _is(record: Any, drone: str, report: str) -> bool:
 
 
 def _holds(value: bytes, text: str) -> bool:
-    """Whether the JSON in `value` may name `text`: as it is, or with its letters escaped."""
+    """Whether the JSON in `value` may contain `text`, plain or escaped."""
     return text.encode() in value or msgspec.json.encode(text).strip(b'"') in value or b"\\u" in value

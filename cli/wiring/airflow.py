@@ -1,4 +1,4 @@
-"""Airflow's own commands, with the environment that the settings give them."""
+"""Airflow's own commands, with their environment from the settings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from laptop.services import catalogue
 from laptop.supervision.environment import for_own_command
 
 OVERRIDES: Final = "AIRFLOW__"
-"""Variables of this name are Airflow's own settings: where one is set, it stands."""
+"""Variables with this prefix are Airflow's own settings. One that is set wins over ours."""
 
 Command = tuple[list[str], dict[str, str]]
 """A program with its arguments, and its environment."""
 
 
 def command(settings: Settings, arguments: Sequence[str], environ: Mapping[str, str]) -> Command:
-    """Airflow's command line with `arguments`. A long-running process gets its own secrets alone."""
+    """Airflow's command line with `arguments`. A long-running process gets only its own secrets."""
     process = f"airflow-{arguments[0]}"
     secrets = SECRETS_OF.get(process, SECRETS_OF["airflow-scheduler"])
     return server.program(*arguments), _environment(settings, secrets, environ)

@@ -1,4 +1,4 @@
-"""What the alerts' processes are made of, by the settings."""
+"""The processes of the alert pipeline, wired by the settings."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def rules(loaded: Settings) -> Rules:
 
 
 def alerter(loaded: Settings) -> Runner:
-    """What judges every report and raises alerts. Raises BadSettings for wrong rules."""
+    """The runner that judges every report and raises alerts. Raises BadSettings for wrong rules."""
     return partial(layer.run, layer.AlertingConfig(loaded.kafka, rules(loaded), nearest))
 
 
 def channels(loaded: Settings, failpoint: Callable[[str], None] = lambda _step: None) -> list[Runner]:
-    """A notifier for each webhook: with one for the severe alerts, the other takes the rest."""
+    """A notifier for each webhook. If severe alerts have their own webhook, the other one gets the rest."""
     if loaded.severe_webhook_url is None:
         return [_channel(loaded, "alerts", "webhook", lambda _alert: True, failpoint)]
     return [
@@ -54,7 +54,7 @@ def channels(loaded: Settings, failpoint: Callable[[str], None] = lambda _step: 
 
 
 def recorders(loaded: Settings) -> list[Runner]:
-    """What keeps MongoDB's alerts, and the dead-man's switch of the alert pipeline, which neither is part of."""
+    """The recorder of alerts in MongoDB, and the dead-man's switch that watches the alert pipeline."""
     watch = dead_mans_switch.WatchConfig(loaded.kafka, url_now(loaded, "operators_webhook"))
     recording = recorder.RecorderConfig(
         loaded.kafka,
@@ -67,7 +67,7 @@ def recorders(loaded: Settings) -> list[Runner]:
 
 
 def run_together(runners: list[Runner], stop: Event) -> None:
-    """Runs each in a thread until `stop`; when one fails the others end, too, and its error is raised."""
+    """Runs each in a thread until `stop`. When one fails, the others end, too, and its error is raised."""
     with ThreadPoolExecutor(len(runners)) as pool:
         running = [pool.submit(runner, stop) for runner in runners]
         wait(running, return_when=FIRST_COMPLETED)
@@ -77,7 +77,7 @@ def run_together(runners: list[Runner], stop: Event) -> None:
 
 
 def url_now(loaded: Settings, setting: str) -> Callable[[], str | None]:
-    """The URL as it is now: the file that holds it may hold another by the time the old one is dead."""
+    """Reads the URL at each call: its file may hold a new one after the old one was deleted."""
 
     def of(present: Settings) -> str | None:
         value = getattr(present, setting)

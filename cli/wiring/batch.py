@@ -1,4 +1,4 @@
-"""What the commands of the batch layer share: Spark and a run's job as the settings have them, and progress."""
+"""Shared by the batch layer's commands: Spark and a run's job, wired by the settings, and a progress bar."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def engine(loaded: Settings) -> Iterator[Engine]:
-    """Spark, started with the first question that is not small. Raises MissingPart without Java, once it is needed.
+    """Starts Spark for the first computation that is not small. Raises MissingPart if Java is needed and missing.
 
-    A cluster and spark-submit compute everything themselves: a user who names them expects to see the work there.
+    With a cluster or spark-submit, Spark computes everything: a user who names one expects to see the work there.
     """
     from batch_layer.small import small_first  # noqa: PLC0415 - pyarrow, which other commands never need
 
@@ -39,7 +39,7 @@ def engine(loaded: Settings) -> Iterator[Engine]:
 
 @contextmanager
 def spark(loaded: Settings) -> Iterator[Engine]:
-    """Spark, started. Raises MissingPart without Java."""
+    """A started Spark. Raises MissingPart without Java."""
     from batch_layer.spark import aggregate, comet, session  # noqa: PLC0415 - pyspark, as above
 
     config = session.SparkConfig(
@@ -55,7 +55,7 @@ def spark(loaded: Settings) -> Iterator[Engine]:
 
 
 def scratch(loaded: Settings) -> None:
-    """What this process sorts on disk lies below PEACEWATCH_HOME, unless TMPDIR says where: /tmp may be memory."""
+    """Makes this process sort on disk below PEACEWATCH_HOME, unless TMPDIR is set: /tmp may be in memory."""
     if "TMPDIR" not in os.environ:
         folder = loaded.home.resolve() / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def scratch(loaded: Settings) -> None:
 
 
 def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
-    """What each run works with, the register of drones too. Raises BadSettings or BadInput for a wrong register."""
+    """What each run works with, including the register of drones. Raises BadSettings or BadInput if that is wrong."""
     from batch_layer.job import Job  # noqa: PLC0415 - as above
     from batch_layer.register import load  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""How long an incident lives by the settings: the same for every process that follows incidents."""
+"""The intervals of an incident by the settings: the same for every process that follows incidents."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from speed_layer.landing.partition import Names
 
 
 def lander(settings: Settings) -> Callable[[Event], None]:
-    """What lands reports until its event is set."""
+    """The runner that lands reports until its event is set."""
     key = settings.pseudonym_key
     pseudonyms = Pseudonyms(key.get_secret_value()) if key is not None else None
     names = Names(nearest, known_places, pseudonyms)

@@ -12,7 +12,7 @@ log = get_logger()
 
 
 def serve(settings: Settings, process: str, old: str = "", probe: operations.Probe | None = None) -> None:
-    """Answers on the operations port, if there is one. `old`: the setting of this process that it replaces."""
+    """Serves the operations port, if one is set. `old`: this process's earlier setting for it."""
     port, host = settings.operations_port, settings.operations_host
     if port is None and old and getattr(settings, old) is not None:
         port, host = getattr(settings, old), settings.host

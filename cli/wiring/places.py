@@ -1,4 +1,4 @@
-"""Where a position is, for the layers that must name a place."""
+"""The nearest city of a position, for the layers that must name a place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from infra.cities import places
 
 
 def nearest(latitude: float, longitude: float) -> tuple[str, str] | None:
-    """City and country of the nearest city of the shipped list, which is loaded when it is first needed."""
+    """City and country of the nearest city on the shipped list, which is loaded when first needed."""
     city = places().nearest(latitude, longitude)
     return (city.name, city.country) if city else None

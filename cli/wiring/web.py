@@ -19,7 +19,7 @@ from serving.sign_in.roles import parse_roles
 from serving.tokens import TokenFile, parse_tokens
 
 PROBE_SECONDS: Final = 4.0
-"""Less than the five seconds of a health check."""
+"""Less than a health check's timeout of five seconds."""
 
 
 def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
@@ -45,7 +45,7 @@ def serve(settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def _probe(host: str, port: int, path: str) -> dict[str, str]:
-    """Asks the server over its own port, so that its event loop and its threads answer, too."""
+    """Asks the server over its own port, which shows that its event loop and its threads work."""
     connection = HTTPConnection(host, port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", path)
@@ -58,7 +58,7 @@ def _probe(host: str, port: int, path: str) -> dict[str, str]:
 
 
 def _tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Role]:
-    """The tokens of the settings; those of a file are read again when it changes."""
+    """The tokens of the settings. A file of tokens is read again when it changes."""
     path = environ.get("PEACEWATCH_API_TOKENS_FILE")
     try:
         if path:
@@ -69,7 +69,7 @@ def _tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, Role
 
 
 def _oidc(settings: Settings) -> Oidc | None:
-    """Single sign-on of the settings. Raises BadSettings for a part that is missing or wrong."""
+    """The settings of single sign-on. Raises BadSettings for one that is missing or wrong."""
     if settings.oidc_issuer is None:
         return None
     if settings.oidc_client_secret is None:
@@ -98,7 +98,7 @@ def _require_loopback(host: str) -> None:
         is_loopback = False
     if not is_loopback:
         raise BadSettings(
-            f"PEACEWATCH_WEB_HOST is {host}, which other machines reach: set PEACEWATCH_API_TOKENS "
+            f"PEACEWATCH_WEB_HOST is {host}, which other machines can reach: set PEACEWATCH_API_TOKENS "
             "(`peacewatch token` makes one) or PEACEWATCH_OIDC_ISSUER"
         )
 

@@ -312,6 +312,6 @@ def test_a_port_that_others_reach_needs_tokens(tmp_path: Path) -> None:
     ended = subprocess.run(what, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ended.returncode == 2
     assert ended.stderr.strip().splitlines()[-1:] == [
-        "peacewatch: PEACEWATCH_WEB_HOST is 0.0.0.0, which other machines reach: set PEACEWATCH_API_TOKENS "
+        "peacewatch: PEACEWATCH_WEB_HOST is 0.0.0.0, which other machines can reach: set PEACEWATCH_API_TOKENS "
         "(`peacewatch token` makes one) or PEACEWATCH_OIDC_ISSUER"
     ]

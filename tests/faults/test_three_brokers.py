@@ -58,7 +58,7 @@ def product(brokers: Brokers, tmp_path: Path) -> Iterator[Product]:
 def test_topics_that_we_create_have_the_brokers_replication(brokers: Brokers) -> None:
     for name in TOPICS:
         assert {len(partition["replica_nodes"]) for partition in brokers.partitions(name)} == {3}, name
-    wrong = [one for one in doctor.look(KafkaConfig(brokers.address)) if one.verdict == "wrong"]
+    wrong = [one for one in doctor.check(KafkaConfig(brokers.address)) if one.verdict == "wrong"]
     assert [one for one in wrong if not one.what.endswith("in sync")] == []
 
 
@@ -69,7 +69,7 @@ def test_doctor_names_an_outside_topic_with_fewer_replicas(tmp_path: Path) -> No
             config = dict(TOPICS[topics.REPORTS].all_config)
             admin.create_topics([NewTopic(topics.REPORTS, 2, replication_factor=2, topic_configs=config)])
         create_topics(cluster.address)
-        found = {one.what: one for one in doctor.look(KafkaConfig(cluster.address))}
+        found = {one.what: one for one in doctor.check(KafkaConfig(cluster.address))}
     assert found[f"{topics.REPORTS}: replicas"].verdict == "wrong"
     assert found[f"{topics.REPORTS}: replicas"].said.startswith("2, of which 2 must have a message; 2 partitions")
     assert "to 3 replicas" in found[f"{topics.REPORTS}: replicas"].mend

@@ -42,9 +42,9 @@ def test_the_live_demo_streams_until_it_is_asked_to_stop(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--csv", "x.csv"], "--csv: goes with --once"),
+        (["--csv", "x.csv"], "--csv: needs --once"),
         (["--once", "--csv", "x.csv"], "--csv: needs --start and --clock"),
-        (["--once", "--start", "2021-03-22T00:00:00Z"], "--start: goes with --csv"),
+        (["--once", "--start", "2021-03-22T00:00:00Z"], "--start: needs --csv"),
         (["--once", "--csv", "x.csv", "--start", "2021-03-22T00:00:00Z", "--clock", "fleet"], "x.csv: cannot be read"),
         (["--rate", "0"], "--rate: 0 is not a rate"),
         (["--drones", "0"], "drones: at least one"),

@@ -193,7 +193,7 @@ def test_missing_acl_names_the_group(secured: Secured, user: str) -> None:
 
 def test_setup_creates_the_topics_that_doctor_misses(secured: Secured, user: str) -> None:
     login = secured.scram(user)
-    missing = {finding.what: finding.said for finding in doctor.look(login) if finding.verdict == "unknown"}
+    missing = {finding.what: finding.said for finding in doctor.check(login) if finding.verdict == "unknown"}
     assert "`peacewatch kafka-setup` creates it" in missing[f"topic {topics.ALERTS}"]
     assert "DESCRIBE_CONFIGS" in missing[f"{TOPIC}: settings"]
     rules = [rule.grant for rule in listed()["kafka-setup"]]
@@ -211,4 +211,4 @@ def test_setup_creates_the_topics_that_doctor_misses(secured: Secured, user: str
         result = subprocess.run(setup, env=os.environ | environ, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         assert topics.ALERT_STATE in result.stdout
-    assert not [finding for finding in doctor.look(login) if finding.verdict == "unknown"]
+    assert not [finding for finding in doctor.check(login) if finding.verdict == "unknown"]

@@ -83,7 +83,7 @@ def test_an_error_of_kafka_is_one_sentence(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as ended:
         cli.main(fails)
     assert ended.value.code == 2
-    text = "Kafka does not do its part: KafkaTimeoutError: Unable to bootstrap from ['127.0.0.1:1']"
+    text = "Kafka failed: KafkaTimeoutError: Unable to bootstrap from ['127.0.0.1:1']"
     assert capsys.readouterr().err == f"peacewatch: {text}\n"
 
 
