@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from fleet import topics
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 from infra.mongo import client as mongo

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fleet.errors import BadInput, BadSettings
 from fleet.reports.pseudonyms import KEY_LEAST
 from infra import logs
-from infra.kafka.config import KafkaConfig, Mechanism, SecurityProtocol
+from infra.kafka.address import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
 from infra.secrets import secret
 from infra.time_zones import whole_hour_zone

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from fleet import topics
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from serving import limits
 
 Role = Literal["viewer", "operator", "admin"]

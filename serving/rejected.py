@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import refusal
 from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of

@@ -30,7 +30,7 @@ from fleet.notifications.message import Embed
 from infra import retry
 from infra.discord import DiscordError, DiscordRefused
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import sentence
 from infra.kafka.partitions import of_topic, required
 from infra.operations import LOOPS

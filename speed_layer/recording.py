@@ -37,7 +37,7 @@ from fleet.notifications.incident import Intervals
 from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import behind
 from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS

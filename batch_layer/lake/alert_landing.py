@@ -35,7 +35,7 @@ from fleet.reports.watermark import CLOCKS_APART, THROUGH
 from fleet.text import sentence
 from infra.delta import ALERTS as TABLE
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import refusal
 from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of

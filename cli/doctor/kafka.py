@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from cli.doctor.finding import Finding, fine, unknown, verdict, wrong
 from fleet import topics
 from infra.kafka import clients, failures
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 from infra.kafka.topics import TOPICS
 
 PART: Final = "Kafka"

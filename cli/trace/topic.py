@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from fleet import topics
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 from speed_layer.landing import rejected

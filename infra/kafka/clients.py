@@ -31,7 +31,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
-from infra.kafka.config import Address, config
+from infra.kafka.address import Address, config
 from infra.kafka.decompression import POLL, PollBudget, bound
 from infra.kafka.failures import KafkaRefused, refusal
 from infra.kafka.security import client_settings

@@ -9,7 +9,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 
 
 class Joining:

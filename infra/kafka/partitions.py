@@ -7,7 +7,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.topics import missing
 
 

@@ -11,7 +11,7 @@ from kafka.net.sasl.plain import SaslMechanismPlain
 from kafka.net.sasl.scram import SaslMechanismScram
 
 from fleet.errors import BadSettings
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 
 
 def client_settings(config: KafkaConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kafka.errors import AuthorizationError, TopicAlreadyExistsError, TopicAutho
 from fleet import topics
 from fleet.errors import BadSettings
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import sentence
 from infra.retry import NotReady
 

@@ -12,7 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 from fleet import topics
 from fleet.alerts.alert import decode
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import of_topic, records_to
 from infra.kafka.topics import id_of
 from infra.mongo import client as mongo

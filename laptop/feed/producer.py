@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
-from infra.kafka.config import Address, shown
+from infra.kafka.address import Address, shown
 from infra.kafka.failures import KafkaRefused
 
 BATCH_BYTES: Final = 256 * 1024

@@ -15,7 +15,7 @@ from fleet.errors import BadInput
 from fleet.reports.report import EARLIEST, MAX_AHEAD, Report, encode
 from infra import stop_signals
 from infra.cities import cities
-from infra.kafka.config import Address, shown
+from infra.kafka.address import Address, shown
 from infra.kafka.topics import TOPICS, create_topics
 from laptop.feed.csv_file import CsvFile, open_csv
 from laptop.feed.producer import Feed, paced

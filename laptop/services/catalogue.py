@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from infra import module_names, s3
 from infra.kafka import membership
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.topics import create_topics
 from infra.secrets import SECRETS_OF
 from infra.settings import PREFIX, Settings

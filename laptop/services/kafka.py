@@ -17,7 +17,7 @@ from infra import class_archive
 from infra.jars import SHARE
 from infra.java import java
 from infra.kafka import clients
-from infra.kafka.config import Address, shown
+from infra.kafka.address import Address, shown
 from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.services.kafka_jars import KAFKA

@@ -17,7 +17,7 @@ from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import class_archive
 from infra.java import java
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from laptop import ports
 from laptop.services import kafka
 from laptop.services.kafka_jars import KAFKA

@@ -12,7 +12,7 @@ from fleet.errors import ServiceUnavailable
 from fleet.notifications import actions
 from fleet.notifications.actions import Action
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import refusal
 
 ACKNOWLEDGED_SECONDS: Final = 5.0

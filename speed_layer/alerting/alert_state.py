@@ -35,7 +35,7 @@ from fleet.alerts.rules import Low, Memory
 from fleet.bins import bins
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import records_to, required
 from infra.kafka.topics import require_id

@@ -38,8 +38,8 @@ from fleet.errors import RejectedReport
 from fleet.reports import report as reports
 from infra import retry
 from infra.kafka import clients
+from infra.kafka.address import Address
 from infra.kafka.assignment import Assignment
-from infra.kafka.config import Address
 from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import behind
 from infra.kafka.record_reading import NOT_READ

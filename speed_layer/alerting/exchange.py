@@ -18,7 +18,7 @@ from fleet import identity
 from fleet.alerts import elsewhere
 from fleet.alerts.elsewhere import AbsenceShare, Elsewhere
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import required
 from speed_layer.alerting.alert_state import note_absent
 

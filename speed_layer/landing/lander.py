@@ -23,8 +23,8 @@ from fleet.errors import PeacewatchError, ServiceUnavailable
 from infra import retry
 from infra.delta import Commit
 from infra.kafka import clients
+from infra.kafka.address import Address
 from infra.kafka.assignment import Assignment
-from infra.kafka.config import Address
 from infra.kafka.topics import require_id
 from infra.operations import LOOPS
 from speed_layer.landing import batch, expiry_watch

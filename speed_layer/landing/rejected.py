@@ -15,7 +15,7 @@ from structlog import get_logger
 
 from fleet.errors import ServiceUnavailable
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import of_topic, records_to
 from speed_layer.landing import metrics

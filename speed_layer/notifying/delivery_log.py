@@ -17,7 +17,7 @@ from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.state import NotificationState
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import sentence
 from infra.kafka.partitions import records_to
 

@@ -16,7 +16,7 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 
 SESSION_MS: Final = 6000
 """The least that a broker allows by default (group.min.session.timeout.ms). A standby waits this long for a killed

@@ -39,7 +39,7 @@ from fleet.notifications.policy import Policy, decide
 from fleet.notifications.state import NotificationState
 from infra import retry
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.failures import sentence
 from infra.kafka.partitions import of_topic, required
 from infra.kafka.topics import missing

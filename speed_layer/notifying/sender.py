@@ -14,7 +14,7 @@ from fleet.notifications.policy import Allowance
 from fleet.notifications.state import NotificationState
 from infra.discord import DiscordError, DiscordRefused, MessageGone, RateLimited, WebhookDead
 from infra.retry import Backoff
-from speed_layer.notifying.discord.budget import Budget
+from speed_layer.notifying.discord.rate_limit import Budget
 from speed_layer.notifying.discord.webhook import Webhook
 
 log = get_logger()

@@ -16,7 +16,7 @@ from kafka.admin import NewTopic
 from cli.doctor import kafka as doctor
 from fleet import topics
 from infra.kafka import clients
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 from infra.kafka.topics import TOPICS, create_topics
 from laptop import ports
 from laptop.services import mongo

@@ -17,7 +17,7 @@ from cli.doctor import discord, jobs, kafka, stores
 from cli.doctor.finding import Finding
 from fleet import topics
 from infra.kafka import clients
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 from infra.kafka.topics import TOPICS, create_topics
 from laptop import ports
 from tests.support import standin

@@ -21,7 +21,7 @@ from kafka.errors import KafkaError
 from cli.doctor import kafka as doctor
 from fleet import topics
 from infra.kafka import clients
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 from infra.kafka.failures import KafkaRefused, sentence
 from infra.kafka.topics import TopicSettings, create_topics
 from tests.support.acls import listed

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from infra.kafka import clients
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from infra.kafka.partitions import of_topic, records_to
 
 

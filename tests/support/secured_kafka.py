@@ -27,7 +27,7 @@ from kafka.admin import (
 )
 
 from infra.kafka import clients
-from infra.kafka.config import KafkaConfig, Mechanism
+from infra.kafka.address import KafkaConfig, Mechanism
 from laptop import ports
 from laptop.services import kafka as local
 from laptop.supervision import processes

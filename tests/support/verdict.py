@@ -23,7 +23,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from infra.kafka.config import Address
+from infra.kafka.address import Address
 from tests.support.kafka_messages import messages
 
 SHOWN: Final = 3

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.errors import BadSettings
-from infra.kafka.config import KafkaConfig
+from infra.kafka.address import KafkaConfig
 from infra.kafka.security import client_settings
 from infra.settings import load
 

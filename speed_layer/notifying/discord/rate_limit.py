@@ -1,8 +1,7 @@
-"""How many requests a webhook accepts: our own count, corrected by what Discord's answers say.
+"""How many requests a webhook accepts, and the wait after a 429: our own count, corrected by Discord's answers.
 
-The limiters of libraries (limits, pyrate-limiter) cannot reserve a share, adopt a server's own count, or say by a
-test's clock when the next request may go; this is shorter than an adapter to one. Times are seconds of any clock that
-never goes back.
+The limiters of libraries (limits, pyrate-limiter) cannot reserve a share, adopt a server's own count, or use a given
+clock; an adapter to one would be longer than this. Times are in seconds, by any clock that never goes back.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ class RequestWindow:
 
 
 WINDOWS: Final = (RequestWindow(5, 2.0, 2), RequestWindow(30, 60.0, 18))
-"""Discord documents no numbers for a webhook; these are the figures its community measured: 5 in 2 s, 30 a minute.
+"""Discord documents no numbers for a webhook. Its community measured these: 5 in 2 s, 30 a minute.
 
-Of the thirty, eighteen are kept for first posts and digests: six new messages, and a digest every five seconds.
+Of the thirty, eighteen are reserved for first posts and digests: six new messages, and a digest every five seconds.
 """
 
 MARGIN: Final = 0.05
-"""Seconds added to a window: the server counts from its own clock's reading of our request."""
+"""Seconds added to a window, because the server counts by its own clock."""
 
 
 class Budget:
@@ -49,14 +48,14 @@ class Budget:
         return max(0.0, *waits)
 
     def spend(self, now: float) -> None:
-        """Call when a request was answered or given up: the server has counted it by then."""
+        """Counts a request. Call it when the request was answered or given up: the server has counted it by then."""
         self._answered.append(now)
 
     def learn(self, remaining: int | None, reset_after: float | None, now: float) -> None:
-        """Enters the rate headers of an answer."""
+        """Corrects the count by the rate headers of an answer."""
         if remaining == 0 and reset_after is not None:
             self.hold(reset_after, now)
 
     def hold(self, seconds: float, now: float) -> None:
-        """No request goes for so many seconds."""
+        """Allows no request for `seconds`: after a 429, the `retry_after` that it names; else our own pause."""
         self._not_before = max(self._not_before, now + seconds)

@@ -1,4 +1,7 @@
-"""Which Kafka a client connects to, and how it proves who it is: one frozen value that every client is made from."""
+"""Which Kafka a client connects to, and how it authenticates: the frozen value that every client is made from.
+
+infra/settings.py has the settings that fill it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class KafkaConfig:
     """The fields are those of the settings `PEACEWATCH_KAFKA_*`.
 
     A secret is a text, or a file that holds it: the file is read again at each connection, so it may be replaced while
-    the process runs. Raises BadSettings where fields contradict each other.
+    the process runs. Raises BadSettings if fields contradict each other.
     """
 
     bootstrap: str  # host:port[,host:port]
@@ -68,11 +71,11 @@ class KafkaConfig:
 
 
 Address = KafkaConfig | str
-"""A text is the bootstrap address of a Kafka without security, as the local one is."""
+"""A text is the bootstrap address of a Kafka without security, such as the local one."""
 
 
 def config(address: Address) -> KafkaConfig:
-    """The connection that `address` stands for."""
+    """`address` as a KafkaConfig."""
     return KafkaConfig(address) if isinstance(address, str) else address
 
 

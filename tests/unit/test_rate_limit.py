@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from speed_layer.notifying.discord.budget import WINDOWS, Budget
+from speed_layer.notifying.discord.rate_limit import WINDOWS, Budget
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from([0.0, 0.5, 1.0])), max_size=200))
