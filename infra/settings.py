@@ -33,7 +33,7 @@ SECRETS: Final = (
 
 
 class Settings(BaseSettings):
-    """What runs where. The first five move Peacewatch to bigger machines; the rest has defaults for a laptop."""
+    """What runs where. The defaults are for a laptop."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     kafka_password_file: Path | None = Field(None, description="file that holds the password")
     kafka_token_file: Path | None = Field(None, description="file that holds the token")
     lake: str | None = Field(
-        None, description="where the lake is: a folder or s3://bucket/path; unset: lake/ in the home"
+        None, description="where the lake is: a folder or s3://bucket/path; unset: lake/ in PEACEWATCH_HOME"
     )
     mongo_uri: SecretStr | None = Field(
         None, description="MongoDB to use, with the database; unset: a local one is started"
@@ -75,23 +75,23 @@ class Settings(BaseSettings):
     )
 
     severe_webhook_url: SecretStr | None = Field(
-        None, description="Discord webhook for critical incidents; unset: the alerts' one"
+        None, description="Discord webhook for critical incidents; unset: the one for alerts"
     )
     operators_webhook_url: SecretStr | None = Field(
-        None, description="Discord webhook for trouble of Peacewatch itself"
+        None, description="Discord webhook for problems of Peacewatch itself"
     )
     reports_webhook_url: SecretStr | None = Field(
-        None, description="Discord webhook for the nightly report's summary; unset: the alerts' one"
+        None, description="Discord webhook for the nightly report's summary; unset: the one for alerts"
     )
     api_tokens: SecretStr | None = Field(
         None,
-        description="tokens of the API, made by `peacewatch token`: token:role[,token:role], viewer, operator or "
-        "admin; their file is read again when it changes",
+        description="API tokens, made by `peacewatch token`: token:role[,token:role], where a role is viewer, operator "
+        "or admin; their file is read again when it changes",
     )
     api_open: Literal["figures", "nothing"] = Field(
         "nothing",
-        description="what the API answers without a token or sign-in where one is set: nothing, or figures; "
-        "never names, words and single reports",
+        description="what the API answers without a token once tokens or single sign-on are set: nothing, or figures "
+        "(never names, words and single reports)",
     )
     oidc_issuer: str | None = Field(
         None, description="address of the OpenID Connect provider where people sign in; unset: no single sign-on"
@@ -101,44 +101,48 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field(
         "roles",
         min_length=1,
-        description="claim of the ID token that names a person's roles; dots lead into objects: realm_access.roles",
+        description="claim of the ID token that holds a person's roles; dots lead into objects: realm_access.roles",
     )
     oidc_roles: str | None = Field(
         None,
-        description="what the provider's roles are here: theirs=role[,theirs=role], viewer, operator or admin; "
-        "unset: they have the same names",
+        description="which roles the provider's roles are here: theirs=role[,theirs=role], where a role is viewer, "
+        "operator or admin; unset: they have the same names",
     )
     oidc_name_claim: str = Field(
-        "preferred_username", min_length=1, description="claim whose name others read with a person's actions"
+        "preferred_username",
+        min_length=1,
+        description="claim of the ID token with the name shown with a person's actions",
     )
     api_rate_limit: str = Field(
         "600 per second",
         pattern=r"^[1-9]\d* per (second|minute|hour)$",
-        description="requests that the API answers to one token or address",
+        description="how many requests the API accepts from one token or address",
     )
 
     retention_days: int | None = Field(
-        None, ge=1, description="whole days before today whose raw reports are kept; older ones are sealed; unset: all"
+        None,
+        ge=1,
+        description="whole days before today whose raw reports are kept; older days are sealed; unset: all",
     )
     spark_jars: str | None = Field(
-        None, description="jars for Spark jobs, comma-separated; unset: those that read S3, if the lake is there"
+        None, description="jars for Spark jobs, comma-separated; unset: those that read S3, if the lake is on S3"
     )
     comet: str = Field(
         "auto",
-        description="native engine of Spark jobs: auto (set-up's jar), off (plain Spark), or where the jar is",
+        description="native engine of Spark jobs: auto (set-up's jar), off (plain Spark), or the path of its jar",
     )
     drone_register: Path | None = Field(
         None, description="file of the drones in service (CSV: drone_id, from, until); unset: those seen in 7 days"
     )
     pseudonym_key: SecretStr | None = Field(
         None,
-        description="key of the hash by which landing names citizens in the lake, 32 characters at least; "
-        "unset: by their names",
+        description="key of the hash that replaces citizens' names in the lake, at least 32 characters; "
+        "unset: names are stored",
     )
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
-    incident_update_seconds: float = Field(5, gt=0, description="seconds between edits of a message, at least")
+    incident_update_seconds: float = Field(5, gt=0, description="shortest time between edits of a message, in seconds")
     incident_quiet_seconds: float = Field(
         300, gt=0, description="seconds without an alert after which an incident is quiet"
     )
@@ -153,19 +157,19 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=65535,
-        description="port of the alerts' metrics, for Prometheus, in `peacewatch record`; unset: none",
+        description="earlier name of PEACEWATCH_OPERATIONS_PORT, for `peacewatch record` only",
     )
 
     operations_port: int | None = Field(
         None,
         ge=1,
         le=65535,
-        description="port where each long-running process answers /metrics, /healthz and /readyz; unset: none",
+        description="port where a long-running process serves /metrics, /healthz and /readyz; unset: none",
     )
     operations_host: str = Field("127.0.0.1", description="address that the operations port binds to")
 
     log_format: logs.Format = Field(
-        "logfmt", description="form of log lines: logfmt (key=value) or json (an object a line)"
+        "logfmt", description="format of log lines: logfmt (key=value) or json (one object a line)"
     )
 
     home: Path = Field(Path("var"), description="folder of local data and logs")
@@ -174,20 +178,21 @@ class Settings(BaseSettings):
     mongo_port: int = Field(17017, ge=1, le=65535, description="port of the local MongoDB")
     web_host: str = Field(
         "127.0.0.1",
-        description="address that the page and the REST API bind to; off loopback tokens or single sign-on must be set",
+        description="address that the pages and the REST API bind to; one that is not loopback needs tokens or single "
+        "sign-on",
     )
     web_hosts: str | None = Field(
         None,
-        description="names of the page, comma-separated, that requests may use in addition to localhost, "
-        "IP addresses and the public URL",
+        description="host names that requests may use, comma-separated, in addition to localhost, IP addresses and "
+        "that of the public URL",
     )
     web_proxies: str | None = Field(
-        None, description="addresses of reverse proxies, comma-separated, whose X-Forwarded-For is believed"
+        None, description="addresses of reverse proxies, comma-separated, whose X-Forwarded-For is trusted"
     )
-    web_port: int = Field(18000, ge=1, le=65535, description="port of the page and the REST API")
+    web_port: int = Field(18000, ge=1, le=65535, description="port of the pages and the REST API")
     airflow_port: int = Field(18080, ge=1, le=65535, description="port of the Airflow UI")
     airflow_database: SecretStr | None = Field(
-        None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in the home"
+        None, description="database of Airflow, postgresql://user@host/db; unset: SQLite in PEACEWATCH_HOME"
     )
     airflow_paused: bool = Field(False, description="true: new DAGs start paused")
     discord_port: int = Field(18900, ge=1, le=65535, description="port of the Discord stand-in")
@@ -195,14 +200,14 @@ class Settings(BaseSettings):
         "UTC", description="the officers' time zone, whole hours from UTC, for the days of nightly reports"
     )
     landing_metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="port where `peacewatch land` answers Prometheus; unset: none"
+        None, ge=1, le=65535, description="earlier name of PEACEWATCH_OPERATIONS_PORT, for `peacewatch land` only"
     )
-    public_url: str | None = Field(None, description="address at which people reach the page, for links in messages")
+    public_url: str | None = Field(None, description="address at which people reach the pages, for links in messages")
 
     @field_validator("discord_webhook_url", "severe_webhook_url", "operators_webhook_url", "reports_webhook_url")
     @classmethod
     def _encrypted(cls, url: SecretStr | None) -> SecretStr | None:
-        """A webhook's URL is its password: it goes over no network in the clear."""
+        """A webhook's URL is its password: it must not cross a network unencrypted."""
         if url is not None:
             _require_encrypted(url.get_secret_value())
         return url
@@ -217,7 +222,7 @@ class Settings(BaseSettings):
     @field_validator("oidc_issuer")
     @classmethod
     def _safe_issuer(cls, url: str | None) -> str | None:
-        """The client's secret goes there, and keys come from there: over no network in the clear."""
+        """The client's secret goes there, and keys come from there: neither may cross a network unencrypted."""
         if url is not None:
             _require_encrypted(url)
         return url
@@ -238,7 +243,7 @@ class Settings(BaseSettings):
 
     @property
     def kafka(self) -> KafkaConfig:
-        """How clients connect to it. Raises BadSettings where settings of its security contradict each other."""
+        """How clients connect to it. Raises BadSettings if its security settings contradict each other."""
         return KafkaConfig(
             self.bootstrap,
             self.kafka_security_protocol,
@@ -280,7 +285,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook(self) -> str:
-        """The alerts' webhook, the stand-in's where none is set. A secret."""
+        """The webhook for alerts; the stand-in's if none is set. A secret."""
         if self.discord_webhook_url is not None:
             return self.discord_webhook_url.get_secret_value()
         return f"http://{self.host}:{self.discord_port}/api/webhooks/1/alerts"
@@ -296,7 +301,7 @@ class Settings(BaseSettings):
 
     @property
     def operators_webhook(self) -> str | None:
-        """Where operators read of trouble; None where alerts go to a real Discord and no channel is set. A secret."""
+        """Where operators read of problems; None if alerts go to a real Discord and no channel is set. A secret."""
         if self.operators_webhook_url is not None:
             return self.operators_webhook_url.get_secret_value()
         if self.discord_webhook_url is not None:
@@ -305,7 +310,7 @@ class Settings(BaseSettings):
 
 
 def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
-    """The settings of the environment. Raises BadSettings that names the variable and the reason, never a value."""
+    """The settings of the environment. Raises BadSettings, which names the variable and the reason, never a value."""
     environ = os.environ if environ is None else environ
     try:
         loaded = Settings(**{**_secrets_from_files(environ), **changes})
@@ -322,7 +327,7 @@ def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, is this machine by itself."""
+    """Whether `host` is a loopback name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -330,7 +335,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """The address to connect to where a server is bound to `host`: one that stands for all addresses is no target."""
+    """The address at which to reach a server bound to `host`: nothing can connect to one that means all addresses."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
@@ -340,9 +345,9 @@ def _require_encrypted(url: str) -> None:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        raise ValueError("is no URL") from None
+        raise ValueError("is not a URL") from None
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
-        raise ValueError("must begin with https://; only on this machine may it be http://")
+        raise ValueError("must begin with https://; http:// is allowed only on this machine")
 
 
 def _secrets_from_files(environ: Mapping[str, str]) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_a_webhook_that_goes_over_a_network_in_the_clear_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, url: str
 ) -> None:
     monkeypatch.setenv(PREFIX + name, url)
-    with pytest.raises(BadSettings, match=f"^{PREFIX}{name}: (must begin with https://|is no URL)") as raised:
+    with pytest.raises(BadSettings, match=f"^{PREFIX}{name}: (must begin with https://|is not a URL)") as raised:
         load()
     assert "very-secret" not in str(raised.value)
 
