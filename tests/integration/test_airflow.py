@@ -1,6 +1,7 @@
 """Airflow as operators have it, on PostgreSQL where that is installed: a killed Spark job, backfills of days and of
-months, late reports, a run that is late; and its own pages in a real Chromium. All by its own scheduler, started once,
-for officers whose day is another than UTC's: the figures of a UTC day would be wrong for each of theirs.
+months, late reports, a run that is late, one that fails, maintenance; and its own pages in a real Chromium. All by its
+own scheduler, started once, for officers whose day is another than UTC's: the figures of a UTC day would be wrong for
+each of theirs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from playwright.sync_api import Page, expect
 
 from infra.settings import Settings
 from laptop.services import catalogue
-from tests.support import landing, postgres
+from tests.support import landing, postgres, spark_engines
 from tests.support.airflow_laptop import (
     DAYS,
     MONTH_SECONDS,
@@ -83,7 +84,9 @@ def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
         wait_for(lambda: api.state("rebuild_views", run) in {"success", "failed"}, RUN_SECONDS)
         assert api.state("rebuild_views", run) == "success"
         assert "Task failed" in api.log("rebuild_views", run, "aggregate", 1)
-        assert re.search(r"hours: \d+ computed", api.log("rebuild_views", run, "aggregate", 2))
+        task_log = api.log("rebuild_views", run, "aggregate", 2)
+        assert re.search(r"hours: \d+ computed", task_log)
+        assert spark_engines.NATIVE in task_log
     assert reports(laptop, UTC_DAYS[0], UTC_DAYS[-1]) == 1200
 
 
@@ -134,6 +137,20 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         assert notice["url"].startswith(address)
         assert httpx.get(notice["url"], timeout=30).is_success
         api.end("nightly_report", run)
+
+
+def test_the_lake_is_maintained(laptop: Settings) -> None:
+    ran(laptop, ("lake_maintenance", {}))
+
+
+def test_operators_hear_of_a_run_that_failed(laptop: Settings) -> None:
+    """Days that are in the wrong order: the command refuses them, whenever it is tried."""
+    with closing(api_of(laptop)) as api:
+        run = api.trigger("rebuild_views", {"first": "2026-01-02", "last": "2026-01-01"})
+        wait_for(lambda: api.state("rebuild_views", run) == "failed", RUN_SECONDS)
+    failed = [message["embeds"][0] for message in channel(laptop, 3) if "failed" in message["embeds"][0]["title"]]
+    assert [embed["title"] for embed in failed] == [r"rebuild\_views\: aggregate failed"]
+    assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in failed[0]["url"]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The whole stack, all real: `peacewatch demo` runs a round and ends, `peacewatch up` starts again with its data, and
-Airflow's own scheduler runs each of the DAGs. Airflow is started twice here, which takes most of the time."""
+Airflow's own scheduler runs the hourly job and the nightly report; test_airflow.py has the other DAGs and what goes
+wrong. Airflow is started twice here, which takes most of the time."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from fleet.errors import ServiceUnavailable
 from infra import state_file
 from infra.settings import Settings
 from laptop.supervision import reaper
-from tests.support import demo_round, spark_engines
+from tests.support import demo_round
 from tests.support.demo_round import DemoRound
 from tests.support.laptop import (
     api_of,
@@ -93,7 +94,7 @@ def test_all_of_it_runs(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     assert "password" not in json.dumps(found)
 
 
-def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, stack: subprocess.Popen[str]) -> None:
+def test_the_scheduler_runs_the_hourly_job_with_a_log(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     simulate(laptop, REPORTS, f"{DAY}T00:00:00Z")
     landed = status(laptop)["lake"]["version"]
 
@@ -104,20 +105,9 @@ def test_the_scheduler_runs_each_dag_and_its_log_can_be_read(laptop: Settings, s
     assert status(laptop)["batch"]["version"] >= landed
     wait_for(lambda: reports(laptop, DAY, DAY) == REPORTS)
 
-    rebuilt, *_ = ran(
-        laptop,
-        ("rebuild_views", {"first": DAY, "last": DAY}),
-        ("nightly_report", {"day": DAY}),
-        ("lake_maintenance", {}),
-    )
-    task_log = log(laptop, "rebuild_views", rebuilt, "aggregate")
-    assert re.search(r"hours: \d+ computed at version", task_log)
-    assert spark_engines.NATIVE in task_log
-    assert reports(laptop, DAY, DAY) == REPORTS
-
 
 def test_the_report_of_the_day_is_there_and_posted(laptop: Settings, stack: subprocess.Popen[str]) -> None:
-    """What the DAG of the test before has made."""
+    ran(laptop, ("nightly_report", {"day": DAY}))
     listed = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
     row = next(row for row in listed if row["day"] == DAY)
     assert (row["state"], row["reports"]["value"]) == ("complete", REPORTS)
@@ -129,16 +119,6 @@ def test_the_report_of_the_day_is_there_and_posted(laptop: Settings, stack: subp
 def test_wrong_days_are_refused_before_a_run(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     with closing(api_of(laptop)) as api, pytest.raises(ServiceUnavailable, match="400"):
         api.trigger("rebuild_views", {"first": "yesterday", "last": "2026-01-01"})
-
-
-def test_operators_hear_of_a_run_that_failed(laptop: Settings, stack: subprocess.Popen[str]) -> None:
-    """Days that are in the wrong order: the command refuses them, whenever it is tried."""
-    with closing(api_of(laptop)) as api:
-        run = api.trigger("rebuild_views", {"first": "2026-01-02", "last": "2026-01-01"})
-        wait_for(lambda: api.state("rebuild_views", run) == "failed", 400)
-    embeds = [message["embeds"][0] for message in channel(laptop, 3)]
-    assert [embed["title"] for embed in embeds] == [r"rebuild\_views\: aggregate failed"]
-    assert f"{laptop.airflow_port}/dags/rebuild_views/runs/" in embeds[0]["url"]
 
 
 def test_nothing_of_the_home_is_for_others(laptop: Settings, stack: subprocess.Popen[str]) -> None:
