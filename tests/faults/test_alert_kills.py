@@ -136,6 +136,7 @@ def test_the_broker_is_killed_and_comes_back(stack: AlertStack) -> None:
     check(stack, repeats=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_at_random(stack: AlertStack) -> None:
     print(f"seed {SEED}")

@@ -125,7 +125,7 @@ def test_messages_that_are_no_report(stack: AlertStack, before: Counter[str]) ->
     assert len([alert for alert in alerts(stack) if identity.split(alert["alert_id"])[1] == "salvaged"]) < 300
 
 
-@pytest.mark.parametrize("count", [40, 300])
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_a_batch_that_holds_much_more_than_it_weighs(stack: AlertStack, before: Counter[str], count: int) -> None:
     process = psutil.Process(stack.running["alerting"].pid)
     resident = process.memory_info().rss

@@ -168,6 +168,7 @@ def live_version_files(lab: Lab, version: int) -> int:
     return sum('"add"' in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_batch_that_unpacks_to_300_megabytes(lab: Lab) -> None:
     lander = lab.start()
@@ -240,6 +241,7 @@ def test_records_that_no_library_makes(lab: Lab) -> None:
     check_exactly_once(lab.bootstrap, topics.REPORTS, topics.REJECTED, lab.lake)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_names_without_end_behind_a_pseudonyms_key_and_a_kill(lab: Lab) -> None:
     """Each message of the flood is a megabyte of names. Killed when it has come, every report lands once."""

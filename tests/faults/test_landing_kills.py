@@ -62,6 +62,7 @@ def test_a_frozen_process_wakes_after_its_partitions_moved(lab: Landers) -> None
     assert zombie.alive
 
 
+@pytest.mark.slow
 def test_kills_at_random(lab: Landers) -> None:
     kills_at_random(lab, kills=4, chance=seeded())
 

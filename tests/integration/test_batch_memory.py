@@ -20,7 +20,7 @@ from infra.mongo import view_parts
 from infra.mongo.client import Documents
 from tests.support import lakes, spark_engines
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 APPLICATION = Path(__file__).parents[2] / "cli" / "submit" / "spark_application.py"
 

@@ -24,7 +24,7 @@ from tests.integration.test_batch_native import is_native, plan
 from tests.support import lakes, spark_engines
 from tests.support import s3 as s3_server
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -169,6 +169,7 @@ def own_java(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     session.end_java()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_java")
 def test_spark_with_jars_of_a_store_starts_from_the_archive_of_set_up(comet_jar: str, tmp_path: Path) -> None:
     archive = make_class_archive.make(java(), comet_jar)

@@ -51,6 +51,7 @@ Taken = tuple[str, dict[str, str], dict[str, Any]]
 """Name of the statistic, query, answer."""
 
 
+@pytest.mark.slow
 def test_fifty_answers_while_all_are_at_work(
     kafka: str, topic: Callable[..., str], tmp_path: Path, mongo_uri: str, mongo_database: Database[dict[str, Any]]
 ) -> None:
