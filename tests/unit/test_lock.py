@@ -49,5 +49,10 @@ def test_everything_has_hashes() -> None:
     assert len(STANZAS) > 150
 
 
+def test_jsonschema_compiles_no_grammar_in_each_process_of_airflows() -> None:
+    """pyproject.toml says why; a lock that is made without its override has the package again."""
+    assert "rfc3987-syntax" not in LOCKED
+
+
 def test_no_address_is_in_it() -> None:
     assert re.findall(r"^[^#\n]*(?:https?://|--index|--find-links|@ file).*$", LOCK, re.MULTILINE) == []
