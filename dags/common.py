@@ -1,7 +1,7 @@
-"""What all DAGs share. This file is not a DAG: DAGs import it.
+"""Shared by all DAGs, which import this file; it is not a DAG itself.
 
-Every task is a `peacewatch` command, started as a process. So people can run it too, and Airflow loads no code of
-Peacewatch. Settings and secrets come from the environment that Airflow runs in.
+Every task is a `peacewatch` command, started as a process. So people can run it, too, and Airflow loads none of
+Peacewatch's code. Settings and secrets come from Airflow's environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VIEWS = Asset("hour_documents", uri="peacewatch://mongodb/hours", group="peacewa
 REPORT = Asset("nightly_report", uri="peacewatch://reports", group="peacewatch")
 
 # Pools of one slot each (laptop/airflow/setup.py creates them).
-SPARK_POOL = "spark"  # two Spark jobs would fight for the machine
+SPARK_POOL = "spark"  # two Spark jobs would compete for the machine
 REPORTS_POOL = "reports"  # two tasks would build the same revision of a report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,34 +33,34 @@ APPLICATION = ROOT / "cli" / "submit" / "spark_application.py"
 SPARK_LOG = (ROOT / "batch_layer" / "spark" / "log4j2.properties").as_uri()  # the job's lines, not Spark's hundreds
 
 # The native engine of Spark jobs (batch_layer/spark/comet.py): the jar that script/bootstrap fetched for this Python,
-# unless the setting names another, or none. spark-submit must have it from its start.
+# unless the setting names another one or turns it off. spark-submit needs it from the start.
 SHARE = Path(sys.prefix, "share", "peacewatch")
 FETCHED = sorted(SHARE.glob("comet-*/*.jar"))[-1:]
 WANTED = os.environ.get("PEACEWATCH_COMET") or "auto"
 COMET = {"auto": "".join(map(str, FETCHED)), "off": ""}.get(WANTED, WANTED)
 NATIVE = f"-Djava.library.path={Path(COMET).parent}" if COMET.startswith("/") else ""
-# Classes that set-up has loaded for that jar and this Java (batch_layer/spark/class_archive.py). They are of one class
-# path: the driver has the jar on its own, and executors still get it with the job. Java itself passes over whole
-# archives that do not fit it.
+# The archive of classes that set-up has made for that jar and this Java (batch_layer/spark/class_archive.py). It fits
+# one class path only: the driver gets the jar there, and executors get it with the job. Java ignores archives that do
+# not fit.
 FOUND = SHARE.glob("spark-classes/*.jsa") if WANTED == "auto" and FETCHED else ()
 CLASSES = [file for file in FOUND if file.stem.endswith(f"-{file.stat().st_size}")][:1]
 SHARED = " ".join(f"-XX:SharedArchiveFile={file} -Xlog:cds*=off" for file in CLASSES)
 
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # an hour's work is over before better compiled code pays
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a run of an hour is too short for better compiled code to pay
 
 HEAP = "1g"
 HEAP_EXHAUSTED = "Error code is: 52"  # SparkExitCode.OOM, as SparkSubmitOperator names it
 
 NOTIFY_SECONDS = 120
-SKIP = 99  # no command of Peacewatch exits with it
+SKIP = 99  # an exit code that no command of Peacewatch has
 
-AFTER_SKIPPED = "none_failed"  # the trigger rule of a task that runs although the one before was skipped
+AFTER_SKIPPED = "none_failed"  # trigger rule of a task that runs even if the previous one was skipped
 
 BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 
 class SparkCommand(SparkSubmitOperator):
-    """Says in words that Java's heap was exhausted: Java has ended before the command in it could."""
+    """Reports in a sentence that Java's heap was exhausted: Java ended before the command in it could say so."""
 
     def execute(self, context: Any) -> None:
         try:
@@ -94,7 +94,7 @@ def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> Sp
 
 
 def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) -> BashOperator:
-    """A task that runs a `peacewatch` command; `arguments` is a template, whose values are words of a shell.
+    """A task that runs a `peacewatch` command. `arguments` is a template; its values must be safe as words of a shell.
 
     The task is skipped if the template's condition `skip_if` is true.
     """
@@ -112,7 +112,7 @@ def peacewatch(task_id: str, arguments: str, *, skip_if: str = "", **more: Any) 
 
 
 def notify_failed(context: Mapping[str, Any]) -> None:
-    """Notifies the operators of a task that has failed for good, with a link to its log."""
+    """Notifies the operators of a task whose last retry failed, with a link to its log."""
     task = context["ti"]
     error = context.get("exception")
     _notify(f"{task.dag_id}: {task.task_id} failed", str(error or "no reason given"), getattr(task, "log_url", ""))
@@ -121,7 +121,7 @@ def notify_failed(context: Mapping[str, Any]) -> None:
 def notify_late(context: Mapping[str, Any], **_more: Any) -> None:
     """Notifies the operators of a run that has not ended in time.
 
-    Runs of a backfill are left out: they are all queued at once and wait for each other, and somebody asked for them.
+    Not for runs of a backfill: they are all queued at once and wait for each other.
     """
     run = context["dag_run"]
     if run["run_type"] == "backfill":

@@ -13,7 +13,7 @@ DOC = """\
 Recomputes the hour documents of every hour in which reports have landed since the last complete run, however old the
 hour: late reports are normal. So a run needs no range, and a missed run needs no catching up.
 
-Then it joins the lake's small files: a commit every few seconds makes many, and few large ones are faster to read.
+Then it merges the lake's small files: a commit every few seconds makes many, and a few large ones are faster to read.
 It also rebuilds and publishes nightly reports whose day has become complete.
 
 - **By hand**: press *Trigger*; there is nothing to choose. In a terminal: `peacewatch aggregate`, `peacewatch compact`,
@@ -44,7 +44,7 @@ with DAG(
         inlets=[LAKE],
         outlets=[VIEWS],
     )
-    compact = peacewatch("compact", "compact", task_display_name="Join small files", inlets=[LAKE])
+    compact = peacewatch("compact", "compact", task_display_name="Merge small files", inlets=[LAKE])
     revise = peacewatch(
         "revise",
         "report revise",

@@ -10,18 +10,18 @@ from common import DEFAULTS, LAKE, SPARK_POOL, late_after, peacewatch
 DOC = """\
 ### Lake maintenance
 
-Joins the remaining small files. Seals the days that are older than `PEACEWATCH_RETENTION_DAYS`, if that is set: their
-raw reports leave the lake, their figures stay. Then it deletes files and log that no reader needs any more. Files of a
-version that is still served are never deleted.
+Merges the remaining small files. Seals the days that are older than `PEACEWATCH_RETENTION_DAYS`, if that is set: their
+raw reports are removed from the lake, their figures stay. Then it deletes data files and log files that no reader needs
+any more. Files of a version that is still served are never deleted.
 
 - **By hand**: press *Trigger*. In a terminal: `peacewatch compact`, `seal`, `vacuum` and `trim-log`; with `--dry-run`
   each only prints what it would do.
-- **When it fails**: nothing is broken; the lake only takes more space until the next night.
+- **When it fails**: nothing is broken; the lake only takes more space until the next run.
 """
 
 with DAG(
     dag_id="lake_maintenance",
-    description="Joins small files, seals old days, deletes files that nobody needs",
+    description="Merges small files, seals old days, deletes files that nobody needs",
     doc_md=DOC,
     schedule=CronDataIntervalTimetable("20 3 * * *", timezone="UTC"),  # 20 minutes after an hourly run, at a quiet time
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -32,7 +32,7 @@ with DAG(
     tags=["peacewatch", "lake"],
     default_args={**DEFAULTS, "execution_timeout": timedelta(hours=2)},
 ) as dag:
-    compact = peacewatch("compact", "compact", task_display_name="Join small files", inlets=[LAKE])
+    compact = peacewatch("compact", "compact", task_display_name="Merge small files", inlets=[LAKE])
     seal = peacewatch(
         "seal", "seal", task_display_name="Seal old days", inlets=[LAKE], pool=SPARK_POOL
     )  # it may have late reports to compute first

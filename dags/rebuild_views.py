@@ -10,8 +10,8 @@ from common import DEFAULTS, LAKE, VIEWS, late_after, spark
 DOC = """\
 ### Rebuild views
 
-Recomputes all hour documents of a range of days, needed or not: after a correction of the code, or when figures are
-in doubt. The result is the same whenever it runs. Readers keep the old figures of an hour until the new ones are there.
+Recomputes all hour documents of a range of days, whether needed or not: after a fix in the code, or when figures are in
+doubt. The result is the same whenever it runs. Readers keep the old figures of an hour until the new ones are stored.
 
 - **By hand**: press *Trigger* and choose the first and the last day (UTC, both included).
   `peacewatch aggregate --rebuild --from 2026-11-01 --to 2026-11-30` in a terminal does the same.

@@ -50,7 +50,7 @@ LOOK_SECONDS: Final = 30.0
 
 PREFIX: Final = b"health/"
 
-TROUBLES = Gauge("peacewatch_alert_path_troubles", "Things wrong with the alert pipeline", ["trouble"])
+TROUBLES = Gauge("peacewatch_alert_path_troubles", "Problems of the alert pipeline, 1 for each", ["trouble"])
 PENDING = Gauge("peacewatch_alerts_untold", "Alerts that nobody was notified of yet", ["webhook"])
 OLDEST = Gauge(
     "peacewatch_alerts_oldest_untold_seconds", "Age of the oldest alert that nobody was notified of", ["webhook"]

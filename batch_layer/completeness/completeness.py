@@ -1,10 +1,9 @@
 """Whether a day is complete, and the quality of its data: a document a UTC day, for the nightly report and the API.
 
-A day is complete when every partition is known to be landed past its end by ALLOWED_LATENESS, the views have been
-computed since, and nothing that may have belonged to it expired before it was landed (fleet.reports.losses). It is
-settled when nothing more is expected: lost reports never come. Each commit of landing says how far each partition is
-landed, also an idle one (batch_layer.lake.commit_facts). A run that dies before it has written all days leaves them to
-the next.
+A day is complete when the watermark of every partition is ALLOWED_LATENESS past its end, the views have been computed
+since then, and nothing that may have belonged to it expired before it landed (fleet.reports.losses). It is settled when
+nothing more is expected: lost reports never arrive. Each commit of landing has the watermark of each partition, also of
+an idle one (batch_layer.lake.commit_facts). A run that dies before it has written all days leaves them to the next.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _CONFLICT: Final = "conflict"
 
 @dataclass(frozen=True)
 class Known:
-    """What a run knows besides a day's documents: its version, and by kind of run the event hours that wait for one."""
+    """What a run knows besides a day's documents: its version, and by kind of run the hours that wait for one."""
 
     version: int
     uncomputed: Mapping[runs.Kind, Set[int]]
@@ -79,7 +78,7 @@ def left(database: Documents) -> set[date]:
 
 
 def _write(job: Job, known: Known, day: date, failpoint: Callable[[str], None]) -> bool:
-    """Replaces the document of `day`. False where one of a later version is there, which may lack a loss known here.
+    """Replaces the document of `day`. False if there is one of a later version, which may lack a loss known here.
 
     The losses are read in the same transaction: of two runs at once, none overwrites a loss that it did not see.
     """
@@ -174,7 +173,7 @@ def _folded(database: Documents, day: date) -> list[str]:
 def _not_landed(database: Documents, day: date) -> list[str]:
     until = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + ALLOWED_LATENESS
     through = landing_facts.landed_through(database)
-    return behind(through, until) if through else ["nothing is known of how far reports are landed"]
+    return behind(through, until) if through else ["how far reports have landed is not known"]
 
 
 def _uncomputed(database: Documents, pinned: Snapshot) -> dict[runs.Kind, Set[int]]:

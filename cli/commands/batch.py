@@ -15,7 +15,7 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="DATE|HOUR", help="first UTC date or hour, such as 2026-11-24T08")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE|HOUR", help="last UTC date or hour, inclusive")]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="recompute everything, needed or not")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="recompute everything, whether needed or not")]
 
 
 class View(StrEnum):

@@ -39,10 +39,10 @@ def quantiles(metric: str, by: str = "") -> dict[str, str]:
 
 
 ROWS: Final[dict[str, list[Panel]]] = {
-    "Is all well?": [
+    "Overview": [
         Panel("Processes that answer", {"{{instance}}": 'up{job="peacewatch"}'}, kind="stat"),
-        Panel("Troubles of the alert pipeline", {"{{trouble}}": "peacewatch_alert_path_troubles > 0"}, kind="stat"),
-        Panel("Oldest alert not notified of", {"{{webhook}}": "peacewatch_alerts_oldest_untold_seconds"}, "s", "stat"),
+        Panel("Problems of the alert pipeline", {"{{trouble}}": "peacewatch_alert_path_troubles > 0"}, kind="stat"),
+        Panel("Oldest pending alert", {"{{webhook}}": "peacewatch_alerts_oldest_untold_seconds"}, "s", "stat"),
         Panel(
             "Versions", {"{{process}} {{version}}": "count by (process, version) (peacewatch_build_info)"}, kind="stat"
         ),
@@ -77,7 +77,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Queues",
             {
                 "not judged": "sum(peacewatch_alerting_unjudged)",
-                "not notified of: {{webhook}}": "peacewatch_notifications_pending",
+                "pending: {{webhook}}": "peacewatch_notifications_pending",
                 "not recorded": "sum(peacewatch_recording_unrecorded)",
                 "lag of {{group}}": "peacewatch_consumer_lag",
             },

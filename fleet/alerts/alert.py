@@ -40,7 +40,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     battery: float | None = None
     citizens: list[Citizen] = []
     message: str = ""
-    verified: bool = True  # False: taken from a message that is no whole report
+    verified: bool = True  # False: taken from a message that is not a whole report
     note: str = ""  # what the rule adds: the nearest charging station, the watchword
     source: str = ""  # the report's place on its topic, `reports/3/1042`: the id that log lines of all processes have
     clears: bool = False  # no alert, but the end of the incident with this key; only edits its message

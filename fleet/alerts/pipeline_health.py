@@ -34,7 +34,7 @@ encode, decode = _codec.encode, _codec.decode
 
 @dataclass(frozen=True)
 class Patience:
-    """How long something may be wrong before operators are notified."""
+    """For how long something may be wrong before operators are notified."""
 
     silent: timedelta = timedelta(seconds=30)
     pending: timedelta = timedelta(minutes=2)
@@ -142,7 +142,7 @@ FAULT_SHOWN: Final = timedelta(minutes=10)
 
 FAULTS: Final[Mapping[str, str]] = {
     "unreadable": "messages could not be handled and were skipped",
-    "conflicts": "alerts had the id of another alert and other content: each counts as an alert of its own",
+    "conflicts": "alerts had the id of another alert but other content: each counts as a separate alert",
     "misplaced": "times drones reported in two partitions of reports: a message's key must be its drone's id",
     "unwritten": "deliveries were too large for their topic in every form, so their messages may be repeated",
     "unrecorded": "documents were refused by MongoDB and are missing in the API",

@@ -1,7 +1,7 @@
 """Incidents and digests as Discord messages: embeds within every documented limit. Pure.
 
-Every embed has a field named `Alerts`: the number of alerts it stands for. Over the newest form of all messages these
-add up to the alerts that people were notified of.
+Every embed has a field named `Alerts`: the number of alerts that it represents. Over the latest version of all messages
+these add up to the alerts that people were notified of.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Embed:
 
     @property
     def units(self) -> int:
-        """What counts against TOTAL."""
+        """The units that count towards TOTAL."""
         return units(self.title) + units(self.description) + sum(units(n) + units(v) for n, v in self.fields)
 
 
@@ -79,9 +79,9 @@ def incident_embeds(
 
 
 def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
-    """The embed of a digest: as many of its rows as a description holds, the worst first.
+    """The embed of a digest: as many of its rows as fit into a description, the worst first.
 
-    A `plain` one has numbers only: Discord may have refused a name or the link.
+    A `plain` one has only numbers, because Discord may have refused a name or the link.
     """
     lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200, _row)
     if rest:  # names matter more than ids
@@ -92,7 +92,7 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
     lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.items())]
     worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
     url = "" if plain else _filter_url(digest, web_url)
-    details = [("Details", f"[all alerts of this time]({url})")] if url else []
+    details = [("Details", f"[all alerts of that time]({url})")] if url else []
     return Embed(
         title=f"Digest: {digest.alerts:,} alerts without a message of their own",
         description="\n".join(lines),
@@ -166,7 +166,7 @@ def _facts(slot: Slot, incident: Incident) -> list[tuple[str, str]]:
 
 
 def percent(battery: float) -> str:
-    """Rounded down, so that a battery below a threshold is never shown at it."""
+    """Rounded down, so that a battery below a threshold is never shown as the threshold."""
     return f"{max(0, math.floor(battery))} %"
 
 
@@ -198,7 +198,7 @@ def _map(incident: Incident) -> str:
 def _rows(
     rows: Sequence[DigestRow], room: int, line_of: Callable[[DigestRow], str]
 ) -> tuple[list[str], Sequence[DigestRow]]:
-    """As many lines as fit into `room`, and the rows that are left."""
+    """As many lines as fit into `room`, and the rows that do not."""
     lines: list[str] = []
     for number, row in enumerate(rows):
         line = line_of(row)

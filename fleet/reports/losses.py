@@ -1,9 +1,9 @@
 """Messages that expired on their topic before they were landed, and the days that they may have belonged to.
 
 Their content is unknown. The broker received them after the last message that was landed before the gap, and before the
-first one after it. A loss is a document of the collection `losses`, and once there it stays: `table` (`reports` or
+first one after it. A loss is a document of the collection `losses`, and is never deleted: `table` (`reports` or
 `alerts`), `topic_id`, `partition` and offsets `first` to `next` (all None: the whole topic was created again),
-`messages` (at most so many; None: unknown), `after` (None: nothing was landed before) and `before`.
+`messages` (at most this many; None: unknown), `after` (None: nothing was landed before) and `before`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Loss = Mapping[str, Any]
 
 
 def may_be_of(loss: Loss, start: datetime, end: datetime) -> bool:
-    """Whether lost messages may have belonged to the time from `start` to `end`, and have come in time: the broker
-    receives them within ALLOWED_LATENESS after the end. A drone's clock may be as far ahead of the broker's.
+    """Whether lost messages may have belonged to the time from `start` to `end` and arrived in time: at most
+    ALLOWED_LATENESS after the end. A drone's clock may be that far ahead of the broker's.
     """
     after: datetime | None = loss["after"]
     before: datetime = loss["before"]
@@ -37,7 +37,7 @@ def of_day(losses: Iterable[Loss], day: date) -> list[Loss]:
 
 
 def days_of(loss: Loss) -> Iterator[date]:
-    """The UTC days that a loss may belong to, in order; only the last one where its beginning is unknown."""
+    """The UTC days that a loss may belong to, in order; only the last one if its beginning is unknown."""
     last = (loss["before"] + ALLOWED_LATENESS).date()
     day = last if loss["after"] is None else (loss["after"] - ALLOWED_LATENESS).date()
     while day <= last:
@@ -47,19 +47,21 @@ def days_of(loss: Loss) -> Iterator[date]:
 
 
 def messages(losses: Iterable[Loss], table: str) -> int | None:
-    """How many messages of `table` at most; None where one loss has no number."""
+    """How many messages of `table` at most; None if one loss has no number."""
     numbers = [loss["messages"] for loss in losses if loss["table"] == table]
     return None if None in numbers else sum(numbers)
 
 
 def sentence(loss: Loss) -> str:
-    """What was lost, and when, in one sentence without its stop."""
+    """What was lost, and when, in one sentence without a full stop."""
     after = f"between {_minute(loss['after'])} and" if loss["after"] else "before"
     time = f"{after} {_minute(loss['before'])} UTC"
     if loss["partition"] is None:
-        return f"the topic of {loss['table']} was created again {time}: what had not landed is lost, an unknown number"
-    many = f"up to {loss['messages']:,} {loss['table']}" if loss["messages"] != 1 else f"one of the {loss['table']}"
-    return f"{many} of partition {loss['partition']} expired before they were landed; the broker took them {time}"
+        return f"the topic of {loss['table']} was created again {time}: an unknown number had not landed and is lost"
+    count, place = loss["messages"], f"of partition {loss['partition']}"
+    if count == 1:
+        return f"one of the {loss['table']} {place} expired before it landed; the broker received it {time}"
+    return f"up to {count:,} {loss['table']} {place} expired before they landed; the broker received them {time}"
 
 
 def _minute(time: datetime) -> str:

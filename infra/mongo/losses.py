@@ -20,7 +20,7 @@ class LossDocument(TypedDict, total=False):
     first: int | None
     next: int | None
     messages: int | None  # at most so many
-    after: datetime | None  # the broker took them after it, and
+    after: datetime | None  # the broker received them after it, and
     before: datetime
     noticed_at: datetime
     version: int  # of the commit that says so

@@ -27,7 +27,7 @@ Documents = list[dict[str, Any]]
 
 class Counted(Model):
     alerts: int
-    unverified: int = Field(description="of those, taken from messages that are no whole report")
+    unverified: int = Field(description="of those, taken from messages that are not whole reports")
     incidents: int = Field(description="incidents that began with one of those")
 
 

@@ -53,7 +53,7 @@ class AlertRow(Model):
     citizens: list[Citizen]
     message: str
     note: str = Field(description="what the rule adds: the nearest charging station, the watchword, the last report")
-    verified: bool = Field(description="false: taken from a message that is no whole report")
+    verified: bool = Field(description="false: taken from a message that is not a whole report")
     incident_id: str | None
     delivered_at: datetime | None = Field(description="when Discord accepted it; null: not yet")
     latency_ms: int | None = Field(description="from the broker's time of the report to Discord's answer")

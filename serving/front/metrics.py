@@ -17,7 +17,7 @@ REQUEST_SECONDS: Final = Histogram(
     ["part", "status"],
     buckets=LATENCY_BUCKETS,
 )
-PENDING: Final = Gauge("peacewatch_http_requests_pending", "requests that are worked on or wait for a thread")
+PENDING: Final = Gauge("peacewatch_http_requests_pending", "requests in progress or waiting for a thread")
 STREAMS: Final = Gauge("peacewatch_http_streams", "open event streams")
 REFUSED: Final = Counter(
     "peacewatch_http_refused",

@@ -65,7 +65,7 @@ def hours(alerts: list[int], usual: list[float]) -> Figure:
 
 
 def weekdays(counts: list[WeekdayCount]) -> Figure:
-    """Alerts a day by week-day; the week-end has another colour."""
+    """Alerts a day by weekday; the weekend has another colour."""
     rates = {c.weekday: c.alerts / c.days if c.days else 0.0 for c in counts}
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(3.3, 1.55), layout="constrained")

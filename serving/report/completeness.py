@@ -22,7 +22,7 @@ from serving.figures.served import Served
 Documents = Database[dict[str, Any]]
 State = Literal["complete", "incomplete", "empty"]
 
-NOT_COMPUTED: Final = "not computed yet whether every report of it has landed"
+NOT_COMPUTED: Final = "it has not been computed yet whether all its reports have landed"
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ def state(database: Documents, served: Served, hours: Range) -> tuple[State, lis
 
 
 def waits(database: Documents, served: Served, hours: Range) -> list[str]:
-    """What of the officers' day may still arrive or be computed. `served` must hold `hours`."""
+    """What part of the officers' day may still arrive or be computed. `served` must hold `hours`."""
     if served.first_hour is None or hours.end <= served.first_hour:
         return []
     return list(dict.fromkeys(what for day in hours.utc_dates for what in _waits(database, served, day, hours)))
 
 
 def lost(database: Documents, hours: Range) -> list[losses.Loss]:
-    """What was lost before it landed, and may have been of the officers' day."""
+    """What was lost before it landed and may have belonged to the officers' day."""
     start, end = (datetime.fromtimestamp(hour * 3600, UTC) for hour in (hours.first, hours.end))
     return [loss for loss in database.losses.find({}).sort("_id") if losses.may_be_of(loss, start, end)]
 
@@ -77,7 +77,7 @@ def document_of(database: Documents, day: date) -> dict[str, Any] | None:
 
 
 def is_settled(database: Documents, day: date) -> bool:
-    """Whether nothing of a UTC day may still arrive or be computed."""
+    """Whether nothing more of a UTC day is expected or has to be computed."""
     document = document_of(database, day)
     return bool(document and _settled(document))
 

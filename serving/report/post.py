@@ -1,5 +1,6 @@
-"""Posts the report's summary to Discord: one message with the first chart as a picture, and the link. At least once: a
-message that Discord accepted, but whose answer was lost, is sent again.
+"""Posts the report's summary to Discord: one message with the first chart as a picture, and the link.
+
+It is posted at least once: if Discord accepted a message but its answer was lost, the message is sent again.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Poster:
         raise AssertionError("the last attempt raises")
 
     def _pause_after(self, state: RetryCallState) -> float:
-        """Seconds to the next attempt: as Discord asks, else growing ones."""
+        """Seconds to the next attempt: as many as Discord asks for, else growing ones."""
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
         return min(asked if asked is not None else 2.0**state.attempt_number, self.longest_pause)
@@ -107,8 +108,8 @@ def several(reports: Sequence[facts.DayReport], page: str) -> dict[str, Any]:
 
 def _form(embed: DiscordEmbed) -> dict[str, Any]:
     webhook = DiscordWebhook(url="", embeds=[embed], allowed_mentions={"parse": []})
-    made: dict[str, Any] = webhook.json
-    return {name: made[name] for name in ("embeds", "allowed_mentions")}
+    form: dict[str, Any] = webhook.json
+    return {name: form[name] for name in ("embeds", "allowed_mentions")}
 
 
 def _title(report: facts.DayReport) -> str:

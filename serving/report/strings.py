@@ -57,15 +57,15 @@ EMPTY_DAY: Final = (
 
 
 def several(number: int, singular: str, plural: str | None = None) -> str:
-    """The word for that number: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
+    """The singular or the plural, for a number: `several(1, 'alert')` is 'alert', `several(2, 'alert')` is 'alerts'."""
     return singular if number == 1 else plural or f"{singular}s"
 
 
 LONGEST_NAME: Final = 40
-"""Characters of an untrusted name in a table; a place may have 200. The page's tooltip and the JSON have all."""
+"""Characters of an untrusted name in a table; a place may have 200. The page's tooltip and the JSON have the rest."""
 
 LONGEST_OF_TWO: Final = 22
-"""Where two names share a row."""
+"""The same, where two names share a row."""
 
 _JOINERS: Final = "\u200c\u200d"
 
@@ -107,14 +107,14 @@ def _number(value: float | None) -> str:
 
 
 def verdict(state: str, missing: list[str], *, for_good: bool = False) -> str:
-    """The first line: whether the day is complete. `for_good`: nothing of what is missing will arrive."""
+    """The first line: whether the day is complete. `for_good`: what is missing will never arrive."""
     if state == "empty":
         return EMPTY_DAY
     if state == "incomplete":
         reason = "; ".join(missing) or "not every report has landed yet"
         if for_good:
             return f"This day is not complete, and never will be: {reason}."
-        return f"This day is not complete: {reason}. The report is rebuilt when it is."
+        return f"This day is not complete: {reason}. The report is rebuilt once it is."
     return "This day is complete: every report that reached Peacewatch is counted, once."
 
 
@@ -142,7 +142,7 @@ def summary(alerts: int, places: int, peak_hour: int | None, country: str | None
 
 
 def week(working: float | None, weekend: float | None) -> str:
-    """Working days against the week-end."""
+    """Working days against the weekend."""
     return (
         f"Working days {figures.count(working)}, Saturdays and Sundays {figures.count(weekend)} alerts a day, "
         "over the four weeks that end with this day."
@@ -153,5 +153,5 @@ def by_utc_day(day: date, complete: bool) -> str:
     """The UTC day of the figures that are kept by UTC day."""
     text = f"Cities, drones and data quality are kept by UTC day; these are for {day.day} {day:%B} UTC"
     return text + (
-        "." if complete else ", which was not complete when this report was built. It is rebuilt when it is."
+        "." if complete else ", which was not complete when this report was built. The report is rebuilt once it is."
     )

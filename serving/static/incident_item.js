@@ -156,7 +156,7 @@ function facts(row) {
         : `Acknowledged by ${row.acknowledged_by}`,
       row.acknowledged_by ? row.acknowledgement || "without a note" : "",
     ],
-    ["Caution", row.verified ? "" : "taken from a message that is no whole report"],
+    ["Caution", row.verified ? "" : "taken from a message that is not a whole report"],
   ];
   return rows
     .filter(([, value]) => value && value.length)

@@ -20,12 +20,12 @@ COMMIT_SECONDS: Final = Histogram(
 )
 LATENCY: Final = Histogram(
     "peacewatch_landing_seconds",
-    "time from the broker's time up to which a commit has landed to the end of that commit",
+    "how old the watermark of a commit is when the commit ends",
     buckets=LATENCY_BUCKETS,
 )
-REFUSED: Final = Counter("peacewatch_landing_refused", "documents that MongoDB refuses for what they are", ["view"])
+REFUSED: Final = Counter("peacewatch_landing_refused", "documents that MongoDB refuses for their content", ["view"])
 FORGOTTEN: Final = Counter(
-    "peacewatch_landing_forgotten_drones", "drones whose last state was dropped, those longest unseen first, for memory"
+    "peacewatch_landing_forgotten_drones", "drones whose last state was dropped for memory, those longest unseen first"
 )
 VERSION: Final = Gauge("peacewatch_landing_version", "the table's version after the last commit")
 UNLANDED: Final = Gauge("peacewatch_landing_unlanded", "messages that wait in the partitions of this process")

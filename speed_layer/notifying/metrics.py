@@ -15,7 +15,7 @@ NOTIFICATIONS: Final = Counter(
 )
 LATENCY: Final = Histogram(
     "peacewatch_notification_seconds",
-    "time from a report at the broker to Discord's answer to the message that has its alert",
+    "time from a report at the broker to Discord's answer to the message with its alert",
     ["webhook"],
     buckets=LATENCY_BUCKETS,
 )

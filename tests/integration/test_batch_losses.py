@@ -43,8 +43,8 @@ def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
         found["missing"]
         == found["losses"]
         == [
-            "up to 1,000 reports of partition 0 expired before they were landed; "
-            "the broker took them between 2026-11-24 09:00 and 2026-11-24 11:00 UTC"
+            "up to 1,000 reports of partition 0 expired before they landed; "
+            "the broker received them between 2026-11-24 09:00 and 2026-11-24 11:00 UTC"
         ]
     )
     assert (found["complete"], found["settled"], found["lost"], found["lost_alerts"]) == (False, True, 1000, 0)
@@ -131,7 +131,7 @@ def test_where_nothing_had_landed_before_the_loss_is_of_any_day_until_then(job: 
     land(job, [lakes.row(1, DAY), lakes.row(2, NEXT_DAY + timedelta(days=2))])
     expire(job, 0, 5, NEXT_DAY, landed_through=through(NEXT_DAY + timedelta(days=5)))
     compute(job)
-    assert "the broker took them before 2026-11-25 00:00 UTC" in document(job)["missing"][0]
+    assert "the broker received them before 2026-11-25 00:00 UTC" in document(job)["missing"][0]
     assert document(job, "2026-11-27")["complete"] is True
 
 

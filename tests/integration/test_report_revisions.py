@@ -155,7 +155,7 @@ def test_a_day_of_which_reports_were_lost_says_so_waits_no_more_and_is_made_once
     )
     text = " ".join(pdf_text(desk.store.read(Revision(DAY, 1), "pdf")).split())
     assert f"This day is not complete, and never will be: {lost}." in text
-    assert "one of the alerts of partition 3 expired before they were landed; the broker took them before" in text
+    assert "one of the alerts of partition 3 expired before it landed; the broker received it before" in text
 
 
 def test_rebuilt_views_change_no_report(desk: ReportDesk, views: Services, webhook: str) -> None:

@@ -46,8 +46,8 @@ def test_where_nothing_had_landed_before_it_is_of_any_day_until_then() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({}, "up to 3 reports of partition 2 expired before they were landed; the broker took them between"),
-        ({"messages": 1, "table": "alerts"}, "one of the alerts of partition 2 expired before they were landed; the"),
+        ({}, "up to 3 reports of partition 2 expired before they landed; the broker received them between"),
+        ({"messages": 1, "table": "alerts"}, "one of the alerts of partition 2 expired before it landed; the"),
         ({"partition": None, "messages": None}, "the topic of reports was created again between"),
     ],
 )
