@@ -1,7 +1,8 @@
 """`alerts`, `deliveries` and operators' actions to MongoDB, for the API and the report. No part of the alert pipeline.
 
 Every write may be repeated, and the two topics may be read in any order: an alert's own fields come from `alerts`,
-where and when people were notified from `deliveries`. Offsets are committed after the writes.
+where and when people were notified from `deliveries`. Offsets are committed after the writes, and kept in MongoDB with
+what was written: into a database that was emptied, or restored from a backup, it records what is missing there.
 
 Of an alert and its duplicates the first one's fields stay; an alert with the same id and other content has a row of its
 own (fleet.alerts.alert). A document that MongoDB refuses for its content is skipped and counted: it would come again
@@ -38,11 +39,12 @@ from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.address import Address
+from infra.kafka.assignment import Assignment
 from infra.kafka.partitions import behind
 from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS
 from infra.mongo import client as mongo
-from infra.mongo import incidents, layouts
+from infra.mongo import incidents, layouts, recording
 from infra.mongo.incidents import Update
 from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse, process_name
@@ -99,11 +101,14 @@ def run(config: RecorderConfig, stop: Event) -> None:
             database = mongo.database(client)
             layouts.claim(database)
             incidents.create_indexes(database)
-            consumer.subscribe([name for name in (config.alerts, config.deliveries, config.actions) if name])
+            assignment = Assignment(consumer)
+            topics_read = [name for name in (config.alerts, config.deliveries, config.actions) if name]
+            consumer.subscribe(topics_read, listener=assignment)
             resolved_at = float("-inf")
             while not stop.is_set():
                 LOOPS.beat()
                 _record(config, consumer, database, faults)
+                _resume(consumer, database, assignment)
                 if pulse:
                     pulse.beat(health)
                 if time.monotonic() - resolved_at > RESOLVE_SECONDS:
@@ -112,6 +117,36 @@ def run(config: RecorderConfig, stop: Event) -> None:
                     incidents.resolve(database, now - config.intervals.over, now - config.intervals.expire)
 
     retry.run(session, stop, "recorder", away=AWAY)
+
+
+def _resume(consumer: KafkaConsumer, database: Documents, assignment: Assignment) -> None:
+    """Continues new partitions where this database and the group's offsets both have everything before.
+
+    A group without an offset begins with the topic, as does an empty database; one of a version that kept no positions
+    goes by the group. A position that was expired or belongs to an earlier topic of the name is beyond the group's.
+    """
+    _, new = assignment.take()
+    if not new:
+        return
+    known, is_empty = recording.positions(database), recording.is_empty(database)
+    starts: dict[str, int] = {}
+    for partition in new:
+        name = _name(partition)
+        committed = consumer.committed(partition)
+        if committed is None or is_empty:
+            consumer.seek_to_beginning(partition)
+            starts[name] = 0
+            continue
+        starts[name] = min(committed, known.get(name, committed))
+        if starts[name] < committed:
+            log.info("recording again what this database lacks", partition=name, messages=committed - starts[name])
+        consumer.seek(partition, starts[name])
+    recording.note(database, starts)
+    consumer.resume(*new)
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}"
 
 
 @dataclass
@@ -154,6 +189,7 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
             faults.add("unrecorded", datetime.now(UTC), f"the last one is of the collection {collection}")
     _log_alerts([alert for alert, _ in raised])
     if polled:
+        recording.note(database, {_name(at): records[-1].offset + 1 for at, records in polled.items() if records})
         _measure(consumer, polled, time.perf_counter() - began)
         try:
             consumer.commit()

@@ -29,12 +29,13 @@ from infra.mongo.client import Documents
 from infra.mongo.session import at_one_instant
 
 KEPT: Final[Mapping[str, Mapping[str, Any]]] = {
-    **{name: {} for name in ("alerts", "incidents", "deliveries", "actions", "reports_told")},
+    **{name: {} for name in ("alerts", "incidents", "deliveries", "actions", "recording", "reports_told")},
     **{name: {} for name in ("completeness", "losses", "landing_facts", "landing", "drone_blocks")},
     "runs": {"kind": "completeness", "state": "complete"},
 }
-"""Collections, and which of their documents. Of runs: up to which commit facts and losses are added up. Marks of sealed
-days are none: the run that finds them missing puts back their documents from the lake, and marks them then."""
+"""Collections, and which of their documents. Of runs: up to which commit facts and losses are added up. `recording`:
+where the recorder continues in Kafka, so that what came after the backup is recorded again. Marks of sealed days are
+none: the run that finds them missing puts back their documents from the lake, and marks them then."""
 
 LAKE_FOLDERS: Final = ("nightly", "reports/_sealed", "reports/_facts")
 """Of the lake: what its tables' rows cannot give again."""

@@ -24,6 +24,7 @@ from infra.mongo import (
     live_documents,
     losses,
     problems,
+    recording,
     reports,
     runs,
     sessions,
@@ -56,7 +57,7 @@ COLLECTIONS: Final = {
         *(day_views.DELAY_DAYS, day_views.ALERT_DAYS, day_views.DUPLICATES, day_views.SEALED),
         *(completeness.COLLECTION, landing_facts.COLLECTION, losses.COLLECTION),
         *(landing.LANDING, landing.DRONE_BLOCKS, problems.COLLECTION),
-        *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS),
+        *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS, recording.COLLECTION),
         *(reports.REPORT_TURNS, reports.REPORTS_TOLD, sessions.COLLECTION),
         Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "all that write"),
     )

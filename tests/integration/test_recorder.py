@@ -152,6 +152,58 @@ def test_time_resolves_only_what_no_clearing_ends(mongo_database: Database[Any])
     assert mongo_database["incidents"].distinct("_id", {"state": "resolved"}) == ["silent", "unrest"]
 
 
+def test_an_emptied_database_gets_everything_again(
+    kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
+) -> None:
+    """The group's offsets on Kafka say that all was recorded; they know of no database."""
+    rows = mongo_database["alerts"]
+    send(kafka, names["deliveries"], delivered(alert(1, NOW), alert(2, NOW)))
+    send(kafka, names["alerts"], *(wire.encode(alert(number, NOW)) for number in (1, 2, 3)))
+    whole = {"kind": "unrest"}
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents(whole) == 3 and rows.count_documents({"incident_id": None}) == 1)
+    for name in mongo_database.list_collection_names():
+        mongo_database[name].delete_many({})
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents(whole) == 3 and rows.count_documents({"incident_id": None}) == 1)
+        wait_for(lambda: mongo_database["incidents"].count_documents({"alerts": 2}) == 1)
+
+
+def test_a_database_behind_the_group_gets_what_it_lacks(
+    kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
+) -> None:
+    """As after a restore: the database is of the moment of the backup, the group's offsets are of later."""
+    rows = mongo_database["alerts"]
+    send(kafka, names["alerts"], wire.encode(alert(1, NOW)), wire.encode(alert(2, NOW)))
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({}) == 2)
+    then = {name: list(mongo_database[name].find({})) for name in ("alerts", "recording")}
+    send(kafka, names["alerts"], wire.encode(alert(3, NOW)))
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({}) == 3)
+    for name, documents in then.items():
+        mongo_database[name].delete_many({})
+        mongo_database[name].insert_many(documents)
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({}) == 3)
+
+
+def test_a_database_of_a_version_without_positions_goes_by_the_group(
+    kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
+) -> None:
+    rows = mongo_database["alerts"]
+    send(kafka, names["alerts"], wire.encode(alert(1, NOW)), wire.encode(alert(2, NOW)))
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({}) == 2)
+    mongo_database["recording"].delete_many({})
+    rows.delete_one({"_id": alert(1, NOW).alert_id})
+    send(kafka, names["alerts"], wire.encode(alert(3, NOW)))
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({"_id": alert(3, NOW).alert_id}) == 1)
+    assert rows.count_documents({}) == 2, "nothing of before is read again"
+    assert mongo_database["recording"].count_documents({"next_offset": {"$gt": 0}}) == 1
+
+
 def test_operators_actions_are_recorded(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
