@@ -14,7 +14,7 @@ from infra.delta import Snapshot
 
 
 class Engine(Protocol):
-    """Answers over the files of a snapshot. Raises ServiceUnavailable that names a file which cannot be read."""
+    """Answers over the files of a snapshot. Raises Unreadable that names a file which cannot be read."""
 
     @property
     def name(self) -> str:

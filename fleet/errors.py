@@ -7,6 +7,7 @@ PeacewatchError            one sentence a person can act on; the command line en
 ├── MissingPart            Java, a jar, a binary or a library is not there: what to install
 ├── DocumentRefused        MongoDB never accepts this document (too large, no BSON); trying again does not help
 └── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
+    ├── Unreadable         a file of the lake cannot be read: it is damaged or gone, unless the store is away
     └── NewerLayout        what is stored has a layout that this version does not know: upgrade it
 """
 
@@ -54,6 +55,16 @@ class ServiceUnavailable(PeacewatchError):
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class Unreadable(ServiceUnavailable):
+    """A file of the lake cannot be read; `path` is below its table's root, "" where it is unknown. Where the store
+    answers, the file is damaged or gone, and what does not need it goes on.
+    """
+
+    def __init__(self, text: str, path: str = "") -> None:
+        super().__init__(text)
+        self.path = path
 
 
 class NewerLayout(ServiceUnavailable):

@@ -19,7 +19,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from fleet.bins import bins
-from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable, Unreadable
 from fleet.reports import landed, sealed
 from fleet.text import sentence
 
@@ -116,6 +116,14 @@ class Snapshot:
         with reading(others[0] if others else ""):
             found = self.store.get_file_info(others) if others else []
         return all(each.type == pyarrow.fs.FileType.File for each in found)
+
+    def answers(self) -> bool:
+        """Whether the store answers: then a file that cannot be read is damaged or gone."""
+        try:
+            log = self.store.get_file_info(f"_delta_log/{self.version:020}.json")
+        except (OSError, DeltaError, pa.ArrowException):
+            return False
+        return bool(log.type == pyarrow.fs.FileType.File)
 
     def unreadable(self) -> list[str]:
         """Files (paths below the root) whose Parquet footer is missing or bad; to look after a failure."""
@@ -292,11 +300,11 @@ def _hour_of(values: Mapping[str, str]) -> int:
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Raises ServiceUnavailable that names the file or folder, where the store or its content is at fault."""
+    """Raises Unreadable that names the file or folder, where the store or its content is at fault."""
     try:
         yield
     except (OSError, DeltaError, pa.ArrowException, msgspec.DecodeError) as error:
-        raise ServiceUnavailable(f"a file of the lake cannot be read: {path}: {sentence(error)}") from None
+        raise Unreadable(f"a file of the lake cannot be read: {path}: {sentence(error)}", path) from None
 
 
 def put(root: str, path: str, content: bytes) -> None:

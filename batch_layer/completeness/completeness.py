@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from batch_layer import ranges
@@ -177,5 +178,22 @@ def _not_landed(database: Documents, day: date) -> list[str]:
 
 
 def _uncomputed(database: Documents, pinned: Snapshot) -> dict[runs.Kind, Set[int]]:
-    kinds: tuple[runs.Kind, ...] = ("hours", "drones")
-    return {kind: plan.last_touched(pinned, runs.base_version(database, kind=kind)).keys() for kind in kinds}
+    """The event hours that were touched since the base, and whose documents do not have it.
+
+    A run that failed at one hour or day, because a file of it is damaged, has written the others. A day of drones is
+    whole with its document of `copies`, and counted with the newest one of `drones_by_day`.
+    """
+    touched = plan.last_touched(pinned, runs.base_version(database))
+    waiting: dict[runs.Kind, Set[int]] = {"hours": touched.keys() - plan.up_to_date(database, touched)}
+    touched = plan.last_touched(pinned, runs.base_version(database, kind="drones"))
+    days = sorted({ranges.day_of(hour).isoformat() for hour in touched})
+    whole_at = {each["_id"]: each["version"] for each in database.copies.find({"_id": {"$in": days}}, {"version": 1})}
+    newest = database.drones_by_day.find_one({}, {"version": 1}, sort=[("version", DESCENDING)])
+    counted_at = int(newest["version"]) if newest else runs.NO_BASE
+
+    def is_done(hour: int, version: int) -> bool:
+        at = int(whole_at.get(ranges.day_of(hour).isoformat(), runs.NO_BASE))
+        return version <= at <= counted_at
+
+    waiting["drones"] = {hour for hour, version in touched.items() if not is_done(hour, version)}
+    return waiting

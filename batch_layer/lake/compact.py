@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from batch_layer.lake import external_sort
 from batch_layer.ranges import day_of
 from fleet.bins import bins
-from fleet.errors import ServiceUnavailable
+from fleet.errors import ServiceUnavailable, Unreadable
 from fleet.reports.landed import SCHEMA
 from fleet.text import sentence
 from infra.delta import PLACE, TABLE, File, Snapshot, of_table, open_table, put
@@ -110,20 +110,23 @@ def run(
     """Compacts each group in a commit of its own. A group that somebody else changed meanwhile is left for the next
     time.
 
-    Raises ServiceUnavailable when a file cannot be read or written; what is done by then stays done. A group without
-    disk space to sort does not stop the others: DiskFull is raised at the end.
+    Raises ServiceUnavailable when the store does not answer; what is done by then stays done. A group without disk
+    space to sort, or with a damaged file, does not stop the others: DiskFull or Unreadable is raised at the end.
     """
     opened = open_table(lake, table=table)
-    done, disk_full = [], None
+    done: list[Compacted] = []
+    failure: ServiceUnavailable | None = None
     for group in planned:
         try:
             done.append(_compact(opened, of_table(opened, schema), group, options))
-        except external_sort.DiskFull as error:
-            disk_full = error
+        except (external_sort.DiskFull, Unreadable) as error:
+            if isinstance(error, Unreadable) and not of_table(opened, schema).answers():
+                raise
+            failure = error
             done.append(Compacted(group, reason=str(error)))
         options.on_done(done[-1])
-    if disk_full is not None:
-        raise disk_full
+    if failure is not None:
+        raise failure
     return done
 
 

@@ -21,7 +21,7 @@ from batch_layer.ranges import hours_of_day
 from batch_layer.spark import comet, session
 from batch_layer.spark.session import SparkConfig
 from batch_layer.views import day_views, drone_days, identities
-from fleet.errors import ServiceUnavailable
+from fleet.errors import ServiceUnavailable, Unreadable
 from fleet.figures.cube import Cube, Measure
 from fleet.text import sentence
 from infra.delta import Snapshot
@@ -234,7 +234,7 @@ def _errors(snapshot: Snapshot) -> Iterator[None]:
             raise ServiceUnavailable(f"Spark has too little memory {where}: {reason}") from None
         named = [] if ".parquet" in reason else snapshot.unreadable()[:1]  # some of Parquet's errors name no file
         files = "".join(f" ({path})" for path in named)
-        raise ServiceUnavailable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{files}") from None
+        raise Unreadable(f"Spark cannot read the lake at version {snapshot.version}: {reason}{files}") from None
 
 
 _OUT_OF_MEMORY: Final = re.compile(

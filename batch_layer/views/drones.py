@@ -10,6 +10,9 @@ hours may run every hour and this, which reads whole days, once a day.
 3. Count all days' drones by the next day they were seen; replace the documents in one transaction, unless a block or a
    document is of a newer version (then a newer run is at work, and counts).
 4. Write the run as complete.
+
+A day with a damaged file, or a document that MongoDB refuses, keeps what was stored of it and holds up no other; the
+run fails at its end, and each run until the file is repaired tries that day again.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from batch_layer.lake import archive, sealed
 from batch_layer.views import blocks, day_views, drone_counts, publish, resume
 from batch_layer.views.identities import REPEATS
 from batch_layer.views.news import Days, News, by_hour
+from fleet.errors import Unreadable
 from infra.delta import Snapshot, pin
 from infra.mongo import layouts, runs, view_parts
 from infra.mongo.client import Documents, errors
@@ -59,9 +63,10 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: b
                 runs.note(job.database, this, rebuild=asked, done=sorted(done))
             left = [day for day in days if ranges.hours_of_day(day).start not in done]
             asked_for = rebuild or wanted is not None  # perhaps to repair what is stored
-            written = _publish(job, pinned, left, this, None if asked_for else news) if left else 0
+            written, refused = _publish(job, pinned, left, this, None if asked_for else news)
             if days or base == runs.NO_BASE:
                 _count(job.database, this)
+            refused.raise_any()
             runs.complete(job.database, this, job.now(), generation)
         return Outcome(pinned.version, len(days), written, "drones")
 
@@ -74,16 +79,28 @@ def _days(pinned: Snapshot, news: News, wanted: range | None, *, everything: boo
     return {ranges.day_of(hour) for hour in touched | asked}
 
 
-def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run, news: News | None) -> int:
-    """Step 2; the blocks replaced. `news`: see Days. Raises DocumentRefused once all others are written."""
+def _publish(
+    job: Job, pinned: Snapshot, days: list[date], this: Run, news: News | None
+) -> tuple[int, publish.Refusals]:
+    """Step 2; the blocks replaced, and what could not be read or written. `news`: see Days. Raises Unreadable where the
+    store is away.
+    """
     written, refused = 0, publish.Refusals()
+    if not days:
+        return written, refused
     with job.engine() as engine:
         of_days = Days(job.database, engine, pinned, news)
         for done, day in enumerate(days, start=1):
             before = len(refused)
-            drones = of_days.drones(day)
-            of_views = of_days.cells(day, day_views.VIEWS)
-            repeats = _repeats(of_days, day, drones)  # nothing of a day is published before all its files were read
+            try:  # nothing of a day is published before all its files were read
+                drones = of_days.drones(day)
+                of_views = of_days.cells(day, day_views.VIEWS)
+                repeats = _repeats(of_days, day, drones)
+            except Unreadable as error:
+                if not pinned.answers():
+                    raise
+                refused.keep(error)
+                continue
             for group in blocks.groups(blocks.documents(day, this.version, drones)):
                 with refused:
                     written += publish.replace(job.database, "drone_days", group)
@@ -91,13 +108,12 @@ def _publish(job: Job, pinned: Snapshot, days: list[date], this: Run, news: News
                 document = {"_id": day.isoformat(), "version": this.version}
                 with refused:
                     publish.replace(job.database, cube.name, [publish.of_cells(cube, document, cells)])
-            publish.replace(job.database, "copies", [repeats])
             if len(refused) == before:
+                publish.replace(job.database, "copies", [repeats])  # last: its version says that the day is whole
                 runs.note_done(job.database, this, [ranges.hours_of_day(day).start])
             job.progress(done, len(days))
         runs.note(job.database, this, engine=engine.name)
-    refused.raise_any()
-    return written
+    return written, refused
 
 
 def _repeats(of_days: Days, day: date, drones: pa.Table) -> Divided:

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 import structlog
 
+from batch_layer.engine import Engine
 from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive
 from batch_layer.views import publish, resume
 from batch_layer.views.plan import Plan
 from batch_layer.views.plan import make as make_plan
-from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable, Unreadable
 from fleet.figures.cube import HOURS
-from infra.delta import LogGone, pin
+from infra.delta import LogGone, Snapshot, pin
 from infra.mongo import day_roll_ups, layouts, live, runs
 from infra.mongo.client import Documents, errors
 from infra.mongo.runs import NO_BASE, Run
@@ -58,6 +60,8 @@ def close_gap(database: Documents, plan: Plan) -> int:
     except (LogGone, ServiceUnavailable) as error:
         if plan.base == NO_BASE:
             return plan.generation  # readers stay at the version before the gap, and take no newer document
+        if isinstance(error, Unreadable) and _is_current(plan.snapshot, error.path):
+            raise  # a rebuild needs that file, too, and would drop all figures for nothing
         if not plan.everything:
             raise PeacewatchError(f"{error}; peacewatch aggregate --rebuild starts over") from None
         return _start_over(database, plan, str(error))
@@ -83,20 +87,44 @@ def _publish(job: Job, plan: Plan, wanted: range | None, *, rebuild: bool, both:
 
 
 def _replace_hours(job: Job, plan: Plan, left: Sequence[int], this: Run) -> int:
-    """The documents replaced. Raises DocumentRefused once all others are written: such a run is no base."""
+    """The documents replaced. Raises DocumentRefused or Unreadable once all others are written: such a run is no
+    base."""
     written, refused, before = 0, publish.Refusals(), len(plan.hours) - len(left)
     with job.engine() as engine:
         for begin in range(0, len(left), job.chunk):
             chunk = left[begin : begin + job.chunk]
             with refused:
-                cells = engine.cells(HOURS, plan.snapshot, chunk)
-                documents = list(publish.hour_documents(HOURS, cells, chunk, this))
+                cells, hours = _readable(engine, plan.snapshot, chunk, refused)
+                documents = list(publish.hour_documents(HOURS, cells, hours, this))
                 written += publish.replace(job.database, "hours", documents)
-                runs.note_done(job.database, this, chunk)
+                runs.note_done(job.database, this, hours)
             job.progress(before + begin + len(chunk), len(plan.hours))
         runs.note(job.database, this, engine=engine.name)
     refused.raise_any()
     return written
+
+
+def _readable(
+    engine: Engine, snapshot: Snapshot, hours: Sequence[int], refused: publish.Refusals
+) -> tuple[pa.Table, Sequence[int]]:
+    """The cells of those of `hours` whose files can be read, and which these are. Raises Unreadable where none can be
+    read, because the store is away.
+    """
+    try:
+        return engine.cells(HOURS, snapshot, hours), hours
+    except Unreadable:
+        if not snapshot.answers():
+            raise
+    parts, readable = [], []
+    for hour in hours:
+        with refused:
+            parts.append(engine.cells(HOURS, snapshot, [hour]))
+            readable.append(hour)
+    return HOURS.merge(parts), readable
+
+
+def _is_current(snapshot: Snapshot, path: str) -> bool:
+    return any(file.path == path for files in snapshot.hours.values() for file in files)
 
 
 def _start_over(database: Documents, plan: Plan, reason: str) -> int:

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from batch_layer.views import remainder
-from fleet.errors import DocumentRefused
+from fleet.errors import DocumentRefused, Unreadable
 from fleet.figures.cube import Cube
 from fleet.reports.landed import hour_name
 from fleet.text import sentence
@@ -60,20 +60,25 @@ def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = 
 
 
 class Refusals:
-    """Within it DocumentRefused is kept for later, so that what one document cannot be holds up no other."""
+    """Within it DocumentRefused and Unreadable are kept for later: a document that MongoDB refuses, or a damaged file
+    of the lake, holds up nothing else.
+    """
 
     def __init__(self) -> None:
-        self._errors: list[DocumentRefused] = []
+        self._errors: list[DocumentRefused | Unreadable] = []
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, DocumentRefused):
-            _log.error("a document is not published", reason=error)
-            self._errors.append(error)
+        if isinstance(error, DocumentRefused | Unreadable):
+            self.keep(error)
             return True
         return False
+
+    def keep(self, error: DocumentRefused | Unreadable) -> None:
+        _log.error("not published", reason=error)
+        self._errors.append(error)
 
     def __len__(self) -> int:
         return len(self._errors)
@@ -82,7 +87,7 @@ class Refusals:
         """Raises the first, which says how many there are."""
         if self._errors:
             more = f", and {len(self._errors) - 1} more such" if len(self._errors) > 1 else ""
-            raise DocumentRefused(f"{self._errors[0]}{more}")
+            raise type(self._errors[0])(f"{self._errors[0]}{more}")
 
 
 def replace(database: Documents, view: str, documents: Sequence[Divided]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -252,8 +252,12 @@ def _place(row: dict[str, Any]) -> int:
 
 
 @contextmanager
-def arrow_engine() -> Iterator[ArrowEngine]:
-    yield ArrowEngine()
+def engine_of(engine: ArrowEngine) -> Iterator[ArrowEngine]:
+    yield engine
+
+
+def arrow_engine() -> AbstractContextManager[ArrowEngine]:
+    return engine_of(ArrowEngine())
 
 
 def compact(lake: Path | str) -> int:
