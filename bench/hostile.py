@@ -3,10 +3,10 @@
     script/bench hostile [--seconds 60] [--only NAME]
 
 Each row has services of its own: the commands alerting, notify and land on a real Kafka, and the stand-in with
-Discord's limits. An honest drone raises a critical alert in a new city every HONEST_SECONDS; its latency is from
-sending the report to Discord's answer for a message that shows or counts it. `named`: how many of these cities people
-can read in the channel. The landing rate is that of a backlog of honest reports, sent when the flood begins. Prints a
-table.
+Discord's limits. The fleet has known the honest drones for long. One of them raises a critical alert in a new city
+every HONEST_SECONDS; its latency is from sending the report to Discord's answer for a message that shows or counts it.
+`named`: how many of these cities people can read in the channel. The landing rate is that of a backlog of honest
+reports, sent when the flood begins. Prints a table.
 """
 
 from __future__ import annotations
@@ -114,6 +114,12 @@ def critical_alerts(step: int) -> list[Message]:
     return [report(n, score=1, drone_id="flooder", city=f"Invented {n}") for n in (2 * step, 2 * step + 1)]
 
 
+def invented_drones(step: int) -> list[Message]:
+    """A thousand alerts a second, each of an invented drone in an invented place."""
+    first = 1000 * step
+    return [report(n, score=1, drone_id=f"invented-{n}", city=f"Invented {n}") for n in range(first, first + 1000)]
+
+
 FLOODS: Final[dict[str, Flood]] = {
     "nobody": Flood(),
     "alerts of control characters, 15/s": Flood(control_characters),
@@ -132,6 +138,7 @@ FLOODS: Final[dict[str, Flood]] = {
     "reports of distinct hours, 25/s": Flood(distinct_hours),
     "drones that speak once, 51 and 5/s": Flood(silent_drones),
     "critical alerts of one drone, 2/s": Flood(critical_alerts, partition=None),
+    "invented drones in invented places, 1,000/s": Flood(invented_drones, partition=None),
 }
 
 
@@ -155,6 +162,7 @@ def measure(home: Path, flood: Flood, seconds: float) -> str:
         "PEACEWATCH_MONGO_URI": "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500",
     }
     with alert_stack(home, **environ) as stack:
+        stack.remember(f"honest-{number}" for number in range(int(seconds / HONEST_SECONDS) + 1))
         for command in ("alerting", "notify", "land"):
             stack.start(command)
         stack.alarm(1)

@@ -53,9 +53,13 @@ class Absence:
         alerts += [] if self.is_behind else self._of_held(rule, now, nearest)
         alerts += self._crowd_is_back(rule, now)
         self.elsewhere.forget_decided({drone_id for _, drone_id in self._held()})
+        self.forget_old(times)
+        return alerts
+
+    def forget_old(self, times: Mapping[int, datetime]) -> None:
+        """Forgets drones that have been gone for long; all of a look that no rule asks for."""
         for number, at in times.items():
             self.partitions[number].forget_old(at)
-        return alerts
 
     def leave(self, number: int) -> None:
         """Another process judges this partition now."""

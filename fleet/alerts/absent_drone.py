@@ -11,6 +11,7 @@ import msgspec
 
 from fleet import identity
 from fleet.alerts.alert import Alert, Severity, alert_id
+from fleet.alerts.newcomer import Newcomer, reports_needed
 from fleet.reports.report import EARLIEST, UNKNOWN
 
 CLOCK_OFF: Final = timedelta(minutes=2)
@@ -44,6 +45,11 @@ class AbsenceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
         """How often absent drones are looked for, and each process sends its shares to the others."""
         return timedelta(seconds=self.interval) / LOOKS
 
+    @cached_property
+    def reports_needed(self) -> int:
+        """How many reports make a drone known (fleet.alerts.newcomer)."""
+        return reports_needed(timedelta(seconds=self.interval))
+
 
 class KnownDrone(msgspec.Struct, gc=False):
     """When and where a drone last reported; the place is unknown where only the time was saved.
@@ -59,7 +65,7 @@ class KnownDrone(msgspec.Struct, gc=False):
     country: str = UNKNOWN
     latitude: float | None = None
     longitude: float | None = None
-    is_new: bool = True  # it has reported once
+    newcomer: Newcomer | None = None  # None: the fleet has known it for a while
     is_believed: bool = True  # whether its clock was believed at its last report
 
     def hear(self, heard: Heard) -> bool:

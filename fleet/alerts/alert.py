@@ -44,6 +44,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""  # what the rule adds: the nearest charging station, the watchword
     source: str = ""  # the report's place on its topic, `reports/3/1042`: the id that log lines of all processes have
     clears: bool = False  # no alert, but the end of the incident with this key; only edits its message
+    newcomer: bool = False  # the fleet has known its drone for a short while only (newcomer.py): known drones go first
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,7 +8,10 @@ replay of history makes no drone present, so none absent.
   incident, which says so.
 - After a gap, or in a process that has just taken over, every drone first gets the time to report.
 
-What senders can add is bounded (`Bounds`), and forgotten with time (FORGOTTEN).
+- A drone is a newcomer until it has been known for a while (fleet.alerts.newcomer).
+
+What senders can add is bounded (`Bounds`), and forgotten with time (FORGOTTEN). Where there is no room, newcomers are
+forgotten first.
 """
 
 from __future__ import annotations
@@ -17,11 +20,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
+from types import MappingProxyType
 from typing import Final
 from zlib import crc32
 
+import msgspec
+
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Heard, KnownDrone, Nearest, alert_of, alert_of_flapping
 from fleet.alerts.alert import Alert
+from fleet.alerts.newcomer import FLEET_KNOWN_AFTER, Newcomer
 from fleet.reports.report import EARLIEST
 
 FORGOTTEN: Final = timedelta(days=1)
@@ -35,10 +42,10 @@ LONG_AGO: Final = timedelta(hours=1)
 
 KNOWN: Final = 200_000
 """Drones of a partition: twice the mission's 540,000 over six. About 60 MB; past it, drones that reported once are
-forgotten first, the newest of them."""
+forgotten first, then other newcomers."""
 
 ABSENT: Final = 50_000
-"""Absent drones of a partition that are remembered; the oldest go first."""
+"""Absent drones of a partition that are remembered; newcomers go first, then the oldest."""
 
 OVERDUE: Final = 1000
 """Overdue drones of a partition that are counted: more than any crowd begins with."""
@@ -65,6 +72,9 @@ class Presence:
     held: dict[str, None] = field(default_factory=dict)  # absent, and unknown yet whether they are many
     crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
     strangers: dict[str, None] = field(default_factory=dict)  # present, and have reported once
+    newcomers: dict[str, None] = field(default_factory=dict)  # present, strangers too
+    absent_newcomers: dict[str, None] = field(default_factory=dict)
+    began: datetime | None = None  # the first report that made a drone known
     heard_at: datetime | None = None  # the last live report of any drone
     sure_from: datetime | None = None  # before this no drone is called absent
     buckets: dict[int, dict[str, None]] = field(default_factory=dict)
@@ -89,9 +99,8 @@ class Presence:
             if heard.at - heard.reported_at > LONG_AGO:
                 return None, None
             drone = self._meet(heard.drone_id, heard.at)
-        elif drone.is_new:
-            drone.is_new = False
-            self.strangers.pop(heard.drone_id, None)
+        elif drone.newcomer is not None:
+            self._count_report(rule, heard, drone, drone.newcomer)
         self._note_time(rule, heard.at)
         late = drone.hear(heard)
         self.present[heard.drone_id] = drone
@@ -109,8 +118,8 @@ class Presence:
             if drone is None or now - drone.at < rule.limit:
                 return False
             del self.present[drone_id]
-            self.strangers.pop(drone_id, None)
             self.absent[drone_id] = Absent(drone, drone.at)
+            self._note_newcomer(drone_id, drone)
             self.held[drone_id] = None
         return True
 
@@ -121,10 +130,19 @@ class Presence:
         return sum(1 for _ in islice(overdue, OVERDUE))
 
     def forget_old(self, now: datetime) -> None:
-        """Forgets drones that have been absent for FORGOTTEN, and those for which there is no room."""
+        """Forgets drones that have not reported for FORGOTTEN, and absent ones for which there is no room."""
         for _ in range(self.bounds.slice):
             drone_id, absent = next(iter(self.absent.items()), ("", None))
-            if absent is None or (now - absent.drone.at < FORGOTTEN and len(self.absent) <= self.bounds.absent):
+            if absent is None:
+                break
+            if now - absent.drone.at < FORGOTTEN:
+                if len(self.absent) <= self.bounds.absent:
+                    break
+                drone_id = next(iter(self.absent_newcomers), drone_id)
+            self.forget(drone_id)
+        for _ in range(self.bounds.slice):  # where no rule makes them absent before
+            drone_id, drone = next(iter(self.present.items()), ("", None))
+            if drone is None or now - drone.at < FORGOTTEN:
                 return
             self.forget(drone_id)
 
@@ -136,17 +154,28 @@ class Presence:
             self.buckets[drone.bucket].pop(drone_id, None)
             self.changed.add(drone.bucket)
             self.changed_drones.add(drone_id)
-        for names in (self.held, self.crowd, self.strangers):
+        for names in (self.held, self.crowd, self.strangers, self.newcomers, self.absent_newcomers):
             names.pop(drone_id, None)
+        if not self.present and not self.absent:
+            self.began = None  # the next drone is the first of a fleet
 
-    def restore(self, spoke_at: Mapping[str, datetime], absent_since: Mapping[str, datetime]) -> None:
-        """Enters what was saved: when drones last reported, and since when those with an incident are absent."""
+    def restore(
+        self,
+        spoke_at: Mapping[str, datetime],
+        absent_since: Mapping[str, datetime],
+        newcomers: Mapping[str, Newcomer] = MappingProxyType({}),
+    ) -> None:
+        """Enters what was saved: when drones last reported, since when those with an incident are absent, and which are
+        newcomers."""
         for drone_id, at in sorted(spoke_at.items(), key=lambda item: item[1]):
             if drone_id not in absent_since:
-                self.present[drone_id] = self._made(drone_id, at, is_new=False)
+                self.present[drone_id] = self._made(drone_id, at, newcomers.get(drone_id))
         for drone_id, since in sorted(absent_since.items(), key=lambda item: item[1]):
-            drone = self._made(drone_id, max(since, spoke_at.get(drone_id, since)), is_new=False)
+            at = max(since, spoke_at.get(drone_id, since))
+            drone = self._made(drone_id, at, newcomers.get(drone_id))
             self.absent[drone_id] = Absent(drone, since, notified=True)
+        for drone_id in sorted(newcomers, key=lambda id_: newcomers[id_].since):
+            self._note_newcomer(drone_id, self._drone(drone_id))
         self.changed.clear()
 
     def come_back(self, drone_id: str, back_at: datetime | None, times: int) -> None:
@@ -160,6 +189,7 @@ class Presence:
         for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
             drone = self.present.pop(drone_id)
             self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
+            self._note_newcomer(drone_id, drone)
 
     def order(self, drone_id: str, reported_at: datetime, ordered_at: datetime | None = None) -> None:
         """Enters the newest known time of a restored drone's own clock, and the broker's time of that report."""
@@ -178,10 +208,22 @@ class Presence:
         drones = ((drone_id, self._drone(drone_id)) for drone_id in self.buckets.get(number, ()))
         return {id_: (drone.reported_at, drone.ordered_at) for id_, drone in drones if drone.reported_at > EARLIEST}
 
+    def newcomers_of(self, number: int) -> dict[str, Newcomer]:
+        """What to save of a bucket, too: its newcomers."""
+        drones = ((drone_id, self._drone(drone_id)) for drone_id in self.buckets.get(number, ()))
+        return {drone_id: drone.newcomer for drone_id, drone in drones if drone.newcomer is not None}
+
+    def is_newcomer(self, drone_id: str, at: datetime) -> bool:
+        """Whether the fleet, which is no newcomer itself at `at`, has not known the drone for long."""
+        if self.began is None or at - self.began < FLEET_KNOWN_AFTER:
+            return False
+        if drone_id not in self.present and drone_id not in self.absent:
+            return True
+        return self._drone(drone_id).newcomer is not None
+
     def is_steady(self, drone_id: str) -> bool:
         """Whether the drone is present, and has reported more than once."""
-        drone = self.present.get(drone_id)
-        return drone is not None and not drone.is_new
+        return drone_id in self.present and drone_id not in self.strangers
 
     def spoke_at(self, drone_id: str) -> datetime | None:
         """When a drone last reported; None where it is not known here."""
@@ -196,7 +238,8 @@ class Presence:
         absent = self.absent[drone_id]
         absent.notified = True
         absent.drone.name_place(nearest)
-        return alert_of(rule, drone_id, absent, now)
+        alert = alert_of(rule, drone_id, absent, now)
+        return msgspec.structs.replace(alert, newcomer=True) if self.is_newcomer(drone_id, now) else alert
 
     def join_crowd(self, now: datetime) -> None:
         """Makes all held drones members of the crowd."""
@@ -220,6 +263,7 @@ class Presence:
         if absent is not None:
             self.buckets.setdefault(absent.drone.bucket, {})[drone_id] = None
             self.absent[drone_id] = absent
+            self._note_newcomer(drone_id, absent.drone)
             self.changed_drones.add(drone_id)
         return absent
 
@@ -231,18 +275,42 @@ class Presence:
     def _meet(self, drone_id: str, at: datetime) -> KnownDrone:
         if len(self.present) + len(self.absent) >= self.bounds.known:
             self.dropped += 1
-            self.forget(next(iter(self.strangers), None) or next(iter(self.absent), None) or next(iter(self.present)))
-        self.strangers[drone_id] = None
-        return self._made(drone_id, at, is_new=True)
+            in_order = (self.strangers, self.newcomers, self.absent_newcomers, self.absent, self.present)
+            self.forget(next(iter(next(names for names in in_order if names))))
+        self.began = self.began or at
+        self.strangers[drone_id] = self.newcomers[drone_id] = None
+        return self._made(drone_id, at, Newcomer(at))
 
-    def _made(self, drone_id: str, at: datetime, *, is_new: bool) -> KnownDrone:
+    def _made(self, drone_id: str, at: datetime, newcomer: Newcomer | None) -> KnownDrone:
         number = bucket(drone_id)
         self.buckets.setdefault(number, {})[drone_id] = None
-        return KnownDrone(at, number, is_new=is_new)
+        return KnownDrone(at, number, newcomer=newcomer)
+
+    def _count_report(self, rule: AbsenceRule, heard: Heard, drone: KnownDrone, newcomer: Newcomer) -> None:
+        self.strangers.pop(heard.drone_id, None)
+        if newcomer.report(heard.at, rule.reports_needed):
+            drone.newcomer = None
+            self.newcomers.pop(heard.drone_id, None)
+            self.absent_newcomers.pop(heard.drone_id, None)
+
+    def _note_newcomer(self, drone_id: str, drone: KnownDrone) -> None:
+        """Keeps the sets of newcomers true after the drone has become present or absent."""
+        for names in (self.strangers, self.newcomers, self.absent_newcomers):
+            names.pop(drone_id, None)
+        if drone.newcomer is None:
+            return
+        if drone_id in self.absent:
+            self.absent_newcomers[drone_id] = None
+            return
+        self.newcomers[drone_id] = None
+        if drone.newcomer.reports == 1:
+            self.strangers[drone_id] = None
 
     def _hear_absent(self, rule: AbsenceRule, heard: Heard, absent: Absent) -> tuple[Alert | None, bool]:
         gap = heard.at - absent.drone.at
         late = absent.drone.hear(heard)
+        if absent.drone.newcomer is not None:
+            self._count_report(rule, heard, absent.drone, absent.drone.newcomer)
         self.changed.add(absent.drone.bucket)
         if absent.is_back and gap <= timedelta(0):
             return None, late  # read a second time, by a successor
@@ -258,6 +326,7 @@ class Presence:
         self.held.pop(heard.drone_id, None)
         self.crowd.pop(heard.drone_id, None)
         self.present[heard.drone_id] = absent.drone
+        self._note_newcomer(heard.drone_id, absent.drone)
         if not absent.notified:
             return None, late
         self.changed_drones.add(heard.drone_id)

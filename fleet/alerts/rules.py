@@ -135,6 +135,8 @@ class Memory:
 
 Nearest = Callable[[float, float], Place | None]
 
+_WITHOUT_RULE: Final = AbsenceRule()
+
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
     """A report as it is judged: when the broker received it, and what names its place where it does not."""
@@ -170,7 +172,17 @@ def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
     ]
     if not any(raised):
         return []  # nearly every report
-    return [_with_note(alert, seen) for alert in raised if alert is not None]
+    alerts = [_with_note(alert, seen) for alert in raised if alert is not None]
+    return mark_newcomers(memory, alerts, seen.received_at)
+
+
+def mark_newcomers(memory: Memory, alerts: list[Alert], at: datetime) -> list[Alert]:
+    """The alerts, those of newcomers marked as such; a drone that is not known at all is one, too."""
+    presence = memory.presence
+    return [
+        msgspec.structs.replace(alert, newcomer=True) if presence.is_newcomer(alert.drone_id, at) else alert
+        for alert in alerts
+    ]
 
 
 def unrest_severity(rule: UnrestRule, score: int) -> Severity:
@@ -237,14 +249,17 @@ def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
 
 
 def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
-    """The clearing of a drone that was absent, and whether the report is late; None where the drone is not known."""
-    if rule is None:
-        return None, None
+    """The clearing of a drone that was absent, and whether the report is late; None where the drone is not known.
+
+    Without a rule drones are known all the same: late reports and newcomers are so under any rules. None is called
+    absent, and what an earlier rule raised is cleared.
+    """
     report = seen.report
     latitude, longitude = (report.latitude, report.longitude) if seen.has_fix else (None, None)
     where = report.city or UNKNOWN, report.country or UNKNOWN, latitude, longitude
     heard = Heard(report.drone_id, seen.received_at, report.reported_at, *where, is_believed=seen.said_at is None)
-    return memory.presence.hear(rule, heard)
+    alert, late = memory.presence.hear(rule or _WITHOUT_RULE, heard)
+    return (None if rule is None and alert is not None and not alert.clears else alert), late
 
 
 def _with_note(alert: Alert, seen: Sighting) -> Alert:

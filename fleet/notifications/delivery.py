@@ -10,6 +10,7 @@ digest's rows within their shares, and `split` divides a delivery that is still 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -47,7 +48,7 @@ class Slot(msgspec.Struct, frozen=True):
 class DigestRow(msgspec.Struct, omit_defaults=True):
     """A digest's line: alerts of one kind and severity in one place, from the first to the last id.
 
-    `drone` is who raised them, empty where several did.
+    `drone` is who raised them, empty where several did; `newcomers`: no drone that the fleet has known for a while did.
     """
 
     kind: Kind
@@ -58,17 +59,19 @@ class DigestRow(msgspec.Struct, omit_defaults=True):
     first: str
     last: str
     drone: str = ""
+    newcomers: bool = False
 
 
 class Digest(msgspec.Struct, omit_defaults=True):
     """`alerts` is the number of all alerts counted; `rows` count them by place, `others` by kind in places without a
-    row."""
+    row, where `newcomers` counts those of newcomers."""
 
     alerts: int
     since: datetime
     last: datetime
     rows: list[DigestRow] = []
     others: dict[Kind, int] = {}
+    newcomers: int = 0
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
@@ -113,18 +116,24 @@ def split(delivery: Delivery) -> list[Delivery]:
     count = len(delivery.alert_ids)
     if count > 1:
         return [_part(delivery, range(count // 2), 1), _part(delivery, range(count // 2, count), 2)]
-    counted = delivery.counted and _without_rows(delivery.counted)
+    counted = delivery.counted
+    if counted is not None:
+        counted = msgspec.structs.replace(without(counted, counted.rows), rows=[])
     bare = msgspec.structs.replace(
         delivery, incidents=[without_words(one) for one in delivery.incidents], counted=counted
     )
     return [] if bare == delivery else [bare]
 
 
-def _without_rows(digest: Digest) -> Digest:
-    others = Counter(digest.others)
-    for row in digest.rows:
-        others[row.kind] += row.alerts
-    return Digest(digest.alerts, digest.since, digest.last, [], dict(others))
+def without(digest: Digest, rows: Iterable[DigestRow]) -> Digest:
+    """The digest with these of its rows counted in its remainder; `digest.rows` are left to the caller."""
+    others, newcomers = Counter(digest.others), digest.newcomers
+    for row in rows:
+        if row.newcomers:
+            newcomers += row.alerts
+        else:
+            others[row.kind] += row.alerts
+    return msgspec.structs.replace(digest, others=dict(others), newcomers=newcomers)
 
 
 def _part(delivery: Delivery, alerts: range, number: int) -> Delivery:

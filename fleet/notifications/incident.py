@@ -100,6 +100,7 @@ class Incident(msgspec.Struct, omit_defaults=True):
     cleared_at: datetime | None = None  # the broker's time of the last clearing
     flaps: int = 0  # how often it came back after a clearing
     facts_at: datetime | None = None  # the drone's time of place, words and battery
+    newcomers_only: bool = False  # no drone that the fleet has known for a while has raised it
 
 
 def key_of(alert: Alert) -> str:
@@ -135,6 +136,7 @@ def first(alert: Alert) -> Incident:
         reported_at=_believed(alert),
         state="open",
         verified=alert.verified,
+        newcomers_only=alert.newcomer,
     )
 
 
@@ -157,6 +159,7 @@ def grow(incident: Incident, alert: Alert, intervals: Intervals) -> None:
         incident.cleared, incident.flaps = False, incident.flaps + 1
     incident.alerts += 1
     incident.unverified += not alert.verified
+    incident.newcomers_only = incident.newcomers_only and alert.newcomer
     _count_trend(incident, alert.received_at, intervals)
     if RANK[alert.severity] > RANK[incident.severity]:
         incident.severity = alert.severity

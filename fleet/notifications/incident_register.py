@@ -18,22 +18,25 @@ from fleet.notifications.actions import Action
 from fleet.notifications.delivery import without_words
 from fleet.notifications.incident import Incident, Intervals
 from fleet.notifications.notification import PendingAlert, Source
-from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA, Quota
+from fleet.notifications.quota import Quotas
 from fleet.places import place_key
 
 Form = Literal["grouped", "alone", "plain", "digest only"]
 """How an incident is notified. With each refusal by Discord it takes the next form: in a message of its own, then
 without any text from drones, then only counted in a digest."""
 
-Repost = Literal["", "message deleted", "unacknowledged"]
-"""Why an incident that was notified needs a new message."""
+Repost = Literal["", "message deleted", "confirmed", "unacknowledged"]
+"""Why an incident that was notified needs a new message; `confirmed`: a known drone reports what only newcomers did."""
 
 REMEMBERED_ACTIONS: Final = 1000
 """Operators' actions kept for incidents that are not known yet: after a restart they are read before the alerts."""
 
 MOST_INCIDENTS: Final = 20_000
-"""Notified incidents that are remembered. Past it, those that only a digest counts are forgotten, first those of drones
-and places over their quota: a later alert of theirs opens another incident."""
+"""Notified incidents that are remembered. Past it, those that only a digest counts are forgotten, first those of the
+lowest precedence: a later alert of theirs opens another incident."""
+
+KNOWN: Final = 3
+"""The precedence of an incident of known drones, within their quotas."""
 
 
 @dataclass
@@ -42,7 +45,7 @@ class IncidentEntry:
 
     `pending`: its alerts that nobody was notified of, in the order in which they came. `clearing`: where its end is in
     `alerts`, until a delivery says that it is over. `within_quota` is False where its drone or its place had opened too
-    many incidents: those of others go first.
+    many incidents, `drone_floods` where its drone had: those of others go first.
     """
 
     incident: Incident
@@ -51,6 +54,7 @@ class IncidentEntry:
     clearing: Source | None = None
     repost: Repost = ""
     within_quota: bool = True
+    drone_floods: bool = False
     silenced: bool = False  # a digest counted it while it was silenced, and no message has shown it since
 
     @property
@@ -59,8 +63,19 @@ class IncidentEntry:
 
     @property
     def in_digest(self) -> Incident:
-        """The incident in a digest's delivery: over its quota without words, so that a flood fits few deliveries."""
-        return self.incident if self.within_quota else without_words(self.incident)
+        """The incident in a digest's delivery: of newcomers or over its quota without words, so that a flood fits few
+        deliveries."""
+        is_whole = self.within_quota and not self.incident.newcomers_only
+        return self.incident if is_whole else without_words(self.incident)
+
+    @property
+    def precedence(self) -> int:
+        """Those of a higher one are notified first: KNOWN, of a place over its quota, of newcomers, of a flooder."""
+        if self.incident.newcomers_only:
+            return 1 if self.within_quota else 0
+        if self.within_quota:
+            return KNOWN
+        return 0 if self.drone_floods else 2
 
 
 class IncidentRegister:
@@ -76,8 +91,9 @@ class IncidentRegister:
         self._pending: dict[str, IncidentEntry] = {}  # those of them that have pending alerts
         self._newest: dict[str, str] = {}  # by key the id of its newest incident
         self._early_actions: dict[tuple[str, str], Action] = {}  # by incident that is not known yet, and what it does
-        self._drones = Quota(DRONE_QUOTA)
-        self._places = Quota(PLACE_QUOTA)
+        self._quotas = Quotas()
+        self._newcomers = Quotas()  # of their own: invented drones must not use up a real place's
+        self.pending_newcomers = 0  # alerts
 
     def __getitem__(self, incident_id: str) -> IncidentEntry:
         return self._entries[incident_id]
@@ -131,7 +147,11 @@ class IncidentRegister:
     def add(self, alert: Alert, content: int, source: Source) -> Incident:
         """Adds a new alert to its incident, where it is pending; `content` is its checksum."""
         entry = self._entry_of(alert)
+        was_of_newcomers = entry.incident.newcomers_only
         incident.grow(entry.incident, alert, self._intervals)
+        if was_of_newcomers and not alert.newcomer:
+            self._confirm(entry, alert)
+        self.pending_newcomers += alert.newcomer
         entry.pending.append(
             PendingAlert(
                 alert.alert_id,
@@ -141,6 +161,7 @@ class IncidentRegister:
                 source,
                 content,
                 alert.drone_id,
+                alert.newcomer,
             )
         )
         self._pending[entry.incident_id] = entry
@@ -175,6 +196,7 @@ class IncidentRegister:
         """Removes alerts that people were notified of, by incident: the first of those that are pending."""
         for incident_id, alerts in notified.items():
             entry = self._entries[incident_id]
+            self.pending_newcomers -= sum(alert.newcomer for alert in alerts)
             del entry.pending[: len(alerts)]
             if not entry.pending:
                 del self._pending[incident_id]
@@ -185,7 +207,7 @@ class IncidentRegister:
         entry = self._entries.get(known.incident_id)
         if entry is None:
             entry = self._entries[known.incident_id] = IncidentEntry(known)
-            entry.within_quota = self._spend(known, known.drones[-1] if known.drones else "")
+            self._spend(entry, known.drones[-1] if known.drones else "", known.since)
         entry.incident = known
         if known.message_id:
             entry.repost = ""
@@ -201,7 +223,7 @@ class IncidentRegister:
         """Marks for a new message what was notified long ago, or while it was silenced, and is neither acknowledged nor
         silenced now."""
         for entry in self:
-            if entry.repost != "message deleted":
+            if entry.repost in ("", "unacknowledged"):
                 is_due = entry.within_quota and (
                     incident.is_due_again(entry.incident, now, self._intervals)
                     or (entry.silenced and incident.is_unattended(entry.incident, now, self._intervals))
@@ -221,7 +243,7 @@ class IncidentRegister:
         too_many = len(self._entries) - len(self._pending) - self._most
         if too_many > 0:
             spare = [entry for entry in spare if entry.incident_id in self._entries]
-            spare.sort(key=lambda entry: (entry.within_quota, entry.incident.last))
+            spare.sort(key=lambda entry: (entry.precedence, entry.incident.last))
             for entry in spare[:too_many]:
                 self._remove(entry)
 
@@ -229,23 +251,33 @@ class IncidentRegister:
         """The open incident that the alert belongs to, or the one that it opens."""
         entry = self._newest_of(incident.key_of(alert))
         if entry is not None and incident.takes(entry.incident, alert, self._intervals):
-            if not entry.within_quota and alert.drone_id not in entry.incident.drones:
-                entry.within_quota = self._drones.spend(alert.drone_id, alert.received_at)  # another drone saw it, too
+            if not entry.within_quota and alert.drone_id not in entry.incident.drones:  # another drone saw it, too
+                quotas = self._newcomers if alert.newcomer else self._quotas
+                entry.within_quota = quotas.drones.spend(alert.drone_id, alert.received_at)
             return entry
         entry = IncidentEntry(incident.first(alert))
         if entry.incident_id in self._entries:  # its first alert was known so long ago that it came as a new one
             return self._entries[entry.incident_id]
-        entry.within_quota = self._spend(entry.incident, alert.drone_id)
+        self._spend(entry, alert.drone_id, alert.received_at)
         self._entries[entry.incident_id] = entry
         self._newest[entry.incident.key] = entry.incident_id
         for early in [early for early in self._early_actions if early[0] == entry.incident_id]:
             actions.apply(entry.incident, self._early_actions.pop(early))
         return entry
 
-    def _spend(self, opened: Incident, drone_id: str) -> bool:
+    def _confirm(self, entry: IncidentEntry, alert: Alert) -> None:
+        """A known drone reports what only newcomers did: the incident is as if the drone had opened it."""
+        self._spend(entry, alert.drone_id, alert.received_at)
+        if entry.incident.message_id:
+            entry.repost = entry.repost or "confirmed"
+
+    def _spend(self, entry: IncidentEntry, drone_id: str, at: datetime) -> None:
         """Counts the opening of an incident; whether its drone and its place are within their quotas."""
-        within = self._drones.spend(drone_id, opened.since)
-        return self._places.spend(place_key(opened.country, opened.city), opened.since) and within
+        opened = entry.incident
+        quotas = self._newcomers if opened.newcomers_only else self._quotas
+        entry.drone_floods = not quotas.drones.spend(drone_id, at)
+        is_place_within = quotas.places.spend(place_key(opened.country, opened.city), at)
+        entry.within_quota = is_place_within and not entry.drone_floods
 
     def _newest_of(self, key: str) -> IncidentEntry | None:
         return self._entries.get(self._newest.get(key, ""))

@@ -7,7 +7,6 @@ these add up to the alerts that people were notified of.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fleet.alerts.alert import Kind, Severity
-from fleet.notifications.delivery import Digest, DigestRow, Slot
+from fleet.notifications.delivery import Digest, DigestRow, Slot, without
 from fleet.notifications.incident import RANK, Incident, is_expired, is_position, trend
 from fleet.text import isolated, units
 
@@ -30,6 +29,9 @@ TOTAL: Final = 6000
 EMBEDS: Final = 10
 
 COLOURS: Final[dict[Severity, int]] = {"critical": 0xD92D20, "high": 0xF79009, "moderate": 0xFDD835}
+REMAINDER: Final = 250
+"""Units of a digest's description that its rows leave free: a line for each kind, and one for newcomers."""
+
 RESOLVED: Final = 0x12B76A
 EXPIRED: Final = 0x98A2B3
 
@@ -83,13 +85,13 @@ def digest_embed(digest: Digest, web_url: str, plain: bool = False) -> Embed:
 
     A `plain` one has only numbers, because Discord may have refused a name or the link.
     """
-    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - 200, _row)
+    lines, rest = _rows([] if plain else digest.rows, DESCRIPTION - REMAINDER, _row)
     if rest:  # names matter more than ids
-        lines, rest = _rows(digest.rows, DESCRIPTION - 200, _short_row)
-    hidden = Counter(digest.others)
-    for row in digest.rows if plain else rest:
-        hidden[row.kind] += row.alerts
-    lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.items())]
+        lines, rest = _rows(digest.rows, DESCRIPTION - REMAINDER, _short_row)
+    hidden = without(digest, digest.rows if plain else rest)
+    lines += [f"**{count}** {KINDS[kind].lower()} · in other places" for kind, count in sorted(hidden.others.items())]
+    if hidden.newcomers:
+        lines.append(f"**{hidden.newcomers:,}** alerts of drones that are new to the fleet")
     worst: Severity = max((row.severity for row in digest.rows), key=RANK.__getitem__, default="moderate")
     url = "" if plain else _filter_url(digest, web_url)
     details = [("Details", f"[all alerts of that time]({url})")] if url else []
@@ -155,6 +157,8 @@ def _facts(slot: Slot, incident: Incident) -> list[tuple[str, str]]:
         facts.append(("Worst score", str(incident.worst_score)))
     if incident.battery is not None:
         facts.append(("Battery", percent(incident.battery)))
+    if incident.newcomers_only:
+        facts.append(("Caution", "drones new to the fleet only"))
     if incident.verified and incident.unverified:
         facts.append(("Unverified", f"{incident.unverified} of {incident.alerts} alerts"))
     facts.append(("Reported", _time(incident.reported_at)))

@@ -25,6 +25,7 @@ class PendingAlert(NamedTuple):
     source: Source
     content: int
     drone_id: str
+    newcomer: bool = False
 
 
 @dataclass

@@ -6,8 +6,7 @@ for a post of what has no message, then for an edit of what is outdated. Each gi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -17,12 +16,11 @@ import msgspec
 
 from fleet import wire
 from fleet.alerts.alert import Severity
-from fleet.notifications import incident
-from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, ROWS_BYTES, Digest, DigestRow, Slot
+from fleet.notifications import digest_rows, incident
+from fleet.notifications.delivery import ALERT_BYTES, ALERTS_BYTES, Digest, Slot
 from fleet.notifications.incident import RANK, Incident
 from fleet.notifications.incident_register import IncidentEntry
 from fleet.notifications.notification import Message, Notification, PendingAlert
-from fleet.notifications.quota import DRONE_QUOTA
 from fleet.notifications.state import NotificationState
 
 EMBEDS: Final = 10
@@ -31,18 +29,13 @@ EMBEDS: Final = 10
 DIGEST_INCIDENTS: Final = 600
 """Incidents in one notification of a digest: ALERTS_BYTES holds fewer unless the drones' texts are empty."""
 
-ROWS: Final = 200
-"""Places that a digest remembers by name; more than any message can show."""
-
-SHOWN_ROWS: Final = 35
-"""Rows that a digest's message shows in any case: 110 UTF-16 units each, without ids (message.py). Past it a new digest
-begins, once this one is NAMED_FOR old, so that every place is named in some message while that can be read."""
-
-NAMED_FOR: Final = timedelta(minutes=1)
-
 REFUSED_FOR: Final = timedelta(seconds=30)
 """A digest that Discord refuses even without names has no other form. It is retried after this long; meanwhile new
 incidents get their messages."""
+
+NEWCOMERS_SHARE: Final = 0.5
+"""Of the new messages at once: with six of them, newcomers get three, so that a known drone never waits for a flood of
+invented ones. They are paced like all others."""
 
 HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but passes nothing that has waited a minute or two longer."""
@@ -56,6 +49,7 @@ class DecisionReason(Enum):
 
     NEW = "new incidents"
     DELETED = "message deleted"
+    CONFIRMED = "a known drone reports what only newcomers did"
     UNACKNOWLEDGED = "nobody acknowledged it"
     GROWN = "pending alerts of a message's incidents"
     CHANGED = "a message is outdated"
@@ -132,7 +126,9 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     reason, fresh = _without_message(state, now)
     if not fresh:
         return Decision(DecisionReason.NOTHING)
-    if _post_due(state, policy) - now > (policy.burst - 1) * policy.pace:
+    is_of_newcomers = fresh[0].incident.newcomers_only  # then all are
+    at_once = max(1, int(policy.burst * (NEWCOMERS_SHARE if is_of_newcomers else 1)))
+    if _post_due(state, policy) - now > (at_once - 1) * policy.pace:
         return Decision(DecisionReason.PACED)
     fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
@@ -156,14 +152,29 @@ def _post_due(state: NotificationState, policy: Policy) -> datetime:
 
 
 def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
-    """Incidents that need a new message: never notified, their message deleted, or nobody acknowledged them."""
+    """Incidents that need a new message, those of newcomers only where no other does: never notified, their message
+    deleted, confirmed by a known drone, or nobody acknowledged them."""
     new = [entry for entry in state.incidents.pending.values() if not entry.incident.message_id]
     deleted = [entry for entry in state.incidents.reposts("message deleted") if not entry.pending]
-    reason = DecisionReason.NEW if new else DecisionReason.DELETED
-    incidents = new + deleted
-    if not incidents:
-        reason, incidents = DecisionReason.UNACKNOWLEDGED, state.incidents.reposts("unacknowledged")
-    return reason, [entry for entry in incidents if not state.hold(entry, now)]
+    unacknowledged = state.incidents.reposts("unacknowledged")
+    reasons = {
+        DecisionReason.NEW: new,
+        DecisionReason.CONFIRMED: state.incidents.reposts("confirmed"),
+        DecisionReason.DELETED: deleted,
+    }
+    for is_of_newcomers in (False, True):
+        of_these = {
+            reason: [entry for entry in entries if entry.incident.newcomers_only == is_of_newcomers]
+            for reason, entries in reasons.items()
+        }
+        incidents = [entry for entries in of_these.values() for entry in entries if not state.hold(entry, now)]
+        if incidents:
+            return next(reason for reason, entries in of_these.items() if entries), incidents
+        again = [entry for entry in unacknowledged if entry.incident.newcomers_only == is_of_newcomers]
+        again = [entry for entry in again if not state.hold(entry, now)]
+        if again:
+            return DecisionReason.UNACKNOWLEDGED, again
+    return DecisionReason.NEW, []
 
 
 # an edit of a message
@@ -181,23 +192,23 @@ def _edit(state: NotificationState, policy: Policy, now: datetime, allowance: Al
     return Decision(DecisionReason.RECENT if len(recent) == len(due) else DecisionReason.NO_BUDGET)
 
 
-def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[bool, float]]:
+def _messages_due(state: NotificationState, now: datetime) -> dict[str, tuple[int, float]]:
     """By message the urgency of its edit; a message with pending alerts goes before one that is only outdated."""
-    due: dict[str, tuple[bool, float]] = {}
+    due: dict[str, tuple[int, float]] = {}
     for entry in state.incidents.pending.values():
         message_id = entry.incident.message_id
-        if message_id in state.messages and entry.form != "alone":
-            due[message_id] = max(due.get(message_id, (False, 0.0)), _urgency(entry, now))
+        if message_id in state.messages and entry.form != "alone" and entry.repost != "confirmed":
+            due[message_id] = max(due.get(message_id, (-1, 0.0)), _urgency(entry, now))
     for message in state.messages.values():
         if message.needs_edit:
-            due.setdefault(message.message_id, (False, -1.0))
+            due.setdefault(message.message_id, (-1, -1.0))
     return due
 
 
 def _edit_of(state: NotificationState, message: Message, now: datetime) -> Decision:
     current = [state.incidents[slot.incident_id] for slot in message.slots]
     current = [entry for entry in current if entry.incident.message_id == message.message_id]
-    alerts = _take(current)
+    alerts = _take([entry for entry in current if entry.repost != "confirmed"])
     slots = [Slot(slot.incident_id, slot.alerts + len(alerts.get(slot.incident_id, ()))) for slot in message.slots]
     sent = _of_slots(state, message.message_id, slots, alerts, now)
     return Decision(DecisionReason.GROWN if alerts else DecisionReason.CHANGED, sent)
@@ -231,24 +242,34 @@ def _is_overdue(state: NotificationState, policy: Policy, message: Message, now:
 
 
 def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision:
+    waits = _digest_waits(state, policy, now)
+    if waits is not None and len(state.incidents.pending) > policy.crowd:
+        return Decision(waits)  # a flood's thousands of incidents are looked at only when a digest may go
     reason, chosen = _crowded_out(state, policy, now)
     if not chosen and not state.digest.needs_edit:
         return Decision(DecisionReason.NOTHING)
-    if state.digest.refused_at is not None and now - state.digest.refused_at < REFUSED_FOR:
-        return Decision(DecisionReason.DIGEST_REFUSED)
-    if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
-        return Decision(DecisionReason.RECENT)
+    if waits is not None:
+        return Decision(waits)
     chosen.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
     old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
     notified = [(state.incidents[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
-    counted = _count(old or Digest(alerts=0, since=now, last=now), notified, now)
+    counted = digest_rows.count(old or Digest(alerts=0, since=now, last=now), notified, now)
     shown = {id_: _as_it_is(state, state.incidents[id_].incident, now) for id_ in alerts}
     message_id = state.digest.message_id if old is not None else ""
     sent = Notification(
         "edit" if message_id else "post", message_id, [], alerts, counted, shown, is_plain=state.digest.is_plain
     )
     return Decision(reason if chosen else DecisionReason.DIGEST_CHANGED, sent)
+
+
+def _digest_waits(state: NotificationState, policy: Policy, now: datetime) -> DecisionReason | None:
+    """Why no digest may be sent now; None where it may."""
+    if state.digest.refused_at is not None and now - state.digest.refused_at < REFUSED_FOR:
+        return DecisionReason.DIGEST_REFUSED
+    if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:
+        return DecisionReason.RECENT
+    return None
 
 
 def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Policy, now: datetime) -> bool:
@@ -259,70 +280,36 @@ def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Poli
         return False
     if state.digest.needs_edit or all(state.hold(entry, now) for entry in chosen):
         return True
-    is_full = len(counted.rows) > SHOWN_ROWS and now - counted.since >= NAMED_FOR
-    return now - counted.since < policy.digest_life and not is_full
+    return now - counted.since < policy.digest_life and not digest_rows.is_full(counted, now)
 
 
 def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
     """The incidents that a digest must count: those that are held; and where many are pending and one has waited as
-    long as it may, all that have waited half as long."""
+    long as it may, all that have waited half as long. Newcomers crowd out nobody but each other."""
     pending = state.incidents.pending.values()
     held = [entry for entry in pending if state.hold(entry, now)]
-    if len(pending) <= policy.crowd:
+    known = [entry for entry in pending if not entry.incident.newcomers_only]
+    newcomers = [entry for entry in pending if entry.incident.newcomers_only]
+    crowded = _overdue(known, policy, now) if len(known) > policy.crowd else []
+    crowded += _overdue(newcomers, policy, now) if len(pending) > policy.crowd else []
+    if not crowded:
         return DecisionReason.HELD, held
+    ids = {entry.incident_id for entry in crowded}
+    return DecisionReason.CROWDED, crowded + [entry for entry in held if entry.incident_id not in ids]
+
+
+def _overdue(pending: list[IncidentEntry], policy: Policy, now: datetime) -> list[IncidentEntry]:
+    """Where one has waited as long as it may, all that have waited half as long."""
     ages = [(entry, now - entry.pending[0].received_at, policy.patience[entry.incident.severity]) for entry in pending]
     if all(age < patience for _, age, patience in ages):
-        return DecisionReason.HELD, held
-    ids = {entry.incident_id for entry in held}
-    return DecisionReason.CROWDED, [
-        entry for entry, age, patience in ages if age >= patience / 2 or entry.incident_id in ids
-    ]
-
-
-def _count(digest: Digest, notified: Iterable[tuple[Incident, PendingAlert]], now: datetime) -> Digest:
-    rows = {(row.kind, row.severity, row.country, row.city): msgspec.structs.replace(row) for row in digest.rows}
-    added = 0
-    for known, alert in notified:
-        place = (known.kind, alert.severity, known.country, known.city)
-        new = DigestRow(*place, alerts=0, first=alert.alert_id, last=alert.alert_id, drone=alert.drone_id)
-        row = rows.setdefault(place, new)
-        row.alerts, row.last = row.alerts + 1, alert.alert_id
-        row.drone = row.drone if row.drone == alert.drone_id else ""
-        added += 1
-    kept, rest = _fit(_in_order(rows.values()))
-    others = Counter(digest.others)
-    for row in rest:
-        others[row.kind] += row.alerts
-    return Digest(digest.alerts + added, digest.since, now, kept, dict(others))
-
-
-def _in_order(rows: Iterable[DigestRow]) -> list[DigestRow]:
-    """The worst first; of these, places with few alerts first, which no other row names. The rows of one drone beyond
-    DRONE_QUOTA come after those of others."""
-    order = sorted(rows, key=lambda row: (-RANK[row.severity], row.alerts, row.country, row.city, row.kind))
-    of_drone: Counter[str] = Counter()
-    first: list[DigestRow] = []
-    later: list[DigestRow] = []
-    for row in order:
-        of_drone[row.drone] += 1
-        (later if row.drone and of_drone[row.drone] > DRONE_QUOTA else first).append(row)
-    return first + later
-
-
-def _fit(rows: list[DigestRow]) -> tuple[list[DigestRow], list[DigestRow]]:
-    """The rows that a digest remembers by name, and those that it only counts."""
-    room = ROWS_BYTES
-    for number, row in enumerate(rows[:ROWS]):
-        room -= wire.size(row) + 1
-        if room < 0:
-            return rows[:number], rows[number:]
-    return rows[:ROWS], rows[ROWS:]
+        return []
+    return [entry for entry, age, patience in ages if age >= patience / 2]
 
 
 # what one delivery can hold
 
 
-def _take(chosen: Iterable[IncidentEntry], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
+def _take(chosen: Sequence[IncidentEntry], *, in_digest: bool = False) -> dict[str, list[PendingAlert]]:
     """As many pending alerts of the chosen incidents as one delivery holds: the first of each, then the others, so that
     no incident keeps another out."""
     room = ALERTS_BYTES
@@ -346,7 +333,7 @@ def _size(alert: PendingAlert) -> int:
     return wire.size(alert.alert_id) + ALERT_BYTES
 
 
-def _urgency(entry: IncidentEntry, now: datetime) -> tuple[bool, float]:
-    """A sort key, the greatest first: within its quota, then by severity and time waited."""
+def _urgency(entry: IncidentEntry, now: datetime) -> tuple[int, float]:
+    """A sort key, the greatest first: by precedence, then by severity and time waited."""
     age = (now - entry.pending[0].received_at).total_seconds() if entry.pending else 0.0
-    return entry.within_quota, age + RANK[entry.incident.severity] * HEAD_START.total_seconds()
+    return entry.precedence, age + RANK[entry.incident.severity] * HEAD_START.total_seconds()

@@ -46,3 +46,11 @@ class Quota:
             self._began, self._counts, self._before = at, {}, {}
         elif at - self._began >= WINDOW:
             self._began, self._counts, self._before = at, {}, self._counts
+
+
+@dataclass
+class Quotas:
+    """The quotas of all drones and places of a kind."""
+
+    drones: Quota = field(default_factory=lambda: Quota(DRONE_QUOTA))
+    places: Quota = field(default_factory=lambda: Quota(PLACE_QUOTA))

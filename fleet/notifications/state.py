@@ -83,7 +83,7 @@ class NotificationState:
         """Why the incident is kept back from a message of its own."""
         if entry.form == "digest only":
             return "refused"
-        if entry.incident.message_id:
+        if entry.incident.message_id and entry.repost != "confirmed":
             return ""
         if entry.incident.cleared and entry.repost != "message deleted":
             return "over"
@@ -237,7 +237,7 @@ class NotificationState:
         else:
             message = Message(delivery.message_id, delivery.slots, delivery.delivered_at, needs_edit=True)
             self.messages[delivery.message_id] = message
-        if delivery.method == "post":
+        if delivery.method == "post" and delivery.delivered_at not in self.posted:  # the topic may have it twice
             self.posted.append(delivery.delivered_at)
 
     def replay_other_channel(self, delivery: Delivery) -> None:

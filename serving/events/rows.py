@@ -54,6 +54,7 @@ class AlertRow(Model):
     message: str
     note: str = Field(description="what the rule adds: the nearest charging station, the watchword, the last report")
     verified: bool = Field(description="false: taken from a message that is not a whole report")
+    newcomer: bool = Field(description="true: the fleet had known the drone for a short while only")
     incident_id: str | None
     delivered_at: datetime | None = Field(description="when Discord accepted it; null: not yet")
     latency_ms: int | None = Field(description="from the broker's time of the report to Discord's answer")
@@ -80,6 +81,7 @@ class IncidentRow(Model):
     longitude: float | None
     battery: float | None = Field(description="percent, as last reported; null: not known")
     verified: bool
+    newcomers_only: bool = Field(description="true: no drone that the fleet has known for a while reports it")
     acknowledged_by: str | None
     acknowledgement: str | None
     resolved_by: str | None
@@ -111,6 +113,7 @@ def alert_row(document: Document) -> dict[str, Any]:
         "message": document.get("message") or "",
         "note": document.get("note") or "",
         "verified": document.get("verified", True),
+        "newcomer": document.get("newcomer", False),
     }
 
 
@@ -121,6 +124,7 @@ def incident_row(document: Document) -> dict[str, Any]:
     lists = {name: document.get(name) or [] for name in ("who", "drones")}
     places = {name: document.get(name) for name in ("latitude", "longitude", "battery")}
     counted = {"alerts": document.get("alerts", 0), "verified": document.get("verified", True)}
+    counted["newcomers_only"] = document.get("newcomers_only", False)
     return {**shown, **texts, **lists, **places, **counted, "incident_id": document["_id"]}
 
 

@@ -157,6 +157,7 @@ function facts(row) {
       row.acknowledged_by ? row.acknowledgement || "without a note" : "",
     ],
     ["Caution", row.verified ? "" : "taken from a message that is not a whole report"],
+    ["Reported by", row.newcomers_only ? "drones that are new to the fleet only" : ""],
   ];
   return rows
     .filter(([, value]) => value && value.length)

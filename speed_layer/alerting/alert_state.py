@@ -30,6 +30,7 @@ from structlog import get_logger
 from fleet import identity
 from fleet.alerts.absence import Absence
 from fleet.alerts.elsewhere import Elsewhere
+from fleet.alerts.newcomer import Newcomer
 from fleet.alerts.presence import BUCKETS
 from fleet.alerts.rules import Low, Memory
 from fleet.bins import bins
@@ -51,6 +52,9 @@ TIME_BYTES: Final = 40
 CLOCK_BYTES: Final = 80
 """Bytes of the two times of a drone's clock, with quotes and commas."""
 
+NEWCOMER_BYTES: Final = 80
+"""Bytes of a newcomer, with quotes and commas."""
+
 Clocks = dict[str, tuple[datetime, datetime]]
 """By drone the newest time by its own clock, and the broker's time of that report."""
 
@@ -65,6 +69,7 @@ class Saved(msgspec.Struct, omit_defaults=True):
     low: list[str] = []
     silent: list[str] = []
     crowd: int = 0
+    began: datetime | None = None  # the first report that made a drone known; the layout before 0.3 has none
 
 
 class SavedDrone(msgspec.Struct, omit_defaults=True):
@@ -78,11 +83,12 @@ class SavedDrone(msgspec.Struct, omit_defaults=True):
 
 
 class SavedBucket(msgspec.Struct, omit_defaults=True):
-    """When each drone last reported, and its clock, so that a late report is known as late after a restart, too. The
-    layout before 0.3 has no clocks."""
+    """When each drone last reported, and its clock, so that a late report is known as late after a restart, too; and
+    which are newcomers. The layout before 0.3 has no clocks and no newcomers: all its drones are known ones."""
 
     spoke_at: dict[str, datetime]
     clocks: Clocks = {}
+    newcomers: dict[str, Newcomer] = {}
 
 
 @dataclass
@@ -149,7 +155,7 @@ class AlertState:
                 future.get(timeout=60)
             until = max((presence.absent[drone].since for drone in presence.crowd), default=None)
             size, name = crowd if until is not None else (0, "")
-            saved = Saved(partition.offset, until, size, name)
+            saved = Saved(partition.offset, until, size, name, began=presence.began)
             self._send(number, msgspec.json.encode(saved)).get(timeout=60)
         except KafkaError:
             presence.changed |= buckets
@@ -159,7 +165,9 @@ class AlertState:
 
     def _send_bucket(self, number: int, partition: JudgedPartition, bucket: int) -> list[Any]:
         presence = partition.memory.presence
-        values: list[bytes | None] = list(parts(presence.saved(bucket), presence.clocks(bucket)))
+        values: list[bytes | None] = list(
+            parts(presence.saved(bucket), presence.clocks(bucket), presence.newcomers_of(bucket))
+        )
         before = partition.parts.get(bucket, 1)
         partition.parts[bucket] = len(values)
         values += [None] * (before - len(values))  # what a larger bucket had more
@@ -180,17 +188,20 @@ class AlertState:
         for drone, known in drones.items():
             if known.low:
                 memory.low[drone] = Low(known.low, known.low_at)
-        spoke_at, clocks = self._buckets(values, number, partition)
+        drones_saved = self._buckets(values, number, partition)
+        spoke_at = drones_saved.spoke_at
         since = {d: known.absent_since for d, known in drones.items() if known.absent_since is not None}
         # the old layout does not say since when: since they last reported
-        memory.presence.restore(spoke_at, {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()})
+        absent_since = {d: spoke_at.get(d, at) if at == EARLIEST else at for d, at in since.items()}
+        memory.presence.restore(spoke_at, absent_since, drones_saved.newcomers)
+        memory.presence.began = saved.began or (EARLIEST if spoke_at else None)
         for drone in since:
             memory.presence.come_back(drone, drones[drone].back_at, drones[drone].times)
         if saved.crowd_until is not None:
             memory.presence.restore_crowd(saved.crowd_until)
             absence.crowd.size = max(absence.crowd.size, saved.crowd_size)
             absence.crowd.name = saved.crowd_name or absence.crowd.name
-        for drone, (reported_at, ordered_at) in clocks.items():
+        for drone, (reported_at, ordered_at) in drones_saved.clocks.items():
             memory.presence.order(drone, reported_at, ordered_at)
         for drone, low in memory.low.items():
             memory.presence.order(drone, low.at)
@@ -198,12 +209,9 @@ class AlertState:
             memory.changed |= drones.keys()  # from now on each has a message of its own
         return partition
 
-    def _buckets(
-        self, values: Mapping[bytes, bytes | None], number: int, partition: JudgedPartition
-    ) -> tuple[dict[str, datetime], Clocks]:
-        """When drones last reported, and their clocks. Notes how many messages each bucket takes."""
-        spoke_at: dict[str, datetime] = {}
-        clocks: Clocks = {}
+    def _buckets(self, values: Mapping[bytes, bytes | None], number: int, partition: JudgedPartition) -> SavedBucket:
+        """All buckets as one. Notes how many messages each takes."""
+        drones = SavedBucket({})
         for bucket in range(BUCKETS):
             for part in range(len(values)):
                 held = values.get(self._key(number, "spoke", str(bucket), *([str(part)] if part else [])))
@@ -211,9 +219,10 @@ class AlertState:
                     break
                 partition.parts[bucket] = part + 1
                 saved = msgspec.json.decode(held, type=SavedBucket)
-                spoke_at |= saved.spoke_at
-                clocks |= saved.clocks
-        return spoke_at, clocks
+                drones.spoke_at |= saved.spoke_at
+                drones.clocks |= saved.clocks
+                drones.newcomers |= saved.newcomers
+        return drones
 
     def _drones(
         self, values: Mapping[bytes, bytes | None], number: int, saved: Saved
@@ -251,16 +260,22 @@ def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes |
         elsewhere.note_absent(names[4], int(names[2]), is_absent=saved.absent_since is not None)
 
 
-def parts(spoke_at: Mapping[str, datetime], clocks: Clocks) -> Iterator[bytes]:
+def parts(spoke_at: Mapping[str, datetime], clocks: Clocks, newcomers: Mapping[str, Newcomer]) -> Iterator[bytes]:
     """Values of at most PART bytes, at least one."""
 
     def size(drone: str) -> int:
         name = len(msgspec.json.encode(drone))
-        return name + TIME_BYTES + (name + CLOCK_BYTES if drone in clocks else 0)
+        clock = name + CLOCK_BYTES if drone in clocks else 0
+        return name + TIME_BYTES + clock + (name + NEWCOMER_BYTES if drone in newcomers else 0)
 
     for drones in bins(spoke_at, size, PART) if spoke_at else [[]]:
-        of_part = {drone: clocks[drone] for drone in drones if drone in clocks}
-        yield msgspec.json.encode(SavedBucket({drone: spoke_at[drone] for drone in drones}, of_part))
+        yield msgspec.json.encode(
+            SavedBucket(
+                {drone: spoke_at[drone] for drone in drones},
+                {drone: clocks[drone] for drone in drones if drone in clocks},
+                {drone: newcomers[drone] for drone in drones if drone in newcomers},
+            )
+        )
 
 
 def newest(records: Iterable[Any]) -> dict[bytes, bytes | None]:

@@ -30,9 +30,10 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.absence import Absence
+from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
-from fleet.alerts.rules import Nearest, Rules, judge, sighting
+from fleet.alerts.rules import Nearest, Rules, judge, mark_newcomers, sighting
 from fleet.alerts.salvage import salvaged
 from fleet.errors import RejectedReport
 from fleet.reports import report as reports
@@ -239,10 +240,8 @@ class AlertingSession:
 
     def _sweep(self) -> None:
         """Looks for absent drones. Where reports wait to be judged, their own time counts, not the clock's."""
-        rule = self._config.rules.silent
+        rule = self._config.rules.silent or AbsenceRule()
         since = time.monotonic() - self._swept_at
-        if rule is None:
-            return
         is_due = since >= rule.look_every.total_seconds() or (self._has_news and since >= NEWS_SECONDS)
         if not is_due and not self._absence.is_behind:
             return
@@ -254,6 +253,9 @@ class AlertingSession:
             now = datetime.now(UTC) if caught_up else state.memory.presence.heard_at
             if now is not None:
                 times[partition.partition] = now
+        if self._config.rules.silent is None:
+            self._absence.forget_old(times)
+            return
         alerts = self._absence.sweep(rule, times, self._config.nearest)
         self._send(alert for _, alert in alerts)
         if self._others.is_open:
@@ -279,5 +281,6 @@ class AlertingSession:
                 at = f"partition {record.partition}, offset {record.offset}"
                 self._faults.add("unreadable", datetime.now(UTC), f"the last one is at {at}")
             place = (self._state.source_id, record.partition, record.offset)
-            return salvaged(record.value, place, received_at, self._config.nearest)
+            alerts = salvaged(record.value, place, received_at, self._config.nearest)
+            return mark_newcomers(state.memory, alerts, received_at)
         return judge(self._config.rules, state.memory, sighting(report, received_at, self._config.nearest))

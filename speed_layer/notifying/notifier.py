@@ -49,6 +49,7 @@ from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying import metrics
 from speed_layer.notifying.delivery_log import DeliveryLog
 from speed_layer.notifying.lease import Lease, LeaseLost
+from speed_layer.notifying.left_alerts import MOST_NEWCOMERS, LeftAlerts
 from speed_layer.notifying.sender import Sender
 
 log = get_logger()
@@ -75,6 +76,7 @@ class NotifierConfig:
     state: str = topics.ALERT_STATE
     policy: Policy = field(default_factory=Policy)
     takes: Callable[[Alert], bool] = lambda _alert: True
+    most_newcomers: int = MOST_NEWCOMERS
     look_seconds: float = 60.0  # how often the broker is asked for the partitions that `alerts` has
     failpoint: Callable[[str], None] = lambda _step: None
 
@@ -119,6 +121,7 @@ class NotifierSession:
         self.state = NotificationState(config.webhook, config.intervals)
         self._faults = RecentFaults()
         self._positions: dict[int, int] = {}
+        self._left = LeftAlerts(config.bootstrap, config.alerts, config.most_newcomers)
         self._refreshed_at = float("-inf")
         with ExitStack() as opened:  # what fails on the way leaves no client behind
             self._delivery_log = DeliveryLog(config.bootstrap, config.deliveries, config.webhook)
@@ -134,6 +137,7 @@ class NotifierSession:
                 metadata_max_age_ms=int(config.look_seconds * 1000),
             )
             opened.callback(self._consumer.close, autocommit=False)
+            opened.callback(self._left.close)
             self._needed = self._recover()
             self.close = opened.pop_all().close
 
@@ -173,21 +177,33 @@ class NotifierSession:
                 self._take(record)
             if partition.topic == self._config.alerts:
                 self._positions[partition.partition] = records[-1].offset + 1
+        for record in self._left.read(self._positions, self.state.incidents.pending_newcomers):
+            self._take(record, was_left=True)
 
-    def _take(self, record: Any) -> None:
+    def _take(self, record: Any, *, was_left: bool = False) -> None:
         """Skips a record that cannot be handled, whatever the error: it would come again after a restart."""
         place = f"{record.topic}-{record.partition}-{record.offset}"
         try:
             if record.topic == self._config.actions:
                 self.state.apply(actions.decode(record.value or b""))
             else:
-                self._add(wire.decode(record.value or b""), (record.partition, record.offset))
+                alert, source = wire.decode(record.value or b""), (record.partition, record.offset)
+                if self._is_for_now(alert, source, was_left=was_left):
+                    self._add(alert, source)
         except MsgspecError as error:
             log.warning("a message cannot be read", place=place, reason=error)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
         except Exception:
             log.exception("a message cannot be handled", place=place)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
+
+    def _is_for_now(self, alert: Alert, source: tuple[int, int], *, was_left: bool) -> bool:
+        """Whether an alert is taken in by this reading of it: the first, or that of what the first one left."""
+        if was_left:
+            return alert.newcomer or alert.clears
+        if not alert.newcomer or not self._config.takes(alert):
+            return True
+        return not self._left.leaves(*source, self.state.incidents.pending_newcomers) or alert.clears
 
     def _add(self, alert: Alert, source: tuple[int, int]) -> None:
         if not (alert.clears or self._config.takes(alert)):
@@ -232,7 +248,7 @@ class NotifierSession:
             self._config.failpoint("4")
 
     def _offsets(self) -> dict[TopicPartition, int]:
-        through = self.state.incidents.notified_through(self._positions)
+        through = self.state.incidents.notified_through(self._left.through(self._positions))
         offsets = {TopicPartition(self._config.alerts, partition): offset for partition, offset in through.items()}
         return offsets | {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,15 +21,17 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from fleet.alerts import alert as wire
 from infra.kafka import clients
 from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack, report
+from tests.support.kafka_messages import messages
 from tests.support.world import alert
 
 OPERATORS = "3"
+NO_MONGO = "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500"
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
     environ = {
-        "PEACEWATCH_MONGO_URI": "mongodb://127.0.0.1:1/peacewatch?serverSelectionTimeoutMS=500",
+        "PEACEWATCH_MONGO_URI": NO_MONGO,
         "PEACEWATCH_INCIDENT_UPDATE_SECONDS": "0.2",
     }
     with alert_stack(tmp_path_factory.mktemp("hostile"), **environ) as stack:
@@ -37,6 +40,49 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertStack]:
         stack.alarm(1)
         stack.wait(lambda: stack.notified == 1)
         yield stack
+
+
+RULES = "[unrest]\n[low_battery]\n[watchword]\nwords = ['mayday']\n"
+"""Without `[silent]`: the remembered drones do not report."""
+
+
+@pytest.mark.parametrize("count", [6000, pytest.param(30_000, marks=pytest.mark.slow)])
+def test_a_flood_of_invented_drones_in_invented_places(tmp_path: Path, count: int) -> None:
+    """No quota binds. Alerts of drones that the fleet knows pass all that came before them, also after a restart."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES)
+    honest = [f"honest-{number}" for number in range(4)]
+    with alert_stack(tmp_path, PEACEWATCH_MONGO_URI=NO_MONGO, PEACEWATCH_RULES=str(rules)) as stack:
+        stack.remember(honest)
+        stack.start("alerting")
+        stack.send(invented(number) for number in range(count))
+        stack.wait(lambda: sum(1 for _ in messages(stack.broker.address, "alerts")) >= count, 180)
+        stack.start("notify")
+        for number, drone in enumerate(honest):
+            stack.send([report(number, 1, 6, drone_id=drone, city=f"Honest {number}")])
+            stack.wait(partial(shows, stack, f"Honest {number}"))
+            if number == 1:
+                stack.kill("notify")
+                stack.start("notify")
+        waited = set(stack.delivered_ids())
+        assert len(waited) < count, "the flood was over before the last honest alert was raised: it shows nothing"
+        assert all(alert_of(drone) in str(waited) for drone in honest)
+        assert "alerts of drones that are new to the fleet" in str(stack.messages())
+        if count <= 6000:
+            stack.wait(lambda: len(set(stack.delivered_ids())) == count + len(honest), 180)
+
+
+def alert_of(drone: str) -> str:
+    return f"unrest/{drone}/"
+
+
+KINDS: list[dict[str, Any]] = [{}, {"alert": False, "battery": 1.0}, {"alert": False, "message": "mayday"}]
+
+
+def invented(number: int) -> dict[str, Any]:
+    """A drone and a place that occur once, of every kind of rule."""
+    changes = {"drone_id": f"invented-{number}", "city": f"Invented {number}", **KINDS[number % 3]}
+    return report(number, 1, 1, **changes)
 
 
 @pytest.fixture

@@ -9,11 +9,19 @@ import msgspec
 from flask.testing import FlaskClient
 from pymongo.database import Database
 
+from fleet.alerts import alert as alerts
+from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.alert import Alert
+from fleet.alerts.newcomer import FLEET_KNOWN_AFTER
+from fleet.alerts.rules import Memory, Rules, UnrestRule, judge, sighting
+from fleet.notifications import delivery as deliveries
 from fleet.notifications import incident
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Incident, Intervals
-from fleet.reports.report import Citizen
+from fleet.notifications.message import incident_embeds
+from fleet.notifications.policy import Allowance, Policy, decide
+from fleet.notifications.state import NotificationState
+from fleet.reports.report import Citizen, Report
 from infra.mongo.incidents import alert_updates, delivery_updates, incident_updates, notified_updates
 from tests.integration.test_serving_api import client
 
@@ -25,8 +33,10 @@ AT: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ALERT: Final = Alert(
     "low_battery/d%2F1/7/1", "low_battery", "critical", "low_battery/d%2F1", "7", "d/1", AT, AT + timedelta(seconds=2),
     "France", "Lyon", 45.75, 4.85, 9.5, [Citizen("Ada <b>", 3), Citizen("Ines", 7)], "storm = near", False,
-    "Nearest charging station: Lyon 2, 1.4 km",
+    "Nearest charging station: Lyon 2, 1.4 km", newcomer=True,
 )  # fmt: skip
+
+RULES: Final = Rules(UnrestRule(), silent=AbsenceRule())
 
 NOT_OF_AN_ALERT: Final = {
     "incident_key": "names the incident for the notifier; people have `incident_id`",
@@ -59,6 +69,39 @@ def test_every_field_of_an_alert_is_in_the_api(client: FlaskClient, mongo_databa
     text = client.get("/api/v1/alerts?format=csv").text
     for value in ("Nearest charging station: Lyon 2", "Ada <b>", "storm = near", "d/1", "9.5"):
         assert value in text, value
+
+
+def test_that_a_drone_is_new_is_followed_from_its_report_to_its_readers(
+    client: FlaskClient, mongo_database: Documents
+) -> None:
+    """Rules, the messages of the topics, policy, Discord, MongoDB and API."""
+    memory, at = Memory(), AT
+    while at - AT <= FLEET_KNOWN_AFTER:
+        judge(RULES, memory, sighting(report("known", at, alert=False), at, lambda *_: None))
+        at += timedelta(minutes=1)
+    state = NotificationState()
+    rows = {}
+    for number, drone in enumerate(("invented", "known")):
+        (raised,) = judge(RULES, memory, sighting(report(drone, at, alert=True), at, lambda *_: None))
+        taken = alerts.decode(alerts.encode(raised))
+        assert taken.newcomer is (drone == "invented")
+        state.add(taken, (0, number))
+        sent = decide(state, Policy(), at, Allowance(first=True, urgent=True, edit=True)).notification
+        assert sent is not None
+        (embed,) = incident_embeds(sent.slots, sent.shown)
+        assert ("Caution" in dict(embed.fields)) is (drone == "invented")
+        delivery = deliveries.decode(deliveries.encode(state.record(sent, f"m{number}", at)))
+        assert delivery.method == "post", "a known drone's own message"
+        mongo_database.alerts.bulk_write([*alert_updates(taken, at), *notified_updates(delivery)])
+        mongo_database.incidents.bulk_write(incident_updates(delivery))
+        mongo_database.deliveries.bulk_write(delivery_updates(delivery))
+        row = client.get(f"/api/v1/incidents/{delivery.incidents[0].incident_id}").get_json()
+        rows[drone] = row["newcomers_only"], {alert["drone_id"]: alert["newcomer"] for alert in row["recent_alerts"]}
+    assert rows == {"invented": (True, {"invented": True}), "known": (False, {"invented": True, "known": False})}
+
+
+def report(drone_id: str, at: datetime, *, alert: bool) -> Report:
+    return Report(f"r{at.timestamp()}", drone_id, at, 45.75, 4.85, 60.0, [], "", alert, "France", "Lyon")
 
 
 def test_every_field_of_an_incident_is_in_the_api(client: FlaskClient, mongo_database: Documents) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from infra.kafka import clients
+from infra.kafka.topics import TOPICS, require_id
 from laptop import ports
 from laptop.services import kafka
 from laptop.supervision import processes
@@ -84,6 +85,19 @@ class AlertStack:
     def send(self, reports: Iterable[dict[str, Any]]) -> None:
         for one in reports:
             self.producer.send("reports", json.dumps(one).encode(), key=one["drone_id"].encode())
+        self.producer.flush()
+
+    def remember(self, known: Iterable[str]) -> None:
+        """Gives `alert-state` a fleet of drones that have been known for long; before alerting starts."""
+        with contextlib.closing(clients.admin(self.broker.address)) as admin:
+            source = require_id(admin, "reports")
+        now, since = (at.isoformat() for at in (datetime.now(UTC), BEGAN - timedelta(days=30)))
+        known = list(known)
+        for number in range(TOPICS["reports"].partitions):
+            key = f"alerting/{source}/{number}"
+            bucket = json.dumps({"spoke_at": dict.fromkeys(known, now)}).encode()
+            self.producer.send("alert-state", bucket, key=f"{key}/spoke/0".encode())
+            self.producer.send("alert-state", json.dumps({"offset": 0, "began": since}).encode(), key=key.encode())
         self.producer.flush()
 
     def alarm(self, count: int, places: int = 20, score: int = 3) -> None:

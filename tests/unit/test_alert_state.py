@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from fleet.alerts.newcomer import Newcomer
 from speed_layer.alerting.alert_state import PART, SavedBucket, newest, parts
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -38,13 +39,21 @@ HARD = [("\x01" * 195 + f"{number:05}") for number in range(1000)]
 def test_no_value_is_larger_than_a_part(drones: list[str]) -> None:
     """Counted as encoded: a control character takes six bytes."""
     precise = START.replace(microsecond=999_999)  # as long as a time can be
-    values = list(parts(dict.fromkeys(drones, precise), dict.fromkeys(drones, (precise, precise))))
+    values = list(
+        parts(
+            dict.fromkeys(drones, precise),
+            dict.fromkeys(drones, (precise, precise)),
+            dict.fromkeys(drones, Newcomer(precise, 1_000_000)),
+        )
+    )
     assert max(map(len, values)) <= PART
-    assert len(values) <= 1 + sum(2 * len(msgspec.json.encode(drone)) + 120 for drone in drones) // (PART - 2_600)
+    assert len(values) <= 1 + sum(3 * len(msgspec.json.encode(drone)) + 200 for drone in drones) // (PART - 3_900)
     read = [msgspec.json.decode(value, type=SavedBucket) for value in values]
     assert [drone for part in read for drone in part.spoke_at] == drones
     assert [drone for part in read for drone in part.clocks] == drones
+    assert [drone for part in read for drone in part.newcomers] == drones
 
 
-def test_a_bucket_of_the_layout_before_has_no_clocks() -> None:
-    assert msgspec.json.decode(b'{"spoke_at":{"d1":"2026-11-24T08:00:00Z"}}', type=SavedBucket).clocks == {}
+def test_a_bucket_of_the_layout_before_has_no_clocks_and_no_newcomers() -> None:
+    bucket = msgspec.json.decode(b'{"spoke_at":{"d1":"2026-11-24T08:00:00Z"}}', type=SavedBucket)
+    assert (bucket.clocks, bucket.newcomers) == ({}, {})

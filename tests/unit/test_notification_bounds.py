@@ -11,7 +11,7 @@ from fleet import wire
 from fleet.alerts.alert import Alert, Severity, conflict_id, content_of
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
-from fleet.notifications import policy
+from fleet.notifications import digest_rows, policy
 from fleet.notifications.actions import MOST_SILENCES, Action, SilenceOrders, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, ROWS_BYTES, Delivery
 from fleet.notifications.incident import first
@@ -186,7 +186,7 @@ def test_a_quota_counts_no_more_names_than_its_bound() -> None:
 
 def test_a_full_digest_starts_over_so_that_every_place_is_shown() -> None:
     world = World()
-    for city in range(policy.SHOWN_ROWS + 20):
+    for city in range(digest_rows.SHOWN_ROWS + 20):
         world.raise_alert(city, "critical")
     world.wait(7)
     world.drain()
@@ -212,10 +212,10 @@ def _step(world: World) -> Notification | None:
 def test_a_digest_shows_its_rows_in_any_case(text: str) -> None:
     rows = [
         deliveries.DigestRow("low_battery", "moderate", text, text, 99_999, text, text + str(n))
-        for n in range(policy.SHOWN_ROWS)
+        for n in range(digest_rows.SHOWN_ROWS)
     ]
     embed = digest_embed(deliveries.Digest(1, START, START, rows), "http://page")
-    assert len(embed.description.splitlines()) == policy.SHOWN_ROWS
+    assert len(embed.description.splitlines()) == digest_rows.SHOWN_ROWS
 
 
 # identity

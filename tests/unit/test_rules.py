@@ -212,8 +212,21 @@ def test_an_old_report_does_not_clear_a_low_battery(rules: Rules) -> None:
     assert [(alert.report_id, alert.clears) for alert in found] == [("r10", False), ("r13", True)]
 
 
-def test_an_old_report_does_not_make_a_full_battery_low() -> None:
-    assert raised(LOW, battery(10, 60.0), battery(2, 15.0, arrives=11)) == []
+@pytest.mark.parametrize("rules", [LOW, Rules(low_battery=LowBatteryRule())], ids=["tracked", "battery alone"])
+def test_an_old_report_does_not_make_a_full_battery_low(rules: Rules) -> None:
+    assert raised(rules, battery(10, 60.0), battery(2, 15.0, arrives=11)) == []
+
+
+def test_what_an_earlier_rule_raised_is_cleared_when_the_rule_is_off() -> None:
+    memory = Memory()
+    judge(LOW, memory, battery(0, 60.0))
+    for minute in range(4, 8):
+        judge(LOW, memory, battery(minute, 60.0, drone="other"))
+        absent = memory.absence.sweep(AbsenceRule(), {0: AT + timedelta(minutes=minute)})
+    assert [alert.drone_id for _, alert in absent] == ["d1"]
+    off = Rules(low_battery=LowBatteryRule())
+    found = [alert for minute in (30, 40, 50, 51) for alert in judge(off, memory, battery(minute, 60.0))]
+    assert [(alert.kind, alert.drone_id, alert.clears) for alert in found] == [("silent", "d1", True)]
 
 
 def test_a_battery_that_falls_on_is_worse_each_time() -> None:

@@ -1,0 +1,79 @@
+"""Alerts of newcomers for which the notifier has no room yet: they are left in Kafka, and read later.
+
+A flood of newcomers (fleet.alerts.newcomer) may raise alerts faster than Discord takes messages. Once MOST_NEWCOMERS of
+them are pending, a partition's further alerts of newcomers are left in Kafka, from the first of them on, while those of
+known drones are read. A second consumer, the follower, reads what was left as soon as there is room, and stops where
+the first one is.
+
+The follower takes exactly what the first reader left: while a partition has a place from which alerts are left, the
+first reader leaves all of newcomers. A clearing is taken by both, since its alert may be among those that were left.
+What is left counts as not notified, so a successor begins there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kafka import TopicPartition
+
+from infra.kafka import clients
+from infra.kafka.address import Address
+
+MOST_NEWCOMERS: Final = 20_000
+"""Pending alerts of newcomers in memory: more than an hour of digests notifies of where their words are long. The
+notifier decides on so many within a second."""
+
+POLL: Final = 1000
+"""What was left is read in such portions, once half of the room is free."""
+
+
+class LeftAlerts:
+    """Where alerts of newcomers were left in each partition, and the consumer that reads them later."""
+
+    def __init__(self, bootstrap: Address, topic: str, most: int = MOST_NEWCOMERS) -> None:
+        self._bootstrap, self._topic, self._most = bootstrap, topic, most
+        self._from: dict[int, int] = {}  # by partition the next offset to read of what was left
+        self._consumer: Any = None
+
+    def __bool__(self) -> bool:
+        return bool(self._from)
+
+    def leaves(self, partition: int, offset: int, pending: int) -> bool:
+        """Whether the first reader leaves an alert of a newcomer there, with so many `pending`."""
+        if partition not in self._from and pending < self._most:
+            return False
+        self._from.setdefault(partition, offset)
+        return True
+
+    def through(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """`positions`, but no further than what was left."""
+        return {number: min(position, self._from.get(number, position)) for number, position in positions.items()}
+
+    def read(self, positions: Mapping[int, int], pending: int) -> list[Any]:
+        """The next records that were left, where there is room: those before `positions`, which are the next offsets of
+        the first reader."""
+        if not self._from or pending > self._most // 2:
+            return []
+        self._assign()
+        records: list[Any] = []
+        for partition, polled in self._consumer.poll(timeout_ms=0, max_records=POLL).items():
+            number, end = partition.partition, positions[partition.partition]
+            records += [record for record in polled if record.offset < end]
+            self._from[number] = polled[-1].offset + 1
+        self._from = {number: offset for number, offset in self._from.items() if offset < positions[number]}
+        return records
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False)
+
+    def _assign(self) -> None:
+        wanted = {TopicPartition(self._topic, number) for number in self._from}
+        if self._consumer is None:
+            self._consumer = clients.consumer(self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        if wanted == self._consumer.assignment():
+            return
+        self._consumer.assign(sorted(wanted))
+        for partition in wanted:
+            self._consumer.seek(partition, self._from[partition.partition])

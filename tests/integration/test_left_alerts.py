@@ -1,0 +1,93 @@
+"""Alerts of newcomers beyond those that the notifier holds: known drones pass them, and none is lost or repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from kafka.errors import KafkaError
+
+from fleet.alerts import alert as wire
+from fleet.alerts.alert import Alert
+from infra.kafka import clients
+from speed_layer.notifying import notifier
+from tests.support.alert_layers import Channel, configs, made_names, read
+from tests.support.waiting import running, wait_for
+from tests.support.world import alert
+
+MOST = 1500
+
+
+@pytest.fixture
+def names(topic: Callable[..., str]) -> dict[str, str]:
+    return made_names(topic)
+
+
+def raise_alerts(kafka: str, name: str, *alerts: Alert) -> None:
+    with closing(clients.producer(kafka)) as producer:
+        for raised in alerts:
+            producer.send(name, wire.encode(raised), key=raised.incident_key.encode())
+        producer.flush()
+
+
+def invented(number: int, at: datetime) -> Alert:
+    return msgspec.structs.replace(alert(number, at, 10_000 + number, "critical"), newcomer=True)
+
+
+def test_known_drones_pass_what_there_is_no_room_for(kafka: str, names: dict[str, str]) -> None:
+    channel = Channel()
+    _, notifying = configs(kafka, names)
+    notifying = dataclasses.replace(notifying, most_newcomers=MOST)
+    now = datetime.now(UTC)
+    flood = [invented(number, now) for number in range(3 * MOST)]
+    known = [alert(90_000 + number, now + timedelta(seconds=1), number, "high") for number in range(3)]
+    raise_alerts(kafka, names["alerts"], *flood, known[0])
+
+    def notified() -> Counter[str]:
+        deliveries = {delivery["delivery_id"]: delivery for delivery in read(kafka, names["deliveries"])}
+        return Counter(id_ for delivery in deliveries.values() for id_ in delivery["alert_ids"])
+
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: known[0].alert_id in notified())
+        assert len(notified()) < len(flood), "the flood was over before: it shows nothing"
+    raise_alerts(kafka, names["alerts"], known[1])
+    with running(notifier.run, notifying, channel.sender):  # begins with the first that was left
+        wait_for(lambda: known[1].alert_id in notified())
+        raise_alerts(kafka, names["alerts"], known[2])
+        wait_for(lambda: known[2].alert_id in notified())
+        assert len(notified()) < len(flood)
+        wait_for(lambda: len(notified()) == len(flood) + len(known), 120)
+        wait_for(lambda: committed(kafka, notifying) == len(flood) + len(known), passing=(KafkaError,))
+    assert set(notified().values()) == {1}
+    assert notified().keys() == {raised.alert_id for raised in [*flood, *known]}
+    assert channel.notified == len(flood) + len(known)
+
+
+def test_the_end_of_what_was_left_is_not_lost(kafka: str, names: dict[str, str]) -> None:
+    """A drone is charged before its alert is read: it must not be shown as low for a day."""
+    _, notifying = configs(kafka, names)
+    now = datetime.now(UTC)
+    kinds = {"kind": "low_battery", "newcomer": True}
+    low = [msgspec.structs.replace(invented(n, now), incident_key=f"low/{n}", **kinds) for n in range(60)]
+    charged = [
+        msgspec.structs.replace(raised, alert_id=f"{raised.alert_id}/cleared", clears=True, newcomer=number % 2 == 0)
+        for number, raised in enumerate(low)
+    ]
+    raise_alerts(kafka, names["alerts"], *low, *charged)
+    with running(notifier.run, dataclasses.replace(notifying, most_newcomers=5), Channel().sender):
+        wait_for(lambda: committed(kafka, notifying) == len(low) + len(charged), passing=(KafkaError,))
+    shown = {known["key"]: known["state"] for call in read(kafka, names["deliveries"]) for known in call["incidents"]}
+    assert shown == {f"low/{number}": "resolved" for number in range(60)}
+
+
+def committed(kafka: str, config: notifier.NotifierConfig) -> int:
+    """The sum of the offsets on `alerts` below which people are notified of everything."""
+    with closing(clients.admin(kafka)) as admin:
+        group = f"{config.group}-{config.webhook}"
+        of_group = admin.list_group_offsets(group)[group]
+    return sum(max(0, at.offset) for partition, at in of_group.items() if partition.topic == config.alerts)
