@@ -64,7 +64,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: b
             left = [day for day in days if ranges.hours_of_day(day).start not in done]
             asked_for = rebuild or wanted is not None  # perhaps to repair what is stored
             written, refused = _publish(job, pinned, left, this, None if asked_for else news)
-            if days or base == runs.NO_BASE:
+            if (days or base == runs.NO_BASE) and (written or not len(refused)):  # else nothing is new
                 _count(job.database, this)
             refused.raise_any()
             runs.complete(job.database, this, job.now(), generation)
