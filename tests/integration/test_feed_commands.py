@@ -92,7 +92,10 @@ def test_simulate_without_an_end_stops_when_asked_and_prints_its_count(kafka: st
         (["replay", "absent.csv", *START], "absent.csv: cannot be read: No such file or directory"),
         (["replay", "x.csv", "--clock", "fleet"], "Missing option '--start'."),
         (["replay", "x.csv", *START[:3], "sun"], "Invalid value for '--clock'"),
-        (["replay", "x.csv", *START, "--rate", "5", "--as-fast-as-possible"], "--rate: --as-fast-as-possible says"),
+        (
+            ["replay", "x.csv", *START, "--rate", "5", "--as-fast-as-possible"],
+            "--rate: contradicts --as-fast-as-possible",
+        ),
         (["simulate", "--drones", "0"], "drones: at least one drone is needed"),
         (["simulate", "--drones", "many"], "Invalid value for '--drones'"),
         (["simulate", "--rate", "-5"], "--rate: -5 is not a rate"),
