@@ -13,7 +13,7 @@ RULES_NOW: Final = (datetime(2037, 1, 1, tzinfo=UTC), datetime(2037, 7, 1, tzinf
 """A winter and a summer time at which today's rules of every zone apply."""
 
 NO_PLACE: Final = frozenset({"localtime", "Factory"})
-"""Files beside the zones: the clock of this machine, and a placeholder."""
+"""Files next to the zones: the clock of this machine, and a placeholder."""
 
 
 def whole_hour_zone(field: str, name: str) -> tzinfo:

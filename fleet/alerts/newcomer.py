@@ -1,6 +1,6 @@
 """Newcomers: drones that are too new to a partition of `reports` for their alerts to delay those of the others. Pure.
 
-Whoever may write to `reports` can invent a drone with every report. Such alerts are raised and notified like all
+A sender who may write to `reports` can invent a drone with every report. Such alerts are raised and notified like all
 others, but after those of drones that the fleet has known for a while: to become one of these takes KNOWN_AFTER and
 many reports, so a flood of invented drones has to be prepared for an hour, in the open.
 

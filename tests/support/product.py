@@ -40,7 +40,7 @@ class Product:
         self.discord = f"http://127.0.0.1:{self.ports['discord']}"
 
     def start(self, command: str, name: str = "") -> processes.Child:
-        """`name` tells several of one command apart."""
+        """`name` distinguishes several processes of one command."""
         name = name or command
         environ = {**self.environ, **self.own.get(command, {})}
         arguments = [sys.executable, "-m", "cli", command]
