@@ -2,7 +2,7 @@
 /* The newest alerts as a table: the records of the country that the filters name. */
 
 import { address, ask } from "./api.js";
-import { $, capital, droneLink, el, number, placeOf, since, words } from "./dom.js";
+import { $, capital, droneLink, el, number, placeOf, since, spoken, words } from "./dom.js";
 import { state } from "./state.js";
 
 const PAGE = 25;
@@ -107,7 +107,7 @@ export function row(alert, { withDrone = true } = {}) {
     withDrone ? el("td", { class: "nowrap" }, el("a", { href: droneLink(alert.drone_id) }, alert.drone_id)) : null,
     el("td", { class: "n" }, number(alert.worst_score)),
     el("td", { class: "n" }, alert.battery === null ? "–" : `${Math.floor(alert.battery)} %`),
-    el("td", { class: "heard" }, alert.message || alert.note || ""),
+    el("td", { class: "heard" }, spoken(alert.message || alert.note)),
     el("td", { class: "nowrap" }, delivered),
   );
 }

@@ -48,6 +48,32 @@ export function ago(time, now = Date.now()) {
   return `${Math.floor(seconds / 86400)} days ago`;
 }
 
+const SPOKEN_CHARACTERS = 280;
+const opened = new Set();
+
+/* What a drone heard: a long text is cut, with the whole behind a click. One that was opened stays so when its row is
+   drawn again. */
+export function spoken(text) {
+  const characters = Array.from(text ?? "");
+  if (characters.length <= SPOKEN_CHARACTERS) return text ?? "";
+  const rest = characters.length - SPOKEN_CHARACTERS;
+  return el(
+    "details",
+    {
+      class: "spoken",
+      open: opened.has(text),
+      ontoggle: (event) => (event.target.open ? opened.add(text) : opened.delete(text)),
+    },
+    el(
+      "summary",
+      {},
+      characters.slice(0, SPOKEN_CHARACTERS).join(""),
+      el("span", { class: "cut" }, ` … ${whole.format(rest)} more characters`),
+    ),
+    characters.slice(SPOKEN_CHARACTERS).join(""),
+  );
+}
+
 export const timeOf = (time) => (time ? `${clock.format(new Date(time))} UTC` : "–");
 export const momentOf = (time) => (time ? dayAndClock.format(new Date(time)) : "–");
 export const dayOf = (day) => dayLong.format(new Date(`${day.slice(0, 10)}T00:00:00Z`));

@@ -4,7 +4,7 @@
 import { row as alertRow } from "./alerts.js";
 import { ask } from "./api.js";
 import { line } from "./charts_line.js";
-import { $, dayOf, el, fine, number, placeOf, updateAges, since, throttled, timeOf, whole } from "./dom.js";
+import { $, dayOf, el, fine, number, placeOf, updateAges, since, spoken, throttled, timeOf, whole } from "./dom.js";
 import { makeMap } from "./map.js";
 import { wholeMessage } from "./records.js";
 import { signedIn } from "./session.js";
@@ -91,7 +91,7 @@ function table(most) {
         el("td", { class: "clip", title: placeOf(row) }, placeOf(row)),
         el("td", { class: "n" }, `${fine.format(row.battery)} %`),
         el("td", { class: "n" }, number(row.worst_score)),
-        el("td", { class: "heard" }, row.message, row.message_cut ? wholeMessage(row) : ""),
+        el("td", { class: "heard" }, spoken(row.message), row.message_cut ? wholeMessage(row) : ""),
       ),
     ),
   );

@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { allowed } from "./session.js";
-import { $, ago, dayOf, el, number, updateAges, since, timeOf, whole, words, isVersion } from "./dom.js";
+import { $, ago, dayOf, el, number, updateAges, since, spoken, timeOf, whole, words, isVersion } from "./dom.js";
 
 const EVERY_MS = 5000;
 // Landing commits every 5 s; a batch run comes every hour; an alert is delivered in seconds unless Discord is away.
@@ -117,7 +117,7 @@ function rejectedMessages(now, { rejected }) {
       [since(message.rejected_at), "nowrap"],
       [el("span", {}, words(message.reason), el("small", {}, message.detail)), "why"],
       [whole.format(message.bytes), "n"],
-      [message.excerpt, "heard"],
+      [spoken(message.excerpt), "heard"],
     ]),
   );
 }

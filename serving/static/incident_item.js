@@ -2,7 +2,20 @@
 /* An incident in the list: a line that opens to its details and an operator's actions. */
 
 import { ask } from "./api.js";
-import { capital, droneLink, el, fine, number, placeOf, since, throttled, timeOf, whole, words } from "./dom.js";
+import {
+  capital,
+  droneLink,
+  el,
+  fine,
+  number,
+  placeOf,
+  since,
+  spoken,
+  throttled,
+  timeOf,
+  whole,
+  words,
+} from "./dom.js";
 import { actions } from "./operator.js";
 
 const LONG_PLACE = 30; // characters; a longer name is clipped in the line, and complete in the details
@@ -124,7 +137,7 @@ function call(delivery) {
 }
 
 function line(alert) {
-  const heard = alert.message ? el("span", { class: "what" }, `“${alert.message}”`) : null;
+  const heard = alert.message ? el("span", { class: "what" }, spoken(`“${alert.message}”`)) : null;
   return el(
     "li",
     {},
@@ -148,7 +161,7 @@ function facts(row) {
     ["Battery", row.battery === null || row.battery === undefined ? "" : `${fine.format(row.battery)} %`],
     ["Seen", seen],
     ["Drones", drones],
-    ["Heard", row.heard],
+    ["Heard", row.heard && spoken(row.heard)],
     ["Note", row.note],
     [
       row.state === "resolved" && row.resolved_by
@@ -160,6 +173,6 @@ function facts(row) {
     ["Reported by", row.newcomers_only ? "drones that are new to the fleet only" : ""],
   ];
   return rows
-    .filter(([, value]) => value && value.length)
+    .filter(([, value]) => value && (value instanceof Node || value.length))
     .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, ...[value].flat())]);
 }

@@ -2,7 +2,7 @@
 /* The records of the country that the filters name: its single reports of a day, the latest ones, from the lake. */
 
 import { address, ask } from "./api.js";
-import { $, dayOf, droneLink, el, number, timeOf, whole } from "./dom.js";
+import { $, dayOf, droneLink, el, number, spoken, timeOf, whole } from "./dom.js";
 import { state } from "./state.js";
 
 const SHOWN = 30;
@@ -46,6 +46,6 @@ function row(report) {
     el("td", { class: "n" }, number(report.worst_score)),
     el("td", { class: "n" }, `${Math.floor(report.battery)} %`),
     el("td", {}, report.alert ? "yes" : ""),
-    el("td", { class: "heard" }, report.message, report.message_cut ? wholeMessage(report) : ""),
+    el("td", { class: "heard" }, spoken(report.message), report.message_cut ? wholeMessage(report) : ""),
   );
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from serving.app import create_app
@@ -47,6 +47,24 @@ def run(page: Page, module: str, code: str, given: Any = None) -> Any:
 
 
 PLACE = "const place = document.createElement('div'); document.body.append(place);"
+
+
+STYLED = '<!doctype html><link rel="stylesheet" href="/static/base.css"><body>'
+
+
+def test_a_long_text_is_cut_and_stays_open_once_it_was_opened(module_page: Page) -> None:
+    """By characters, of which an emoji is one; a short text is itself. With the pages' style, which could show all."""
+    module_page.route("**/healthz", lambda route: route.fulfill(content_type="text/html", body=STYLED))
+    module_page.reload()
+    code = f"{PLACE} place.append(m.spoken(given)); return [place.innerText, place.querySelector('details') === null]"
+    assert run(module_page, "dom.js", code, "é" * 280) == ["é" * 280, True]
+    module_page.reload()
+    assert run(module_page, "dom.js", code, "😀" * 281) == ["😀" * 280 + " … 1 more characters", False]
+    module_page.locator("summary").click()
+    expect(module_page.locator("details")).to_have_attribute("open", "")
+    assert module_page.locator("details").inner_text().count("😀") == 281
+    again = f"{PLACE} place.id = 'again'; place.append(m.spoken(given)); return place.querySelector('details').open"
+    assert run(module_page, "dom.js", again, "😀" * 281)
 
 
 @pytest.mark.parametrize(
