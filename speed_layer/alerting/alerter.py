@@ -76,6 +76,8 @@ class AlertingConfig:
 
 def run(config: AlertingConfig, stop: Event) -> None:
     """Judges reports until `stop` is set. Kafka may come and go."""
+    switched = {name: getattr(config.rules, name) is not None for name in config.rules.__struct_fields__}
+    log.info("rules", on=[name for name in switched if switched[name]], off=[n for n in switched if not switched[n]])
 
     def session() -> None:
         with closing(AlertingSession(config)) as active:

@@ -144,9 +144,59 @@ def test_the_shipped_files_are_right() -> None:
     assert rules.silent is not None
 
 
+TABLES = {
+    "unrest": "[unrest]",
+    "low_battery": "[low_battery]",
+    "watchword": "[watchword]\nwords = ['fire']",
+    "silent": "[silent]",
+    "position": "[position]\nnone = [[52.5, 13.4]]",
+}
+KIND_OF = {"unrest": "unrest", "low_battery": "low_battery", "watchword": "watchword", "silent": "silent"}
+
+
+def kinds_raised(rules: Rules) -> set[str]:
+    """What a drone raises that alarms, is low, hears a watchword and falls silent; `nowhere`: its position is none."""
+    memory = Memory()
+    alerts = judged(rules, memory)
+    for minute in range(1, 8):
+        other = seen(drone_id="other", reported_at=AT + timedelta(minutes=minute))
+        judge(rules, memory, msgspec.structs.replace(other, received_at=AT + timedelta(minutes=minute)))
+        if rules.silent is not None:
+            swept = memory.absence.sweep(rules.silent, {0: AT + timedelta(minutes=minute)})
+            alerts += [alert for _, alert in swept]
+    return {alert.kind for alert in alerts} | {"nowhere" for alert in alerts if alert.latitude is None}
+
+
+def judged(rules: Rules, memory: Memory) -> list[Alert]:
+    return judge(rules, memory, seen(alert=True, battery=4.0, message="fire", latitude=52.5, longitude=13.4))
+
+
+def test_every_table_of_the_file_has_its_row() -> None:
+    assert TABLES.keys() == {field.name for field in msgspec.structs.fields(Rules)}
+
+
+@pytest.mark.parametrize("left_out", [*TABLES, "all", "none"])
+def test_a_table_that_is_missing_turns_its_rule_off(left_out: str) -> None:
+    """`[position]` is no rule: without it, the shipped one counts."""
+    tables = {name: text for name, text in TABLES.items() if left_out not in (name, "all")}
+    rules = parse("\n".join(tables.values()), "r.toml")
+    assert kinds_raised(rules) == {KIND_OF.get(name, "nowhere") for name in tables} - (
+        {"nowhere"} if left_out == "all" else set()
+    )
+    if "position" not in tables:
+        assert rules.position == PositionRule(((0.0, 0.0),))
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "watchword"])
+def test_an_empty_table_has_the_shipped_values(name: str) -> None:
+    shipped = parse((resources.files("speed_layer.alerting") / "rules.toml").read_text(encoding="utf-8"), "rules.toml")
+    assert getattr(parse(f"[{name}]", "r.toml"), name) == getattr(shipped, name)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[watchword]", "r.toml, line 1: .*words"),
         ("[unrest]\nscore_at_most = 11", "r.toml, line 2: .*<= 10.*unrest.score_at_most"),
         ("\n\n[unrest]\nhigh_at_most = 'x'", "r.toml, line 4: Expected `int`"),
         ("[unrest]\nscore = 3", "r.toml, line 2: .*unknown field `score`"),
