@@ -5,11 +5,13 @@
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
   it reported last.
 - Partitions that other processes judge count, too (`fleet.alerts.elsewhere`).
+- Newcomers are counted apart (`fleet.alerts.newcomer`): neither a crowd of them hides a known drone, nor the other way
+  round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,6 +28,7 @@ class Absence:
 
     partitions: dict[int, Presence] = field(default_factory=dict)
     crowd: Crowd = field(default_factory=Crowd)
+    newcomers: Crowd = field(default_factory=Crowd)  # of this process alone
     is_behind: bool = False  # the last look was incomplete: look again soon
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     misplaced: int = 0  # wrong absences: the drone reported in another partition
@@ -52,7 +55,8 @@ class Absence:
         alerts = self._back_elsewhere(rule)
         alerts += [] if self.is_behind else self._of_held(rule, now, nearest)
         alerts += self._crowd_is_back(rule, now)
-        self.elsewhere.forget_decided({drone_id for _, drone_id in self._held()})
+        alerts += [] if self.is_behind else self._of_newcomers(rule, now, nearest)
+        self.elsewhere.forget_decided({drone_id for _, drone_id in (*self._held(), *self._held_newcomers())})
         self.forget_old(times)
         return alerts
 
@@ -66,20 +70,21 @@ class Absence:
         self.partitions.pop(number, None)
         self.elsewhere.asked.pop(number, None)
         if not self.partitions:
-            self.crowd.size = 0
+            self.crowd.size = self.newcomers.size = 0
 
     def share(self, rule: AbsenceRule, number: int, now: datetime) -> AbsenceShare:
         """What to share about a partition of ours with the processes that judge others."""
         presence = self.partitions[number]
         self.elsewhere.confirm(number, self.partitions, now - share_lasts(rule.look_every))
-        self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in presence.held), now)
+        held_here = {**presence.held, **presence.held_newcomers}  # known ones are asked for first
+        self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in held_here), now)
         round_, held = self.elsewhere.asked.get(number, (0, {}))
         returned = [d for d, at in self.elsewhere.returned.items() if at == number and presence.is_steady(d)]
         heard, answered = self.elsewhere.answers(number, presence.spoke_at, returned, self.partitions)
         return AbsenceShare(
             number=number,
             round=round_,
-            held={drone_id: at for drone_id, at in held.items() if drone_id in presence.held},
+            held={drone_id: at for drone_id, at in held.items() if drone_id in held_here},
             held_count=len(presence.held),
             overdue=presence.overdue(rule, now),
             crowd=len(presence.crowd),
@@ -107,6 +112,42 @@ class Absence:
     def _held(self) -> Iterator[tuple[int, str]]:
         for number, presence in self.partitions.items():
             yield from ((number, drone_id) for drone_id in presence.held)
+
+    def _held_newcomers(self) -> Iterator[tuple[int, str]]:
+        for number, presence in self.partitions.items():
+            yield from ((number, drone_id) for drone_id in presence.held_newcomers)
+
+    def _of_newcomers(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
+        """The alerts of newcomers that became absent, and the end of their crowd. No number is shared with other
+        processes: a crowd of newcomers is of one process."""
+        own, held = self.partitions.values(), list(self._held_newcomers())
+        others = self.elsewhere.fresh(self.partitions, now - share_lasts(rule.look_every))
+        verdict = self.newcomers.judge(
+            rule,
+            now,
+            _counts_of_newcomers(own),
+            overdue=sum(presence.overdue(rule, now, of_newcomers=True) for presence in own),
+            all_answered=not others or all(drone_id in self.elsewhere.confirmed for _, drone_id in held),
+        )
+        if verdict == "alone":
+            return [(number, self.partitions[number].raise_alone(rule, d, now, nearest)) for number, d in held]
+        if verdict == "crowd":
+            for presence in own:
+                presence.newcomers_crowd |= presence.held_newcomers
+                presence.held_newcomers.clear()
+        counts, first = _counts_of_newcomers(own), min(self.partitions)
+        self.newcomers.of_newcomers = f"new {first}"
+        if self.newcomers.is_due(rule, now, counts):
+            since = max(presence.absent[d].since for presence in own for d in presence.newcomers_crowd)
+            return [(first, self.newcomers.alert(rule, since, now))]
+        if not self.newcomers.is_over(rule, counts):
+            return []
+        alert = self.newcomers.alert(rule, now, now, clears=True)
+        for presence in own:
+            presence.held_newcomers |= presence.newcomers_crowd
+            presence.newcomers_crowd.clear()
+        self.newcomers.size = 0
+        return [(first, alert)]
 
     def _of_held(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
         """The alerts of drones that became absent, one by one or as a crowd, once it is known which."""
@@ -163,7 +204,7 @@ class Absence:
         """Drops drones that reported later in another partition."""
         if len(self.partitions) < 2:
             return
-        for number, drone_id in list(self._held()):
+        for number, drone_id in [*self._held(), *self._held_newcomers()]:
             presence = self.partitions[number]
             here = presence.absent[drone_id].drone.at
             for other in self._others(number):
@@ -187,6 +228,12 @@ class Absence:
 
     def _others(self, number: int) -> Iterator[Presence]:
         yield from (presence for other, presence in self.partitions.items() if other != number)
+
+
+def _counts_of_newcomers(own: Collection[Presence]) -> AbsentCounts:
+    held = sum(len(presence.held_newcomers) for presence in own)
+    members = sum(len(presence.newcomers_crowd) for presence in own)
+    return AbsentCounts(held=held, undecided=held, members=members, others=(), speaks_for_all=True)
 
 
 def _absent_since(presence: Presence) -> Iterator[datetime]:

@@ -49,6 +49,7 @@ class Crowd:
 
     size: int = 0
     name: str = CROWD
+    of_newcomers: str = ""  # the name of a crowd of newcomers; each process has its own
     held_since: datetime | None = None  # drones are held, and it is unknown whether they are many
     grows_since: datetime | None = None  # it has grown, and nobody was notified of that yet
 
@@ -96,7 +97,7 @@ class Crowd:
         count = counts.members + undecided
         if counts.others and count == self.size:
             return False
-        self.name = self.name if self.size else CROWD
+        self.name = self.name if self.size else self.of_newcomers or CROWD
         self.size = count
         return True
 
@@ -108,7 +109,9 @@ class Crowd:
     def alert(self, rule: AbsenceRule, since: datetime, now: datetime, *, clears: bool = False) -> Alert:
         """The crowd's alert. Neither its key nor its id can be a drone's: the id of a drone is never empty."""
         since = since.astimezone(UTC)
-        report_id, more = after(since), [str(self.size), *(["cleared"] if clears else [])]
+        more = [str(self.size), *([self.of_newcomers] if self.of_newcomers else []), *(["cleared"] if clears else [])]
+        look = "they are new to the fleet" if self.of_newcomers else "look at the feed before the drones"
+        report_id = after(since)
         return Alert(
             alert_id=alert_id("silent", "", report_id, since, *more),
             kind="silent",
@@ -120,8 +123,9 @@ class Crowd:
             received_at=now,
             country=UNKNOWN,
             city=UNKNOWN,
-            note="" if clears else f"{self.size} drones at once: look at the feed before the drones",
+            note="" if clears else f"{self.size} drones at once: {look}",
             clears=clears,
+            newcomer=bool(self.of_newcomers),
         )
 
 

@@ -71,6 +71,8 @@ class Presence:
     absent: dict[str, Absent] = field(default_factory=dict)
     held: dict[str, None] = field(default_factory=dict)  # absent, and unknown yet whether they are many
     crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
+    held_newcomers: dict[str, None] = field(default_factory=dict)  # the same two of newcomers
+    newcomers_crowd: dict[str, None] = field(default_factory=dict)
     strangers: dict[str, None] = field(default_factory=dict)  # present, and have reported once
     newcomers: dict[str, None] = field(default_factory=dict)  # present, strangers too
     absent_newcomers: dict[str, None] = field(default_factory=dict)
@@ -120,14 +122,17 @@ class Presence:
             del self.present[drone_id]
             self.absent[drone_id] = Absent(drone, drone.at)
             self._note_newcomer(drone_id, drone)
-            self.held[drone_id] = None
+            (self.held_newcomers if self.is_newcomer(drone_id, now) else self.held)[drone_id] = None
         return True
 
-    def overdue(self, rule: AbsenceRule, now: datetime) -> int:
-        """How many drones will be absent within half an interval without a report; at most OVERDUE."""
+    def overdue(self, rule: AbsenceRule, now: datetime, *, of_newcomers: bool = False) -> int:
+        """How many drones will be absent within half an interval without a report, of the first of a look; at most
+        OVERDUE."""
         before = now - rule.limit + timedelta(seconds=rule.interval) / 2
-        overdue = takewhile(lambda drone: drone.at <= before, self.present.values())
-        return sum(1 for _ in islice(overdue, OVERDUE))
+        first = islice(self.present.items(), self.bounds.slice)
+        overdue = takewhile(lambda item: item[1].at <= before, first)
+        of_these = (drone_id for drone_id, _ in overdue if self.is_newcomer(drone_id, now) is of_newcomers)
+        return sum(1 for _ in islice(of_these, OVERDUE))
 
     def forget_old(self, now: datetime) -> None:
         """Forgets drones that have not reported for FORGOTTEN, and absent ones for which there is no room."""
@@ -154,8 +159,9 @@ class Presence:
             self.buckets[drone.bucket].pop(drone_id, None)
             self.changed.add(drone.bucket)
             self.changed_drones.add(drone_id)
-        for names in (self.held, self.crowd, self.strangers, self.newcomers, self.absent_newcomers):
+        for names in (self.strangers, self.newcomers, self.absent_newcomers):
             names.pop(drone_id, None)
+        self._decide(drone_id)
         if not self.present and not self.absent:
             self.began = None  # the next drone is the first of a fleet
 
@@ -186,7 +192,8 @@ class Presence:
 
     def restore_crowd(self, until: datetime) -> None:
         """Makes one crowd of the drones that had not reported since `until`."""
-        for drone_id in [d for d, drone in self.present.items() if drone.at <= until]:
+        members = [d for d, drone in self.present.items() if drone.at <= until and not self.is_newcomer(d, until)]
+        for drone_id in members:
             drone = self.present.pop(drone_id)
             self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
             self._note_newcomer(drone_id, drone)
@@ -232,8 +239,7 @@ class Presence:
 
     def raise_alone(self, rule: AbsenceRule, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
         """The alert of a single absent drone, which from now on has an incident of its own."""
-        self.held.pop(drone_id, None)
-        self.crowd.pop(drone_id, None)
+        self._decide(drone_id)
         self.changed_drones.add(drone_id)
         absent = self.absent[drone_id]
         absent.notified = True
@@ -253,6 +259,11 @@ class Presence:
         self.held |= self.crowd
         self.crowd.clear()
         self.joined, self.joined_at = 0, None
+
+    def _decide(self, drone_id: str) -> None:
+        """It is neither held any more, nor in a crowd."""
+        for names in (self.held, self.crowd, self.held_newcomers, self.newcomers_crowd):
+            names.pop(drone_id, None)
 
     def _drone(self, drone_id: str) -> KnownDrone:
         drone = self.present.get(drone_id)
@@ -323,8 +334,7 @@ class Presence:
             self.changed_drones.add(heard.drone_id)
             return (alert_of_flapping(rule, heard, absent, gap) if comes_and_goes else None), late
         del self.absent[heard.drone_id]
-        self.held.pop(heard.drone_id, None)
-        self.crowd.pop(heard.drone_id, None)
+        self._decide(heard.drone_id)
         self.present[heard.drone_id] = absent.drone
         self._note_newcomer(heard.drone_id, absent.drone)
         if not absent.notified:

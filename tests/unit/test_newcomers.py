@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
+import hypothesis.strategies as st
 import msgspec
 import pytest
+from hypothesis import given, settings
 
 from fleet.alerts.absence import Absence
 from fleet.alerts.absent_drone import AbsenceRule, Heard
@@ -15,6 +18,7 @@ from fleet.alerts.presence import FORGOTTEN, Bounds, Presence
 from fleet.alerts.rules import LowBatteryRule, Memory, Rules, Sighting, UnrestRule, Watchword, judge, mark_newcomers
 from fleet.alerts.salvage import salvaged
 from fleet.reports.report import Report
+from tests.support.examples import examples
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -185,3 +189,91 @@ def test_a_broken_message_is_of_a_newcomer_unless_it_names_a_known_drone() -> No
 def test_a_newcomer_is_saved_in_bounded_bytes() -> None:
     precise = START.replace(microsecond=999_999)
     assert len(msgspec.json.encode(Newcomer(precise, KNOWN_REPORTS * 10**9))) < 80
+
+
+# absence
+
+
+class Fleet:
+    """An old fleet that reports each minute, and invented drones; looked at every 15 s."""
+
+    def __init__(self, drones: int, partitions: int = 2) -> None:
+        self.absence, self.now = Absence(), START + FLEET_KNOWN_AFTER
+        for number in range(partitions):
+            presence = self.absence.join(number)
+            presence.restore({f"old-{n}": self.now for n in range(number, drones, partitions)}, {})
+            presence.began = START
+        self.drones = [f"old-{number}" for number in range(drones)]
+        self.raised: list[tuple[datetime, Alert]] = []
+
+    def hear(self, drone: str) -> None:
+        number = int(drone.partition("-")[2]) % len(self.absence.partitions)
+        heard = Heard(drone, self.now, self.now, "Paris", "France", 48.8, 2.3)
+        alert, _ = self.absence.partitions[number].hear(RULE, heard)
+        self.raised += [(self.now, alert)] if alert is not None else []
+
+    def minute(self, silent: Collection[str], invented: Sequence[str]) -> None:
+        for drone in self.drones:
+            if drone not in silent:
+                self.hear(drone)
+        for quarter in range(4):
+            for drone in invented[quarter::4]:
+                self.hear(drone)
+            alerts = self.absence.sweep(RULE, dict.fromkeys(self.absence.partitions, self.now))
+            self.raised += [(self.now, alert) for _, alert in alerts]
+            self.now += MINUTE / 4
+
+    @property
+    def of_known(self) -> list[tuple[datetime, str, bool]]:
+        """When which alerts of known drones were raised, or of a crowd of them."""
+        known = ((at, alert) for at, alert in self.raised if not alert.newcomer and "invented" not in alert.drone_id)
+        return [(at, alert.alert_id, alert.clears) for at, alert in known]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 1, 4, 60]), st.sampled_from([0, 1, 5, 80]), st.booleans()),
+        min_size=6,
+        max_size=25,
+    )
+)
+def test_invented_drones_change_nothing_in_the_absence_of_known_ones(minutes: list[tuple[int, int, bool]]) -> None:
+    """Of each minute: how many known drones are silent, how many invented ones speak, whether for the first time."""
+    alone, amid, count = Fleet(100), Fleet(100), 0
+    for silent, invented, is_new in minutes:
+        absent = {f"old-{number}" for number in range(silent)}
+        count += invented if is_new else 0
+        alone.minute(absent, [])
+        amid.minute(absent, [f"invented-{number}" for number in range(max(0, count - invented), count)])
+    assert amid.of_known == alone.of_known
+    assert all(alert.drone_id == "fleet" or "invented" in alert.drone_id for _, alert in amid.raised if alert.newcomer)
+
+
+def test_a_stream_of_drones_that_speak_once_hides_no_silent_one_in_its_crowd() -> None:
+    fleet = Fleet(10)
+    for minute in range(12):
+        names = [f"invented-{minute * 100 + number}" for number in range(100)]
+        fleet.minute({"old-3"} if minute > 3 else set(), names)
+    assert [alert.drone_id for _, alert in fleet.raised if not alert.newcomer] == ["old-3"]
+    crowd = [alert for _, alert in fleet.raised if alert.newcomer]
+    assert {alert.incident_key for alert in crowd} == {"silent//new 0"}
+    assert crowd[0].note.endswith(" drones at once: they are new to the fleet")
+    assert len({alert.alert_id for _, alert in fleet.raised}) == len(fleet.raised)
+
+
+def test_a_new_drone_that_falls_silent_on_a_quiet_day_is_raised() -> None:
+    fleet = Fleet(10)
+    for minute in range(10):
+        fleet.minute(set(), ["invented-1"] if minute < 3 or minute > 7 else [])
+    raised = [(alert.drone_id, alert.clears, alert.newcomer) for _, alert in fleet.raised]
+    assert raised[:1] == [("invented-1", False, True)]
+
+
+def test_the_crowd_of_newcomers_ends_when_they_are_back() -> None:
+    fleet = Fleet(10)
+    names = [f"invented-{number}" for number in range(80)]
+    for minute in range(12):
+        fleet.minute(set(), names if minute < 3 or minute > 8 else [])
+    assert [(alert.drone_id, alert.clears) for _, alert in fleet.raised] == [("fleet", False), ("fleet", True)]
+    assert not any(presence.newcomers_crowd for presence in fleet.absence.partitions.values())
