@@ -19,8 +19,8 @@ def hours(first: str | None, last: str | None) -> range | None:
     """
     if first is None and last is None:
         return None
-    begin = _hours_of("--from", first if first is not None else str(last))
-    end = _hours_of("--to", last if last is not None else str(first))
+    begin = _hours_of("--from" if first is not None else "--to", first if first is not None else str(last))
+    end = _hours_of("--to" if last is not None else "--from", last if last is not None else str(first))
     if end.stop <= begin.start:
         raise BadInput("--to", f"{last} lies before --from {first}")
     return range(begin.start, end.stop)

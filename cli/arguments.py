@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fleet.errors import BadInput
+from infra.settings import MOST_DAYS
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -34,7 +35,7 @@ def duration(option: str, text: str) -> timedelta:
         length = timedelta(seconds=float(match[1]) * _SECONDS[match[2]]) if match else timedelta()
     except OverflowError:
         length = timedelta()
-    if length <= timedelta():
+    if not timedelta() < length <= timedelta(days=MOST_DAYS):
         raise BadInput(option, f"{text!r} is not a duration such as 90, 90s, 5m or 2h")
     return length
 

@@ -32,6 +32,13 @@ SECRETS: Final = (
 )
 
 
+MOST_DAYS: Final = 36_500
+"""A century, for every number of days, hours or seconds in a setting or an option: a date so long before today exists
+(Python's begin with year 1), and nobody means more."""
+
+MOST_SECONDS: Final = MOST_DAYS * 86_400
+
+
 class Settings(BaseSettings):
     """What runs where. The defaults are for a laptop."""
 
@@ -122,6 +129,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None,
         ge=1,
+        le=MOST_DAYS,
         description="whole days before today whose raw reports are kept; older days are sealed; unset: all",
     )
     spark_jars: str | None = Field(
@@ -142,15 +150,17 @@ class Settings(BaseSettings):
 
     rules: Path | None = Field(None, description="file of the rules that raise alerts (TOML); unset: the shipped one")
     stations: Path | None = Field(None, description="file of charging stations (CSV); unset: the shipped one")
-    incident_update_seconds: float = Field(5, gt=0, description="shortest time between edits of a message, in seconds")
+    incident_update_seconds: float = Field(
+        5, gt=0, le=MOST_SECONDS, description="shortest time between edits of a message, in seconds"
+    )
     incident_quiet_seconds: float = Field(
-        300, gt=0, description="seconds without an alert after which an incident is quiet"
+        300, gt=0, le=MOST_SECONDS, description="seconds without an alert after which an incident is quiet"
     )
     incident_resolve_seconds: float = Field(
-        1800, gt=0, description="seconds of quiet after which an incident is resolved"
+        1800, gt=0, le=MOST_SECONDS, description="seconds of quiet after which an incident is resolved"
     )
     incident_repeat_seconds: float = Field(
-        14400, gt=0, description="seconds after which an unacknowledged incident is notified again"
+        14400, gt=0, le=MOST_SECONDS, description="seconds after which an unacknowledged incident is notified again"
     )
 
     alert_metrics_port: int | None = Field(

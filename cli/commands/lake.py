@@ -6,16 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.settings import MOST_DAYS
+
 if TYPE_CHECKING:
     from pyarrow import Schema
 
     from batch_layer.lake.compact import Compacted
     from infra.delta import Snapshot
 
+MOST_HOURS = MOST_DAYS * 24
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only print what would be done")]
 Retention = Annotated[
     int,
-    typer.Option("--hours", metavar="HOURS", min=1, help="keep the files that a version of the past HOURS hours needs"),
+    typer.Option(
+        "--hours",
+        metavar="HOURS",
+        min=1,
+        max=MOST_HOURS,
+        help="keep the files that a version of the past HOURS hours needs",
+    ),
 ]
 KeptDays = Annotated[
     int | None,
@@ -23,17 +33,25 @@ KeptDays = Annotated[
         "--keep-days",
         metavar="DAYS",
         min=1,
+        max=MOST_DAYS,
         help="keep DAYS whole days before today; default: PEACEWATCH_RETENTION_DAYS",
     ),
 ]
 QuietHours = Annotated[
     int,
     typer.Option(
-        "--quiet-hours", metavar="HOURS", min=0, help="keep a day that received reports in the past HOURS hours"
+        "--quiet-hours",
+        metavar="HOURS",
+        min=0,
+        max=MOST_HOURS,
+        help="keep a day that received reports in the past HOURS hours",
     ),
 ]
 LogDays = Annotated[
-    int, typer.Option("--days", metavar="DAYS", min=1, help="keep the log of the versions of the past DAYS days")
+    int,
+    typer.Option(
+        "--days", metavar="DAYS", min=1, max=MOST_DAYS, help="keep the log of the versions of the past DAYS days"
+    ),
 ]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.settings import MOST_DAYS
+
 if TYPE_CHECKING:
     from serving.report.build import OfficersDay
     from serving.report.nightly import ReportDesk
@@ -22,10 +24,11 @@ Day = Annotated[
 ]
 Late = Annotated[bool, typer.Option("--late", help="also days that late reports have changed, complete or not")]
 Window = Annotated[
-    int, typer.Option("--days", min=1, help="how many days to look back; incomplete days are always checked")
+    int,
+    typer.Option("--days", min=1, max=MOST_DAYS, help="how many days to look back; incomplete days are always checked"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="keep `revise` from posting this report later")]
-Deadline = Annotated[float, typer.Option("--minutes", min=0, help="how long to wait at most")]
+Deadline = Annotated[float, typer.Option("--minutes", min=0, max=MOST_DAYS * 1440, help="how long to wait at most")]
 
 
 def register(app: typer.Typer) -> None:

@@ -32,12 +32,15 @@ def test_wrong_times(text: str, why: str) -> None:
         utc_time("--start", text)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("5m", 300), ("2 h", 7200), ("1d", 86400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1.5s", 1.5), ("5m", 300), ("2 h", 7200), ("1d", 86400), ("36500d", 36500 * 86400)],
+)
 def test_durations(text: str, seconds: Any) -> None:
     assert duration("--duration", text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "5 minutes", "1e3", "9" * 400, "9" * 30 + "d"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "5 minutes", "1e3", "9" * 400, "9" * 30 + "d", "36501d", "999999999d"])
 def test_wrong_durations(text: str) -> None:
     with pytest.raises(BadInput, match="not a duration"):
         duration("--duration", text)

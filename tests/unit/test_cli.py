@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -120,3 +122,28 @@ def test_what_a_command_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
     made = [data.parent, *data.parent.rglob("*")]
     assert len(made) > 1
     assert {path: oct(path.stat().st_mode) for path in made if path.stat().st_mode & 0o077} == {}
+
+
+def numbers(command: Any, name: str = "peacewatch") -> Iterator[tuple[str, Any]]:
+    """The options that take a number, of a command and all below it."""
+    for parameter in command.params:
+        if parameter.type_descriptor.annotation in {int, float}:
+            yield f"{name} {parameter.opts[0]}", parameter
+    for below, sub in getattr(command, "commands", {}).items():
+        yield from numbers(sub, f"{name} {below}")
+
+
+CHECKED_LATER = {
+    *("peacewatch demo --drones", "peacewatch demo --rate", "peacewatch demo --seed"),
+    *("peacewatch replay --rate", "peacewatch simulate --drones", "peacewatch simulate --rate"),
+    "peacewatch simulate --seed",
+}
+"""By cli/arguments.py and the simulator, with a sentence of their own."""
+
+
+def test_a_number_that_an_option_takes_has_bounds() -> None:
+    """`seal --keep-days 99999999999` ended with a stack trace: there is no such date."""
+    unbounded = {
+        name for name, option in numbers(typer.main.get_command(cli.app)) if option.min is None or option.max is None
+    }
+    assert unbounded == CHECKED_LATER

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import BadSettings
-from infra.settings import PREFIX, SECRETS, Settings, load
+from infra.settings import MOST_DAYS, MOST_SECONDS, PREFIX, SECRETS, Settings, load
 
 SECRET = "mongodb://me:password-of-me@db.example:27017/peacewatch"
 
@@ -140,3 +140,19 @@ def test_a_time_zone_that_no_figures_can_have_is_named_at_the_start(zone: str) -
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Auckland"])
 def test_a_whole_hour_zone_is_taken(zone: str) -> None:
     assert load({}, timezone=zone).timezone == zone
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("retention_days", "incident_update_seconds", "incident_quiet_seconds", "incident_resolve_seconds"),
+        "incident_repeat_seconds",
+    ],
+)
+def test_no_time_is_longer_than_a_century(name: str) -> None:
+    """Beyond it `today minus so many days` is no date, and the process would end with a stack trace."""
+    most = MOST_DAYS if name.endswith("days") else MOST_SECONDS
+    assert getattr(load({}, **{name: str(most)}), name) == most
+    for wrong in (str(most + 1), "9" * 30, "inf"):
+        with pytest.raises(BadSettings, match=f"^PEACEWATCH_{name.upper()}: "):
+            load({}, **{name: wrong})
