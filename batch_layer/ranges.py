@@ -13,7 +13,7 @@ _FORM: Final = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2})?", re.ASCII)
 
 
 def hours(first: str | None, last: str | None) -> range | None:
-    """The event hours from `first` to `last`; None where neither is given. One alone is the whole range.
+    """The event hours from `first` to `last`; None if neither is given. One alone is the whole range.
 
     Raises BadInput that names the option and the reason.
     """

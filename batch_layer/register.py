@@ -101,4 +101,4 @@ def _day(text: str, line: str) -> date | None:
     try:
         return date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError:
-        raise _Wrong(f"{line}: {text[:40]!r} is no date; write it as 2026-11-24") from None
+        raise _Wrong(f"{line}: {text[:40]!r} is not a date; write it as 2026-11-24") from None

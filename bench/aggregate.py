@@ -57,7 +57,7 @@ def main() -> None:
     asked.add_argument("--drones", type=int, default=54_000)
     asked.add_argument("--minutes", type=int, default=600)
     asked.add_argument("--every", type=int, default=1, help="minutes between a drone's reports")
-    asked.add_argument("--lake", type=Path, help="a lake that an earlier run has kept there; made where there is none")
+    asked.add_argument("--lake", type=Path, help="a lake that an earlier run has kept there; made if there is none")
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--settings", action="store_true")
     asked.add_argument("--extra", nargs="*", default=[], help="Spark settings to try, name=value")

@@ -28,7 +28,7 @@ class BadInput(PeacewatchError):
 
 
 class RejectedReport(BadInput):
-    """A message that is no report. `reason` is one of `fleet.reports.report.REASONS`, `detail` is for people."""
+    """A message that is not a report. `reason` is one of `fleet.reports.report.REASONS`, `detail` is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -50,7 +50,7 @@ class DocumentRefused(PeacewatchError):
 
 
 class ServiceUnavailable(PeacewatchError):
-    """A service does not answer now. `retry_after` is seconds, or None where it is unknown."""
+    """A service does not answer now. `retry_after` is seconds, or None if it is unknown."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
@@ -58,7 +58,7 @@ class ServiceUnavailable(PeacewatchError):
 
 
 class Unreadable(ServiceUnavailable):
-    """A file of the lake cannot be read; `path` is below its table's root, "" where it is unknown. Where the store
+    """A file of the lake cannot be read; `path` is below its table's root, "" if it is unknown. Where the store
     answers, the file is damaged or gone, and what does not need it goes on.
     """
 

@@ -36,7 +36,7 @@ class Spreadsheet:
         else:
             while not first.strip() and (following := next(source, None)) is not None:
                 self._skipped, first = self._skipped + 1, following
-            self.separator = max(SEPARATORS, key=first.count)  # the first of equals: a comma where there is none
+            self.separator = max(SEPARATORS, key=first.count)  # the first of equals: a comma if there is none
         self._lines = chain([first], source)
 
     def __iter__(self) -> Iterator[tuple[int, Row | csv.Error]]:

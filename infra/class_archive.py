@@ -65,11 +65,11 @@ def options_to_require(archive: Path) -> tuple[str, ...]:
 def make(
     folder: Path, key: str, load: Callable[[tuple[str, ...], Path], None], start: Callable[[Path], Sequence[str | Path]]
 ) -> Path:
-    """The archive of this key in `folder`; makes it where there is none, and deletes all others there.
+    """The archive of this key in `folder`; makes it if there is none, and deletes all others there.
 
     `load(options, scratch)` runs the program with these options until it has ended; `start(archive)` is a command that
     ends well where Java can start from the archive. Several processes may ask at once. Raises ServiceUnavailable or
-    OSError where it cannot be made.
+    OSError if it cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -88,7 +88,7 @@ def make(
 
 
 def require_whole(archive: Path, start: Sequence[str | Path]) -> None:
-    """Raises ServiceUnavailable where the command `start` fails to start from it: the disk may have been full."""
+    """Raises ServiceUnavailable if the command `start` fails to start from it: the disk may have been full."""
     done = subprocess.run(  # noqa: S603 - the command is ours
         start, cwd=archive.parent, capture_output=True, text=True, check=False
     )

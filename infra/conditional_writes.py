@@ -32,7 +32,7 @@ _SCHEMA: Final = pa.schema([("n", pa.int64())])
 
 
 def require_conditional_writes(lake: str) -> None:
-    """Raises ServiceUnavailable where the store of `lake` does not refuse, or cannot be written. Folders always
+    """Raises ServiceUnavailable if the store of `lake` does not refuse, or cannot be written. Folders always
     refuse."""
     if "://" not in lake:
         return

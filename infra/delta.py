@@ -68,7 +68,7 @@ class Commit:
     takes_rows: bool = False
 
     def fact(self, name: str, default: Any) -> Any:
-        """A fact that landing wrote into this commit, from its JSON; `default` where there is none."""
+        """A fact that landing wrote into this commit, from its JSON; `default` if there is none."""
         value = self.metadata.get(name)
         return default if value is None else msgspec.json.decode(value) if isinstance(value, str) else value
 
@@ -178,7 +178,7 @@ class Snapshot:
                 yield int(name[1]), name[2], path
 
     def names(self, folder: str) -> list[str]:
-        """The paths of the files in a folder below the root, in order; none where there is no such folder."""
+        """The paths of the files in a folder below the root, in order; none if there is no such folder."""
         with reading(folder):
             wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
             return sorted(file.path for file in self.store.get_file_info(wanted))

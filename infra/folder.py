@@ -29,7 +29,7 @@ class Folder:
             self._files: Final = pyarrow.fs.PyFileSystem(self._handler)
 
     def names(self, below: str = "") -> list[str]:
-        """The paths of all files below a folder of it, in order; none where there is no such folder."""
+        """The paths of all files below a folder of it, in order; none if there is no such folder."""
         with self._answering(below):
             wanted = pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
             return sorted(file.path for file in self._files.get_file_info(wanted) if file.is_file)

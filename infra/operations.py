@@ -138,7 +138,7 @@ class _Quiet(WSGIRequestHandler):
     timeout = READ_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:
-        """A probe every few seconds is no news."""
+        """Nothing: there is a probe every few seconds."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -49,7 +49,7 @@ def names_secret(key: str) -> bool:
 
 
 def hide(secret: str) -> None:
-    """Blots `secret` out from now on, wherever it stands. Of a URI: its password, and the path where there is none."""
+    """Blots `secret` out from now on, wherever it stands. Of a URI: its password, and the path if there is none."""
     _loaded.update(part for part in _parts(secret) if len(part) >= SHORTEST)
 
 

@@ -73,7 +73,7 @@ def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
 def fresh_keys(lake: str) -> None:
     """Before a long-running process opens its store, again or for the first time: keys expire, and files get new ones.
 
-    Raises ServiceUnavailable where a file cannot be read now: it may be on its way.
+    Raises ServiceUnavailable if a file cannot be read now: it may be on its way.
     """
     if lake.startswith(SCHEME):
         try:

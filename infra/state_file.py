@@ -87,7 +87,7 @@ class Record:
 
 
 def read(home: Path) -> Running | None:
-    """None where no stack ever ran."""
+    """None if no stack ever ran."""
     try:
         state = json.loads((home / FILE).read_text(encoding="utf-8"))
         return Running(state["pid"], state["started"], state["services"])

@@ -2,9 +2,9 @@
 
     script/pictures [FOLDER]
 
-Of the demo that answers at the settings' addresses; where none does, one is started, and stopped afterwards.
-Airflow keeps its picture in a small demo, which has none. The report is a made-up one of the tests in a demo that has
-no whole day with reports yet.
+They are taken from the demo that answers at the settings' addresses; if none does, one is started, and stopped
+afterwards. A demo without Airflow leaves Airflow's picture as it is. If the demo has no whole day with reports yet, the
+report is a made-up one from the tests.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
 
 @contextmanager
 def demo(loaded: Settings) -> Iterator[None]:
-    """A demo that has something to show: incidents, and where it makes one a nightly report."""
+    """Waits for a demo that has something to show: incidents, and a nightly report."""
     if answers(f"{loaded.web_url}/readyz"):
         yield
         return
@@ -72,7 +72,7 @@ def demo(loaded: Settings) -> Iterator[None]:
         until = time.monotonic() + LONGEST_SECONDS
         while not (has(loaded.web_url, "incidents") and has(loaded.web_url, "nightly-reports", "reports")):
             if started.poll() is not None or time.monotonic() > until:
-                raise SystemExit("the demo has nothing to show; its logs are below the home, in log/")
+                raise SystemExit("the demo has nothing to show; its logs are in log/ of its home")
             time.sleep(2)
         yield
     finally:
@@ -96,7 +96,7 @@ def has(url: str, path: str, name: str | None = None) -> bool:
 
 
 def take_page(browser: Browser, url: str, to: Path, scheme: str) -> None:
-    """The duty room as it is when all of it is drawn."""
+    """The duty room, once all of it is drawn."""
     dark = "dark" if scheme == "dark" else "light"
     with browser.new_context(viewport=WIDE, color_scheme=dark, locale="en-GB") as context:  # type: ignore[arg-type]
         page = context.new_page()
@@ -135,7 +135,7 @@ def take_airflow(browser: Browser, url: str, password: str, to: Path) -> None:
 
 
 def password_of(loaded: Settings) -> str:
-    """That of the newest demo: each has a home of its own. Of the stack where there is no demo."""
+    """Airflow's password in the newest demo, each of which has its own home; the stack's if there is no demo."""
     usual = catalogue.airflow_of(loaded)
     homes = [usual.home, *sorted((loaded.home / "demo").glob("*/airflow"))]
     return replace(usual, home=homes[-1]).password

@@ -98,6 +98,6 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
 
 
 def _stamp(services: Services) -> tuple[object, ...] | None:
-    """What the newest figures are true at; None where they have not been read for a while."""
+    """What the newest figures are true at; None if they have not been read for a while."""
     held = services.merge.held()
     return (held.version, held.as_of, held.base) if held else None

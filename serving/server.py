@@ -69,7 +69,7 @@ def make(config: Config, services: Services, host: str, port: int) -> tuple[Serv
 
 def serve(config: Config, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT; ends the process with exit code 0."""
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a stranger's bad request is no warning
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a stranger's bad request is not worth a warning
     services = connect(config)
     threading.Thread(target=services.warm, name="warm", daemon=True).start()
     server, requests = make(config, services, host, port)

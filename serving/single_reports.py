@@ -97,7 +97,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
 
 
 def _refuse_sealed(table: DeltaTable, day: date) -> None:
-    """Raises BadInput where the day is sealed: an empty answer would mean that no drone flew."""
+    """Raises BadInput if the day is sealed: an empty answer would mean that no drone flew."""
     through = sealed_through(table.metadata().configuration)
     if through is not None and day <= through:
         raise BadInput("date", f"{day} is sealed: its reports have left the lake, its figures stay")

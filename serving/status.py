@@ -23,7 +23,7 @@ MEASURED: Final = 1000
 
 
 def landing(database: Database[Document], now: datetime) -> Document:
-    """The last commit, and the broker time up to which every partition is landed; null where it is not known.
+    """The last commit, and the broker time up to which every partition is landed; null if it is not known.
 
     Partitions of a topic that was deleted and created again do not count.
     """

@@ -94,7 +94,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class WatchConfig:
-    """`operators` gives the URL of the operators' webhook, None where there is none."""
+    """`operators` gives the URL of the operators' webhook, None if there is none."""
 
     bootstrap: Address
     operators: Callable[[], str | None] = lambda: None
@@ -124,7 +124,7 @@ class Switch:
         self.troubles: dict[str, str] = {}
 
     def look(self, passed: Passed | None, now: datetime) -> None:
-        """Notifies the operators of what has changed since the last look. `passed` is None where Kafka does not say."""
+        """Notifies the operators of what has changed since the last look. `passed` is None if Kafka does not say."""
         self.said = {key: one for key, one in self.said.items() if now - one.at < self._config.patience.forgotten}
         troubles = dict(signs.troubles(self.said.values(), now, self._config.patience, self._since))
         troubles |= dict(self._stuck.look(passed, now, self._config.patience))
@@ -213,7 +213,7 @@ def watch(config: WatchConfig, stop: Event) -> None:
 def known(bootstrap: Address, state: str = topics.ALERT_STATE, patience: Patience | None = None) -> dict[str, str]:
     """What is wrong with the alert pipeline now, a sentence by its key, by the signs of the last LOOK_BACK.
 
-    Raises KafkaError where Kafka does not answer.
+    Raises KafkaError if Kafka does not answer.
     """
     since = datetime.now(UTC) - LOOK_BACK
     with closing(_consumer(bootstrap, state)) as consumer:

@@ -211,7 +211,7 @@ def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[U
 
 def _write(database: Documents, collection: str, updates: Sequence[Update]) -> int:
     """Writes in order: of two states of one incident the later stays. Returns how many were refused for their content.
-    Raises PyMongoError and OSError where MongoDB is away.
+    Raises PyMongoError and OSError if MongoDB is away.
     """
     if not updates:
         return 0

@@ -43,7 +43,7 @@ def add_up(
 ) -> None:
     """Adds the commits after `base`; `days` are still to be looked at, should this run die.
 
-    `failpoint` is called when the losses are "inserted" and the sums are not written yet. Raises PeacewatchError where
+    `failpoint` is called when the losses are "inserted" and the sums are not written yet. Raises PeacewatchError if
     another run has added up some of them.
     """
     commits = pinned.commits_left(base)

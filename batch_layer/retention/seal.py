@@ -107,7 +107,7 @@ def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step
 
 
 def covering(database: Documents, snapshot: Snapshot, days: list[date]) -> Mapping[Kind, int] | None:
-    """The bases of KINDS, where no commit after the oldest of them touches the days; None where something is not
+    """The bases of KINDS, where no commit after the oldest of them touches the days; None if something is not
     computed yet.
 
     Later bases cover the days, too: so a look at the bases alone is enough afterwards, and the log is read once.

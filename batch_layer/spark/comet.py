@@ -59,7 +59,7 @@ def jar(wanted: str) -> str | None:
     """Where Comet's jar is, in Spark's form; None: plain Spark computes (`wanted` is OFF, or AUTO and it cannot run).
 
     `wanted` may be a place of the jar itself: a path, or a URI that Spark knows, such as `local:/opt/comet.jar`.
-    Raises MissingPart where the jar is not there and cannot be fetched.
+    Raises MissingPart if the jar is not there and cannot be fetched.
     """
     if wanted == OFF or (wanted == AUTO and unsupported() is not None):
         return None

@@ -199,7 +199,7 @@ def end_java() -> None:
 def read(spark: SparkSession, files: Sequence[str], columns: Iterable[str]) -> DataFrame:
     """Exactly these Parquet `files` of the lake, with these columns of fleet.reports.landed.SCHEMA."""
     wanted = pa.schema([landed.SCHEMA.field(name) for name in columns])
-    # The schema is known, and the names are no patterns: Spark neither opens a file to guess nor expands "[".
+    # The schema is known, and the names are not patterns: Spark neither opens a file to guess nor expands "[".
     reader: Any = spark.read.schema(from_arrow_schema(wanted)).option("__globPaths__", "false")
     frame: DataFrame = reader.parquet(*files)
     return frame

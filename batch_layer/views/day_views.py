@@ -1,6 +1,6 @@
 """A day's figures by city, by place on the map and by delay (fleet.figures.views), from landed columns. Batch-only,
 without live documents: a fleet's commit touches hundreds of cities and thousands of places, so a live document would be
-twenty times as large; and the delay is no landed column (it is derived here from two that are).
+twenty times as large; and the delay is not a landed column (it is derived here from two that are).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DERIVED: Final = {
         + f" ELSE {len(DELAY_BUCKETS)} END",
     ),
 }
-"""By key that is no landed column: the landed columns it needs, and how it derives from them in Spark's SQL."""
+"""By key that is not a landed column: the landed columns it needs, and how it derives from them in Spark's SQL."""
 
 
 def landed_columns(cube: Cube) -> list[str]:

@@ -82,7 +82,7 @@ def _days(pinned: Snapshot, news: News, wanted: range | None, *, everything: boo
 def _publish(
     job: Job, pinned: Snapshot, days: list[date], this: Run, news: News | None
 ) -> tuple[int, publish.Refusals]:
-    """Step 2; the blocks replaced, and what could not be read or written. `news`: see Days. Raises Unreadable where the
+    """Step 2; the blocks replaced, and what could not be read or written. `news`: see Days. Raises Unreadable if the
     store is away.
     """
     written, refused = 0, publish.Refusals()

@@ -107,7 +107,7 @@ def _replace_hours(job: Job, plan: Plan, left: Sequence[int], this: Run) -> int:
 def _readable(
     engine: Engine, snapshot: Snapshot, hours: Sequence[int], refused: publish.Refusals
 ) -> tuple[pa.Table, Sequence[int]]:
-    """The cells of those of `hours` whose files can be read, and which these are. Raises Unreadable where none can be
+    """The cells of those of `hours` whose files can be read, and which these are. Raises Unreadable if none can be
     read, because the store is away.
     """
     try:

@@ -93,7 +93,7 @@ class Days:
         return self.engine.repeats(self.snapshot, hours_of_day(day))
 
     def _stored(self, day: date, views: Sequence[Cube], session: ClientSession) -> tuple[int, list[pa.Table]] | None:
-        """Their version, and the cells of each; None where they are not all there, whole and of one version."""
+        """Their version, and the cells of each; None if they are not all there, whole and of one version."""
         versions, cells = set(), []
         for cube in views:
             document = self.database[cube.name].find_one({"_id": day.isoformat()}, session=session)
@@ -105,7 +105,7 @@ class Days:
         return (versions.pop(), cells) if len(versions) == 1 else None
 
     def _stored_drones(self, day: date, session: ClientSession) -> tuple[int, pa.Table] | None:
-        """Their version, and their rows; None where not all blocks are there, with their state and of one version."""
+        """Their version, and their rows; None if not all blocks are there, with their state and of one version."""
         versions, found = [], [drone_days.ROWS.empty_table()]
         for document in self.database.drone_days.find({"day": day.isoformat()}, session=session).sort("_id"):
             if "state" not in document:

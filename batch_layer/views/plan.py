@@ -56,7 +56,7 @@ def last_touched(snapshot: Snapshot, base: int) -> dict[int, int]:
 
 
 def last_touched_by(snapshot: Snapshot, commits: Iterable[Commit] | None) -> dict[int, int]:
-    """By event hour, the last of `commits` that changed its rows; all hours where they are not known."""
+    """By event hour, the last of `commits` that changed its rows; all hours if they are not known."""
     if commits is None:
         return dict.fromkeys(snapshot.hours, snapshot.version)
     touched: dict[int, int] = {}

@@ -135,7 +135,7 @@ def _replace(database: Documents, view: str, documents: Sequence[Divided]) -> in
 
 
 def replace_view(database: Documents, view: str, documents: Sequence[Divided], version: int) -> bool:
-    """Replaces all of a view at once, for readers see all of it or nothing; False where a newer version is there.
+    """Replaces all of a view at once, for readers see all of it or nothing; False if a newer version is there.
 
     Only documents whose content changed are written, and the newest day's, which carries the view's version.
     """

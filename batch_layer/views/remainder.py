@@ -54,7 +54,7 @@ def _known(words: int) -> Names:
 def fold(
     cube: Cube, cells: pa.Table, most: int = VIEW_BYTES, listed: Callable[[tuple[str, ...]], Names] = known
 ) -> tuple[pa.Table, Remainder | None]:
-    """The cells in at most `most` bytes; None where all of them fit as they are."""
+    """The cells in at most `most` bytes; None if all of them fit as they are."""
     words = tuple(name for name in cube.key_names if name in WORDS)
     if not words or encoded_size(cells) <= most:
         return cells, None

@@ -19,7 +19,7 @@ CLOCK_OFF: Final = timedelta(minutes=2)
 so."""
 
 CLOCK_SET_BACK: Final = timedelta(minutes=15)
-"""When all reports of this time are older than an earlier one, they are no backlog: the drone's clock was set back."""
+"""If all reports in this time are older than an earlier one, they are not a backlog: the drone's clock was set back."""
 
 LOOKS: Final = 4
 """Looks for absent drones in an interval: an alert is late by a quarter of the interval at most."""

@@ -135,5 +135,5 @@ def _has_just_joined(rule: AbsenceRule, share: AbsenceShare, now: datetime) -> b
 
 
 def _nearly_none(rule: AbsenceRule, size: int) -> int:
-    """How few drones of a crowd of `size` are no crowd any more."""
+    """How many drones of a crowd of `size` may still be absent when it is over."""
     return min(size // 10, rule.crowd)

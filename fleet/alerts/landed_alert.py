@@ -44,9 +44,11 @@ SCHEMA: Final = pa.schema(
         pa.field("kafka_offset", pa.int64(), nullable=False),
         # derived, 1 or 0
         pa.field("alert_count", pa.int32(), nullable=False),  # an alert, and no duplicate of one
-        pa.field("unverified_count", pa.int32(), nullable=False),  # of those, taken from a message that is no report
+        pa.field("unverified_count", pa.int32(), nullable=False),  # of those, taken from a message that is not a report
         pa.field("incident_count", pa.int32(), nullable=False),  # of those, the first of an incident
-        pa.field("content", pa.int64()),  # checksum by which a conflict is no duplicate; null: landed before 0.2
+        pa.field(
+            "content", pa.int64()
+        ),  # checksum that distinguishes a conflict from a duplicate; null: landed before 0.2
     ]
 )
 

@@ -115,7 +115,7 @@ class Stuck:
 
     def look(self, passed: Passed | None, now: datetime, patience: Patience) -> Iterator[tuple[str, str]]:
         """(key, sentence) for each group that stands still. Each partition is judged, so one that moves hides none that
-        does not. `passed` is None where Kafka does not answer: then earlier findings stay.
+        does not. `passed` is None if Kafka does not answer: then earlier findings stay.
         """
         if passed is not None:
             self._found = dict(self._judge(passed, now, patience))

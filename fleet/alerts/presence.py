@@ -221,7 +221,7 @@ class Presence:
         return {drone_id: drone.newcomer for drone_id, drone in drones if drone.newcomer is not None}
 
     def is_newcomer(self, drone_id: str, at: datetime) -> bool:
-        """Whether the fleet, which is no newcomer itself at `at`, has not known the drone for long."""
+        """Whether the drone is new to the fleet at `at`. While the fleet itself is new, no drone is."""
         if self.began is None or at - self.began < FLEET_KNOWN_AFTER:
             return False
         if drone_id not in self.present and drone_id not in self.absent:
@@ -233,7 +233,7 @@ class Presence:
         return drone_id in self.present and drone_id not in self.strangers
 
     def spoke_at(self, drone_id: str) -> datetime | None:
-        """When a drone last reported; None where it is not known here."""
+        """When a drone last reported; None if it is not known here."""
         is_known = drone_id in self.present or drone_id in self.absent
         return self._drone(drone_id).at if is_known else None
 

@@ -249,7 +249,7 @@ def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
 
 
 def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
-    """The clearing of a drone that was absent, and whether the report is late; None where the drone is not known.
+    """The clearing of a drone that was absent, and whether the report is late; None if the drone is not known.
 
     Without a rule drones are known all the same: late reports and newcomers are so under any rules. None is called
     absent, and what an earlier rule raised is cleared.

@@ -1,4 +1,4 @@
-"""The alerts of a message that is no report, as far as it can be read. Pure.
+"""The alerts of a message that is not a report, as far as it can be read. Pure.
 
 What parses is read and searched: lines, values one after the other, lists, objects, and texts that hold JSON. Each
 object whose own `alert` is a form of true raises one alert, with the object's fields. Only what does not parse is
@@ -81,7 +81,7 @@ _json: Final = JSONDecoder()
 def salvaged(
     value: bytes | None, place: tuple[str, int, int], received_at: datetime, nearest: Nearest = lambda *_: None
 ) -> list[Alert]:
-    """The alerts of a message that is no report. `place` is topic id, partition and offset."""
+    """The alerts of a message that is not a report. `place` is topic id, partition and offset."""
     value = _as_utf8(value or b"")
     if not _may_flag(value):
         return []

@@ -71,7 +71,7 @@ class Watchwords:
         self._pattern = regex.compile(rf"\b(?:{whole})\b", _WHOLE)
 
     def find(self, text: str) -> str:
-        """The first word in `text`, as it is written there or else in the rule; empty where there is none."""
+        """The first word in `text`, as it is written there or else in the rule; empty if there is none."""
         start = text[:SEARCHED]
         heard = folded(start)
         if not any(word in heard for word in self._words):

@@ -1,7 +1,7 @@
 """The statistics: merged cells of `fleet.figures.cube.HOURS` in, plain answers out.
 
 Each function reads only the keys that it names, so cells that were rolled up over the other keys give the same answer.
-Ties are ordered by name. A range without reports has zeros, and null where there is nothing to divide by.
+Ties are ordered by name. A range without reports has zeros, and null if there is nothing to divide by.
 """
 
 from __future__ import annotations

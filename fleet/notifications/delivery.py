@@ -48,7 +48,7 @@ class Slot(msgspec.Struct, frozen=True):
 class DigestRow(msgspec.Struct, omit_defaults=True):
     """A digest's line: alerts of one kind and severity in one place, from the first to the last id.
 
-    `drone` is who raised them, empty where several did; `newcomers`: no drone that the fleet has known for a while did.
+    `drone` is who raised them, empty if several did; `newcomers`: no drone that the fleet has known for a while did.
     """
 
     kind: Kind

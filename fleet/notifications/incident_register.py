@@ -44,7 +44,7 @@ class IncidentEntry:
     """An incident and its notification: forgetting the entry forgets all of it.
 
     `pending`: its alerts that nobody was notified of, in the order in which they came. `clearing`: where its end is in
-    `alerts`, until a delivery says that it is over. `within_quota` is False where its drone or its place had opened too
+    `alerts`, until a delivery says that it is over. `within_quota` is False if its drone or its place had opened too
     many incidents, `drone_floods` where its drone had: those of others go first.
     """
 

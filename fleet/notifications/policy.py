@@ -264,7 +264,7 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
 
 
 def _digest_waits(state: NotificationState, policy: Policy, now: datetime) -> DecisionReason | None:
-    """Why no digest may be sent now; None where it may."""
+    """Why no digest may be sent now; None if it may."""
     if state.digest.refused_at is not None and now - state.digest.refused_at < REFUSED_FOR:
         return DecisionReason.DIGEST_REFUSED
     if state.digest.edited_at is not None and now - state.digest.edited_at < policy.digest_every:

@@ -23,7 +23,7 @@ _RANGES: Final = {"latitude": LATITUDE, "longitude": LONGITUDE, "battery": BATTE
 
 
 def number(name: str, value: float) -> float | None:
-    """The `latitude`, `longitude` or `battery` that a drone sent; None where it is beyond its range or no number."""
+    """The `latitude`, `longitude` or `battery` that a drone sent; None if it is beyond its range or no number."""
     low, high = _RANGES[name]
     if not low <= value <= high:
         return None

@@ -17,7 +17,7 @@ SEALED_THROUGH_KEY: Final = "peacewatch.sealed_through"
 
 
 def sealed_through(configuration: Mapping[str, str | None]) -> date | None:
-    """The last sealed UTC day: it and all days before it are. None where nothing is sealed."""
+    """The last sealed UTC day: it and all days before it are. None if nothing is sealed."""
     day = configuration.get(SEALED_THROUGH_KEY)
     return date.fromisoformat(day) if day else None
 

@@ -20,7 +20,7 @@ CLOCKS_APART: Final = timedelta(seconds=10)
 
 
 def behind(through: Mapping[str, int], until: datetime) -> list[str]:
-    """A sentence for partitions that are not landed up to `until`; empty where all are."""
+    """A sentence for partitions that are not landed up to `until`; empty if all are."""
     times = {key.rpartition("/")[2]: datetime.fromtimestamp(ms / 1000, UTC) for key, ms in through.items()}
     names = sorted((name for name, time in times.items() if time < until), key=lambda name: (len(name), name))
     if not names:

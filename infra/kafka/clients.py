@@ -52,7 +52,7 @@ which the strictest supervisor does after 20 s. kafka-python's own 30 s is longe
 
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
-    """A KafkaConsumer with these settings. Raises KafkaError: KafkaRefused where a broker refuses us."""
+    """A KafkaConsumer with these settings. Raises KafkaError: KafkaRefused if a broker refuses us."""
     return _open(_Consumer, kafka, settings)
 
 

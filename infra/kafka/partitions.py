@@ -17,7 +17,7 @@ def of_topic(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
 
 
 def required(consumer: KafkaConsumer, bootstrap: Address, topic: str) -> list[TopicPartition]:
-    """In order, at least one. Raises NotReady while there is no such topic, KafkaError where ACLs hide it from us."""
+    """In order, at least one. Raises NotReady while there is no such topic, KafkaError if ACLs hide it from us."""
     partitions = of_topic(consumer, topic)
     if not partitions:
         raise missing(bootstrap, topic)

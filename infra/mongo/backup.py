@@ -98,7 +98,7 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
 
 
 def newest(folder: Folder, name: str | None = None) -> Backup:
-    """The newest finished backup, or the one called `name`. Raises BadInput where there is none."""
+    """The newest finished backup, or the one called `name`. Raises BadInput if there is none."""
     finished = [path.removesuffix(f"/{MANIFEST}") for path in folder.names() if path.endswith(f"/{MANIFEST}")]
     chosen = max(finished, default=None) if name is None else name if name in finished else None
     if chosen is None:
@@ -107,12 +107,12 @@ def newest(folder: Folder, name: str | None = None) -> Backup:
     try:
         manifest = msgspec.json.decode(folder.read(f"{chosen}/{MANIFEST}"), type=Manifest)
     except msgspec.MsgspecError as error:
-        raise BadInput("--from", f"{chosen}/{MANIFEST} is no manifest of a backup: {error}") from None
+        raise BadInput("--from", f"{chosen}/{MANIFEST} is not the manifest of a backup: {error}") from None
     return Backup(folder, chosen, manifest)
 
 
 def restore(database: Documents, lake: Folder, backup: Backup) -> int:
-    """Puts all documents back, and the lake's files where they are missing; how many files those were.
+    """Puts all documents back, and the lake's files if they are missing; how many files those were.
 
     The database must hold none of the collections: PeacewatchError. Died on the way, the same is done again after
     the database was emptied. Raises NewerLayout for a backup of a newer version.

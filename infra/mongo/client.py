@@ -28,10 +28,10 @@ WAIT_MS: Final = 15_000
 """A restarted server, or a new primary, is there within this; Airflow tries again after it."""
 
 MAJORITY_MS: Final = 20_000
-"""A majority that has not taken a write by then is away: the write fails as unavailable, and is retried."""
+"""A majority that has not accepted a write by then is away: the write fails as unavailable, and is retried."""
 
 _DETAILS: Final = " (configured timeouts"
-"""From here on pymongo's errors list time-outs and servers, which is no part of a sentence."""
+"""From here on pymongo's errors list time-outs and servers, which do not belong in a sentence."""
 
 _REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
 """MongoDB's codes for what it refuses however often it is sent: bad value, failed to parse, type mismatch, overflow,

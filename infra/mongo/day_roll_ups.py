@@ -73,7 +73,7 @@ def stale_days(database: Documents) -> list[int]:
 
 
 def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
-    """Sums the hour documents of `day` (since 1970), as they are stored; False where the day is too large to store."""
+    """Sums the hour documents of `day` (since 1970), as they are stored; False if the day is too large to store."""
     # The alerts' role looks at layouts, and has no Arrow.
     from fleet.figures.cube import HOURS  # noqa: PLC0415
     from fleet.figures.roll_up import DAY_FORMS, roll_up  # noqa: PLC0415

@@ -15,7 +15,7 @@ class DayDocument(TypedDict, total=False):
     _id: Required[str]
     version: Required[int]  # of the table that it was computed at
     cells: Required[dict[str, list[Any]]]
-    parts: int  # where there are more than one: infra.mongo.view_parts
+    parts: int  # if there are more than one: infra.mongo.view_parts
     folded: dict[str, int]  # `names` counted as one, and what is `counted` of them
 
 

@@ -19,7 +19,7 @@ class BlockDocument(TypedDict, total=False):
     last: Required[bytes]
     rest: Required[bytes]
     state: bytes  # not there in documents of before the batch layer merged days
-    parts: int  # where there are more than one: infra.mongo.view_parts
+    parts: int  # if there are more than one: infra.mongo.view_parts
 
 
 COLLECTION: Final = Collection("drone_days", 2, BlockDocument, "day and block: `2026-11-24/07`", "aggregate")

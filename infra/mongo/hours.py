@@ -17,7 +17,7 @@ class HourDocument(TypedDict, total=False):
     event_hour: Required[int]  # hours since 1970
     version: Required[int]  # of the lake that it was computed at
     cells: Required[dict[str, list[Any]]]
-    parts: int  # where there are more than one: infra.mongo.view_parts
+    parts: int  # if there are more than one: infra.mongo.view_parts
     folded: dict[str, int]  # `names` counted as one, and the reports `counted` of them
     run: dict[str, str]  # `id` of the run that wrote it
 

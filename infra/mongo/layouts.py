@@ -66,7 +66,7 @@ COLLECTIONS: Final = {
 
 
 def require(database: Documents, session: ClientSession | None = None) -> None:
-    """Raises NewerLayout where the database has a layout that this version does not know."""
+    """Raises NewerLayout if the database has a layout that this version does not know."""
     found: dict[str, Any] = database.layouts.find_one({"_id": _ID}, session=session) or {}
     for name, layout in sorted(found.items()):
         known = COLLECTIONS[name].layout if name in COLLECTIONS else 0

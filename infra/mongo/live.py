@@ -30,9 +30,9 @@ log = get_logger()
 def insert(
     database: Documents, version: int, committed_at: datetime, cells: pa.Table, most: int = DOCUMENT_BYTES
 ) -> bool:
-    """Writes a version's document, in parts of at most `most` bytes, where it is not there already.
+    """Writes a version's document, in parts of at most `most` bytes, if it is not there already.
 
-    False where MongoDB refuses it for what it is. Then one without cells stands in its place, for readers would stop
+    False if MongoDB refuses it for what it is. Then one without cells stands in its place, for readers would stop
     before the gap for ever: its reports are in no figure until a batch run has computed their hours.
     """
     reason = refusal(lambda: _insert(database, version, committed_at, cells, most))

@@ -14,7 +14,7 @@ class LiveDocument(TypedDict, total=False):
     _id: Required[int]
     committed_at: Required[datetime]
     cells: Required[dict[str, list[Any]]]
-    parts: int  # where there are more than one, in `live_parts`
+    parts: int  # if there are more than one, in `live_parts`
     unwritable: str  # why there are no cells: MongoDB takes no document with them
 
 

@@ -188,7 +188,7 @@ def complete_with(
 ) -> None:
     """Applies `changes` (by _id) to `landing_facts` and completes the run, both or neither, and only on its own `base`.
 
-    `more`: fields of the run's document. Raises PeacewatchError where another run has moved the base.
+    `more`: fields of the run's document. Raises PeacewatchError if another run has moved the base.
     """
     done = {**_document(run), "_id": run.kind, "state": "complete", "finished_at": finished_at, **more}
 

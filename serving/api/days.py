@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 
 class DayRow(Model):
-    """A UTC day; fields are null where the batch layer has not computed it."""
+    """A UTC day; fields are null if the batch layer has not computed it."""
 
     date: str
     complete: bool | None = Field(description="null: not computed yet")

@@ -33,7 +33,7 @@ FORMS.update(
     {
         DAY_OR_HOUR: DAY_OR_HOUR_FORM,
         _ZONE: "give an IANA time zone, such as Europe/Paris",
-        CURSOR: "this is no cursor; take it from `next` of the page before",
+        CURSOR: "this is not a cursor; take `next` of the previous page",
     }
 )
 

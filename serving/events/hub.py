@@ -148,7 +148,7 @@ class Hub:
     def _missed(self, last_id: str, place: str) -> Iterator[Event]:
         """The events after `last_id` up to the hub's `place`; a reset where MongoDB no longer has them."""
         if not TOKEN.fullmatch(last_id):
-            yield event(place, "reset", {"reason": "this is no id of an event"})
+            yield event(place, "reset", {"reason": "this is not the id of an event"})
             return
         try:
             with self._watch(last_id) as changes:

@@ -58,7 +58,7 @@ class Served:
         """Cells of the event hours from `first` to before `end`, with at least the key `keep`; of one country or all.
 
         Other keys may be rolled up (`fleet.figures.roll_up`); a cell may come in several rows to be summed. Raises
-        LookupError where an hour is missing.
+        LookupError if an hour is missing.
         """
         form = form_of(keep, with_country=country is not None)
         parts = [HOURS.empty()]
@@ -95,7 +95,7 @@ class Served:
         )
 
     def _known(self, hours: Sequence[int]) -> list[Hour]:
-        """The hours of `hours` that have reports. Raises LookupError where one is missing."""
+        """The hours of `hours` that have reports. Raises LookupError if one is missing."""
         if missing := self.missing(Wanted(hours)):
             raise LookupError(f"the event hours {missing} were not asked for, nor their day in this form")
         return [self._hour(hour) for hour in hours if hour in self.hours]

@@ -43,7 +43,7 @@ class LiveVersion(NamedTuple):
 
 
 def ensure_indexes(database: Database[Document]) -> None:
-    """Creates the indexes that reading needs, where they are missing."""
+    """Creates the indexes that reading needs, if they are missing."""
     hours.ensure_indexes(database)
     day_roll_ups.ensure_indexes(database)
     runs.ensure_index(database)

@@ -36,7 +36,7 @@ class Connections:
         return sum(len(each) for each in self._waiting.values())
 
     def opened(self, connection: OpenConnection) -> bool:
-        """Adds a new connection, which is waiting; False where all others are working, so none can be closed."""
+        """Adds a new connection, which is waiting; False if all others are working, so none can be closed."""
         if len(self) >= self._most and not self._make_room():
             return False
         self._open[connection.client_key] += 1

@@ -32,8 +32,8 @@ MAX_HEAD: Final = 32 * 1024
 """Bytes of a request's line and headers together; a cursor has 3,400 characters, a token less (nginx: 32 KiB)."""
 
 MAX_SENT_BODY: Final = 8 * MAX_BODY
-"""Bytes after the head: the body with what stands around its chunks. Extensions of chunks and trailers are no part of
-the body and may be as long; nobody needs them."""
+"""Bytes after the head: the body with what stands around its chunks. Extensions of chunks and trailers are not part
+of the body and may be as long; nobody needs them."""
 
 MAX_PIPELINED: Final = 16
 """Requests of a connection that wait for the answer to the one before. Browsers send none so; each is held with its

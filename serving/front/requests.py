@@ -151,7 +151,7 @@ class Requests:
 
 
 async def _sent(send: Send, message: Message) -> None:
-    """Raises Gone where the connection is closed: uvloop says that by an error of no kind of its own."""
+    """Raises Gone if the connection is closed: uvloop says that by an error of no kind of its own."""
     try:
         await send(message)
     except RuntimeError as error:

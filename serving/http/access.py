@@ -63,7 +63,7 @@ class Access:
         self.single_sign_on = single_sign_on
 
     def identify(self, request: Request) -> Identity | None:
-        """By the token or the cookie, as they are valid now; None where neither is known.
+        """By the token or the cookie, as they are valid now; None if neither is known.
 
         Raises PyMongoError or ServiceUnavailable when a session or the provider's keys cannot be looked up.
         """
@@ -150,7 +150,7 @@ def cookie_for(token: str, by: str, now: datetime) -> str:
 
 
 def of_cookie(tokens: Mapping[str, Role], cookie: str, now: datetime) -> Identity | None:
-    """Whom a cookie stands for; None where its token is unknown or its time is over."""
+    """Whom a cookie stands for; None if its token is unknown or its time is over."""
     claim, _, signature = cookie.rpartition(".")
     for token, role in tokens.items():
         if hmac.compare_digest(_signature(token, claim).encode(), signature.encode()):

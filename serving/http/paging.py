@@ -50,5 +50,5 @@ def decode(cursor: str) -> tuple[datetime, str]:
     except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error):
         at, last = None, None
     if at is None or not isinstance(last, str):
-        raise BadInput("cursor", "this is no cursor; take it from `next` of the page before")
+        raise BadInput("cursor", "this is not a cursor; take `next` of the previous page")
     return at, last

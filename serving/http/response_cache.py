@@ -57,7 +57,7 @@ class Work:
 
 
 class ResponseCache:
-    """A WSGI application before `app`. `stamp` gives that of the newest figures; None where they must be read first."""
+    """A WSGI application before `app`. `stamp` gives that of the newest figures; None if they must be read first."""
 
     def __init__(
         self, app: WSGIApplication, stamp: Callable[[], Stamp | None], clock: Callable[[], float] = time.monotonic

@@ -24,7 +24,7 @@ _UNSEEN: Final = (
     r"\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
 )
-"""Controls and what Unicode lets a reader pass by (Default_Ignorable_Code_Point), which are no spaces."""
+"""Controls and what Unicode lets a reader pass by (Default_Ignorable_Code_Point), which are not spaces."""
 
 _FORMULA: Final = re.compile(rf"(^|[,;|\t\r\n])((?:[{_UNSEEN}\"']|(?![\t\r\n])\s)*+)(?=[=+\-@＝＋－＠﹢﹣﹦﹫−⁺⁻⁼₊₋₌])")
 """Where a spreadsheet would begin a formula (OWASP, CSV injection): at the start of a cell, and after what another

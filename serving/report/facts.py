@@ -212,5 +212,5 @@ def to_json(report: DayReport) -> bytes:
 
 
 def from_json(text: bytes) -> DayReport:
-    """Raises msgspec.MsgspecError when the bytes are no report."""
+    """Raises msgspec.MsgspecError if the bytes are not a report."""
     return msgspec.json.decode(text, type=DayReport)

@@ -41,7 +41,7 @@ class Revision:
 class ReportStore:
     """The reports of one lake. `lake` is a folder or an `s3://` address.
 
-    All methods raise ServiceUnavailable where reports cannot be read or written: S3 is away, the disk is full.
+    All methods raise ServiceUnavailable if reports cannot be read or written: S3 is away, the disk is full.
     """
 
     def __init__(self, lake: str) -> None:

@@ -65,7 +65,7 @@ class Refreshed(Generic[Value]):
         self._tried_at = float("-inf")
 
     def get(self) -> Value:
-        """The value, at most KEPT_SECONDS old. Raises ServiceUnavailable where there is none."""
+        """The value, at most KEPT_SECONDS old. Raises ServiceUnavailable if there is none."""
         held = self._held
         age = self._timer() - held[1] if held else KEPT_SECONDS
         if held and age < REFRESH_SECONDS:
@@ -113,7 +113,7 @@ class Refreshed(Generic[Value]):
 
 
 def document_of(content: Mapping[str, Any], issuer: str) -> Document:
-    """The provider's document. Raises ServiceUnavailable where it is another issuer's, or lacks an address.
+    """The provider's document. Raises ServiceUnavailable if it is another issuer's, or lacks an address.
 
     An optional part that is null or of a wrong type counts as missing.
     """
@@ -130,7 +130,7 @@ def document_of(content: Mapping[str, Any], issuer: str) -> Document:
 
 
 def key_set(content: Mapping[str, Any]) -> KeySet:
-    """The keys for signatures, without those of an unknown kind. Raises ServiceUnavailable where there is no list."""
+    """The keys for signatures, without those of an unknown kind. Raises ServiceUnavailable if there is no list."""
     published = content.get("keys")
     if not isinstance(published, list):
         raise ServiceUnavailable("the sign-in provider publishes no list of keys")

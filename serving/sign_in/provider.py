@@ -151,7 +151,7 @@ class Provider:
         """Who sends an access token (a JWT for our client). Raises Untrusted, ServiceUnavailable."""
         claims = self._checked(token)
         if not _is_access_token(claims):
-            raise Untrusted("this is no access token")  # an ID token says who signed in, but grants no access
+            raise Untrusted("this is not an access token")  # an ID token says who signed in, but grants no access
         return self._person(claims)
 
     def _person(self, claims: Mapping[str, Any], id_token: str = "") -> Person:
@@ -176,7 +176,7 @@ class Provider:
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Untrusted(f"{type(error).__name__}: {error}") from None
         if not isinstance(claims["sub"], str):
-            raise Untrusted("its subject is no text")
+            raise Untrusted("its subject is not a text")
         return claims
 
     def _verified(self, token: str) -> jwt.Token:

@@ -25,7 +25,7 @@ def parse_roles(text: str) -> dict[str, Role]:
 
 
 def role_of(oidc: Oidc, claims: Mapping[str, Any]) -> Role | None:
-    """The highest role that the claims give; None where they give none."""
+    """The highest role that the claims give; None if they give none."""
     given = {oidc.roles[name] for name in _names(claim(claims, oidc.roles_claim)) if name in oidc.roles}
     return max(given, key=ROLES.index, default=None)
 

@@ -66,7 +66,7 @@ class Sessions:
         self._cache: TTLCache[str, Session | None] = TTLCache(CACHED, CACHED_SECONDS, clock)
 
     def begin(self, person: Person, role: Role, state: str) -> str:
-        """Begins a session; the secret for the cookie. Raises Untrusted where the sign-in `state` has begun one."""
+        """Begins a session; the secret for the cookie. Raises Untrusted if the sign-in `state` has begun one."""
         if not self._is_indexed:
             collection.ensure_indexes(self._database)
             self._is_indexed = True
@@ -90,7 +90,7 @@ class Sessions:
         return secret
 
     def of_cookie(self, secret: str | None) -> Session | None:
-        """The session of a cookie; None where it is unknown, has expired, or was ended."""
+        """The session of a cookie; None if it is unknown, has expired, or was ended."""
         if not secret or len(secret) != SECRET_LENGTH:
             return None
         key = _hash(secret)

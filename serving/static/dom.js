@@ -32,7 +32,7 @@ export function el(name, attributes = {}, ...children) {
 
 export const share = (value) => (value === null || value === undefined ? "–" : `${percent.format(value * 100)} %`);
 export const number = (value, form = whole) => (value === null || value === undefined ? "–" : form.format(value));
-/* Of the lake; null where nobody knows, -1 where nothing has landed. */
+/* Of the lake; null if unknown, -1 if nothing has landed. */
 export const isVersion = (version) => version !== null && version >= 0;
 export const words = (name) => String(name).replaceAll("_", " ");
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

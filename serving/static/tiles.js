@@ -84,7 +84,7 @@ function head(day, hours) {
 const arrow = (more) => (more > 0 ? "▲" : "▼");
 
 function change(now, before) {
-  if (!before) return now ? "none before" : null; // null where both days have nothing
+  if (!before) return now ? "none before" : null; // null if both days have nothing
   const part = now / before - 1;
   return Math.abs(part) < 0.0005 ? "as before" : `${arrow(part)} ${share(Math.abs(part))}`;
 }

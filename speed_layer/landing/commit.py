@@ -113,7 +113,7 @@ class Lake:
         return self.version
 
     def entry(self, key: str) -> int:
-        """The next offset to land of a partition, as of the last refresh; 0 where nothing landed yet."""
+        """The next offset to land of a partition, as of the last refresh; 0 if nothing landed yet."""
         return int(self._table.transaction_version(key) or 0)
 
     def commit(

@@ -38,12 +38,12 @@ _decoder: Final = msgspec.json.Decoder(Report)
 _encode: Final = msgspec.json.Encoder().encode
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 _NONE: Final = Report("-", "-", EARLIEST, 0.0, 0.0, 1.0, [], "", alert=False, country="-", city="-")
-"""In place of a message that is no report."""
+"""In place of a message that is not a report."""
 
 
 @dataclass(frozen=True)
 class RejectedMessage:
-    """A message that is no report, or in conflict with another one: as it came, and why.
+    """A message that is not a report, or in conflict with another one: as it came, and why.
 
     `received_at` is the broker's time in ms since 1970.
     """

@@ -75,7 +75,7 @@ class RecentReports:
 
     def enter(self, names: Sequence[int], contents: Sequence[int], offsets: Sequence[int]) -> bool:
         """The same as `look` at each, in the order of offsets, where all are new: a third of the cost. `names`:
-        `name_of` their identities. False where one may be known; then nothing has changed."""
+        `name_of` their identities. False if one may be known; then nothing has changed."""
         if len(set(names)) < len(names) or not self._offsets.keys().isdisjoint(names):
             return False
         self._offsets.update(zip(names, offsets, strict=True))

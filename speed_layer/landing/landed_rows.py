@@ -58,7 +58,7 @@ def derived(wire: pa.Table) -> dict[str, Any]:
 
 
 def _of_citizens(offsets: Any, scores: Any) -> dict[str, Any]:
-    """Count, sum and lowest of the scores between neighbouring offsets; 0 where there are none."""
+    """Count, sum and lowest of the scores between neighbouring offsets; 0 if there are none."""
     first, end = offsets[:-1], offsets[1:]
     sums = np.concatenate([[0], np.cumsum(scores, dtype="int64")])
     worst = np.zeros(len(first), dtype="int32")

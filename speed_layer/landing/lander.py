@@ -1,4 +1,4 @@
-"""`reports` to the lake, exactly once, and what is no report to `reports.rejected` (docs/landing.md).
+"""Lands `reports` in the lake, exactly once, and sends what is not a report to `reports.rejected` (docs/landing.md).
 
 One thread polls and decodes; a worker makes Arrow tables and commits (the steps are in `speed_layer.landing.commit`); a
 third writes MongoDB's live views, which landing never waits for. The table decides where to read: an assigned partition

@@ -43,7 +43,7 @@ STATE_BYTES: Final = 128 * 1024 * 1024
 those that were longest unseen are dropped, so that invented drones make way for those that report."""
 
 FURTHEST_BACK: Final = 2_000_000
-"""Offsets read from the lake where there is no block: at the mission's rate all that comes in 20 minutes."""
+"""Offsets read from the lake if there is no block: at the mission's rate all that comes in 20 minutes."""
 
 STATE: Final = pa.schema(
     [

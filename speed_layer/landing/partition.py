@@ -84,7 +84,7 @@ class LandingPartition:
 
     @property
     def through(self) -> int:
-        """The broker's time in ms of the last message that was decoded; 0 where none was."""
+        """The broker's time in ms of the last message that was decoded; 0 if none was."""
         return self._through
 
     def begin(self, beginning: int, end: int) -> None:

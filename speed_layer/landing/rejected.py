@@ -1,4 +1,4 @@
-"""`reports.rejected`: every message that is no report, as it came, with why and from where in its headers."""
+"""`reports.rejected`: every message that is not a report, unchanged, with its reason and origin in the headers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class RejectedProducer:
         log.error("a rejected message is refused by its topic in every form and is not kept", place=place)
 
     def _send(self, message: RejectedMessage, kept: int | None = None) -> Any:
-        """The future; None where the client itself refuses it. `kept`: bytes of value and of key, None: all."""
+        """The future; None if the client itself refuses it. `kept`: bytes of value and of key, None: all."""
         if self._producer is None:
             self._producer = clients.producer(
                 self._bootstrap,
@@ -95,7 +95,7 @@ class RejectedProducer:
 
 
 def _is_taken(future: Any, *, in_batch: bool = False) -> bool:
-    """Waits for the broker. False where the message is refused for good; raises every other KafkaError.
+    """Waits for the broker. False if the message is refused for good; raises every other KafkaError.
 
     `in_batch`: also where another message of its batch was refused, which the client says by a KafkaError of no kind.
     """

@@ -50,7 +50,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str | None]:
-    """The URL of a real PostgreSQL; None where it is not installed."""
+    """The URL of a real PostgreSQL; None if it is not installed."""
     programs = postgres.programs()
     if programs is None:
         yield None

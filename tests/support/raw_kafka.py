@@ -66,7 +66,7 @@ def batch(
 
 
 def send(bootstrap: str, topic: str, partition: int, records: bytes) -> int:
-    """Has the broker append a batch; its error code, 0 where it has taken it."""
+    """Has the broker append a batch; its error code, 0 if it has taken it."""
     name = topic.encode()
     body = struct.pack(">hhi", -1, -1, TIMEOUT_MS)  # no transaction; all replicas
     body += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, partition, len(records)) + records

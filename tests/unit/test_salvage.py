@@ -1,4 +1,4 @@
-"""What is read of a message that is no report: each alert in it once, with what is known, and none that it denies."""
+"""What is read from a message that is not a report: each alert in it once, with what is known, none that it denies."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ OTHER_TOKENS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # header, cl
 @pytest.mark.parametrize("what", OTHER_TOKENS)
 def test_only_an_access_token_lets_a_program_in(provider: Provider, server: fake.Provider, what: str) -> None:
     server.header, claims = OTHER_TOKENS[what]
-    with pytest.raises(Untrusted, match="this is no access token"):
+    with pytest.raises(Untrusted, match="this is not an access token"):
         provider.of_access_token(server.token(**claims))
 
 
