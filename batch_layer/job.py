@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from batch_layer.drone_register import Register
 from batch_layer.engine import StartEngine
-from batch_layer.register import Register
 from infra.mongo.client import Documents
 
 CHUNK: Final = 24

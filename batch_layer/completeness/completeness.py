@@ -21,7 +21,7 @@ from batch_layer.completeness import drone_quality
 from batch_layer.job import Job
 from batch_layer.lake import commit_facts, losses, sealed
 from batch_layer.views import alert_days, plan
-from batch_layer.views.remainder import OTHER
+from batch_layer.views.folding import OTHER
 from fleet.reports.landed import hour_name
 from fleet.reports.losses import Loss, messages, of_day, sentence
 from fleet.reports.watermark import ALLOWED_LATENESS, behind

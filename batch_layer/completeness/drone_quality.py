@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pymongo.client_session import ClientSession
 
-from batch_layer.register import Register
+from batch_layer.drone_register import Register
 from batch_layer.views.blocks import unpack
 from infra.mongo.client import Documents
 from infra.mongo.session import at_one_instant

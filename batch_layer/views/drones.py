@@ -6,7 +6,7 @@ hours may run every hour and this, which reads whole days, once a day.
 
 1. Pin a version V, and work out which days the commits since the base of this kind have touched.
 2. Compute each day's drones; replace each of its blocks whose stored version is not greater than V. A day is
-   computed of what commits have added since it was stored, where that is known (batch_layer.views.news).
+   computed of what commits have added since it was stored, where that is known (batch_layer.views.new_files).
 3. Count all days' drones by the next day they were seen; replace the documents in one transaction, unless a block or a
    document is of a newer version (then a newer run is at work, and counts).
 4. Write the run as complete.
@@ -29,7 +29,7 @@ from batch_layer.job import Job, Outcome
 from batch_layer.lake import archive, sealed
 from batch_layer.views import blocks, day_views, drone_counts, publish, resume
 from batch_layer.views.identities import REPEATS
-from batch_layer.views.news import Days, News, by_hour
+from batch_layer.views.new_files import Days, NewFiles, by_hour
 from fleet.errors import Unreadable
 from infra.delta import Snapshot, pin
 from infra.mongo import layouts, runs, view_parts
@@ -49,8 +49,8 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: b
         pinned = pin(job.lake)
         runs.require_lake(job.database, pinned.lake_id)
         base = runs.base_version(job.database, kind="drones")
-        news = News(pinned, base)
-        days = sorted(_days(pinned, news, wanted, everything=rebuild and wanted is None))
+        new_files = NewFiles(pinned, base)
+        days = sorted(_days(pinned, new_files, wanted, everything=rebuild and wanted is None))
         if not days and pinned.version == base:
             return Outcome(pinned.version, 0, 0, "drones")
         generation = runs.generation(job.database)
@@ -63,7 +63,7 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: b
                 runs.note(job.database, this, rebuild=asked, done=sorted(done))
             left = [day for day in days if ranges.hours_of_day(day).start not in done]
             asked_for = rebuild or wanted is not None  # perhaps to repair what is stored
-            written, refused = _publish(job, pinned, left, this, None if asked_for else news)
+            written, refused = _publish(job, pinned, left, this, None if asked_for else new_files)
             if (days or base == runs.NO_BASE) and (written or not len(refused)):  # else nothing is new
                 _count(job.database, this)
             refused.raise_any()
@@ -71,25 +71,26 @@ def run(job: Job, wanted: range | None = None, *, rebuild: bool = False, both: b
         return Outcome(pinned.version, len(days), written, "drones")
 
 
-def _days(pinned: Snapshot, news: News, wanted: range | None, *, everything: bool) -> set[date]:
+def _days(pinned: Snapshot, new_files: NewFiles, wanted: range | None, *, everything: bool) -> set[date]:
     if wanted is not None:
         sealed.refuse(pinned, wanted)
-    touched = set(pinned.hours) if everything else set(news.touched)
+    touched = set(pinned.hours) if everything else set(new_files.touched)
     asked = {hour for hour in pinned.hours if wanted is not None and hour in wanted}
     return {ranges.day_of(hour) for hour in touched | asked}
 
 
 def _publish(
-    job: Job, pinned: Snapshot, days: list[date], this: Run, news: News | None
+    job: Job, pinned: Snapshot, days: list[date], this: Run, new_files: NewFiles | None
 ) -> tuple[int, publish.Refusals]:
-    """Step 2; the blocks replaced, and what could not be read or written. `news`: see Days. Raises Unreadable if the
-    store is away.
+    """Step 2; returns how many blocks were replaced, and what could not be read or written. `new_files`: see Days.
+
+    Raises Unreadable if the store is away.
     """
     written, refused = 0, publish.Refusals()
     if not days:
         return written, refused
     with job.engine() as engine:
-        of_days = Days(job.database, engine, pinned, news)
+        of_days = Days(job.database, engine, pinned, new_files)
         for done, day in enumerate(days, start=1):
             before = len(refused)
             try:  # nothing of a day is published before all its files were read

@@ -1,7 +1,7 @@
 """Documents of views into MongoDB, so that readers merge them with live documents exactly at every instant.
 
 A document that is larger than MongoDB takes is divided (infra.mongo.view_parts); names that even parts have no room for
-are folded (batch_layer.views.remainder). So none is too large. One that MongoDB refuses all the same holds up no other.
+are folded (batch_layer.views.folding). So none is too large. One that MongoDB refuses all the same holds up no other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from batch_layer.views import remainder
+from batch_layer.views import folding
 from fleet.errors import DocumentRefused, Unreadable
 from fleet.figures.cube import Cube
 from fleet.reports.landed import hour_name
@@ -41,12 +41,12 @@ def hour_documents(cube: Cube, cells: pa.Table, hours: Sequence[int], run: Run) 
         yield of_cells(cube, document, part)
 
 
-def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = remainder.VIEW_BYTES) -> Divided:
+def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = folding.VIEW_BYTES) -> Divided:
     """`document` with `cells`, in as many parts as they need. Of more than `most` bytes, names are folded.
 
     `folded` says how many names are, and how many reports they have.
     """
-    cells, rest = remainder.fold(cube, cells, most)
+    cells, rest = folding.fold(cube, cells, most)
     if rest is not None:
         _log.warning(
             "too many names for one document: the rarest are counted together",

@@ -30,7 +30,7 @@ def engine(loaded: Settings) -> Iterator[Engine]:
 
     With a cluster or spark-submit, Spark computes everything: a user who names one expects to see the work there.
     """
-    from batch_layer.small import small_first  # noqa: PLC0415 - pyarrow, which other commands never need
+    from batch_layer.arrow_engine import small_first  # noqa: PLC0415 - pyarrow, which other commands never need
 
     here = loaded.spark_master.partition("[")[0] == "local" and "PYSPARK_GATEWAY_PORT" not in os.environ
     with small_first(lambda: spark(loaded)) if here else spark(loaded) as started:
@@ -64,8 +64,8 @@ def scratch(loaded: Settings) -> None:
 
 def job(loaded: Settings, documents: Documents, start: StartEngine) -> Job:
     """What each run works with, including the register of drones. Raises BadSettings or BadInput if that is wrong."""
+    from batch_layer.drone_register import load  # noqa: PLC0415
     from batch_layer.job import Job  # noqa: PLC0415 - as above
-    from batch_layer.register import load  # noqa: PLC0415
 
     register = load(loaded.drone_register) if loaded.drone_register else None
     return Job(documents, loaded.lake_location, start, register=register)

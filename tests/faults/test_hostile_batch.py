@@ -16,7 +16,7 @@ import pytest
 from batch_layer.completeness import completeness, drone_quality
 from batch_layer.job import Job
 from batch_layer.lake import archive
-from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, hours, identities, publish, remainder
+from batch_layer.views import blocks, day_views, drone_counts, drone_days, drones, folding, hours, identities, publish
 from fleet.errors import DocumentRefused
 from fleet.figures import views
 from fleet.figures.cube import HOURS
@@ -206,10 +206,10 @@ def test_names_are_folded_at_the_bound_and_not_before(names: int) -> None:
 def test_the_remainder_has_a_name_and_what_is_on_a_list_goes_last() -> None:
     flood = dict.fromkeys(hostile.long_names(50), 1_000)
     cells = hour_cells({**flood, "Tuvalu": 1, "France": 3})
-    folded, rest = remainder.fold(HOURS, cells, 20_000)
+    folded, rest = folding.fold(HOURS, cells, 20_000)
     countries = set(folded["country"].to_pylist())
     assert rest is not None
-    assert {"Tuvalu", "France", remainder.OTHER} <= countries
+    assert {"Tuvalu", "France", folding.OTHER} <= countries
     assert rest.names == 52 - (len(countries) - 1)
     assert (rest.counted, sum(folded["reports"].to_pylist())) == (rest.names * 1_000, 50_004)
 
@@ -220,7 +220,7 @@ def test_completeness_of_the_day_names_what_was_folded(lake: Path, job: Job) -> 
     completeness.run(job)
     (document,) = job.database.completeness.find()
     assert document["folded"] == [
-        f"1,200 countries of {hour_name(HOUR)} with 34,000 reports are counted as {remainder.OTHER}"
+        f"1,200 countries of {hour_name(HOUR)} with 34,000 reports are counted as {folding.OTHER}"
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
-from batch_layer import register
+from batch_layer import drone_register
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
 from fleet.errors import PeacewatchError, ServiceUnavailable
@@ -212,7 +212,7 @@ def test_a_register_says_who_is_expected(job: Job, tmp_path: Path) -> None:
     seen = [lakes.row(n, DAY + timedelta(hours=23, minutes=n), drone_id="new") for n in range(60)]
     land(job, [*seen, lakes.row(99, DAY, drone_id="unknown"), lakes.row(98, DAY - timedelta(days=1), drone_id="gone")])
     compute(job)
-    found = document(replace(job, register=register.load(file)))
+    found = document(replace(job, register=drone_register.load(file)))
     assert (found["received"], found["expected"]) == (61, 2 * 1440)
     assert (found["silent"], found["unregistered"]) == (1, 1)
     assert [each["gap_minutes"] for each in found["longest_gaps"]] == [1380, 0]

@@ -1,7 +1,7 @@
 """The register of drones: which drones are expected to report on which day. Without one, those seen recently are.
 
-A CSV file with a header: `drone_id`, `from`, `until`; the dates are UTC days, both in service, and may be empty. It is
-read as spreadsheets write it: with a byte-order mark, with semicolons, with empty rows and spaces around values.
+A CSV file with a header: `drone_id`, `from`, `until`; the dates are UTC days, both in service, and may be empty. It
+may come from a spreadsheet: with a byte-order mark, with semicolons, with empty rows and spaces around values.
 """
 
 from __future__ import annotations

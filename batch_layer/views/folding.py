@@ -1,8 +1,8 @@
-"""Names that a view has no room for are counted together under one name, so that no sender can fill a document.
+"""Folds the names that a view has no room for: they are counted together as OTHER, so no sender can fill a document.
 
-Countries and cities are text of drones: a sender of 20,000 names in an hour would make its document too large for
-MongoDB, and for its readers. Past `VIEW_BYTES` the names with the fewest reports become OTHER. All sums
-stay what they are, and how many names were folded is in the document, in the day's completeness and in the log.
+Countries and cities are text from drones: a sender of 20,000 names in an hour would make its document too large for
+MongoDB, and for its readers. Past `VIEW_BYTES` the names with the fewest reports become OTHER. All sums stay the same,
+and how many names were folded is in the document, in the day's completeness and in the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from infra import cities
 from infra.mongo.cells import DOCUMENT_BYTES, encoded_size, row_sizes
 
 OTHER: Final = "other"
-"""The name of the remainder."""
+"""The name under which folded names are counted."""
 
 VIEW_BYTES: Final = 4 * DOCUMENT_BYTES
 """What the cells of an hour or a day may take, as BSON. All cities of the world over 15,000 people take a seventh of
@@ -34,7 +34,7 @@ Names = Set[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Remainder:
+class FoldedNames:
     """`names` of countries or cities were folded, with `counted` reports (of alert_days: alerts; of counts: drones)."""
 
     names: int
@@ -53,7 +53,7 @@ def _known(words: int) -> Names:
 
 def fold(
     cube: Cube, cells: pa.Table, most: int = VIEW_BYTES, listed: Callable[[tuple[str, ...]], Names] = known
-) -> tuple[pa.Table, Remainder | None]:
+) -> tuple[pa.Table, FoldedNames | None]:
     """The cells in at most `most` bytes; None if all of them fit as they are."""
     words = tuple(name for name in cube.key_names if name in WORDS)
     if not words or encoded_size(cells) <= most:
@@ -69,7 +69,7 @@ def fold(
     folded[order[int(np.searchsorted(ends, room, side="right")) :]] = True
     return (
         _renamed(cube, cells, words, folded[name_of_row]),
-        Remainder(int(folded.sum()), int(counts[folded].sum())),
+        FoldedNames(int(folded.sum()), int(counts[folded].sum())),
     )
 
 

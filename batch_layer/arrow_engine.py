@@ -1,7 +1,7 @@
-"""Small questions are answered by Arrow in the command's own process: Spark takes longer to start.
+"""The engine of small runs: Arrow, in the command's own process, because Spark takes longer to start.
 
-The same cubes and the same fold of drone days, over the same files; tests compare the answers. What reads
-more than MOST_BYTES, and everything on a cluster or under spark-submit, is Spark's.
+It has the same cubes and the same fold of drone days, over the same files; tests compare the answers. Spark computes
+what reads more than MOST_BYTES, and everything on a cluster or under spark-submit.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer import register
+from batch_layer import drone_register
 from fleet.errors import BadInput, BadSettings
 
 DAY = date(2026, 11, 24)
@@ -16,7 +16,7 @@ DAY = date(2026, 11, 24)
 def expected(folder: Path, content: str | bytes, day: date = DAY) -> list[str]:
     path = folder / "drones.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return sorted(register.load(path).expected(day).to_pylist())
+    return sorted(drone_register.load(path).expected(day).to_pylist())
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_wrong_register_is_one_sentence_that_names_the_line(tmp_path: Path, co
 
 def test_a_register_that_is_not_there_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="PEACEWATCH_DRONE_REGISTER: No such file"):
-        register.load(tmp_path / "none.csv")
+        drone_register.load(tmp_path / "none.csv")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batch_layer.small import MOST_BYTES, SmallFirst, small_first
+from batch_layer.arrow_engine import MOST_BYTES, SmallFirst, small_first
 from batch_layer.views import day_views
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS

@@ -1,10 +1,10 @@
-"""What commits have added to a day since its views were stored: those files alone are read then, in place of the day.
+"""The files that commits have added to a day since its views were stored: only those are read, not the whole day.
 
-Commits of landing only add rows, and cells merge exactly: those of a view that is stored at version v, merged with
-those of the files that were added after v, are those of all files. So do the days of drones. Repeats are counted by the
-hour, and the hours that no commit has touched keep theirs. A day is read whole where this is not known to hold: nothing
-of it is stored, the log or a file is gone, a commit took rows away, or names were counted together to fit into a
-document.
+Commits of landing only add rows, and cells merge exactly: the cells of a view stored at version v, merged with those of
+the files that were added after v, equal those of all files. The same holds for the days of drones. Duplicates are
+counted by the hour, and the hours that no commit has touched keep their counts. A day is read whole if this may not
+hold: nothing of it is stored, the log or a file is gone, a commit removed rows, or names were counted together to fit
+into a document.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from infra.mongo.client import Documents
 from infra.mongo.session import at_one_instant
 
 
-class News:
+class NewFiles:
     """What the commits after the version `base` up to `snapshot` have changed."""
 
     def __init__(self, snapshot: Snapshot, base: int) -> None:
@@ -57,17 +57,20 @@ class News:
 
 @dataclass(frozen=True)
 class Days:
-    """Views of days of `snapshot`, as `engine` has them of all files of a day. `news` None: nothing stored is used."""
+    """Views of days of `snapshot`, equal to those that `engine` computes from all files of a day.
+
+    `new_files` is None if nothing stored may be used.
+    """
 
     database: Documents
     engine: Engine
     snapshot: Snapshot
-    news: News | None
+    new_files: NewFiles | None
 
     def cells(self, day: date, views: Sequence[Cube]) -> list[pa.Table]:
         """The cells of each of `views`."""
-        if self.news is not None and (stored := at_one_instant(self.database, partial(self._stored, day, views))):
-            added = self.news.added(day, stored[0])
+        if self.new_files is not None and (stored := at_one_instant(self.database, partial(self._stored, day, views))):
+            added = self.new_files.added(day, stored[0])
             if added is not None:
                 new = self.engine.cells_of(views, added, hours_of_day(day))
                 return [cube.merge(parts) for cube, *parts in zip(views, stored[1], new, strict=True)]
@@ -75,17 +78,17 @@ class Days:
 
     def drones(self, day: date) -> pa.Table:
         """Rows of drone_days.ROWS."""
-        if self.news is not None and (stored := at_one_instant(self.database, partial(self._stored_drones, day))):
-            added = self.news.added(day, stored[0])
+        if self.new_files is not None and (stored := at_one_instant(self.database, partial(self._stored_drones, day))):
+            added = self.new_files.added(day, stored[0])
             if added is not None:
                 return drone_days.merge(day, [stored[1], self.engine.drone_days(added, day)])
         return self.engine.drone_days(self.snapshot, day)
 
     def repeats(self, day: date) -> pa.Table:
         """Rows of REPEATS."""
-        stored = self.database["copies"].find_one({"_id": day.isoformat()}) if self.news is not None else None
-        if self.news is not None and stored is not None and "by_hour" in stored:
-            added = self.news.added(day, stored["version"])
+        stored = self.database["copies"].find_one({"_id": day.isoformat()}) if self.new_files is not None else None
+        if self.new_files is not None and stored is not None and "by_hour" in stored:
+            added = self.new_files.added(day, stored["version"])
             if added is not None:
                 kept = [row for row in stored["by_hour"] if row[0] not in added.hours]
                 parts = [_repeats(kept), self.engine.repeats(self.snapshot, list(added.hours))]
