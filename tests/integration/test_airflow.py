@@ -91,7 +91,8 @@ def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:
 
 
 def test_three_days_are_backfilled_from_the_command_line(laptop: Settings) -> None:
-    ran(laptop, ("hourly_views", {}))
+    (run,) = ran(laptop, ("hourly_views", {}))
+    assert "Spark-Submit cmd: spark-submit" in log(laptop, "hourly_views", run, "aggregate")
     backfill(laptop, DAYS)
     wait_for(lambda: [row["day"] for row in made(laptop, DAYS)] == DAYS[::-1], RUN_SECONDS)
     found = [report(laptop, day) for day in DAYS]
@@ -137,6 +138,18 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
         assert notice["url"].startswith(address)
         assert httpx.get(notice["url"], timeout=30).is_success
         api.end("nightly_report", run)
+
+
+def test_the_report_of_a_day_is_posted_with_its_pdf(laptop: Settings) -> None:
+    """Made anew, as its DAG makes it each night; those of a backfill are quiet."""
+    day = str(TODAY - timedelta(days=1))
+    simulate(laptop, 250, at(day, 9).isoformat())
+    ran(laptop, ("hourly_views", {}), ("nightly_report", {"day": day}))
+    (row,) = made(laptop, [day])
+    assert (row["state"], row["reports"]["value"]) == ("complete", 250)
+    pdf = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports/{day}/pdf", timeout=30).raise_for_status().content
+    assert pdf.startswith(b"%PDF-")
+    assert [f"/reports/{day}" in message["embeds"][0]["url"] for message in channel(laptop, 4)].count(True) == 1
 
 
 def test_the_lake_is_maintained(laptop: Settings) -> None:

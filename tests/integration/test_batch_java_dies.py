@@ -74,11 +74,7 @@ SHORT_OF_MEMORY = {
 }
 
 
-@pytest.mark.parametrize(
-    "memory",
-    # Through spark-submit, test_batch_memory.py shows the first in each run of the suite.
-    [pytest.param("native", marks=pytest.mark.slow), "heap"],
-)
+@pytest.mark.parametrize("memory", ["native", pytest.param("heap", marks=pytest.mark.slow)])
 def test_exhausted_memory_is_one_sentence_and_publishes_nothing_and_the_next_run_all(
     memory: str, tmp_path: Path, mongo_database: Documents
 ) -> None:

@@ -1,12 +1,11 @@
-"""The whole stack, all real: `peacewatch demo` runs a round and ends, `peacewatch up` starts again with its data, and
-Airflow's own scheduler runs the hourly job and the nightly report; test_airflow.py has the other DAGs and what goes
-wrong. Airflow is started twice here, which takes most of the time."""
+"""The whole stack, all real: `peacewatch demo` runs a round, with the hourly job in Airflow, and ends; `peacewatch up`
+starts again with its data. Airflow is started twice here, which takes most of the time; test_airflow.py has every DAG
+and what goes wrong."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from fleet.errors import ServiceUnavailable
@@ -25,15 +23,11 @@ from tests.support import demo_round
 from tests.support.demo_round import DemoRound
 from tests.support.laptop import (
     api_of,
-    channel,
     command,
     environment,
-    log,
     new,
     peacewatch,
-    ran,
     reports,
-    simulate,
     status,
     up,
 )
@@ -92,28 +86,6 @@ def test_all_of_it_runs(laptop: Settings, stack: subprocess.Popen[str]) -> None:
     assert all((laptop.home / "log" / f"{row['name']}.log").exists() for row in found["services"])
     assert 300 < found["memory_mb"] < 2500
     assert "password" not in json.dumps(found)
-
-
-def test_the_scheduler_runs_the_hourly_job_with_a_log(laptop: Settings, stack: subprocess.Popen[str]) -> None:
-    simulate(laptop, REPORTS, f"{DAY}T00:00:00Z")
-    landed = status(laptop)["lake"]["version"]
-
-    (run,) = ran(laptop, ("hourly_views", {}))
-    task_log = log(laptop, "hourly_views", run, "aggregate")
-    assert "Spark-Submit cmd: spark-submit" in task_log
-    assert re.search(r"hours: (\d+ computed at|nothing to do)", task_log)  # the hour's own run may have been first
-    assert status(laptop)["batch"]["version"] >= landed
-    wait_for(lambda: reports(laptop, DAY, DAY) == REPORTS)
-
-
-def test_the_report_of_the_day_is_there_and_posted(laptop: Settings, stack: subprocess.Popen[str]) -> None:
-    ran(laptop, ("nightly_report", {"day": DAY}))
-    listed = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports", timeout=30).raise_for_status().json()["reports"]
-    row = next(row for row in listed if row["day"] == DAY)
-    assert (row["state"], row["reports"]["value"]) == ("complete", REPORTS)
-    pdf = httpx.get(f"{laptop.web_url}/api/v1/nightly-reports/{DAY}/pdf", timeout=30).raise_for_status().content
-    assert pdf.startswith(b"%PDF-")
-    assert [f"/reports/{DAY}" in message["embeds"][0]["url"] for message in channel(laptop, 4)].count(True) == 1
 
 
 def test_wrong_days_are_refused_before_a_run(laptop: Settings, stack: subprocess.Popen[str]) -> None:

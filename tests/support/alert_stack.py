@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from kafka import KafkaConsumer
 
 from infra.kafka import clients
 from infra.kafka.topics import TOPICS, require_id
 from laptop import ports
 from laptop.services import kafka
 from laptop.supervision import processes
-from tests.support.kafka_messages import messages
+from tests.support.kafka_messages import from_the_beginning, messages, new_messages
 from tests.support.waiting import wait_for
 
 UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
@@ -47,6 +48,7 @@ class AlertStack:
         self.running: dict[str, processes.Child] = {}
         self.control = httpx.Client(base_url=self.url, timeout=10)
         self.producer = clients.producer(self.broker.address, linger_ms=0)
+        self.readers: dict[str, tuple[KafkaConsumer, list[dict[str, Any]]]] = {}
         self.sent = 0
         self.repeated = 0  # alerts that the channel shows once more, of messages that were repeated
 
@@ -68,6 +70,7 @@ class AlertStack:
     def restart_broker(self) -> None:
         """As after a crash of its machine."""
         self.broker.kill()
+        self.stop_reading()
         self.broker = kafka.start(self.home, self.broker_port)
 
     def signal(self, name: str, number: signal.Signals) -> None:
@@ -80,6 +83,7 @@ class AlertStack:
         for child in self.running.values():
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
+        self.stop_reading()
         self.broker.kill()
 
     def send(self, reports: Iterable[dict[str, Any]]) -> None:
@@ -123,7 +127,17 @@ class AlertStack:
         return sum(alerts_of(message) for message in self.messages())
 
     def read(self, topic: str) -> list[dict[str, Any]]:
-        return [json.loads(record.value) for record in messages(self.broker.address, topic)]
+        """All of a topic so far. What was read before is kept, since tests ask again and again."""
+        if topic not in self.readers:
+            self.readers[topic] = from_the_beginning(self.broker.address, topic), []
+        consumer, kept = self.readers[topic]
+        kept += [json.loads(record.value) for record in new_messages(consumer)]
+        return kept
+
+    def stop_reading(self) -> None:
+        for consumer, _ in self.readers.values():
+            consumer.close()
+        self.readers.clear()
 
     def delivered_ids(self) -> list[str]:
         """The id of every alert in every delivery, repeats too.
