@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from werkzeug.exceptions import NotFound
 
 from fleet.notifications.actions import Target
+from fleet.places import place_key
+from fleet.reports.report import UNKNOWN
 from serving.api import PREFIX, SECURITY, answers
 from serving.api.actions import ActionRow, Body, accepted, done_or_refused
 from serving.api.models import Text
@@ -35,6 +37,10 @@ class Silence(Body):
 
     @model_validator(mode="after")
     def _names_something(self) -> Silence:
+        for text in (self.country, self.city):
+            # A blank place has the key of the unknown place: it would silence every incident without a city.
+            if text is not None and place_key(text, "") == place_key("", "") and UNKNOWN not in text.casefold():
+                raise ValueError("a country or a city has a name; give one, or leave the field out")
         if not (self.kind or self.country or self.city or self.drone):
             raise ValueError("name a kind, a country, a city or a drone to silence")
         return self

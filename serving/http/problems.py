@@ -129,16 +129,25 @@ def _unprocessable(errors: Sequence[FieldProblem]) -> Response:
     return answer(422, "Unprocessable Content", detail, errors)
 
 
+_MOMENT: Final = "give a moment with its offset from UTC, such as 2026-11-24T08:00:00Z or 2026-11-24T09:00:00+01:00"
+_DAY: Final = "give a day, such as 2026-11-24"
+_OBJECT: Final = "give a JSON object, as application/json"
+_REASONS: Final = {
+    "extra_forbidden": "there is no such parameter",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _OBJECT),
+    **dict.fromkeys(("timezone_aware", "datetime_parsing", "datetime_object_invalid"), _MOMENT),
+    "datetime_from_date_parsing": _MOMENT,
+    **dict.fromkeys(("date_from_datetime_parsing", "date_parsing", "date_from_datetime_inexact"), _DAY),
+}
+"""By pydantic's type of an error: the sentence for people."""
+
+
 def _reason(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such parameter"
+    if error["type"] in _REASONS:
+        return _REASONS[error["type"]]
     if error["type"] == "string_pattern_mismatch":
         return FORMS.get(error["ctx"]["pattern"], "this is not in the form that docs/api.md names")
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if error["type"] in ("timezone_aware", "datetime_from_date_parsing", "datetime_parsing", "datetime_object_invalid"):
-        return "give a moment with its offset from UTC, such as 2026-11-24T08:00:00Z or 2026-11-24T09:00:00+01:00"
-    if error["type"] in ("date_from_datetime_parsing", "date_parsing", "date_from_datetime_inexact"):
-        return "give a day, such as 2026-11-24"
     text: str = error["msg"]
     return text[:1].lower() + text[1:]
