@@ -35,7 +35,8 @@ FORGOTTEN: Final = timedelta(days=1)
 """A drone absent for so long is taken out of service, not waited for."""
 
 BUCKETS: Final = 64
-"""One bucket is saved with each checkpoint, so a successor's knowledge is at most this many checkpoints old."""
+"""One bucket is saved with each checkpoint, so what a successor knows of a drone's clock is at most this many
+checkpoints old (decision 99)."""
 
 LONG_AGO: Final = timedelta(hours=1)
 """A report that arrives this late makes no drone known: it is history. Slow clocks and backlogs are within it."""
@@ -236,6 +237,11 @@ class Presence:
         """When a drone last reported; None if it is not known here."""
         is_known = drone_id in self.present or drone_id in self.absent
         return self._drone(drone_id).at if is_known else None
+
+    def reported_at(self, drone_id: str) -> datetime:
+        """The newest time by a drone's own clock; EARLIEST where it is not known here."""
+        is_known = drone_id in self.present or drone_id in self.absent
+        return self._drone(drone_id).reported_at if is_known else EARLIEST
 
     def raise_alone(self, rule: AbsenceRule, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
         """The alert of a single absent drone, which from now on has an incident of its own."""

@@ -99,6 +99,7 @@ class JudgedPartition:
     offset: int = 0
     is_changed: bool = False
     parts: dict[int, int] = field(default_factory=dict)  # how many messages each bucket has
+    turn: int = 0  # the bucket that is saved next, or the first after it that has changed
 
     def advance(self, offset: int) -> None:
         self.offset, self.is_changed = offset, True
@@ -145,8 +146,8 @@ class AlertState:
     def _save(self, number: int, partition: JudgedPartition, crowd: tuple[int, str]) -> None:
         memory, presence = partition.memory, partition.memory.presence
         changed = memory.changed | presence.changed_drones
-        buckets = set(presence.changed)
-        bucket = presence.changed.pop() if presence.changed else None
+        bucket = next_bucket(presence.changed, partition.turn)
+        presence.changed -= {bucket}
         try:
             # Drones before their clocks: else a successor could take a low battery for late that it reads again.
             for future in [self._send(number, _saved_drone(memory, drone), "drone", drone) for drone in changed]:
@@ -158,8 +159,9 @@ class AlertState:
             saved = Saved(partition.offset, until, size, name, began=presence.began)
             self._send(number, msgspec.json.encode(saved)).get(timeout=60)
         except KafkaError:
-            presence.changed |= buckets
+            presence.changed |= set() if bucket is None else {bucket}
             raise
+        partition.turn = partition.turn if bucket is None else bucket + 1
         memory.changed -= changed
         presence.changed_drones -= changed
 
@@ -205,6 +207,7 @@ class AlertState:
             memory.presence.order(drone, reported_at, ordered_at)
         for drone, low in memory.low.items():
             memory.presence.order(drone, low.at)
+            low.at = max(low.at, memory.presence.reported_at(drone))  # saved only when the battery falls further
         if saved.low or saved.silent:
             memory.changed |= drones.keys()  # from now on each has a message of its own
         return partition
@@ -250,6 +253,11 @@ class AlertState:
             for record in records_to(consumer, ends):
                 last[record.partition, record.key or b""] = record
         return newest(last.values())
+
+
+def next_bucket(changed: Collection[int], turn: int) -> int | None:
+    """The first of the changed buckets from `turn` on, in a circle: each is saved within BUCKETS checkpoints."""
+    return min(changed, key=lambda bucket: (bucket - turn) % BUCKETS, default=None)
 
 
 def note_absent(elsewhere: Elsewhere, source_id: str, key: bytes, value: bytes | None, own: Collection[int]) -> None:

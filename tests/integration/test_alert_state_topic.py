@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from fleet.alerts.absence import Absence
 from fleet.alerts.absent_drone import AbsenceRule, Heard
-from fleet.alerts.rules import Low, Memory
+from fleet.alerts.presence import BUCKETS
+from fleet.alerts.rules import Low, LowBatteryRule, Memory, Rules, Sighting, judge
+from fleet.reports.report import Report
 from infra.kafka import clients
 from infra.kafka.failures import PERMANENT
 from speed_layer.alerting.alert_state import AlertState, JudgedPartition
@@ -183,3 +186,39 @@ def test_what_the_broker_refuses_for_good_is_of_one_partition(kafka: str, topic:
         assert large.memory.presence.changed == {0}
         found = state.load([0, 1])
         assert (found[0].offset, found[1].offset, set(found[1].memory.low)) == (0, 10, {"d1"})
+
+
+def report_of(drone: str, second: int, late: int, battery: float) -> Sighting:
+    at = NOW + timedelta(seconds=second)
+    said = at - timedelta(seconds=late)
+    found = Report(f"r{second}", drone, said, 48.8, 2.3, battery, [], "", alert=False, country="France", city="Paris")
+    return Sighting(found, at, lambda *_: None)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_run_with_restarts_raises_what_an_uninterrupted_one_does(state: AlertState, seed: int) -> None:
+    """Of reports in time, and of those that are older than what their drone had reported BUCKETS checkpoints before.
+
+    Each drone reports in time every `gap` seconds, and each second ends with a checkpoint.
+    """
+    chance, gap, rules = random.Random(seed), 5, Rules(low_battery=LowBatteryRule(), silent=RULE)
+    drones = [f"d{number}" for number in range(30)]
+    whole, broken = partition(), partition()
+    for second in range(2 * BUCKETS + 60):
+        seen = [
+            report_of(d, second, 0, chance.choice([4.0, 9.0, 15.0, 25.0, 60.0])) for d in drones[second % gap :: gap]
+        ]
+        late = chance.choice([BUCKETS + gap + 1, 2 * BUCKETS, 600])
+        seen += [report_of(d, second, late, chance.choice([4.0, 60.0])) for d in chance.sample(drones, 3)]
+        for one in seen if second > 2 * BUCKETS else seen[: len(drones) // gap]:
+            expected, raised = judge(rules, whole.memory, one), judge(rules, broken.memory, one)
+            assert raised == expected, (second, one.report)
+        broken.advance(second)
+        state.save({0: broken})
+        if second > 2 * BUCKETS and chance.random() < 0.1:
+            broken = state.load([0])[0]
+            assert broken.offset == second
+            behind = timedelta(seconds=BUCKETS + gap)
+            for drone, low in whole.memory.low.items():
+                again = broken.memory.low[drone]
+                assert (again.step, low.at - again.at <= behind) == (low.step, True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import hypothesis.strategies as st
 import msgspec
 import pytest
+from hypothesis import given, settings
 
 from fleet.alerts.newcomer import Newcomer
-from speed_layer.alerting.alert_state import PART, SavedBucket, newest, parts
+from fleet.alerts.presence import BUCKETS
+from speed_layer.alerting.alert_state import PART, SavedBucket, newest, next_bucket, parts
+from tests.support.examples import examples
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
@@ -57,3 +61,21 @@ def test_no_value_is_larger_than_a_part(drones: list[str]) -> None:
 def test_a_bucket_of_the_layout_before_has_no_clocks_and_no_newcomers() -> None:
     bucket = msgspec.json.decode(b'{"spoke_at":{"d1":"2026-11-24T08:00:00Z"}}', type=SavedBucket)
     assert (bucket.clocks, bucket.newcomers) == ({}, {})
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(st.sets(st.integers(0, BUCKETS - 1), max_size=BUCKETS), min_size=1, max_size=200))
+def test_a_bucket_that_changed_is_saved_within_as_many_checkpoints_as_there_are(checkpoints: list[set[int]]) -> None:
+    """Whichever others change meanwhile."""
+    waits: dict[int, int] = {}
+    turn = 0
+    for changed in checkpoints:
+        for bucket in changed:
+            waits.setdefault(bucket, 0)
+        saved = next_bucket(waits, turn)
+        if saved is not None:
+            del waits[saved]
+            turn = saved + 1
+        waits = {bucket: waited + 1 for bucket, waited in waits.items()}
+        assert max(waits.values(), default=0) < BUCKETS
+    assert next_bucket(set(), turn) is None
