@@ -21,11 +21,11 @@ SMALLEST: Final = 15_000
 
 SECTION_KM: Final = 6.0
 SECTION_RATIO: Final = 20
-"""A place this near to a city this many times its size is a part of that city (Mitte of Berlin), no city of its own."""
+"""A place this near to a city this many times its size is a part of that city, such as Berlin's Mitte."""
 
 
 class _Row(msgspec.Struct):
-    """The fields that are read of a city; the alternate names, most of the file, are skipped."""
+    """The fields of a city that are read; the alternate names, most of the file, are skipped."""
 
     name: str
     countrycode: str
@@ -46,7 +46,7 @@ def cities() -> tuple[City, ...]:
 
 @cache
 def places() -> CityIndex:
-    """The index over `cities()`, one a process."""
+    """The index over `cities()`, one per process."""
     return CityIndex(cities())
 
 

@@ -1,7 +1,7 @@
 """Class data sharing: an archive of the classes that a Java program loads, mapped at each start of that program.
 
 An archive belongs to one build of Java and one class path: its name holds a hash of both (`key`) and its own size.
-Java checks them again. Without an archive that fits, a start takes longer, and nothing else changes.
+Java checks both again. Without a matching archive a start takes longer, and nothing else changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from fleet.errors import ServiceUnavailable
 
 _QUIET: Final = "-Xlog:cds*=off"
-"""Java would say on stdout that an archive does not fit."""
+"""Otherwise Java reports on stdout that an archive does not fit."""
 
 _ENDING: Final = ".jsa"
 
@@ -31,19 +31,19 @@ def key(java: Path, jars: Iterable[Path]) -> str:
 
 
 def jars_in(folder: Path) -> list[Path]:
-    """In the order of the folder: Java expands `folder/*` so, and an archive holds for one order."""
+    """In the order of the folder, as Java expands `folder/*`: an archive is valid for one order."""
     with os.scandir(folder) as entries:
         return [Path(entry.path) for entry in entries if entry.name.endswith(".jar")]
 
 
 def find(folder: Path, key: str) -> Path | None:
-    """The whole archive of this key. Java crashes over one that was cut."""
+    """The whole archive of this key. Java crashes over a truncated one."""
     whole = [file for file in folder.glob(f"{key}-*{_ENDING}") if file == name(file, key)]
     return whole[0] if whole else None
 
 
 def name(archive: Path, key: str) -> Path:
-    """How a whole archive is called: `<key>-<its size>.jsa`, in its folder."""
+    """The name of a whole archive: `<key>-<its size>.jsa`, in its folder."""
     return archive.with_name(f"{key}-{archive.stat().st_size}{_ENDING}")
 
 
@@ -68,7 +68,7 @@ def make(
     """The archive of this key in `folder`; makes it if there is none, and deletes all others there.
 
     `load(options, scratch)` runs the program with these options until it has ended; `start(archive)` is a command that
-    ends well where Java can start from the archive. Several processes may ask at once. Raises ServiceUnavailable or
+    ends well if Java can start from the archive. Several processes may ask at once. Raises ServiceUnavailable or
     OSError if it cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Whether the lake's store does what Delta needs: of two commits of one version it refuses the second.
 
 A version is a file of the log, and the first writer makes it (`If-None-Match: *`). A store that ignores the condition
-lets a second writer replace the file, and the first one's reports are lost silently. So it is tried out on a table of
-its own, before a lake is created there.
+lets a second writer replace the file, and the first one's reports are lost silently. So it is tried on a separate table
+before a lake is created there.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from infra.object_store import errors
 
 _FOLDER: Final = "_probe"
 _ROUNDS: Final = 8
-"""A commit looks at the log before it writes. Where the second looks before the first has written, which it does in
-most rounds, only the store can refuse it."""
+"""A commit reads the log before it writes. If the second reads before the first has written, as it does in most rounds,
+only the store can refuse it."""
 
 _SECONDS: Final = 60.0
 _SCHEMA: Final = pa.schema([("n", pa.int64())])

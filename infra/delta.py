@@ -27,8 +27,7 @@ TABLE: Final = "reports"
 ALERTS: Final = "alerts"
 
 PLACE: Final = ("kafka_partition", "kafka_offset")
-"""The columns whose statistics landing writes, to look rows up by them. Each further column costs time in every
-commit."""
+"""The columns whose statistics landing writes, for looking up rows. Each further column costs time in every commit."""
 
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _LOG_NAME: Final = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
@@ -110,7 +109,7 @@ class Snapshot:
         return replace(self, hours={hour: tuple(found) for hour, found in hours.items()})
 
     def are_there(self, files: Iterable[File]) -> bool:
-        """Whether all files are there: those that this version no longer has stay until a vacuum."""
+        """Whether all files exist: those that this version no longer has stay until a vacuum."""
         current = {file.path for of_hour in self.hours.values() for file in of_hour}
         others = [file.path for file in files if file.path not in current]
         with reading(others[0] if others else ""):

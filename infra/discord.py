@@ -1,8 +1,8 @@
 """What an answer of Discord's API means, for everything that posts to a webhook.
 
-DiscordError                     recoverable: trying again later may help; retry_after: seconds, where Discord says
+DiscordError                     recoverable: a later retry may help; retry_after: seconds, if Discord says
 ├── RateLimited                  429: wait; `everywhere` when it counts for the whole bot, not for this webhook
-├── Unreachable                  no answer, 5xx, or an answer of another than Discord's API: the message may be there
+├── Unreachable                  no answer, 5xx, or an answer not from Discord's API: the message may have been accepted
 ├── WebhookDead                  401, 403, 404 or 405 with a code: nothing goes through until the URL is replaced
 ├── MessageGone                  404 with 10008: somebody deleted the message
 └── DiscordRefused               400 and the like: this form will never be accepted
@@ -11,7 +11,7 @@ Only an error of Discord's API means that a webhook is dead: a JSON object with 
 403 and 404 in HTML, or with the code 40333, to an address that it blocks for a while; it knows nothing of webhooks.
 
 Sources: Discord's documentation, "Webhook Resource", "Rate Limits", "Opcodes and Status Codes"; for 40333 the issue
-6473 of discord/discord-api-docs. The URL is a secret: it is in no error and no log.
+6473 of discord/discord-api-docs. The URL is a secret: no error and no log contains it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OF_WEBHOOK: Final = (401, 403, 404, 405)
 
 
 class DiscordError(ServiceUnavailable):
-    """See the module. The text never has the URL."""
+    """See the module. The text never contains the URL."""
 
     recoverable = True
 
@@ -59,7 +59,7 @@ class DiscordRefused(DiscordError):
 
 
 def error_of(answer: httpx.Response) -> DiscordError:
-    """What a refusal means: `answer` is no 2xx."""
+    """The error that `answer`, which is not a 2xx, stands for."""
     body, status = body_of(answer), answer.status_code
     code = body.get("code")
     if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -86,7 +86,7 @@ def body_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _retry_after(answer: httpx.Response, body: Mapping[str, Any]) -> float:
-    """Seconds to wait; the body is finer than the header, and an edge without either gets five."""
+    """Seconds to wait. The body is more precise than the header; without either it is five."""
     for value in (
         body.get("retry_after"),
         answer.headers.get("retry-after"),

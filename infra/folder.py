@@ -1,4 +1,4 @@
-"""A folder of files, on this machine or in S3. A file gets its name only when all of it is written."""
+"""A folder of files, on this machine or in S3. A file gets its name only when it is completely written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Folder:
             self._files: Final = pyarrow.fs.PyFileSystem(self._handler)
 
     def names(self, below: str = "") -> list[str]:
-        """The paths of all files below a folder of it, in order; none if there is no such folder."""
+        """The paths of all files below one of its folders, in order; none if there is no such folder."""
         with self._answering(below):
             wanted = pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
             return sorted(file.path for file in self._files.get_file_info(wanted) if file.is_file)
@@ -40,7 +40,7 @@ class Folder:
         return content
 
     def write(self, path: str, content: bytes) -> None:
-        """Replaces a file that is there."""
+        """Writes a file, replacing an existing one."""
         with self._answering(path):
             handler: Any = self._handler._handler  # pyarrow's stream over it passes it no bytes
             out = handler.open_output_stream(path, None)

@@ -1,4 +1,4 @@
-"""Jars from the Maven repository: fetched once, by the Ivy that pyspark carries, and held to a list of their hashes.
+"""Jars from the Maven repository: fetched once, by the Ivy that pyspark carries, and checked against a list of hashes.
 
 They are in the environment of the packages, so all data folders share them and each clone has its own.
 """
@@ -33,8 +33,8 @@ _MODULE: Final = """<ivy-module version="2.0">
 
 @dataclass(frozen=True)
 class Jars:
-    """Jars that are fetched together. `what` they are for; `name`: their folder; `artifacts`: organisation/name ->
-    version, with all dependencies except those in `without`: organisations, or organisation/name.
+    """Jars that are fetched together. `what`: what they are for; `name`: their folder; `artifacts`: organisation/name
+    -> version, with all dependencies except those in `without`: organisations, or organisation/name.
 
     `hashes` has one `<sha256>  <jar>` a line, as sha256sum writes it: what is fetched must be exactly this.
     """
@@ -46,7 +46,7 @@ class Jars:
     without: tuple[str, ...] = ()
 
     def fetch(self, share: Path = SHARE) -> Path:
-        """The folder with the jars below `share`; fetches them when it is not there. Several processes may ask at once.
+        """The folder with the jars below `share`; fetches them if it is missing. Several processes may ask at once.
 
         Raises MissingPart with what Ivy said when they cannot be had, or are not those of `hashes`.
         """

@@ -18,7 +18,7 @@ _ADVICE: Final = f"install Java {OLDEST} or newer (Debian: apt-get install openj
 
 
 def java() -> Path:
-    """The Java to use: JAVA_HOME's, else the PATH's. Raises MissingPart that says what to install."""
+    """The Java to use: JAVA_HOME's, else the PATH's. Raises MissingPart, which says what to install."""
     home = os.environ.get("JAVA_HOME")
     program = str(Path(home, "bin", "java")) if home else shutil.which("java")
     if program is None or not Path(program).is_file():
@@ -27,5 +27,5 @@ def java() -> Path:
     result = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     version = re.search(r'version "(?:1\.)?(\d+)', result.stderr)
     if version is None or int(version[1]) < OLDEST:
-        raise MissingPart(f"{program} is no Java {OLDEST}; {_ADVICE}")
+        raise MissingPart(f"{program} is not Java {OLDEST} or newer; {_ADVICE}")
     return Path(program)

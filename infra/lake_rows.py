@@ -1,6 +1,6 @@
 """Rows of a table of the lake, a few at a time: for looking at single reports, never for figures.
 
-Memory is bounded by the caller's number of rows and by a page of Parquet, whatever lies in the lake.
+Memory is bounded by the caller's number of rows and by a page of Parquet, whatever the lake holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs
 
 FILE: Final = "__filename"
-"""The column of pyarrow that says which file a row is in; `path` makes its path below the table's root of it."""
+"""pyarrow's column that says which file a row is in; `path` turns it into a path below the table's root."""
 
 ROWS_AT_ONCE: Final = 8192
 """Rows of a batch without messages: some 6 MB where every text has its 200 characters."""
@@ -34,9 +34,9 @@ def paths(table: DeltaTable, day: date | None) -> list[str]:
 def batches(
     table: DeltaTable, files: Sequence[str], columns: Sequence[str], condition: Any, rows: int = ROWS_AT_ONCE
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of `files`, paths below the root, that fulfil `condition`: at most `rows` at once, and nothing read ahead.
+    """Rows of `files`, paths below the root, that meet `condition`: at most `rows` at once, without reading ahead.
 
-    Of files that compaction sorted by drone only the parts of a drone are read.
+    In files that compaction has sorted by drone, only the drone's parts are read.
     """
     streamed = ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
     scanner = _dataset(table, files).scanner(

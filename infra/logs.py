@@ -1,8 +1,8 @@
-"""Logs of every process: one line an event on stderr, in UTC, with secrets masked.
+"""Logs of every process: one line per event on stderr, in UTC, with secrets masked.
 
-`PEACEWATCH_LOG_FORMAT` chooses the form of a line: `logfmt` (key=value, the default) or `json` (an object). Warnings
-and errors of libraries, which use Python's own logging, take the same form. With `json` an uncaught error and the
-sentence that ends a process are lines of that form, too, so that a collector can parse everything.
+`PEACEWATCH_LOG_FORMAT` chooses the format: `logfmt` (key=value, the default) or `json` (an object). Warnings and errors
+of libraries, which use Python's own logging, get the same format. With `json`, an uncaught error and the sentence that
+ends a process have it, too, so that a collector can parse everything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Format = Literal["logfmt", "json"]
 VARIABLE: Final = "PEACEWATCH_LOG_FORMAT"
 FIRST_KEYS: Final = ("timestamp", "level", "process", "event")
 DEEPEST: Final = 6
-"""Levels of lists and mappings that stay such in JSON; what lies deeper becomes text, so that masking it ends."""
+"""Levels of lists and mappings that are kept in JSON; deeper ones become text, so that masking comes to an end."""
 
 MOST_NAMED: Final = 20
 """Ids that one line names; a digest counts thousands of alerts."""
@@ -205,5 +205,5 @@ def _redact_line(_logger: Any, _method: str, line: Any) -> str:
 
 
 def _escape_line(_logger: Any, _method: str, line: Any) -> str:
-    """Ids and names are words of drones, and a person reads the log in a terminal."""
+    """Ids and names are text from drones, and people read the log in a terminal."""
     return escaped(line)

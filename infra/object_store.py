@@ -27,7 +27,7 @@ from infra.delta import PLACE, complete
 FILE_SCHEMA: Final = pa.schema([field for field in SCHEMA if field.name not in PARTITION_BY])
 
 GROUP_BYTES: Final = 32 * 1024 * 1024
-"""Of messages in a row group: pyarrow's scanner holds a column of a row group whole, whatever it is asked for."""
+"""Bytes of messages in a row group: pyarrow's scanner holds a column of a row group whole, whatever it is asked for."""
 
 PAGE_VALUES: Final = 16
 """Values between two looks at whether a page of Parquet has its 1 MiB. A reader holds a page: with pyarrow's 1,024 it
@@ -37,7 +37,7 @@ _DICTIONARY: Final = [
     *("drone_id", "message", "country", "city", "topic_id", "kafka_partition", "received_at", "event_hour"),
     *("worst_score", "citizens.list.element.name"),
 ]
-"""Columns whose values come again within a file: a dictionary makes them small. Elsewhere it only costs time."""
+"""Columns whose values repeat within a file: a dictionary makes them small. Elsewhere it only costs time."""
 
 
 class LakeFiles:

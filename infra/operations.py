@@ -3,8 +3,8 @@
 Each long-running loop has a name here. It is *starting* until the first sign of life of its session, then *working*,
 and *waiting* from the moment a service is away until the next sign of life. `/readyz` answers 200 when every loop
 works, else 503 with the reasons. `/healthz` answers
-503 only when a loop has given no sign of life for STUCK_SECONDS: then starting the process again is the mend, which it
-is not while a service is away.
+503 only when a loop has given no sign of life for STUCK_SECONDS: then a restart helps, which it does not while a
+service is away.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ STUCK_SECONDS: Final = 300.0
 """Longer than any call of a loop may last: a store that answers nothing holds a commit for three minutes."""
 
 READ_SECONDS: Final = 5.0
-"""A client that sends nothing for so long is cut off."""
+"""A client that sends nothing for this long is disconnected."""
 
 STARTING: Final = "is starting"
 
 MOST_CONNECTIONS: Final = 32
-"""Probes and a few Prometheus need three or four."""
+"""Probes and a few Prometheus servers need three or four."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class _Loop:
 
 
 class Loops:
-    """What the loops of this process do now. `clock`: seconds, monotonic.
+    """The current state of this process's loops. `clock`: seconds, monotonic.
 
     A loop is a name in a thread: two notifiers of one process are two loops. Each loop reports from its own thread.
     """
@@ -61,7 +61,7 @@ class Loops:
         self._enter(name, reason)
 
     def ended(self, name: str) -> None:
-        """The loop `name` has come to its end, as it was asked to."""
+        """The loop `name` has ended, as requested."""
         with self._lock:
             self._loops.pop((name, get_ident()), None)
 
@@ -104,7 +104,7 @@ Probe = Callable[[str], dict[str, str]]
 def application(
     loops: Loops, probe: Probe | None = None
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """The WSGI application of the port. `probe` answers in place of loops, where a process has none."""
+    """The WSGI application of the port. `probe` answers in place of loops if a process has none."""
     from prometheus_client import make_wsgi_app  # noqa: PLC0415 - only a process that is asked pays for it
 
     metrics = make_wsgi_app()
@@ -128,7 +128,7 @@ def application(
 
 
 def serve(port: int, host: str, loops: Loops = LOOPS, probe: Probe | None = None) -> WSGIServer:
-    """Answers at http://`host`:`port` in a thread of its own until `shutdown()`. Raises OSError: the port is taken."""
+    """Serves http://`host`:`port` in a separate thread until `shutdown()`. Raises OSError if the port is in use."""
     server = make_server(host, port, application(loops, probe), server_class=_Server, handler_class=_Quiet)
     Thread(target=server.serve_forever, name="operations", daemon=True).start()
     return server
@@ -142,7 +142,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a connection, MOST_CONNECTIONS at most: one more is closed, so slow clients cost no more than these."""
+    """One thread per connection, MOST_CONNECTIONS at most: a further one is closed, so slow clients cost little."""
 
     daemon_threads = True
 

@@ -1,6 +1,6 @@
-"""Secrets never show: patterns for what is a secret by its form, and the secrets that this process has loaded.
+"""Hides secrets: patterns for what looks like a secret, and the secrets that this process has loaded.
 
-`redact` goes over every log line and over every sentence that a command ends with.
+`redact` is applied to every log line and to every sentence that ends a command.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 SHORTEST: Final = 6
-"""Characters. A loaded secret that is shorter would blot ordinary words out of every line."""
+"""Characters. A shorter secret would hide ordinary words in every line."""
 
 # Repeats are bounded: a line may hold a stranger's megabyte, and must not take quadratic time.
 _WORDS: Final = "password|passwd|pwd|secret|token|credential|api[_-]?key|access[_-]?key|signature"
@@ -35,7 +35,7 @@ _loaded: set[str] = set()
 
 
 def redact(text: str) -> str:
-    """`text` with secrets blotted out."""
+    """`text` with secrets hidden."""
     for pattern, blot in _RULES:
         text = pattern.sub(blot, text)
     for secret in sorted(_loaded, key=len, reverse=True):
@@ -44,12 +44,12 @@ def redact(text: str) -> str:
 
 
 def names_secret(key: str) -> bool:
-    """Whether what stands under this key is a secret by its name."""
+    """Whether the value of this key is a secret, by the key's name."""
     return _SECRET_NAME.search(key) is not None
 
 
 def hide(secret: str) -> None:
-    """Blots `secret` out from now on, wherever it stands. Of a URI: its password, and the path if there is none."""
+    """Hides `secret` from now on, wherever it occurs. Of a URI: its password, or the path if it has none."""
     _loaded.update(part for part in _parts(secret) if len(part) >= SHORTEST)
 
 

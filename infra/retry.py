@@ -1,6 +1,6 @@
-"""A long-running process does not die because a service is away: it tries again, with growing pauses, and says so.
+"""Retries: a long-running process does not die because a service is away. It retries with growing pauses, and logs it.
 
-One way to grow pauses, over tenacity's: `run` for sessions that block, `Backoff` for a caller with its own clock.
+Pauses grow in one way, over tenacity's: `run` for sessions that block, `Backoff` for a caller with its own clock.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ log = get_logger()
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 15.0
 HEALTHY_SECONDS: Final = 60.0
-"""A session that held so long was well: the next pause is the first again."""
+"""A session that lasted this long was healthy: the next pause is the first again."""
 
 
 class NotReady(Exception):
-    """Something that others make is not there yet."""
+    """Something that another process creates does not exist yet."""
 
 
 @dataclass

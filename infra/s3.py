@@ -1,7 +1,7 @@
 """A lake on S3: what Spark needs, and keys from files. Everything else reads the usual `AWS_*` variables itself.
 
-Landing, the batch layer's own reading and writing, and serving go through deltalake's store. Spark has Hadoop's, S3A;
-it takes the keys of the environment on its own, and gives them to its workers.
+Landing, the batch layer's own reading and writing, and serving use deltalake's store. Spark has Hadoop's, S3A, which
+takes the keys from the environment itself and gives them to its workers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def jars(lake: str) -> str | None:
 
 
 def spark_settings(lake: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What S3A does not read from the environment itself."""
+    """The settings that S3A does not read from the environment itself."""
     if not lake.startswith(SCHEME):
         return {}
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
@@ -71,9 +71,9 @@ def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def fresh_keys(lake: str) -> None:
-    """Before a long-running process opens its store, again or for the first time: keys expire, and files get new ones.
+    """Call it before a long-running process opens its store, each time: keys expire, and files get new ones.
 
-    Raises ServiceUnavailable if a file cannot be read now: it may be on its way.
+    Raises ServiceUnavailable if a file cannot be read now: it may be about to be replaced.
     """
     if lake.startswith(SCHEME):
         try:

@@ -1,5 +1,5 @@
-"""Which secrets each process needs, and secrets that lie in files, as orchestrators hand them over: the variable
-`NAME_FILE` names the file of `NAME`.
+"""Which secrets each process needs, and secrets in files, as orchestrators provide them: the variable `NAME_FILE` names
+the file of `NAME`.
 """
 
 from __future__ import annotations

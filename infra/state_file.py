@@ -1,6 +1,6 @@
 """`HOME/stack.json`: what runs in a home, written by its supervisor, read by `status` and `down`.
 
-One stack runs in a home: its supervisor holds a lock on `HOME/stack.lock`, which the kernel frees however it ends.
+Only one stack runs in a home: its supervisor holds a lock on `HOME/stack.lock`, which the kernel frees however it ends.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Rows = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Running:
-    """A stack as its file has it. `started` is the supervisor's start in seconds of the epoch, so that a pid which was
-    used again is not taken for it."""
+    """A stack as its file describes it. `started` is the supervisor's start in seconds of the epoch, so that another
+    process with a reused pid is not taken for it."""
 
     pid: int
     started: float
@@ -47,7 +47,7 @@ class Running:
 
 
 class Record:
-    """The file, as its writer has it."""
+    """The file, for the supervisor that writes it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
@@ -73,7 +73,7 @@ class Record:
         self._lock = lock
 
     def write(self, services: Rows) -> None:
-        """Whole or not at all: readers never meet half a file."""
+        """Writes all of it or nothing: readers never see half a file."""
         me = psutil.Process()
         text = json.dumps({"pid": me.pid, "started": me.create_time(), "services": list(services)}, indent=1)
         new = self.home / f"{FILE}.new"

@@ -1,8 +1,8 @@
-"""What ends a process: SIGTERM and Ctrl-C, handled the same way by every command that runs until it is stopped.
+"""SIGTERM and Ctrl-C, handled in the same way by every command that runs until it is stopped.
 
-Python runs a handler between two steps of whatever the main thread does. Were an event set there while the main thread
-is inside `Event.wait`, the handler would wait for a lock that its own thread holds, for ever. So what a signal asks for
-is done by another thread.
+Python runs a handler between two steps of whatever the main thread does. If it set an event while the main thread is
+inside `Event.wait`, it would wait for ever for a lock that its own thread holds. So another thread does what a signal
+asks for.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, Final
 
 STOP: Final = (signal.SIGTERM, signal.SIGINT)
 TERMINAL: Final = (*STOP, signal.SIGHUP)
-"""Also the closing of the terminal that the command runs in."""
+"""Includes the signal of a closed terminal."""
 
 
 @contextmanager
 def calling(
     ask: Callable[[], None], numbers: tuple[signal.Signals, ...] = STOP, *, once: bool = False
 ) -> Iterator[None]:
-    """Calls `ask` in a thread of its own for each signal of `numbers`, while the block runs.
+    """Calls `ask` in a separate thread for each signal of `numbers`, while the block runs.
 
-    `once`: a second signal does what it did before the block, so that Ctrl-C twice ends what does not stop.
+    `once`: a second signal has its former effect, so that Ctrl-C twice ends a command that does not stop.
     """
     before: dict[int, Any] = {}
 
@@ -45,7 +45,7 @@ def calling(
 
 @contextmanager
 def interrupting(number: signal.Signals) -> Iterator[None]:
-    """Takes the signal `number` as Ctrl-C, while the block runs."""
+    """Treats the signal `number` like Ctrl-C, while the block runs."""
 
     def handler(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -19,7 +19,7 @@ NO_PLACE: Final = frozenset({"localtime", "Factory"})
 def whole_hour_zone(field: str, name: str) -> tzinfo:
     """The IANA zone `name`. Raises BadInput for `field` if it is unknown, or is not whole hours from UTC today.
 
-    Where a zone once was not (Singapore until 1982), an event hour belongs to the local hour in which it starts.
+    If a zone once was not (Singapore until 1982), an event hour belongs to the local hour in which it starts.
     """
     if name == "UTC":
         return UTC

@@ -1,4 +1,4 @@
-"""Which partitions a group gives this process and takes from it, for the thread that works on them."""
+"""The partitions that a group assigns to this process and revokes, for the thread that works on them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     """Subscribe with it as the listener, and `take` what changed after each poll.
 
-    A listener is called during a rebalance by Kafka's own thread, which must not block, and at any time, also while
-    earlier records are worked on. So it only notes changes. New partitions are paused until `take`.
+    A listener is called during a rebalance by Kafka's own thread, which must not block, and at any time, even while
+    earlier records are processed. So it only records changes. New partitions are paused until `take`.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:

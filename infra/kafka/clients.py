@@ -3,21 +3,21 @@ defects.
 
 kafka-python 3.0.12 has these defects:
 
-1. A member of a group can be left out of it for ever. A leader rejoins when a topic has other partitions than it shared
-   out; where a poll ends before that join does, and the join itself takes note of the new partitions, no later poll has
-   a reason to end it. The member keeps polling without heartbeats, partitions or any message. So here a join that has
-   begun is continued.
-2. A client that finds no broker raises, and its network thread stays: one more at each attempt of a process that waits
-   for Kafka. Here it ends with the attempt.
-3. A broker that refuses a password or a certificate looks like one that is away: the reason is only logged, and asked
-   again until the time is up. Here the first refusal ends the attempt, and is raised as `failures.Refused`.
+1. A member of a group can stay out of it for ever. A leader rejoins when a topic has other partitions than those it has
+   assigned. If a poll ends before that join does, and the join itself has seen the new partitions, no later poll has a
+   reason to complete it. The member keeps polling without heartbeats, partitions or any message. So here a join that
+   has begun is continued.
+2. A client that finds no broker raises, but its network thread stays: one more at each attempt of a process that waits
+   for Kafka. Here the thread ends with the attempt.
+3. A broker that refuses a password or a certificate looks like one that is away: the reason is only logged, and the
+   client retries until its time is up. Here the first refusal ends the attempt, and is raised as `KafkaRefused`.
 4. A consumer decompresses whatever a producer has compressed, gigabytes from a batch of 1 MiB (`decompression`).
 5. An idempotent producer sends nothing more after one message that the broker refuses for good (OUTLIVES_REFUSALS).
-6. Records that were read of a partition before it was paused are put aside, and returned after it is resumed only while
-   no other partition's records are queued. Used-up ones stay queued, so the resumed partition stands still until
+6. Records that were read from a partition before it was paused are put aside, and returned after it is resumed only
+   while no other partition's records are queued. Used-up ones stay queued, so the resumed partition stands still until
    another one is paused. Here used-up ones leave the queue before each poll.
-7. What a broker sends right before it closes the connection, such as why it refuses a token, is lost where both are
-   read at once. Here it is read before the connection's end.
+7. What a broker sends right before it closes the connection, such as why it refuses a token, is lost if both are read
+   at once. Here it is read before the connection's end.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from infra.kafka.security import client_settings
 
 OUTLIVES_REFUSALS: Final = {"acks": "all", "enable_idempotence": False, "max_in_flight_requests_per_connection": 1}
 """The default settings of a producer: it continues after a message that the broker permanently refuses. With one
-request at a time the order stays, also when one is repeated; a message that is there twice has one id, or one key.
+request at a time the order is kept, even if one is repeated; duplicates of a message have the same id or key.
 """
 
 IDEMPOTENT: Final = {"acks": "all", "enable_idempotence": True, "max_in_flight_requests_per_connection": 5}
 """A faster producer, for a feed that ends with its first refused message: kafka-python's idempotent producer sends
-nothing more after it. No part of the pipeline may use it."""
+nothing more after it. Nothing in the pipeline may use it."""
 
 
 BOOTSTRAP_MS: Final = 10_000
-"""How long a new client looks for a broker: a process that is asked to stop meanwhile must end before it is killed,
-which the strictest supervisor does after 20 s. kafka-python's own 30 s is longer."""
+"""How long a new client looks for a broker: a process that is asked to stop meanwhile must end before its supervisor
+kills it, the strictest one after 20 s. kafka-python's own 30 s is longer."""
 
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
@@ -84,7 +84,7 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """A manager that raises what refused its first connection."""
+    """A manager that raises the refusal of its first connection."""
 
     refused: KafkaRefused | None = None
 

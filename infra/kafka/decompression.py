@@ -1,15 +1,15 @@
 """Consumers whose memory is bounded, whatever a producer has compressed: kafka-python 3.0.12 decompresses anything.
 
-A batch of 1 MiB, which a broker takes, can hold gigabytes of the same letter. It would come again at the same offset
+A batch of 1 MiB, which a broker accepts, can hold gigabytes of the same letter. It would come again at the same offset
 after the process was killed for its memory. So here a batch is decompressed up to BATCH bytes, and a poll returns at
-most POLL bytes of records, the rest with the next. In place of what a batch has beyond BATCH there is one record, whose
-value says so: no report and no message of ours, so landing writes it to `reports.rejected` with its place.
+most POLL bytes of records, the rest with the next. What a batch has beyond BATCH is replaced by one record, whose value
+says so: it is not a report, so landing writes it to `reports.rejected` with its place.
 
-The same stands for a batch that cannot be decompressed at all, or is Snappy beyond the bound, of which there is no
-part: one bad batch must not hold its partition up for ever.
+The same record replaces a batch that cannot be decompressed at all, or is Snappy beyond the bound, which cannot be read
+in part: one bad batch must not block its partition for ever.
 """
 
-# The batch has no types and slots of its own.
+# kafka-python's batch class has no types, and its own slots.
 # mypy: disable-error-code="misc,has-type,no-any-return"
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POLL: Final = 32 * _MIB
 """Of keys and values. Reports of usual length come 5,000 in a poll, 3 MB."""
 
 WINDOW: Final = 32 * _MIB
-"""What zstd may ask for to decompress; its default level asks for 2 MiB, its highest for 128."""
+"""Memory that zstd may use to decompress; its default level needs 2 MiB, its highest 128."""
 
 _CUT: Final = 2
 """In `_decompressed` of a batch: there is more than was decompressed."""

@@ -34,7 +34,7 @@ PERMANENT: Final = (
 
 
 class KafkaRefused(KafkaError):  # type: ignore[misc]
-    """The broker is there and does not let us in, or we do not trust it; the text is a sentence for people."""
+    """The broker answers but refuses us, or we do not trust it. The text is a sentence for people."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -66,7 +66,7 @@ _ACLS: Final[tuple[tuple[type[KafkaError], str], ...]] = (
 
 
 def refusal(error: BaseException | None) -> KafkaRefused | None:
-    """The refusal, where `error` or its cause is one; None for anything else, such as a network failure."""
+    """The refusal, if `error` or its cause is one; None for anything else, such as a network failure."""
     while error is not None:
         if isinstance(error, KafkaRefused):
             return error

@@ -15,7 +15,7 @@ from infra.kafka.address import Address
 class Joining:
     """Observes one new member of `group`. Call `before_start`, start the process, then ask `ready`.
 
-    Kafka misses a killed member only after some seconds, so those that were there before do not count.
+    Kafka notices a killed member only after some seconds, so earlier members do not count.
     """
 
     def __init__(self, bootstrap: Address, group: str) -> None:

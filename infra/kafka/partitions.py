@@ -12,7 +12,7 @@ from infra.kafka.topics import missing
 
 
 def of_topic(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
-    """In order; empty while there is no such topic, or where ACLs hide it from us."""
+    """In order; empty while there is no such topic, or if ACLs hide it from us."""
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
@@ -33,7 +33,7 @@ def behind(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> i
 def records_to(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], most: int | None = None) -> Iterator[Any]:
     """All records from the consumer's positions to `ends`, and those that came with the last of them.
 
-    `most`: records of a poll at most, where each takes long.
+    `most`: the most records of a poll, for records that each take long.
     """
     while any(consumer.position(partition) < end for partition, end in ends.items()):
         for records in consumer.poll(timeout_ms=500, max_records=most).values():

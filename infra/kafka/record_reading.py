@@ -1,12 +1,12 @@
-"""Records of a batch, whatever bytes a client of anybody's own making has put into it.
+"""Reads the records of a batch, whatever bytes a hostile client has put into it.
 
-A broker takes records that kafka-python 3.0.12 cannot read, or reads wrongly: a header's name that is no UTF-8, bits in
-a record's attributes, a place in the batch that is another record's, millions of headers of two bytes. Read by it, such
-a record is an error at the same offset for ever, or moves the reader past what it has not read. Here it is read with
-its own offset; where its parts do not fit its length, the record NOT_READ stands for it.
+A broker accepts records that kafka-python 3.0.12 cannot read, or reads wrongly: a header's name that is not UTF-8, bits
+in a record's attributes, another record's place in the batch, millions of headers of two bytes. In kafka-python such a
+record is an error at the same offset for ever, or moves the reader past what it has not read. Here it is read with its
+own offset; if its parts do not fit its length, the record NOT_READ replaces it.
 """
 
-# The batch has no types and slots of its own.
+# kafka-python's batch class has no types, and its own slots.
 # mypy: disable-error-code="misc,has-type,no-any-return"
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
 NOT_READ: Final = b"peacewatch: not read: "
-"""How the value begins that stands for what cannot be read: no report and no message of ours, so landing writes it to
-`reports.rejected` with its place."""
+"""How the value of the replacing record begins: it is not a report, so landing writes it to `reports.rejected` with its
+place."""
 
 HEADERS: Final = 100
-"""Of a record; ours have ten. Each takes two bytes on the wire and ninety in memory, so the rest is passed by."""
+"""Headers of a record; ours have ten. One takes two bytes on the wire and ninety in memory, so the rest is skipped."""
 
 LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond that a time of Python can have, of the year 9999; the broker's own clock is never past it."""
 
 
 class ReadableBatch(DefaultRecordBatch):
-    """A batch of which every record is read, at the offset and by a time that the broker has given it."""
+    """A batch whose every record is read, at the offset and with a time that the broker has given it."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class ReadableBatch(DefaultRecordBatch):
     next = __next__
 
     def _record(self, start: int, end: int) -> Any:
-        """The record whose attributes are at `start`. Raises ValueError or IndexError where its parts do not fit."""
+        """The record whose attributes are at `start`. Raises ValueError or IndexError if its parts do not fit."""
         buffer, key, value = self._buffer, None, None
         since_first, pos = decode_varint(buffer, start + 1)  # no bit of the attributes means anything
         place, pos = decode_varint(buffer, pos)
@@ -79,7 +79,7 @@ class ReadableBatch(DefaultRecordBatch):
         return self.base_offset + (min(max(place, 0), last) if self._num_records <= last else self._next_record_index)
 
     def _not_read(self, why: str, *, is_rest: bool = False) -> Any:
-        """What stands for the next record, or for it and all after it."""
+        """The record that replaces the next one, or it and all after it."""
         offset = self._offset(self._next_record_index)
         if is_rest:
             self._next_record_index, self._pos = self._num_records, len(self._buffer)
@@ -90,7 +90,7 @@ class ReadableBatch(DefaultRecordBatch):
 
 
 def _headers(buffer: bytearray, pos: int, count: int) -> tuple[list[tuple[str, bytes | None]], int]:
-    """So many headers, and the position after them. A name that is no UTF-8 is read as far as it is."""
+    """This many headers, and the position after them. A name that is not UTF-8 is read as far as it is valid."""
     headers = []
     for _ in range(count):
         size, pos = decode_varint(buffer, pos)

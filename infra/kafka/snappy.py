@@ -1,6 +1,6 @@
 """Snappy, as producers of Kafka write it: a bare block (librdkafka), or blocks in snappy-java's frame (Java's client).
 
-A block names its length first, so nothing is decompressed that is over the bound. Source of the frame: xerial/
+A block names its length first, so nothing beyond the bound is decompressed. Source of the frame: xerial/
 snappy-java, `SnappyOutputStream`.
 """
 

@@ -73,10 +73,10 @@ TOPICS: Final[Mapping[str, TopicSettings]] = {
 
 
 def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPICS) -> None:
-    """Creates the topics that are not there yet and waits until each has leaders.
+    """Creates the missing topics and waits until each has leaders.
 
-    An existing topic is left as it is, but must have the broker's time: BadSettings names it and what to change, and
-    what Kafka does not let us do.
+    An existing topic is left as it is, but must have the broker's time: BadSettings names it and what to change, or
+    what Kafka does not allow us.
     """
     with closing(clients.admin(bootstrap)) as admin:
         try:
@@ -87,7 +87,7 @@ def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPI
 
 
 def id_of(admin: KafkaAdminClient, name: str) -> str | None:
-    """None while there is no such topic. Raises KafkaError, also where ACLs hide it from us."""
+    """None while there is no such topic. Raises KafkaError, also if ACLs hide it from us."""
     for described in admin.describe_topics([name]):
         if described["error_code"] == 0:
             return str(described["topic_id"])
@@ -105,14 +105,14 @@ def require_id(admin: KafkaAdminClient, name: str) -> str:
 
 
 def missing(bootstrap: Address, name: str) -> NotReady:
-    """What to raise where a topic shows no partitions. Raises KafkaError itself where ACLs hide it from us."""
+    """The error to raise if a topic shows no partitions. Raises KafkaError itself if ACLs hide it from us."""
     with closing(clients.admin(bootstrap)) as admin:
         id_of(admin, name)
     return NotReady(f"the topic {name} is not there yet")
 
 
 def configs_of(admin: KafkaAdminClient, names: Sequence[str], *keys: str) -> dict[str, dict[str, str]]:
-    """These settings of the topics, by topic and key. Raises KafkaError, also where ACLs hide them from us."""
+    """These settings of the topics, by topic and key. Raises KafkaError, also if ACLs hide them from us."""
     if not names:
         return {}
     asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(keys)) for name in names]

@@ -1,8 +1,8 @@
-"""What cannot be computed from the lake again, as files: taken while all runs, put back into an empty database.
+"""Backs up what cannot be computed from the lake, while everything runs, and restores it into an empty database.
 
-`<location>/<time>/`: `<collection>-<number>.bson.zst` of at most some CHUNK each, files of the lake that no run makes
-again (nightly reports, the archives of sealed days, what only commits said) under `lake/`, and `manifest.json`, written
-last: a backup without it was never finished, and nobody restores it.
+`<location>/<time>/` holds `<collection>-<number>.bson.zst` of about CHUNK at most, files of the lake that no run can
+recompute (nightly reports, the archives of sealed days, what only commits store) under `lake/`, and `manifest.json`,
+written last: a backup without it is unfinished, and is not restored.
 
 All collections are read at one instant. Views are not in it: `peacewatch aggregate` computes them from the lake, and
 takes sealed days from their archives.
@@ -38,10 +38,10 @@ where the recorder continues in Kafka, so that what came after the backup is rec
 none: the run that finds them missing puts back their documents from the lake, and marks them then."""
 
 LAKE_FOLDERS: Final = ("nightly", "reports/_sealed", "reports/_facts")
-"""Of the lake: what its tables' rows cannot give again."""
+"""The lake's files that cannot be recomputed from its tables."""
 
 CHUNK: Final = 32 * 1024 * 1024
-"""Bytes of documents of a file, before it is packed: what is held in memory at once."""
+"""Bytes of documents in a file before compression, which are held in memory at once."""
 
 MANIFEST: Final = "manifest.json"
 _OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)

@@ -1,4 +1,4 @@
-"""Cells of a cube as documents hold them: counted as BSON, and divided where one document cannot hold them all."""
+"""Cells of a cube as documents hold them: their size as BSON, and their parts if one document cannot hold them all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DOCUMENT_BYTES: Final = 8 * 1024 * 1024
-"""What cells may take in one document, as BSON: half of the 16 MiB that MongoDB takes, so that the rest of it fits."""
+"""What cells may take in a document, as BSON: half of MongoDB's limit of 16 MiB, so that the rest of it fits."""
 
 _ELEMENT: Final = 9
 """Of an item of a list: its type, its index of at most seven digits as a text, and that text's end (bsonspec.org)."""
@@ -20,7 +20,7 @@ _TEXT: Final = _ELEMENT + 5
 
 
 def encoded_size(cells: pa.Table) -> int:
-    """At most so many bytes of BSON are the cells of a document."""
+    """An upper bound of the bytes of the cells in a document, as BSON."""
     return int(row_sizes(cells).sum()) if cells.num_rows else 0
 
 
@@ -37,7 +37,7 @@ def divide(cells: pa.Table, most: int = DOCUMENT_BYTES) -> list[pa.Table]:
 
 
 def row_sizes(cells: pa.Table) -> Any:
-    """At most so many bytes of BSON each cell is: (cells,)."""
+    """An upper bound of each cell's bytes as BSON: (cells,)."""
     sizes = np.zeros(cells.num_rows, dtype="int64")
     for column in cells.columns:
         if pa.types.is_string(column.type):

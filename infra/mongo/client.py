@@ -22,10 +22,10 @@ Documents = Database[dict[str, Any]]
 Client = MongoClient[dict[str, Any]]
 
 DEFAULT_DATABASE: Final = "peacewatch"
-"""Where the URI names none."""
+"""The database, if the URI names none."""
 
 WAIT_MS: Final = 15_000
-"""A restarted server, or a new primary, is there within this; Airflow tries again after it."""
+"""A restarted server or a new primary answers within this time; after it, Airflow retries."""
 
 MAJORITY_MS: Final = 20_000
 """A majority that has not accepted a write by then is away: the write fails as unavailable, and is retried."""
@@ -34,7 +34,7 @@ _DETAILS: Final = " (configured timeouts"
 """From here on pymongo's errors list time-outs and servers, which do not belong in a sentence."""
 
 _REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
-"""MongoDB's codes for what it refuses however often it is sent: bad value, failed to parse, type mismatch, overflow,
+"""MongoDB's codes for what it refuses each time: bad value, failed to parse, type mismatch, overflow,
 field names that it does not take, what a collection's validator refuses, too large (10334 and 17280 to 17420), in
 src/mongo/base/error_codes.yml.
 """
@@ -79,7 +79,7 @@ def connect(uri: str, process: str = "batch", wait_ms: int = WAIT_MS) -> Iterato
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """MongoDB's errors as ours, in one sentence: DocumentRefused for what it takes never, else ServiceUnavailable."""
+    """MongoDB's errors as ours, in a sentence: DocumentRefused if it will never accept it, else ServiceUnavailable."""
     try:
         yield
     except (PyMongoError, BSONError) as error:
@@ -90,7 +90,7 @@ def errors() -> Iterator[None]:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether MongoDB, or its client, refuses what was sent for what it is: it does so each time."""
+    """Whether MongoDB, or its client, refuses what was sent for its content, and so each time."""
     if isinstance(error, BSONError):
         return True  # a document that is too large for one, or cannot be written as BSON; never left this process
     if isinstance(error, BulkWriteError):

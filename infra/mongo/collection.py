@@ -11,7 +11,7 @@ import msgspec
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection. `layout` grows by one when a version before could misread a document.
+    """A collection. `layout` grows by one when an older version could misread a document.
 
     `document` is a TypedDict with all fields that a document may have; `message`: the struct of a message whose fields
     it has, too, but for those of `without`. `identifier` says what `_id` is, `writer` which process writes.

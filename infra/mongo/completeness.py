@@ -1,4 +1,4 @@
-"""The collection `completeness`: whether a UTC day is complete, and what its data are worth."""
+"""The collection `completeness`: whether a UTC day is complete, and the quality of its data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReceivedAt(TypedDict):
 
 
 class CompletenessDocument(TypedDict, total=False):
-    """A day; batch_layer.completeness says how each is worked out."""
+    """A day; batch_layer.completeness says how each field is computed."""
 
     _id: Required[str]
     version: int

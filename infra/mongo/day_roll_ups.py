@@ -1,10 +1,10 @@
 """The collection `day_roll_ups`: a UTC day's hour documents summed in a few forms; a year is some hundred documents.
 
-A roll-up is true of the hour documents that it names (`hours`, `versions`), whatever is stored by now. As it does to an
-hour document (decision 5), a reader adds to it, hour by hour, what live documents after those versions say. Live
-documents up to the base count no longer; so before a run becomes the base it rebuilds the roll-ups whose hour documents
-are others by now (`stale_days`, `rebuild`). A rebuild is one transaction: of two at once, the later one has seen what
-the other did.
+A roll-up is true for the hour documents that it names (`hours`, `versions`), whatever has been stored since. A reader
+adds the live documents after those versions to it, hour by hour, as to an hour document (decision 5). Live documents up
+to the base no longer count; so before a run becomes the base, it rebuilds the roll-ups whose hour documents have
+changed (`stale_days`, `rebuild`). A rebuild is one transaction: of two at once, the later one has seen what the other
+did.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NAME: Final = "day_roll_ups"
 
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of all forms of a day, as `infra.mongo.cells.DOCUMENT_BYTES`. One that has more is not stored: readers take its
+"""Bytes of all forms of a day, as `infra.mongo.cells.DOCUMENT_BYTES`. A larger one is not stored: readers use the
 hours. 200 countries need 0.1 MB."""
 
 

@@ -1,4 +1,4 @@
-"""The collection `hours`: the cells of an event hour at a version of the lake. With live documents it is the answer."""
+"""The collection `hours`: the cells of an event hour at a version of the lake; live documents are added to them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ COLLECTION: Final = Collection("hours", 2, HourDocument, "the hour: `2026-11-24T
 
 
 def ensure_indexes(database: Documents) -> None:
-    """The indexes that readers need; makes those that are not there."""
+    """Creates the indexes that readers need, if they are missing."""
     database.hours.create_index([("event_hour", ASCENDING)])
     database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])

@@ -46,7 +46,7 @@ class IncidentDocument(TypedDict, total=False):
 
 
 class DeliveryDocument(TypedDict, total=False):
-    """A call that Discord took, and how each of its incidents stood in it."""
+    """A request that Discord accepted, and the state of each of its incidents in it."""
 
     _id: Required[str]
     webhook: str
@@ -75,7 +75,7 @@ Update = UpdateOne | UpdateMany
 
 
 def create_indexes(database: Documents) -> None:
-    """What the API asks by."""
+    """The indexes for the API's queries."""
     database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
     database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
     database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
@@ -90,9 +90,9 @@ def create_indexes(database: Documents) -> None:
 
 
 def resolve(database: Documents, before: datetime, expired_before: datetime | None = None) -> None:
-    """Incidents that only a digest counted get no last edit, so no delivery says that they are over.
+    """Resolves incidents that only a digest counted: they get no last edit, so no delivery says that they are over.
 
-    Over are those without an alert since `before`; of those that a clearing ends, since `expired_before`.
+    They are over without an alert since `before`; those that a clearing ends, without one since `expired_before`.
     """
     lasting = list(ENDED_BY_CLEARING)
     over = {"message_id": "", "state": {"$ne": "resolved"}}
@@ -151,7 +151,7 @@ def incident_updates(delivery: Delivery) -> list[UpdateOne]:
 
 
 def delivery_updates(delivery: Delivery) -> list[UpdateOne]:
-    """The delivery itself, and how each of its incidents stood in it."""
+    """The delivery itself, and the state of each of its incidents in it."""
     names = ("webhook", "method", "message_id", "delivered_at", "digest", "held")
     fields: dict[str, Any] = {name: getattr(delivery, name) for name in names}
     shown = ("incident_id", "alerts", "state", "severity")
@@ -175,6 +175,6 @@ def contents(database: Documents, ids: Set[str]) -> dict[str, int]:
 
 
 def document_of(value: msgspec.Struct) -> dict[str, Any]:
-    """Its fields as MongoDB has them; times stay times."""
+    """Its fields as MongoDB stores them; times stay times."""
     document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(value), builtin_types=(datetime,))
     return document

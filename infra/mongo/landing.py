@@ -9,7 +9,7 @@ from infra.mongo.collection import Collection
 
 
 class PositionDocument(TypedDict, total=False):
-    """How far a partition is landed: a hint for people, the table itself is what counts."""
+    """How far a partition is landed: for people only, since the table decides."""
 
     _id: Required[str]
     next_offset: int

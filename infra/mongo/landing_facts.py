@@ -1,4 +1,4 @@
-"""The collection `landing_facts`: what commits alone say, added up; and how far each partition is landed."""
+"""The collection `landing_facts`: sums of what only commits store, and how far each partition is landed."""
 
 from __future__ import annotations
 

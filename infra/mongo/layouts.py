@@ -1,8 +1,8 @@
 """Every collection, and the layouts of them that a database holds: one that is newer than this version is refused.
 
-One document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. A process claims the
-layouts that it writes before it writes. A database without the document is of before 0.2.0: all of it is layout 1, and
-is still read.
+They are in one document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. A process claims
+the layouts that it writes before it writes. A database without the document is from before 0.2.0: all of it is layout
+1, which can still be read.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def require(database: Documents, session: ClientSession | None = None) -> None:
 
 
 def claim(database: Documents) -> None:
-    """`require`, and says that from now on documents of this version's layouts may be there."""
+    """`require`, and records that from now on there may be documents of this version's layouts."""
     require(database)
     mine = {name: collection.layout for name, collection in COLLECTIONS.items()}
     database.layouts.update_one({"_id": _ID}, {"$max": mine}, upsert=True)

@@ -1,8 +1,8 @@
 """The collection `live`: one document for each version of the lake, with the cells of that commit's own rows.
 
-`{_id: version, committed_at, cells}`. Where the cells are more than one document takes, `parts` says in how many they
-are; the others lie in `live_parts` as `{_id: "version/part", version, part, cells}`, and are there before the first is.
-Landing and batch both write documents that are missing, by this code and with the same content.
+`{_id: version, committed_at, cells}`. If the cells do not fit into one document, `parts` is the number of parts; the
+others are in `live_parts` as `{_id: "version/part", version, part, cells}`, and are written before the first.
+Landing and batch both write missing documents, by this code and with the same content.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def insert(
 ) -> bool:
     """Writes a version's document, in parts of at most `most` bytes, if it is not there already.
 
-    False if MongoDB refuses it for what it is. Then one without cells stands in its place, for readers would stop
-    before the gap for ever: its reports are in no figure until a batch run has computed their hours.
+    Returns False if MongoDB refuses it for its content. Then one without cells takes its place, because readers would
+    stop before the gap for ever: its reports are in no figure until a batch run has computed their hours.
     """
     reason = refusal(lambda: _insert(database, version, committed_at, cells, most))
     if not reason:
@@ -75,7 +75,7 @@ def missing(database: Documents, after: int, newest: int) -> list[int]:
 
 
 def write_missing(database: Documents, snapshot: Snapshot, after: int) -> int:
-    """Writes the documents of versions `after`+1 to the snapshot's that are not there; how many.
+    """Writes the missing documents of versions `after`+1 to the snapshot's, and returns how many.
 
     Batch needs it before an hour document of the snapshot's version replaces an older one: a reader's version ends
     before the first gap, and must not lie before a document's. Raises LogGone or ServiceUnavailable when a commit's log
@@ -95,7 +95,7 @@ def cells(snapshot: Snapshot, commit: Commit) -> pa.Table:
 
 
 def delete_through(database: Documents, through: int) -> int:
-    """Deletes the documents at or below version `through`, which must be a base; how many versions.
+    """Deletes the documents at or below version `through`, which must be a base, and returns how many versions.
 
     Readers start above their base; `through` lies some minutes behind it, for one that still reads from an older base.
     """

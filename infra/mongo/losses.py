@@ -31,7 +31,7 @@ COLLECTION: Final = Collection("losses", 1, LossDocument, "table, topic id, part
 
 
 def insert(database: Documents, those: Iterable[dict[str, Any]]) -> None:
-    """The first writing of one stays: what is known of the time before the gap only grows."""
+    """Inserts new losses; one that is stored stays as it is."""
     for loss in those:
         database.losses.update_one({"_id": loss["_id"]}, {"$setOnInsert": loss}, upsert=True)
 

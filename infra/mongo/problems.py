@@ -1,6 +1,6 @@
-"""The collection `landing_problems`: what MongoDB refuses of landing for what it is; the latest of each kind.
+"""The collection `landing_problems`: landing's documents that MongoDB refuses for their content, the last of each kind.
 
-`{_id: what, reason, at}`. Trying again never helps there, so nothing waits for it: the rest goes on.
+`{_id: what, reason, at}`. A retry never helps there, so nothing waits for it, and the rest continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHOWN: Final = 20
 
 
 class ProblemDocument(TypedDict):
-    """What MongoDB refused last of a kind. `reason` is its own sentence."""
+    """What MongoDB last refused of a kind. `reason` is MongoDB's own sentence."""
 
     _id: str
     reason: str
@@ -43,7 +43,7 @@ def latest(database: Documents) -> list[dict[str, Any]]:
 
 
 def refusal(write: Callable[[], None]) -> str:
-    """Writes; why MongoDB refuses what is written for what it is, or nothing. Raises what else PyMongo raises."""
+    """Writes. Returns why MongoDB refuses it for its content, or nothing. Raises PyMongo's other errors."""
     try:
         write()
     except (PyMongoError, BSONError) as error:

@@ -1,7 +1,7 @@
 """How far the recorder has read its topics, kept with what it has written.
 
-Kafka's own offsets of the group know nothing of the database: after a restore from a backup, or into an emptied
-database, they say that everything was recorded. Read from here, what is missing comes again.
+The group's offsets in Kafka know nothing of the database: after a restore from a backup, or in an emptied database,
+they say that everything was recorded. From the offsets here, the recorder reads again what is missing.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from pymongo.errors import OperationFailure
 Result = TypeVar("Result")
 
 SNAPSHOT_GONE: Final = (239, 246)
-"""MongoDB's codes for a snapshot that it cannot give now: too old, or of before a collection or an index was made."""
+"""MongoDB's codes for a snapshot that it cannot give now: too old, or from before a collection or index was created."""
 
 PAUSES: Final = (0.05, 0.2, 0.5)
-"""Seconds; what was just made is in every snapshot as soon as its making is committed."""
+"""Seconds; what was just created is in every snapshot as soon as its creation is committed."""
 
 
 def at_one_instant(database: Database[dict[str, Any]], read: Callable[[ClientSession], Result]) -> Result:

@@ -12,7 +12,7 @@ from infra.mongo.collection import Collection
 
 
 class SessionDocument(TypedDict):
-    """A session. `sign_in` is unique: an answer of the provider begins one. `id_token`: for signing out there."""
+    """A session. `sign_in` is unique: one answer of the provider begins one session. `id_token`: to sign out there."""
 
     _id: str
     sign_in: str

@@ -1,14 +1,14 @@
-"""The collection `view_parts`: the rest of documents that are larger than MongoDB takes in one.
+"""The collection `view_parts`: further parts of documents that are too large for MongoDB.
 
-A view's document has all of its content in it, or, where that is over `infra.mongo.cells.DOCUMENT_BYTES`, the first
-part: then its field `parts` says how many there are, and the others lie here. A part's id names the version of its
+A view's document has all of its content, or, if that is over `infra.mongo.cells.DOCUMENT_BYTES`, the first part: then
+its field `parts` is the number of parts, and the others are here. A part's id names the version of its
 document, so a document and its parts are changed in three steps that each leave readers right:
 
 1. the parts of the new version are written; no document names them yet,
-2. the document is replaced: from now on readers take these parts,
-3. the parts of older versions are deleted. Died before this, the next writer of the document does it.
+2. the document is replaced: from now on readers use these parts,
+3. the parts of older versions are deleted; after a crash before this, the next writer of the document does it.
 
-Readers ask for document and parts in one snapshot session (`infra.mongo.session`), else a writer may come between.
+Readers read document and parts in one snapshot session (`infra.mongo.session`), else a writer may come in between.
 """
 
 from __future__ import annotations
