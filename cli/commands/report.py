@@ -92,10 +92,15 @@ def revise(late: Late = False, days: Window = 31) -> None:
 
 def show() -> None:
     """List the nightly reports."""
+    from serving.report.store import DamagedReport
+
     with _desk() as (desk, _zone):
         for revision in desk.store.days():
-            report = desk.store.facts(revision)
-            typer.echo(f"{revision.day}  revision {revision.number}  {report.state}")
+            try:
+                state: str = desk.store.facts(revision).state
+            except DamagedReport:
+                state = "damaged"
+            typer.echo(f"{revision.day}  revision {revision.number}  {state}")
 
 
 @contextmanager

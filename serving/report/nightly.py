@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
+import structlog
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from serving.report import by_day, completeness, facts, lock, render
 from serving.report.build import OfficersDay, facts_of
 from serving.report.post import Poster
 from serving.report.revision import changes, same
-from serving.report.store import ReportStore, Revision
+from serving.report.store import DamagedReport, ReportStore, Revision
 from serving.services import Services
 
 LOOK_EVERY = timedelta(seconds=10)
 """Pause between two checks whether a day has settled."""
+
+_log = structlog.get_logger()
 
 MOST_MESSAGES = 3
 """Up to this many revisions are posted one by one; more, as after a month's correction, in one message."""
@@ -72,10 +75,10 @@ def build(desk: ReportDesk, officers_day: OfficersDay, *, quiet: bool = False) -
         number = before.number + 1 if before else 0
         report = facts_of(desk.services, officers_day, desk.now(), number, _link(desk, officers_day))
         if before is not None:
-            earlier = desk.store.facts(before)
-            if same(earlier, report):
+            earlier = _facts(desk, before)
+            if earlier is not None and same(earlier, report):
                 return before, False
-            report = msgspec.structs.replace(report, changes=changes(earlier, report))
+            report = msgspec.structs.replace(report, changes=changes(earlier, report) if earlier is not None else [])
         revision, forms = Revision(officers_day.day, number), desk.to_forms(report)
         renew()
         desk.store.write(revision, forms)
@@ -136,13 +139,24 @@ def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -
 
 def _rebuilt(desk: ReportDesk, revision: Revision, since: date, late: bool) -> Iterator[Revision]:
     """The day's newest revision, if it is to be published."""
-    earlier, newest, new = desk.store.facts(revision), revision, False
+    earlier, newest, new = _facts(desk, revision), revision, False
+    if earlier is None:
+        return
     recent = revision.day >= since
     if (recent or _is_awaited(earlier)) and _is_due(desk, earlier, late=late and recent):
         newest, new = build(desk, OfficersDay(revision.day, earlier.timezone))
     # Of older days only recent revisions: after a loss of MongoDB all would be published again.
     if new or ((recent or earlier.making.made_at.date() >= since) and _is_pending(desk, newest)):
         yield newest
+
+
+def _facts(desk: ReportDesk, revision: Revision) -> facts.DayReport | None:
+    """None where the revision is damaged: it holds up no other report."""
+    try:
+        return desk.store.facts(revision)
+    except DamagedReport as error:
+        _log.error("a report cannot be read; build it again", reason=error)
+        return None
 
 
 def _is_awaited(report: facts.DayReport) -> bool:

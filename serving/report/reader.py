@@ -10,7 +10,7 @@ import structlog
 
 from fleet.errors import ServiceUnavailable
 from serving.report.facts import DayReport, Figure
-from serving.report.store import ReportStore, Revision
+from serving.report.store import DamagedReport, ReportStore, Revision
 
 KEPT: Final = 400
 """Headlines of a year and more; each is a few hundred bytes."""
@@ -34,7 +34,7 @@ class Shelf:
                 if before is None or revision.day < before
             ]
             following = days[limit - 1].day.isoformat() if len(days) > limit else None
-            return [self._row(revision) for revision in days[:limit]], following
+            return [row for revision in days[:limit] if (row := self._readable_row(revision))], following
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
 
@@ -64,6 +64,13 @@ class Shelf:
             return self._store.read(revision, form)
         except (ServiceUnavailable, OSError) as error:
             raise _away(error) from error
+
+    def _readable_row(self, revision: Revision) -> dict[str, Any] | None:
+        try:
+            return self._row(revision)
+        except DamagedReport as error:
+            _log.error("a report cannot be read; build it again", reason=error)
+            return None
 
     def _read_row(self, revision: Revision) -> dict[str, Any]:
         assert self._store is not None  # noqa: S101 - `page` has rows only with it

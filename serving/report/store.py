@@ -7,6 +7,7 @@ variables as the rest of the lake (pyarrow's own ignores some of them).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any, Final
 
 from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
+from msgspec import MsgspecError
 from pyarrow import ArrowException, fs
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.text import sentence
 from serving.report import facts
 
@@ -38,6 +40,16 @@ class Revision:
     number: int
 
 
+_FINISHED: Final = re.compile(
+    r"(?:^|/)nightly/((?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/(0|[1-9]\d{0,5})/report\.json$", re.ASCII
+)
+"""The path of a revision's last file."""
+
+
+class DamagedReport(PeacewatchError):
+    """The JSON of a finished revision is no report; the next revision of the day is built without looking at it."""
+
+
 class ReportStore:
     """The reports of one lake. `lake` is a folder or an `s3://` address.
 
@@ -53,13 +65,12 @@ class ReportStore:
     def days(self) -> list[Revision]:
         """The newest finished revision of every day, newest day first."""
         newest: dict[date, int] = {}
-        for path in self._finished(self._root):
-            day, revision = path.rsplit("/", 3)[-3:-1]
-            newest[date.fromisoformat(day)] = max(newest.get(date.fromisoformat(day), 0), int(revision))
+        for each in self._finished(self._root):
+            newest[each.day] = max(newest.get(each.day, 0), each.number)
         return [Revision(day, newest[day]) for day in sorted(newest, reverse=True)]
 
     def newest(self, day: date) -> Revision | None:
-        revisions = [int(path.rsplit("/", 2)[-2]) for path in self._finished(f"{self._root}/{day}")]
+        revisions = [each.number for each in self._finished(f"{self._root}/{day}")]
         return Revision(day, max(revisions)) if revisions else None
 
     def read(self, revision: Revision, form: str) -> bytes:
@@ -69,7 +80,13 @@ class ReportStore:
         return content
 
     def facts(self, revision: Revision) -> facts.DayReport:
-        return facts.from_json(self.read(revision, "json"))
+        """Raises DamagedReport."""
+        try:
+            return facts.from_json(self.read(revision, "json"))
+        except (MsgspecError, ValueError) as error:
+            raise DamagedReport(
+                f"revision {revision.number} of the report of {revision.day} is damaged: {sentence(error)}"
+            ) from None
 
     def write(self, revision: Revision, forms: dict[str, bytes]) -> None:
         """Writes a revision. `forms` has all of FORMS; `json` comes last, and makes the revision valid."""
@@ -93,11 +110,13 @@ class ReportStore:
     def _path(self, revision: Revision, form: str) -> str:
         return f"{self._root}/{revision.day}/{revision.number}/report.{form}"
 
-    def _finished(self, below: str) -> list[str]:
+    def _finished(self, below: str) -> list[Revision]:
+        """Those below a folder. What a person has put there beside them is none; nor is a file that a crash emptied."""
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)
         with _answering():
             files = self._files.get_file_info(chosen)
-        return [info.path for info in files if info.path.endswith("/report.json")]
+        found = (_FINISHED.search(info.path) for info in files if info.size)
+        return [Revision(date.fromisoformat(name[1]), int(name[2])) for name in found if name]
 
 
 @contextmanager

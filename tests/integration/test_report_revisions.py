@@ -193,3 +193,15 @@ def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: ReportDesk, 
     assert revised(desk, webhook) == [Revision(DAY, 1)]
     report = desk.store.facts(Revision(DAY, 1))
     assert (report.utc_day_complete, report.timezone, report.quality.expected) == (True, "Europe/Paris", 144_000)
+
+
+def test_a_damaged_report_holds_up_no_other_and_is_built_again(desk: ReportDesk, views: Services, webhook: str) -> None:
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views)
+    first, _ = nightly.build(desk, OfficersDay(DAY))
+    nightly.build(desk, OfficersDay(DAY - timedelta(days=1)))
+    desk.store.write(first, {**plain_forms(desk.store.facts(first)), "json": b"{"})
+    assert nightly.revise(desk, webhook, WEEK) == []
+    revision, new = nightly.build(desk, OfficersDay(DAY))
+    assert (revision.number, new) == (1, True)
+    assert desk.store.facts(revision).changes == []

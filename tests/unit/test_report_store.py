@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from fleet.errors import ServiceUnavailable
 from serving.report import facts, revision, strings
 from serving.report.reader import Shelf
-from serving.report.store import FORMS, ReportStore, Revision
+from serving.report.store import FORMS, DamagedReport, ReportStore, Revision
 from tests.support import reports
 
 CONTENT = {form: form.encode() for form in FORMS}
@@ -34,6 +34,30 @@ def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path) -> Non
         store.write(Revision(reports.DAY, 0), {form: content for form, content in CONTENT.items() if form != "json"})
     assert list((tmp_path / "nightly" / str(reports.DAY) / "0").iterdir())
     assert store.days() == []
+
+
+def test_what_a_person_puts_beside_reports_is_none(tmp_path: Path) -> None:
+    store = ReportStore(str(tmp_path))
+    store.write(Revision(reports.DAY, 0), CONTENT)
+    for name in ("backup/0", "2026-11-23.old/0", "2026-13-45/0", f"{reports.DAY}/copy of 0", f"{reports.DAY}/0/1"):
+        folder = tmp_path / "nightly" / name
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_bytes(b"{}")
+    emptied = tmp_path / "nightly" / str(reports.DAY) / "1"
+    emptied.mkdir()
+    (emptied / "report.json").write_bytes(b"")
+    assert store.days() == [Revision(reports.DAY, 0)]
+    assert store.newest(reports.DAY) == Revision(reports.DAY, 0)
+
+
+def test_a_damaged_report_is_left_out_of_the_list_of_all(tmp_path: Path) -> None:
+    store, other = ReportStore(str(tmp_path)), reports.DAY - timedelta(days=1)
+    store.write(Revision(reports.DAY, 0), {**CONTENT, "json": b"{no json"})
+    store.write(Revision(other, 0), {**CONTENT, "json": facts.to_json(reports.busy())})
+    with pytest.raises(DamagedReport, match=f"^revision 0 of the report of {reports.DAY} is damaged: [^\n]+$"):
+        store.facts(Revision(reports.DAY, 0))
+    rows, following = Shelf(str(tmp_path)).page(None, 31)
+    assert ([row["day"] for row in rows], following) == ([other.isoformat()], None)
 
 
 def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
