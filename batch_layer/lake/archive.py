@@ -17,6 +17,7 @@ from infra.mongo import view_parts
 from infra.mongo.client import Documents
 
 FOLDER: Final = "_sealed"
+_DAY: Final = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _BY_DAY: Final = ("city_days", "place_days", "delay_days", "copies", "completeness")
 """Views with a document a day. `drones_by_day` is not one: it is counted from all days' drones when one changes."""
 
@@ -72,7 +73,7 @@ def put(database: Documents, documents: list[dict[str, Any]]) -> None:
 
 
 def _days(snapshot: Snapshot) -> set[date]:
-    return {date.fromisoformat(name) for name in lake_documents.names(snapshot, FOLDER)}
+    return {date.fromisoformat(name) for name in lake_documents.names(snapshot, FOLDER, _DAY)}
 
 
 def _path(day: date) -> str:

@@ -32,6 +32,7 @@ DUPLICATES: Final = "peacewatch.copies"
 """Facts of a commit: {reason: number}, number."""
 
 FOLDER: Final = "_facts"
+_VERSION: Final = r"\d{20}"
 
 
 def add_up(
@@ -118,7 +119,7 @@ def _complete(
 
 
 def _kept(pinned: Snapshot) -> list[int]:
-    return [int(name) for name in lake_documents.names(pinned, FOLDER)]
+    return [int(name) for name in lake_documents.names(pinned, FOLDER, _VERSION)]
 
 
 def _path(version: int) -> str:

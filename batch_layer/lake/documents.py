@@ -5,6 +5,7 @@ A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import bson
@@ -24,10 +25,13 @@ def path(folder: str, name: str) -> str:
     return f"{folder}/{name}{_ENDING}"
 
 
-def names(snapshot: Snapshot, folder: str) -> list[str]:
-    """The names of the files in `folder`, in order."""
+def names(snapshot: Snapshot, folder: str, form: str) -> list[str]:
+    """The names of the files in `folder` whose whole name has the regular expression `form`, in order. A copy that a
+    person has put beside them is none.
+    """
     found = (path.rpartition("/")[2] for path in snapshot.names(folder))
-    return [name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING)]
+    known = (name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING))
+    return [name for name in known if re.fullmatch(form, name, re.ASCII)]
 
 
 def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
