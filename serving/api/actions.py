@@ -33,7 +33,7 @@ class Body(Model):
         "operator",
         min_length=1,
         max_length=80,
-        description="name of the operator, shown with the action; ignored where somebody has signed in by name",
+        description="the operator's name, shown with the action; ignored after a sign-in by name",
     )
     note: str = Field("", max_length=500)
 

@@ -27,8 +27,8 @@ Documents = list[dict[str, Any]]
 
 class Counted(Model):
     alerts: int
-    unverified: int = Field(description="of those, taken from messages that are not whole reports")
-    incidents: int = Field(description="incidents that began with one of those")
+    unverified: int = Field(description="those from messages that are not whole reports")
+    incidents: int = Field(description="incidents that began with one of these alerts")
 
 
 class KindRow(Counted):
@@ -36,7 +36,7 @@ class KindRow(Counted):
 
 
 class SeverityRow(Counted):
-    severity: str = Field(description="of an incident, that of its first alert")
+    severity: str = Field(description="an incident has the severity of its first alert")
 
 
 class AlertDay(Counted):
@@ -51,7 +51,7 @@ class Kinds(Figures):
     kinds: list[KindRow]
     severities: list[SeverityRow]
     days: list[AlertDay] = Field(description="every day of the range")
-    batch_version: int | None = Field(description="version of the lake's table `alerts` that this is true at")
+    batch_version: int | None = Field(description="version of the lake's table `alerts` that was read")
 
 
 class KindsQuery(RangeQuery):

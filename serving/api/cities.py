@@ -53,7 +53,7 @@ class Cities(Figures):
 
 
 class DelayRow(Model):
-    below: int | None = Field(description="seconds, by the drone's clock and the broker's; null: longer")
+    below: int | None = Field(description="seconds between the drone's clock and the broker's; null: longer")
     reports: int
     alerts: int
 
@@ -69,7 +69,7 @@ class Delays(Figures):
 
 class CitiesQuery(RangeQuery):
     city: Text | None = Field(None, description="only this city")
-    limit: int = Field(50, ge=1, le=500, description="how many cities at most")
+    limit: int = Field(50, ge=1, le=500, description="the most cities")
     format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 

@@ -29,15 +29,15 @@ class DayRow(Model):
     expected: int | None
     late: int | None = Field(description="reports that came after the day was complete")
     lost: int | None = Field(
-        description="at most so many messages, perhaps of the day, were lost before they landed; null: unknown"
+        description="the most messages, perhaps of this day, that were lost before they landed; null: unknown"
     )
     lost_alerts: int | None = Field(description="the same for alerts, which are then missing in `alerts-by-kind`")
     losses: list[str] = Field(description="what was lost, and when; such a day is never complete")
-    folded: list[str] = Field(description="names that are counted as `other`, since there were too many")
+    folded: list[str] = Field(description="names that are counted as `other` because there were too many")
     copies: int | None = Field(description="duplicates: reports that landing dropped, and those in the lake")
-    conflicts: int | None = Field(description="reports with the identity of another and other content")
+    conflicts: int | None = Field(description="reports with the identity of another report, but different content")
     rejected: int | None
-    version: int | None = Field(description="version of the lake that this was computed at")
+    version: int | None = Field(description="version of the lake that this was computed from")
 
 
 class Completeness(Model):

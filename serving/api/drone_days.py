@@ -38,7 +38,7 @@ class DroneDay(Model):
     reports: int
     minutes: int = Field(description="different minutes with a report")
     expected: int = Field(description="minutes from its first report to its last; each should have a report")
-    gaps: int = Field(description="silences in between")
+    gaps: int = Field(description="periods without a report, between its first and its last")
     alerts: int
     lowest_battery: float = Field(description="percent")
     last_battery: float
@@ -46,7 +46,7 @@ class DroneDay(Model):
     last_at: datetime
     country: str
     city: str
-    version: int = Field(description="version of the lake that the day was computed at")
+    version: int = Field(description="version of the lake that the day was computed from")
 
 
 class DroneDays(Model):

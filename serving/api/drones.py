@@ -54,7 +54,7 @@ class DroneList(Model):
     drones: list[DroneRow]
     next: str | None = Field(description="`after` of the next page; null: this is the last")
     total: int = Field(description="drones that match the filters")
-    low: int = Field(description="of those, low on battery")
+    low: int = Field(description="those low on battery")
     version: int
     as_of: datetime | None = Field(description="time of the fleet's newest report")
 
@@ -63,7 +63,7 @@ class Feature(Model):
     """A GeoJSON feature."""
 
     type: str
-    geometry: dict[str, Any] | None = Field(description="null: the position is not known")
+    geometry: dict[str, Any] | None = Field(description="null: the position is unknown")
     properties: dict[str, Any]
 
 
@@ -78,7 +78,7 @@ class Features(Model):
 class DronesQuery(Query):
     """Which drones."""
 
-    q: Text | None = Field(None, description="the beginning of their ids")
+    q: Text | None = Field(None, description="the first characters of their ids")
     country: Text | None = None
     city: Text | None = None
     low: bool | None = Field(None, description="whether the battery is below the threshold")
@@ -87,7 +87,7 @@ class DronesQuery(Query):
     )
     bbox: BoxText | None = Field(None, description="west,south,east,north in degrees")
     limit: int = Field(50, ge=1, le=MAX_PAGE)
-    after: Text | None = Field(None, description="`next` of the page before")
+    after: Text | None = Field(None, description="`next` of the previous page")
     format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 
@@ -120,7 +120,7 @@ def blueprint(services: Services) -> APIBlueprint:
         answer |= {"version": services.merge.served().version, "as_of": fleet.as_of}
         return table(answer, rows, query.format)
 
-    @api.get("/drones/map", summary="Drones of a view of the map, as GeoJSON", responses=answers(Features))
+    @api.get("/drones/map", summary="Drones in a part of the map, as GeoJSON", responses=answers(Features))
     def drones_map(query: MapQuery) -> Document:
         fleet = services.drones.fleet()
         mask = clusters.inside(fleet, box(query.bbox))

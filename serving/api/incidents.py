@@ -43,7 +43,7 @@ class OneIncident(IncidentRow):
 
     recent_alerts: list[AlertRow] = Field(description=f"the newest {SHOWN}; all are at /alerts?incident=")
     messages: list[str] = Field(description="ids of its Discord messages, oldest first")
-    deliveries: list[DeliveryRow] = Field(description=f"its deliveries to Discord, the newest {SHOWN} first")
+    deliveries: list[DeliveryRow] = Field(description=f"its {SHOWN} newest deliveries to Discord, newest first")
 
 
 class IncidentsQuery(ListingQuery):

@@ -34,11 +34,11 @@ class ListingQuery(Query):
     """Which part of a list."""
 
     since: Moment | None = Field(
-        None, description="its time is at or after", json_schema_extra={"example": "2026-11-24T00:00:00Z"}
+        None, description="at this time or later", json_schema_extra={"example": "2026-11-24T00:00:00Z"}
     )
-    until: Moment | None = Field(None, description="its time is before")
+    until: Moment | None = Field(None, description="before this time")
     limit: int = Field(50, ge=1, le=MAX_PAGE)
-    cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the page before")
+    cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the previous page")
     format: Format | None = Field(None, description="`csv` for a spreadsheet")
 
 

@@ -68,14 +68,14 @@ class SpanQuery(Query):
         None,
         alias="from",
         pattern=DAY_OR_HOUR,
-        description="first day, or hour; without it from the first report",
+        description="first day or hour; the default is that of the first report",
         json_schema_extra={"example": "2026-11-01"},
     )
     end: str | None = Field(
         None,
         alias="to",
         pattern=DAY_OR_HOUR,
-        description="last day, or hour; included",
+        description="last day or hour, included",
         json_schema_extra={"example": "2026-11-24"},
     )
 
@@ -93,7 +93,7 @@ class ZonedQuery(RangeQuery):
 
     tz: Zone = Field(
         "UTC",
-        description="IANA time zone, whole hours from UTC, of days and hours",
+        description="IANA time zone of days and hours; its offset from UTC must be whole hours",
         json_schema_extra={"example": "Europe/Paris"},
     )
 
@@ -102,7 +102,7 @@ class DaysQuery(Query):
     """Which UTC days; without them the last seven."""
 
     start: Day | None = Field(None, alias="from", description="first UTC day")
-    end: Day | None = Field(None, alias="to", description="last UTC day; included")
+    end: Day | None = Field(None, alias="to", description="last UTC day, included")
 
 
 def days_of(query: DaysQuery, today: date) -> list[date]:
@@ -121,7 +121,7 @@ class Figures(Model):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    version: int = Field(description="version of the lake that the answer is true at; -1: nothing has landed")
+    version: int = Field(description="version of the lake that the answer describes; -1: nothing has landed")
     as_of: datetime | None = Field(description="time of that version")
     start: str | None = Field(alias="from", description="first day or hour that is counted; null: there are no reports")
     end: str | None = Field(alias="to", description="last day or hour that is counted")

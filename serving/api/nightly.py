@@ -59,7 +59,7 @@ class NightlyQuery(Query):
 
 
 class RevisionQuery(Query):
-    revision: int | None = Field(None, ge=0, le=100_000, description="without it the newest")
+    revision: int | None = Field(None, ge=0, le=100_000, description="the default is the newest")
 
 
 class FormPath(Model):

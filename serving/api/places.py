@@ -40,7 +40,7 @@ class Places(Model):
     cells: int = Field(description=f"cells with alerts; at most {MAX_PLACES} of them are listed")
     complete: bool
     incomplete_days: list[str]
-    batch_version: int | None = Field(description="version of the lake that places are true at; null: no batch run yet")
+    batch_version: int | None = Field(description="version of the lake that the places describe; null: no run yet")
     version: int = Field(description="newest version of the lake")
     as_of: datetime | None
 

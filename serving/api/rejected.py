@@ -26,7 +26,7 @@ class RejectedRow(Model):
     detail: str
     received_at: datetime | None = Field(description="when the broker received the message on `reports`")
     bytes: int
-    excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are no UTF-8 are replaced")
+    excerpt: str = Field(description=f"its first {EXCERPT} characters; bytes that are not UTF-8 are replaced")
 
 
 class RejectedMessages(Model):

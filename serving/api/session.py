@@ -41,11 +41,11 @@ class CurrentSession(Model):
     """Who is signed in."""
 
     needs_token: bool = Field(description="whether a token or a sign-in is needed; if not, everybody is an operator")
-    figures_open: bool = Field(description="whether figures can be read by anybody (`PEACEWATCH_API_OPEN=figures`)")
+    figures_open: bool = Field(description="whether anybody can read figures (`PEACEWATCH_API_OPEN=figures`)")
     role: Role | None = Field(description="viewer, operator or admin; null: nobody is signed in")
     by: str | None = Field(description="the name shown with actions: of the account, or as given when signing in")
-    sign_in: str | None = Field(description="where a browser signs in by single sign-on; null: by a token")
-    sign_out: str | None = Field(None, description="after signing out of single sign-on: where a browser goes")
+    sign_in: str | None = Field(description="where a browser starts single sign-on; null: sign in with a token")
+    sign_out: str | None = Field(None, description="where a browser goes to sign out of single sign-on")
 
 
 def blueprint(services: Services) -> APIBlueprint:

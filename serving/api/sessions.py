@@ -48,7 +48,7 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/sessions`."""
     api = APIBlueprint("sessions", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")], abp_security=SECURITY)
 
-    @api.get("/sessions", summary="Sessions: one's own, for admins all", responses=answers(SessionList, 401))
+    @api.get("/sessions", summary="Your own sessions; for admins, all", responses=answers(SessionList, 401))
     def sessions(query: Query) -> dict[str, Any]:  # noqa: ARG001 - refuses parameters
         return {"sessions": rows(services.access.require(request, "viewer"))}
 

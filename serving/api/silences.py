@@ -60,7 +60,7 @@ def blueprint(services: Services) -> APIBlueprint:
     """`/api/v1/silences`."""
     api = APIBlueprint("silences", __name__, url_prefix=PREFIX, abp_tags=[Tag(name="operators")], abp_security=SECURITY)
 
-    @api.post("/silences", summary="Silence a kind, place or drone for a while", responses=done_or_refused())
+    @api.post("/silences", summary="Silence a kind, place or drone", responses=done_or_refused())
     def silence(body: Silence) -> tuple[Document, int]:
         who = services.access.require(request, "operator")
         target = Target(kind=body.kind, country=body.country or "", city=body.city or "", drone_id=body.drone or "")

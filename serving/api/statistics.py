@@ -69,7 +69,7 @@ class Averages(Figures):
 class WeekdayRow(Model):
     weekday: int = Field(description="1 Monday to 7 Sunday", ge=1, le=7)
     alerts: int
-    days: int = Field(description="how many such days the range has")
+    days: int = Field(description="number of such days in the range")
 
 
 class PerDay(Model):
@@ -97,8 +97,8 @@ class LowBattery(Figures):
 
     threshold: int = Field(description="percent")
     reports: Share
-    drones: Share = Field(description="a drone is low when its last report in the range is; true at batch_version")
-    batch_version: int | None = Field(description="version that `drones` is true at; null: no batch run yet")
+    drones: Share = Field(description="a drone is low if its last report in the range is; as of batch_version")
+    batch_version: int | None = Field(description="version of the lake that `drones` describes; null: no batch run yet")
 
 
 class ScoreRow(Model):

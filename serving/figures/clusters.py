@@ -1,5 +1,4 @@
-"""Drones of a view of the map: single ones where there are few, else clusters, so that a larger fleet makes no larger
-answer."""
+"""Drones in a part of the map: single ones if there are few, else clusters, so a larger fleet needs no larger answer."""
 
 from __future__ import annotations
 

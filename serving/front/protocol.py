@@ -135,7 +135,7 @@ class Connection(HttpToolsProtocol):
             super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what uvicorn says of it
-        self.refuse(400, "this is no HTTP request")
+        self.refuse(400, "this is not an HTTP request")
 
     def refuse(self, status: int, detail: str, retry_after: int | None = None) -> None:
         """Answers with a problem where no answer has begun, and closes."""
@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
         """Empty lines came where a request should begin: they buy no time, and are not taken without end."""
         self._between += received
         if self._between > MAX_HEAD:
-            self.refuse(400, "this is no HTTP request")
+            self.refuse(400, "this is not an HTTP request")
         elif self._deadline is None:  # uvicorn forgets its own with any byte
             self._arm(IDLE_SECONDS, self.transport.close)
 
