@@ -60,7 +60,7 @@ class Json(DefaultJSONProvider):
         return default(value) if isinstance(value, datetime) else DefaultJSONProvider.default(value)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Raises ValueError for text that is no JSON, or is nested too deeply for Python's stack."""
+        """Raises ValueError for text that is not JSON, or is nested too deeply for Python's stack."""
         try:
             return super().loads(s, **kwargs)
         except RecursionError:
@@ -98,6 +98,6 @@ def create_app(config: Config, services: Services | None = None) -> OpenAPI:
 
 
 def _stamp(services: Services) -> tuple[object, ...] | None:
-    """What the newest figures are true at; None if they have not been read for a while."""
+    """The version and time of the newest figures; None if they have not been read for a while."""
     held = services.merge.held()
     return (held.version, held.as_of, held.base) if held else None

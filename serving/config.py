@@ -61,5 +61,5 @@ class Config:
 
     @property
     def has_open_figures(self) -> bool:
-        """Whether figures can be read by anybody."""
+        """Whether anybody can read figures."""
         return not self.is_guarded or self.open_to_all == "figures"

@@ -69,7 +69,7 @@ class RejectedMessages:
 
 
 def newest(bootstrap: Address | None, topic: str = topics.REJECTED) -> Row:
-    """What RejectedMessages.now gives, read from the topic now. Raises ServiceUnavailable."""
+    """What RejectedMessages.now returns, read from the topic now. Raises ServiceUnavailable."""
     if bootstrap is None:
         raise ServiceUnavailable("this server was started without a Kafka to read rejected messages from")
     try:

@@ -50,7 +50,7 @@ class Services:
     access: Access
 
     def warm(self) -> None:
-        """Reads what the first visitors will ask for, a day at a time, so that requests wait for one day at most."""
+        """Reads what the first visitors will request, a day at a time, so that requests wait for one day at most."""
         try:
             known = self.merge.served()
             if known.first_hour is not None and known.last_hour is not None:
@@ -72,7 +72,7 @@ class Services:
 
 def connect(config: Config, answer_seconds: int = ANSWER_SECONDS) -> Services:
     """Does not wait for MongoDB: a request that needs it waits, and answers 503 when it is away. A query may take
-    `answer_seconds`.
+    `answer_seconds` at most.
     """
     client = mongo.client(config.mongo_uri, "serving", MONGO_TIMEOUT_MS, answer_ms=answer_seconds * 1000)
     database = mongo.database(client)

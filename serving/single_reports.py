@@ -1,4 +1,4 @@
-"""Single reports of a day, straight from the lake: for looking at one drone or one place, never for figures.
+"""Single reports of a day, straight from the lake: to look at one drone or one place, never for figures.
 
 Memory is bounded whatever is in the lake: the latest hours are read first, and only as many as are needed; a second
 pass reads the long texts of the chosen reports, a few at a time, and cuts them.
@@ -70,7 +70,7 @@ class Found:
 def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> Found:
     """At most `most` reports of the UTC day with the values of `wanted` (column to text), the latest ones.
 
-    Messages are cut to MAX_MESSAGE characters, or fewer where there are many rows; a report that is asked for by drone
+    Messages are cut to MAX_MESSAGE characters, or fewer if there are many rows; a report that is requested by drone
     and id has its whole message. Raises BadInput for a sealed day, ServiceUnavailable when the lake cannot be read.
     """
     if lake is None:
@@ -144,7 +144,7 @@ def _with_messages(table: DeltaTable, files: Sequence[str], rows: pa.Table, long
 
 
 def _by_hour(files: Sequence[str]) -> Iterator[list[str]]:
-    """The files of each hour, the latest hour first; all at once where a name does not say its hour."""
+    """The files of each hour, the latest hour first; all at once if a name does not contain its hour."""
     hours: dict[int, list[str]] = defaultdict(list)
     for file in files:
         hour = _hour(file)

@@ -23,7 +23,7 @@ MEASURED: Final = 1000
 
 
 def landing(database: Database[Document], now: datetime) -> Document:
-    """The last commit, and the broker time up to which every partition is landed; null if it is not known.
+    """The last commit, and the broker time up to which every partition is landed; null if unknown.
 
     Partitions of a topic that was deleted and created again do not count.
     """
@@ -47,7 +47,7 @@ def landing(database: Database[Document], now: datetime) -> Document:
 
 
 def batch(database: Database[Document], version: int) -> Document:
-    """The last complete run, and how many versions the lake has got since the one that it computed."""
+    """The last complete run, and how many versions the lake has beyond that of the run."""
     run: Document = {**(runs.newest(database) or {})}
     newest = {name: run.get(name) for name in ("version", "started_at", "finished_at", "hours")}
     behind = max(0, version - newest["version"]) if newest["version"] is not None else None

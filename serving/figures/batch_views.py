@@ -27,7 +27,7 @@ def of_days(first: date, last: date) -> dict[str, Any]:
 
 
 def version(database: Documents, view: str, session: ClientSession, kind: runs.Kind = "drones") -> int | None:
-    """The version that `view` is true at: that of its newest document, or of a later run of `kind` that found nothing
+    """The version that `view` describes: that of its newest document, or of a later run of `kind` that found nothing
     new. None: no run yet.
     """
     base = runs.base_version(database, kind=kind, session=session)

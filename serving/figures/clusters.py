@@ -1,4 +1,4 @@
-"""Drones in a part of the map: single ones if there are few, else clusters, so a larger fleet needs no larger answer."""
+"""Drones in a part of the map: single ones if there are few, else clusters: a larger fleet needs no larger answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 
 def inside(fleet: Fleet, box: Box) -> Any:
-    """A mask of the drones within west, south, east, north; where west is east of east, across the antimeridian.
+    """A mask of the drones within west, south, east, north; if west is east of east, across the antimeridian.
 
     180 and -180 degrees are one meridian.
     """

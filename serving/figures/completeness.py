@@ -1,4 +1,4 @@
-"""Which days are complete, from the batch layer's documents; cached for a few seconds, since every answer says it."""
+"""Which days are complete, from the batch layer's documents; cached for a few seconds, since every answer needs it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Keep = Literal["event_hour", "country", "worst_score", ""]
 
 
 def form_of(keep: Keep, *, with_country: bool) -> DayForm:
-    """The form of a day that has the key `keep`, and also the country where the reader filters by it."""
+    """The form of a day that has the key `keep`, and also the country if the reader filters by it."""
     if keep == "worst_score":
         return "by_country_and_score" if with_country else "by_score"
     if keep == "country":

@@ -1,6 +1,6 @@
 """The last state of every drone, kept in memory, and selections of it.
 
-Blocks come from landing within seconds (`drone_blocks`). Where there are none, the last days of the batch view
+Blocks come from landing within seconds (`drone_blocks`). Without them, the last days of the batch view
 `drone_days` are used: the same drones, as of the last batch run.
 """
 
@@ -161,7 +161,7 @@ class Drones:
         return [_of_day(part) for parts in every for part in parts]
 
     def _changed(self, known: Iterable[tuple[str, Any, Any]]) -> Sequence[Any]:
-        """The ids of documents that have changed since they were read; notes their new state."""
+        """The ids of documents that have changed since they were read; remembers their new state."""
         changed = []
         for key, identifier, state in known:
             if self._seen.get(key, self) != state:

@@ -21,7 +21,7 @@ _EPOCH: Final = date(1970, 1, 1)
 def starts(wanted: Range, group: Group) -> list[int]:
     """The local hours (since 1970-01-01T00) where the intervals of `wanted` start; the first may start before it.
 
-    A week starts on Monday, as ISO 8601 has it. Raises BadInput for more hours than a series by hour has.
+    A week starts on Monday, as in ISO 8601. Raises BadInput for more hours than a series by hour has.
     """
     if wanted.end <= wanted.first:
         return []

@@ -5,7 +5,7 @@ run of live documents after the base, the highest complete run's version. An hou
 replaces its document, since both give the same figures at T. So a request reads only what is new:
 
 1. the base, and the live documents after the last T, in one snapshot session;
-2. in the same session the hour documents that it asks for and that are not held, and the live documents of those hours.
+2. in the same session the hour documents that it needs and that are not held, and the live documents of those hours.
 
 All that is held is dropped when T cannot be continued: documents after it were deleted (the process slept longer than
 live documents are kept) or the database is not the one that was read (it was emptied). A new base drops the hours that
@@ -59,7 +59,7 @@ class Merge:
     def served(self, hours: Collection[int] = (), days: range = NO_DAYS, form: DayForm = "by_hour") -> Served:
         """The figures at the newest version, with the event hours `hours` and the UTC days `days` (since 1970) held.
 
-        Of the days their stored roll-ups in one form are enough, where there are any: `Served.cells` takes them, and
+        For the days, stored roll-ups in one form are enough, if there are any: `Served.cells` takes them, and
         `Served.hours` lacks their hours. Raises pymongo.errors.PyMongoError when MongoDB does not answer.
         """
         wanted = Wanted(hours, days, form)
@@ -75,7 +75,7 @@ class Merge:
             self._lock.release()
 
     def held(self, wanted: Wanted = NOTHING) -> Served | None:
-        """What is held, where it is new enough to serve. It is read once, then checked and returned: another thread may
+        """What is held, if it is new enough to serve. It is read once, then checked and returned: another thread may
         replace it meanwhile.
         """
         now = time.monotonic()
@@ -116,7 +116,7 @@ class Merge:
 def bounded(
     served: Served, wanted: Wanted, most_hours: int = MAX_HELD_HOURS, most_forms: int = MAX_HELD_FORMS
 ) -> Served:
-    """`served`; where it holds too many hours or stored days, only those that are `wanted`."""
+    """`served`; if it holds too many hours or stored days, only those that are `wanted`."""
     if len(served.hours) > most_hours:
         others = [hour for hour in served.hours if hour not in wanted.hours and hour // 24 not in wanted.days]
         served = served.with_changed({}, others)  # stored days need no hours

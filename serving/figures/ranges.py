@@ -57,7 +57,7 @@ class Range:
     def dates(self) -> list[date]:
         """The dates of the zone that the range touches; empty for an empty range.
 
-        A date that the zone skipped (Samoa moved over the date line on 2011-12-30) is none.
+        Without a date that the zone skipped: Samoa moved over the date line on 2011-12-30.
         """
         if self.end <= self.first:
             return []
@@ -74,7 +74,7 @@ class Range:
 
     @property
     def names(self) -> tuple[str | None, str | None]:
-        """`from` and `to` as a request would give them; hours where the range does not start or end with a day."""
+        """`from` and `to` as a request would give them; hours if the range does not start or end with a day."""
         if self.end <= self.first:
             return None, None
         first, last = self.local(self.first), self.local(self.end - 1)

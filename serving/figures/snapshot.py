@@ -62,7 +62,7 @@ class FiguresSnapshot:
         self._started_at = run.get("started_at") if run else None
 
     def after(self, held: Served) -> Served:
-        """`held` brought to this snapshot: the same hours at the newest T. Starts over where T cannot be continued."""
+        """`held` brought to this snapshot: the same hours at the newest T. Starts over if T cannot be continued."""
         commits = self._live_after(held.version)
         reached = commits[-1].version if commits else held.version
         if reached < self._base or self._base < held.base or not self._has(held):

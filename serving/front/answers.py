@@ -1,4 +1,4 @@
-"""Answers that the front gives itself, without the application: problems (RFC 9457) and `/healthz`."""
+"""Answers of the front itself, without the application: problems (RFC 9457) and `/healthz`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """All open connections by client, and which of them is closed when there are too many.
 
 A connection is waiting (no request yet, half of one, or kept alive after one) or working (a whole request came). When
-`most` are open, a waiting one is closed: the oldest of the client that has most of them. So a client that opens
+`most` are open, a waiting one is closed: the oldest of the client that has the most. So a client that opens
 thousands loses its own, and others can always connect.
 """
 

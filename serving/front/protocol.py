@@ -1,7 +1,7 @@
 """HTTP on a connection: uvicorn's protocol with deadlines, limits, and errors as problems.
 
 uvicorn has a deadline for idle connections only. Here a request that has begun must be complete in time, else it is
-answered with 408; and a client must read its answer in time, else it is cut off. A deadline costs a timer, no thread.
+answered with 408; and a client must read its answer in time, else it is cut off. A deadline costs a timer only.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Connection(HttpToolsProtocol):
         self.refuse(400, "this is not an HTTP request")
 
     def refuse(self, status: int, detail: str, retry_after: int | None = None) -> None:
-        """Answers with a problem where no answer has begun, and closes."""
+        """Answers with a problem if no answer has begun, and closes."""
         self._disarm()
         metrics.REFUSED.labels(str(status)).inc()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
@@ -152,7 +152,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _wait_for_request(self, received: int) -> None:
-        """Empty lines came where a request should begin: they buy no time, and are not taken without end."""
+        """Empty lines came where a request should begin: they extend no deadline, and their number is limited."""
         self._between += received
         if self._between > MAX_HEAD:
             self.refuse(400, "this is not an HTTP request")

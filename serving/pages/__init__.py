@@ -1,4 +1,4 @@
-"""The pages, each a file. They get what changes from the REST API."""
+"""The pages, one file each. Their data comes from the REST API."""
 
 from __future__ import annotations
 

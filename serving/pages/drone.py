@@ -8,7 +8,7 @@ from serving.services import Services
 
 
 def blueprint(services: Services) -> Blueprint:  # noqa: ARG001 - every page is made so
-    """`/drones/…`; the API says whether there is such a drone."""
+    """`/drones/…`; the API knows whether the drone exists."""
     pages = Blueprint("drone", __name__)
 
     @pages.get("/drones/<id:drone_id>")

@@ -20,7 +20,7 @@ _log = get_logger()
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The pages of single sign-on; 404 where the settings have none."""
+    """The pages of single sign-on; 404 if the settings have none."""
     pages = Blueprint("sign_in", __name__)
 
     def required() -> SingleSignOn:
@@ -66,7 +66,7 @@ def _to_provider(single_sign_on: SingleSignOn, config: Config) -> Response:
 
 
 def _back_from_provider(single_sign_on: SingleSignOn, config: Config) -> Response:
-    """Completes a sign-in: the session's cookie, and a page that leads on."""
+    """Completes a sign-in: the session's cookie, and a page that redirects."""
     sign_in, code = _answered(single_sign_on)
     secret = _begun(single_sign_on, sign_in, code)
     if sign_in.session:
@@ -85,7 +85,7 @@ def _not_stored(answer: Response) -> Response:
 
 
 def _answered(single_sign_on: SingleSignOn) -> tuple[cookie.PendingSignIn, str]:
-    """The sign-in that the provider answers, and the provider's code. Raises Forbidden."""
+    """The sign-in that this answer of the provider belongs to, and the code. Raises Forbidden."""
     secret, state = single_sign_on.oidc.client_secret, request.args.get("state")
     sign_in = cookie.opened(request.cookies, state, secret, datetime.now(UTC))
     if sign_in is None:

@@ -9,7 +9,7 @@ from xstatic.pkg import leaflet
 
 
 def blueprint() -> Blueprint:
-    """`/static/leaflet/…`: Leaflet as its wheel has it."""
+    """`/static/leaflet/…`: Leaflet from its wheel."""
     pages = Blueprint("vendor", __name__)
     folder = Path(leaflet.BASE_DIR)
 

@@ -1,7 +1,7 @@
 """What the OpenID Connect provider publishes: its document and its keys (OpenID Connect Discovery 1.0, RFC 7517).
 
-Anybody can begin a sign-in, or send a token that names an unknown key. So no request waits where a value is not too
-old, and neither the document nor the keys are fetched more often than every AGAIN_SECONDS, also while the provider
+Anybody can begin a sign-in, or send a token that names an unknown key. So no request waits if a value is not too
+old, and neither the document nor the keys are fetched more often than every AGAIN_SECONDS, even while the provider
 fails.
 """
 

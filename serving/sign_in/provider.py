@@ -95,7 +95,7 @@ class Provider:
         self._http.close()
 
     def sign_in_url(self, state: str, nonce: str, verifier: str, *, again: bool = False) -> str:
-        """Where a browser goes to sign in; `again`: the provider asks for the password in any case."""
+        """Where a browser goes to sign in; `again`: the provider always asks for the password."""
         query = {
             "response_type": "code",
             "client_id": self._oidc.client_id,
@@ -226,7 +226,7 @@ def _media_type(typ: str) -> str:
 
 
 def _basic(oidc: Oidc) -> httpx.BasicAuth:
-    """The client's name and secret, each form-encoded, since they may have colons (RFC 6749, 2.3.1)."""
+    """The client's name and secret, each form-encoded, since they may contain colons (RFC 6749, 2.3.1)."""
     return httpx.BasicAuth(quote_plus(oidc.client_id), quote_plus(oidc.client_secret))
 
 

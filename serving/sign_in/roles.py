@@ -31,13 +31,13 @@ def role_of(oidc: Oidc, claims: Mapping[str, Any]) -> Role | None:
 
 
 def name_of(oidc: Oidc, claims: Mapping[str, Any]) -> str:
-    """The name that others read with the person's actions: the claim of the settings, or the subject."""
+    """The name that others see with the person's actions: the claim in the settings, or the subject."""
     name = claims.get(oidc.name_claim)
     return (_one_line(name) if isinstance(name, str) else "") or _one_line(str(claims["sub"]))
 
 
 def claim(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim `path`: by its whole name, which may have dots (`https://x.example/roles`), or a path by dots."""
+    """The claim `path`: by its whole name, which may contain dots (`https://x.example/roles`), or a path by dots."""
     if path in claims:
         return claims[path]
     found: Any = claims
