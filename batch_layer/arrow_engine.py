@@ -41,7 +41,7 @@ class SmallFirst:
 
     @property
     def name(self) -> str:
-        """Both where both have answered."""
+        """Both if both have answered."""
         large = self._large.name if self._large is not None else ""
         return ", ".join(name for name in (NAME if self._answered else "", large) if name)
 
@@ -82,7 +82,7 @@ class SmallFirst:
         return pa.Table.from_pylist(rows, schema=identities.REPEATS)
 
     def _is_small(self, snapshot: Snapshot, hours: Sequence[int]) -> bool:
-        """Notes that Arrow answers where it is."""
+        """Remembers that Arrow answers if it is."""
         small = snapshot.size(hours) <= self._most
         self._answered |= small
         return small
@@ -154,7 +154,7 @@ def _repeats(snapshot: Snapshot, files: Sequence[str]) -> tuple[int, int]:
 
 
 def _content(row: dict[str, Any]) -> str:
-    """What a report says, as a text: the same for two that say the same."""
+    """A report's content as a text: two reports with the same content have the same text."""
     place = (row.pop("reported_country") or row.pop("country"), row.pop("reported_city") or row.pop("city"))
     numbers = [row.pop(name) + 0.0 for name in ("latitude", "longitude", "battery")]  # zero has two signs
     return repr((place, numbers, [row[name] for name in ("reported_at", "citizens", "message", "alert")]))

@@ -59,7 +59,7 @@ def load(path: Path) -> Register:
 
 
 class _Wrong(Exception):
-    """Its text says which line, and what is wrong with it."""
+    """Its text names the line, and what is wrong with it."""
 
 
 def _rows(text: str) -> Iterator[tuple[str, date | None, date | None]]:

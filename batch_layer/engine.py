@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Rows of batch_layer.views.drone_days.ROWS."""
 
     def repeats(self, snapshot: Snapshot, hours: Sequence[int]) -> pa.Table:
-        """Rows of batch_layer.views.identities.REPEATS, sorted, of those of the event hours that have any."""
+        """Rows of batch_layer.views.identities.REPEATS, sorted, for the event hours that have any."""
 
 
 StartEngine = Callable[[], AbstractContextManager[Engine]]

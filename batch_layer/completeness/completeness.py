@@ -1,8 +1,8 @@
-"""Whether a day is complete, and the quality of its data: a document a UTC day, for the nightly report and the API.
+"""Whether a day is complete, and the quality of its data: one document a UTC day, for the nightly report and the API.
 
 A day is complete when the watermark of every partition is ALLOWED_LATENESS past its end, the views have been computed
 since then, and nothing that may have belonged to it expired before it landed (fleet.reports.losses). It is settled when
-nothing more is expected: lost reports never arrive. Each commit of landing has the watermark of each partition, also of
+nothing more is expected: lost reports never arrive. Each commit of landing has the watermark of each partition, even of
 an idle one (batch_layer.lake.commit_facts). A run that dies before it has written all days leaves them to the next.
 """
 

@@ -1,1 +1,1 @@
-"""The lake's files: compaction, alerts, archives, and what its commits say."""
+"""The lake's files: compaction, alerts, archives, and the facts that its commits store."""

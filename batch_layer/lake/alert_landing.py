@@ -109,7 +109,7 @@ def land(config: AlertLandingConfig) -> Landed:
 
 
 def _topic_id(config: AlertLandingConfig) -> str:
-    """The topic's id; empty while there is no such topic."""
+    """The topic's id; empty while the topic does not exist."""
     admin = clients.admin(config.bootstrap, bootstrap_timeout_ms=config.bootstrap_ms)
     with closing(admin):
         return id_of(admin, config.topic) or ""
@@ -170,7 +170,7 @@ def _land_partition(
 
 
 def _losses(key: str, entry: int, first: int, records: list[Any], apart_ms: int) -> dict[str, str]:
-    """The facts of the commit of `records` where offsets `entry` to `first` had expired."""
+    """The facts of the commit of `records` if offsets `entry` to `first` had expired."""
     if first <= entry:
         return {}
     log.warning("alerts are lost: they expired before they were landed", partition=key, first=entry, end=first)

@@ -70,7 +70,7 @@ def add_up(
 
 
 def restore(job: Job, pinned: Snapshot, base: int, days: Iterable[date]) -> int:
-    """The base to continue from: that of the sums kept in the lake, which are restored, where it is later than
+    """The base to continue from: that of the sums kept in the lake, which are restored, if it is later than
     `base`."""
     kept = _kept(pinned)
     if not kept or kept[-1] <= base:
@@ -86,7 +86,7 @@ def restore(job: Job, pinned: Snapshot, base: int, days: Iterable[date]) -> int:
 def keep(database: Documents, pinned: Snapshot, needed: int) -> None:
     """Writes the sums of all commits up to the last run's into the lake, once for the commits up to `needed`.
 
-    Raises ServiceUnavailable, and PeacewatchError where the database has forgotten them meanwhile.
+    Raises ServiceUnavailable, and PeacewatchError if the database has forgotten them meanwhile.
     """
     kept = _kept(pinned)
     if kept and kept[-1] >= needed:

@@ -26,8 +26,8 @@ def path(folder: str, name: str) -> str:
 
 
 def names(snapshot: Snapshot, folder: str, form: str) -> list[str]:
-    """The names of the files in `folder` whose whole name has the regular expression `form`, in order. A copy that a
-    person has put beside them is none.
+    """The names of the files in `folder` whose whole name matches the regular expression `form`, in order. A copy that
+    a person has put next to them does not.
     """
     found = (path.rpartition("/")[2] for path in snapshot.names(folder))
     known = (name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING))
@@ -35,7 +35,7 @@ def names(snapshot: Snapshot, folder: str, form: str) -> list[str]:
 
 
 def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
-    """Writes the file `at`, also over an old one. Returns its bytes. Raises ServiceUnavailable."""
+    """Writes the file `at`, replacing an old one. Returns its bytes. Raises ServiceUnavailable."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as packed:
         for document in documents:

@@ -48,7 +48,7 @@ def found(
 
 
 def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
-    """The days that those may have been of; where nobody knows since when, of the days before those that are there."""
+    """The days that those may have been of; if nobody knows since when, of the days before those that are there."""
     those = list(those)
     open_ended = [loss["before"] for loss in those if loss["after"] is None]
     there = database.completeness.find({"_id": {"$lte": max(open_ended).date().isoformat()}}) if open_ended else ()
@@ -66,7 +66,7 @@ def _least(known: Mapping[str, int]) -> dict[str, int]:
 
 
 def _not_beyond(until: int | None, floor: int | None) -> int | None:
-    """`floor`, where that can be: else the partition was there before any that was landed, and nobody knows."""
+    """`floor`, if that is possible: else the partition was there before any that was landed, and nobody knows."""
     return None if floor is None or (until is not None and floor > until) else floor
 
 

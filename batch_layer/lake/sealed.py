@@ -1,7 +1,7 @@
 """Sealed days as runs see them: their reports have left the lake, their documents stay as they are.
 
-Which days are sealed the lake alone says: those up to `Snapshot.sealed_through` that have no files any more. A run
-therefore computes nothing of them, and where the database has lost them, `batch_layer.lake.archive` puts them back.
+Only the lake shows which days are sealed: those up to `Snapshot.sealed_through` that have no files any more. A run
+therefore computes nothing of them, and if the database has lost them, `batch_layer.lake.archive` puts them back.
 """
 
 from __future__ import annotations

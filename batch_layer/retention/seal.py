@@ -107,7 +107,7 @@ def run(job: Job, through: date, failpoint: Callable[[str], None] = lambda _step
 
 
 def covering(database: Documents, snapshot: Snapshot, days: list[date]) -> Mapping[Kind, int] | None:
-    """The bases of KINDS, where no commit after the oldest of them touches the days; None if something is not
+    """The bases of KINDS, if no commit after the oldest of them touches the days; None if something is not
     computed yet.
 
     Later bases cover the days, too: so a look at the bases alone is enough afterwards, and the log is read once.
@@ -174,7 +174,7 @@ def _remove(lake: str, days: list[date], failpoint: Callable[[str], None]) -> No
 
 
 def _change(lake: str, change: Callable[[DeltaTable], None]) -> None:
-    """Makes `change` on the newest version, and again where another commit was faster. Raises ServiceUnavailable."""
+    """Makes `change` on the newest version, and again if another commit was faster. Raises ServiceUnavailable."""
     for _ in range(TRIES):
         try:
             change(open_table(lake))

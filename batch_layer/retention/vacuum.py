@@ -21,8 +21,8 @@ RETENTION: Final = timedelta(hours=24)
 def run(database: Documents, lake: str, retention: timedelta = RETENTION, *, dry_run: bool) -> list[str]:
     """The paths of files deleted, or to delete: those that no version needs since `retention` ago.
 
-    Never past the published version: what the base version and any later one name stays, so that live documents can be
-    rebuilt from their commits' own files. Nothing goes while nothing is published. Raises PeacewatchErrors only.
+    Never past the published version: the files of the base version and of later ones stay, so that live documents can
+    be rebuilt from their commits' own files. Before a publication nothing is deleted. Raises PeacewatchErrors only.
     """
     layouts.require(database)
     base = runs.base_version(database)

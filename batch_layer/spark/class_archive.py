@@ -21,7 +21,7 @@ OWN_SETTINGS: Final = ("SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR")
 
 
 def options(java: Path, comet: str | None, folder: Path = FOLDER) -> tuple[str, ...]:
-    """Options of a local driver's Java; none where no archive fits."""
+    """Options of a local driver's Java; none if no archive fits."""
     if comet is None or any(os.environ.get(name) for name in OWN_SETTINGS):
         return ()
     return class_archive.options(find(java, comet, folder))

@@ -92,7 +92,7 @@ _QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 class SparkConfig:
     """`master` as Spark names it; `java` is the java to run; `memory` is the driver's heap, in Java's words.
 
-    `jars`, comma-separated: what drivers and workers need in addition to Spark's own. `comet`: where Comet's jar is
+    `jars`, comma-separated: what drivers and workers need in addition to Spark's own. `comet`: the path of Comet's jar
     (batch_layer.spark.comet.jar); None: plain Spark computes. `extra`: further settings of Spark. `class_sharing`:
     Java's options for it; None: those of the archive that fits.
     """

@@ -62,8 +62,8 @@ def forget(database: Documents) -> None:
 
 
 def _write_losses(database: Documents, pinned: Snapshot, base: int) -> None:
-    """What commits since the last run say was lost. How far partitions had landed before is written last, so that a
-    repeated run gives the same.
+    """The losses that commits since the last run record. How far partitions had landed before is written last, so that
+    a repeated run gives the same.
     """
     known = landing_facts.landed_through(database, landing_facts.ALERTS)
     since = stored_losses.recreated_topics(database, TABLE)

@@ -1,7 +1,7 @@
 """Counts of drones by the day they were last seen on, so that a range's share of low drones needs no scan of drones.
 
 For a range of days, each of its drones is in exactly one count: that of its last day within the range, which is the one
-whose next day lies beyond it. Adding those counts gives the drones of the range, and the low ones by their last report.
+whose next day is beyond it. Adding those counts gives the drones of the range, and the low ones by their last report.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class Fold:
         return sorted(self._first_hour + hour for hour in found)
 
     def wanted(self, hours: Sequence[int]) -> pa.Table:
-        """The first and last places that lie in these event hours: (drone_id, place), each once."""
+        """The first and last places in these event hours: (drone_id, place), each once."""
         parts = [_WANTED.empty_table()]
         for name in _ENDS:
             places = self._columns[name]
@@ -263,7 +263,7 @@ _WANTED: Final = pa.schema(list(POSITIONS)[:2])
 
 
 def _hour_of(places: Any) -> Any:
-    """The hour of the day that each place lies in."""
+    """The hour of the day that each place is in."""
     return (places >> (_BATTERY_BITS + _TIE_BITS)) // 3_600_000
 
 
@@ -273,7 +273,7 @@ def spoke(hour: int) -> str:
 
 
 def gaps(spoke: Any) -> Any:
-    """How often each drone fell silent for a minute or more and spoke again later: (drones,).
+    """How often each drone sent nothing for a minute or more, and reported again later: (drones,).
 
     `spoke`: uint64 (drones, 24), whose bit m says that the drone spoke in minute m of the hour. A fleet's day is
     100 MB of bits, and would be a gigabyte of bytes.

@@ -1,13 +1,13 @@
-"""A run over hour documents: pin, close the gap of live documents, recompute, replace, say that it is complete.
+"""A run over hour documents: pin, close the gap of live documents, recompute, replace, mark it complete.
 
 1. Pin a version V of the lake, and work out which hours the commits since the base version have touched.
 2. Write the live documents up to V that are missing: a reader's version must not lie before a document's.
 3. Recompute the hours from the files of V; replace each document whose stored version is not greater than V.
-4. Rebuild the roll-ups of days whose hour documents are others by now (infra.mongo.day_roll_ups).
+4. Rebuild the roll-ups of days whose hour documents have changed (infra.mongo.day_roll_ups).
 5. Write the run as complete: V is the base version of readers when the run covered all hours touched.
 6. Delete the live documents at or below the base of some minutes ago.
 
-Died after any step, the next run begins again at 1 and skips the hours that are done. The order of 2 to 5 is what
+After a crash at any step, the next run begins again at 1 and skips the hours that are done. The order of 2 to 5 is what
 makes every answer exact at every instant.
 """
 

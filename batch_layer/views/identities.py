@@ -1,6 +1,6 @@
-"""Reports with one identity: of one drone, with one id and one time in milliseconds (docs/decisions/0046 and 0051).
+"""Reports with one identity: from one drone, with one id and one time in milliseconds (docs/decisions/0046 and 0051).
 
-Landing drops duplicates and rejects conflicts within its window; what lies further apart is in the lake, and counted
+Landing drops duplicates and rejects conflicts within its window; what is further apart is in the lake, and counted
 here. The time is part of the identity, so an hour is counted by itself: a drone that uses its ids again after a reboot
 sends new reports.
 """

@@ -48,7 +48,7 @@ def make(database: Documents, snapshot: Snapshot, wanted: range | None = None, *
 
 
 def last_touched(snapshot: Snapshot, base: int) -> dict[int, int]:
-    """By event hour, the last version after `base` that changed its rows; all hours where the log is gone."""
+    """By event hour, the last version after `base` that changed its rows; all hours if the log is gone."""
     try:
         return last_touched_by(snapshot, snapshot.commits(min(base, snapshot.version)))
     except LogGone:

@@ -1,6 +1,6 @@
 """Documents of views into MongoDB, so that readers merge them with live documents exactly at every instant.
 
-A document that is larger than MongoDB takes is divided (infra.mongo.view_parts); names that even parts have no room for
+A document that is too large for MongoDB is divided (infra.mongo.view_parts); names that do not fit even into parts
 are folded (batch_layer.views.folding). So none is too large. One that MongoDB refuses all the same holds up no other.
 """
 
@@ -44,7 +44,7 @@ def hour_documents(cube: Cube, cells: pa.Table, hours: Sequence[int], run: Run) 
 def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = folding.VIEW_BYTES) -> Divided:
     """`document` with `cells`, in as many parts as they need. Of more than `most` bytes, names are folded.
 
-    `folded` says how many names are, and how many reports they have.
+    `folded` counts these names and their reports.
     """
     cells, rest = folding.fold(cube, cells, most)
     if rest is not None:
@@ -84,17 +84,17 @@ class Refusals:
         return len(self._errors)
 
     def raise_any(self) -> None:
-        """Raises the first, which says how many there are."""
+        """Raises the first, with the number of all."""
         if self._errors:
             more = f", and {len(self._errors) - 1} more such" if len(self._errors) > 1 else ""
             raise type(self._errors[0])(f"{self._errors[0]}{more}")
 
 
 def replace(database: Documents, view: str, documents: Sequence[Divided]) -> int:
-    """Replaces each document of `view` where the stored version is not greater; how many were written.
+    """Replaces each document of `view` whose stored version is not greater; returns how many were written.
 
     A slow run that ends after a fast one thus changes nothing that the fast one has written. Raises DocumentRefused
-    that names the documents which MongoDB does not take, once all others are written.
+    that names the documents which MongoDB refuses, once all others are written.
     """
     refused: dict[str, str] = {}
     written = 0
