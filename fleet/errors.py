@@ -5,8 +5,8 @@ PeacewatchError            one sentence a person can act on; the command line en
 │   └── RejectedReport     a drone's message that goes to `reports.rejected`: reason, detail
 ├── BadSettings            a setting is wrong or missing
 ├── MissingPart            Java, a jar, a binary or a library is not there: what to install
-├── DocumentRefused        MongoDB never accepts this document (too large, no BSON); trying again does not help
-└── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; trying again may help
+├── DocumentRefused        MongoDB never accepts this document (too large, not BSON); a retry does not help
+└── ServiceUnavailable     Kafka, MongoDB, Discord or the lake does not answer; a retry may help
     ├── Unreadable         a file of the lake cannot be read: it is damaged or gone, unless the store is away
     └── NewerLayout        what is stored has a layout that this version does not know: upgrade it
 """
@@ -58,8 +58,8 @@ class ServiceUnavailable(PeacewatchError):
 
 
 class Unreadable(ServiceUnavailable):
-    """A file of the lake cannot be read; `path` is below its table's root, "" if it is unknown. Where the store
-    answers, the file is damaged or gone, and what does not need it goes on.
+    """A file of the lake cannot be read; `path` is below its table's root, "" if it is unknown. If the store
+    answers, the file is damaged or gone, and what does not need it continues.
     """
 
     def __init__(self, text: str, path: str = "") -> None:

@@ -71,7 +71,7 @@ class CityIndex:
     """The nearest of `cities`, exact: by the chord between unit vectors, so poles and the date line need no special
     case.
 
-    About 40 µs where a city lies within 38 km, else a scan of the whole list.
+    About 40 µs if there is a city within 38 km, else a scan of the whole list.
     """
 
     def __init__(self, cities: Sequence[City]) -> None:

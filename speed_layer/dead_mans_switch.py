@@ -1,6 +1,6 @@
 """Signs of life on `alert-state`, and the dead-man's switch, which notifies operators when they are missing.
 
-The switch runs in a process of its own, so that it outlives what it watches. It goes to the operators' webhook, the log
+The switch runs in a separate process, so that it outlives what it watches. It uses the operators' webhook, the log
 and the metrics; none of it is part of the alert pipeline. It judges each partition of a consumer by itself, and reports
 a recovery only when nothing is wrong any more.
 """

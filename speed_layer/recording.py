@@ -120,7 +120,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
 
 
 def _resume(consumer: KafkaConsumer, database: Documents, assignment: Assignment) -> None:
-    """Continues new partitions where this database and the group's offsets both have everything before.
+    """Continues new partitions at the offset before which this database and the group both have everything.
 
     A group without an offset begins with the topic, as does an empty database; one of a version that kept no positions
     goes by the group. A position that was expired or belongs to an earlier topic of the name is beyond the group's.

@@ -61,7 +61,7 @@ class Absence:
         return alerts
 
     def forget_old(self, times: Mapping[int, datetime]) -> None:
-        """Forgets drones that have been gone for long; all of a look that no rule asks for."""
+        """Forgets drones that have been gone for long; all of a look that no rule needs."""
         for number, at in times.items():
             self.partitions[number].forget_old(at)
 

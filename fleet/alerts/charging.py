@@ -25,7 +25,7 @@ class Station(msgspec.Struct, frozen=True):
 def nearest_station(
     stations: Sequence[Station], latitude: float, longitude: float
 ) -> tuple[Station, float, float] | None:
-    """The nearest, its distance in km and the bearing to it in degrees from north; None when there is none."""
+    """The nearest, its distance in km and the bearing to it in degrees from north; None without stations."""
     if not stations:
         return None
     station = min(stations, key=lambda station: distance_km(latitude, longitude, station.latitude, station.longitude))

@@ -3,7 +3,7 @@
 A `Crowd` decides by numbers only (`AbsentCounts`). Each `Presence` knows its drones, and `fleet.alerts.absence` moves
 them: a drone that becomes absent is held, then raised alone or made a member of the crowd.
 
-- Few drones are raised at once, where no others are overdue. More may be the first of a crowd, which takes an interval
+- Few drones are raised at once if no others are overdue. More may be the first of a crowd, which takes an interval
   to show.
 - One process raises and clears for all: the one that judges the lowest partition. The others follow its size of the
   crowd.

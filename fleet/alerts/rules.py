@@ -43,7 +43,7 @@ Score = Annotated[int, Meta(ge=0, le=10)]
 
 
 class UnrestRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The drone's own flag; and, where `score_at_most` is not 0, a citizen at or under that peace score."""
+    """The drone's own flag; and, if `score_at_most` is not 0, a citizen at or under that peace score."""
 
     score_at_most: Score = 0
     critical_at_most: Score = 2
@@ -79,7 +79,7 @@ class Watchword(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
 
 
 class PositionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Positions that mean none: what firmware writes without a fix. Degrees WGS 84, compared as they are."""
+    """Positions that mean "unknown": what firmware writes without a fix. Degrees WGS 84, compared as they are."""
 
     none: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
 
@@ -149,7 +149,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
 
 
 def sighting(report: Report, received_at: datetime, nearest: Nearest) -> Sighting:
-    """A report as it is judged. Where its clock cannot be believed, by the broker's time: the drone is there, and what
+    """A report as it is judged. If its clock cannot be believed, by the broker's time: the drone is there, and what
     it saw is true."""
     try:
         check_time(report.reported_at, received_at)

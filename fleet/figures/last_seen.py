@@ -1,6 +1,6 @@
 """The last state of each drone: one row a drone, the same from any order and grouping of its reports.
 
-Landing keeps it in MongoDB's `drone_blocks` (speed_layer/landing/last_states.py). Where two blocks have one drone, as
+Landing keeps it in MongoDB's `drone_blocks` (speed_layer/landing/last_states.py). If two blocks have one drone, as
 after a topic was created again, the larger `last_state` counts.
 """
 

@@ -62,7 +62,7 @@ def averages(cells: pa.Table) -> Answer:
 
 
 def alerts_by_weekday(cells: pa.Table, dates: Sequence[date], local: LocalHour = utc) -> Answer:
-    """Alerts by day of the week; `dates` are all days of the range, also those without a report. Reads `event_hour`."""
+    """Alerts by day of the week; `dates` are all days of the range, even those without a report. Reads `event_hour`."""
     alerts = dict.fromkeys(range(1, 8), 0)
     days = dict.fromkeys(range(1, 8), 0)
     for hour, count in _sums(cells, "event_hour", "alerts"):

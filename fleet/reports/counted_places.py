@@ -61,7 +61,7 @@ class KnownPlaces:
         self.pairs = frozenset({*cities, *((country, UNKNOWN) for country in self.countries)})
 
     def spelled(self, country: str, city: str) -> Pair:
-        """The names in the spelling of the lists, where they have them: "FRANCE" is "France"."""
+        """The names in the spelling of the lists, if they have them: "FRANCE" is "France"."""
         country = self._countries_by_key.get(place_key(country, ""), country)
         return self._pairs_by_key.get(place_key(country, city), (country, city))
 

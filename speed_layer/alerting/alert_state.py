@@ -213,7 +213,7 @@ class AlertState:
         return partition
 
     def _buckets(self, values: Mapping[bytes, bytes | None], number: int, partition: JudgedPartition) -> SavedBucket:
-        """All buckets as one. Notes how many messages each takes."""
+        """All buckets as one. Remembers how many messages each needs."""
         drones = SavedBucket({})
         for bucket in range(BUCKETS):
             for part in range(len(values)):

@@ -1,4 +1,4 @@
-"""`reports` to `alerts`: judges every report, also one that landing rejects. Depends on Kafka only.
+"""`reports` to `alerts`: judges every report, even one that landing rejects. Depends on Kafka only.
 
 The steps for each batch of a partition, in the order that loses no alert (`AlertingConfig.failpoint` is called after
 each):
@@ -232,7 +232,7 @@ class AlertingSession:
         return SignOfLife("alerting", process_name(), now, troubles={**self._troubles, **found})
 
     def _hear_others(self) -> None:
-        """Reads other processes' shares of absent drones, where they judge some of the partitions."""
+        """Reads other processes' shares of absent drones, if they judge some of the partitions."""
         own = {partition.partition for partition in self._partitions}
         everything = self._consumer.partitions_for_topic(self._config.reports) or set()
         if self._config.rules.silent is None or not own or own >= everything:
@@ -241,7 +241,7 @@ class AlertingSession:
             self._has_news = True
 
     def _sweep(self) -> None:
-        """Looks for absent drones. Where reports wait to be judged, their own time counts, not the clock's."""
+        """Looks for absent drones. While reports wait to be judged, their own time counts, not the clock's."""
         rule = self._config.rules.silent or AbsenceRule()
         since = time.monotonic() - self._swept_at
         is_due = since >= rule.look_every.total_seconds() or (self._has_news and since >= NEWS_SECONDS)

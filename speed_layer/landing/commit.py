@@ -143,7 +143,7 @@ class Lake:
             return done
 
     def read_commit(self, version: int) -> Commit:
-        """A version, from the log. Raises ServiceUnavailable, and LogGone where the log no longer has it."""
+        """A version, from the log. Raises ServiceUnavailable, and LogGone if the log no longer has it."""
         return read_commit(self._files.store, version)
 
     def snapshot(self) -> Snapshot:

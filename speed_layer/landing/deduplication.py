@@ -1,6 +1,6 @@
 """Duplicates: messages with the same drone, `report_id` and time are one report, and the first of them lands.
 
-A message is a duplicate when a row of the same drone, id and `reported_at` (in ms) lies at most `WINDOW` offsets before
+A message is a duplicate when a row of the same drone, id and `reported_at` (in ms) is at most `WINDOW` offsets before
 it in its partition, and has the same content. With other content the two are in conflict: the first stays, the other is
 rejected, never dropped. A drone that restarts its ids after a reboot has other times, and loses nothing. All of it
 depends only on the lake and the topic, not on the process: the memory of a partition can be rebuilt from the rows
@@ -74,7 +74,7 @@ class RecentReports:
         return NEW
 
     def enter(self, names: Sequence[int], contents: Sequence[int], offsets: Sequence[int]) -> bool:
-        """The same as `look` at each, in the order of offsets, where all are new: a third of the cost. `names`:
+        """The same as `look` at each, in the order of offsets, if all are new: a third of the cost. `names`:
         `name_of` their identities. False if one may be known; then nothing has changed."""
         if len(set(names)) < len(names) or not self._offsets.keys().isdisjoint(names):
             return False

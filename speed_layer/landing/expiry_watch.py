@@ -24,7 +24,7 @@ WATCH_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Backlog:
-    """A partition as the broker has it, `beginning` to `end`, landed up to `next_offset`.
+    """A partition at the broker, `beginning` to `end`, landed up to `next_offset`.
 
     `through`: the broker's time in ms of the last message that was read, 0 if none was.
     """

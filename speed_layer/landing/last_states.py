@@ -2,9 +2,9 @@
 
 540,000 drones that report once a minute are 9,000 upserts a second as documents of their own, more than a server takes.
 Here a partition's drones are a few documents, each a compressed Arrow table, written every `BLOCK_SECONDS`:
-`{_id: "<topic id>/<partition>/<bucket>", next_offset, written_at, drones, block}`. A bucket that is larger than a
-document takes goes on in `…/<bucket>/1` and so on. `block` is an Arrow IPC stream of
-`STATE`; `next_offset` says which rows of the lake it holds. So a process that takes a partition over reads the blocks
+`{_id: "<topic id>/<partition>/<bucket>", next_offset, written_at, drones, block}`. A bucket that is too large for one
+document continues in `…/<bucket>/1` and so on. `block` is an Arrow IPC stream of
+`STATE`; it covers the rows of the lake before `next_offset`. So a process that takes a partition over reads the blocks
 and the rows of the lake after them, and nothing is missing.
 """
 

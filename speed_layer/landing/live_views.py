@@ -111,10 +111,10 @@ class LiveViews:
         return bool(commits)
 
     def repair(self) -> int:
-        """Writes the documents of versions that have none, up to the table's version now; how many.
+        """Writes the documents of versions that have none, up to the table's version now; returns how many.
 
-        Call it again after a pause: a version that is seconds old may be on its way. Raises ServiceUnavailable if
-        the lake no longer says what a version added; a batch run closes such a gap.
+        Call it again after a pause: a version that is seconds old may still get its document. Raises ServiceUnavailable
+        if the lake no longer knows what a version added; a batch run closes such a gap.
         """
         newest, after = self._lake.refresh(), max(runs.base_version(self._database), self._known())
         written = 0

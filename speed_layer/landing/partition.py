@@ -100,7 +100,7 @@ class LandingPartition:
             self.next_offset = self._first = there
 
     def add(self, records: Sequence[Any]) -> None:
-        """Messages that were read, in the order of their offsets; those of before must be decoded by now."""
+        """Messages that were read, in the order of their offsets; earlier ones must have been decoded."""
         if self.is_behind or records[0].offset < self.next_offset:
             raise OffsetConflict(f"{self.source.key}: {records[0].offset} was read again after {self.next_offset}")
         self._records, self._position = records, 0

@@ -1,4 +1,4 @@
-"""Rejected messages as lines of JSON, for people to correct: `value` is text, or `value_base64` where it is none."""
+"""Rejected messages as lines of JSON, for people to correct: `value` is text, or `value_base64` if it is not text."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class LeftAlerts:
         return {number: min(position, self._from.get(number, position)) for number, position in positions.items()}
 
     def read(self, positions: Mapping[int, int], pending: int) -> list[Any]:
-        """The next records that were left, where there is room: those before `positions`, which are the next offsets of
+        """The next records that were left, if there is room: those before `positions`, which are the next offsets of
         the first reader."""
         if not self._from or pending > self._most // 2:
             return []
