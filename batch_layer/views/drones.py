@@ -118,7 +118,7 @@ def _publish(
 
 
 def _repeats(of_days: Days, day: date, drones: pa.Table) -> Divided:
-    """Duplicates and conflicts in the lake, if there are more reports than minutes: each of them is a second report."""
+    """Duplicates and conflicts in the lake, looked for if a drone has more reports than minutes."""
     suspect = _total(drones["reports"]) > _total(drones["minutes"])
     repeats = of_days.repeats(day) if suspect else REPEATS.empty_table()
     counted = {"copies": _total(repeats["duplicates"]), "conflicts": _total(repeats["conflicts"])}

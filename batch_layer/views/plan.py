@@ -66,7 +66,7 @@ def last_touched_by(snapshot: Snapshot, commits: Iterable[Commit] | None) -> dic
 
 
 def up_to_date(database: Documents, touched: Mapping[int, int]) -> set[int]:
-    """The touched hours whose documents know of it already: another run, or one that died, has done them."""
+    """The touched hours whose documents have been computed since: by another run, or by one that was killed."""
     stored = database.hours.find({"event_hour": {"$in": list(touched)}}, {"event_hour": 1, "version": 1})
     return {document["event_hour"] for document in stored if document["version"] >= touched[document["event_hour"]]}
 

@@ -1,8 +1,8 @@
 """A killed rebuild resumes when the same command is given: what it has written is not computed again.
 
-A run of `--rebuild` notes in its own document what it was asked for, and each hour or day once its documents are
+A run of `--rebuild` records in its own document what it must do, and each hour or day once its documents are
 written. What is done stays right at later versions of the lake as long as no commit has touched it since. A command
-that rebuilds hours and then drone days resumes as one: died it in the second, its hours are done.
+that rebuilds hours and then drone days resumes as one: after a crash in the second part, its hours are done.
 """
 
 from __future__ import annotations

@@ -112,10 +112,10 @@ def newest(folder: Folder, name: str | None = None) -> Backup:
 
 
 def restore(database: Documents, lake: Folder, backup: Backup) -> int:
-    """Puts all documents back, and the lake's files if they are missing; how many files those were.
+    """Puts all documents back, and the lake's files if they are missing; returns how many.
 
-    The database must hold none of the collections: PeacewatchError. Died on the way, the same is done again after
-    the database was emptied. Raises NewerLayout for a backup of a newer version.
+    The database must have none of the collections, else PeacewatchError. After a crash, empty the database and
+    restore again. Raises NewerLayout for a backup of a newer version.
     """
     _require_known(backup.manifest)
     for collection in KEPT:
