@@ -111,7 +111,7 @@ class ReportStore:
         return f"{self._root}/{revision.day}/{revision.number}/report.{form}"
 
     def _finished(self, below: str) -> list[Revision]:
-        """Those below a folder. What a person has put there beside them is none; nor is a file that a crash emptied."""
+        """Those below a folder, without other files that a person has put there, and files that a crash emptied."""
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)
         with _answering():
             files = self._files.get_file_info(chosen)
