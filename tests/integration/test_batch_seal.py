@@ -132,7 +132,7 @@ def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: 
     assert job.database.hours.count_documents({"_id": {"$lt": str(DAYS[2])}}) > 0
 
 
-def test_a_copy_that_a_person_has_put_foreign_an_archive_is_none(lake: Path, job: Job) -> None:
+def test_a_copy_next_to_an_archive_is_ignored(lake: Path, job: Job) -> None:
     seal.run(job, SEALED[-1])
     before = figures(job.database)
     for folder in ("_sealed", "_facts"):
