@@ -34,6 +34,7 @@ from tests.support.airflow_laptop import (
     backfill,
     browser_page,
     check_month,
+    days_ago,
     heard,
     log_in,
     made,
@@ -142,7 +143,7 @@ def test_operators_hear_of_a_late_run_with_the_way_to_its_log(laptop: Settings) 
 
 def test_the_report_of_a_day_is_posted_with_its_pdf(laptop: Settings) -> None:
     """Recomputed, as by its DAG each night; those of a backfill are quiet."""
-    day = str(TODAY - timedelta(days=1))
+    (day,) = days_ago(8, 8)
     simulate(laptop, 250, at(day, 9).isoformat())
     ran(laptop, ("hourly_views", {}), ("nightly_report", {"day": day}))
     (row,) = made(laptop, [day])
