@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra import redaction
 from infra.redaction import hide, redact
@@ -88,3 +90,15 @@ def test_settings_hide_what_they_load() -> None:
 def test_a_strangers_megabyte_is_no_burden(part: str) -> None:
     """Quadratic time would take hours, and pytest's own limit ends it."""
     redact(part * (1_000_000 // len(part)))
+
+
+PIECES = [*"abs?&=:/@\"' ", "token", "SECRET", "ſecret", "toKen", "sıgnature", "credentİal", "api_key", "apiKEY", "pwd"]
+PIECES += ["https://", "amqp://", "hooks.", "/webhooks/", "/hook/", "12/", "Bearer ", "authorızation", "AKIA", "K" * 12]
+
+
+@given(text=st.lists(st.sampled_from(PIECES), max_size=20).map("".join))
+def test_no_hint_keeps_a_pattern_from_its_text(text: str) -> None:
+    every = text
+    for rule in redaction.RULES:
+        every = rule.pattern.sub(rule.blot, every)
+    assert redact(text) == every
