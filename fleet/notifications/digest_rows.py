@@ -57,6 +57,11 @@ def is_full(digest: Digest, now: datetime) -> bool:
     return sum(not row.newcomers for row in digest.rows) > SHOWN_ROWS and now - digest.since >= NAMED_FOR
 
 
+def is_of_newcomers(digest: Digest) -> bool:
+    """Whether no known drone raised any of what it counts."""
+    return all(row.newcomers for row in digest.rows) and not digest.others
+
+
 def _in_order(rows: Iterable[DigestRow]) -> list[DigestRow]:
     """The worst first; of these, places with few alerts first, which no other row names. Places of newcomers come after
     those of known drones; the rows of one drone beyond DRONE_QUOTA come last."""

@@ -37,6 +37,10 @@ NEWCOMERS_SHARE: Final = 0.5
 """Of the new messages at once: with six of them, newcomers get three, so that a known drone never waits for a flood of
 invented ones. They are paced like all others."""
 
+PASSED_OVER: Final = 2
+"""Where known drones take all messages, a newcomer waits for its own at most this many times as long as its severity
+allows; then a digest counts it, even if few are pending. Twice the 6 s of a critical one is just over one `pace`."""
+
 HEAD_START: Final = timedelta(minutes=1)
 """For each step of severity: the worst goes first, but passes nothing that has waited a minute or two longer."""
 
@@ -126,9 +130,7 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
     reason, fresh = _without_message(state, now)
     if not fresh:
         return Decision(DecisionReason.NOTHING)
-    is_of_newcomers = fresh[0].incident.newcomers_only  # then all are
-    at_once = max(1, int(policy.burst * (NEWCOMERS_SHARE if is_of_newcomers else 1)))
-    if _post_due(state, policy) - now > (at_once - 1) * policy.pace:
+    if _is_paced(state, policy, now, of_newcomers=fresh[0].incident.newcomers_only):  # then all are
         return Decision(DecisionReason.PACED)
     fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
     chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
@@ -140,6 +142,12 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
         incident_id = entry.incident_id
         slots.append(Slot(incident_id, before + len(alerts.get(incident_id, ()))))
     return Decision(reason, _of_slots(state, "", slots, alerts, now))
+
+
+def _is_paced(state: NotificationState, policy: Policy, now: datetime, *, of_newcomers: bool) -> bool:
+    """Whether there were enough new messages for the moment."""
+    at_once = max(1, int(policy.burst * (NEWCOMERS_SHARE if of_newcomers else 1)))
+    return _post_due(state, policy) - now > (at_once - 1) * policy.pace
 
 
 def _post_due(state: NotificationState, policy: Policy) -> datetime:
@@ -285,22 +293,29 @@ def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Poli
 
 def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
     """The incidents that a digest must count: those that are held; and where many are pending and one has waited as
-    long as it may, all that have waited half as long. Newcomers crowd out nobody but each other."""
+    long as it may, all that have waited half as long. Newcomers crowd out nobody but each other; few are counted, too,
+    where known drones take all messages."""
     pending = state.incidents.pending.values()
     held = [entry for entry in pending if state.hold(entry, now)]
     known = [entry for entry in pending if not entry.incident.newcomers_only]
     newcomers = [entry for entry in pending if entry.incident.newcomers_only]
     crowded = _overdue(known, policy, now) if len(known) > policy.crowd else []
-    crowded += _overdue(newcomers, policy, now) if len(pending) > policy.crowd else []
+    if len(pending) > policy.crowd:
+        crowded += _overdue(newcomers, policy, now)
+    elif newcomers and _is_paced(state, policy, now, of_newcomers=True):
+        crowded += _overdue(newcomers, policy, now, PASSED_OVER)
     if not crowded:
         return DecisionReason.HELD, held
     ids = {entry.incident_id for entry in crowded}
     return DecisionReason.CROWDED, crowded + [entry for entry in held if entry.incident_id not in ids]
 
 
-def _overdue(pending: list[IncidentEntry], policy: Policy, now: datetime) -> list[IncidentEntry]:
-    """Where one has waited as long as it may, all that have waited half as long."""
-    ages = [(entry, now - entry.pending[0].received_at, policy.patience[entry.incident.severity]) for entry in pending]
+def _overdue(pending: list[IncidentEntry], policy: Policy, now: datetime, times: int = 1) -> list[IncidentEntry]:
+    """Where one has waited as long as it may, or `times` as long, all that have waited half of that."""
+    ages = [
+        (entry, now - entry.pending[0].received_at, times * policy.patience[entry.incident.severity])
+        for entry in pending
+    ]
     if all(age < patience for _, age, patience in ages):
         return []
     return [entry for entry, age, patience in ages if age >= patience / 2]

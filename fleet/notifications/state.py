@@ -16,7 +16,7 @@ import msgspec
 
 from fleet import identity
 from fleet.alerts.alert import Alert, conflict_id, content_of
-from fleet.notifications import incident
+from fleet.notifications import digest_rows, incident
 from fleet.notifications.actions import Action, SilenceOrders
 from fleet.notifications.delivery import Delivery, Digest, Method, Slot
 from fleet.notifications.incident import Incident, Intervals
@@ -181,7 +181,7 @@ class NotificationState:
     def _enter(self, sent: Notification, message_id: str, now: datetime) -> None:
         self.incidents.remove_pending(sent.alerts)
         if sent.method == "post":
-            self.posted.append(now)
+            self._note_post(now, sent.digest)
         for incident_id, shown in sent.shown.items():
             self.incidents[incident_id].incident.state = shown.state
         if sent.digest is not None:
@@ -203,6 +203,11 @@ class NotificationState:
         if entry.incident.message_id == message_id:
             entry.incident.embedded = slot.alerts
 
+    def _note_post(self, at: datetime, counted: Digest | None) -> None:
+        """A digest of newcomers only is not paced: it would take a message from known drones."""
+        if counted is None or not digest_rows.is_of_newcomers(counted):
+            self.posted.append(at)
+
     def _add_to_slot(self, message: Message, more: Slot) -> None:
         message.slots = [
             Slot(slot.incident_id, slot.alerts + more.alerts) if slot.incident_id == more.incident_id else slot
@@ -216,10 +221,14 @@ class NotificationState:
         known.refused_at = None
 
     def _as_notified(self, incident_id: str, in_digest: bool) -> Incident:
-        """The incident without its pending alerts, which a successor reads from `alerts`."""
+        """The incident without its pending alerts, which a successor reads from `alerts`. What a known drone confirms
+        among these is of newcomers only until its new message is posted, also for a successor."""
         entry = self.incidents[incident_id]
         shown = entry.in_digest if in_digest else entry.incident
-        return msgspec.structs.replace(shown, alerts=entry.incident.alerts - len(entry.pending))
+        is_of_newcomers = shown.newcomers_only or (entry.repost == "confirmed" and bool(entry.pending))
+        return msgspec.structs.replace(
+            shown, alerts=entry.incident.alerts - len(entry.pending), newcomers_only=is_of_newcomers
+        )
 
     # what an earlier notifier did
 
@@ -238,7 +247,7 @@ class NotificationState:
             message = Message(delivery.message_id, delivery.slots, delivery.delivered_at, needs_edit=True)
             self.messages[delivery.message_id] = message
         if delivery.method == "post" and delivery.delivered_at not in self.posted:  # the topic may have it twice
-            self.posted.append(delivery.delivered_at)
+            self._note_post(delivery.delivered_at, delivery.counted)
 
     def replay_other_channel(self, delivery: Delivery) -> None:
         """Another channel's delivery: its alerts are known."""

@@ -34,6 +34,7 @@ class LeftAlerts:
     def __init__(self, bootstrap: Address, topic: str, most: int = MOST_NEWCOMERS) -> None:
         self._bootstrap, self._topic, self._most = bootstrap, topic, most
         self._from: dict[int, int] = {}  # by partition the next offset to read of what was left
+        self._sought: set[int] = set()  # partitions of these that the consumer reads from there on
         self._consumer: Any = None
 
     def __bool__(self) -> bool:
@@ -62,6 +63,7 @@ class LeftAlerts:
             records += [record for record in polled if record.offset < end]
             self._from[number] = polled[-1].offset + 1
         self._from = {number: offset for number, offset in self._from.items() if offset < positions[number]}
+        self._sought &= self._from.keys()  # what is left there later may begin anywhere
         return records
 
     def close(self) -> None:
@@ -69,11 +71,12 @@ class LeftAlerts:
             self._consumer.close(autocommit=False)
 
     def _assign(self) -> None:
-        wanted = {TopicPartition(self._topic, number) for number in self._from}
         if self._consumer is None:
             self._consumer = clients.consumer(self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-        if wanted == self._consumer.assignment():
+        if self._sought == self._from.keys():
             return
-        self._consumer.assign(sorted(wanted))
-        for partition in wanted:
-            self._consumer.seek(partition, self._from[partition.partition])
+        partitions = {number: TopicPartition(self._topic, number) for number in self._from}
+        self._consumer.assign(sorted(partitions.values()))
+        for number, partition in partitions.items():
+            self._consumer.seek(partition, self._from[number])
+        self._sought = set(self._from)

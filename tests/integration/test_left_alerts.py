@@ -16,6 +16,7 @@ from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from infra.kafka import clients
 from speed_layer.notifying import notifier
+from speed_layer.notifying.left_alerts import LeftAlerts
 from tests.support.alert_layers import Channel, configs, made_names, read
 from tests.support.waiting import running, wait_for
 from tests.support.world import alert
@@ -83,6 +84,27 @@ def test_the_end_of_what_was_left_is_not_lost(kafka: str, names: dict[str, str])
         wait_for(lambda: committed(kafka, notifying) == len(low) + len(charged), passing=(KafkaError,))
     shown = {known["key"]: known["state"] for call in read(kafka, names["deliveries"]) for known in call["incidents"]}
     assert shown == {f"low/{number}": "resolved" for number in range(60)}
+
+
+def test_what_is_left_later_is_read_from_its_own_place(kafka: str, topic: Callable[..., str]) -> None:
+    """Neither from where the last reading ended beyond the first reader's place, nor what came in between again."""
+    name, now = topic(partitions=1), datetime.now(UTC)
+    raise_alerts(kafka, name, *(invented(number, now) for number in range(200)))
+    with closing(LeftAlerts(kafka, name, most=10)) as left:
+
+        def read_left(through: int) -> list[int]:
+            offsets: list[int] = []
+
+            def is_read() -> bool:
+                offsets.extend(record.offset for record in left.read({0: through}, pending=0))
+                return not left
+
+            wait_for(is_read, 30)
+            return offsets
+
+        for first, through in ((50, 100), (120, 130), (160, 200)):
+            assert left.leaves(0, first, pending=10)
+            assert read_left(through) == list(range(first, through))
 
 
 def committed(kafka: str, config: notifier.NotifierConfig) -> int:

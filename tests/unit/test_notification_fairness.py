@@ -20,7 +20,7 @@ from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, Digest, DigestRow
 from fleet.notifications.message import digest_embed
 from fleet.notifications.notification import Notification
-from fleet.notifications.policy import Policy
+from fleet.notifications.policy import PASSED_OVER, Allowance, Policy
 from fleet.notifications.quota import DRONE_QUOTA, PLACE_QUOTA
 from fleet.notifications.state import StateBounds
 from tests.support.examples import examples
@@ -142,6 +142,21 @@ def test_amid_a_flood_a_known_drone_gets_its_own_message_at_once(count: int) -> 
     assert set(channel.named.values()) == {timedelta(0)}
 
 
+@pytest.mark.parametrize("seconds", [0, 2.5, 5, 7.5])
+def test_the_digest_of_a_flood_takes_no_message_from_known_drones(seconds: float) -> None:
+    """They use all that the pace allows when the flood begins."""
+    channel = Channel()
+    for city in range(60):
+        channel.raise_known(city, "critical")
+        channel.wait(4)
+        if city == 40:
+            channel.wait(seconds)
+            channel.flood(60, "critical")
+        channel.wait(4)
+    assert any(delivery.digest for delivery in channel.world.delivered())
+    assert max(channel.named.values()) <= usual("critical")
+
+
 def test_long_words_of_newcomers_fit_more_than_a_hundred_in_a_delivery() -> None:
     world = World()
     text = "\x01" * 196
@@ -169,6 +184,40 @@ def test_newcomers_get_half_of_the_messages_at_once() -> None:
         world.raise_alert(city)
         posts += world.posts_now()
     assert posts == Policy().burst
+
+
+@pytest.mark.parametrize("seconds", [2, 5, 8, 12])
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_where_known_drones_take_all_messages_a_newcomer_is_named_in_a_digest(seconds: int, severity: Severity) -> None:
+    """No flood: known drones open an incident every few seconds for minutes, and few are ever pending."""
+    channel, at = Channel(), START + 2 * timedelta(minutes=1)
+    patience = channel.world.policy.patience[severity]
+    city = 0
+    while channel.world.now < at + PASSED_OVER * patience + TICK:
+        if channel.world.now == at:
+            channel.raised["City 9000"] = at
+            channel.world.add(newcomer(9000, at, 9000, severity))
+        if (channel.world.now - START) % timedelta(seconds=seconds) == timedelta(0):
+            channel.raise_known(city, "high")
+            city += 1
+        channel.send()
+        channel.world.wait(TICK.total_seconds())
+    assert channel.named["City 9000"] <= PASSED_OVER * patience
+    channel.wait(usual("high").total_seconds())
+    assert channel.named.keys() == channel.raised.keys()
+    assert max(waited for name, waited in channel.named.items() if name != "City 9000") <= usual("high")
+
+
+def test_on_a_quiet_day_a_few_newcomers_wait_for_messages_of_their_own() -> None:
+    """The fourth at once is over its half of the messages, and is no digest's yet."""
+    world = World()
+    for number in range(Policy().burst // 2 + 1):
+        world.add(newcomer(number, world.now, number))
+        world.step()
+    for _ in range(30):
+        world.wait(1)
+        world.posts_now()
+    assert [delivery.digest for delivery in world.delivered()] == [False] * (Policy().burst // 2 + 1)
 
 
 def test_on_a_quiet_day_a_newcomer_is_notified_at_once_with_all_that_it_says() -> None:
@@ -221,6 +270,25 @@ def test_a_known_drone_that_confirms_newcomers_disturbs_people() -> None:
     world.crash()
     world.drain()
     assert world.shown == {"m1": 1, "m2": 1}
+
+
+def test_a_successor_knows_that_a_known_drone_only_now_confirms_newcomers() -> None:
+    """Another incident's edit of their message is written in between, and has both as they are."""
+    world = World()
+    for city in (7, 8):
+        world.add(newcomer(city, world.now, city))
+    world.step()
+    world.wait(60)
+    world.add(newcomer(9, world.now, 8))
+    world.raise_alert(7)
+    edit = world.next(Allowance(first=False, urgent=True, edit=True))
+    assert edit is not None
+    assert edit.method == "edit"
+    world.record(edit, world.take(edit))
+    world.crash()
+    sent = world.next()
+    assert sent is not None
+    assert (sent.method, [known.city for known in sent.shown.values()]) == ("post", ["City 7"])
 
 
 def test_a_confirmed_incident_that_is_silenced_is_only_counted() -> None:
