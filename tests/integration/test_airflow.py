@@ -107,7 +107,7 @@ def test_late_reports_revise_a_report(laptop: Settings) -> None:
     simulate(laptop, 77, at(DAYS[1], 21).isoformat())
     ran(laptop, ("hourly_views", {}))
     (run,) = ran(laptop, ("nightly_report", {"day": DAYS[-1]}))
-    assert f"{DAYS[1]}: revision 1 made" in log(laptop, "nightly_report", run, "revise")
+    assert f"{DAYS[1]}: revision 1 built" in log(laptop, "nightly_report", run, "revise")
     revised = report(laptop, DAYS[1])
     changed = {change["figure"]: (change["before"], change["after"]) for change in revised["changes"]}
     assert (revised["revision"], changed["reports received"]) == (1, (400, 477))
