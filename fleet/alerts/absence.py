@@ -37,7 +37,11 @@ class Absence:
     def join(self, number: int) -> Presence:
         """Adds a partition, without drones yet. A drone that is absent in another partition moves here when it
         reports."""
-        presence = self.partitions[number] = Presence(take=lambda drone_id: self._take(drone_id, number))
+        presence = self.partitions[number] = Presence(
+            take=lambda drone_id: self._take(drone_id, number),
+            fleet_began=self._fleet_began,
+            is_known_elsewhere=lambda drone_id: any(other.knows(drone_id) for other in self._others(number)),
+        )
         presence.bounds = self.bounds
         self.elsewhere.shares.pop(number, None)  # said by the process that judged it before us
         return presence
@@ -215,6 +219,14 @@ class Absence:
                     older.forget(drone_id)
                     if older is presence:
                         break
+
+    def _fleet_began(self) -> datetime | None:
+        """When the fleet's first drone reported: a partition without drones is none of a new fleet. None where other
+        processes judge, too: a drone that moved here from theirs is unknown here, so each partition has its own time.
+        """
+        if self.elsewhere.known(self.partitions):
+            return None
+        return min((presence.began for presence in self.partitions.values() if presence.began), default=None)
 
     def _take(self, drone_id: str, number: int) -> Absent | None:
         for other in self._others(number):

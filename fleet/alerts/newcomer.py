@@ -1,4 +1,4 @@
-"""Newcomers: drones that are too new to a partition of `reports` for their alerts to delay those of the others. Pure.
+"""Newcomers: drones that are too new to the fleet for their alerts to delay those of the others. Pure.
 
 A sender who may write to `reports` can invent a drone with every report. Such alerts are raised and notified like all
 others, but after those of drones that the fleet has known for a while: to become one of these takes KNOWN_AFTER and
@@ -25,7 +25,7 @@ FEWEST_REPORTS: Final = 2
 """Reports that it takes at least, where drones report less often than every half hour."""
 
 FLEET_KNOWN_AFTER: Final = 2 * KNOWN_AFTER
-"""From the first report of a partition: drones that came in its first hour have had an hour by then."""
+"""From the first report of a fleet: drones that came in its first hour have had an hour by then."""
 
 
 class Newcomer(msgspec.Struct, gc=False):

@@ -87,6 +87,8 @@ class Presence:
     joined: int = 0  # how many joined the crowd last
     joined_at: datetime | None = None
     take: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of another partition
+    fleet_began: Callable[[], datetime | None] = lambda: None  # `began` of the whole process's partitions
+    is_known_elsewhere: Callable[[str], bool] = lambda _drone_id: False  # in another partition of the process
     bounds: Bounds = Bounds()
 
     def hear(self, rule: AbsenceRule, heard: Heard) -> tuple[Alert | None, bool | None]:
@@ -116,6 +118,7 @@ class Presence:
             self.sure_from = now + rule.limit
         if now < self.sure_from:
             return False
+        has_newcomers = self._is_old_fleet(now)
         for _ in range(self.bounds.slice):
             drone_id, drone = next(iter(self.present.items()), ("", None))
             if drone is None or now - drone.at < rule.limit:
@@ -123,7 +126,8 @@ class Presence:
             del self.present[drone_id]
             self.absent[drone_id] = Absent(drone, drone.at)
             self._note_newcomer(drone_id, drone)
-            (self.held_newcomers if self.is_newcomer(drone_id, now) else self.held)[drone_id] = None
+            is_newcomer = has_newcomers and drone.newcomer is not None
+            (self.held_newcomers if is_newcomer else self.held)[drone_id] = None
         return True
 
     def overdue(self, rule: AbsenceRule, now: datetime, *, of_newcomers: bool = False) -> int:
@@ -132,7 +136,8 @@ class Presence:
         before = now - rule.limit + timedelta(seconds=rule.interval) / 2
         first = islice(self.present.items(), self.bounds.slice)
         overdue = takewhile(lambda item: item[1].at <= before, first)
-        of_these = (drone_id for drone_id, _ in overdue if self.is_newcomer(drone_id, now) is of_newcomers)
+        has_newcomers = self._is_old_fleet(now)
+        of_these = (1 for _, drone in overdue if (has_newcomers and drone.newcomer is not None) is of_newcomers)
         return sum(1 for _ in islice(of_these, OVERDUE))
 
     def forget_old(self, now: datetime) -> None:
@@ -223,11 +228,16 @@ class Presence:
 
     def is_newcomer(self, drone_id: str, at: datetime) -> bool:
         """Whether the drone is new to the fleet at `at`. While the fleet itself is new, no drone is."""
-        if self.began is None or at - self.began < FLEET_KNOWN_AFTER:
-            return False
         if drone_id not in self.present and drone_id not in self.absent:
-            return True
-        return self._drone(drone_id).newcomer is not None
+            is_known = self.is_known_elsewhere(drone_id)
+        else:
+            is_known = self._drone(drone_id).newcomer is None
+        return not is_known and self._is_old_fleet(at)
+
+    def knows(self, drone_id: str) -> bool:
+        """Whether the drone is one of this partition, and no newcomer."""
+        is_here = drone_id in self.present or drone_id in self.absent
+        return is_here and self._drone(drone_id).newcomer is None
 
     def is_steady(self, drone_id: str) -> bool:
         """Whether the drone is present, and has reported more than once."""
@@ -266,6 +276,10 @@ class Presence:
         self.crowd.clear()
         self.joined, self.joined_at = 0, None
 
+    def _is_old_fleet(self, at: datetime) -> bool:
+        began = self.fleet_began() or self.began
+        return began is not None and at - began >= FLEET_KNOWN_AFTER
+
     def _decide(self, drone_id: str) -> None:
         """It is neither held any more, nor in a crowd."""
         for names in (self.held, self.crowd, self.held_newcomers, self.newcomers_crowd):
@@ -295,6 +309,8 @@ class Presence:
             in_order = (self.strangers, self.newcomers, self.absent_newcomers, self.absent, self.present)
             self.forget(next(iter(next(names for names in in_order if names))))
         self.began = self.began or at
+        if self.is_known_elsewhere(drone_id):  # it moved here: the topic was given more partitions
+            return self._made(drone_id, at, None)
         self.strangers[drone_id] = self.newcomers[drone_id] = None
         return self._made(drone_id, at, Newcomer(at))
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from fleet.alerts.absence import Absence
 from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.alert import Alert
+from fleet.alerts.elsewhere import AbsenceShare
 from fleet.alerts.newcomer import FLEET_KNOWN_AFTER, KNOWN_AFTER, KNOWN_REPORTS, Newcomer, reports_needed
 from fleet.alerts.presence import FORGOTTEN, Bounds, Presence
 from fleet.alerts.rules import LowBatteryRule, Memory, Rules, Sighting, UnrestRule, Watchword, judge, mark_newcomers
@@ -111,6 +112,39 @@ def test_absence_leaves_a_drone_what_it_is() -> None:
         hear(presence, drone, later)
     assert [presence.is_newcomer(drone, later) for drone in ("old-1", "old-2", "new")] == [False, False, True]
     assert presence.newcomers.keys() == {"new"}
+
+
+# several partitions
+
+
+def test_a_partition_without_drones_is_of_an_old_fleet() -> None:
+    """Else a flood that is sent to it would count as known for two hours."""
+    absence = Absence()
+    first, empty = absence.join(0), absence.join(1)
+    hear(first, "old", START)
+    at = START + FLEET_KNOWN_AFTER
+    assert not empty.is_newcomer("invented", at - MINUTE)
+    hear(empty, "invented", at)
+    assert empty.is_newcomer("invented", at)
+    absence.elsewhere.note(AbsenceShare(2), at)
+    assert not empty.is_newcomer("invented", at), "its drones may be known to the other process"
+
+
+def test_a_known_drone_that_moves_to_another_partition_stays_known() -> None:
+    absence = Absence()
+    first, second = absence.join(0), absence.join(1)
+    for minute in range(130):
+        hear(first, "old", START + minute * MINUTE)
+        hear(second, "other", START + minute * MINUTE)
+    at = START + 130 * MINUTE
+    hear(first, "new", at)
+    assert not second.is_newcomer("old", at)
+    for drone in ("old", "new"):
+        hear(second, drone, at)
+    assert [second.is_newcomer(drone, at) for drone in ("old", "new")] == [False, True]
+    assert second.newcomers.keys() == {"new"}
+    first.forget("old")
+    assert not second.is_newcomer("old", at)
 
 
 # no room
