@@ -127,14 +127,16 @@ class IncidentRegister:
         times = [alert.received_at for alert in self._pending_alerts() if alert.severity in wanted]
         return min(times, default=None)
 
-    def notified_through(self, positions: Mapping[int, int]) -> dict[int, int]:
+    def notified_through(self, positions: Mapping[int, int], *, of_newcomers: bool = True) -> dict[int, int]:
         """By partition of `alerts` the offset below which nothing is pending; `positions` are the next to read.
+        Without `of_newcomers`, alerts of newcomers may be pending below it.
 
         A clearing is pending until the incident's message shows it: a notifier that starts in between reads it again.
         """
         through = dict(positions)
         clearings = (entry.clearing for entry in self if entry.clearing and entry.incident.message_id)
-        for partition, offset in chain((alert.source for alert in self._pending_alerts()), clearings):
+        pending = (alert.source for alert in self._pending_alerts() if of_newcomers or not alert.newcomer)
+        for partition, offset in chain(pending, clearings):
             through[partition] = min(through.get(partition, offset), offset)
         return through
 

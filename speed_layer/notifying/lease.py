@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -30,6 +30,13 @@ RENEW_SECONDS: Final = 1.0
 
 class LeaseLost(Exception):
     """Another notifier is active, or this one cannot know."""
+
+
+class Committed(NamedTuple):
+    """An offset, and what its committer noted next to it."""
+
+    offset: int
+    note: str = ""
 
 
 class Lease:
@@ -57,7 +64,7 @@ class Lease:
         self._removed = False
         return self._holds()
 
-    def renew(self, offsets: Callable[[], Mapping[TopicPartition, int]], now: bool = False) -> bool:
+    def renew(self, offsets: Callable[[], Mapping[TopicPartition, Committed]], now: bool = False) -> bool:
         """Proves that this is still the active one, when the last proof is a second old or `now`. Returns whether it
         did.
 
@@ -74,18 +81,19 @@ class Lease:
         if not self._holds() or time.monotonic() - self._proved_at > PROOF_SECONDS:
             raise LeaseLost("the proof of being the active notifier is too old")
 
-    def committed(self, partition: TopicPartition) -> int | None:
-        """The offset that this or an earlier active notifier committed."""
-        offset: int | None = self._consumer.committed(partition)
-        return offset
+    def committed(self, partition: TopicPartition) -> Committed | None:
+        """What this or an earlier active notifier committed."""
+        found: OffsetAndMetadata | None = self._consumer.committed(partition, metadata=True)
+        return Committed(found.offset, found.metadata or "") if found is not None else None
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=2000)
 
-    def _prove(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _prove(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         asked_at = time.monotonic()
+        committed = {partition: OffsetAndMetadata(*place, -1) for partition, place in offsets.items()}
         try:
-            self._consumer.commit({p: OffsetAndMetadata(at, "", -1) for p, at in offsets.items()}, timeout_ms=1500)
+            self._consumer.commit(committed, timeout_ms=1500)
         except RebalanceInProgressError:
             self._consumer.poll(timeout_ms=1000)  # the next call proves it, if it is still so
         except (CommitFailedError, KafkaError) as error:

@@ -7,7 +7,9 @@ the first one is.
 
 The follower takes exactly what the first reader left: while a partition has a place from which alerts are left, the
 first reader leaves all of newcomers. A clearing is taken by both, since its alert may be among those that were left.
-What is left counts as not notified, so a successor begins there.
+What is left counts as not notified: there the group's offset stands. Next to it the first reader's place is noted, so
+that a successor's two readers begin where those of this one were. From the offset alone it would read the alerts of
+known drones since then again, and after a long flood it no longer remembers that people were notified of them.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 
+from fleet.notifications.incident_register import IncidentRegister
 from infra.kafka import clients
 from infra.kafka.address import Address
+from speed_layer.notifying.lease import Committed
 
 MOST_NEWCOMERS: Final = 20_000
 """Pending alerts of newcomers in memory: more than an hour of digests notifies of where their words are long. The
@@ -40,16 +44,25 @@ class LeftAlerts:
     def __bool__(self) -> bool:
         return bool(self._from)
 
+    def begin(self, partition: int, committed: Committed) -> int:
+        """Where the first reader begins in a partition; a predecessor may have left alerts before that."""
+        first = max(committed.offset, int(committed.note) if committed.note.isdecimal() else 0)
+        if committed.offset < first:
+            self._from[partition] = committed.offset
+        return first
+
+    def committed(self, register: IncidentRegister, positions: Mapping[int, int]) -> dict[int, Committed]:
+        """What to commit by partition when the first reader's next offsets are `positions`."""
+        offsets = register.notified_through({n: min(at, self._from.get(n, at)) for n, at in positions.items()})
+        first = register.notified_through(positions, of_newcomers=False)
+        return {n: Committed(at, str(first[n]) if n in self._from else "") for n, at in offsets.items()}
+
     def leaves(self, partition: int, offset: int, pending: int) -> bool:
         """Whether the first reader leaves an alert of a newcomer there, with so many `pending`."""
         if partition not in self._from and pending < self._most:
             return False
         self._from.setdefault(partition, offset)
         return True
-
-    def through(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """`positions`, but no further than what was left."""
-        return {number: min(position, self._from.get(number, position)) for number, position in positions.items()}
 
     def read(self, positions: Mapping[int, int], pending: int) -> list[Any]:
         """The next records that were left, if there is room: those before `positions`, which are the next offsets of

@@ -48,7 +48,7 @@ from infra.operations import LOOPS
 from speed_layer.dead_mans_switch import Pulse
 from speed_layer.notifying import metrics
 from speed_layer.notifying.delivery_log import DeliveryLog
-from speed_layer.notifying.lease import Lease, LeaseLost
+from speed_layer.notifying.lease import Committed, Lease, LeaseLost
 from speed_layer.notifying.left_alerts import MOST_NEWCOMERS, LeftAlerts
 from speed_layer.notifying.sender import Sender
 
@@ -153,14 +153,17 @@ class NotifierSession:
 
     def _recover(self) -> dict[int, int]:
         partitions = self._partitions(self._config.deliveries)
-        replayed = self._delivery_log.replay(self.state, {p.partition: self._lease.committed(p) for p in partitions})
+        needed = {p.partition: place.offset if (place := self._lease.committed(p)) else None for p in partitions}
+        replayed = self._delivery_log.replay(self.state, needed)
         sources = self._partitions(self._config.alerts)
         asked = self._partitions_of_actions()
         self._consumer.assign([*asked, *sources])
         self._consumer.seek_to_beginning(*asked)  # few, and each does the same again
         starts = self._consumer.beginning_offsets(sources)
         for source in sources:
-            self._positions[source.partition] = max(starts[source], self._lease.committed(source) or 0)
+            committed = self._lease.committed(source) or Committed(0)
+            committed = committed._replace(offset=max(starts[source], committed.offset))
+            self._positions[source.partition] = self._left.begin(source.partition, committed)
             self._consumer.seek(source, self._positions[source.partition])
         log.info("active", webhook=self._config.webhook, deliveries=replayed, open_messages=len(self.state.messages))
         return self._delivery_log.needed_from(self.state)
@@ -247,10 +250,11 @@ class NotifierSession:
         if self._lease.renew(self._offsets, now):
             self._config.failpoint("4")
 
-    def _offsets(self) -> dict[TopicPartition, int]:
-        through = self.state.incidents.notified_through(self._left.through(self._positions))
-        offsets = {TopicPartition(self._config.alerts, partition): offset for partition, offset in through.items()}
-        return offsets | {TopicPartition(self._config.deliveries, p): offset for p, offset in self._needed.items()}
+    def _offsets(self) -> dict[TopicPartition, Committed]:
+        of_alerts = self._left.committed(self.state.incidents, self._positions)
+        offsets = {TopicPartition(self._config.alerts, partition): place for partition, place in of_alerts.items()}
+        needed = {TopicPartition(self._config.deliveries, p): Committed(offset) for p, offset in self._needed.items()}
+        return offsets | needed
 
     def _refresh(self) -> None:
         if time.monotonic() - self._refreshed_at >= 1.0:

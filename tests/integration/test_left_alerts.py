@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from infra.kafka import clients
+from infra.kafka.partitions import of_topic
 from speed_layer.notifying import notifier
 from speed_layer.notifying.left_alerts import LeftAlerts
 from tests.support.alert_layers import Channel, configs, made_names, read
@@ -67,6 +69,37 @@ def test_known_drones_pass_what_there_is_no_room_for(kafka: str, names: dict[str
     assert set(notified().values()) == {1}
     assert notified().keys() == {raised.alert_id for raised in [*flood, *known]}
     assert channel.notified == len(flood) + len(known)
+
+
+def test_a_restart_in_a_flood_repeats_no_known_drone(kafka: str, names: dict[str, str]) -> None:
+    """After a long flood a successor no longer remembers the deliveries since the first alert that was left. Here they
+    are deleted."""
+    channel = Channel()
+    _, notifying = configs(kafka, names)
+    notifying = dataclasses.replace(notifying, most_newcomers=50)
+    now = datetime.now(UTC)
+    known = [alert(90_000 + number, now, number, "high") for number in range(3)]
+    raise_alerts(kafka, names["alerts"], *(invented(n, now) for n in range(100)), *known[:2])
+    raise_alerts(kafka, names["alerts"], *(invented(n, now) for n in range(100, 2000)))
+
+    def notified() -> Counter[str]:
+        return Counter(id_ for delivery in read(kafka, names["deliveries"]) for id_ in delivery["alert_ids"])
+
+    def places() -> dict[TopicPartition, OffsetAndMetadata]:
+        group = f"{notifying.group}-{notifying.webhook}"
+        return {p: at for p, at in admin.list_group_offsets(group)[group].items() if p.topic == names["alerts"]}
+
+    with closing(clients.admin(kafka)) as admin, running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: {raised.alert_id for raised in known[:2]} <= notified().keys())
+        wait_for(lambda: any(int(at.metadata or 0) > at.offset for at in places().values()), passing=(KafkaError,))
+    assert max(Counter(notified()).values()) == 1
+    raise_alerts(kafka, names["alerts"], known[2])
+    with closing(clients.admin(kafka)) as admin, closing(clients.consumer(kafka)) as consumer:
+        admin.delete_records(consumer.end_offsets(of_topic(consumer, names["deliveries"])))
+    with closing(clients.admin(kafka)) as admin, running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: known[2].alert_id in notified())
+        wait_for(lambda: not any(at.metadata for at in places().values()), 120, passing=(KafkaError,))
+    assert not {raised.alert_id for raised in known[:2]} & notified().keys()
 
 
 def test_the_end_of_what_was_left_is_not_lost(kafka: str, names: dict[str, str]) -> None:
