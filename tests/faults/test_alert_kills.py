@@ -16,6 +16,7 @@ import pytest
 from fleet import identity
 from laptop.supervision.processes import Child
 from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack
+from tests.support.slow import slow
 
 SEED = int(os.environ.get("PEACEWATCH_TEST_SEED") or time.time())
 """Read when the file is, for no setting reaches a test."""
@@ -63,7 +64,7 @@ def check(stack: AlertStack, repeats: bool) -> None:
         assert stack.notified == stack.sent + stack.repeated
 
 
-@pytest.mark.parametrize("step", ["1a", "2b", "3c", "4c4"])
+@pytest.mark.parametrize("step", [*slow("1a"), "2b", *slow("3c"), "4c4"])
 def test_killed_at_each_step(stack: AlertStack, step: str) -> None:
     """Alerting after a step of its checkpoint; the notifier after each of a call's steps, and after the next commit.
 
@@ -79,6 +80,7 @@ def test_killed_at_each_step(stack: AlertStack, step: str) -> None:
     check(stack, repeats=step[1:] == "b")
 
 
+@pytest.mark.slow
 def test_killed_while_discord_is_away(stack: AlertStack) -> None:
     stack.fail("502", times=-1)
     before = len(stack.log())
@@ -93,6 +95,7 @@ def test_killed_while_discord_is_away(stack: AlertStack) -> None:
     check(stack, repeats=False)
 
 
+@pytest.mark.slow
 def test_killed_before_its_alerts_are_acknowledged(stack: AlertStack) -> None:
     """The broker is frozen while reports are judged; alerting dies with alerts that nobody has."""
     stack.start("alerting")

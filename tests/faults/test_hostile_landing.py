@@ -33,6 +33,7 @@ from tests.support import raw_kafka
 from tests.support.kafka_messages import messages
 from tests.support.landing import check_exactly_once, landed, report, unlanded
 from tests.support.raw_kafka import RawRecord
+from tests.support.slow import slow
 from tests.support.waiting import wait_for
 
 PARTITIONS = 6
@@ -148,7 +149,7 @@ def test_invented_countries_of_800_bytes(lab: Lab, many: int) -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("many", [300, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", slow(300, 1500))
 def test_reports_of_distinct_hours(lab: Lab, many: int) -> None:
     lab.start()
     start = datetime(2020, 1, 1, tzinfo=UTC)

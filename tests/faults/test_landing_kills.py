@@ -15,6 +15,7 @@ import pytest
 from fleet import topics
 from tests.support.lander_processes import Landers, freeze, landers, wake
 from tests.support.landing import landed, report, send
+from tests.support.slow import slow
 from tests.support.waiting import wait_for
 
 BAD = [b"no json", b'{"report_id": 1}']
@@ -29,7 +30,7 @@ def lab(kafka: str, topic: Callable[..., str], mongo_uri: str, tmp_path: Path) -
         yield made
 
 
-@pytest.mark.parametrize("step", ["1", "2", "3", "4", "5", "6"])
+@pytest.mark.parametrize("step", [*slow("1"), "2", *slow("3", "4"), "5", *slow("6")])
 def test_a_kill_at_each_step_of_the_commit(lab: Landers, step: str) -> None:
     first = lab.start(step)
     send(lab.bootstrap, lab.reports, [*(report(n) for n in range(500)), *BAD])

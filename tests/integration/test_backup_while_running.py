@@ -77,6 +77,7 @@ def answers(product: Product) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_taken_while_all_write_and_restored_the_api_answers_the_same(
     stack: tuple[Product, str], tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from fleet.figures.cube import HOURS
 from infra import delta
 from infra.mongo.client import Documents
 from tests.support import lakes, spark_engines
+from tests.support.slow import slow
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -74,7 +75,7 @@ SHORT_OF_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("memory", ["native", pytest.param("heap", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("memory", slow("native", "heap"))
 def test_exhausted_memory_is_one_sentence_and_publishes_nothing_and_the_next_run_all(
     memory: str, tmp_path: Path, mongo_database: Documents
 ) -> None:

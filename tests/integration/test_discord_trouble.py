@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.alert_stack import UNLIMITED, AlertStack, alert_stack, report
+from tests.support.slow import slow
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,9 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
     assert len(running.delivered_ids()) == running.sent
 
 
-@pytest.mark.parametrize("mode", ["429", "500", "502", "html-200", "reset-before", "503", "403-html", "403-blocked"])
+@pytest.mark.parametrize(
+    "mode", ["429", "500", *slow("502"), "html-200", "reset-before", *slow("503", "403-html"), "403-blocked"]
+)
 def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
     before, notified = len(stack.log()), stack.notified
     stack.fail(mode, 2, seconds=0.3) if mode == "429" else stack.fail(mode, 2)

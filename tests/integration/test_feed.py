@@ -69,6 +69,7 @@ def test_no_kafka_is_one_sentence(free_port: int) -> None:
         Feed(f"127.0.0.1:{free_port}", connect_ms=300)
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_killed_and_comes_back_has_everything(tmp_path: Path, free_port: int) -> None:
     broker = kafka_server.start(tmp_path, free_port)
     kafka_server.create_topics(broker.address)

@@ -32,6 +32,7 @@ from tests.faults.test_landing_kills import BAD, kills_at_random
 from tests.support import lakes, s3
 from tests.support.lander_processes import Landers, landers
 from tests.support.landing import landed, report, send
+from tests.support.slow import slow
 from tests.support.waiting import wait_for
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -59,7 +60,7 @@ def lab(kafka: str, topic: Callable[..., str], mongo_uri: str, tmp_path: Path, s
         yield made
 
 
-@pytest.mark.parametrize("step", [pytest.param("1", marks=SLOW), "3", pytest.param("4", marks=SLOW)])
+@pytest.mark.parametrize("step", [*slow("1"), "3", *slow("4")])
 def test_a_kill_between_the_files_and_the_commit_and_after_it(lab: Landers, step: str) -> None:
     first = lab.start(step)
     send(lab.bootstrap, lab.reports, [*(report(n) for n in range(300)), *BAD])

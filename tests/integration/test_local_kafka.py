@@ -16,6 +16,7 @@ from infra.kafka import clients
 from infra.kafka.topics import REPORT_BYTES, TOPICS, TopicSettings
 from laptop import ports
 from laptop.services import kafka as local
+from tests.support.slow import slow
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def read_all(address: str, topic: str) -> list[bytes]:
     return values
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("end", [*slow("stop"), "kill"])
 def test_what_was_acknowledged_survives_the_end_of_the_broker(
     tmp_path: Path, brokers: list[local.Broker], end: str
 ) -> None:

@@ -191,6 +191,7 @@ def test_missing_acl_names_the_group(secured: Secured, user: str) -> None:
     assert sentence(error).startswith("Kafka's ACLs do not let us use the consumer group: not-ours")
 
 
+@pytest.mark.slow
 def test_setup_creates_the_topics_that_doctor_misses(secured: Secured, user: str) -> None:
     login = secured.scram(user)
     missing = {finding.what: finding.said for finding in doctor.check(login) if finding.verdict == "unknown"}

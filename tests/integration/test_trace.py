@@ -163,6 +163,7 @@ def test_one_id_leads_through_the_log_lines_of_all_processes(pipeline: Run) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_service_that_is_away_is_named_and_the_rest_is_shown(pipeline: Run) -> None:
     environ = {**pipeline.environ, "PEACEWATCH_MONGO_URI": f"mongodb://127.0.0.1:{ports.free_port()}/fleet"}
     found = Run(environ, pipeline.folder).trace("drone-7", "r-1", "--json")
