@@ -40,7 +40,8 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.assignment import Assignment
-from infra.kafka.partitions import behind
+from infra.kafka.partitions import behind, of_topic
+from infra.kafka.topics import missing
 from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS
 from infra.mongo import client as mongo
@@ -101,9 +102,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
             database = mongo.database(client)
             layouts.claim(database)
             incidents.create_indexes(database)
-            assignment = Assignment(consumer)
-            topics_read = [name for name in (config.alerts, config.deliveries, config.actions) if name]
-            consumer.subscribe(topics_read, listener=assignment)
+            assignment = _subscribe(config, consumer)
             resolved_at = float("-inf")
             while not stop.is_set():
                 LOOPS.beat()
@@ -117,6 +116,20 @@ def run(config: RecorderConfig, stop: Event) -> None:
                     incidents.resolve(database, now - config.intervals.over, now - config.intervals.expire)
 
     retry.run(session, stop, "recorder", away=AWAY)
+
+
+def _subscribe(config: RecorderConfig, consumer: KafkaConsumer) -> Assignment:
+    """To all topics. Raises KafkaError if ACLs hide one, since a subscription then says nothing.
+
+    One that is not there yet is read as soon as it is.
+    """
+    names = [name for name in (config.alerts, config.deliveries, config.actions) if name]
+    for name in names:
+        if not of_topic(consumer, name):
+            missing(config.bootstrap, name)
+    assignment = Assignment(consumer)
+    consumer.subscribe(names, listener=assignment)
+    return assignment
 
 
 def _resume(consumer: KafkaConsumer, database: Documents, assignment: Assignment) -> None:
