@@ -54,6 +54,8 @@ class LeftAlerts:
     def committed(self, register: IncidentRegister, positions: Mapping[int, int]) -> dict[int, Committed]:
         """What to commit by partition when the first reader's next offsets are `positions`."""
         offsets = register.notified_through({n: min(at, self._from.get(n, at)) for n, at in positions.items()})
+        if not self._from:
+            return {n: Committed(at) for n, at in offsets.items()}
         first = register.notified_through(positions, of_newcomers=False)
         return {n: Committed(at, str(first[n]) if n in self._from else "") for n, at in offsets.items()}
 
