@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -65,6 +66,10 @@ _ACLS: Final[tuple[tuple[type[KafkaError], str], ...]] = (
 )
 
 
+_NO_COORDINATOR: Final = re.compile(r"FindCoordinatorResponse error for \w+/(?P<name>\S+?):(?: |$)")
+"""What kafka-python says of a group that it may not describe; elsewhere it says the group's name alone."""
+
+
 def refusal(error: BaseException | None) -> KafkaRefused | None:
     """The refusal, if `error` or its cause is one; None for anything else, such as a network failure."""
     while error is not None:
@@ -94,7 +99,9 @@ def _detail(error: KafkaError) -> str:
     if isinstance(said, set | frozenset | list | tuple):
         said = ", ".join(sorted(map(str, said)))
     prefix = f"[Error {error.errno}] " if isinstance(error, BrokerResponseError) else ""
-    return one_line(Exception(str(said).removeprefix(prefix))) or type(error).__name__
+    text = one_line(Exception(str(said).removeprefix(prefix)))
+    of_coordinator = _NO_COORDINATOR.search(text)
+    return of_coordinator["name"] if of_coordinator else text or type(error).__name__
 
 
 def _mechanism(error: Any) -> str:
