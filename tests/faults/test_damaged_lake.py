@@ -25,6 +25,7 @@ from infra.mongo import live, runs
 from infra.mongo.client import Documents
 from serving.figures.merge import Merge
 from tests.support import lakes
+from tests.support.batch_days import compute_all
 
 START: Final = datetime(2026, 11, 22, 6, tzinfo=UTC)
 DAYS: Final = [START.date() + timedelta(days=n) for n in range(3)]
@@ -72,14 +73,8 @@ def lake(tmp_path: Path) -> Path:
 @pytest.fixture
 def job(lake: Path, mongo_database: Documents) -> Job:
     job = Job(mongo_database, str(lake), lakes.arrow_engine, live_kept=timedelta(0))
-    compute(job)
+    compute_all(job)
     return job
-
-
-def compute(job: Job) -> None:
-    hours.run(job)
-    drones.run(job)
-    completeness.run(job)
 
 
 def rows(day: date, first: int) -> list[dict[str, Any]]:
@@ -129,7 +124,7 @@ def test_a_damaged_file_holds_up_its_own_hour_and_day_alone(damage: str, lake: P
     assert waiting == {day.isoformat(): day == DAMAGED for day in DAYS}
 
     file.write_bytes(content)
-    compute(job)
+    compute_all(job)
     assert set(versions(job, "hours").values()) == set(versions(job, "city_days").values()) == {6}
     assert runs.base_version(job.database) == runs.base_version(job.database, kind="drones") == 6
     assert served(job).equals(recomputed)
@@ -168,7 +163,7 @@ def test_a_file_that_nobody_has_is_taken_from_the_table(lake: Path, job: Job) ->
     file.unlink()
     DeltaTable(f"{lake}/reports").repair()
     recomputed = HOURS.fold(lakes.everything(lake))
-    compute(job)
+    compute_all(job)
     assert runs.base_version(job.database) == 7
     assert served(job).equals(recomputed)
     assert versions(job, "city_days")[DAMAGED.isoformat()] == 7

@@ -12,10 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 
-from batch_layer.completeness import completeness
 from batch_layer.job import Job
 from batch_layer.retention import seal
-from batch_layer.views import drones, hours
 from fleet.alerts.alert import Alert
 from fleet.errors import BadInput, NewerLayout, PeacewatchError
 from fleet.notifications import incident
@@ -31,6 +29,7 @@ from serving.config import Config
 from serving.report.store import ReportStore, Revision
 from serving.services import connect
 from tests.support import lakes
+from tests.support.batch_days import compute_all
 
 START = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -59,19 +58,13 @@ def job(tmp_path: Path, mongo_database: Documents) -> Job:
     through = msgspec.json.encode({"topic/0": end, "topic/1": end}).decode()
     lakes.land(lake, lakes.some_rows(200, hours=80, start=START), {THROUGH: through, "peacewatch.copies": "3"})
     job = Job(mongo_database, str(lake), lakes.arrow_engine, live_kept=timedelta(0))
-    compute(job)
+    compute_all(job)
     seal.run(job, START.date())
-    compute(job)
+    compute_all(job)
     record(mongo_database)
     forms = dict.fromkeys(("html", "pdf", "png", "json"), b"{}")
     ReportStore(str(lake)).write(Revision(date(2026, 11, 23), 0), forms)
     return job
-
-
-def compute(job: Job) -> None:
-    hours.run(job)
-    drones.run(job)
-    completeness.run(job)
 
 
 def record(database: Documents) -> None:
@@ -120,7 +113,7 @@ def test_restored_into_an_empty_mongodb_the_api_answers_the_same(
         database = client.get_default_database()
         backup.restore(database, Folder(job.lake), backup.newest(Folder(str(tmp_path / "kept"))))
         again = Job(database, job.lake, lakes.arrow_engine)
-        compute(again)
+        compute_all(again)
         assert answers(emptied, job.lake) == before
         assert list(database.sealed.find({}, {"_id": 1})) == [{"_id": "2026-11-22"}]
 

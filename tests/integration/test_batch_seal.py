@@ -26,6 +26,7 @@ from infra import delta
 from infra.mongo import runs
 from infra.mongo.client import Documents
 from tests.support import lakes
+from tests.support.batch_days import compute_all
 
 START = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DAYS = [START.date() + timedelta(days=n) for n in range(4)]
@@ -49,14 +50,8 @@ def lake(tmp_path: Path) -> Path:
 def job(lake: Path, mongo_database: Documents) -> Job:
     """With all views computed."""
     job = Job(mongo_database, str(lake), lakes.arrow_engine)
-    compute(job)
+    compute_all(job)
     return job
-
-
-def compute(job: Job) -> None:
-    hours.run(job)
-    drones.run(job)
-    completeness.run(job)
 
 
 @contextmanager
@@ -87,7 +82,7 @@ def test_the_reports_go_and_every_figure_stays(lake: Path, job: Job) -> None:
     assert days_in_the_lake(lake) == set(DAYS[2:])
     assert DeltaTable(lake / "reports").metadata().configuration[SEALED_THROUGH_KEY] == str(SEALED[-1])
     assert figures(job.database) == before
-    compute(replace(job, engine=never))
+    compute_all(replace(job, engine=never))
     assert figures(job.database) == before
     assert {each["_id"] for each in job.database.sealed.find()} == {str(day) for day in SEALED}
     assert job.database.completeness.find_one({"_id": str(DAYS[0])}) == day_document
@@ -140,7 +135,7 @@ def test_a_copy_next_to_an_archive_is_ignored(lake: Path, job: Job) -> None:
         foreign.parent.mkdir(exist_ok=True)
         foreign.write_bytes(b"a copy")
     job.database.client.drop_database(job.database.name)
-    compute(job)
+    compute_all(job)
     assert figures(job.database) == before
 
 
@@ -204,11 +199,11 @@ def test_died_after_any_step_the_same_command_goes_on(step: str, lake: Path, job
 
     with pytest.raises(ServiceUnavailable):
         seal.run(job, SEALED[-1], dies)
-    compute(job)
+    compute_all(job)
     assert figures(job.database) == before
     assert days_in_the_lake(lake) == set(DAYS[2:] if step == "removed" else DAYS)
     seal.run(job, SEALED[-1])
-    compute(job)
+    compute_all(job)
     assert (figures(job.database), days_in_the_lake(lake)) == (before, set(DAYS[2:]))
     assert job.database.sealed.count_documents({}) == 2
 
@@ -224,7 +219,7 @@ def test_a_run_that_starts_over_meanwhile_loses_no_sealed_day(lake: Path, job: J
         seal.run(job, SEALED[-1], starts_over)
     assert days_in_the_lake(lake) == set(DAYS), "nothing is removed of which there are no figures"
     seal.run(job, SEALED[-1], lambda step: starts_over("computed") if step == "archived" else None)
-    compute(job)
+    compute_all(job)
     assert figures(job.database) == before
 
 

@@ -169,14 +169,21 @@ def test_an_emptied_database_gets_everything_again(
         wait_for(lambda: mongo_database["incidents"].count_documents({"alerts": 2}) == 1)
 
 
+def record_two(
+    kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
+) -> None:
+    """The alerts 1 and 2, by a recorder that has ended."""
+    send(kafka, names["alerts"], wire.encode(alert(1, NOW)), wire.encode(alert(2, NOW)))
+    with running(recorder.run, config):
+        wait_for(lambda: mongo_database["alerts"].count_documents({}) == 2)
+
+
 def test_a_database_behind_the_group_gets_what_it_lacks(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """As after a restore: the database is of the moment of the backup, the group's offsets are of later."""
     rows = mongo_database["alerts"]
-    send(kafka, names["alerts"], wire.encode(alert(1, NOW)), wire.encode(alert(2, NOW)))
-    with running(recorder.run, config):
-        wait_for(lambda: rows.count_documents({}) == 2)
+    record_two(kafka, names, config, mongo_database)
     then = {name: list(mongo_database[name].find({})) for name in ("alerts", "recording")}
     send(kafka, names["alerts"], wire.encode(alert(3, NOW)))
     with running(recorder.run, config):
@@ -192,9 +199,7 @@ def test_a_database_of_a_version_without_positions_goes_by_the_group(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     rows = mongo_database["alerts"]
-    send(kafka, names["alerts"], wire.encode(alert(1, NOW)), wire.encode(alert(2, NOW)))
-    with running(recorder.run, config):
-        wait_for(lambda: rows.count_documents({}) == 2)
+    record_two(kafka, names, config, mongo_database)
     mongo_database["recording"].delete_many({})
     rows.delete_one({"_id": alert(1, NOW).alert_id})
     send(kafka, names["alerts"], wire.encode(alert(3, NOW)))

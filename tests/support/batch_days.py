@@ -42,3 +42,9 @@ def document(
 def compute(job: Job) -> None:
     hours.run(job)
     drones.run(job)
+
+
+def compute_all(job: Job) -> None:
+    """As the batch layer does it each night."""
+    compute(job)
+    completeness.run(job)
