@@ -25,6 +25,7 @@ SETTINGS_INTRO: Final = """\
 
 Settings come from environment variables.
 An empty variable counts as not set.
+Spaces and line breaks around a value do not count.
 A process checks its settings when it starts, and names a wrong one in one sentence.
 
 """
@@ -34,6 +35,8 @@ SECRETS_INTRO: Final = """\
 
 Each of these may be in a file instead.
 The same variable with `_FILE` at its end names the file, such as `PEACEWATCH_MONGO_URI_FILE=/run/secrets/mongo`.
+If both are set, the file counts.
+An empty file is refused.
 
 """
 COMMANDS_INTRO: Final = """\

@@ -36,13 +36,22 @@ SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
 
 
 def secret(environ: Mapping[str, str], name: str) -> str | None:
-    """The text of the file for `name`; None: `environ` names none. Raises BadSettings, which shows nothing of it."""
+    """The text of the file for `name`; None: `environ` names none. Raises as `text_of` does."""
     path = environ.get(f"{name}_FILE")
-    if not path:
-        return None
+    return text_of(Path(path), f"{name}_FILE") if path else None
+
+
+def text_of(path: Path, variable: str) -> str:
+    """The secret in a file that `variable` names. Raises BadSettings, which shows nothing of it.
+
+    An empty file is refused: without a secret some processes would run open, or with a local service.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
-        raise BadSettings(f"{name}_FILE: {error.strerror}: {path}") from None
+        raise BadSettings(f"{variable}: {error.strerror}: {path}") from None
     except ValueError:  # its text would show some of the secret
-        raise BadSettings(f"{name}_FILE: not UTF-8 text: {path}") from None
+        raise BadSettings(f"{variable}: not UTF-8 text: {path}") from None
+    if not text:
+        raise BadSettings(f"{variable}: is empty: {path}")
+    return text

@@ -42,7 +42,13 @@ MOST_SECONDS: Final = MOST_DAYS * 86_400
 class Settings(BaseSettings):
     """What runs where. The defaults are for a laptop."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        str_strip_whitespace=True,  # `echo secret | base64` in an orchestrator's secret adds a line break
+    )
 
     kafka_bootstrap: str | None = Field(
         None, description="Kafka to use, host:port[,host:port]; unset: a local one is started"

@@ -5,11 +5,13 @@ infra/settings.py has the settings that fill it.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from fleet.errors import BadSettings
+from infra import tls
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
@@ -17,13 +19,15 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 _PASSWORD_MECHANISMS: Final = tuple(name for name in get_args(Mechanism) if name != "OAUTHBEARER")
 
+_FILES: Final = tls.Names("PEACEWATCH_KAFKA_CA", "PEACEWATCH_KAFKA_CERTIFICATE", "PEACEWATCH_KAFKA_KEY")
+
 
 @dataclass(frozen=True)
 class KafkaConfig:
     """The fields are those of the settings `PEACEWATCH_KAFKA_*`.
 
     A secret is a text, or a file that holds it: the file is read again at each connection, so it may be replaced while
-    the process runs. Raises BadSettings if fields contradict each other.
+    the process runs. Raises BadSettings if fields contradict each other, or if a file cannot be used.
     """
 
     bootstrap: str  # host:port[,host:port]
@@ -40,6 +44,14 @@ class KafkaConfig:
     def __post_init__(self) -> None:
         for name, wrong in self._contradictions():
             raise BadSettings(f"PEACEWATCH_KAFKA_{name}: {wrong}")
+        if self.uses_tls:
+            self.tls()
+
+    def tls(self) -> ssl.SSLContext:
+        """The context of a connection, by its files as they are now. Raises BadSettings for one that is wrong."""
+        context = tls.context(_FILES, self.ca, self.certificate, self.key)
+        context.check_hostname = self.check_hostname
+        return context
 
     @property
     def uses_tls(self) -> bool:
@@ -64,9 +76,6 @@ class KafkaConfig:
             wrong.append(("SECURITY_PROTOCOL", f"{self.security_protocol} takes no certificates"))
         if self.key and not self.certificate:
             wrong.append(("CERTIFICATE", "needed with PEACEWATCH_KAFKA_KEY"))
-        for name, path in (("CA", self.ca), ("CERTIFICATE", self.certificate), ("KEY", self.key)):
-            if path is not None and not path.is_file():
-                wrong.append((name, f"no such file: {path}"))
         return wrong
 
 

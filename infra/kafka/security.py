@@ -1,7 +1,9 @@
-"""A connection's security as kafka-python takes it. Secrets are read when a connection is made."""
+"""A connection's security as kafka-python takes it. Secrets and certificates are read when a connection is made."""
 
 from __future__ import annotations
 
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.net.sasl.plain import SaslMechanismPlain
 from kafka.net.sasl.scram import SaslMechanismScram
 
-from fleet.errors import BadSettings
 from infra.kafka.address import KafkaConfig
+from infra.secrets import text_of
 
 
 def client_settings(config: KafkaConfig) -> dict[str, Any]:
@@ -21,12 +23,7 @@ def client_settings(config: KafkaConfig) -> dict[str, Any]:
         "security_protocol": config.security_protocol,
     }
     if config.uses_tls:
-        settings |= {
-            "ssl_check_hostname": config.check_hostname,
-            "ssl_cafile": _text(config.ca),
-            "ssl_certfile": _text(config.certificate),
-            "ssl_keyfile": _text(config.key),
-        }
+        settings["ssl_context"] = _Context(config)
     if config.uses_sasl:
         settings["sasl_mechanism"] = config.sasl_mechanism
         if config.token is not None:
@@ -47,14 +44,17 @@ class _Secret:
         return "<secret>"
 
     def read(self) -> str:
-        if isinstance(self._held, str):
-            return self._held
-        try:
-            return self._held.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise BadSettings(f"{self._variable}: {error.strerror}: {self._held}") from None
-        except ValueError:  # its text would show some of the secret
-            raise BadSettings(f"{self._variable}: not UTF-8 text: {self._held}") from None
+        return self._held if isinstance(self._held, str) else text_of(self._held, self._variable)
+
+
+class _Context:
+    """Stands for an SSLContext, which is made anew for each connection: certificates are replaced, too."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+
+    def wrap_socket(self, sock: socket.socket, **settings: Any) -> ssl.SSLSocket:
+        return self._config.tls().wrap_socket(sock, **settings)
 
 
 class _Token(AbstractTokenProvider):  # type: ignore[misc]
@@ -73,16 +73,13 @@ class _Plain(SaslMechanismPlain):  # type: ignore[misc]
 
 class _Scram(SaslMechanismScram):  # type: ignore[misc]
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**_with_password(settings))
+        name = settings["sasl_plain_username"].replace("=", "=3D").replace(",", "=2C")  # RFC 5802, 5.1
+        super().__init__(**_with_password(settings | {"sasl_plain_username": name}))
 
 
 def _with_password(settings: dict[str, Any]) -> dict[str, Any]:
     held = settings["sasl_plain_password"]
     return {**settings, "sasl_plain_password": held.read() if isinstance(held, _Secret) else held}
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 register_sasl_mechanism("PLAIN", _Plain, overwrite=True)

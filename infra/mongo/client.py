@@ -7,16 +7,21 @@ outlives the write. On a set of one it costs nothing: the server's own journal i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from pymongo.uri_parser import split_options
 
-from fleet.errors import DocumentRefused, ServiceUnavailable
+from fleet.errors import BadSettings, DocumentRefused, ServiceUnavailable
+from fleet.text import sentence
+from infra import tls
 
 Documents = Database[dict[str, Any]]
 Client = MongoClient[dict[str, Any]]
@@ -30,8 +35,18 @@ WAIT_MS: Final = 15_000
 MAJORITY_MS: Final = 20_000
 """A majority that has not accepted a write by then is away: the write fails as unavailable, and is retried."""
 
-_DETAILS: Final = " (configured timeouts"
+_SETTING: Final = "PEACEWATCH_MONGO_URI"
+_FILES: Final = tls.Names(
+    f"{_SETTING}: tlsCAFile", f"{_SETTING}: tlsCertificateKeyFile", f"{_SETTING}: tlsCertificateKeyFile"
+)
+
+_DETAILS: Final = re.compile(r" \(configured timeouts|, Timeout: ")
 """From here on pymongo's errors list time-outs and servers, which do not belong in a sentence."""
+
+_COMMAND: Final = " to execute command"
+_UNAUTHORIZED: Final = 13
+_LOGIN: Final = frozenset({18, 8000})
+"""MongoDB's codes for a wrong user or password: AuthenticationFailed, and Atlas' own."""
 
 _REFUSED: Final = frozenset({2, 9, 14, 15, 52, 56, 57, 121, 10334, 17280, 17419, 17420})
 """MongoDB's codes for what it refuses each time: bad value, failed to parse, type mismatch, overflow,
@@ -44,7 +59,9 @@ def client(uri: str, process: str, wait_ms: int = WAIT_MS, answer_ms: int | None
     """A client for `process`, which MongoDB's own log then names. It connects with the first question.
 
     `wait_ms`: for a server to be found, or to take a connection. `answer_ms`: for one answer; None: no limit.
+    Raises BadSettings for a URI that `check` refuses.
     """
+    check(uri)
     return MongoClient(
         uri,
         appname=f"peacewatch-{process}",
@@ -56,6 +73,25 @@ def client(uri: str, process: str, wait_ms: int = WAIT_MS, answer_ms: int | None
         wTimeoutMS=MAJORITY_MS,
         readConcernLevel="majority",
     )
+
+
+def check(uri: str) -> None:
+    """Raises BadSettings if `uri` is wrong, whatever MongoDB says: a retry would not help. Connects to nothing.
+
+    An unknown option, or one with a wrong value, is ignored by pymongo: `tls=yes` would connect without TLS.
+    """
+    said = uri.partition("?")[2]
+    try:
+        options = split_options(said, warn=False) if said else {}
+        ca, pem = (Path(options[name]) if name in options else None for name in ("tlsCAFile", "tlsCertificateKeyFile"))
+        tls.context(_FILES, ca, pem, password=options.get("tlsCertificateKeyFilePassword"))
+        MongoClient(uri, connect=False).close()
+    except OSError as error:
+        raise BadSettings(f"{_SETTING}: {error.strerror}: {error.filename}") from None
+    except (PyMongoError, ValueError) as error:
+        # With an @ there, what seems to be an option is the end of a password.
+        wrong = "user and password must be percent-encoded" if "@" in said else sentence(error)
+        raise BadSettings(f"{_SETTING}: {wrong}") from None
 
 
 def direct(host: str, port: int, wait_ms: int = 2_000, answer_ms: int = 10_000) -> Client:
@@ -83,10 +119,21 @@ def errors() -> Iterator[None]:
     try:
         yield
     except (PyMongoError, BSONError) as error:
-        reason = " ".join(str(error).split())[:200]
         if is_refused(error):
-            raise DocumentRefused(f"MongoDB refuses a document: {reason}") from None
-        raise ServiceUnavailable(f"MongoDB does not answer: {reason.partition(_DETAILS)[0]}") from None
+            raise DocumentRefused(f"MongoDB refuses a document: {reason(error)}") from None
+        raise ServiceUnavailable(f"MongoDB does not answer: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """Why MongoDB fails, in one line, without what it was asked, which may hold what citizens say."""
+    if isinstance(error, OperationFailure):
+        text = sentence(Exception((error.details or {}).get("errmsg") or str(error)))
+        if error.code in _LOGIN:
+            return f"it refuses our user or password ({_SETTING}): {text}"
+        if error.code == _UNAUTHORIZED:
+            return f"its user lacks the role readWrite on our database ({_SETTING}): {text.partition(_COMMAND)[0]}"
+        return text
+    return _DETAILS.split(sentence(error))[0]
 
 
 def is_refused(error: Exception) -> bool:

@@ -28,6 +28,7 @@ class LiveThread:
     """Runs until closed; then writes what waits, if MongoDB is there."""
 
     def __init__(self, mongo_uri: str, lake: str, pending: Pending, failpoint: Failpoint) -> None:
+        mongo.check(mongo_uri)  # a wrong one ends the process now: the thread would retry for ever
         self._uri, self._location, self._pending, self._failpoint = mongo_uri, lake, pending, failpoint
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)

@@ -101,6 +101,16 @@ def test_plain_over_tls(secured: Secured) -> None:
     round_trip(secured.scram("plain", mechanism="PLAIN"))
 
 
+@pytest.mark.parametrize(
+    "password", [" in the middle ", 'it\'s "quoted"', "back\\slash", "a=b,c", "пароль-密码", "tab\t!"]
+)
+def test_password_of_any_characters(secured: Secured, password: str) -> None:
+    name = "officer=of,the day"
+    secured.add_user(name, password)
+    allow_topic(secured, name)
+    round_trip(secured.scram(name, password))
+
+
 def test_mutual_tls(secured: Secured) -> None:
     allow_topic(secured, "CN=officer")
     round_trip(secured.tls(certificate=secured.authority.certificate("officer")))

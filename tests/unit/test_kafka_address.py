@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleet.errors import BadSettings
 from infra.kafka.address import KafkaConfig
 from infra.kafka.security import client_settings
 from infra.settings import load
+from tests.support.secured_kafka import Authority
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "laptop", "cli", "dags", "tests", "bench")
@@ -47,7 +52,7 @@ def test_the_rule_of_clients_sees(source: str) -> None:
         ({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}, "TOKEN: needed for OAUTHBEARER"),
         ({"user": "u"}, "SECURITY_PROTOCOL: PLAINTEXT takes no user"),
         ({"ca": Path("/nowhere")}, "SECURITY_PROTOCOL: PLAINTEXT takes no certificates"),
-        ({"security_protocol": "SSL", "ca": Path("/nowhere")}, "CA: no such file: /nowhere"),
+        ({"security_protocol": "SSL", "ca": Path("/nowhere")}, "CA: No such file or directory: /nowhere"),
         ({"security_protocol": "SSL", "key": Path(__file__)}, "CERTIFICATE: needed with PEACEWATCH_KAFKA_KEY"),
     ],
 )
@@ -89,3 +94,74 @@ def test_settings_make_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert load().kafka == KafkaConfig(
         "a:9093,b:9093", "SASL_SSL", "SCRAM-SHA-512", user="peacewatch", password=tmp_path / "password"
     )
+
+
+@pytest.fixture(scope="module")
+def pems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Good files, and all ways to be wrong, by name."""
+    folder = tmp_path_factory.mktemp("pems")
+    authority = Authority(folder, "authority")
+    key = ec.generate_private_key(ec.SECP256R1())
+    locked = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"pass")
+    )
+    made = {"text": b"hello", "empty": b"", "locked": locked, "binary": bytes(range(256))}
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return {
+        **{name: folder / name for name in (*made, "absent")},
+        "folder": folder,
+        "ca": authority.file,
+        "mine": authority.certificate("mine"),  # with its key
+        "other": authority.certificate("other"),
+    }
+
+
+NO_FILE = "No such file or directory: "
+NO_PEM = r"no certificate with its key \(PEM\) in "
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        *(({"ca": name}, r"CA: no certificate \(PEM\) in ") for name in ("text", "empty", "binary", "locked")),
+        *(({"certificate": name}, f"CERTIFICATE: {NO_PEM}") for name in ("text", "empty", "binary", "ca", "locked")),
+        *(({"certificate": "mine", "key": n}, r"KEY: no key \(PEM\) in ") for n in ("text", "empty", "binary", "ca")),
+        ({"certificate": "mine", "key": "other"}, "KEY: the key in .+ is not that of the certificate in "),
+        ({"certificate": "mine", "key": "locked"}, "KEY: the key in .+ has a password; give one without"),
+        *(({name: "folder"}, f"{name.upper()}: Is a directory: ") for name in ("ca", "certificate")),
+        *(({name: "absent"}, f"{name.upper()}: {NO_FILE}") for name in ("ca", "certificate")),
+        ({"certificate": "mine", "key": "absent"}, f"KEY: {NO_FILE}"),
+    ],
+)
+def test_a_file_that_tls_cannot_use_is_named_at_the_start_and_at_a_connection(
+    pems: dict[str, Path], tmp_path: Path, files: dict[str, str], complaint: str
+) -> None:
+    wrong: dict[str, Any] = {name: pems[file] for name, file in files.items()}
+    with pytest.raises(BadSettings, match=f"^PEACEWATCH_KAFKA_{complaint}"):
+        KafkaConfig("k:9092", "SSL", **wrong)
+    good = {"ca": "ca", "certificate": "mine", "key": "mine"}
+    replaced: dict[str, Any] = {name: tmp_path / name for name in files}
+    for name, link in replaced.items():
+        link.symlink_to(pems[good[name]])
+    context = client_settings(KafkaConfig("k:9092", "SSL", **replaced))["ssl_context"]
+    for name, link in replaced.items():
+        link.unlink()
+        link.symlink_to(pems[files[name]])
+    with socket.socket() as connection, pytest.raises(BadSettings, match=f"^PEACEWATCH_KAFKA_{complaint}"):
+        context.wrap_socket(connection, server_hostname="k")
+
+
+def test_hosts_are_checked_unless_a_setting_says_otherwise() -> None:
+    for checked in (True, False):
+        context = KafkaConfig("k:9092", "SSL", check_hostname=checked).tls()
+        assert (context.check_hostname, context.verify_mode) == (checked, ssl.CERT_REQUIRED)
+
+
+@pytest.mark.parametrize(("content", "complaint"), [(b"\n", "is empty"), (b"\xff", "not UTF-8 text")])
+def test_a_password_file_without_a_password_is_named(tmp_path: Path, content: bytes, complaint: str) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    settings = client_settings(KafkaConfig("k:9092", "SASL_PLAINTEXT", "PLAIN", user="u", password=file))
+    with pytest.raises(BadSettings, match=f"^PEACEWATCH_KAFKA_PASSWORD_FILE: {complaint}: "):
+        settings["sasl_plain_password"].read()

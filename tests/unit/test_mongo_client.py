@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 from bson.errors import InvalidDocument
-from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, OperationFailure, WriteError
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DocumentTooLarge,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+    WriteError,
+)
 
-from fleet.errors import DocumentRefused, PeacewatchError, ServiceUnavailable
+from fleet.errors import BadSettings, DocumentRefused, PeacewatchError, ServiceUnavailable
 from infra.mongo import client
+from speed_layer.landing.live_thread import LiveThread
+from speed_layer.landing.live_views import Pending
 
 ROOT = Path(__file__).parents[2]
 PRODUCTION = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "laptop", "cli", "dags")
@@ -48,6 +59,74 @@ def test_a_uri_cannot_weaken_what_is_written() -> None:
     with client.client("mongodb://localhost:1/?w=1&readConcernLevel=local", "test") as connected:
         assert connected.write_concern.document["w"] == "majority"
         assert connected.read_concern.document == {"level": "majority"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("", "Empty host"),
+        ("http://db", "Invalid URI scheme"),
+        ("mongodb://[::1/x", "an IPv6 address literal must be enclosed"),
+        ("mongodb://db:99999/x", "Port must be an integer between 0 and 65535"),
+        ("mongodb://db:mongo/x", "Port contains non-digit characters"),
+        ("mongodb://me@db/?authMechanism=SCRAM-SHA-256", "A password is required"),
+        *((f"mongodb://me:{secret}@db/x", "") for secret in ("hunter2@", "hunter2/", "hunter2?", "hunter2%zz")),
+        *((f"mongodb://me:hunter2?{secret}@db/x", "user and password must be") for secret in ("hunter2", "a=hunter2")),
+        *((f"{scheme}://db/?tls=yes", "The value of tls must be") for scheme in ("mongodb", "mongodb+srv")),
+        ("mongodb://db/?tlsCaFiles=/ca.pem", "Unknown option: tlscafiles"),
+        ("mongodb://db/?socketTimeoutMS=soon", "sockettimeoutms must be an integer or float"),
+        ("mongodb://db/?tls=true&tlsCAFile=/nowhere", "No such file or directory: /nowhere"),
+        (f"mongodb://db/?tls=true&tlsCAFile={__file__}", r"tlsCAFile: no certificate \(PEM\) in "),
+        (f"mongodb://db/?tls=true&tlsCertificateKeyFile={__file__}", "tlsCertificateKeyFile: no certificate with its"),
+    ],
+)
+def test_a_uri_that_no_retry_makes_right_is_a_wrong_setting(uri: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=f"^PEACEWATCH_MONGO_URI: {complaint}") as raised:
+        client.client(uri, "test")
+    assert "hunter2" not in str(raised.value)
+    with pytest.raises(BadSettings):  # a thread would retry for ever
+        LiveThread(uri, str(tmp_path), Pending(), lambda _point: None)
+
+
+@pytest.mark.parametrize("password", ["", "&tlsCertificateKeyFilePassword=wrong"])
+def test_a_key_with_a_password_is_named_and_nobody_is_asked_for_it(tmp_path: Path, password: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem, locked = serialization.Encoding.PEM, serialization.BestAvailableEncryption(b"right")
+    file = tmp_path / "key"
+    file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, locked))
+    with pytest.raises(BadSettings, match=r"tlsCertificateKeyFile: .*password"):
+        client.client(f"mongodb://db/?tls=true&tlsCertificateKeyFile={file}{password}", "test")
+
+
+def test_a_name_that_dns_does_not_know_now_is_an_outage() -> None:
+    with pytest.raises(ServiceUnavailable), client.connect("mongodb+srv://nowhere.invalid/x", wait_ms=100) as database:
+        database.command("ping")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OperationFailure("Authentication failed.", 18),
+            "it refuses our user or password (PEACEWATCH_MONGO_URI): Auth",
+        ),
+        (
+            OperationFailure(
+                'not authorized on x to execute command { insert: "a", documents: [ { heard: "Mara" } ] }', 13
+            ),
+            "its user lacks the role readWrite on our database (PEACEWATCH_MONGO_URI): not authorized on x",
+        ),
+        (ServerSelectionTimeoutError("db:1: refused (configured timeouts: a), Timeout: 5s, Topology"), "db:1: refused"),
+        (ServerSelectionTimeoutError("no primary, Timeout: 5s, Topology Description: <…>"), "no primary"),
+    ],
+)
+def test_a_refusal_names_what_to_mend_and_not_what_was_asked(error: Exception, said: str) -> None:
+    with pytest.raises(ServiceUnavailable) as raised, client.errors():
+        raise error
+    text = str(raised.value)
+    assert text.startswith(f"MongoDB does not answer: {said}")
+    assert "Mara" not in text
+    assert "Timeout" not in text
 
 
 @pytest.mark.parametrize(

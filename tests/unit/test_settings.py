@@ -43,9 +43,24 @@ def test_the_five_that_move_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_secret_may_lie_in_a_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / "secret"
     secret = "https://discord.example/api/webhooks/7/token" if name.endswith("webhook_url") else SECRET
-    path.write_text(f"{secret}\n")
+    path.write_text(f"\ufeff {secret}\r\n", encoding="utf-8")  # as some editors save it
     settings = load({f"{PREFIX}{name.upper()}_FILE": str(path)})
     assert getattr(settings, name).get_secret_value() == secret
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_in_a_variable_has_no_line_break_at_its_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    secret = "https://discord.example/api/webhooks/7/token" if name.endswith("webhook_url") else SECRET
+    monkeypatch.setenv(f"{PREFIX}{name.upper()}", f"{secret}\n")
+    assert getattr(load(), name).get_secret_value() == secret
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_an_empty_secret_file_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text(" \n")
+    with pytest.raises(BadSettings, match=rf"^{PREFIX}{name.upper()}_FILE: is empty: /\S+$"):
+        load({f"{PREFIX}{name.upper()}_FILE": str(path)})
 
 
 def test_every_secret_is_in_the_list() -> None:
