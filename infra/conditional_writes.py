@@ -31,25 +31,25 @@ _SECONDS: Final = 60.0
 _SCHEMA: Final = pa.schema([("n", pa.int64())])
 
 
-def require_conditional_writes(lake: str) -> None:
+def require_conditional_writes(lake: str, options: dict[str, str] | None = None) -> None:
     """Raises ServiceUnavailable if the store of `lake` does not refuse, or cannot be written. Folders always
-    refuse."""
+    refuse. `options`: those of deltalake's store."""
     if "://" not in lake:
         return
     url = f"{lake}/{_FOLDER}/{uuid.uuid4()}"
     with errors():
-        table = DeltaTable.create(url, _SCHEMA)
+        table = DeltaTable.create(url, _SCHEMA, storage_options=options)
         try:
-            if any(_both_win(url, entry) for entry in range(_ROUNDS)):
+            if any(_both_win(url, entry, options) for entry in range(_ROUNDS)):
                 raise ServiceUnavailable(
                     f"the store of {lake} lets a commit replace another one: it does not know conditional writes"
                     " (If-None-Match), which a lake cannot do without"
                 )
         finally:
-            _remove(table)
+            _remove(table, options)
 
 
-def _both_win(url: str, entry: int) -> bool:
+def _both_win(url: str, entry: int, options: dict[str, str] | None) -> bool:
     """Whether two commits that set one `txn` entry, at the same moment from the same version, both succeed."""
     ready = threading.Barrier(2)
 
@@ -63,11 +63,11 @@ def _both_win(url: str, entry: int) -> bool:
         return True
 
     with ThreadPoolExecutor(2) as pool:
-        return all(pool.map(commit, [DeltaTable(url), DeltaTable(url)]))
+        return all(pool.map(commit, [DeltaTable(url, storage_options=options) for _ in range(2)]))
 
 
-def _remove(table: DeltaTable) -> None:
-    files = pyarrow.fs.PyFileSystem(DeltaStorageHandler(table.table_uri))
+def _remove(table: DeltaTable, options: dict[str, str] | None) -> None:
+    files = pyarrow.fs.PyFileSystem(DeltaStorageHandler(table.table_uri, options))
     with suppress(OSError, DeltaError):
         for file in files.get_file_info(pyarrow.fs.FileSelector("_delta_log")):
             files.delete_file(file.path)

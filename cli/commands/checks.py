@@ -21,15 +21,19 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="as JSON, for progr
     from rich.console import Console
 
     from cli.doctor import finding, run
+    from fleet.errors import BadSettings
     from infra import settings
 
-    loaded = settings.load()
+    try:
+        loaded = settings.load()
+    except BadSettings as error:
+        findings = [finding.wrong("settings", "valid", str(error), "correct it: docs/settings.md lists all settings")]
+    else:
+        with Console(stderr=True, quiet=json).status("checking") as status:
+            findings = run.run(loaded, lambda part: status.update(f"checking {part}"))
     if json:
-        findings = run.run(loaded)
         typer.echo(dumps([finding.as_json() for finding in findings], indent=1))
     else:
-        with Console(stderr=True).status("checking") as status:
-            findings = run.run(loaded, lambda what: status.update(f"checking {what}"))
         Console().print(finding.table(findings))
     if any(finding.verdict == "wrong" for finding in findings):
         raise typer.Exit(1)

@@ -33,6 +33,8 @@ def check(webhooks: Mapping[str, str | None]) -> Iterator[Finding]:
 def _ask(setting: str, url: str) -> Finding:
     try:
         answer = httpx.get(url, timeout=SECONDS)
+    except httpx.InvalidURL:
+        return wrong(PART, setting, "is not a URL", f"copy the webhook's URL from Discord into {setting}")
     except httpx.HTTPError as error:
         return wrong(PART, setting, f"does not answer: {type(error).__name__}", "check the network and its proxy")
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -40,11 +42,14 @@ def _ask(setting: str, url: str) -> Finding:
     refusal = None if answer.is_success else error_of(answer)
     if isinstance(refusal, Unreachable):
         return wrong(PART, setting, str(refusal), "this is temporary: check again in a few minutes")
-    name = body_of(answer).get("name", "")
+    if refusal is not None:
+        mend = f"it was deleted, or its token is wrong: create a new webhook and set {setting}"
+        return wrong(PART, setting, f"answers {answer.status_code}", mend)
+    webhook = body_of(answer)
     return verdict(
         PART,
         setting,
-        answer.is_success,
-        f"webhook “{name}”" if answer.is_success else f"answers {answer.status_code}",
-        f"it was deleted, or its token is wrong: create a new webhook and set {setting}",
+        "id" in webhook,
+        f"webhook “{webhook.get('name') or ''}”" if "id" in webhook else "answers, but not as Discord does",
+        "something else answers at this address: check the URL, the network and its proxy",
     )

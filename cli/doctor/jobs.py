@@ -56,7 +56,7 @@ POOLS: Final = {"spark": 1, "reports": 1}
 """Slots by pool. Two Spark jobs at once would compete for memory; two reports of one day wait for each other."""
 
 CONNECTION: Final = "peacewatch_spark"
-_SECONDS: Final = 120.0
+COMMAND_SECONDS: Final = 120.0
 
 
 def check_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def pools_and_connection(pools: Mapping[str, int], connections: Set[str]) -> Ite
 def _airflow(environment: Mapping[str, str], *arguments: str) -> list[dict[str, str]]:
     command = [sys.executable, "-P", "-m", "airflow", *arguments, "--output", "json"]
     result = subprocess.run(  # noqa: S603 - our own interpreter
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=_SECONDS, check=True
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True
     )
     rows: list[dict[str, str]] = json.loads(result.stdout[result.stdout.index("[") :])
     return rows

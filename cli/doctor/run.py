@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Final
 
 from cli.doctor import jobs, kafka, stores
-from cli.doctor.finding import Finding, unknown
+from cli.doctor.finding import Finding, unknown, wrong
+from fleet.errors import PeacewatchError
+from fleet.text import escaped, sentence
+from infra.redaction import redact
 from infra.settings import PREFIX, Settings
 
-Check = Callable[[Settings], Iterator[Finding]]
+CHECK_SECONDS: Final = 60.0
+"""A check that takes longer is given up. Each request has a shorter time-out of its own, but a service, or a proxy in
+front of it, can answer each one a byte at a time."""
+
+AIRFLOW_SECONDS: Final = 2 * jobs.COMMAND_SECONDS + 10
+DISCORD: Final = "Discord"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What asks one service. `ask` may raise anything, and may never return."""
+
+    part: str
+    ask: Callable[[Settings], Iterator[Finding]]
+    seconds: float = CHECK_SECONDS
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:
@@ -52,21 +73,57 @@ def _discord(settings: Settings) -> Iterator[Finding]:
     yield from discord.check(webhooks)
 
 
-def _run(check: Check, settings: Settings) -> Iterator[Finding]:
-    try:
-        yield from check(settings)
-    except ModuleNotFoundError as error:  # a machine has only the packages of its role
-        said = f"{error.name} is not installed here: run doctor on another machine"
-        yield unknown(check.__name__.removeprefix("_"), "package", said)
+CHECKS: Final = (
+    Check(kafka.PART, _kafka),
+    Check(stores.MONGO, _mongo),
+    Check(stores.LAKE, _lake),
+    Check(jobs.SPARK, _spark),
+    Check(jobs.AIRFLOW, _airflow, AIRFLOW_SECONDS),
+    Check(DISCORD, _discord),
+)
 
 
-CHECKS: Final[tuple[Check, ...]] = (_kafka, _mongo, _lake, _spark, _airflow, _discord)
-
-
-def run(settings: Settings, progress: Callable[[str], None] = lambda _what: None) -> list[Finding]:
-    """All findings. `progress` gets the name of the check, since a service that is away takes seconds to time out."""
+def run(
+    settings: Settings,
+    progress: Callable[[str], None] = lambda _part: None,
+    checks: Sequence[Check] = CHECKS,
+) -> list[Finding]:
+    """All findings, without secrets. `progress` gets the service's name, since one that is away takes seconds."""
     findings: list[Finding] = []
-    for check in CHECKS:
-        progress(check.__name__.removeprefix("_"))
-        findings += _run(check, settings)
+    for check in checks:
+        progress(check.part)
+        findings += (replace(finding, said=escaped(redact(finding.said))) for finding in _findings(check, settings))
     return findings
+
+
+def _findings(check: Check, settings: Settings) -> Iterator[Finding]:
+    """Those of one check; what goes wrong with the check itself is a finding, too, and stops no other check."""
+    found: SimpleQueue[Finding | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            for finding in check.ask(settings):
+                found.put(finding)
+        except ModuleNotFoundError as error:  # a machine has only the packages of its role
+            found.put(unknown(check.part, "package", f"{error.name} is not installed here: run it on another machine"))
+        except PeacewatchError as error:
+            found.put(wrong(check.part, "settings", str(error), "correct it: docs/settings.md lists all settings"))
+        except Exception as error:  # noqa: BLE001 - a service may answer anything
+            said = f"the check failed: {type(error).__name__}: {sentence(error)}"
+            found.put(wrong(check.part, "check", said, "is it this service that answers there, and not another one?"))
+        found.put(None)
+
+    Thread(target=ask, name=f"check {check.part}", daemon=True).start()
+    until = time.monotonic() + check.seconds
+    while True:
+        try:
+            finding = found.get(timeout=max(until - time.monotonic(), 0))
+        except Empty:
+            said = f"no answer within {check.seconds:g} s"
+            yield wrong(
+                check.part, "check", said, "check the network and its proxy, and whether the service is overloaded"
+            )
+            return
+        if finding is None:
+            return
+        yield finding

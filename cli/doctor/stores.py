@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from cli.doctor.finding import Finding, fine, verdict, wrong
 from fleet.errors import ServiceUnavailable
-from infra.mongo.client import client, database
+from infra.mongo.client import client, database, reason
 
 MONGO: Final = "MongoDB"
 LAKE: Final = "lake"
@@ -28,7 +28,7 @@ FREE_BYTES: Final = 5 * 1024**3
 
 
 def check_mongo(uri: str) -> Iterator[Finding]:
-    """The findings. Raises nothing if MongoDB fails, and never shows the URI."""
+    """The findings, without the URI. Raises nothing if MongoDB fails, and BadSettings for a wrong URI."""
     try:
         with client(uri, "doctor", WAIT_MS, 2 * WAIT_MS) as connected:
             hello = connected.admin.command("hello")
@@ -38,10 +38,9 @@ def check_mongo(uri: str) -> Iterator[Finding]:
             yield clock(MONGO, hello["localTime"].replace(tzinfo=UTC), datetime.now(UTC))
             yield _may_write(connected)
     except OperationFailure as error:
-        said = f"MongoDB refuses: {(error.details or {}).get('errmsg', type(error).__name__)}"
-        yield wrong(MONGO, "reachable", said, "check user, password and authSource in PEACEWATCH_MONGO_URI")
+        yield wrong(MONGO, "reachable", reason(error), "check user, password and authSource in PEACEWATCH_MONGO_URI")
     except PyMongoError as error:
-        yield wrong(MONGO, "reachable", type(error).__name__, "check PEACEWATCH_MONGO_URI, and whether MongoDB runs")
+        yield wrong(MONGO, "reachable", reason(error), "check PEACEWATCH_MONGO_URI, and whether MongoDB runs")
 
 
 def mongo_version(version: str) -> Finding:
@@ -73,8 +72,9 @@ def _may_write(connected: Any) -> Finding:
         collection.insert_one({"_id": "probe"})
         collection.drop()
     except OperationFailure as error:
-        said = (error.details or {}).get("errmsg", type(error).__name__)
-        return wrong(MONGO, "may write", str(said), "give the user readWrite on the database of PEACEWATCH_MONGO_URI")
+        return wrong(
+            MONGO, "may write", reason(error), "give the user readWrite on the database of PEACEWATCH_MONGO_URI"
+        )
     return fine(MONGO, "may write", database(connected).name)
 
 
@@ -117,11 +117,15 @@ def enough_space(part: str, free: int) -> Finding:
     )
 
 
+IMPATIENT: Final = {"timeout": "10s", "max_retries": "1", "retry_timeout": "20s"}
+"""Options of deltalake's store, which else retries a store that does not answer for three minutes."""
+
+
 def _object_store(lake: str) -> Iterator[Finding]:
     from infra.conditional_writes import require_conditional_writes  # noqa: PLC0415 - loads the lake's client
 
     try:
-        require_conditional_writes(lake)
+        require_conditional_writes(lake, IMPATIENT)
     except ServiceUnavailable as error:
         mend = (
             "check the AWS_* variables (AWS_ALLOW_HTTP=true for a store without TLS) and the bucket;"
