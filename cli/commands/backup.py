@@ -41,12 +41,17 @@ def backup(to: To) -> None:
 
 def restore(source: From, name: Name = None) -> None:
     """Restore a backup into an empty MongoDB, and the lake's missing files. Then run `aggregate`."""
+    from pathlib import Path
+
+    from fleet.errors import BadInput
     from infra import logs, settings
     from infra.folder import Folder
     from infra.mongo import backup as backups
     from infra.mongo import client
 
     logs.configure("restore")
+    if "://" not in source and not Path(source).is_dir():  # a Folder would make it
+        raise BadInput("--from", f"no such folder: {source}")
     loaded = settings.load()
     newest = backups.newest(Folder(source), name)
     with client.connect(loaded.mongo, "restore") as database:

@@ -10,6 +10,7 @@ takes sealed days from their archives.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +20,17 @@ import bson
 import msgspec
 import pyarrow as pa
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
 
 from fleet.bins import bins
-from fleet.errors import BadInput, NewerLayout, PeacewatchError
+from fleet.errors import BadInput, NewerLayout, PeacewatchError, ServiceUnavailable
+from fleet.text import sentence
 from infra.folder import Folder
 from infra.mongo import layouts
 from infra.mongo.client import Documents
-from infra.mongo.session import at_one_instant
+from infra.mongo.session import SNAPSHOT_GONE, at_one_instant
 
 KEPT: Final[Mapping[str, Mapping[str, Any]]] = {
     **{name: {} for name in ("alerts", "incidents", "deliveries", "actions", "recording", "reports_told")},
@@ -44,16 +48,26 @@ CHUNK: Final = 32 * 1024 * 1024
 """Bytes of documents in a file before compression, which are held in memory at once."""
 
 MANIFEST: Final = "manifest.json"
+_SUFFIX: Final = ".bson.zst"
 _OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
 
 
+LAYOUT: Final = 1
+"""Of the manifest and of the files' form; the documents in them have layouts of their own."""
+
+
 class Manifest(msgspec.Struct):
-    """`documents` by collection, `layouts` by collection, `files` with all paths, below the backup's own folder."""
+    """`documents` by collection, `layouts` by collection, `files` with all paths, below the backup's own folder.
+
+    `sha256` by path; backups before 0.2.0 was released have none.
+    """
 
     made_at: datetime
     layouts: dict[str, int]
     documents: dict[str, int]
     files: list[str]
+    layout: int = LAYOUT
+    sha256: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -73,8 +87,14 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
     """Raises PeacewatchErrors only, but for MongoDB's own."""
     layouts.require(database)
     name = f"{now:%Y%m%dT%H%M%SZ}"
-    files: list[str] = []
+    if to.names(name):
+        raise PeacewatchError(f"there is a backup {name}, finished or not: start another one a second later")
+    files: dict[str, str] = {}
     documents = dict.fromkeys(KEPT, 0)
+
+    def keep(path: str, content: bytes) -> None:
+        to.write(f"{name}/{path}", content)
+        files[path] = _hash(content)
 
     def write(session: ClientSession) -> None:
         files.clear()
@@ -82,17 +102,23 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
             documents[collection] = 0
             cursor = database[collection].find(wanted, session=session).sort("_id")
             for number, chunk in enumerate(bins(map(bson.encode, cursor), len, CHUNK)):
-                files.append(f"{collection}-{number:05}.bson.zst")
-                to.write(f"{name}/{files[-1]}", _packed(chunk))
+                keep(f"{collection}-{number:05}{_SUFFIX}", packed(chunk))
                 documents[collection] += len(chunk)
 
-    at_one_instant(database, write)
+    try:
+        at_one_instant(database, write)
+    except OperationFailure as error:
+        if error.code not in SNAPSHOT_GONE:
+            raise
+        raise ServiceUnavailable(
+            "MongoDB forgets the backup's instant before all is read: raise its parameter"
+            " minSnapshotHistoryWindowInSeconds (300 by default) above the time that a backup takes"
+        ) from None
     for below in LAKE_FOLDERS:
         for path in lake.names(below):
-            files.append(f"lake/{path}")
-            to.write(f"{name}/{files[-1]}", lake.read(path))
+            keep(f"lake/{path}", lake.read(path))
     known = {name: each.layout for name, each in layouts.COLLECTIONS.items() if name in KEPT}
-    manifest = Manifest(now, known, documents, files)
+    manifest = Manifest(now, known, documents, list(files), sha256=files)
     to.write(f"{name}/{MANIFEST}", msgspec.json.encode(manifest))
     return Backup(to, name, manifest)
 
@@ -115,17 +141,21 @@ def restore(database: Documents, lake: Folder, backup: Backup) -> int:
     """Puts all documents back, and the lake's files if they are missing; returns how many.
 
     The database must have none of the collections, else PeacewatchError. After a crash, empty the database and
-    restore again. Raises NewerLayout for a backup of a newer version.
+    restore again. All files are read twice: the first time to see that none is damaged, before anything is written.
+    Raises NewerLayout for a backup of a newer version, and BadInput for a damaged one.
     """
     _require_known(backup.manifest)
     for collection in KEPT:
         if database[collection].find_one({}, {"_id": 1}) is not None:
-            raise PeacewatchError(f"MongoDB has documents in {collection}: a backup is restored into an empty database")
+            raise PeacewatchError(
+                f"MongoDB has documents in {collection}: a backup is restored into an empty database,"
+                " so stop all processes and drop this one first"
+            )
+    _require_whole(backup)
     layouts.claim(database)
     for path in backup.manifest.files:
-        collection = path.rpartition("-")[0]
-        if not path.startswith("lake/"):
-            database[collection].insert_many(_unpacked(backup.folder.read(f"{backup.name}/{path}")))
+        if (name := _collection(path)) is not None:
+            database[name].insert_many(_unpacked(backup.folder.read(f"{backup.name}/{path}")))
     there = {path for below in LAKE_FOLDERS for path in lake.names(below)}
     missing = [path for path in backup.manifest.files if path.startswith("lake/") and path[5:] not in there]
     for path in missing:
@@ -134,13 +164,45 @@ def restore(database: Documents, lake: Folder, backup: Backup) -> int:
 
 
 def _require_known(manifest: Manifest) -> None:
+    if manifest.layout > LAYOUT:
+        raise NewerLayout(f"the backup has layout {manifest.layout} and this version knows {LAYOUT}: upgrade it")
     for name, layout in sorted(manifest.layouts.items()):
         known = layouts.COLLECTIONS[name].layout if name in layouts.COLLECTIONS else 0
         if layout > known:
             raise NewerLayout(f"the backup's {name} has layout {layout} and this version knows {known}: upgrade it")
 
 
-def _packed(chunk: list[bytes]) -> bytes:
+def _require_whole(backup: Backup) -> None:
+    """Raises BadInput if a file is not as it was written, or is not one that `take` writes."""
+    there = dict.fromkeys(KEPT, 0)
+    for path in backup.manifest.files:
+        collection = _collection(path)
+        if collection not in KEPT and not path.startswith(tuple(f"lake/{below}/" for below in LAKE_FOLDERS)):
+            raise BadInput("--from", f"{backup.name}/{path} is none of a backup's files")
+        content = backup.folder.read(f"{backup.name}/{path}")
+        if path in backup.manifest.sha256 and backup.manifest.sha256[path] != _hash(content):
+            raise BadInput("--from", f"{backup.name}/{path} is damaged; take another backup by --name")
+        if collection is not None:
+            try:
+                there[collection] += len(_unpacked(content))
+            except (OSError, pa.ArrowException, BSONError) as error:
+                raise BadInput("--from", f"{backup.name}/{path} is damaged: {sentence(error)}") from None
+    for name, many in there.items():
+        if many != (promised := backup.manifest.documents.get(name, 0)):
+            raise BadInput("--from", f"{backup.name} has {many} documents of {name} and its manifest names {promised}")
+
+
+def _collection(path: str) -> str | None:
+    """Whose documents the file holds; None: it is of the lake."""
+    return None if path.startswith("lake/") else path.removesuffix(_SUFFIX).rpartition("-")[0]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def packed(chunk: list[bytes]) -> bytes:
+    """The content of a file of these documents, each as BSON."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as packed:
         for document in chunk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,14 +15,16 @@ from pymongo import MongoClient
 
 from batch_layer.job import Job
 from batch_layer.retention import seal
+from cli.commands.backup import restore
 from fleet.alerts.alert import Alert
-from fleet.errors import BadInput, NewerLayout, PeacewatchError
+from fleet.errors import BadInput, NewerLayout, PeacewatchError, ServiceUnavailable
 from fleet.notifications import incident
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import Delivery
 from fleet.reports.watermark import THROUGH
 from infra.folder import Folder
 from infra.mongo import backup, layouts
+from infra.mongo.backup import Backup
 from infra.mongo.client import Documents
 from infra.mongo.incidents import action_updates, alert_updates, delivery_updates, incident_updates, notified_updates
 from serving.app import create_app
@@ -33,6 +36,7 @@ from tests.support.batch_days import compute_all
 
 START = datetime(2026, 11, 22, 3, tzinfo=UTC)
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HISTORY = "minSnapshotHistoryWindowInSeconds"
 DRONE_DAYS = "/api/v1/drones/drone-3/days?from=2026-11-22&to=2026-11-25"
 ASKED = (
     "/api/v1/statistics/averages?from=2026-11-22&to=2026-11-25",
@@ -160,6 +164,80 @@ def test_a_backup_of_a_newer_version_is_refused(job: Job, emptied: str, tmp_path
         with pytest.raises(NewerLayout, match="the backup's incidents has layout 99 and this version knows 1"):
             backup.restore(client.get_default_database(), Folder(job.lake), taken)
         assert client.get_default_database().list_collection_names() == []
+
+
+def rewritten(kept: Folder, name: str, **changes: object) -> Backup:
+    """The backup `name` with another manifest."""
+    path = f"{name}/{backup.MANIFEST}"
+    kept.write(path, msgspec.json.encode({**msgspec.json.decode(kept.read(path)), **changes}))
+    return backup.newest(kept, name)
+
+
+def test_a_damaged_backup_is_named_before_anything_is_written(job: Job, emptied: str, tmp_path: Path) -> None:
+    kept = Folder(str(tmp_path / "kept"))
+    taken = backup.take(job.database, Folder(job.lake), kept, NOW)
+    files, hashes = taken.manifest.files, taken.manifest.sha256
+    assert list(hashes) == files
+    alerts = "alerts-00000.bson.zst"
+    whole = kept.read(f"{taken.name}/{alerts}")
+
+    def damaged(content: bytes, complaint: str, **changes: object) -> None:
+        kept.write(f"{taken.name}/{alerts}", content)
+        with MongoClient[dict[str, Any]](emptied) as client:
+            with pytest.raises(PeacewatchError, match=complaint):
+                backup.restore(client.get_default_database(), Folder(job.lake), rewritten(kept, taken.name, **changes))
+            assert client.get_default_database().list_collection_names() == []
+        rewritten(kept, taken.name, files=files, sha256=hashes, documents=taken.manifest.documents, layout=1)
+        kept.write(f"{taken.name}/{alerts}", whole)
+
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (b"", b"text", whole[:-1], flipped, whole + whole):
+        damaged(content, f"{alerts} is damaged; take another backup by --name")
+    for content in (b"text", whole[:-1], backup.packed([b"no BSON"])):  # a backup without hashes
+        damaged(content, f"{alerts} is damaged: ", sha256={})
+    damaged(backup.packed([]), "has 0 documents of alerts and its manifest names 1", sha256={})
+    fewer = [path for path in files if path != alerts]
+    damaged(whole, "has 0 documents of alerts and its manifest names 1", files=fewer)
+    damaged(whole, "cannot be read", files=[*files, "alerts-00001.bson.zst"])
+    for path in ("sessions-00000.bson.zst", "lake/reports/_delta_log/0.json", "../../x", "notes.txt", ""):
+        damaged(whole, "is none of a backup's files", files=[*files, path])
+    damaged(whole, "the backup has layout 2 and this version knows 1: upgrade it", layout=2)
+    (tmp_path / "kept" / taken.name / next(path for path in files if path.startswith("lake/"))).write_bytes(b"torn")
+    damaged(whole, "is damaged")
+
+
+def test_a_backup_of_the_same_second_is_not_mixed_with_another(job: Job, tmp_path: Path) -> None:
+    kept = Folder(str(tmp_path / "kept"))
+    backup.take(job.database, Folder(job.lake), kept, NOW)
+    with pytest.raises(PeacewatchError, match="there is a backup 20261128T120000Z, finished or not"):
+        backup.take(job.database, Folder(job.lake), kept, NOW)
+
+
+def test_a_backup_that_outlasts_mongodbs_history_says_which_parameter(job: Job, mongo_uri: str, tmp_path: Path) -> None:
+    class Slow(Folder):
+        """A store so slow that MongoDB's history ends while it takes the first file."""
+
+        def write(self, path: str, content: bytes) -> None:
+            super().write(path, content)
+            for number in range(4):
+                job.database.elsewhere.insert_one({"n": number})
+                time.sleep(0.5)
+
+    with MongoClient[dict[str, Any]](mongo_uri) as client:
+        before = client.admin.command("getParameter", 1, minSnapshotHistoryWindowInSeconds=1)[HISTORY]
+        client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
+        try:
+            with pytest.raises(ServiceUnavailable, match=HISTORY):
+                backup.take(job.database, Folder(job.lake), Slow(str(tmp_path / "kept")), NOW)
+        finally:
+            client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=before)
+
+
+def test_a_folder_that_is_not_there_is_not_made_by_a_restore(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--from: no such folder"):
+        restore(str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
 
 
 def test_many_documents_are_kept_in_files_of_a_bounded_size(
