@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,25 +13,30 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse
 from werkzeug.wrappers import Request, Response
 
 from serving.http.response_cache import FIGURES, KEPT_BYTES, KEPT_SECONDS, ResponseCache
+from tests.support.waiting import wait_for
 
 PATH = f"{FIGURES}averages"
 
 
 class Figures:
-    """An application that counts how often it is asked, and a version and a clock that a test turns."""
+    """An application that counts how often it is asked, and a version and a clock that a test turns. It answers, and
+    says which version is the newest, while `goes_on` and `looks_on` are set.
+    """
 
     def __init__(self) -> None:
         self.stamp: Any = 1
-        self.asked = self.looks = 0
+        self.asked = 0
         self.now = 0.0
         self.status = 200
         self.size = 0
-        self.goes_on = threading.Event()
+        self.goes_on, self.looks_on = threading.Event(), threading.Event()
         self.goes_on.set()
-        self.client = Client(ResponseCache(self, self.look, lambda: self.now))
+        self.looks_on.set()
+        self.cache = ResponseCache(self, self.look, lambda: self.now)
+        self.client = Client(self.cache)
 
     def look(self) -> Any:
-        self.looks += 1
+        assert self.looks_on.wait(30)
         return self.stamp
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -115,9 +119,7 @@ def at_once(figures: Figures, meanwhile: Callable[[], None] = lambda: None) -> l
     figures.goes_on = threading.Event()
     with ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(figures.client.get, PATH) for _ in range(20)]
-        until = time.monotonic() + 30
-        while figures.looks < 21 and time.monotonic() < until:  # one for each, and a second by the one that works
-            time.sleep(0.001)
+        wait_for(lambda: figures.cache.open_requests == 20 and figures.asked == 1)
         meanwhile()
         figures.goes_on.set()
         return [answer.result(30) for answer in asked]
@@ -140,6 +142,34 @@ def test_an_error_is_shared_by_who_waited_for_it(figures: Figures) -> None:
     assert {answer.status_code for answer in at_once(figures)} == {503}
     assert figures.asked == 1
     assert figures.client.get(PATH).status_code == 503
+    assert figures.asked == 2
+
+
+def test_who_leaves_with_an_old_error_does_not_end_the_work_that_has_begun_since(figures: Figures) -> None:
+    """Four requests: the first fails, the second gets that error, the third computes anew, the fourth waits for it."""
+    figures.status = 503
+    with ThreadPoolExecutor(4) as pool:
+
+        def ask(requests: int) -> Future[TestResponse]:
+            answer = pool.submit(figures.client.get, PATH)
+            wait_for(lambda: figures.cache.open_requests == requests)
+            return answer
+
+        first_ends, third_ends, second_leaves = threading.Event(), threading.Event(), threading.Event()
+        figures.goes_on = first_ends
+        first, second = ask(1), ask(2)
+        wait_for(lambda: figures.asked == 1)
+        figures.looks_on = second_leaves  # before it leaves, the second looks which is newest
+        first_ends.set()
+        assert first.result(30).status_code == 503
+        figures.goes_on, figures.looks_on = third_ends, threading.Event()
+        figures.looks_on.set()
+        third = ask(1)
+        second_leaves.set()
+        assert second.result(30).status_code == 503
+        fourth = ask(2)
+        third_ends.set()
+        assert {third.result(30).status_code, fourth.result(30).status_code} == {503}
     assert figures.asked == 2
 
 
