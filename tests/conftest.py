@@ -1,16 +1,18 @@
 """Real services for the tests that ask for them: started once a run, on free ports, in a folder that goes away.
 
 `kafka` is a bootstrap address, `mongo_uri` a server's URI; `topic` makes topics and `mongo_database` a database that no
-other test sees. A service that does not start fails the tests; it never skips them.
+other test sees. A service that does not start fails the tests; it never skips them. Side by side, all workers use one
+Kafka and one MongoDB, which belong to the process that hands out the tests.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pymongo import MongoClient
@@ -25,7 +27,16 @@ from laptop.services import kafka as kafka_server
 from laptop.services import mongo as mongo_server
 from tests.support import examples
 
-SHARED = "tests/browser/"
+BROWSER: Final = "tests/browser/"
+
+PRODUCTS_NAMES: Final = (
+    *("test_doctor", "test_feed_commands", "test_images", "test_json_logs", "test_local_kafka", "test_operations_port"),
+    *("test_roles", "test_trace", "test_two_schedulers"),
+)
+"""Files that use Kafka's topics and groups by the names that they have in the product: one after the other."""
+
+SERVICES: Final = pytest.StashKey[dict[str, str]]()
+"""What the workers are told: the address of each service that they share."""
 
 LONGEST = (
     "test_stack",
@@ -40,10 +51,13 @@ LONGEST = (
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """A file at a time to a worker; a folder at a time where its files share a whole stack."""
+    """A file at a time to a worker; more than one where they share a whole stack, or names in the one Kafka."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
+        if nodeid.startswith(BROWSER):
+            return BROWSER
+        file = str(super()._split_scope(nodeid))
+        return "the product's names" if Path(file).stem in PRODUCTS_NAMES else file
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,6 +66,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     return Scheduling(config, log)
+
+
+def pytest_configure_node(node: Any) -> None:
+    """xdist calls it for each worker, where the tests are handed out."""
+    config = node.config
+    if SERVICES not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="peacewatch-tests-")
+        config.add_cleanup(folder.cleanup)
+        broker = _start_kafka(Path(folder.name))
+        config.add_cleanup(broker.kill)  # nothing of it is kept, so it need not end well
+        server = mongo_server.start(Path(folder.name), ports.free_port())
+        config.add_cleanup(server.kill)
+        config.stash[SERVICES] = {"kafka": broker.address, "mongo": server.uri}
+    node.workerinput.update(config.stash[SERVICES])
+
+
+def _start_kafka(folder: Path) -> kafka_server.Broker:
+    try:
+        return kafka_server.start(folder, ports.free_port())
+    except ServiceUnavailable as error:
+        log = (folder / "log" / "kafka.log").read_text(errors="replace").splitlines()
+        pytest.fail("\n".join([str(error), *log[-30:]]))
+
+
+def _shared(request: pytest.FixtureRequest, service: str) -> str | None:
+    """The address of a service that all workers share; None where this process runs all tests."""
+    address: str | None = getattr(request.config, "workerinput", {}).get(service)
+    return address
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,26 +108,22 @@ def _clean_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the run's services, with their logs under log/."""
-    return tmp_path_factory.mktemp("services")
-
-
-@pytest.fixture(scope="session")
-def kafka(services: Path) -> Iterator[str]:
-    """The bootstrap address of a real Kafka, without topics."""
-    try:
-        broker = kafka_server.start(services, ports.free_port())
-    except ServiceUnavailable as error:
-        log = (services / "log" / "kafka.log").read_text(errors="replace").splitlines()
-        pytest.fail("\n".join([str(error), *log[-30:]]))
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap address of a real Kafka."""
+    if address := _shared(request, "kafka"):
+        yield address
+        return
+    broker = _start_kafka(tmp_path_factory.mktemp("kafka"))
     yield broker.address
-    broker.kill()  # nothing of it is kept, so it need not end well
+    broker.kill()
 
 
 @pytest.fixture(scope="session")
-def mongo_server_uri(services: Path) -> Iterator[str]:
-    server = mongo_server.start(services, ports.free_port())
+def mongo_server_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if address := _shared(request, "mongo"):
+        yield address
+        return
+    server = mongo_server.start(tmp_path_factory.mktemp("mongo"), ports.free_port())
     yield server.uri
     server.kill()
 

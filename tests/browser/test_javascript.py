@@ -28,14 +28,22 @@ def address() -> Iterator[str]:
     app.extensions["peacewatch"].close()
 
 
-@pytest.fixture
-def module_page(chromium: Browser, address: str) -> Iterator[Page]:
-    """A page of our own origin without any script."""
+@pytest.fixture(scope="module")
+def one_page(chromium: Browser, address: str) -> Iterator[Page]:
+    """A page of our own origin without any script; it shows the icon first, which is all that Chromium asks for."""
     with chromium.new_context(base_url=address, timezone_id="Asia/Tokyo") as context:
         page = context.new_page()
         page.goto("/static/icon.svg")
-        page.goto("/healthz")
         yield page
+
+
+@pytest.fixture
+def module_page(one_page: Page) -> Iterator[Page]:
+    """That page, loaded anew: each test has a document and modules of its own."""
+    one_page.goto("/healthz")
+    yield one_page
+    one_page.unroute_all()
+    one_page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
 
 
 def run(page: Page, module: str, code: str, given: Any = None) -> Any:
