@@ -151,5 +151,8 @@ DEFAULTS = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=50),  # shorter than the hour to the next run
+    # Two schedulers may each start a run in the same moment, whatever max_active_runs is: Airflow counts a DAG's runs
+    # without a lock (apache/airflow#45388). It counts a task's instances under the lock of the pools.
+    "max_active_tis_per_dag": 1,
     "on_failure_callback": notify_failed,
 }

@@ -76,6 +76,7 @@ with DAG(
         task_display_name="Wait for the day",
         inlets=[VIEWS],
         execution_timeout=timedelta(hours=2, minutes=30),
+        max_active_tis_per_dag=None,  # it only reads, and a backfill shall not wait for tonight
     )
     build = peacewatch(
         "build",

@@ -99,6 +99,7 @@ json.dump({
                     "owner": task.owner, "retries": task.retries,
                     "timeout": getattr(task.execution_timeout, "seconds", 0),
                     "backoff": bool(task.retry_exponential_backoff), "pool": task.pool,
+                    "at_once": task.max_active_tis_per_dag,
                     "args": list(map(str, getattr(task, "application_args", None) or ())),
                     "application": str(getattr(task, "application", "")),
                     "java": (getattr(task, "conf", None) or {}).get("spark.driver.extraJavaOptions", ""),
@@ -177,6 +178,17 @@ def test_each_task_tries_again_and_ends(bag: dict[str, Any]) -> None:
             assert task["retries"] >= 1, (name, task_id)
             assert task["backoff"], (name, task_id)
             assert task["timeout"], (name, task_id)
+
+
+def test_no_task_that_writes_runs_twice_at_once(bag: dict[str, Any]) -> None:
+    """max_active_runs does not hold between two schedulers (tests/integration/test_two_schedulers.py)."""
+    several = {
+        (name, task_id)
+        for name, dag in bag["dags"].items()
+        for task_id, task in dag["tasks"].items()
+        if task["at_once"] != 1
+    }
+    assert several == {("nightly_report", "wait")}
 
 
 def test_the_page_for_other_executors_names_the_longest_times_of_the_dags(bag: dict[str, Any]) -> None:
