@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Final
 
@@ -66,16 +66,17 @@ def check_airflow(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     try:
         pools = {row["pool"]: int(row["slots"]) for row in _airflow(environment, "pools", "list")}
-        connections = {row["conn_id"] for row in _airflow(environment, "connections", "list")}
+        has_connection = _has_connection(environment)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         said = f"its command line fails: {type(error).__name__}"
-        yield wrong(AIRFLOW, "database", said, "check PEACEWATCH_AIRFLOW_DATABASE: `peacewatch airflow db check`")
+        mend = "`peacewatch airflow-setup` creates its tables; `peacewatch airflow db check` says whether it answers"
+        yield wrong(AIRFLOW, "database", said, mend)
         return
-    yield from pools_and_connection(pools, connections)
+    yield from pools_and_connection(pools, has_connection)
 
 
-def pools_and_connection(pools: Mapping[str, int], connections: Set[str]) -> Iterator[Finding]:
-    """The findings of pools, by their slots, and of the names of connections."""
+def pools_and_connection(pools: Mapping[str, int], has_connection: bool) -> Iterator[Finding]:
+    """The findings of pools, by their slots, and of CONNECTION."""
     for name, slots in POOLS.items():
         yield verdict(
             AIRFLOW,
@@ -87,10 +88,19 @@ def pools_and_connection(pools: Mapping[str, int], connections: Set[str]) -> Ite
     yield verdict(
         AIRFLOW,
         f"connection {CONNECTION}",
-        CONNECTION in connections,
-        "exists" if CONNECTION in connections else "is missing",
+        has_connection,
+        "exists" if has_connection else "is missing",
         f"peacewatch airflow connections add {CONNECTION} --conn-type spark --conn-host MASTER",
     )
+
+
+def _has_connection(environment: Mapping[str, str]) -> bool:
+    """Whether tasks find it. `connections list` has those of the database alone; `get` also knows variables, such as
+    the one that `peacewatch airflow` sets, and a secrets backend."""
+    try:
+        return bool(_airflow(environment, "connections", "get", CONNECTION))
+    except subprocess.CalledProcessError:
+        return False
 
 
 def _airflow(environment: Mapping[str, str], *arguments: str) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy
 from playwright.sync_api import Page, expect
 
+from cli.doctor import jobs
 from infra.settings import Settings
 from laptop.services import catalogue
 from tests.support import landing, postgres, spark_engines
@@ -43,7 +44,18 @@ from tests.support.airflow_laptop import (
     spark_driver,
     spark_log,
 )
-from tests.support.laptop import RUN_SECONDS, api_of, channel, landed, log, new, ran, reports, simulate, up
+from tests.support.laptop import (
+    RUN_SECONDS,
+    api_of,
+    channel,
+    landed,
+    log,
+    new,
+    ran,
+    reports,
+    simulate,
+    up,
+)
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -72,6 +84,13 @@ def stack(laptop: Settings) -> Iterator[subprocess.Popen[str]]:
         for day, number in zip(DAYS, (300, 400, 500), strict=True):
             simulate(laptop, number, at(day, 9).isoformat())
         yield process
+
+
+def test_doctor_finds_nothing_wrong_with_it(laptop: Settings) -> None:
+    """Its connection to Spark is a variable of its processes, which its database does not have."""
+    found = list(jobs.check_airflow(catalogue.airflow_of(laptop).environment()))
+    assert {finding.verdict for finding in found} == {"fine"}, found
+    assert jobs.CONNECTION in found[-1].what
 
 
 def test_a_killed_spark_job_is_tried_again(laptop: Settings) -> None:

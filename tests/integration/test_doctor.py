@@ -87,18 +87,24 @@ def test_a_full_disk_is_wrong(free: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pools", "connections", "wrong"),
+    ("pools", "has_connection", "wrong"),
     [
-        ({"spark": 1, "reports": 1}, {"peacewatch_spark"}, []),
-        ({"spark": 4, "reports": 1}, {"peacewatch_spark"}, ["pool spark"]),
-        ({"spark": 1}, {"peacewatch_spark"}, ["pool reports"]),
-        ({"spark": 1, "reports": 1}, {"spark_default"}, ["connection peacewatch_spark"]),
+        ({"spark": 1, "reports": 1}, True, []),
+        ({"spark": 4, "reports": 1}, True, ["pool spark"]),
+        ({"spark": 1}, True, ["pool reports"]),
+        ({"spark": 1, "reports": 1}, False, ["connection peacewatch_spark"]),
     ],
 )
-def test_airflows_pools_and_connection(pools: dict[str, int], connections: set[str], wrong: list[str]) -> None:
-    findings = list(jobs.pools_and_connection(pools, connections))
+def test_airflows_pools_and_connection(pools: dict[str, int], has_connection: bool, wrong: list[str]) -> None:
+    findings = list(jobs.pools_and_connection(pools, has_connection))
     assert [finding.what for finding in findings if finding.verdict == "wrong"] == wrong
     assert len(findings) == 3
+
+
+def test_a_database_of_airflow_without_tables_is_wrong_and_names_the_command_that_creates_them(tmp_path: Path) -> None:
+    (finding,) = jobs.check_airflow({"AIRFLOW_HOME": str(tmp_path)})
+    assert (finding.what, finding.verdict) == ("database", "wrong")
+    assert "`peacewatch airflow-setup` creates its tables" in finding.mend
 
 
 def test_too_few_replicas_are_named_with_the_command_that_mends_them(with_topics: str) -> None:
