@@ -10,6 +10,7 @@ from typing import Final
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import AuthorizationError, TopicAlreadyExistsError, TopicAuthorizationFailedError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from fleet import topics
 from fleet.errors import BadSettings
@@ -28,6 +29,10 @@ REPORT_BYTES: Final = 1 * _MIB
 
 REJECTED_BYTES: Final = 2 * _MIB
 """A rejected message is the original one, however large, and its headers."""
+
+
+KNOWN_SECONDS: Final = 5.0
+"""A new topic is known to all brokers of a cluster before this: they learn of it one by one, each in its own time."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def create_topics(bootstrap: Address, wanted: Mapping[str, TopicSettings] = TOPI
     with closing(clients.admin(bootstrap)) as admin:
         try:
             _create(admin, wanted)
-            _check_times(admin, list(wanted))
+            check_times(admin, list(wanted))
         except AuthorizationError as error:
             raise BadSettings(sentence(error)) from None
 
@@ -117,7 +122,7 @@ def configs_of(admin: KafkaAdminClient, names: Sequence[str], *keys: str) -> dic
         return {}
     asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(keys)) for name in names]
     described = admin.describe_configs(asked, config_filter="all").get("topic", {})
-    # The client leaves out why a topic has no answer; the only reason for one that is there is its ACL.
+    # The client leaves out why a topic has no answer; the only reason for one that the broker knows is its ACL.
     if hidden := {name for name in names if set(keys) - described.get(name, {}).keys()}:
         raise TopicAuthorizationFailedError(hidden)
     return {name: {key: described[name][key]["value"] for key in keys} for name in names}
@@ -136,7 +141,15 @@ def _create(admin: KafkaAdminClient, wanted: Mapping[str, TopicSettings]) -> Non
     admin.wait_for_topics(list(wanted), timeout_ms=30_000)
 
 
-def _check_times(admin: KafkaAdminClient, names: list[str]) -> None:
+@retry(
+    # A topic that the broker does not know yet looks like one that ACLs hide.
+    retry=retry_if_exception_type(TopicAuthorizationFailedError),
+    stop=stop_after_delay(KNOWN_SECONDS),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
+def check_times(admin: KafkaAdminClient, names: Sequence[str]) -> None:
+    """Raises BadSettings if one of the topics has not the broker's time, KafkaError if ACLs hide it from us."""
     key, value = next(iter(_BROKER_TIME.items()))
     for name, config in configs_of(admin, names, key).items():
         actual = config[key]

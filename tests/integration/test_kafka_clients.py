@@ -17,14 +17,14 @@ from typing import Final
 import pytest
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from fleet.alerts.pipeline_health import SignOfLife
 from fleet.errors import ServiceUnavailable
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import Delivery
 from infra.kafka import clients
-from infra.kafka.topics import TopicSettings, create_topics
+from infra.kafka.topics import TopicSettings, check_times, configs_of, create_topics
 from infra.operations import LOOPS
 from laptop import ports
 from serving.operators.desk import Desk
@@ -40,6 +40,20 @@ ROOT: Final = Path(__file__).parents[2]
 NOW: Final = datetime(2026, 11, 24, 8, tzinfo=UTC)
 LARGE: Final = "".join(uuid.uuid4().hex for _ in range(500))
 """16 kB that do not compress, where a topic takes 2,000 bytes."""
+
+
+def test_a_new_topic_that_a_broker_does_not_know_yet_is_not_taken_for_one_that_acls_hide(kafka: str) -> None:
+    """As in a cluster, where the broker that is asked may learn of a topic after the one that created it."""
+    name = f"late-{uuid.uuid4().hex}"
+    with closing(clients.admin(kafka)) as admin:
+        learns = threading.Timer(1, create_topics, (kafka, {name: TopicSettings(1)}))
+        learns.start()
+        try:
+            with pytest.raises(TopicAuthorizationFailedError):
+                configs_of(admin, [name], "retention.ms")
+            check_times(admin, [name])
+        finally:
+            learns.join()
 
 
 def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[..., str]) -> None:
