@@ -38,6 +38,7 @@ PRIVATE: Final = 0o077
 def main(command: Callable[..., object] = app) -> NoReturn:
     """Runs `command`, and ends the process with its exit code. An error of ours is one sentence and exit code 2."""
     os.umask(PRIVATE)
+    logs.mask_uncaught_errors()
     try:
         s3.keys_from_files()
         code = command(standalone_mode=False)

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
@@ -74,6 +75,8 @@ def configure(process: str, environ: Mapping[str, str] = os.environ) -> None:
     _route_libraries(common, rendering)
     if line_format == "json":
         _log_uncaught_errors()
+    else:
+        mask_uncaught_errors()
 
 
 def end(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
@@ -82,6 +85,17 @@ def end(sentence: str, environ: Mapping[str, str] = os.environ) -> None:
         structlog.get_logger().critical(sentence)
     else:
         print(f"peacewatch: {escaped(redact(sentence))}", file=sys.stderr)
+
+
+def mask_uncaught_errors() -> None:
+    """From now on an uncaught error's stack trace shows no secret."""
+
+    def write(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            print(escaped(redact("".join(traceback.format_exception(kind, error, trace)))), end="", file=sys.stderr)
+
+    sys.excepthook = write
+    threading.excepthook = lambda failed: write(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 def _chosen(environ: Mapping[str, str]) -> Format:
@@ -175,8 +189,8 @@ def _redact_values(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _redacted(value: Any, levels: int) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value  # JSON has no infinity: it becomes text
     if levels and isinstance(value, Mapping):
         return _redacted_pairs(value, levels - 1)
     if levels and isinstance(value, (list, tuple, set, frozenset)):

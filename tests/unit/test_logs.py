@@ -173,6 +173,41 @@ def test_all_that_a_json_process_writes_is_json(fails: str, expected: str) -> No
     assert expected in json.dumps(json.loads(line))
 
 
+@pytest.mark.parametrize("begins", ["logs.configure('landing')", "logs.mask_uncaught_errors()"])
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+@pytest.mark.parametrize(
+    "fails",
+    ["fail()", "import threading; t = threading.Thread(target=fail); t.start(); t.join()"],
+    ids=["error", "thread"],
+)
+def test_no_uncaught_error_shows_a_secret(begins: str, line_format: str, fails: str) -> None:
+    program = f"""
+from infra import logs
+{begins}
+def fail():
+    raise ValueError({WEBHOOK[::-1]!r}[::-1] + ' \\x1b[2J')
+{fails}
+"""
+    environ = {**os.environ, "PEACEWATCH_LOG_FORMAT": line_format}
+    result = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert "ValueError" in result.stderr
+    assert "webhooks/123/***" in result.stderr
+    assert "very-secret" not in result.stderr
+    assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_json_lacks_is_text(capsys: pytest.CaptureFixture[str], number: float) -> None:
+    configured("json").info("x", seconds=number, several=[number], by={"a": number}, whole=1.5)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    line = json.loads(capsys.readouterr().err, parse_constant=refuse)
+    shown = str(number)
+    assert (line["seconds"], line["several"], line["by"], line["whole"]) == (shown, [shown], {"a": shown}, 1.5)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
