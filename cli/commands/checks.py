@@ -62,6 +62,9 @@ def trace(
     from fleet.text import escaped
     from infra import settings
 
+    for name, given in (("DRONE", drone), ("REPORT", report)):
+        if any("\ud800" <= character <= "\udfff" for character in given):  # how Python reads bytes of no text
+            raise BadInput(name, "is not UTF-8 text")
     try:
         chosen = None if day is None else date.fromisoformat(day)
     except ValueError:
@@ -73,8 +76,8 @@ def trace(
         console = Console(highlight=False)
         console.print(steps.table(traced.steps))
         console.print(escaped(traced.state), markup=False)
-        for service, reason in traced.away.items():
-            console.print(escaped(f"{service} does not answer: {reason}"), markup=False)
+        for reason in traced.away.values():
+            console.print(escaped(reason), markup=False)
     if not traced.steps:
         raise typer.Exit(1)
 
@@ -89,7 +92,7 @@ def healthcheck() -> None:
     loaded = settings.load()
     if loaded.operations_port is None:
         raise BadSettings("PEACEWATCH_OPERATIONS_PORT is not set: no process answers")
-    connection = HTTPConnection(loaded.operations_probe_host, loaded.operations_port, timeout=5)
+    connection = HTTPConnection(loaded.operations_probe_host.strip("[]"), loaded.operations_port, timeout=5)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()

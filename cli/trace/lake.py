@@ -16,8 +16,9 @@ from pyarrow import ArrowException, fs
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from fleet.text import sentence
 from infra import lake_rows
-from infra.delta import Commit, LogGone, read_commit
+from infra.delta import Commit, LogGone, known, read_commit
 
 MOST_COMMITS: Final = 50_000
 """How many versions of the log are searched for a commit, newest first: three days at one every five seconds."""
@@ -60,11 +61,11 @@ class ReportsTable:
     def __init__(self, lake: str) -> None:
         """Raises ServiceUnavailable if it cannot be read; a table that does not exist yet has no rows."""
         try:
-            self._table: DeltaTable | None = DeltaTable(f"{lake}/reports")
+            self._table: DeltaTable | None = known(DeltaTable(f"{lake}/reports"))
         except TableNotFoundError:
             self._table = None
         except (DeltaError, OSError) as error:
-            raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from None
+            raise ServiceUnavailable(f"the lake cannot be read now: {sentence(error)}") from None
 
     def rows(self, drone: str, report: str, day: date | None) -> list[LandedRow]:
         """The rows of the report, of one UTC day or of all. Raises ServiceUnavailable."""
@@ -78,7 +79,7 @@ class ReportsTable:
             commits = self._commits_of(map(_place, rows))
             return [self._row(facts, commits.get(_place(facts))) for facts in rows]
         except (DeltaError, OSError, ArrowException) as error:
-            raise ServiceUnavailable(f"the lake cannot be read now: {type(error).__name__}") from None
+            raise ServiceUnavailable(f"the lake cannot be read now: {sentence(error)}") from None
 
     def landed_before(self, topic_id: str, partition: int) -> int:
         """The first offset of a partition that has not landed yet."""

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from kafka.errors import KafkaError
-from pymongo.errors import PyMongoError
 
 from cli.trace import alerts, lake, topic
 from cli.trace.steps import Step
 from fleet import topics
 from fleet.errors import ServiceUnavailable
+from infra.kafka import failures
 from infra.mongo import client
+from infra.redaction import redact
 from infra.settings import Settings
 
 WAIT_MS = 5000
@@ -25,7 +26,7 @@ WAIT_MS = 5000
 
 @dataclass
 class Trace:
-    """`steps` in the order in which a report meets them. `state`: a sentence. `away`: {service: reason}."""
+    """`steps` in the order in which a report meets them. `state`: a sentence. `away`: a sentence by service."""
 
     steps: list[Step] = field(default_factory=list)
     state: str = ""
@@ -42,8 +43,10 @@ def run(settings: Settings, drone: str, report: str, day: date | None = None) ->
     rows = _try(trace, "lake", lambda: table.rows(drone, report, day)) if table else None
     landed = {(row.facts["kafka_partition"], row.facts["kafka_offset"]): row for row in rows or ()}
     messages = _try(trace, "Kafka", lambda: topic.near(settings.kafka, drone, report, landed)) or []
-    rejections = _try(trace, "Kafka", lambda: list(topic.rejections(settings.kafka, drone, report))) or []
-    unlanded = _unlanded(settings, trace, table, messages, landed)
+    topic_id = _try(trace, "Kafka", lambda: topic.topic_id(settings.kafka)) if messages else None
+    places = {(topic_id or "", str(message.partition), str(message.offset)) for message in messages}
+    rejections = _try(trace, "Kafka", lambda: list(topic.rejections(settings.kafka, drone, report, places))) or []
+    unlanded = _unlanded(topic_id, table, messages, landed)
     _add_reports(trace, messages, rows or [], rejections, unlanded)
     times = {row.facts["reported_at"].astimezone(UTC) for row in rows or ()}
     trace.steps += _try(trace, "MongoDB", lambda: _alert_steps(settings, drone, report, times)) or []
@@ -85,17 +88,13 @@ def _add_reports(
 
 
 def _unlanded(
-    settings: Settings,
-    trace: Trace,
+    topic_id: str | None,
     table: lake.ReportsTable | None,
     messages: list[topic.ReportMessage],
     landed: dict[tuple[int, int], lake.LandedRow],
 ) -> set[str]:
     """Messages that landing has not reached yet."""
-    if table is None or not messages:
-        return set()
-    topic_id = _try(trace, "Kafka", lambda: topic.topic_id(settings.kafka))
-    if topic_id is None:
+    if table is None or topic_id is None:
         return set()
     return {
         message.source
@@ -138,6 +137,8 @@ def _try(trace: Trace, service: str, ask: Callable[[], Any]) -> Any:
         return None
     try:
         return ask()
-    except (KafkaError, PyMongoError, ServiceUnavailable) as error:
-        trace.away[service] = str(error) if isinstance(error, ServiceUnavailable) else type(error).__name__
-        return None
+    except KafkaError as error:
+        trace.away[service] = f"Kafka does not answer: {failures.sentence(error)}"
+    except ServiceUnavailable as error:
+        trace.away[service] = redact(str(error))
+    return None

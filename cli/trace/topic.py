@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -71,13 +71,17 @@ def topic_id(kafka: Address) -> str | None:
         return id_of(admin, topics.REPORTS)
 
 
-def rejections(kafka: Address, drone: str, report: str) -> Iterator[RejectedRecord]:
-    """The rejected messages that name the drone and the report, each once. Raises KafkaError, ServiceUnavailable."""
-    for record in rejected.read(kafka, topics.REJECTED):
-        value = record.value or b""
-        is_of_drone = record.key == drone.encode() or _holds(value, drone)
-        if is_of_drone and _holds(value, report):
-            yield record
+def rejections(
+    kafka: Address, drone: str, report: str, places: Collection[tuple[str, str, str]]
+) -> Iterator[RejectedRecord]:
+    """The rejected messages that name the drone and the report, or whose original is at one of `places` (topic id,
+    partition, offset): with pseudonyms they have no value. Each once. Raises KafkaError."""
+    with suppress(rejected.NothingRejected):
+        for record in rejected.read(kafka, topics.REJECTED):
+            value = record.value or b""
+            is_of_drone = record.key == drone.encode() or _holds(value, drone)
+            if record.source in places or (is_of_drone and _holds(value, report)):
+                yield record
 
 
 def _matching(

@@ -128,6 +128,10 @@ def headers_of(message: RejectedMessage, topic: str, topic_id: str) -> list[tupl
     return [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]
 
 
+class NothingRejected(ServiceUnavailable):
+    """There is no topic of rejected messages yet, or ACLs hide it."""
+
+
 @dataclass(frozen=True)
 class RejectedRecord:
     """A rejected message as it is read back. Duplicates have one `source`: topic id, partition, offset."""
@@ -196,7 +200,7 @@ def _records(bootstrap: Address, topic: str) -> Iterator[Any]:
     with closing(consumer):
         partitions = of_topic(consumer, topic)
         if not partitions:
-            raise ServiceUnavailable(f"there is no topic {topic} yet: nothing was rejected")
+            raise NothingRejected(f"there is no topic {topic} yet: nothing was rejected")
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         yield from records_to(consumer, consumer.end_offsets(partitions))

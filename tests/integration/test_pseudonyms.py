@@ -89,6 +89,13 @@ def test_the_rejected_message_is_without_its_value_on_its_topic_and_on_the_page(
     assert [(row["reason"], row["excerpt"]) for row in rejected] == [("not a report", "")]
 
 
+def test_a_withheld_message_is_traced_by_its_place(product: Product) -> None:
+    traced = json.loads(product.run("trace", "drone-3", "r3", "--json").stdout)
+    [rejected] = [step for step in traced["steps"] if step["where"] == "rejected"]
+    assert (rejected["reason"], traced["state"]) == ("not a report", "rejected")
+    assert REJECTED not in json.dumps(traced)
+
+
 def test_a_withheld_message_is_not_replayed(product: Product) -> None:
     done = product.run("rejects", "replay")
     assert (
