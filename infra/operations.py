@@ -10,6 +10,7 @@ service is away.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def application(
 
 def serve(port: int, host: str, loops: Loops = LOOPS, probe: Probe | None = None) -> WSGIServer:
     """Serves http://`host`:`port` in a separate thread until `shutdown()`. Raises OSError if the port is in use."""
-    server = make_server(host, port, application(loops, probe), server_class=_Server, handler_class=_Quiet)
+    kind = _Server6 if ":" in host else _Server
+    server = make_server(host, port, application(loops, probe), server_class=kind, handler_class=_Quiet)
     Thread(target=server.serve_forever, name="operations", daemon=True).start()
     return server
 
@@ -161,6 +163,12 @@ class _Server(ThreadingMixIn, WSGIServer):
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
+
+
+class _Server6(_Server):
+    """For an address of IPv6; `::` takes connections of both kinds, where the system lets it."""
+
+    address_family = socket.AF_INET6
 
 
 def _json(start: StartResponse, wrong: dict[str, str]) -> list[bytes]:

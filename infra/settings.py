@@ -351,8 +351,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """The address at which to reach a server bound to `host`: nothing can connect to one that means all addresses."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    """Where to reach a server bound to `host`, as in a URL: nothing can connect to one that means all addresses."""
+    known = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{known}]" if ":" in known else known
 
 
 def _require_encrypted(url: str) -> None:

@@ -60,9 +60,27 @@ def test_healthcheck_asks_the_host_of_the_settings(
     server.server_close()
 
 
-@pytest.mark.parametrize(("bound", "asked"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.7", "10.0.0.7")])
+@pytest.mark.parametrize("bound", ["0.0.0.0", "127.0.0.1", "::1", "::", "localhost"])
+def test_healthcheck_reaches_the_port_at_every_address(
+    loops: Loops, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bound: str
+) -> None:
+    port = ports.free_port()
+    server = operations.serve(port, bound, loops)
+    monkeypatch.setenv("PEACEWATCH_OPERATIONS_PORT", str(port))
+    monkeypatch.setenv("PEACEWATCH_OPERATIONS_HOST", bound)
+    checks.healthcheck()
+    assert capsys.readouterr().out == '{"status": "ok"}\n'
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.0.0.7", "10.0.0.7"), ("fd00::7", "[fd00::7]")],
+)
 def test_the_operations_port_is_asked_where_this_machine_reaches_it(bound: str, asked: str) -> None:
     assert settings.load(operations_host=bound).operations_probe_host == asked
+    assert settings.load({}, web_host=bound).web_url == f"http://{asked}:18000"
 
 
 def test_a_process_is_ready_when_all_its_loops_work(url: str, loops: Loops) -> None:
