@@ -58,6 +58,10 @@ as a logout token (RFC 8417)."""
 ACCESS_TOKEN_TYPES: Final = frozenset({"jwt", "at+jwt", "bearer"})
 """`typ` of an access token where its header (RFC 9068, 2.1) or its claims (Keycloak) have one, in small letters."""
 
+LONGEST_HINT: Final = 4000
+"""Characters of an ID token in an address: proxies refuse a line of 8 KiB. Without it the provider asks whether the
+person means it (OpenID Connect RP-Initiated Logout 1.0, 2)."""
+
 SCOPE: Final = "openid profile email"
 _log = get_logger()
 
@@ -118,7 +122,9 @@ class Provider:
             return None
         if address is None:
             return None
-        query = {"client_id": self._oidc.client_id, "id_token_hint": id_token, "post_logout_redirect_uri": back}
+        query = {"client_id": self._oidc.client_id, "post_logout_redirect_uri": back}
+        if len(id_token) <= LONGEST_HINT:
+            query["id_token_hint"] = id_token
         return _with_query(address, query)
 
     def exchange(self, code: str, verifier: str, nonce: str) -> Person:

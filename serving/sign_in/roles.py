@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -37,13 +38,15 @@ def name_of(oidc: Oidc, claims: Mapping[str, Any]) -> str:
 
 
 def claim(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim `path`: by its whole name, which may contain dots (`https://x.example/roles`), or a path by dots."""
+    """The claim `path`: by its whole name, or a path by dots. A name may contain dots itself, at any level, as
+    `https://x.example/roles` or a client's in `resource_access.my.client.roles`."""
     if path in claims:
         return claims[path]
-    found: Any = claims
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+    for place in (each.start() for each in re.finditer(r"\.", path)):
+        inner = claims.get(path[:place])
+        if isinstance(inner, Mapping) and (found := claim(inner, path[place + 1 :])) is not None:
+            return found
+    return None
 
 
 def _one_line(text: str) -> str:
@@ -52,7 +55,7 @@ def _one_line(text: str) -> str:
 
 
 def _names(value: Any) -> Iterable[str]:
-    """The names of a claim: a list, or one text with spaces between them as in `scope`."""
+    """The names of a claim: a list, or one text: a name, or several with spaces between them as in `scope`."""
     if isinstance(value, str):
-        return value.split()
+        return [value, *value.split()]
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []

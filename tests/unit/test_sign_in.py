@@ -23,7 +23,7 @@ from serving.http.access import Access
 from serving.http.gate import Gate
 from serving.sign_in import cookie
 from serving.sign_in.discovery import AGAIN_SECONDS, KEPT_SECONDS, REFRESH_SECONDS
-from serving.sign_in.provider import ALGORITHMS, LEEWAY_SECONDS, Provider, Untrusted
+from serving.sign_in.provider import ALGORITHMS, LEEWAY_SECONDS, LONGEST_HINT, Provider, Untrusted
 from serving.sign_in.roles import name_of, parse_roles, role_of
 from serving.sign_in.sessions import Sessions
 from serving.sign_in.single_sign_on import SingleSignOn
@@ -454,11 +454,30 @@ def test_sign_in_cookies_that_are_over_or_not_ours_are_deleted_first() -> None:
             {"roles_claim": "groups", "roles": parse_roles("duty=operator, staff=viewer")},
             "operator",
         ),
+        ({"roles": "duty officers"}, {"roles": parse_roles("duty officers=operator, duty=viewer")}, "operator"),
+        *(
+            (claims, {"roles_claim": "access.my.client.roles"}, "viewer")
+            for claims in (
+                {"access": {"my.client": {"roles": ["viewer"]}}},
+                {"access": {"my": {"client.roles": ["viewer"]}}},
+                {"access": {"my": {"client": None}, "my.client": {"roles": ["viewer"]}}},
+                {"access.my": {"client": {"roles": ["viewer"]}}, "access": "nothing"},
+            )
+        ),
+        ({"access": {"my.client": ["viewer"]}}, {"roles_claim": "access.my.client.roles"}, None),
         ({"groups": ["operator"]}, {"roles_claim": "groups", "roles": parse_roles("duty=operator")}, None),
     ],
 )
 def test_role_is_the_highest_that_the_claims_give(claims: Any, settings_of: Any, role: str | None) -> None:
     assert role_of(Oidc("https://i.example", "c", "s", REDIRECT, **settings_of), claims) == role
+
+
+@pytest.mark.parametrize(("characters", "is_sent"), [(LONGEST_HINT, True), (LONGEST_HINT + 1, False)])
+def test_id_token_too_long_for_an_address_is_left_out_of_it(provider: Provider, characters: int, is_sent: bool) -> None:
+    address = provider.sign_out_url("x" * characters, "http://localhost/")
+    assert address is not None
+    assert ("id_token_hint=" in address) == is_sent
+    assert "client_id=" in address
 
 
 def test_name_is_one_line_and_of_the_account() -> None:
