@@ -19,6 +19,7 @@ NEEDED = {"settings.PEACEWATCH_KAFKA_BOOTSTRAP": "kafka:9092", "settings.PEACEWA
 ALL = {
     **NEEDED,
     "processes.land.autoscaling.enabled": "true",
+    "processes.land.autoscaling.authenticationRef": "kafka",
     "ingress.enabled": "true",
     "ingress.host": "peace.example.org",
     "ingress.tlsSecret": "page",
@@ -65,7 +66,13 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
-    manifests = rendered(helm, {**ALL, "kafkaSetup.secrets[0]": "mongo-uri", "image.pullSecrets[0]": "registry"})
+    authority = {r"secret.keys.ca\.pem": "PEACEWATCH_KAFKA_CA", "processes.record.secrets[2]": "ca.pem"}
+    secrets = {
+        "kafkaSetup.secrets[0]": "mongo-uri",
+        "kafkaSetup.secrets[1]": "ca.pem",
+        "image.pullSecrets[0]": "registry",
+    }
+    manifests = rendered(helm, {**ALL, **secrets, **authority})
     pods = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] in {"Deployment", "Job"}]
     assert all(pod["imagePullSecrets"] == [{"name": "registry"}] for pod in pods)
     containers = [(pod, each) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
@@ -75,13 +82,18 @@ def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
 
 def check_container(pod: dict[str, Any], container: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["enableServiceLinks"] is False, "a Service peacewatch-kafka would set PEACEWATCH_KAFKA_PORT"
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    named = {
-        variable["value"].rpartition("/")[2] for variable in container["env"] if variable["name"].endswith("_FILE")
-    }
+    named = {}
+    for variable in container["env"]:
+        folder, _, key = variable["value"].rpartition("/")
+        if folder == "/run/secrets/peacewatch":
+            named[key] = variable["name"]
+    assert named.pop("ca.pem", "PEACEWATCH_KAFKA_CA") == "PEACEWATCH_KAFKA_CA", "a setting that is a file itself"
+    assert all(name.endswith("_FILE") for name in named.values())
     mounted = {item["key"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])}
-    assert named == mounted
+    assert named.keys() == mounted - {"ca.pem"}
 
 
 @pytest.mark.timeout(1800)

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from cli import docs_pages
 from deploy import role_requirements
-from infra.secrets import SECRETS_OF
+from infra.secrets import S3_KEYS, SECRETS_OF
 from infra.settings import PREFIX, SECRETS, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,7 @@ CONTAINERFILE = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 PSEUDONYMS: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.pseudonyms.yaml").read_text(encoding="utf-8"))
 VALUES: dict[str, Any] = yaml.safe_load((DEPLOY / "helm/peacewatch/values.yaml").read_text(encoding="utf-8"))
+SCHEMA = json.loads((DEPLOY / "helm/peacewatch/values.schema.json").read_text(encoding="utf-8"))
 SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 SECRET_SETTINGS = {f"{PREFIX}{name.upper()}" for name in SECRETS}
 ROLES = {"land", "alert", "notify", "record", "serve"}
@@ -165,21 +166,45 @@ def test_the_chart_has_every_role_and_only_secrets_as_secrets() -> None:
     assert wanted <= VALUES["secret"]["keys"].keys()
 
 
+def test_the_chart_knows_which_settings_are_secrets_and_which_are_files() -> None:
+    known = SCHEMA["definitions"]
+    assert set(SCHEMA["properties"]["processes"]["propertyNames"]["enum"]) == ROLES
+    assert set(known["secretSetting"]["enum"]) == SECRET_SETTINGS | set(S3_KEYS)
+    paths = [name for name, field in Settings.model_fields.items() if field.annotation == Path | None]
+    files = {f"{PREFIX}{name.upper()}" for name in paths if not name.endswith("_file")}
+    assert set(known["fileSetting"]["enum"]) == files
+    helpers = (DEPLOY / "helm/peacewatch/templates/_helpers.tpl").read_text(encoding="utf-8")
+    listed = re.search(r'define "peacewatch.fileSettings" -}}\n(.+)\n', helpers)
+    assert listed is not None
+    assert set(listed[1].split()) == files
+
+
 @pytest.mark.parametrize(
     ("path", "value", "valid"),
     [
         ((), None, True),
+        (("secret", "keys", "kafka-ca"), "PEACEWATCH_KAFKA_CA", True),
+        (("secret", "keys", "s3-key"), "AWS_SECRET_ACCESS_KEY", True),
+        (("secret", "keys", "kafka-user"), "PEACEWATCH_KAFKA_USER", False),  # nothing would read its file
+        (("secret", "keys", "a/b"), "PEACEWATCH_KAFKA_CA", False),
+        (("settings", "PEACEWATCH_KAFKA_USER"), "peacewatch", True),
+        (("settings", "PEACEWATCH_KAFKA_PASSWORD"), "in clear", False),  # everybody may read a ConfigMap
+        (("settings", "AWS_SECRET_ACCESS_KEY"), "in clear", False),
+        (("processes", "land", "settings"), {"PEACEWATCH_MONGO_URI": "in clear"}, False),
+        (("processes", "land", "settings"), {"PEACEWATCH_LOG_FORMAT": "json"}, True),
+        (("kafkaSetup", "settings"), {"PEACEWATCH_KAFKA_PASSWORD": "in clear"}, False),
         (("settings", "PEACEWATCH_LAKE"), "/lake", False),  # pods share no folder
         (("settings", "PEACEWATCH_KAFKA_BOOTSTRAP"), "", False),
         (("settings", "PATH"), "/bin", False),
         (("processes", "land", "replicas"), -1, False),
         (("processes", "land", "replica"), 2, False),
+        (("processes", "lander"), VALUES["processes"]["land"], False),  # there is no such image
+        (("processes", "land", "autoscaling"), {"enabled": True}, False),
         (("networkPolicy", "egressPorts"), [0], False),
         (("image", "pullPolicy"), "Sometimes", False),
     ],
 )
 def test_wrong_values_are_refused(path: tuple[str, ...], value: Any, valid: bool) -> None:
-    schema = json.loads((DEPLOY / "helm/peacewatch/values.schema.json").read_text(encoding="utf-8"))
     values = json.loads(json.dumps(VALUES))
     values["settings"].update(PEACEWATCH_KAFKA_BOOTSTRAP="kafka:9092", PEACEWATCH_LAKE="s3://bucket/lake")
     place = values
@@ -187,7 +212,7 @@ def test_wrong_values_are_refused(path: tuple[str, ...], value: Any, valid: bool
         place = place[key]
     if path:
         place[path[-1]] = value
-    assert jsonschema.Draft7Validator(schema).is_valid(values) is valid
+    assert jsonschema.Draft7Validator(SCHEMA).is_valid(values) is valid
 
 
 @pytest.mark.parametrize(("name", "command"), [("peacewatch@", "%i"), ("peacewatch-kafka-setup", "kafka-setup")])

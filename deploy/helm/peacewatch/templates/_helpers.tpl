@@ -41,11 +41,17 @@ volumeMounts:
   - {name: secrets, mountPath: /run/secrets/peacewatch, readOnly: true}
 {{- end }}
 
+{{- /* Settings that are files themselves: their variable has no _FILE at its end. */ -}}
+{{- define "peacewatch.fileSettings" -}}
+PEACEWATCH_DRONE_REGISTER PEACEWATCH_KAFKA_CA PEACEWATCH_KAFKA_CERTIFICATE PEACEWATCH_KAFKA_KEY PEACEWATCH_RULES PEACEWATCH_STATIONS
+{{- end }}
+
 {{- /* Variables that name the files of secrets. Takes a list of the root, the keys, and who wants them. */ -}}
 {{- define "peacewatch.secretVariables" -}}
 {{- $root := index . 0 }}{{ $wants := index . 2 -}}
 {{- range $key := index . 1 }}
-- name: {{ required (printf "secret.keys has no %s, which %s wants" $key $wants) (get $root.Values.secret.keys $key) }}_FILE
+{{- $setting := required (printf "secret.keys has no %s, which %s wants" $key $wants) (get $root.Values.secret.keys $key) }}
+- name: {{ $setting }}{{ if not (has $setting (splitList " " (include "peacewatch.fileSettings" $root))) }}_FILE{{ end }}
   value: /run/secrets/peacewatch/{{ $key }}
 {{- end }}
 {{- end }}
@@ -67,6 +73,8 @@ volumeMounts:
 {{- define "peacewatch.podIdentity" -}}
 serviceAccountName: {{ include "peacewatch.serviceAccount" . }}
 automountServiceAccountToken: false
+# Else a Service called peacewatch-airflow or peacewatch-kafka would set PEACEWATCH_AIRFLOW_PORT=tcp://… in every pod.
+enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
