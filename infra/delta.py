@@ -20,7 +20,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from fleet.bins import bins
 from fleet.errors import PeacewatchError, ServiceUnavailable, Unreadable
-from fleet.reports import landed, sealed
+from fleet.reports import landed, sealed, table_layout
 from fleet.text import sentence
 
 TABLE: Final = "reports"
@@ -205,13 +205,21 @@ def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Sc
 
 
 def open_table(lake: str, version: int | None = None, table: str = TABLE) -> DeltaTable:
-    """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read."""
+    """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read: NewerLayout if a newer
+    version has written it.
+    """
     try:
-        return DeltaTable(f"{lake}/{table}", version=version)
+        return known(DeltaTable(f"{lake}/{table}", version=version))
     except TableNotFoundError:
         raise NothingLanded(f"there is no lake at {lake}: nothing has landed yet") from None
     except (DeltaError, OSError) as error:
         raise ServiceUnavailable(f"the lake at {lake} cannot be read: {sentence(error)}") from None
+
+
+def known(table: DeltaTable) -> DeltaTable:
+    """The table itself. Raises NewerLayout if it has a layout that this version does not know."""
+    table_layout.require_known(table.metadata().configuration, table.table_uri.rstrip("/").rpartition("/")[2])
+    return table
 
 
 def of_table(table: DeltaTable, schema: pa.Schema = landed.SCHEMA) -> Snapshot:

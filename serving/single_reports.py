@@ -22,6 +22,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from fleet.errors import BadInput, ServiceUnavailable
 from fleet.reports.sealed import sealed_through
 from infra import lake_rows
+from infra.delta import known
 from infra.s3 import fresh_keys
 
 TABLE: Final = "reports"
@@ -79,7 +80,7 @@ def reports(lake: str | None, day: date, wanted: dict[str, str], most: int) -> F
         raise ServiceUnavailable("other single reports are being read; retry later")
     try:
         fresh_keys(lake)
-        table = DeltaTable(f"{lake}/{TABLE}")
+        table = known(DeltaTable(f"{lake}/{TABLE}"))
         files = lake_rows.paths(table, day)
         if not files:
             _refuse_sealed(table, day)

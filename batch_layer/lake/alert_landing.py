@@ -34,6 +34,7 @@ from fleet.reports.losses import LOST, LOST_BEFORE
 from fleet.reports.watermark import CLOCKS_APART, THROUGH
 from fleet.text import sentence
 from infra.delta import ALERTS as TABLE
+from infra.delta import known
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import refusal
@@ -243,14 +244,14 @@ def _open(config: AlertLandingConfig) -> DeltaTable:
     """The table, with all columns of SCHEMA: an older version's lacks those that came later."""
     url = f"{config.lake}/{TABLE}"
     try:
-        table = DeltaTable(url)
+        table = known(DeltaTable(url))
     except TableNotFoundError:
         try:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY))
         except DeltaError:
             return DeltaTable(url)  # another run was faster
-    known = {column.name for column in table.schema().fields}
-    missing = [column for column in Schema.from_arrow(SCHEMA).fields if column.name not in known]
+    there = {column.name for column in table.schema().fields}
+    missing = [column for column in Schema.from_arrow(SCHEMA).fields if column.name not in there]
     if not missing:
         return table
     try:

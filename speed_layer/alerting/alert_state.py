@@ -34,6 +34,7 @@ from fleet.alerts.newcomer import Newcomer
 from fleet.alerts.presence import BUCKETS
 from fleet.alerts.rules import Low, Memory
 from fleet.bins import bins
+from fleet.errors import NewerLayout
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.address import Address
@@ -59,6 +60,11 @@ Clocks = dict[str, tuple[datetime, datetime]]
 """By drone the newest time by its own clock, and the broker's time of that report."""
 
 
+LAYOUT: Final = 1
+"""Raise it when an older version could misread what a newer one writes. Messages from before 0.3 have it as well: what
+they lack has defaults."""
+
+
 class Saved(msgspec.Struct, omit_defaults=True):
     """A partition. `low`, `silent` and `crowd` are of the layout before 0.2, which had all drones in this message."""
 
@@ -70,6 +76,7 @@ class Saved(msgspec.Struct, omit_defaults=True):
     silent: list[str] = []
     crowd: int = 0
     began: datetime | None = None  # the first report that made a drone known; the layout before 0.3 has none
+    layout: int = 1  # of all messages of the partition
 
 
 class SavedDrone(msgspec.Struct, omit_defaults=True):
@@ -156,7 +163,7 @@ class AlertState:
                 future.get(timeout=60)
             until = max((presence.absent[drone].since for drone in presence.crowd), default=None)
             size, name = crowd if until is not None else (0, "")
-            saved = Saved(partition.offset, until, size, name, began=presence.began)
+            saved = Saved(partition.offset, until, size, name, began=presence.began, layout=LAYOUT)
             self._send(number, msgspec.json.encode(saved)).get(timeout=60)
         except KafkaError:
             presence.changed |= set() if bucket is None else {bucket}
@@ -184,6 +191,7 @@ class AlertState:
         value = values.get(self._key(number))
         if value is None:
             return partition
+        require_known(value, number)
         saved, memory = msgspec.json.decode(value, type=Saved), partition.memory
         partition.offset = saved.offset
         drones = dict(self._drones(values, number, saved))
@@ -253,6 +261,20 @@ class AlertState:
             for record in records_to(consumer, ends):
                 last[record.partition, record.key or b""] = record
         return newest(last.values())
+
+
+class _Layout(msgspec.Struct):
+    layout: int = 1
+
+
+def require_known(value: bytes, number: int) -> None:
+    """Raises NewerLayout if this version does not know the layout of a partition's messages, whatever else they are."""
+    layout = msgspec.json.decode(value, type=_Layout).layout
+    if layout > LAYOUT:
+        raise NewerLayout(
+            f"alert-state of partition {number} has layout {layout} and this version of Peacewatch knows {LAYOUT}:"
+            " upgrade it"
+        )
 
 
 def next_bucket(changed: Collection[int], turn: int) -> int | None:

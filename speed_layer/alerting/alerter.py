@@ -35,7 +35,7 @@ from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.alerts.rules import Nearest, Rules, judge, mark_newcomers, sighting
 from fleet.alerts.salvage import salvaged
-from fleet.errors import RejectedReport
+from fleet.errors import NewerLayout, RejectedReport
 from fleet.reports import report as reports
 from infra import retry
 from infra.kafka import clients
@@ -51,6 +51,9 @@ from speed_layer.alerting.exchange import Exchange
 from speed_layer.dead_mans_switch import Pulse, process_name
 
 log = get_logger()
+
+AWAY: Final = (retry.NotReady, KafkaError, NewerLayout, OSError)
+"""Where a newer version has judged, this one waits: in a rolling upgrade the newer ones take its partitions over."""
 
 CHECKPOINT_SECONDS: Final = 1.0
 """How much is judged again after a crash; each checkpoint costs two round trips to the broker."""
@@ -83,7 +86,7 @@ def run(config: AlertingConfig, stop: Event) -> None:
         with closing(AlertingSession(config)) as active:
             active.run(stop)
 
-    retry.run(session, stop, "alerting")
+    retry.run(session, stop, "alerting", away=AWAY)
 
 
 class AlertingSession:

@@ -38,7 +38,7 @@ from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.reports.sealed import opens_at, sealed_through
 from fleet.text import sentence
 from infra.conditional_writes import require_conditional_writes
-from infra.delta import PLACE, TABLE, Commit, File, Snapshot, files_between, of_table, read_commit
+from infra.delta import PLACE, TABLE, Commit, File, Snapshot, files_between, known, of_table, read_commit
 from infra.object_store import LakeFiles, errors
 from infra.s3 import fresh_keys
 
@@ -200,7 +200,7 @@ class Lake:
         self._read_sealed_through()
 
     def _read_sealed_through(self) -> None:
-        self._opens_at = opens_at(sealed_through(self._table.metadata().configuration))
+        self._opens_at = opens_at(sealed_through(known(self._table).metadata().configuration))
 
     def _check_offsets(self, parts: list[OffsetRange]) -> None:
         """Step 2, in the newest version."""
@@ -254,7 +254,7 @@ def _check_age(began: float, now: float) -> None:
 
 def _open_or_create(location: str, url: str) -> DeltaTable:
     try:
-        return _with_all_columns(DeltaTable(url))
+        return _with_all_columns(known(DeltaTable(url)))
     except TableNotFoundError:
         require_conditional_writes(location)
         try:

@@ -12,7 +12,17 @@ from hypothesis import given, settings
 
 from fleet.alerts.newcomer import Newcomer
 from fleet.alerts.presence import BUCKETS
-from speed_layer.alerting.alert_state import PART, SavedBucket, newest, next_bucket, parts
+from fleet.errors import NewerLayout
+from speed_layer.alerting.alert_state import (
+    LAYOUT,
+    PART,
+    Saved,
+    SavedBucket,
+    newest,
+    next_bucket,
+    parts,
+    require_known,
+)
 from tests.support.examples import examples
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -37,6 +47,29 @@ def test_between_partitions_the_later_value_wins() -> None:
 
 SPEAKS = [f"drone-{number}" for number in range(3000)]
 HARD = [("\x01" * 195 + f"{number:05}") for number in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (b'{"offset": 5}', True),
+        (msgspec.json.encode(Saved(5, layout=LAYOUT)), True),
+        (msgspec.json.encode(Saved(5, layout=LAYOUT + 1)), False),
+        (b'{"offset": {"of": "another form"}, "layout": 2}', False),
+    ],
+)
+def test_a_newer_layout_is_refused_whatever_its_form(value: bytes, known: bool) -> None:
+    if known:
+        require_known(value, 3)
+        return
+    with pytest.raises(
+        NewerLayout, match=r"^alert-state of partition 3 has layout 2 and this version of Peacewatch knows 1"
+    ):
+        require_known(value, 3)
+
+
+def test_a_layout_that_is_raised_is_written() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(Saved(5, layout=2)))["layout"] == 2
 
 
 @pytest.mark.parametrize("drones", [[], SPEAKS, HARD], ids=["none", "usual", "control characters"])

@@ -13,10 +13,14 @@ import pyarrow.parquet
 import pytest
 from deltalake import DeltaTable
 
-from fleet.errors import ServiceUnavailable
+from cli.trace import lake as trace
+from fleet.errors import NewerLayout, ServiceUnavailable
 from fleet.reports.landed import SCHEMA
 from fleet.reports.sealed import SEALED_THROUGH_KEY
+from fleet.reports.table_layout import LAYOUT, LAYOUT_KEY
+from infra.delta import pin
 from infra.object_store import GROUP_BYTES, PAGE_VALUES, by_hour, row_groups
+from serving import single_reports
 from speed_layer.landing.commit import Lake, OffsetConflict, OffsetRange
 from tests.support.lakes import START, row, some_rows, table
 
@@ -157,6 +161,49 @@ def test_a_day_that_was_sealed_since_the_batch_was_read_refuses_it(tmp_path: Pat
     assert Lake(str(tmp_path)).opens_at == lake.opens_at
     seal(tmp_path, str(first - timedelta(days=1)))
     assert lake.commit(rows, [OffsetRange("t/0", 2000, 3000)], nothing).metadata["peacewatch.commit"]
+
+
+def relay(lake: Path, layout: str) -> None:
+    """A newer version has written the table."""
+    DeltaTable(lake / "reports").alter.set_table_properties({LAYOUT_KEY: layout}, raise_if_not_exists=False)
+
+
+@pytest.mark.parametrize("layout", ["2", "10", "1.5", "next"])
+def test_a_table_of_a_newer_layout_is_refused_by_all_that_read_or_write_it(tmp_path: Path, layout: str) -> None:
+    rows, part = table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
+    lake = Lake(str(tmp_path))
+    assert lake.commit(SCHEMA.empty_table(), part, nothing).version == 1
+    relay(tmp_path, layout)
+    said = f"^the lake's table reports has layout {layout} and this version of Peacewatch knows {LAYOUT}: upgrade it$"
+    day = rows["date"][0].as_py()
+    for use in (
+        lambda: lake.commit(rows, [OffsetRange("t/0", 2000, 3000)], nothing),
+        lake.refresh,
+        lambda: Lake(str(tmp_path)),
+        lambda: pin(str(tmp_path)),
+        lambda: single_reports.reports(str(tmp_path), day, {}, 10),
+        lambda: trace.ReportsTable(str(tmp_path)),
+    ):
+        with pytest.raises(NewerLayout, match=said):
+            use()
+    assert files(tmp_path) == set(), "nothing of the batch is left"
+    assert DeltaTable(tmp_path / "reports").version() == 2, "nothing was changed"
+
+
+def test_a_commit_that_was_begun_in_an_older_layout_is_refused(tmp_path: Path) -> None:
+    rows, part = table(some_rows(5)), [OffsetRange("t/0", 0, 2000)]
+    lake = Lake(str(tmp_path))
+    with pytest.raises(OffsetConflict):
+        lake.commit(rows, part, lambda: relay(tmp_path, "2"))
+    with pytest.raises(NewerLayout):
+        lake.refresh()
+
+
+@pytest.mark.parametrize("layout", ["1", ""])
+def test_a_table_of_this_layout_is_taken(tmp_path: Path, layout: str) -> None:
+    Lake(str(tmp_path))
+    relay(tmp_path, layout)
+    assert Lake(str(tmp_path)).commit(table(some_rows(5)), [OffsetRange("t/0", 0, 2000)], nothing).version == 2
 
 
 @pytest.mark.parametrize(
