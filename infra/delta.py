@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -143,6 +143,14 @@ class Snapshot:
                 parts.append(complete(pyarrow.parquet.read_table(path, **options), parts[0].schema))
         return pa.concat_tables(part.cast(parts[0].schema) for part in parts)
 
+    def encoded(self, path: str, columns: list[str], repeating: Collection[str]) -> pa.Table:
+        """These columns of one file, text of the Parquet columns `repeating` as dictionaries. Raises as `rows` does."""
+        wanted = pa.schema([_encoded(self.schema.field(name), repeating) for name in columns])
+        options: dict[str, Any] = {"filesystem": self.store, "partitioning": None, "read_dictionary": [*repeating]}
+        with reading(path):
+            rows = pyarrow.parquet.read_table(path, columns=columns, **options)
+            return complete(rows, pa.schema([self.schema.field(name) for name in columns])).cast(wanted)
+
     def batches(self, path: str, columns: list[str], most: int) -> Iterator[pa.Table]:
         """These columns of one file, at most so many rows at a time. Raises as `rows` does."""
         schema = pa.schema([self.schema.field(name) for name in columns])
@@ -181,6 +189,22 @@ class Snapshot:
         with reading(folder):
             wanted = pyarrow.fs.FileSelector(folder, allow_not_found=True)
             return sorted(file.path for file in self.store.get_file_info(wanted))
+
+
+_TEXT_BY_PLACE: Final = pa.dictionary(pa.int32(), pa.string())
+
+
+def _encoded(field: pa.Field, repeating: Collection[str]) -> pa.Field:
+    """The field with text of the Parquet columns `repeating` as dictionaries."""
+
+    def encoded(kind: pa.DataType, path: str) -> pa.DataType:
+        if pa.types.is_struct(kind):
+            return pa.struct([each.with_type(encoded(each.type, f"{path}.{each.name}")) for each in kind])
+        if pa.types.is_list(kind):
+            return pa.list_(kind.value_field.with_type(encoded(kind.value_type, f"{path}.list.element")))
+        return _TEXT_BY_PLACE if path in repeating else kind
+
+    return field.with_type(encoded(field.type, field.name))
 
 
 def complete(rows: pa.Table, schema: pa.Schema) -> pa.Table:

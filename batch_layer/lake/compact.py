@@ -13,9 +13,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -44,6 +49,22 @@ SORTED: Final = "sorted-"
 MOST_SECONDS: Final = 15 * 60
 """Seconds from a file to its commit at most, for a process that was frozen in between: no vacuum deletes files younger
 than an hour."""
+
+AT_ONCE: Final = 2
+"""Groups whose files are made at the same time, on as many cores; each holds up to external_sort.MOST_BYTES."""
+
+_SELDOM_REPEATING: Final = frozenset(
+    (
+        *("report_id", "reported_at", "received_at", "latitude", "longitude", "battery", "battery_millipercent"),
+        *("kafka_offset", "last_state", "alert_id", "raised_at", "content"),
+    )
+)
+"""Columns for which a dictionary only costs time: a drone's values of an hour differ."""
+
+_WITHIN_LISTS: Final = ("citizens.list.element.name", "citizens.list.element.peace_score")
+
+_LOOKED_UP: Final = ("drone_id", "country", "city", "reported_at", "event_hour", "topic_id", *PLACE)
+"""Columns by which readers look for rows. Statistics of the others would only cost time."""
 
 REARRANGED: Final = "peacewatch.rearranged"
 """A process that takes files out of the table sets this entry, so two at once conflict."""
@@ -74,12 +95,24 @@ class Compacted:
 
 @dataclass(frozen=True)
 class CompactionOptions:
-    """How a compaction runs: `on_done` gets each group, `failpoint` is called when a group's file is `written`."""
+    """How a compaction runs: `on_done` gets each group, `failpoint` is called when a group's file is `written`.
+
+    `at_once`: so many groups' files are made at the same time; 1: in this thread.
+    """
 
     on_done: Callable[[Compacted], None] = lambda _done: None
     room: external_sort.Room = external_sort.ROOM
     clock: Callable[[], float] = time.time
     failpoint: Callable[[str], None] = lambda _step: None
+    at_once: int = 1
+
+
+class NewFile(NamedTuple):
+    """A group's file in the store, which no version of the table names yet; made from `began` on."""
+
+    group: Group
+    added: AddAction
+    began: float
 
 
 OPTIONS: Final = CompactionOptions()
@@ -110,24 +143,55 @@ def run(
     """Compacts each group in a commit of its own. A group that somebody else changed meanwhile is left for the next
     time.
 
-    Raises ServiceUnavailable when the store does not answer; what is done by then stays done. A group without disk
-    space to sort, or with a damaged file, does not stop the others: DiskFull or Unreadable is raised at the end.
+    Files are made by `options.at_once` threads; commits are made here, one after the other. Raises ServiceUnavailable
+    when the store does not answer; what is done by then stays done. A group without disk space to sort, or with a
+    damaged file, does not stop the others: DiskFull or Unreadable is raised at the end.
     """
     opened = open_table(lake, table=table)
     done: list[Compacted] = []
     failure: ServiceUnavailable | None = None
-    for group in planned:
-        try:
-            done.append(_compact(opened, of_table(opened, schema), group, options))
-        except (external_sort.DiskFull, Unreadable) as error:
-            if isinstance(error, Unreadable) and not of_table(opened, schema).answers():
-                raise
-            failure = error
-            done.append(Compacted(group, reason=str(error)))
-        options.on_done(done[-1])
+
+    def making(group: Group) -> Callable[[], NewFile | Compacted]:
+        return partial(_make, of_table(opened, schema), group, tuple(opened.metadata().partition_columns), options)
+
+    with closing(_as_made(planned, making, options.at_once)) as all_made:
+        for group, made in all_made:
+            try:
+                file = made()
+                done.append(file if isinstance(file, Compacted) else _commit(opened, schema, file, options))
+            except (external_sort.DiskFull, Unreadable) as error:
+                if isinstance(error, Unreadable) and not of_table(opened, schema).answers():
+                    raise
+                failure = error
+                done.append(Compacted(group, reason=str(error)))
+            options.on_done(done[-1])
     if failure is not None:
         raise failure
     return done
+
+
+def _as_made(
+    planned: Iterable[Group], making: Callable[[Group], Callable[[], NewFile | Compacted]], at_once: int
+) -> Generator[tuple[Group, Callable[[], NewFile | Compacted]]]:
+    """Each group with the call that returns its file or raises; `at_once` groups ahead, in the order they are ready.
+
+    `making` is called in this thread, what it returns in another one: an open table is for one thread only.
+    """
+    if at_once == 1:
+        yield from ((group, making(group)) for group in planned)
+        return
+    waiting = iter(planned)
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="compact")
+    try:
+        running = {pool.submit(making(group)): group for group in islice(waiting, at_once)}
+        while running:
+            for ready in wait(running, return_when=FIRST_COMPLETED).done:
+                group = running.pop(ready)
+                # The next one begins while this one is committed.
+                running |= {pool.submit(making(following)): following for following in islice(waiting, 1)}
+                yield group, ready.result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def alone(table: DeltaTable) -> CommitProperties:
@@ -135,42 +199,75 @@ def alone(table: DeltaTable) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(REARRANGED, table.version())])
 
 
-def _compact(table: DeltaTable, snapshot: Snapshot, group: Group, options: CompactionOptions) -> Compacted:
-    there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
-    if not there.issuperset(file.path for file in group.files):
-        return Compacted(group, reason="its files are gone: somebody else has compacted them")
-    partition_by = table.metadata().partition_columns
+def _make(
+    snapshot: Snapshot, group: Group, partition_by: Sequence[str], options: CompactionOptions
+) -> NewFile | Compacted:
+    """Writes the group's file into the store."""
+    if not _are_there(snapshot, group):
+        return Compacted(group, reason=_GONE)
     content, stats = _parquet(snapshot, group, partition_by, options.room)
     began = options.clock()
     try:
-        added = _write(table, group, content, stats, partition_by)
-        options.failpoint("written")
-        if options.clock() - began > MOST_SECONDS:
-            return Compacted(group, reason="its file has waited for too long: a vacuum may have taken it")
-        changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
+        return NewFile(group, _write(snapshot.root, group, content, stats, partition_by), began)
+    except (DeltaError, OSError) as error:
+        raise _unwritable(error) from None
+
+
+def _commit(table: DeltaTable, schema: pa.Schema, made: NewFile, options: CompactionOptions) -> Compacted:
+    """Replaces the group's files by its new one in the table.
+
+    The commit must be based on a version in which they are: Delta compares it only with the versions after that one,
+    and the file was made from an earlier one.
+    """
+    group, added, began = made
+    if not _are_there(of_table(table, schema), group):
+        return Compacted(group, reason=_GONE)
+    options.failpoint("written")
+    if options.clock() - began > MOST_SECONDS:
+        return Compacted(group, reason="its file has waited for too long: a vacuum may have taken it")
+    partition_by = table.metadata().partition_columns
+    changes: list[AddAction | RemoveAction] = [added, *removals(group.files, partition_by, data_change=False)]
+    try:
         table.create_write_transaction(changes, "append", table.schema(), partition_by, commit_properties=alone(table))
     except CommitFailedError as error:
         table.update_incremental()
         return Compacted(group, reason=f"somebody else has changed it: {sentence(error)}")
     except (DeltaError, OSError) as error:
-        raise ServiceUnavailable(f"the lake cannot be written: {sentence(error)}") from None
+        raise _unwritable(error) from None
     table.update_incremental()
     return Compacted(group, added.size, table.version())
 
 
+_GONE: Final = "its files are gone: somebody else has compacted them"
+
+
+def _are_there(snapshot: Snapshot, group: Group) -> bool:
+    there = {file.path for file in snapshot.hours.get(group.event_hour, ())}
+    return there.issuperset(file.path for file in group.files)
+
+
+def _unwritable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"the lake cannot be written: {sentence(error)}")
+
+
 def _parquet(
     snapshot: Snapshot, group: Group, partition_by: Sequence[str], room: external_sort.Room
-) -> tuple[pa.Buffer, str]:
+) -> tuple[bytes, str]:
     """The new file, and Delta's statistics of it."""
     columns = [name for name in snapshot.schema.names if name not in partition_by]
     read = external_sort.by_drone_and_time if group.closed else external_sort.as_they_are
-    # A file that is written once and read for years is worth a better compression than a freshly landed one.
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3 if group.closed else 1}
-    options["write_batch_size"] = PAGE_VALUES
-    sink, placed = pa.BufferOutputStream(), []
     schema = pa.schema([snapshot.schema.field(name) for name in columns])
+    options: dict[str, Any] = {
+        # A file that is written once and read for years is worth a better compression than a freshly landed one.
+        "compression": "zstd",
+        "compression_level": 3 if group.closed else 1,
+        "write_batch_size": PAGE_VALUES,
+        "use_dictionary": [path for path in (*columns, *_WITHIN_LISTS) if path not in _SELDOM_REPEATING],
+        "write_statistics": [name for name in columns if name in _LOOKED_UP],
+    }
+    sink, placed = BytesIO(), []  # pyarrow's own stream doubles itself as it grows, and is copied to become bytes
     with pyarrow.parquet.ParquetWriter(sink, schema, **options) as writer:
-        for rows in read(snapshot, [file.path for file in group.files], columns, room):
+        for rows in read(snapshot, group.files, columns, room):
             for part in row_groups(rows, room.rows):
                 writer.write_table(part)
             placed.append(rows.select([*PLACE]))
@@ -178,12 +275,12 @@ def _parquet(
     return sink.getvalue(), statistics(pa.concat_tables(placed))
 
 
-def _write(table: DeltaTable, group: Group, content: pa.Buffer, stats: str, partition_by: Sequence[str]) -> AddAction:
+def _write(root: str, group: Group, content: bytes, stats: str, partition_by: Sequence[str]) -> AddAction:
     values = partition(group.event_hour, partition_by)
     folder = "/".join(f"{name}={value}" for name, value in values.items())
     path = f"{folder}/{SORTED if group.closed else 'joined-'}{uuid.uuid4()}.zstd.parquet"
-    put(table.table_uri, path, content.to_pybytes())
-    return AddAction(path, content.size, values, int(time.time() * 1000), data_change=False, stats=stats)
+    put(root, path, content)
+    return AddAction(path, len(content), values, int(time.time() * 1000), data_change=False, stats=stats)
 
 
 def removals(files: Iterable[File], partition_by: Sequence[str], *, data_change: bool) -> Iterator[RemoveAction]:

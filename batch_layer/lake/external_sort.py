@@ -1,5 +1,7 @@
-"""The rows of many files for one new file, in parts: 256 MB of Parquet are over 2 GB in memory, and sorting takes as
-much again.
+"""The rows of many files for one new file, in parts.
+
+256 MB of Parquet are over 2 GB in memory, and sorting takes as much again. With text that repeats as dictionaries they
+are half of that: such files are sorted in memory, the others on disk (docs/decisions/0101-compactions-in-memory.md).
 """
 
 from __future__ import annotations
@@ -16,10 +18,20 @@ import pyarrow.compute as pc
 
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
-from infra.delta import Snapshot
+from infra.delta import File, Snapshot
 
 MOST_ROWS: Final = 1 << 20
 """Of a part, and of a row group; some 250 MB."""
+
+MOST_BYTES: Final = 5 << 28
+"""Of rows that are sorted in memory, with repeating text as dictionaries: 1.25 GiB. 256 MB of Parquet of the mission's
+reports take 1.0 GB."""
+
+REPEATING_TEXT: Final = (
+    *("message", "country", "city", "reported_country", "reported_city", "topic_id", "citizens.list.element.name"),
+    *("kind", "severity", "note"),  # of alerts
+)
+"""Columns of Parquet with text that many rows share: read as dictionaries, they take half the memory and time."""
 
 ORDER: Final = [("drone_id", "ascending"), ("reported_at", "ascending"), ("kafka_offset", "ascending")]
 
@@ -37,20 +49,64 @@ def _unnamed_file() -> IO[bytes]:
 
 @dataclass(frozen=True)
 class Room:
-    """How many rows may be in memory at once, and how a scratch file for the others is opened."""
+    """How much may be in memory: `bytes` of all rows of a new file. Larger ones go through scratch files, in parts of
+    `rows`.
+    """
 
     rows: int = MOST_ROWS
     open_file: Callable[[], IO[bytes]] = _unnamed_file
+    bytes: int = MOST_BYTES
 
 
 ROOM: Final = Room()
 
 
-def by_drone_and_time(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
-    """The rows of `files` in ORDER, in parts of about `room.rows`. Raises ServiceUnavailable.
+def by_drone_and_time(snapshot: Snapshot, files: Sequence[File], columns: list[str], room: Room) -> Iterator[pa.Table]:
+    """The rows of `files` in ORDER, in parts of about `room.rows`. Raises ServiceUnavailable; DiskFull where Python's
+    tempfile has no space for what memory does not hold.
+    """
+    held = _held(snapshot, files, columns, room.bytes)
+    if held is None:
+        yield from _sorted_on_disk(snapshot, [file.path for file in files], columns, room)
+        return
+    order = _order(held)
+    plain = pa.schema([snapshot.schema.field(name) for name in columns])
+    for start in range(0, max(1, len(order)), room.rows):
+        yield held.take(order.slice(start, room.rows)).cast(plain)
 
-    Several parts are sorted on disk: the drones of all files are counted, then each file is read once and its rows are
-    written to scratch files by part, where Python's tempfile makes them. Raises DiskFull.
+
+def _held(snapshot: Snapshot, files: Sequence[File], columns: list[str], most: int) -> pa.Table | None:
+    """All rows of `files`, each column in one chunk; None if they take more than `most` bytes."""
+    whole, read, size = sum(file.size for file in files), 0, 0
+    parts: list[pa.Table] = []
+    for file in files:
+        parts.append(snapshot.encoded(file.path, columns, REPEATING_TEXT))
+        read, size = read + file.size, size + parts[-1].get_total_buffer_size()
+        # The rest is taken to be like what was read, so that what is too large is noticed early.
+        if size * whole > most * read:
+            return None
+        pa.default_memory_pool().release_unused()  # what decoding took, half as much as the rows
+    rows = pa.concat_tables(parts)
+    del parts
+    for number, column in enumerate(rows.schema):  # one after the other: only one column is in memory twice
+        rows = rows.set_column(number, column, rows.column(number).unify_dictionaries().combine_chunks())
+    pa.default_memory_pool().release_unused()
+    return rows
+
+
+def _order(rows: pa.Table) -> pa.Array:
+    """The places of `rows` in ORDER. Drones are compared by their place among the drones: text is compared once."""
+    drones = rows["drone_id"].combine_chunks().dictionary_encode()
+    rank = np.empty(len(drones.dictionary), np.int32)
+    rank[pc.sort_indices(drones.dictionary).to_numpy()] = np.arange(len(rank), dtype=np.int32)
+    keys = {"drone_id": pa.array(rank[drones.indices.to_numpy()])}
+    keys |= {name: rows[name] for name, _ in ORDER[1:]}
+    return pc.sort_indices(pa.table(keys), sort_keys=ORDER)
+
+
+def _sorted_on_disk(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
+    """The same by scratch files: the drones of all files are counted, then each file is read once and its rows are
+    written to them by part.
     """
     firsts = _firsts(snapshot.rows(files, ["drone_id"])["drone_id"], room.rows)
     if len(firsts) == 1:
@@ -75,11 +131,11 @@ def _as_disk_full() -> Iterator[None]:
         raise DiskFull(f"large files cannot be sorted on disk (TMPDIR says where): {sentence(error)}") from None
 
 
-def as_they_are(snapshot: Snapshot, files: Sequence[str], columns: list[str], room: Room) -> Iterator[pa.Table]:
+def as_they_are(snapshot: Snapshot, files: Sequence[File], columns: list[str], room: Room) -> Iterator[pa.Table]:
     """The rows file by file, in parts of `room.rows` or more; the last may be less. Raises ServiceUnavailable."""
     read: list[pa.Table] = []
-    for path in files:
-        read.append(snapshot.rows([path], columns))
+    for file in files:
+        read.append(snapshot.rows([file.path], columns))
         if sum(part.num_rows for part in read) >= room.rows:
             yield pa.concat_tables(read)
             read = []

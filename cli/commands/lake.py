@@ -111,7 +111,7 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
             if done.reason:
                 typer.echo(f"not merged: {done.reason}", err=True)
 
-        compaction.run(lake, planned, compaction.CompactionOptions(step), table, schema)
+        compaction.run(lake, planned, compaction.CompactionOptions(step, at_once=compaction.AT_ONCE), table, schema)
     typer.echo(f"{table}: {_lake_size(delta.pin(lake, table=table, schema=schema))}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -61,17 +62,16 @@ def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None
     assert run(lake, LONG_AFTER) == [], "nothing is left to do"
 
 
+@pytest.mark.parametrize("most_bytes", [0, external_sort.MOST_BYTES], ids=["on disk", "in memory"])
 @pytest.mark.parametrize("most_rows", [1, 20, 70])
-def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int) -> None:
+def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int, most_bytes: int) -> None:
     before, pinned = rows_of(lake), delta.pin(str(lake))
     held: list[int] = []
+    room = Room(most_rows, bytes=most_bytes)
     for files in pinned.hours.values():
-        paths = [file.path for file in files]
-        parts = external_sort.by_drone_and_time(
-            pinned, paths, ["drone_id", "reported_at", "kafka_offset"], Room(most_rows)
-        )
+        parts = external_sort.by_drone_and_time(pinned, files, ["drone_id", "reported_at", "kafka_offset"], room)
         held += [part.num_rows for part in parts]
-    assert [each.reason for each in run(lake, LONG_AFTER, CompactionOptions(room=Room(most_rows)))] == ["", ""]
+    assert [each.reason for each in run(lake, LONG_AFTER, CompactionOptions(room=room))] == ["", ""]
     assert rows_of(lake).equals(before)
     pinned = delta.pin(str(lake))
     for uri in pinned.uris(pinned.hours):
@@ -82,7 +82,53 @@ def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int) 
     assert max(held) <= most_rows + largest
 
 
-def test_a_full_disk_is_reported_and_holds_up_no_other_group(lake: Path) -> None:
+def test_memory_is_bounded_by_what_was_read_so_far(lake: Path) -> None:
+    pinned = delta.pin(str(lake))
+    files = pinned.hours[FIRST_HOUR]
+    columns = [name for name in pinned.schema.names if name not in ("date", "hour")]
+    parts = [pinned.encoded(file.path, columns, ["message", "citizens.list.element.name"]) for file in files]
+    assert {str(part["citizens"].type.value_type[0].type) for part in parts} == {
+        "dictionary<values=string, indices=int32, ordered=0>"
+    }
+    assert [part.cast(pinned.rows([file.path], columns).schema) for part, file in zip(parts, files, strict=True)] == [
+        pinned.rows([file.path], columns) for file in files
+    ]
+    size = sum(
+        pinned.encoded(file.path, columns, external_sort.REPEATING_TEXT).get_total_buffer_size() for file in files
+    )
+    for most, in_memory in ((size * 2, True), (size // 2, False)):
+        opened: list[int] = []
+
+        def scratch(opened: list[int] = opened) -> IO[bytes]:
+            opened.append(1)
+            return TemporaryFile()
+
+        room = Room(20, scratch, most)
+        rows = pa.concat_tables(external_sort.by_drone_and_time(pinned, files, columns, room))
+        assert rows.equals(pinned.rows([file.path for file in files], columns).sort_by(external_sort.ORDER))
+        assert (not opened) == in_memory
+
+
+def test_several_files_are_made_at_once_and_committed_one_after_the_other(lake: Path) -> None:
+    for number in range(3):
+        start = lakes.START + timedelta(hours=3 + number)
+        lakes.land(lake, lakes.some_rows(40, seed=50 + number, hours=1, start=start, first=1000 + number * 40))
+    before, version = rows_of(lake), delta.pin(str(lake)).version
+    threads: set[str] = set()
+
+    def scratch() -> IO[bytes]:
+        threads.add(threading.current_thread().name)
+        return TemporaryFile()
+
+    done = run(lake, LONG_AFTER, CompactionOptions(room=Room(20, scratch, bytes=0), at_once=2))
+    assert sorted(each.group.event_hour for each in done) == [FIRST_HOUR + n for n in (0, 1, 3, 4, 5)]
+    assert [(each.reason, each.version) for each in done] == [("", version + 1 + n) for n in range(5)]
+    assert threads == {"compact_0", "compact_1"}
+    assert rows_of(lake).equals(before)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_full_disk_is_reported_and_holds_up_no_other_group(lake: Path, at_once: int) -> None:
     lakes.land(lake, lakes.some_rows(5, seed=99, hours=1, start=lakes.START + timedelta(hours=3), first=900))
     before = rows_of(lake)
 
@@ -92,8 +138,9 @@ def test_a_full_disk_is_reported_and_holds_up_no_other_group(lake: Path) -> None
     finished: list[compact.Compacted] = []
     planned = compact.groups(delta.pin(str(lake)), LONG_AFTER)
     with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk \(TMPDIR[^\n]*nowhere"):
-        compact.run(str(lake), planned, CompactionOptions(finished.append, Room(20, nowhere)))
-    assert [bool(done.reason) for done in finished] == [True, True, False], "five rows need no disk"
+        compact.run(str(lake), planned, CompactionOptions(finished.append, Room(20, nowhere, bytes=0), at_once=at_once))
+    hours = {done.group.event_hour - FIRST_HOUR: bool(done.reason) for done in finished}
+    assert hours == {0: True, 1: True, 3: False}, "five rows need no disk"
     assert rows_of(lake).equals(before)
 
 
@@ -104,7 +151,7 @@ def test_a_disk_that_fills_up_meanwhile(lake: Path) -> None:
         return Path("/dev/full").open("wb+", buffering=0)
 
     with pytest.raises(external_sort.DiskFull, match=r"^large files cannot be sorted on disk[^\n]*No space left"):
-        run(lake, LONG_AFTER, CompactionOptions(room=Room(20, full)))
+        run(lake, LONG_AFTER, CompactionOptions(room=Room(20, full, bytes=0)))
     assert delta.pin(str(lake)).version == version
     assert rows_of(lake).equals(before)
 
@@ -187,8 +234,12 @@ def test_landing_meanwhile_loses_nothing_and_of_two_compactions_one_commits(lake
     assert rows_of(lake).equals(before)
 
 
-def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path) -> None:
-    """Delta does not see it by itself: every row would be there twice."""
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, at_once: int) -> None:
+    """Delta does not see it by itself: every row would be there twice.
+
+    With two files at once the second is made before the other compaction, and committed after it.
+    """
     before = rows_of(lake)
     others: list[compact.Compacted] = []
 
@@ -196,7 +247,7 @@ def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path) -> Non
         if not others:
             others.extend(run(lake, LONG_AFTER))
 
-    done = run(lake, LONG_AFTER, CompactionOptions(failpoint=the_other_runs))
+    done = run(lake, LONG_AFTER, CompactionOptions(failpoint=the_other_runs, at_once=at_once))
     assert [each.reason for each in others] == ["", ""]
     assert "Concurrent transaction" in done[0].reason
     assert "gone" in done[1].reason
