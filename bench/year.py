@@ -26,7 +26,7 @@ from bench.machine import machine
 from bench.serving import process, processor
 from bench.views import CELLS, cells
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, roll_up
+from fleet.figures.roll_up import DAY_FORMS, in_form
 from fleet.reports.landed import hour_name
 from infra.mongo import day_roll_ups
 from infra.mongo.packed import pack
@@ -56,7 +56,7 @@ def fill(database: Any) -> None:
             "hours": list(range(day * 24, day * 24 + 24)),
             "versions": [0] * 24,
         }
-        document.update((form, pack(roll_up(whole, keep))) for form, keep in DAY_FORMS.items())
+        document.update(day_roll_ups.nested({form: pack(in_form(whole, form)) for form in DAY_FORMS}))
         database[day_roll_ups.NAME].insert_one(document)
     for hour in (FIRST_DAY * 24, (FIRST_DAY + DAYS) * 24 - 1):
         of_hour = cells(hour, np.full(CELLS, 50))

@@ -38,14 +38,14 @@ class RollUpDocument(TypedDict, total=False):
 
     _id: Required[str]
     day: Required[int]  # days since 1970
-    sources: Required[str]  # a hash of the hour documents that are summed: their hours, versions and runs
+    sources: Required[str]  # a hash of the hour documents that are summed, and of the forms
     hours: Required[list[int]]  # event hours
     versions: Required[list[int]]  # of the lake, by hour
     by_hour: bytes
     by_country: bytes
     by_score: bytes
-    by_country_and_hour: bytes
-    by_country_and_score: bytes
+    countries_by_hour: dict[str, bytes]  # by the part of the countries: fleet.figures.roll_up.BLOCKS
+    countries_by_score: dict[str, bytes]
 
 
 COLLECTION: Final = Collection(NAME, 1, RollUpDocument, "the UTC day: `2026-11-24`", "aggregate")
@@ -76,7 +76,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
     """Sums the hour documents of `day` (since 1970), as they are stored; False if the day is too large to store."""
     # The alerts' role looks at layouts, and has no Arrow.
     from fleet.figures.cube import HOURS  # noqa: PLC0415
-    from fleet.figures.roll_up import DAY_FORMS, roll_up  # noqa: PLC0415
+    from fleet.figures.roll_up import DAY_FORMS, in_form  # noqa: PLC0415
     from infra.mongo.packed import pack  # noqa: PLC0415
 
     def commit(session: ClientSession) -> bool:
@@ -84,7 +84,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
         found = database.hours.find(those, session=session).sort("event_hour")
         hours = list(view_parts.whole(database, "hours", found, session))
         cells = HOURS.merge(HOURS.from_document(hour["cells"]) for hour in hours)
-        forms: dict[str, bytes] = {form: pack(roll_up(cells, keep)) for form, keep in DAY_FORMS.items()}
+        forms: dict[DayForm, bytes] = {form: pack(in_form(cells, form)) for form in DAY_FORMS}
         name = {"_id": _name(day)}
         if sum(map(len, forms.values())) > largest:
             # Its mark stays, so that the next run does not read the hours again.
@@ -98,7 +98,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
             "sources": _hash(_source(hour) for hour in hours),
             "hours": [hour["event_hour"] for hour in hours],
             "versions": [hour["version"] for hour in hours],
-            **forms,
+            **nested(forms),
         }
         database[NAME].replace_one(name, document, upsert=True, session=session)
         return bool(forms)
@@ -126,14 +126,36 @@ def of_days(database: Documents, days: Iterable[int], form: DayForm, session: Cl
     fields = {"_id": False, "day": True, "hours": True, "versions": True, form: True}
     stored = database[NAME].find(between, fields, session=session, batch_size=_READ_AT_ONCE)
     return [
-        RollUp(each["day"], dict(zip(each["hours"], each["versions"], strict=True)), unpack(each[form]))
+        RollUp(each["day"], dict(zip(each["hours"], each["versions"], strict=True)), unpack(_field(each, form)))
         for each in stored
         if each["day"] in chosen
     ]
 
 
 _READ_AT_ONCE: Final = 100
-"""The largest form is some 60 KB of 200 countries."""
+"""The largest form, or part of one, is some 10 KB of 200 countries."""
+
+
+def nested(forms: Mapping[DayForm, bytes]) -> dict[str, Any]:
+    """The fields of a document: parts of a divided form are in one of them, as MongoDB names what is within one."""
+    fields: dict[str, Any] = {}
+    for form, content in forms.items():
+        name, _, block = form.partition(".")
+        if block:
+            fields.setdefault(name, {})[block] = content
+        else:
+            fields[name] = content
+    return fields
+
+
+def _field(document: Mapping[str, Any], form: DayForm) -> bytes:
+    name, _, block = form.partition(".")
+    content: bytes = document[name][block] if block else document[name]
+    return content
+
+
+_FORMS: Final = "forms 2"
+"""Is hashed with the hour documents, so that a run rebuilds roll-ups that another version stored in other forms."""
 
 
 def _source(hour: Mapping[str, Any]) -> str:
@@ -141,7 +163,7 @@ def _source(hour: Mapping[str, Any]) -> str:
 
 
 def _hash(sources: Iterable[str]) -> str:
-    return hashlib.blake2b("\n".join(sources).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b("\n".join([_FORMS, *sources]).encode(), digest_size=16).hexdigest()
 
 
 def _name(day: int) -> str:

@@ -28,7 +28,7 @@ def range_of(services: Services, query: SpanQuery) -> tuple[Served, Range]:
 def look_up(services: Services, query: RangeQuery, keep: Keep) -> tuple[pa.Table, Served, Range]:
     """The cells of the range with at least the key `keep`; of one country or all."""
     _, wanted = range_of(services, query)
-    form = form_of(keep, with_country=query.country is not None)
+    form = form_of(keep, query.country)
     served = services.merge.served(wanted.hours_outside_days, wanted.days, form)
     return served.cells(wanted.first, wanted.end, keep, query.country), served, wanted
 

@@ -12,18 +12,18 @@ from typing import Literal
 import pyarrow as pa
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, DayForm, roll_up
+from fleet.figures.roll_up import DayForm, in_form, part_of, roll_up
 
 Keep = Literal["event_hour", "country", "worst_score", ""]
 
 
-def form_of(keep: Keep, *, with_country: bool) -> DayForm:
-    """The form of a day that has the key `keep`, and also the country if the reader filters by it."""
-    if keep == "worst_score":
-        return "by_country_and_score" if with_country else "by_score"
+def form_of(keep: Keep, country: str | None) -> DayForm:
+    """The form of a day that has the key `keep`, and the cells of `country` if the reader filters by it."""
     if keep == "country":
         return "by_country"
-    return "by_country_and_hour" if with_country else "by_hour"
+    if keep == "worst_score":
+        return "by_score" if country is None else part_of("countries_by_score", country)
+    return "by_hour" if country is None else part_of("countries_by_hour", country)
 
 
 class Hour:
@@ -45,15 +45,15 @@ class Hour:
         return roll_up(self.by_score, ["event_hour"])
 
     def cells(self, form: DayForm) -> pa.Table:
-        """The hour's cells, with the keys that the form of a day has."""
-        match form:
-            case "by_country_and_score":
+        """The hour's cells, with the keys that the form of a day has; of a divided form all parts."""
+        match form.partition(".")[0]:
+            case "countries_by_score":
                 return self.whole
             case "by_score":
                 return self.by_score
             case "by_hour":
                 return self.total
-            case "by_country" | "by_country_and_hour":
+            case _:
                 return self.by_country
 
 
@@ -69,7 +69,7 @@ class Day:
         cells = self._cells.get(form)
         if cells is None:
             joined = pa.concat_tables([HOURS.empty(), *(hour.cells(form) for hour in self._hours)])
-            cells = self._cells[form] = roll_up(joined, DAY_FORMS[form])
+            cells = self._cells[form] = in_form(joined, form)
         return cells
 
 
@@ -92,4 +92,4 @@ class StoredForm:
         """The day's cells."""
         if self._later is None:
             return self._stored
-        return HOURS.merge([self._stored, roll_up(self._later, DAY_FORMS[self._form])])
+        return HOURS.merge([self._stored, in_form(self._later, self._form)])

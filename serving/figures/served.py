@@ -60,7 +60,7 @@ class Served:
         Other keys may be rolled up (`fleet.figures.roll_up`); a cell may come in several rows to be summed. Raises
         LookupError if an hour is missing.
         """
-        form = form_of(keep, with_country=country is not None)
+        form = form_of(keep, country)
         parts = [HOURS.empty()]
         hour = first
         while hour < end:

@@ -180,7 +180,7 @@ class World:
         """Of whole days each statistic's cells are those of a fold, whether their roll-ups are stored or not."""
         for keep, keys in FORMS.items():
             for country in (None, "Chad"):
-                form = form_of(keep, with_country=country is not None)
+                form = form_of(keep, country)
                 served = reader.served((), DAYS, form)
                 recomputed = self._recomputed(served.version)
                 rows = recomputed if country is None else recomputed.filter(pc.equal(recomputed["country"], country))

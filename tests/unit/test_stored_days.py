@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, DayForm, roll_up
+from fleet.figures.roll_up import BLOCKS, DAY_FORMS, DayForm, in_form, part_of, roll_up
 from serving.figures.days import Keep, StoredForm, form_of
 from serving.figures.merge import bounded
 from serving.figures.served import Served, Wanted
@@ -22,22 +22,32 @@ KEEPS: tuple[tuple[Keep, bool, set[str]], ...] = (
 
 
 def stored_form(form: DayForm) -> StoredForm:
-    return StoredForm(form, roll_up(STORED, DAY_FORMS[form]))
+    return StoredForm(form, in_form(STORED, form))
 
 
 @pytest.mark.parametrize("form", DAY_FORMS)
 def test_day_stays_exact_as_cells_come_later(form: DayForm) -> None:
     day, whole = stored_form(form), [STORED]
     for new in LATER:
-        assert day.cells == roll_up(HOURS.merge(whole), DAY_FORMS[form])  # read at each version
+        assert day.cells == in_form(HOURS.merge(whole), form)  # read at each version
         day = day.with_later(new)
         whole.append(new)
-    assert day.cells == roll_up(HOURS.merge(whole), DAY_FORMS[form])
+    assert day.cells == in_form(HOURS.merge(whole), form)
 
 
 @pytest.mark.parametrize(("keep", "with_country", "keys"), KEEPS)
 def test_form_has_the_keys_that_a_reader_names(keep: Keep, with_country: bool, keys: set[str]) -> None:
-    assert keys <= set(DAY_FORMS[form_of(keep, with_country=with_country)])
+    assert keys <= set(DAY_FORMS[form_of(keep, "Chad" if with_country else None)])
+
+
+def test_each_country_is_in_one_part_of_a_divided_form() -> None:
+    countries = [f"Country {number}" for number in range(200)]
+    whole = HOURS.merge([cells((DAY, country, 5, 10, 2)) for country in countries])
+    for name in ("countries_by_hour", "countries_by_score"):
+        parts = {f"{name}.{block}": in_form(whole, f"{name}.{block}") for block in range(BLOCKS)}
+        assert sorted(each for part in parts.values() for each in part["country"].to_pylist()) == sorted(countries)
+        assert all(part_of(name, each) == form for form, part in parts.items() for each in part["country"].to_pylist())
+        assert max(part.num_rows for part in parts.values()) < 2 * len(countries) / BLOCKS
 
 
 def test_figures_that_were_not_asked_for_are_no_zeros() -> None:
@@ -57,10 +67,10 @@ def test_stored_days_outlive_the_hours_that_are_dropped() -> None:
     stored = {(day, form): stored_form(form) for day in (first, first + 1) for form in DAY_FORMS}
     served = Served(version=1, hours=hours, stored=stored)
     wanted = Wanted([first * 24], range(first, first + 1), "by_score")
-    assert bounded(served, wanted, most_hours=48, most_forms=10) == served
-    fewer = bounded(served, wanted, most_hours=47, most_forms=10)
+    assert bounded(served, wanted, most_hours=48, most_forms=2 * len(DAY_FORMS)) == served
+    fewer = bounded(served, wanted, most_hours=47, most_forms=2 * len(DAY_FORMS))
     assert (set(fewer.hours), set(fewer.stored)) == (set(range(first * 24, first * 24 + 24)), set(stored))
-    fewer = bounded(served, Wanted([first * 24]), most_hours=47, most_forms=10)
+    fewer = bounded(served, Wanted([first * 24]), most_hours=47, most_forms=2 * len(DAY_FORMS))
     assert (set(fewer.hours), set(fewer.stored)) == ({first * 24}, set(stored))
-    fewer = bounded(served, wanted, most_hours=48, most_forms=9)
+    fewer = bounded(served, wanted, most_hours=48, most_forms=2 * len(DAY_FORMS) - 1)
     assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {(first, "by_score")})
