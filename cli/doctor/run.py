@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final
 
-from cli.doctor import jobs, kafka, stores
+from cli.doctor import jobs, kafka, stores, variables
 from cli.doctor.finding import Finding, unknown, wrong
 from fleet.errors import PeacewatchError
 from fleet.text import escaped, sentence
@@ -31,6 +32,10 @@ class Check:
     part: str
     ask: Callable[[Settings], Iterator[Finding]]
     seconds: float = CHECK_SECONDS
+
+
+def _variables(_settings: Settings) -> Iterator[Finding]:
+    return variables.check(os.environ)
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:
@@ -74,6 +79,7 @@ def _discord(settings: Settings) -> Iterator[Finding]:
 
 
 CHECKS: Final = (
+    Check(variables.PART, _variables),
     Check(kafka.PART, _kafka),
     Check(stores.MONGO, _mongo),
     Check(stores.LAKE, _lake),

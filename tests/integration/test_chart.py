@@ -66,7 +66,7 @@ def test_every_manifest_is_valid(helm: str, values: dict[str, str]) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_pod_is_nobodys_root_and_has_its_own_secrets_alone(helm: str) -> None:
-    authority = {r"secret.keys.ca\.pem": "PEACEWATCH_KAFKA_CA", "processes.record.secrets[2]": "ca.pem"}
+    authority = {r"secret.keys.ca\.pem": "PEACEWATCH_KAFKA_CA", "processes.record.secrets[0]": "ca.pem"}
     secrets = {
         "kafkaSetup.secrets[0]": "mongo-uri",
         "kafkaSetup.secrets[1]": "ca.pem",

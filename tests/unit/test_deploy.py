@@ -201,6 +201,7 @@ def test_the_chart_knows_which_settings_are_secrets_and_which_are_files() -> Non
         (("processes", "lander"), VALUES["processes"]["land"], False),  # there is no such image
         (("processes", "land", "autoscaling"), {"enabled": True}, False),
         (("networkPolicy", "egressPorts"), [0], False),
+        (("networkPolicy", "egressPorts"), [], False),  # in a NetworkPolicy no port means every port
         (("image", "pullPolicy"), "Sometimes", False),
     ],
 )

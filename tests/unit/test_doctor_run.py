@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cli.doctor import discord, run
+from cli.doctor import discord, run, variables
 from cli.doctor.finding import Finding, fine
 from cli.doctor.run import Check
 from fleet.errors import BadSettings
 from infra import redaction
-from infra.settings import Settings, load
+from infra.settings import PREFIX, Settings, load
+from laptop.supervision.reaper import VARIABLE
 
 SETTINGS = load({})
 SECRET = "hunter2-of-the-doctor"
@@ -72,6 +73,29 @@ def test_a_loaded_secret_in_a_finding_does_not_show() -> None:
     redaction.hide(SECRET)
     [finding] = run.run(SETTINGS, checks=[Check("A", lambda _: iter([fine("A", "b", f"said {SECRET}")]))])
     assert finding.said == "said ***"
+
+
+@pytest.mark.parametrize(
+    ("environ", "findings"),
+    [
+        ({}, [("names", "fine", "")]),
+        ({"PATH": "/bin", f"{PREFIX}LAKE": "/lake", f"{PREFIX}API_TOKENS_FILE": "/t"}, [("names", "fine", "")]),
+        ({f"{PREFIX}KAFKA_PASWORD_FILE": SECRET}, [(f"{PREFIX}KAFKA_PASWORD_FILE", "wrong", "KAFKA_PASSWORD_FILE?")]),
+        ({f"{PREFIX}KAFKA_USER_FILE": SECRET}, [(f"{PREFIX}KAFKA_USER_FILE", "wrong", "did you mean")]),
+        ({f"{PREFIX}{'X' * 30}": SECRET}, [(f"{PREFIX}{'X' * 30}", "wrong", "docs/settings.md")]),
+        ({f"{PREFIX}MISSPELT": ""}, [("names", "fine", "")]),
+        (
+            {f"{PREFIX}MONGO_URI": SECRET, f"{PREFIX}MONGO_URI_FILE": "/uri"},
+            [(f"{PREFIX}MONGO_URI", "wrong", "unset one of them")],
+        ),
+        ({VARIABLE: "/home"}, [("names", "fine", "")]),
+    ],
+)
+def test_a_variable_without_an_effect_is_named(environ: dict[str, str], findings: list[tuple[str, str, str]]) -> None:
+    found = list(variables.check(environ))
+    assert [(each.what, each.verdict) for each in found] == [finding[:2] for finding in findings]
+    assert all(mend in each.mend for each, (_, _, mend) in zip(found, findings, strict=True))
+    assert SECRET not in json.dumps([each.as_json() for each in found])
 
 
 @pytest.fixture
