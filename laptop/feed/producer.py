@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from fleet import topics
 from fleet.errors import ServiceUnavailable
@@ -31,8 +32,13 @@ CONNECT_MS: Final = 20_000
 GIVE_UP_MS: Final = 120_000
 """A restarting broker is back long before this. Messages that it has not acknowledged by then are sent again."""
 
+PATIENCE: Final = GIVE_UP_MS / 1000 + 10
+"""Seconds until a client that has not even given up its messages is taken for stuck."""
+
 SECOND_TRIES: Final = 2
 """How often messages are sent again before they are reported as lost."""
+
+CLOSE_SECONDS: Final = 5
 
 
 class Feed:
@@ -49,16 +55,19 @@ class Feed:
         *,
         second_tries: int = SECOND_TRIES,
         connect_ms: int = CONNECT_MS,
+        patience: float = PATIENCE,
     ) -> None:
         self.bootstrap, self.topic, self._second_tries = shown(bootstrap), topic, second_tries
+        self._open, self._patience = partial(_producer, bootstrap, connect_ms), patience
         self.sent = self.acknowledged = 0
         self._waiting: deque[tuple[Any, bytes, bytes]] = deque()
         self._failed: list[tuple[bytes, bytes]] = []
         self._error: KafkaError | None = None
+        self._is_stuck = False
         with ExitStack() as opened:
             opened.enter_context(_without_kafkas_warnings())
-            self._producer = _producer(bootstrap, connect_ms)
-            opened.callback(self._producer.close, timeout=5)
+            self._producer = self._open()
+            opened.callback(self._close_producer)
             self.close = opened.pop_all().close
 
     def send(self, key: bytes, value: bytes) -> None:
@@ -77,6 +86,9 @@ class Feed:
             if not self._failed:
                 return self.acknowledged
             failed, self._failed = self._failed, []
+            if self._is_stuck:
+                self._close_producer()
+                self._producer, self._is_stuck = self._open(), False
             for key, value in failed:
                 self._hand_over(key, value)
         self._settle(0)
@@ -97,6 +109,11 @@ class Feed:
         finally:
             self.close()
 
+    def _close_producer(self) -> None:
+        if self._is_stuck:
+            self._producer._sender.force_close()  # `close` flushes first, and would raise
+        self._producer.close(timeout=CLOSE_SECONDS)
+
     def _hand_over(self, key: bytes, value: bytes) -> None:
         try:
             self._waiting.append((self._producer.send(self.topic, value, key), key, value))
@@ -106,12 +123,16 @@ class Feed:
     def _settle(self, leave: int) -> None:
         """Waits for the oldest messages until only `leave` are unacknowledged."""
         if self._waiting and not leave:
-            self._producer.flush(timeout=GIVE_UP_MS / 1000 + 10)
+            try:
+                self._producer.flush(timeout=self._patience)
+            except KafkaTimeoutError:
+                # After the death of a partition's leader the client may neither send a message nor give it up.
+                self._is_stuck = True
         while len(self._waiting) > leave:
             future, key, value = self._waiting.popleft()
             try:
                 if not future.succeeded():
-                    future.get(timeout=GIVE_UP_MS / 1000 + 10)
+                    future.get(timeout=0 if self._is_stuck else self._patience)
                 self.acknowledged += 1
             except KafkaError as failure:
                 self._fail(failure, key, value)

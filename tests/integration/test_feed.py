@@ -64,6 +64,18 @@ def test_messages_that_the_broker_refuses_are_reported(kafka: str, topic: Callab
     feed.close()
 
 
+def test_messages_that_a_stuck_client_keeps_are_sent_by_another(kafka: str, topic: Callable[..., str]) -> None:
+    """As after the death of a leader, when kafka-python may neither send a message nor give it up."""
+    name = topic()
+    with Feed(kafka, name, patience=1) as feed:
+        feed.send(b"d", b"before")
+        assert feed.flush() == 1
+        feed._producer._sender._send_producer_data = lambda: 100  # its thread sends nothing more
+        feed.send(b"d", b"kept")
+        assert feed.flush() == 2
+    assert [value for _, _, value in read(kafka, name)] == [b"before", b"kept"]
+
+
 def test_no_kafka_is_one_sentence(free_port: int) -> None:
     with pytest.raises(ServiceUnavailable, match=f"Kafka at 127.0.0.1:{free_port} does not answer"):
         Feed(f"127.0.0.1:{free_port}", connect_ms=300)
