@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from cli import docs_pages
 from deploy import role_requirements
+from infra import cities
 from infra.secrets import S3_KEYS, SECRETS_OF
 from infra.settings import PREFIX, SECRETS, Settings
 
@@ -87,6 +88,12 @@ def test_the_lock_is_cut_by_extra_or_package(arguments: list[str], has: set[str]
     names = {name for name, _, _ in role_requirements.stanzas(part)}
     assert has <= names
     assert not lacks & names
+
+
+def test_images_keep_the_list_of_cities_that_is_read() -> None:
+    (kept,) = re.findall(r"! -name (cities\d+\.json) -delete", (DEPLOY / "install-role").read_text(encoding="utf-8"))
+    read = re.findall(r"cities\d+\.json", Path(cities.__file__).read_text(encoding="utf-8"))
+    assert read == [kept]
 
 
 def test_a_name_that_is_neither_extra_nor_package_is_a_sentence() -> None:
