@@ -105,7 +105,7 @@ def _facts(status: dict[str, Any]) -> Table:
     for trouble, sentence in (status["troubles"] or {}).items():
         table.add_row(trouble, f"[red]{escape(sentence)}[/]")
     for part, reason in status["away"].items():
-        table.add_row(part, f"[red]does not answer[/] ({reason})")
+        table.add_row(part, f"[red]does not answer[/] ({escape(reason)})")
     return table
 
 

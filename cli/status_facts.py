@@ -13,12 +13,14 @@ from deltalake.exceptions import TableNotFoundError
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from fleet import topics
-from infra.kafka import clients
-from infra.kafka.address import Address
+from fleet.errors import ServiceUnavailable
+from infra.kafka import clients, failures
+from infra.kafka.address import Address, shown
 from infra.kafka.partitions import of_topic
 from infra.kafka.topics import id_of
 from infra.mongo import client as mongo
 from infra.mongo import runs
+from infra.redaction import redact
 from infra.settings import Settings
 from laptop.services import kafka
 from speed_layer import dead_mans_switch
@@ -44,7 +46,7 @@ def _try(part: str, ask: Callable[[], Any], away: dict[str, str]) -> Any:
     try:
         return ask()
     except Exception as error:  # noqa: BLE001 - each client has its own errors for a service that is away
-        away[part] = f"{type(error).__name__}"
+        away[part] = redact(failures.sentence(error) or type(error).__name__)
         return None
 
 
@@ -63,9 +65,13 @@ def _last_commit(table: DeltaTable | None) -> dict[str, Any] | None:
     return {"version": table.version(), "committed_at": at, "operation": last["operation"]}
 
 
+def _require_reachable(bootstrap: Address) -> None:
+    if not kafka.reachable(bootstrap):
+        raise ServiceUnavailable(f"no broker accepts connections at {shown(bootstrap)}")
+
+
 def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
-    if not kafka.ready(bootstrap):
-        raise ConnectionError
+    _require_reachable(bootstrap)
     with closing(clients.admin(bootstrap)) as admin:
         with closing(clients.consumer(bootstrap, group_id=None, enable_auto_commit=False)) as consumer:
             ends = {place: end for topic in _TOPICS for place, end in _ends(consumer, topic).items()}
@@ -78,8 +84,7 @@ def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
 
 
 def _troubles(bootstrap: Address) -> dict[str, str]:
-    if not kafka.ready(bootstrap):
-        raise ConnectionError
+    _require_reachable(bootstrap)
     return dead_mans_switch.known(bootstrap)
 
 

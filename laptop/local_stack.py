@@ -106,18 +106,18 @@ def _check_outside(settings: Settings) -> None:
     except ServiceUnavailable as error:
         raise ServiceUnavailable(f"{error} (PEACEWATCH_LAKE)") from None
     if settings.kafka_bootstrap is not None:
-        if not kafka.ready(settings.kafka):
+        if not kafka.reachable(settings.kafka):
             raise ServiceUnavailable(
-                f"Kafka does not answer at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)"
+                f"no broker accepts connections at {settings.kafka_bootstrap} (PEACEWATCH_KAFKA_BOOTSTRAP)"
             )
-        create_topics(settings.kafka)
+        create_topics(settings.kafka)  # raises why Kafka refuses us
     if settings.mongo_uri is not None:
         try:
             with mongo_client.client(settings.mongo, "up", wait_ms=5000) as client:
                 client.admin.command("ping")
         except PyMongoError as error:
             raise ServiceUnavailable(
-                f"MongoDB does not answer (PEACEWATCH_MONGO_URI): {type(error).__name__}"
+                f"MongoDB does not answer (PEACEWATCH_MONGO_URI): {mongo_client.reason(error)}"
             ) from None
 
 

@@ -65,6 +65,8 @@ def require_free(name: str, port: int, host: str = "127.0.0.1", setting: str | N
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server accepts connections on the port."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

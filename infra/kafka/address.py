@@ -5,6 +5,7 @@ infra/settings.py has the settings that fill it.
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 _PASSWORD_MECHANISMS: Final = tuple(name for name in get_args(Mechanism) if name != "OAUTHBEARER")
 
+_BROKER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", re.ASCII)
 _FILES: Final = tls.Names("PEACEWATCH_KAFKA_CA", "PEACEWATCH_KAFKA_CERTIFICATE", "PEACEWATCH_KAFKA_KEY")
 
 
@@ -54,6 +56,12 @@ class KafkaConfig:
         return context
 
     @property
+    def brokers(self) -> list[tuple[str, int]]:
+        """Host and port of each broker of `bootstrap`; an address of IPv6 without its brackets."""
+        named = (each.strip().rpartition(":") for each in self.bootstrap.split(","))
+        return [(host.strip("[]"), int(port)) for host, _, port in named]
+
+    @property
     def uses_tls(self) -> bool:
         return self.security_protocol.endswith("SSL")
 
@@ -62,7 +70,11 @@ class KafkaConfig:
         return self.security_protocol.startswith("SASL")
 
     def _contradictions(self) -> list[tuple[str, str]]:
-        wrong = []
+        wrong = [
+            ("BOOTSTRAP", f"{each.strip()!r} is not host:port")
+            for each in self.bootstrap.split(",")
+            if not _BROKER.fullmatch(each.strip())
+        ]
         if self.uses_sasl and self.sasl_mechanism is None:
             wrong.append(("SASL_MECHANISM", f"needed for {self.security_protocol}"))
         if self.uses_sasl and self.sasl_mechanism in _PASSWORD_MECHANISMS:

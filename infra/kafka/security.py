@@ -19,7 +19,7 @@ from infra.secrets import text_of
 def client_settings(config: KafkaConfig) -> dict[str, Any]:
     """What kafka-python's clients take. Holds no secret, only what reads it when a connection is made."""
     settings: dict[str, Any] = {
-        "bootstrap_servers": config.bootstrap.split(","),
+        "bootstrap_servers": [each.strip() for each in config.bootstrap.split(",")],
         "security_protocol": config.security_protocol,
     }
     if config.uses_tls:

@@ -17,6 +17,7 @@ from fleet.errors import BadSettings
 from infra.kafka.address import KafkaConfig
 from infra.kafka.security import client_settings
 from infra.settings import load
+from laptop.services import kafka
 from tests.support.secured_kafka import Authority
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,39 @@ def test_a_contradiction_is_named(given: dict[str, Any], complaint: str) -> None
         KafkaConfig("k:9092", **given)
     with pytest.raises(BadSettings, match=f"^PEACEWATCH_KAFKA_{complaint}"):
         _ = load({}, **{f"kafka_{name}": value for name, value in given.items()}).kafka
+
+
+@pytest.mark.parametrize(
+    "bootstrap",
+    [
+        "",
+        "kafka",
+        "kafka:",
+        "kafka:port",
+        ":9092",
+        "kafka:9092,",
+        "http://kafka:9092",
+        "::1:9092",
+        "a:1;b:2",
+        "a:123456",
+    ],
+)
+def test_an_address_that_is_none_is_named(bootstrap: str) -> None:
+    with pytest.raises(BadSettings, match=r"^PEACEWATCH_KAFKA_BOOTSTRAP: '.*' is not host:port$"):
+        KafkaConfig(bootstrap)
+
+
+def test_brokers_of_an_address() -> None:
+    config = KafkaConfig("a.example:9092, [::1]:9093,10.0.0.7:1")
+    assert config.brokers == [("a.example", 9092), ("::1", 9093), ("10.0.0.7", 1)]
+    assert client_settings(config)["bootstrap_servers"] == ["a.example:9092", "[::1]:9093", "10.0.0.7:1"]
+
+
+def test_a_kafka_is_reachable_by_any_of_its_brokers(free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"127.0.0.1:{server.getsockname()[1]}"
+        away = f"127.0.0.1:{free_port}"
+        assert [kafka.reachable(each) for each in (there, f"{away},{there}", away)] == [True, True, False]
 
 
 def test_no_secret_shows() -> None:
