@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import TopicPartition
 from kafka.admin import ACLOperation, ResourceType
 from kafka.errors import KafkaError
 
@@ -223,3 +225,27 @@ def test_setup_creates_the_topics_that_doctor_misses(secured: Secured, user: str
         assert result.returncode == 0, result.stderr
         assert topics.ALERT_STATE in result.stdout
     assert not [finding for finding in doctor.check(login) if finding.verdict == "unknown"]
+
+
+@pytest.mark.slow
+def test_clients_outlive_their_token(tmp_path: Path) -> None:
+    """The broker ends a session with its token (KIP-368): clients sign in again, by the token of then."""
+    session = {"listener.name.sasl.oauthbearer.connections.max.reauth.ms": "2000"}
+    with secured_kafka(tmp_path, session) as broker:
+        create_topics(broker.inside, {TOPIC: TopicSettings(1)})
+        allow_topic(broker, "oauth")
+        file, sent, read = tmp_path / "token", 0, list[bytes]()
+        file.write_text(token("oauth", lifetime=3))
+        config = broker.oauth(file)
+        ends_at = time.monotonic() + 10
+        with closing(clients.producer(config)) as producer, closing(clients.consumer(config)) as consumer:
+            consumer.assign([TopicPartition(TOPIC, 0)])
+            consumer.seek_to_beginning()
+            while time.monotonic() < ends_at or len(read) < sent:
+                (tmp_path / "new").write_text(token("oauth", lifetime=3))
+                (tmp_path / "new").replace(file)
+                if time.monotonic() < ends_at:
+                    producer.send(TOPIC, b"%d" % sent).get(timeout=30)
+                    sent += 1
+                read += [each.value for records in consumer.poll(timeout_ms=200).values() for each in records]
+        assert read == [b"%d" % number for number in range(sent)]

@@ -7,10 +7,11 @@ import datetime as dt
 import ipaddress
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
@@ -116,8 +117,8 @@ def token(subject: str, lifetime: float = 3600) -> str:
 
 
 @contextmanager
-def secured_kafka(home: Path) -> Iterator[Secured]:
-    """A broker that knows nobody yet but ANONYMOUS of `inside`, who may do all."""
+def secured_kafka(home: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Secured]:
+    """A broker that knows nobody yet but ANONYMOUS of `inside`, who may do all. `more`: settings of the broker."""
     authority, stranger = Authority(home, "authority"), Authority(home, "stranger")
     of = {
         "SASL": authority.certificate("broker"),
@@ -147,6 +148,7 @@ def secured_kafka(home: Path) -> Iterator[Secured]:
         "listener.name.mtls.ssl.client.auth": "required",
         **{f"listener.name.sasl.{kind}.sasl.jaas.config": f"{_SECURITY}{text};" for kind, text in _LOGINS.items()},
     }
+    settings |= more
     for name, certificate in of.items():
         settings[f"listener.name.{name.lower()}.ssl.keystore.type"] = "PEM"
         settings[f"listener.name.{name.lower()}.ssl.keystore.location"] = str(certificate)
