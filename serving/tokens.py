@@ -58,7 +58,7 @@ class TokenFile(Mapping[str, Role]):
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at = clock()
-        self._text = path.read_text(encoding="utf-8")
+        self._text = path.read_text(encoding="utf-8-sig")
         self._tokens = _some(self._text)
 
     def __getitem__(self, token: str) -> Role:
@@ -79,7 +79,7 @@ class TokenFile(Mapping[str, Role]):
 
     def _look(self) -> None:
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = self._path.read_text(encoding="utf-8-sig")
             if text != self._text:
                 self._text, self._tokens = text, _some(text)
                 _log.info("tokens replaced", tokens=len(self._tokens))

@@ -253,9 +253,9 @@ def test_a_made_token_is_taken_and_a_short_one_is_not() -> None:
 def test_tokens_of_a_file_are_rotated_without_a_restart(tmp_path: Path) -> None:
     now = 0.0
     path = tmp_path / "tokens"
-    path.write_text(f"{VIEWER}:viewer\n")
+    path.write_text(f"\ufeff{VIEWER}:viewer\r\n", encoding="utf-8")  # as some editors save it
     tokens = TokenFile(path, lambda: now)
-    path.write_text(f"{OPERATOR}:operator\n")
+    path.write_text(f"\ufeff{OPERATOR}:operator\n", encoding="utf-8")
     assert dict(tokens) == {VIEWER: "viewer"}, "not looked at again yet"
     now += LOOK_SECONDS
     assert dict(tokens) == {OPERATOR: "operator"}
