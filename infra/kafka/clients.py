@@ -1,4 +1,4 @@
-"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with repairs of seven
+"""The one place where Kafka clients are made, for all rooms: with the connection's security, and with repairs of eight
 defects.
 
 kafka-python 3.0.12 has these defects:
@@ -18,15 +18,19 @@ kafka-python 3.0.12 has these defects:
    another one is paused. Here used-up ones leave the queue before each poll.
 7. What a broker sends right before it closes the connection, such as why it refuses a token, is lost if both are read
    at once. Here it is read before the connection's end.
+8. Closing a producer that cannot send what it keeps raises, and leaves its thread, which may send that much later. Here
+   the thread ends, and gives up what it keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
@@ -50,6 +54,9 @@ BOOTSTRAP_MS: Final = 10_000
 """How long a new client looks for a broker: a process that is asked to stop meanwhile must end before its supervisor
 kills it, the strictest one after 20 s. kafka-python's own 30 s is longer."""
 
+FORCED_SECONDS: Final = 5
+"""How long a producer's thread may take to give up what it keeps."""
+
 
 def consumer(kafka: Address, **settings: Any) -> KafkaConsumer:
     """A KafkaConsumer with these settings. Raises KafkaError: KafkaRefused if a broker refuses us."""
@@ -63,7 +70,7 @@ def admin(kafka: Address, **settings: Any) -> KafkaAdminClient:
 
 def producer(kafka: Address, **settings: Any) -> KafkaProducer:
     """A KafkaProducer with these settings over OUTLIVES_REFUSALS. Raises as `consumer` does."""
-    return _open(KafkaProducer, kafka, OUTLIVES_REFUSALS | settings)
+    return _open(_Producer, kafka, OUTLIVES_REFUSALS | settings)
 
 
 class _Consumer(KafkaConsumer):  # type: ignore[misc]
@@ -81,6 +88,19 @@ class _Consumer(KafkaConsumer):  # type: ignore[misc]
         if self._coordinator.rebalance_in_progress():
             self._coordinator.request_rejoin()
         return super().poll(*args, **kwargs)
+
+
+class _Producer(KafkaProducer):  # type: ignore[misc]
+    """A producer whose `close` ends its thread. Futures of what it could not send have failed then."""
+
+    def close(self, timeout: float | None = None, **settings: Any) -> None:
+        try:
+            super().close(timeout, **settings)
+        except KafkaTimeoutError:
+            self._sender.force_close()
+            self._sender.join(FORCED_SECONDS)
+            with suppress(KafkaTimeoutError):
+                super().close(0, **settings)
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]

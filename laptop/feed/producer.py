@@ -110,9 +110,7 @@ class Feed:
             self.close()
 
     def _close_producer(self) -> None:
-        if self._is_stuck:
-            self._producer._sender.force_close()  # `close` flushes first, and would raise
-        self._producer.close(timeout=CLOSE_SECONDS)
+        self._producer.close(timeout=0 if self._is_stuck else CLOSE_SECONDS)
 
     def _hand_over(self, key: bytes, value: bytes) -> None:
         try:

@@ -56,6 +56,23 @@ def test_a_new_topic_that_a_broker_does_not_know_yet_is_not_taken_for_one_that_a
             learns.join()
 
 
+@pytest.mark.parametrize("timeout", [0, 0.2])
+def test_closing_a_producer_that_cannot_send_ends_its_thread(
+    kafka: str, topic: Callable[..., str], timeout: float
+) -> None:
+    """As when a partition's leader is away."""
+    name = topic()
+    producer = clients.producer(kafka)
+    producer.send(name, b"before").get(30)
+    producer._sender._send_producer_data = lambda: 100  # its thread goes on, and sends nothing more
+    kept = producer.send(name, b"kept")
+    producer.close(timeout=timeout)
+    assert not producer._sender.is_alive()
+    with pytest.raises(KafkaError):
+        kept.get(0)
+    assert [record.value for record in messages(kafka, name)] == [b"before"]
+
+
 def test_a_join_that_outlasts_its_poll_is_ended(kafka: str, topic: Callable[..., str]) -> None:
     name = topic("reports")
     member = clients.consumer(kafka, group_id=f"group-{uuid.uuid4().hex}")
