@@ -44,3 +44,18 @@ def test_without_such_a_file_all_are_ours(folder: str, tmp_path: Path, monkeypat
     options = session.builder(session.SparkConfig(comet="/comet.jar"), 0)._options
     assert options["spark.memory.offHeap.size"] == "1g"
     assert options["spark.driver.memory"] == "1g"
+
+
+@pytest.mark.parametrize(
+    ("comet", "bytes_to_read", "quick"),
+    [
+        (None, session.QUICK_BYTES - 1, True),
+        (None, session.QUICK_BYTES, False),
+        ("/comet.jar", session.QUICK_BYTES, True),
+    ],
+)
+def test_java_compiles_quickly_where_its_own_code_does_little(
+    comet: str | None, bytes_to_read: int, quick: bool
+) -> None:
+    options = session.builder(session.SparkConfig(comet=comet), bytes_to_read)._options
+    assert ("-XX:TieredStopAtLevel=1" in options["spark.driver.extraJavaOptions"]) == quick
