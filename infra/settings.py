@@ -243,6 +243,14 @@ class Settings(BaseSettings):
             _require_encrypted(url)
         return url
 
+    @field_validator("lake")
+    @classmethod
+    def _known_place(cls, lake: str | None) -> str | None:
+        """`s3:/bucket` and `~/lake` would be folders of these names below the working directory."""
+        if lake and (lake.startswith("~") or (":" in lake.partition("/")[0] and not re.match(r"s3://[^/]", lake))):
+            raise ValueError("is a folder, without ~, or s3://bucket/path")
+        return lake
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:

@@ -19,6 +19,7 @@ from infra import java
 
 SPARK: Final = "Spark"
 CONNECT_SECONDS: Final = 5.0
+_HOST_AND_PORT: Final = r"(?:[^:/,\[\]]+|\[[0-9A-Fa-f:.]+\]):\d+"
 
 
 def check_spark(master: str) -> Iterator[Finding]:
@@ -33,8 +34,8 @@ def check_spark(master: str) -> Iterator[Finding]:
         yield fine(SPARK, "Java", str(java.java()))
     except MissingPart as error:
         yield wrong(SPARK, "Java", str(error), "install it, or set JAVA_HOME")
-    address = re.fullmatch(r"spark://([^:/]+):(\d+)", master)
-    if address is None:
+    masters = re.fullmatch(rf"spark://{_HOST_AND_PORT}(,{_HOST_AND_PORT})*", master)
+    if masters is None:
         yield verdict(
             SPARK,
             "master",
@@ -43,12 +44,17 @@ def check_spark(master: str) -> Iterator[Finding]:
             "PEACEWATCH_SPARK_MASTER is local[N], spark://host:port, yarn or k8s://…",
         )
         return
-    try:
-        socket.create_connection((address[1], int(address[2])), CONNECT_SECONDS).close()
-    except OSError as error:
-        yield wrong(SPARK, "master", f"{master}: {error}", "start it, or set PEACEWATCH_SPARK_MASTER")
-    else:
-        yield fine(SPARK, "master", f"{master} accepts connections")
+    failures = []
+    for each in master.removeprefix("spark://").split(","):  # several: one leads, the others stand by
+        host, _, port = each.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            failures.append(f"{each}: {error}")
+        else:
+            yield fine(SPARK, "master", f"{each} accepts connections")
+            return
+    yield wrong(SPARK, "master", "; ".join(failures), "start it, or set PEACEWATCH_SPARK_MASTER")
 
 
 AIRFLOW: Final = "Airflow"

@@ -94,7 +94,7 @@ def check_lake(lake: str) -> Iterator[Finding]:
     yield verdict(
         LAKE,
         "may write",
-        os.access(existing, os.W_OK),
+        existing.is_dir() and os.access(existing, os.W_OK),
         str(folder),
         f"give {existing} to the user that runs Peacewatch, or set PEACEWATCH_LAKE",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -159,6 +160,20 @@ def test_a_folder_is_a_lake_where_it_can_be_written(tmp_path: Path) -> None:
     assert findings["may write"].verdict == "fine"
 
 
+def test_one_of_several_masters_is_enough() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        master = f"127.0.0.1:{server.getsockname()[1]}"
+        for named in (f"spark://{master}", f"spark://127.0.0.1:1,{master}"):
+            finding = by_what(jobs.check_spark(named))["master"]
+            assert (finding.verdict, finding.said) == ("fine", f"{master} accepts connections")
+
+
+def test_a_file_is_no_lake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    findings = by_what(stores.check_lake(str(tmp_path / "file" / "lake")))
+    assert findings["may write"].verdict == "wrong"
+
+
 def test_a_store_that_does_not_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.free_port()}",
@@ -174,7 +189,13 @@ def test_a_store_that_does_not_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("master", "verdict"),
-    [("local[2]", "fine"), ("yarn", "fine"), ("spark://127.0.0.1:1", "wrong"), ("spark-host:7077", "wrong")],
+    [
+        *(("local[2]", "fine"), ("yarn", "fine"), ("spark://127.0.0.1:1", "wrong"), ("spark-host:7077", "wrong")),
+        *(
+            (wrong, "wrong")
+            for wrong in ("spark://", "spark://a:1,", "spark://a:1,b", "spark://[::1]:1", "spark://a:999999")
+        ),
+    ],
 )
 def test_the_master_is_looked_at(master: str, verdict: str) -> None:
     findings = by_what(jobs.check_spark(master))

@@ -90,6 +90,19 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "lake", ["s3:/bucket", "s3://", "s3:bucket", "S3://b/lake", "gs://b/lake", "file:///lake", "~/lake"]
+)
+def test_a_lake_that_would_be_a_folder_of_an_odd_name_is_refused(lake: str) -> None:
+    with pytest.raises(BadSettings, match=r"^PEACEWATCH_LAKE: is a folder, without ~, or s3://bucket/path$"):
+        load({}, lake=lake)
+
+
+@pytest.mark.parametrize("lake", ["s3://b", "s3://b/lake", "/lake", "lake", "./a:b", "/a:b/c", "../lake"])
+def test_a_folder_or_a_bucket_is_a_lake(lake: str) -> None:
+    assert load({}, lake=lake).lake_location == lake
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEACEWATCH_KAFKA_BOOTSTRAP", "")
     monkeypatch.setenv("PEACEWATCH_WEB_PORT", "")
