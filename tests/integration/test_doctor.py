@@ -91,7 +91,9 @@ def test_a_full_disk_is_wrong(free: int, expected: str) -> None:
     ("pools", "has_connection", "wrong"),
     [
         ({"spark": 1, "reports": 1}, True, []),
-        ({"spark": 4, "reports": 1}, True, ["pool spark"]),
+        ({"spark": 4, "reports": 1}, True, []),
+        ({"spark": 0, "reports": 1}, True, ["pool spark"]),
+        ({"spark": 1, "reports": 2}, True, ["pool reports"]),
         ({"spark": 1}, True, ["pool reports"]),
         ({"spark": 1, "reports": 1}, False, ["connection peacewatch_spark"]),
     ],
