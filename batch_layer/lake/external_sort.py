@@ -1,7 +1,7 @@
 """The rows of many files for one new file, in parts.
 
 256 MB of Parquet are over 2 GB in memory, and sorting takes as much again. With text that repeats as dictionaries they
-are half of that: such files are sorted in memory, the others on disk (docs/decisions/0101-compactions-in-memory.md).
+are half of that: such files are sorted in memory, the others on disk (docs/decisions/0100-compactions-in-memory.md).
 """
 
 from __future__ import annotations
