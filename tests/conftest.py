@@ -31,7 +31,7 @@ BROWSER: Final = "tests/browser/"
 
 PRODUCTS_NAMES: Final = (
     *("test_doctor", "test_feed_commands", "test_images", "test_json_logs", "test_local_kafka", "test_operations_port"),
-    *("test_roles", "test_trace", "test_two_schedulers"),
+    *("test_roles", "test_two_schedulers"),
 )
 """Files that use Kafka's topics and groups by the names that they have in the product: one after the other."""
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from fleet import topics
 from infra.kafka import clients
 from infra.kafka.topics import create_topics
 from laptop import ports
+from laptop.services import kafka as kafka_server
 from laptop.supervision import processes
 from tests.support import standin
 from tests.support.waiting import wait_for
@@ -65,10 +66,14 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def pipeline(kafka: str, mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def pipeline(mongo_server_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """With a Kafka of its own: a line of the recorder names the first of many alerts, which may be other tests'."""
     folder = tmp_path_factory.mktemp("trace")
-    create_topics(kafka)
-    with standin.serving(folder) as server:
+    with ExitStack() as opened:
+        broker = kafka_server.start(folder, ports.free_port())
+        opened.callback(broker.kill)
+        server = opened.enter_context(standin.serving(folder))
+        create_topics(kafka := broker.address)
         environ = {
             **os.environ,
             "PEACEWATCH_HOME": str(folder),
