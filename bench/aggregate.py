@@ -1,10 +1,11 @@
 """What do hour views and drone days cost in plain Spark, in Spark with Comet, in DuckDB and in Polars?
 
-`python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--settings]`: makes a lake in a
-temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that the
-answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
-in turns with each Spark, so that a ratio is of one moment of a busy machine. `--settings` starts Spark again, as
-shipped and with each of its settings taken away, in turns, and says what that costs.
+`python -m bench.aggregate [--drones 54000] [--minutes 600] [--every 1] [--rounds 5] [--hours] [--settings]`: makes a
+lake in a temporary folder, asks each engine the same question until it is warm, then in `--rounds` rounds; checks that
+the answers are equal, and prints medians, and ratios to DuckDB's median of the same rounds. DuckDB and Polars are asked
+in turns with each Spark, so that a ratio is of one moment of a busy machine. `--hours` asks for hour views alone, such
+as of a whole day. `--settings` starts Spark again, as shipped and with each of its settings taken away, in turns, and
+says what that costs.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def main() -> None:
     asked.add_argument("--every", type=int, default=1, help="minutes between a drone's reports")
     asked.add_argument("--lake", type=Path, help="a lake that an earlier run has kept there; made if there is none")
     asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--hours", action="store_true", help="hour views alone, such as of a whole day")
     asked.add_argument("--settings", action="store_true")
     asked.add_argument("--extra", nargs="*", default=[], help="Spark settings to try, name=value")
     given = asked.parse_args()
@@ -76,11 +78,11 @@ def main() -> None:
         print(f"{reports:,} reports, {size / 1e6:,.0f} MB of Parquet", flush=True)
         extra = tuple(tuple(each.split("=", 1)) for each in given.extra)
         config = session.SparkConfig(java=java(), scratch=Path(folder, "spark"), extra=extra)
-        _compare(pinned, reports, config, given.rounds)
+        _compare(pinned, reports, config, given.rounds, hours_alone=given.hours)
         if given.settings:
             _settings(pinned, reports, Path(folder, "spark"))
-        if given.lake:
-            return  # it is kept as it is
+        if given.lake or given.hours:
+            return  # a given one is kept as it is
         began = time.perf_counter()
         done = compact.run(str(lake), compact.groups(pinned, max(pinned.hours) + 10))
         took = time.perf_counter() - began
@@ -88,7 +90,9 @@ def main() -> None:
         print(f"compact: {took:.1f} s, {size / took / 1e6:,.0f} MB/s, {size / 1e6:,.0f} MB -> {after / 1e6:,.0f} MB")
 
 
-def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, rounds: int) -> None:
+def _compare(
+    pinned: delta.Snapshot, reports: int, config: session.SparkConfig, rounds: int, *, hours_alone: bool
+) -> None:
     files, hours = pinned.uris(pinned.hours), list(pinned.hours)
     duckdb.sql(f"SET threads = {session.cores(config.master)}")
     for engine, jar in (("Spark", None), ("Spark with Comet", comet.jar(comet.AUTO))):
@@ -111,6 +115,8 @@ def _compare(pinned: delta.Snapshot, reports: int, config: session.SparkConfig, 
                 reports,
                 rounds,
             )
+            if hours_alone:
+                continue
             spark.drone_days(pinned, START.date())
             _side_by_side(
                 "drone days",
