@@ -39,7 +39,7 @@ def one_page(chromium: Browser, address: str) -> Iterator[Page]:
 
 @pytest.fixture
 def module_page(one_page: Page) -> Iterator[Page]:
-    """That page, loaded anew: each test has a document and modules of its own."""
+    """That page, loaded again: each test has a document and modules of its own."""
     one_page.goto("/healthz")
     yield one_page
     one_page.unroute_all()

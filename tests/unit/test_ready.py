@@ -146,7 +146,7 @@ def test_an_error_is_shared_by_who_waited_for_it(figures: Figures) -> None:
 
 
 def test_who_leaves_with_an_old_error_does_not_end_the_work_that_has_begun_since(figures: Figures) -> None:
-    """Four requests: the first fails, the second gets that error, the third computes anew, the fourth waits for it."""
+    """Four requests: the first fails, the second gets that error, the third computes again, the fourth waits for it."""
     figures.status = 503
     with ThreadPoolExecutor(4) as pool:
 
