@@ -84,7 +84,8 @@ def check(uri: str) -> None:
     try:
         options = split_options(said, warn=False) if said else {}
         ca, pem = (Path(options[name]) if name in options else None for name in ("tlsCAFile", "tlsCertificateKeyFile"))
-        tls.context(_FILES, ca, pem, password=options.get("tlsCertificateKeyFilePassword"))
+        if ca or pem:
+            tls.context(_FILES, ca, pem, password=options.get("tlsCertificateKeyFilePassword"))
         MongoClient(uri, connect=False).close()
     except OSError as error:
         raise BadSettings(f"{_SETTING}: {error.strerror}: {error.filename}") from None
