@@ -59,14 +59,14 @@ LAYOUT: Final = 1
 class Manifest(msgspec.Struct):
     """`documents` by collection, `layouts` by collection, `files` with all paths, below the backup's own folder.
 
-    `sha256` by path; backups before 0.2.0 was released have none.
+    `sha256` by path; backups before 0.2.0 was released have none, and have layout 1 without saying so.
     """
 
     made_at: datetime
     layouts: dict[str, int]
     documents: dict[str, int]
     files: list[str]
-    layout: int = LAYOUT
+    layout: int = 1
     sha256: dict[str, str] = {}
 
 
@@ -118,7 +118,7 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
         for path in lake.names(below):
             keep(f"lake/{path}", lake.read(path))
     known = {name: each.layout for name, each in layouts.COLLECTIONS.items() if name in KEPT}
-    manifest = Manifest(now, known, documents, list(files), sha256=files)
+    manifest = Manifest(now, known, documents, list(files), LAYOUT, files)
     to.write(f"{name}/{MANIFEST}", msgspec.json.encode(manifest))
     return Backup(to, name, manifest)
 
