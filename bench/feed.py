@@ -2,17 +2,20 @@
 
     python -m bench.feed BOOTSTRAP REPORTS_A_SECOND SECONDS
 
-540,000 drones in twenty places, as many as the mission has, so that memories of drones have the mission's size;
-1 % of the reports raise an alert. Prints how many were sent, the seconds and the share of a core that it took, as JSON.
-When the machine cannot send so fast, it sends what it can.
+540,000 drones, as many as the mission has, so that memories of drones have the mission's size, in 5,000 cities, each
+with its own position, battery, citizens and words. 1 % of the reports raise an alert, in twenty other places. Prints
+how many were sent, the seconds and the share of a core that it took, as JSON. When the machine cannot send so fast, it
+sends what it can.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 
 from infra.kafka import clients
 from tests.support.alert_stack import report
@@ -20,27 +23,52 @@ from tests.support.alert_stack import report
 TICK = 0.02
 PLACES = 20
 DRONES = 540_000
+CITIES = 5_000
+COUNTRIES = 100
+NAMES = ("Ada Lovelace", "Ibn Sina", "Maryam Mirzakhani", "Chandra", "Sofja Kowalewskaja", "Mei Ling", "Tunde")
+WORDS = ("market", "street", "crowd", "peaceful", "shouting", "music", "quiet", "march", "police", "children", "gate")
 
 
 def main(bootstrap: str, rate: int, seconds: float) -> None:
-    quiet = json.dumps(report(0, alert=False)).replace('"r0"', '"%s"').replace('"d0"', '"%s"')
-    assert quiet.count("%s") == 2
+    quiet = [_quiet_report(random.Random(city), city) for city in range(CITIES)]
     with closing(clients.producer(bootstrap, linger_ms=5, batch_size=262144, **clients.IDEMPOTENT)) as producer:
         began, cpu, sent = time.monotonic(), time.process_time(), 0
         while (now := time.monotonic() - began) < seconds:
-            due = round(now * rate)
+            due, at = round(now * rate), datetime.now(UTC).isoformat()
             for n in range(sent, min(due, sent + rate)):
                 drone = f"d{n % DRONES}"
                 if n % 100:
-                    value = quiet % (f"q{n}", drone)
+                    value = quiet[n % CITIES] % (f"q{n}", drone, at)
                 else:
-                    value = json.dumps(report(n, PLACES, report_id=f"q{n}", drone_id=drone))
+                    value = json.dumps(report(n, PLACES, report_id=f"q{n}", drone_id=drone, reported_at=at))
                 producer.send("reports", value.encode(), key=drone.encode())
             sent = min(due, sent + rate)
             time.sleep(TICK)
         producer.flush()
         took = time.monotonic() - began
     print(json.dumps({"sent": sent, "seconds": took, "cpu": (time.process_time() - cpu) / took}))
+
+
+def _quiet_report(random_number: random.Random, city: int) -> str:
+    """JSON with places for the report's id, the drone's and the time."""
+    form = report(
+        0,
+        alert=False,
+        report_id="%s",
+        drone_id="%s",
+        reported_at="%s",
+        latitude=round(random_number.uniform(-60, 70), 5),
+        longitude=round(random_number.uniform(-180, 180), 5),
+        battery=round(random_number.uniform(5, 100), 1),
+        citizens=[
+            {"name": random_number.choice(NAMES), "peace_score": random_number.randint(3, 10)}
+            for _ in range(random_number.randint(0, 3))
+        ],
+        message=" ".join(random_number.choices(WORDS, k=6)),
+        country=f"Country {city % COUNTRIES}",
+        city=f"Town {city}",
+    )
+    return json.dumps(form)
 
 
 if __name__ == "__main__":
