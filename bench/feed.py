@@ -25,6 +25,9 @@ PLACES = 20
 DRONES = 540_000
 CITIES = 5_000
 COUNTRIES = 100
+LEAST_BATTERY = 25.0
+"""Above the limit of a low battery: else each such drone raises an alert in the first minute, on top of the 1 %."""
+
 NAMES = ("Ada Lovelace", "Ibn Sina", "Maryam Mirzakhani", "Chandra", "Sofja Kowalewskaja", "Mei Ling", "Tunde")
 WORDS = ("market", "street", "crowd", "peaceful", "shouting", "music", "quiet", "march", "police", "children", "gate")
 
@@ -59,7 +62,7 @@ def _quiet_report(random_number: random.Random, city: int) -> str:
         reported_at="%s",
         latitude=round(random_number.uniform(-60, 70), 5),
         longitude=round(random_number.uniform(-180, 180), 5),
-        battery=round(random_number.uniform(5, 100), 1),
+        battery=round(random_number.uniform(LEAST_BATTERY, 100), 1),
         citizens=[
             {"name": random_number.choice(NAMES), "peace_score": random_number.randint(3, 10)}
             for _ in range(random_number.randint(0, 3))
