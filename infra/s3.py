@@ -70,13 +70,16 @@ def keys_from_files(environ: MutableMapping[str, str] = os.environ) -> None:
             environ[key] = found
 
 
-def fresh_keys(lake: str) -> None:
+def fresh_keys(lake: str) -> tuple[str | None, ...]:
     """Call it before a long-running process opens its store, each time: keys expire, and files get new ones.
 
+    The keys, of a folder none. A store that is kept open must be opened again when they are others.
     Raises ServiceUnavailable if a file cannot be read now: it may be about to be replaced.
     """
-    if lake.startswith(SCHEME):
-        try:
-            keys_from_files()
-        except BadSettings as error:
-            raise ServiceUnavailable(str(error)) from None
+    if not lake.startswith(SCHEME):
+        return ()
+    try:
+        keys_from_files()
+    except BadSettings as error:
+        raise ServiceUnavailable(str(error)) from None
+    return tuple(os.environ.get(key) for key in S3_KEYS)

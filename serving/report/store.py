@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from pyarrow import ArrowException, fs
 
 from fleet.errors import PeacewatchError, ServiceUnavailable
 from fleet.text import sentence
+from infra.s3 import fresh_keys
 from serving.report import facts
 
 FORMS: Final = {
@@ -46,6 +47,15 @@ _FINISHED: Final = re.compile(
 """The path of a revision's last file."""
 
 
+@dataclass(frozen=True)
+class _Store:
+    """`files` is over `remote`; without one, over this machine's disk."""
+
+    keys: tuple[str | None, ...] = field(repr=False)
+    remote: DeltaStorageHandler | None
+    files: fs.FileSystem
+
+
 class DamagedReport(PeacewatchError):
     """The JSON of a finished revision is no report; the next revision of the day is built without looking at it."""
 
@@ -57,10 +67,10 @@ class ReportStore:
     """
 
     def __init__(self, lake: str) -> None:
-        with _answering():
-            self._remote = DeltaStorageHandler(lake) if "://" in lake else None
-        self._files = fs.PyFileSystem(self._remote) if self._remote else fs.LocalFileSystem()
-        self._root = "nightly" if self._remote else f"{Path(lake).absolute()}/nightly"
+        self._lake = lake
+        self._root = "nightly" if "://" in lake else f"{Path(lake).absolute()}/nightly"
+        self._opened: _Store | None = None
+        self._open()
 
     def days(self) -> list[Revision]:
         """The newest finished revision of every day, newest day first."""
@@ -75,7 +85,7 @@ class ReportStore:
 
     def read(self, revision: Revision, form: str) -> bytes:
         """The bytes of one of FORMS. Raises FileNotFoundError when the revision was never finished."""
-        with _answering(), self._files.open_input_stream(self._path(revision, form)) as stream:
+        with _answering(), self._open().files.open_input_stream(self._path(revision, form)) as stream:
             content: bytes = stream.read()
         return content
 
@@ -96,16 +106,29 @@ class ReportStore:
 
     def _put(self, path: str, content: bytes) -> None:
         """Atomic: under its name is the whole file or none."""
-        if self._remote:
-            handler: Any = self._remote._handler  # pyarrow's stream over it passes it no bytes
+        store = self._open()
+        if store.remote:
+            handler: Any = store.remote._handler  # pyarrow's stream over it passes it no bytes
             stream = handler.open_output_stream(path, None)
             stream.write(content)
             stream.close()
             return
-        self._files.create_dir(path.rpartition("/")[0], recursive=True)
-        with self._files.open_output_stream(f"{path}.part") as stream:
+        store.files.create_dir(path.rpartition("/")[0], recursive=True)
+        with store.files.open_output_stream(f"{path}.part") as stream:
             stream.write(content)
-        self._files.move(f"{path}.part", path)
+        store.files.move(f"{path}.part", path)
+
+    def _open(self) -> _Store:
+        """The store. One with other keys than those of the files now is opened again: a web server lives longer than
+        keys do. Of two threads that do so at once each gets a store that works."""
+        keys = fresh_keys(self._lake)
+        store = self._opened
+        if store is None or store.keys != keys:
+            with _answering():
+                remote = DeltaStorageHandler(self._lake) if "://" in self._lake else None
+            store = _Store(keys, remote, fs.PyFileSystem(remote) if remote else fs.LocalFileSystem())
+            self._opened = store
+        return store
 
     def _path(self, revision: Revision, form: str) -> str:
         return f"{self._root}/{revision.day}/{revision.number}/report.{form}"
@@ -114,7 +137,7 @@ class ReportStore:
         """Those below a folder, without other files that a person has put there, and files that a crash emptied."""
         chosen: Any = fs.FileSelector(below, recursive=True, allow_not_found=True)
         with _answering():
-            files = self._files.get_file_info(chosen)
+            files = self._open().files.get_file_info(chosen)
         found = (_FINISHED.search(info.path) for info in files if info.size)
         return [Revision(date.fromisoformat(name[1]), int(name[2])) for name in found if name]
 

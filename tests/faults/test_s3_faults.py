@@ -163,8 +163,9 @@ def figures(database: Documents, lake: str) -> pa.Table:
 
 
 def test_a_store_that_answers_slow_down_for_a_minute(
-    server: s3.Server, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: s3.Server, stack: Stack, mongo_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Landing goes on, and batch commands that meet it end with a sentence at worst: the next run does their work."""
     switch, port = tmp_path / "slow", ports.free_port()
     command = [sys.executable, "-m", "tests.support.slow_store", server.store.endpoint, str(port), str(switch)]
     proxy = processes.start("slow S3", command, tmp_path / "slow.log")
@@ -177,15 +178,25 @@ def test_a_store_that_answers_slow_down_for_a_minute(
             lab.wait_landed()
             switch.touch()
             stack.feed(lab, 300)
-            time.sleep(SLOW_SECONDS)  # the length of the overload
-            assert switch.with_suffix(".refused").stat().st_size > 0
-            switch.unlink()
-            stack.feed(lab, 300)
-            lab.wait_landed(240)
+            commands = Commands(stack.environ(lab.lake))
+            try:
+                time.sleep(SLOW_SECONDS)  # the length of the overload
+                assert switch.with_suffix(".refused").stat().st_size > 0
+                switch.unlink()
+                stack.feed(lab, 300)
+                lab.wait_landed(240)
+                commands.wait_run_each()  # those that began in the overload
+                commands.wait_run_each()
+            finally:
+                commands.end()
             lab.check()
             assert len(landed(lab.lake, "report_id")) == stack.number
             assert lander.alive
             assert "Traceback" not in lab.logs()
+            for name, runs in commands.runs.items():
+                assert "Traceback" not in "".join(done.stderr for done in runs), name
+                assert runs[-1].returncode == 0, runs[-1].stderr[-3000:]
+            assert figures(mongo_database, lab.lake) == HOURS.fold(lakes.everything(lab.lake))
     finally:
         proxy.kill()
 
@@ -213,16 +224,19 @@ def test_keys_that_expire_are_replaced_in_their_files_without_a_restart(
             stack.feed(lab, 300)
             wait_for(lambda: rows(server.store) == stack.number, 120, "landing")
             assert single_reports(page).raise_for_status().json()["reports"]
+            assert nightly_reports(page).is_success
             server.allow(NEW_KEY, NEW_SECRET)
             assert server.child is not None
             server.child.process.send_signal(signal.SIGHUP)  # SeaweedFS reads its keys again
             wait_for(lambda: single_reports(page).status_code == 503, 120, "the refusal of the old keys")
+            wait_for(lambda: nightly_reports(page).status_code == 503, 120, "the refusal of the old keys")
             stack.feed(lab, 300)
             wait_for(lambda: "landing waits for a service" in lab.logs(), 240, "the lander's refusal")
             write_keys(files, NEW_KEY, NEW_SECRET)
             renewed = replace(server.store, key=NEW_KEY, secret=NEW_SECRET)
             wait_for(lambda: rows(renewed) == stack.number, 240, "landing")
             assert single_reports(page).raise_for_status().json()["reports"]
+            assert nightly_reports(page).is_success
             assert lander.alive
             assert web.alive
         finally:
@@ -247,3 +261,7 @@ def rows(store: s3.S3) -> int:
 def single_reports(page: str) -> httpx.Response:
     wanted = {"date": STARTED_AT.date().isoformat(), "country": "France"}
     return httpx.get(f"{page}/api/v1/reports", params=wanted, timeout=120)
+
+
+def nightly_reports(page: str) -> httpx.Response:
+    return httpx.get(f"{page}/api/v1/nightly-reports", timeout=120)

@@ -19,6 +19,7 @@ from batch_layer.lake import archive, compact
 from batch_layer.retention import delta_log, seal, vacuum
 from batch_layer.views import drones, hours
 from cli import status_facts
+from cli.doctor import stores as doctor
 from fleet import topics
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
@@ -101,7 +102,10 @@ def test_a_store_that_lets_commits_be_replaced_is_refused(
         monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
         with pytest.raises(ServiceUnavailable, match="does not know conditional writes"):
             Lake(store.lake)
+        (finding,) = doctor.check_lake(store.lake)
+        assert (finding.verdict, "a store without conditional writes loses reports" in finding.mend) == ("wrong", True)
     monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
+    assert [finding.verdict for finding in doctor.check_lake(store.lake)] == ["fine"]
     assert not DeltaTable.is_deltatable(f"{store.lake}/reports")
 
 
@@ -181,3 +185,21 @@ def test_nightly_reports_are_stored_next_to_the_lake(store: s3.S3) -> None:
     assert shelf.newest(date(2026, 11, 24)) is None
     with pytest.raises(FileNotFoundError):
         shelf.read(Revision(date(2026, 11, 25), 0), "json")
+
+
+def test_a_shelf_that_stays_open_takes_the_keys_that_their_files_hold_now(
+    store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a web server's, which lives longer than keys do."""
+    secret = tmp_path / "secret"
+    secret.write_text("expired")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(secret))
+    shelf = ReportStore(store.lake)
+    with pytest.raises(ServiceUnavailable):
+        shelf.days()
+    secret.write_text(store.secret)
+    assert shelf.days() == []
+    shelf.write(Revision(date(2026, 11, 23), 0), {form: form.encode() for form in FORMS})
+    secret.unlink()
+    with pytest.raises(ServiceUnavailable, match=r"^AWS_SECRET_ACCESS_KEY_FILE: No such file or directory"):
+        shelf.read(Revision(date(2026, 11, 23), 0), "pdf")
