@@ -5,12 +5,13 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jsonschema
 import pytest
@@ -149,6 +150,52 @@ def test_compose_hands_secrets_over_as_files_only() -> None:
         named = {value for key, value in variables.items() if key.endswith("_FILE")}
         mounted = {secret if isinstance(secret, str) else secret["source"] for secret in service.get("secrets", [])}
         assert {f"/run/secrets/{secret}" for secret in mounted} >= named, f"{name} names a secret that it is not given"
+
+
+def test_no_secret_of_compose_asks_for_an_owner_or_a_mode() -> None:
+    """Compose mounts a file as it is on the host, and ignores them (docker/compose#9648)."""
+    asked = [secret for service in COMPOSE["services"].values() for secret in service.get("secrets", [])]
+    assert asked
+    assert [secret for secret in asked if not isinstance(secret, str) and secret.keys() & {"uid", "gid", "mode"}] == []
+
+
+READ_BY_ROOT: Final = {"mongo_key", "postgres_password"}
+"""By the start of MongoDB's container (see its entrypoint in compose.yaml) and of PostgreSQL's."""
+
+
+def test_secrets_that_are_made_can_be_read_by_whom_they_are_mounted_for(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    made = shutil.copy(DEPLOY / "make-secrets", tmp_path)
+    subprocess.run([made, "https://discord.example/1", "https://discord.example/2"], check=True)
+    folder = tmp_path / "secrets"
+    modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+    assert modes == {name: 0o600 if name in READ_BY_ROOT else 0o644 for name in COMPOSE["secrets"]}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_mongodb_gets_a_copy_of_its_key_that_it_takes() -> None:
+    service = COMPOSE["services"]["mongo"]
+    shell, _, script, _ = service["entrypoint"]
+    assert subprocess.run([shell, "-n", "-c", script], check=False).returncode == 0
+    key = service["command"][service["command"].index("--keyFile") + 1]
+    assert f"-m 0400 -o mongodb -g mongodb /run/secrets/mongo_key {key}" in script
+
+
+def test_every_service_of_compose_has_a_limit_and_volumes_with_names() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= COMPOSE["volumes"].keys(), name
+        if "build" in service:
+            hardened = service["read_only"], service["user"], service["cap_drop"], service["tmpfs"]
+            assert hardened == (True, "10001:10001", ["ALL"], ["/tmp"]), name
+
+
+def test_a_process_of_compose_may_write_to_its_volumes() -> None:
+    """A new volume takes the owner of the folder of the image that it is mounted over; without one, it is root's."""
+    (folders,) = re.findall(r"install -d -o 10001 -g 10001 -m 0700 (.+)$", CONTAINERFILE, re.MULTILINE)
+    for name, service in COMPOSE["services"].items():
+        if "build" in service:
+            assert {volume.split(":")[1] for volume in service.get("volumes", [])} <= set(folders.split()), name
 
 
 def test_every_setting_that_is_named_is_one() -> None:
