@@ -270,11 +270,74 @@ def test_wrong_values_are_refused(path: tuple[str, ...], value: Any, valid: bool
     assert jsonschema.Draft7Validator(SCHEMA).is_valid(values) is valid
 
 
-@pytest.mark.parametrize(("name", "command"), [("peacewatch@", "%i"), ("peacewatch-kafka-setup", "kafka-setup")])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("peacewatch@", "%i"),
+        ("peacewatch-kafka-setup", "kafka-setup"),
+        ("peacewatch-airflow@", "airflow %i $ARGUMENTS"),
+        ("peacewatch-airflow-setup", "airflow-setup"),
+    ],
+)
 def test_a_unit_takes_what_its_command_needs_and_no_more(name: str, command: str) -> None:
     service = read_unit(name)["Service"]
     assert service["ExecStart"] == f"/opt/peacewatch/bin/peacewatch {command}"
     assert (service["NoNewPrivileges"], service["ProtectSystem"], service["User"]) == ("true", "strict", "peacewatch")
+
+
+PROGRAM: Final = "/opt/peacewatch/bin/peacewatch"
+VERIFY: Final = ("systemd-analyze", "verify", "--man=no")
+EXPOSURE: Final = 40
+"""Tenths of the points of `systemd-analyze security`: those below 5 are "OK", and these units have 3.7."""
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """All that the targets start and what these need; this machine's Python takes our program's place."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    folder = tmp_path_factory.mktemp("units")
+    shutil.copytree(DEPLOY / "systemd", folder, dirs_exist_ok=True)
+    for unit in folder.glob("*.service"):
+        unit.write_text(unit.read_text(encoding="utf-8").replace(PROGRAM, sys.executable), encoding="utf-8")
+    for target in folder.glob("*.target"):
+        for name in re.findall(r"^Wants=(.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)[0].split():
+            (folder / name).symlink_to(folder / re.sub(r"@.+\.", "@.", name))
+    return [*folder.glob("*[!@].service"), *folder.glob("*.target")]
+
+
+def test_systemd_takes_every_unit(units: list[Path]) -> None:
+    assert {"peacewatch@land.service", "peacewatch-airflow@scheduler.service"} <= {unit.name for unit in units}
+    done = subprocess.run([*VERIFY, *units], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_finds_what_is_wrong_with_a_unit(units: list[Path], tmp_path: Path) -> None:
+    unit = tmp_path / "wrong.service"
+    text = next(each for each in units if each.name == "peacewatch@land.service").read_text(encoding="utf-8")
+    unit.write_text(text.replace("ProtectHome=", "ProtectHouse="), encoding="utf-8")
+    done = subprocess.run([*VERIFY, unit], capture_output=True, text=True, check=False)
+    assert "ProtectHouse" in done.stderr
+
+
+def test_a_unit_may_do_little(units: list[Path]) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}"]
+    services = [unit for unit in units if unit.suffix == ".service"]
+    done = subprocess.run([*command, *services], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_target_starts_every_process() -> None:
+    def wanted(target: str, template: str) -> set[str]:
+        text = (DEPLOY / "systemd" / target).read_text(encoding="utf-8")
+        return set(re.findall(rf"{template}@([\w-]+)\.service", text))
+
+    assert wanted("peacewatch.target", "peacewatch") == {"land", "alerting", "notify", "record", "serve"}
+    assert wanted("peacewatch-airflow.target", "peacewatch-airflow") == VALUES["airflow"]["processes"].keys()
+    for process in ("scheduler", "triggerer"):
+        drop_in = DEPLOY / "systemd" / f"peacewatch-airflow@{process}.service.d" / "arguments.conf"
+        arguments = " ".join(VALUES["airflow"]["processes"][process]["command"][1:])
+        assert f"Environment=ARGUMENTS={arguments}\n" in drop_in.read_text(encoding="utf-8")
 
 
 def test_processes_start_after_the_topics_are_created() -> None:
