@@ -67,6 +67,10 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 "lost in an hour": "sum(increase(peacewatch_landing_lost_total[1h]))",
             },
         ),
+        Panel(
+            "Versions of the lake",
+            {"landed": "max(peacewatch_landing_version)", "computed": "max(peacewatch_batch_version)"},
+        ),
     ],
     "Alerts to people": [
         Panel("Reports judged a second", {"judged": "sum(rate(peacewatch_alerting_reports_total[5m]))"}, "reqps"),

@@ -116,7 +116,9 @@ class LiveViews:
         Call it again after a pause: a version that is seconds old may still get its document. Raises ServiceUnavailable
         if the lake no longer knows what a version added; a batch run closes such a gap.
         """
-        newest, after = self._lake.refresh(), max(runs.base_version(self._database), self._known())
+        base = runs.base_version(self._database)
+        metrics.BATCH_VERSION.set(base)
+        newest, after = self._lake.refresh(), max(base, self._known())
         written = 0
         if live.missing(self._database, after, newest):
             try:

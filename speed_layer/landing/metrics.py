@@ -28,5 +28,8 @@ FORGOTTEN: Final = Counter(
     "peacewatch_landing_forgotten_drones", "drones whose last state was dropped for memory, those longest unseen first"
 )
 VERSION: Final = Gauge("peacewatch_landing_version", "the table's version after the last commit")
+BATCH_VERSION: Final = Gauge(
+    "peacewatch_batch_version", "the table's version that the newest complete batch run has computed, as MongoDB has it"
+)
 UNLANDED: Final = Gauge("peacewatch_landing_unlanded", "messages that wait in the partitions of this process")
 EXPIRING: Final = Gauge("peacewatch_landing_expiring", "partitions whose unlanded reports are near their expiry")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from batch_layer.job import Job
 from batch_layer.views import hours
@@ -19,6 +20,8 @@ from fleet.reports.landed import hour_name
 from infra import delta
 from infra.mongo import runs
 from infra.mongo.client import Documents
+from speed_layer.landing.commit import Lake
+from speed_layer.landing.live_views import LiveViews
 from tests.support import lakes
 
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
@@ -293,3 +296,18 @@ def test_a_rebuild_that_died_goes_on_where_it_was(lake: Path, job: Job) -> None:
     newest = runs.newest(job.database)
     assert newest is not None
     assert (newest["engine"], newest["done"]) == ("pyarrow", every)
+
+
+def test_landers_show_how_far_the_batch_layer_is(job: Job, mongo_database: Documents) -> None:
+    """An Airflow that stands still is noticed without Airflow (deploy/prometheus/rules.yaml)."""
+    views = LiveViews(mongo_database, Lake(job.lake))
+
+    def shown() -> float | None:
+        views.repair()
+        return REGISTRY.get_sample_value("peacewatch_batch_version")
+
+    assert shown() == runs.NO_BASE
+    hours.run(job)
+    assert shown() == 3
+    lakes.land(Path(job.lake), lakes.some_rows(5, seed=9, first=900))
+    assert shown() == 3
