@@ -6,10 +6,12 @@ for a post of what has no message, then for an edit of what is outdated. Each gi
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -42,7 +44,8 @@ PASSED_OVER: Final = 2
 allows; then a digest counts it, even if few are pending. Twice the 6 s of a critical one is just over one `pace`."""
 
 HEAD_START: Final = timedelta(minutes=1)
-"""For each step of severity: the worst goes first, but passes nothing that has waited a minute or two longer."""
+"""For each step of severity: the worst goes first, but passes nothing that has waited a minute or two longer. Where not
+all have room, half of it is for the worst, however long others have waited (`_in_turn`)."""
 
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -132,8 +135,9 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
         return Decision(DecisionReason.NOTHING)
     if _is_paced(state, policy, now, of_newcomers=fresh[0].incident.newcomers_only):  # then all are
         return Decision(DecisionReason.PACED)
-    fresh.sort(key=lambda entry: _urgency(entry, now), reverse=True)
-    chosen = fresh[:1] if fresh[0].form != "grouped" else [entry for entry in fresh if entry.form == "grouped"][:EMBEDS]
+    chosen = _in_turn(fresh, EMBEDS, now)[:1]
+    if chosen[0].form == "grouped":
+        chosen = _in_turn([entry for entry in fresh if entry.form == "grouped"], EMBEDS, now)
     alerts = _take(chosen)
     chosen = [entry for entry in chosen if not entry.pending or entry.incident_id in alerts]  # the rest had no room
     slots = []
@@ -258,8 +262,8 @@ def _digest(state: NotificationState, policy: Policy, now: datetime) -> Decision
         return Decision(DecisionReason.NOTHING)
     if waits is not None:
         return Decision(waits)
-    chosen.sort(key=lambda entry: _urgency(entry, now), reverse=True)
-    alerts = _take(chosen[:DIGEST_INCIDENTS], in_digest=True)
+    chosen = _in_turn(chosen, DIGEST_INCIDENTS, now)
+    alerts = _take(chosen, in_digest=True)
     old = state.digest.counted if _goes_on(state, chosen, policy, now) else None
     notified = [(state.incidents[id_].incident, alert) for id_, pending in alerts.items() for alert in pending]
     counted = digest_rows.count(old or Digest(alerts=0, since=now, last=now), notified, now)
@@ -346,6 +350,22 @@ def _take(chosen: Sequence[IncidentEntry], *, in_digest: bool = False) -> dict[s
 
 def _size(alert: PendingAlert) -> int:
     return wire.size(alert.alert_id) + ALERT_BYTES
+
+
+def _in_turn(entries: list[IncidentEntry], room: int, now: datetime) -> list[IncidentEntry]:
+    """`room` of the entries, the most urgent first; if there are more, by turns with the most severe. So tens of
+    thousands of drones that are low on battery at once delay nothing critical, and a storm of critical alerts passes
+    nothing that has waited a minute or two longer in the other half."""
+
+    def severity(entry: IncidentEntry) -> tuple[int, int, float]:
+        precedence, age = _urgency(entry, now)
+        return precedence, RANK[entry.incident.severity], age
+
+    urgent = heapq.nlargest(room, entries, key=lambda entry: _urgency(entry, now))
+    if len(entries) <= room:
+        return urgent
+    by_turns = chain.from_iterable(zip(heapq.nlargest(room, entries, key=severity), urgent, strict=True))
+    return list({entry.incident_id: entry for entry in by_turns}.values())[:room]
 
 
 def _urgency(entry: IncidentEntry, now: datetime) -> tuple[int, float]:

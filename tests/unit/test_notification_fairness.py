@@ -15,7 +15,7 @@ from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, Severity
 from fleet.alerts.rules import incident_key
 from fleet.notifications import delivery as deliveries
-from fleet.notifications import digest_rows
+from fleet.notifications import digest_rows, policy
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.delivery import DELIVERY_BYTES, Digest, DigestRow
 from fleet.notifications.message import digest_embed
@@ -125,6 +125,42 @@ def test_a_known_drone_is_notified_within_its_usual_time(steps: list[tuple[str, 
     channel.world.drain()
     assert sorted(channel.world.notified) == sorted(raised.alert_id for raised in channel.world.log)
     assert sum(channel.world.shown.values()) == len(channel.world.log) + channel.world.repeated
+
+
+# a storm of one severity, of drones that are all known
+
+
+@pytest.mark.parametrize("severity", ["critical", "high"])
+def test_a_storm_that_outlasts_a_head_start_delays_nothing_more_severe(
+    severity: Severity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a fleet of half a million drones begins its first day with one in seven low on battery."""
+    monkeypatch.setattr(policy, "DIGEST_INCIDENTS", 20)
+    channel = Channel()
+    for number in range(1500):
+        channel.world.raise_alert(100 + number, "moderate")
+    for city in range(20):
+        channel.wait(12)
+        assert len(channel.world.state.incidents.pending) > 400, "the storm is over: it shows nothing"
+        channel.raise_known(city, severity)
+    channel.wait(40)
+    assert max(channel.named.values()) <= usual(severity)
+    assert channel.named.keys() == channel.raised.keys()
+
+
+def test_a_storm_of_critical_alerts_passes_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "DIGEST_INCIDENTS", 20)
+    monkeypatch.setattr(policy, "HEAD_START", timedelta(seconds=20))
+    channel = Channel()
+    for second in range(150):
+        for number in range(40) if second == 30 else ():
+            channel.world.raise_alert(number, "moderate")
+        for number in range(7):  # more than all messages hold
+            channel.world.raise_alert(1000 + 10 * second + number, "critical")
+        channel.wait(1)
+    pending = {entry.incident.city for entry in channel.world.state.incidents.pending.values()}
+    assert len(pending) > 200, "the storm is over: it shows nothing"
+    assert not pending & {f"City {number}" for number in range(40)}
 
 
 # a flood of invented drones in invented places

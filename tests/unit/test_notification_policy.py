@@ -54,7 +54,8 @@ def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
         world.raise_alert(city, "critical")
     sent = world.next()
     assert sent is not None
-    assert world.state.incidents[sent.slots[0].incident_id].incident.city == "City 0"
+    shown = [world.state.incidents[slot.incident_id].incident.city for slot in sent.slots]
+    assert "City 0" in shown
 
 
 def test_a_storm_over_many_places_makes_few_messages() -> None:
