@@ -1,6 +1,6 @@
 """The fleet's reports at a steady rate, by a process of its own: what it costs is not the product's.
 
-    python -m bench.feed BOOTSTRAP REPORTS_A_SECOND SECONDS
+    python -m bench.feed BOOTSTRAP REPORTS_A_SECOND SECONDS [LEAST_BATTERY]
 
 540,000 drones, as many as the mission has, so that memories of drones have the mission's size, in 5,000 cities, each
 with its own position, battery, citizens and words. 1 % of the reports raise an alert, in twenty other places. Prints
@@ -32,8 +32,8 @@ NAMES = ("Ada Lovelace", "Ibn Sina", "Maryam Mirzakhani", "Chandra", "Sofja Kowa
 WORDS = ("market", "street", "crowd", "peaceful", "shouting", "music", "quiet", "march", "police", "children", "gate")
 
 
-def main(bootstrap: str, rate: int, seconds: float) -> None:
-    quiet = [_quiet_report(random.Random(city), city) for city in range(CITIES)]
+def main(bootstrap: str, rate: int, seconds: float, least_battery: float = LEAST_BATTERY) -> None:
+    quiet = [_quiet_report(random.Random(city), city, least_battery) for city in range(CITIES)]
     with closing(clients.producer(bootstrap, linger_ms=5, batch_size=262144, **clients.IDEMPOTENT)) as producer:
         began, cpu, sent = time.monotonic(), time.process_time(), 0
         while (now := time.monotonic() - began) < seconds:
@@ -52,7 +52,7 @@ def main(bootstrap: str, rate: int, seconds: float) -> None:
     print(json.dumps({"sent": sent, "seconds": took, "cpu": (time.process_time() - cpu) / took}))
 
 
-def _quiet_report(random_number: random.Random, city: int) -> str:
+def _quiet_report(random_number: random.Random, city: int, least_battery: float) -> str:
     """JSON with places for the report's id, the drone's and the time."""
     form = report(
         0,
@@ -62,7 +62,7 @@ def _quiet_report(random_number: random.Random, city: int) -> str:
         reported_at="%s",
         latitude=round(random_number.uniform(-60, 70), 5),
         longitude=round(random_number.uniform(-180, 180), 5),
-        battery=round(random_number.uniform(LEAST_BATTERY, 100), 1),
+        battery=round(random_number.uniform(least_battery, 100), 1),
         citizens=[
             {"name": random_number.choice(NAMES), "peace_score": random_number.randint(3, 10)}
             for _ in range(random_number.randint(0, 3))
@@ -75,4 +75,4 @@ def _quiet_report(random_number: random.Random, city: int) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), *(float(argument) for argument in sys.argv[3:5]))

@@ -1,6 +1,7 @@
 """What does the whole stack do on one machine at the mission's rate, and at the highest that it holds?
 
     script/bench mission [--seconds 600] [--rate 9000] [--only whole highest landers] [--reports 500000]
+                         [--least-battery 25]
 
 `whole`: Kafka, MongoDB, the stand-in, land, alerting, notify, record and serve at `--rate` for `--seconds`, with 20 API
 requests a second all the time and an hourly run in the second half. It prints what was sent and landed, the lag, alert
@@ -32,6 +33,7 @@ from kafka import TopicPartition
 
 from bench import landing
 from bench.background import quantiles
+from bench.feed import LEAST_BATTERY
 from bench.machine import machine
 from bench.serving_load import at_rate
 from fleet import topics
@@ -116,7 +118,7 @@ def running_stack(partitions: int = 6) -> Iterator[Stack]:
         yield stack
 
 
-def whole(rate: int, seconds: float, *, with_readers: bool = True) -> Usage:
+def whole(rate: int, seconds: float, least_battery: float = LEAST_BATTERY, *, with_readers: bool = True) -> Usage:
     """Prints the tables. `with_readers`: the API's load and the hourly run, too."""
     with running_stack() as stack, ThreadPoolExecutor(2) as pool:
         product = stack.product
@@ -127,7 +129,7 @@ def whole(rate: int, seconds: float, *, with_readers: bool = True) -> Usage:
         product.wait(lambda: "partitions assigned" in product.log("land").read_text(), 120, "the lander's start")
         cpu_before = {name: _cpu(process) for name, process in stack.processes().items()}
         written_before = {name: _written(process) for name, process in stack.processes().items()}
-        line = [sys.executable, "-m", "bench.feed", stack.broker.address, str(rate), str(seconds)]
+        line = [sys.executable, "-m", "bench.feed", stack.broker.address, str(rate), str(seconds), str(least_battery)]
         with subprocess.Popen(line, stdout=subprocess.PIPE) as feed:
             requests = pool.submit(_request, product.page, seconds) if with_readers else None
             hourly = pool.submit(_aggregate, product, seconds / 2) if with_readers else None
@@ -288,11 +290,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--rate", type=int, default=9000)
     parser.add_argument("--reports", type=int, default=500_000, help="for `landers`")
+    parser.add_argument(
+        "--least-battery", type=float, default=LEAST_BATTERY, help="5: 16 % of the drones are low, as on a first day"
+    )
     parser.add_argument("--only", nargs="+", choices=MODES, default=MODES)
     options = parser.parse_args()
     print(machine())
     if "whole" in options.only:
-        whole(options.rate, options.seconds)
+        whole(options.rate, options.seconds, options.least_battery)
     if "highest" in options.only:
         highest(options.rate, options.seconds)
     if "landers" in options.only:
