@@ -26,6 +26,7 @@ from structlog import get_logger
 from fleet import topics
 from fleet.alerts import pipeline_health as signs
 from fleet.alerts.pipeline_health import Passed, Patience, SignOfLife, Stuck
+from fleet.errors import NewerLayout
 from fleet.notifications.message import Embed
 from infra import retry
 from infra.discord import DiscordError, DiscordRefused
@@ -254,7 +255,7 @@ def _read(consumer: KafkaConsumer) -> Iterator[tuple[str, SignOfLife]]:
             if (record.key or b"").startswith(PREFIX) and record.value:
                 try:
                     yield record.key.decode(), signs.decode(record.value)
-                except (MsgspecError, UnicodeDecodeError) as error:
+                except (MsgspecError, NewerLayout, UnicodeDecodeError) as error:
                     log.warning("a sign of life that cannot be read", reason=error)
 
 

@@ -1,6 +1,8 @@
 """MongoDB documents kept in the lake, for what cannot be computed from its rows again: `{view, document}` each.
 
 A file of BSON, zstd, in a folder of the table whose name begins with `_`: Delta and its vacuum ignore such folders.
+Before the documents stands `{layouts}`, the layout of each view's collection when the file was written: it may be read
+into a database that has no documents, and so no layouts, yet. Files of before 0.2.0 have no such beginning.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from deltalake.exceptions import DeltaError
 from fleet.errors import ServiceUnavailable
 from fleet.text import sentence
 from infra.delta import Snapshot, put, reading
+from infra.mongo import layouts
 
 _ENDING: Final = ".bson.zst"
+_LAYOUTS: Final = "layouts"
 _OPTIONS: Final = CodecOptions[dict[str, Any]](tz_aware=True)
 
 
@@ -38,6 +42,7 @@ def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
     """Writes the file `at`, replacing an old one. Returns its bytes. Raises ServiceUnavailable."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as packed:
+        packed.write(bson.encode({_LAYOUTS: layouts.current({each["view"] for each in documents})}))
         for document in documents:
             packed.write(bson.encode(document))
     content = sink.getvalue().to_pybytes()
@@ -49,10 +54,13 @@ def write(snapshot: Snapshot, at: str, documents: list[dict[str, Any]]) -> int:
 
 
 def read(snapshot: Snapshot, at: str) -> list[dict[str, Any]]:
-    """Raises ServiceUnavailable that names the file."""
+    """Raises ServiceUnavailable that names the file: NewerLayout if a newer version wrote it."""
     with reading(at), snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
         content = packed.read()
     try:
-        return bson.decode_all(content, _OPTIONS)
+        documents = bson.decode_all(content, _OPTIONS)
     except bson.errors.InvalidBSON as error:
         raise ServiceUnavailable(f"a file of the lake cannot be read: {at}: {sentence(error)}") from None
+    if documents and _LAYOUTS in documents[0]:
+        layouts.require_known(f"{at} in the lake:", documents.pop(0)[_LAYOUTS])
+    return documents

@@ -92,6 +92,7 @@ def revise(late: Late = False, days: Window = 31) -> None:
 
 def show() -> None:
     """List the nightly reports."""
+    from fleet.errors import NewerLayout
     from serving.report.store import DamagedReport
 
     with _desk() as (desk, _zone):
@@ -100,6 +101,8 @@ def show() -> None:
                 state: str = desk.store.facts(revision).state
             except DamagedReport:
                 state = "damaged"
+            except NewerLayout:
+                state = "of a newer version"
             typer.echo(f"{revision.day}  revision {revision.number}  {state}")
 
 

@@ -49,7 +49,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_codec = wire.Codec(Alert)
+_codec = wire.Codec(Alert, "an alert")
 encode, decode = _codec.encode, _codec.decode
 
 

@@ -50,7 +50,7 @@ class AbsenceShare(msgspec.Struct, omit_defaults=True):
     answered: dict[int, int] = {}  # by partition the round that `heard` answers
 
 
-_codec = wire.Codec(AbsenceShare)
+_codec = wire.Codec(AbsenceShare, "a share of absent drones")
 encode, decode = _codec.encode, _codec.decode
 
 

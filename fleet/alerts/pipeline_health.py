@@ -28,7 +28,7 @@ class SignOfLife(msgspec.Struct, omit_defaults=True):
     troubles: dict[str, str] = {}  # what the process itself found wrong, or the watch in others: a sentence by its key
 
 
-_codec = wire.Codec(SignOfLife)
+_codec = wire.Codec(SignOfLife, "a sign of life")
 encode, decode = _codec.encode, _codec.decode
 
 

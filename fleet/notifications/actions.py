@@ -52,7 +52,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: str = ""
 
 
-_codec = wire.Codec(Action)
+_codec = wire.Codec(Action, "an operator's action")
 encode, decode = _codec.encode, _codec.decode
 
 

@@ -103,7 +103,7 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     kept_back: dict[str, str] = {}
 
 
-_codec = wire.Codec(Delivery)
+_codec = wire.Codec(Delivery, "a delivery")
 encode, decode = _codec.encode, _codec.decode
 
 

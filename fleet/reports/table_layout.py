@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from fleet.errors import NewerLayout
+from fleet import layout as layouts
 
 LAYOUT_KEY: Final = "peacewatch.layout"
 """In the table's configuration. A table without it has layout 1."""
@@ -21,8 +21,4 @@ need no new layout: older versions leave them alone."""
 
 def require_known(configuration: Mapping[str, str | None], table: str) -> None:
     """Raises NewerLayout if the table `table` has another layout than those that this version knows."""
-    layout = configuration.get(LAYOUT_KEY) or "1"
-    if not (layout.isascii() and layout.isdigit() and int(layout) <= LAYOUT):
-        raise NewerLayout(
-            f"the lake's table {table} has layout {layout} and this version of Peacewatch knows {LAYOUT}: upgrade it"
-        )
+    layouts.require_known(f"the lake's table {table}", configuration.get(LAYOUT_KEY) or layouts.FIRST, LAYOUT)

@@ -24,8 +24,9 @@ from bson.errors import BSONError
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
+from fleet import layout as layout_numbers
 from fleet.bins import bins
-from fleet.errors import BadInput, NewerLayout, PeacewatchError, ServiceUnavailable
+from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
 from fleet.text import sentence
 from infra.folder import Folder
 from infra.mongo import layouts
@@ -117,8 +118,7 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
     for below in LAKE_FOLDERS:
         for path in lake.names(below):
             keep(f"lake/{path}", lake.read(path))
-    known = {name: each.layout for name, each in layouts.COLLECTIONS.items() if name in KEPT}
-    manifest = Manifest(now, known, documents, list(files), LAYOUT, files)
+    manifest = Manifest(now, layouts.current(KEPT), documents, list(files), LAYOUT, files)
     to.write(f"{name}/{MANIFEST}", msgspec.json.encode(manifest))
     return Backup(to, name, manifest)
 
@@ -164,12 +164,8 @@ def restore(database: Documents, lake: Folder, backup: Backup) -> int:
 
 
 def _require_known(manifest: Manifest) -> None:
-    if manifest.layout > LAYOUT:
-        raise NewerLayout(f"the backup has layout {manifest.layout} and this version knows {LAYOUT}: upgrade it")
-    for name, layout in sorted(manifest.layouts.items()):
-        known = layouts.COLLECTIONS[name].layout if name in layouts.COLLECTIONS else 0
-        if layout > known:
-            raise NewerLayout(f"the backup's {name} has layout {layout} and this version knows {known}: upgrade it")
+    layout_numbers.require_known("the backup", manifest.layout, LAYOUT)
+    layouts.require_known("the backup's", manifest.layouts)
 
 
 def _require_whole(backup: Backup) -> None:

@@ -7,11 +7,12 @@ the layouts that it writes before it writes. A database without the document is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypedDict
 
 from pymongo.client_session import ClientSession
 
-from fleet.errors import NewerLayout
+from fleet import layout as layout_numbers
 from infra.mongo import (
     completeness,
     day_roll_ups,
@@ -67,17 +68,22 @@ COLLECTIONS: Final = {
 
 def require(database: Documents, session: ClientSession | None = None) -> None:
     """Raises NewerLayout if the database has a layout that this version does not know."""
-    found: dict[str, Any] = database.layouts.find_one({"_id": _ID}, session=session) or {}
-    for name, layout in sorted(found.items()):
-        known = COLLECTIONS[name].layout if name in COLLECTIONS else 0
-        if name != "_id" and layout > known:
-            raise NewerLayout(
-                f"MongoDB's {name} has layout {layout} and this version of Peacewatch knows {known}: upgrade it"
-            )
+    found: dict[str, Any] = database.layouts.find_one({"_id": _ID}, {"_id": 0}, session=session) or {}
+    require_known("MongoDB's", found)
 
 
 def claim(database: Documents) -> None:
     """`require`, and records that from now on there may be documents of this version's layouts."""
     require(database)
-    mine = {name: collection.layout for name, collection in COLLECTIONS.items()}
-    database.layouts.update_one({"_id": _ID}, {"$max": mine}, upsert=True)
+    database.layouts.update_one({"_id": _ID}, {"$max": current(COLLECTIONS)}, upsert=True)
+
+
+def current(names: Iterable[str]) -> dict[str, int]:
+    """This version's layouts of these collections."""
+    return {name: COLLECTIONS[name].layout for name in sorted(names)}
+
+
+def require_known(whose: str, found: Mapping[str, int]) -> None:
+    """Raises NewerLayout if `found` has a layout, by collection, that this version does not know."""
+    for name, layout in sorted(found.items()):
+        layout_numbers.require_known(f"{whose} {name}", layout, COLLECTIONS[name].layout if name in COLLECTIONS else 0)

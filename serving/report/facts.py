@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from fleet import wire
+
 
 class Figure(msgspec.Struct, frozen=True):
     """A figure of the day, of the day before, and the mean of the same week-day over the four weeks before."""
@@ -206,11 +208,14 @@ class DayReport(msgspec.Struct, frozen=True):
         return bool(self.missing) and set(self.missing) <= set(self.quality.losses)
 
 
+_codec = wire.Codec(DayReport, "a nightly report")
+
+
 def to_json(report: DayReport) -> bytes:
     """The stored form: keys in a fixed order, so that the same report gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=1)
+    return msgspec.json.format(_codec.encode(report), indent=1)
 
 
 def from_json(text: bytes) -> DayReport:
-    """Raises msgspec.MsgspecError if the bytes are not a report."""
-    return msgspec.json.decode(text, type=DayReport)
+    """Raises NewerLayout if a newer version wrote it, and msgspec.MsgspecError if the bytes are not a report."""
+    return _codec.decode(text)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from serving.report.facts import DayReport, Figure
 from serving.report.store import DamagedReport, ReportStore, Revision
 
@@ -68,8 +68,8 @@ class Shelf:
     def _readable_row(self, revision: Revision) -> dict[str, Any] | None:
         try:
             return self._row(revision)
-        except DamagedReport as error:
-            _log.error("a report cannot be read; build it again", reason=error)
+        except (DamagedReport, NewerLayout) as error:
+            _log.error("a report cannot be read", reason=error)
             return None
 
     def _read_row(self, revision: Revision) -> dict[str, Any]:

@@ -27,14 +27,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from structlog import get_logger
 
-from fleet import identity
+from fleet import identity, wire
 from fleet.alerts.absence import Absence
 from fleet.alerts.elsewhere import Elsewhere
 from fleet.alerts.newcomer import Newcomer
 from fleet.alerts.presence import BUCKETS
 from fleet.alerts.rules import Low, Memory
 from fleet.bins import bins
-from fleet.errors import NewerLayout
 from fleet.reports.report import EARLIEST
 from infra.kafka import clients
 from infra.kafka.address import Address
@@ -191,7 +190,7 @@ class AlertState:
         value = values.get(self._key(number))
         if value is None:
             return partition
-        require_known(value, number)
+        wire.require_known(value, f"alert-state of partition {number}", LAYOUT)
         saved, memory = msgspec.json.decode(value, type=Saved), partition.memory
         partition.offset = saved.offset
         drones = dict(self._drones(values, number, saved))
@@ -261,20 +260,6 @@ class AlertState:
             for record in records_to(consumer, ends):
                 last[record.partition, record.key or b""] = record
         return newest(last.values())
-
-
-class _Layout(msgspec.Struct):
-    layout: int = 1
-
-
-def require_known(value: bytes, number: int) -> None:
-    """Raises NewerLayout if this version does not know the layout of a partition's messages, whatever else they are."""
-    layout = msgspec.json.decode(value, type=_Layout).layout
-    if layout > LAYOUT:
-        raise NewerLayout(
-            f"alert-state of partition {number} has layout {layout} and this version of Peacewatch knows {LAYOUT}:"
-            " upgrade it"
-        )
 
 
 def next_bucket(changed: Collection[int], turn: int) -> int | None:

@@ -17,6 +17,7 @@ from structlog import get_logger
 from fleet import identity
 from fleet.alerts import elsewhere
 from fleet.alerts.elsewhere import AbsenceShare, Elsewhere
+from fleet.errors import NewerLayout
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.partitions import required
@@ -71,7 +72,7 @@ class Exchange:
                 note_absent(known, self._source_id, key, value, own)
                 return False
             share = elsewhere.decode(value)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, NewerLayout, ValueError) as error:
             log.warning("a message of alert-state cannot be read", reason=error)
             return False
         return share.number not in own and known.note(share, now)

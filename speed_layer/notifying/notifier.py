@@ -33,6 +33,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
+from fleet.errors import NewerLayout
 from fleet.notifications import actions
 from fleet.notifications.incident import RANK, Intervals
 from fleet.notifications.policy import Policy, decide
@@ -56,6 +57,8 @@ log = get_logger()
 
 MOST_PENDING: Final = 100_000
 """Alerts held in memory; while so many are pending, the rest wait in Kafka."""
+
+AWAY: Final = (retry.NotReady, KafkaError, NewerLayout, OSError)
 
 BUSY_MS: Final = 50
 IDLE_MS: Final = 500
@@ -91,7 +94,7 @@ def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -
                 with closing(new_sender()) as sender, closing(NotifierSession(config, lease, sender, stop)) as active:
                     _run(active)
 
-    retry.run(session, stop, "notifier")
+    retry.run(session, stop, "notifier", away=AWAY)
 
 
 def _run(active: NotifierSession) -> None:
@@ -184,7 +187,11 @@ class NotifierSession:
             self._take(record, was_left=True)
 
     def _take(self, record: Any, *, was_left: bool = False) -> None:
-        """Skips a record that cannot be handled, whatever the error: it would come again after a restart."""
+        """Skips a record that cannot be handled, whatever the error: it would come again after a restart.
+
+        An alert of a newer version is not skipped, since nobody would be notified of it: NewerLayout. An action may be:
+        the next version reads them all again.
+        """
         place = f"{record.topic}-{record.partition}-{record.offset}"
         try:
             if record.topic == self._config.actions:
@@ -193,7 +200,9 @@ class NotifierSession:
                 alert, source = wire.decode(record.value or b""), (record.partition, record.offset)
                 if self._is_for_now(alert, source, was_left=was_left):
                     self._add(alert, source)
-        except MsgspecError as error:
+        except (MsgspecError, NewerLayout) as error:
+            if isinstance(error, NewerLayout) and record.topic != self._config.actions:
+                raise
             log.warning("a message cannot be read", place=place, reason=error)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
         except Exception:

@@ -17,17 +17,23 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from fleet import identity, topics
+from fleet.alerts import alert as wire
 from fleet.alerts.absent_drone import AbsenceRule
 from fleet.alerts.rules import LowBatteryRule, Rules
+from fleet.notifications import actions
+from fleet.notifications import delivery as deliveries
+from fleet.notifications.actions import Action, Target
 from fleet.notifications.incident import Intervals
 from fleet.reports import report as reports
 from infra.kafka import clients
 from infra.mongo import incidents
+from infra.operations import LOOPS
 from laptop.services import mongo
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
-from tests.support.alert_layers import Channel, configs, keys, made_names, read, report, send
+from tests.support import world
+from tests.support.alert_layers import BEGAN, Channel, configs, keys, made_names, read, report, send
 from tests.support.waiting import running, wait_for
 
 
@@ -93,6 +99,40 @@ def test_a_new_notifier_goes_on_where_the_old_one_was(kafka: str, names: dict[st
     assert channel.posts == 1
     delivered = sorted(i for d in read(kafka, names["deliveries"]) for i in d["alert_ids"])
     assert [identity.split(name)[:3] for name in delivered] == [("unrest", f"d{n}", f"r{n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("place", ["alerts", "deliveries"])
+def test_the_notifier_skips_no_message_of_a_newer_version(
+    kafka: str, names: dict[str, str], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It waits and says why. The newer version notifies of each alert once."""
+    channel = Channel()
+    _, notifying = configs(kafka, names)
+    first, second, third = (world.alert(number, BEGAN, city=number) for number in (1, 2, 3))
+    send(kafka, names["alerts"], wire.encode(first))
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: channel.notified == 1)
+    codec, value = {
+        "alerts": (wire._codec, wire.encode(second)),
+        "deliveries": (deliveries._codec, deliveries.encode(world.delivered(second))),
+    }[place]
+    send(kafka, names[place], value.replace(b"{", b'{"layout": 2, ', 1))
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: "has layout 2" in LOOPS.unready().get("notifier", ""))
+    monkeypatch.setattr(codec, "_layout", 2)
+    send(kafka, names["alerts"], wire.encode(second), wire.encode(third))  # the second is known by now
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: channel.notified == (3 if place == "alerts" else 2))
+
+
+def test_an_action_of_a_newer_version_stops_no_alert(kafka: str, names: dict[str, str]) -> None:
+    channel = Channel()
+    _, notifying = configs(kafka, names)
+    action = actions.encode(Action("1", "acknowledge", Target("i"), "Ada", BEGAN))
+    send(kafka, names["actions"], action.replace(b"{", b'{"layout": 2, ', 1))
+    send(kafka, names["alerts"], wire.encode(world.alert(1, BEGAN)))
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: channel.notified == 1)
 
 
 def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:

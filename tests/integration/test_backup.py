@@ -161,7 +161,7 @@ def test_a_backup_of_a_newer_version_is_refused(job: Job, emptied: str, tmp_path
     taken = backup.take(job.database, Folder(job.lake), kept, NOW)
     taken.manifest.layouts["incidents"] = 99
     with MongoClient[dict[str, Any]](emptied) as client:
-        with pytest.raises(NewerLayout, match="the backup's incidents has layout 99 and this version knows 1"):
+        with pytest.raises(NewerLayout, match="the backup's incidents has layout 99 and this version of Peacewatch"):
             backup.restore(client.get_default_database(), Folder(job.lake), taken)
         assert client.get_default_database().list_collection_names() == []
 
@@ -202,7 +202,7 @@ def test_a_damaged_backup_is_named_before_anything_is_written(job: Job, emptied:
     damaged(whole, "cannot be read", files=[*files, "alerts-00001.bson.zst"])
     for path in ("sessions-00000.bson.zst", "lake/reports/_delta_log/0.json", "../../x", "notes.txt", ""):
         damaged(whole, "is none of a backup's files", files=[*files, path])
-    damaged(whole, "the backup has layout 2 and this version knows 1: upgrade it", layout=2)
+    damaged(whole, "the backup has layout 2 and this version of Peacewatch knows 1: upgrade it", layout=2)
     (tmp_path / "kept" / taken.name / next(path for path in files if path.startswith("lake/"))).write_bytes(b"torn")
     damaged(whole, "is damaged")
 

@@ -25,7 +25,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id
 from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from fleet.notifications.incident import Intervals
 from infra import delta, settings
 from infra.kafka import clients
@@ -87,6 +87,18 @@ def test_other_content_under_a_known_id_lands_as_an_alert_of_its_own_also_in_an_
     send(config, other, alert(1, message="a third"))  # known from the rows, by another run
     assert alert_landing.land(config) == Landed(2)
     assert len(landed(config)) == 3
+
+
+def test_an_alert_of_a_newer_version_stops_the_run_and_lands_with_that_version(
+    config: AlertLandingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(config, alert(1), wire.encode(alert(2)).replace(b"{", b'{"layout": 2, ', 1), alert(3))
+    for _ in range(2):
+        with pytest.raises(NewerLayout, match=r"^an alert has layout 2 and this version of Peacewatch knows 1"):
+            alert_landing.land(config)
+    monkeypatch.setattr(wire._codec, "_layout", 2)
+    alert_landing.land(config)
+    assert landed(config) == [f"unrest/d/{number}" for number in (1, 2, 3)]
 
 
 def test_of_two_at_once_one_lands(config: AlertLandingConfig) -> None:

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import bson
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
@@ -18,12 +20,12 @@ from deltalake.exceptions import CommitFailedError
 from batch_layer.completeness import completeness
 from batch_layer.job import Job
 from batch_layer.lake import compact
-from batch_layer.retention import seal
+from batch_layer.retention import delta_log, seal
 from batch_layer.views import drones, hours
-from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
+from fleet.errors import BadInput, NewerLayout, PeacewatchError, ServiceUnavailable
 from fleet.reports.sealed import SEALED_THROUGH_KEY
 from infra import delta
-from infra.mongo import runs
+from infra.mongo import layouts, runs
 from infra.mongo.client import Documents
 from tests.support import lakes
 from tests.support.batch_days import compute_all
@@ -69,6 +71,17 @@ def figures(database: Documents) -> dict[str, list[Any]]:
         ]
         for view in VIEWS
     }
+
+
+def keep_in_the_lake(lake: Path, job: Job) -> None:
+    """Seals days, and trims the log."""
+    seal.run(job, SEALED[-1])
+    for number in range(
+        2
+    ):  # the log's own checkpoint is newer than the base: the second takes what the first could not
+        delta_log.run(job.database, job.lake, timedelta(0), dry_run=False)
+        lakes.land(lake, lakes.some_rows(1, seed=number, hours=1, start=START + timedelta(days=3), first=500 + number))
+        compute_all(job)
 
 
 def days_in_the_lake(lake: Path) -> set[date]:
@@ -125,6 +138,41 @@ def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: 
     file.write_bytes(content)
     hours.run(job)
     assert job.database.hours.count_documents({"_id": {"$lt": str(DAYS[2])}}) > 0
+
+
+@pytest.mark.parametrize("folder", ["_sealed", "_facts"])
+def test_what_a_newer_version_kept_in_the_lake_is_refused_and_nothing_is_published(
+    lake: Path, job: Job, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in an emptied database, which has no layouts of its own."""
+    name = {"_sealed": "hours", "_facts": "landing_facts"}[folder]
+    known = layouts.COLLECTIONS[name].layout
+    with monkeypatch.context() as newer:
+        newer.setitem(layouts.COLLECTIONS, name, replace(layouts.COLLECTIONS[name], layout=known + 1))
+        keep_in_the_lake(lake, job)
+    kept = sorted((lake / "reports" / folder).iterdir())
+    job.database.client.drop_database(job.database.name)
+    said = f"^{folder}/{kept[0].name} in the lake: {name} has layout {known + 1} and this version of Peacewatch knows"
+    with pytest.raises(NewerLayout, match=said):
+        compute_all(job)
+    assert job.database[name].count_documents({}) == 0
+
+
+@pytest.mark.parametrize("folder", ["_sealed", "_facts"])
+def test_what_was_kept_before_files_had_layouts_is_read(lake: Path, job: Job, folder: str) -> None:
+    keep_in_the_lake(lake, job)
+    before = figures(job.database)
+    for file in (lake / "reports" / folder).iterdir():
+        with file.open("rb") as packed, pa.CompressedInputStream(packed, "zstd") as stream:
+            first, *documents = bson.decode_all(stream.read())
+        assert first.keys() == {"layouts"}
+        older = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(older, "zstd") as stream:
+            stream.write(b"".join(bson.encode(document) for document in documents))
+        file.write_bytes(older.getvalue().to_pybytes())
+    job.database.client.drop_database(job.database.name)
+    compute_all(job)
+    assert figures(job.database) == before
 
 
 def test_a_copy_next_to_an_archive_is_ignored(lake: Path, job: Job) -> None:

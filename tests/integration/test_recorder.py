@@ -15,14 +15,17 @@ from pymongo.errors import PyMongoError
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id
 from fleet.notifications import actions, incident
+from fleet.notifications import delivery as deliveries
 from fleet.notifications.actions import Action, Target
 from fleet.notifications.state import NotificationState
 from infra.mongo import client as mongo
 from infra.mongo import incidents
+from infra.operations import LOOPS
 from speed_layer import recording as recorder
+from tests.support import world
 from tests.support.alert_layers import made_names, send
 from tests.support.waiting import running, wait_for
-from tests.support.world import World, alert
+from tests.support.world import alert
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
@@ -47,12 +50,7 @@ def config(kafka: str, names: dict[str, str], mongo_uri: str) -> recorder.Record
 
 
 def delivered(*alerts: Alert, at: datetime = NOW) -> bytes:
-    """What the notifier writes when it notifies of these at once."""
-    world = World(now=at)
-    for one in alerts:
-        world.add(one)
-    world.drain()
-    return world.written[0]
+    return deliveries.encode(world.delivered(*alerts, at=at))
 
 
 def test_of_an_alert_and_its_duplicates_the_first_makes_the_row(
@@ -107,6 +105,29 @@ def test_what_mongodb_refuses_is_passed_by_and_reported(
         wait_for(lambda: rows.count_documents({"kind": "unrest"}) == 1)
         wait_for(lambda: mongo_database["incidents"].count_documents({"city": "City 8"}) == 1)
     assert mongo_database["incidents"].count_documents({"city": "City 7"}) == 0
+
+
+@pytest.mark.parametrize("place", ["alerts", "deliveries", "actions"])
+def test_what_a_newer_version_wrote_is_recorded_by_that_version(
+    kafka: str,
+    names: dict[str, str],
+    config: recorder.RecorderConfig,
+    mongo_database: Database[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Until then the recorder waits, and says why."""
+    action = actions.encode(Action("1", "acknowledge", Target("i"), "Ada", NOW))
+    codecs = {"alerts": wire._codec, "deliveries": deliveries._codec, "actions": actions._codec}
+    value = {"alerts": wire.encode(alert(1, NOW)), "deliveries": delivered(alert(1, NOW)), "actions": action}[place]
+    rows = mongo_database["actions" if place == "actions" else "alerts"]
+    send(kafka, names[place], value.replace(b"{", b'{"layout": 2, ', 1))
+    with running(recorder.run, config):
+        wait_for(lambda: "NewerLayout" in LOOPS.unready().get("recorder", ""))
+    assert rows.count_documents({}) == 0
+    monkeypatch.setattr(codecs[place], "_layout", 2)
+    with running(recorder.run, config):
+        wait_for(lambda: rows.count_documents({}) == 1)
 
 
 @pytest.mark.parametrize(

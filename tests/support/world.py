@@ -145,3 +145,12 @@ class World:
 
     def delivered(self) -> list[Delivery]:
         return [deliveries.decode(written) for written in self.written]
+
+
+def delivered(*alerts: Alert, at: datetime = START) -> Delivery:
+    """What the notifier writes when it notifies of these at once."""
+    notified = World(now=at)
+    for one in alerts:
+        notified.add(one)
+    notified.drain()
+    return deliveries.decode(notified.written[0])

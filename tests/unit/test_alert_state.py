@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
+from fleet import wire
 from fleet.alerts.newcomer import Newcomer
 from fleet.alerts.presence import BUCKETS
 from fleet.errors import NewerLayout
@@ -21,7 +22,6 @@ from speed_layer.alerting.alert_state import (
     newest,
     next_bucket,
     parts,
-    require_known,
 )
 from tests.support.examples import examples
 
@@ -60,12 +60,12 @@ HARD = [("\x01" * 195 + f"{number:05}") for number in range(1000)]
 )
 def test_a_newer_layout_is_refused_whatever_its_form(value: bytes, known: bool) -> None:
     if known:
-        require_known(value, 3)
+        wire.require_known(value, "alert-state of partition 3", LAYOUT)
         return
     with pytest.raises(
         NewerLayout, match=r"^alert-state of partition 3 has layout 2 and this version of Peacewatch knows 1"
     ):
-        require_known(value, 3)
+        wire.require_known(value, "alert-state of partition 3", LAYOUT)
 
 
 def test_a_layout_that_is_raised_is_written() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from serving.report import facts, revision, strings
 from serving.report.reader import Shelf
 from serving.report.store import FORMS, DamagedReport, ReportStore, Revision
@@ -58,6 +58,15 @@ def test_a_damaged_report_is_left_out_of_the_list_of_all(tmp_path: Path) -> None
         store.facts(Revision(reports.DAY, 0))
     rows, following = Shelf(str(tmp_path)).page(None, 31)
     assert ([row["day"] for row in rows], following) == ([other.isoformat()], None)
+
+
+def test_a_report_of_a_newer_version_is_left_out_too(tmp_path: Path) -> None:
+    store, other = ReportStore(str(tmp_path)), reports.DAY - timedelta(days=1)
+    store.write(Revision(other, 0), {**CONTENT, "json": facts.to_json(reports.busy())})
+    store.write(Revision(reports.DAY, 0), {**CONTENT, "json": b'{"layout": 2, "day": 20781}'})
+    with pytest.raises(NewerLayout, match=r"^a nightly report has layout 2 and this version of Peacewatch knows 1"):
+        store.facts(Revision(reports.DAY, 0))
+    assert [row["day"] for row in Shelf(str(tmp_path)).page(None, 31)[0]] == [other.isoformat()]
 
 
 def test_a_store_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
