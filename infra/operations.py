@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from socketserver import TCPServer
 from threading import BoundedSemaphore, Lock, Thread, get_ident
-from typing import TYPE_CHECKING, Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from structlog import get_logger
+
+from infra.redaction import redact
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from io import BufferedIOBase
 
 STUCK_SECONDS: Final = 300.0
 """Longer than any call of a loop may last: a store that answers nothing holds a commit for three minutes."""
@@ -32,6 +38,14 @@ STARTING: Final = "is starting"
 
 MOST_CONNECTIONS: Final = 32
 """Probes and a few Prometheus servers need three or four."""
+
+END_SECONDS: Final = 1.0
+"""How long a new connection waits for the thread of the oldest, which was ended for it."""
+
+LARGEST_HEAD: Final = 16 * 1024
+"""Bytes of a request's first line and headers; Prometheus sends some 500."""
+
+_log = get_logger()
 
 
 @dataclass
@@ -102,67 +116,138 @@ Probe = Callable[[str], dict[str, str]]
 """What is wrong by `/healthz` or `/readyz`, a sentence by its part; empty when all is well."""
 
 
-def application(
-    loops: Loops, probe: Probe | None = None
-) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """The WSGI application of the port. `probe` answers in place of loops if a process has none."""
-    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - only a process that is asked pays for it
+class Answers:
+    """What the port answers. `probe` answers in place of loops if a process has none."""
 
-    metrics = make_wsgi_app()
+    def __init__(self, loops: Loops, probe: Probe | None = None) -> None:
+        self._loops, self._probe = loops, probe
+        self._one_at_a_time = Lock()
 
-    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
+    def of(self, path: str, accepts: str) -> tuple[int, str, bytes]:
+        """Status, content type and body; `accepts` is the header Accept."""
         if path == "/metrics":
-            text: Iterable[bytes] = metrics(environ, start)
-            return text
-        if probe is not None and path in ("/healthz", "/readyz"):
-            return _json(start, probe(path))
-        if path == "/healthz":
-            stuck = {name: f"no sign of life for {seconds:.0f} s" for name, seconds in loops.stuck().items()}
-            return _json(start, stuck)
+            return 200, *self._metrics(accepts)
+        if path in ("/healthz", "/readyz"):
+            return _json(self._wrong(path))
+        return 404, "text/plain", b"/metrics, /healthz or /readyz\n"
+
+    def _wrong(self, path: str) -> dict[str, str]:
+        if self._probe is not None:
+            return self._probe(path)
         if path == "/readyz":
-            return _json(start, loops.unready())
-        start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"/metrics, /healthz or /readyz\n"]
+            return self._loops.unready()
+        return {name: f"no sign of life for {seconds:.0f} s" for name, seconds in self._loops.stuck().items()}
 
-    return answer
+    def _metrics(self, accepts: str) -> tuple[str, bytes]:
+        """One at a time: however many ask at once, the process' own work has half of the interpreter."""
+        from prometheus_client import REGISTRY  # noqa: PLC0415 - only a process that is asked pays for it
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
+
+        try:
+            encode, kind = choose_encoder(accepts)
+        except (ValueError, TypeError):  # a version that is no number
+            encode, kind = choose_encoder("")
+        with self._one_at_a_time:
+            return kind, encode(REGISTRY)
 
 
-def serve(port: int, host: str, loops: Loops = LOOPS, probe: Probe | None = None) -> WSGIServer:
+def serve(port: int, host: str, loops: Loops = LOOPS, probe: Probe | None = None) -> HTTPServer:
     """Serves http://`host`:`port` in a separate thread until `shutdown()`. Raises OSError if the port is in use."""
-    kind = _Server6 if ":" in host else _Server
-    server = make_server(host, port, application(loops, probe), server_class=kind, handler_class=_Quiet)
+    server = (_Server6 if ":" in host else _Server)((host, port), Answers(loops, probe))
     Thread(target=server.serve_forever, name="operations", daemon=True).start()
     return server
 
 
-class _Quiet(WSGIRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
+    """One request a connection. Whatever the client does or leaves out, nothing is logged: there is a probe every few
+    seconds, and strangers would fill the log."""
+
     timeout = READ_SECONDS
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = cast("BufferedIOBase", _Head(self.rfile))
+
+    def do_GET(self) -> None:
+        status, kind, body = self.server.answers.of(self.path.partition("?")[0], self.headers.get("Accept", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: there is a probe every few seconds."""
+        pass
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """One thread per connection, MOST_CONNECTIONS at most: a further one is closed, so slow clients cost little."""
+class _Head:
+    """The first LARGEST_HEAD bytes of a request. Raises ConnectionAbortedError for more."""
 
-    daemon_threads = True
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream, self._left = stream, LARGEST_HEAD
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def readline(self, most: int) -> bytes:
+        line = self._stream.readline(min(most, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise ConnectionAbortedError("the head of a request is too large")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Server(ThreadingHTTPServer):
+    """One thread per connection, MOST_CONNECTIONS at most: for a further one the oldest is ended, so slow clients
+    cost little, and cannot keep a probe out."""
+
+    request_queue_size = 2 * MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], answers: Answers) -> None:
+        self.answers: Final = answers
         self._free = BoundedSemaphore(MOST_CONNECTIONS)
+        self._open: dict[Any, None] = {}  # in their order
+        self._lock = Lock()
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Without the look for the host's name, which may wait for a name server."""
+        TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        if not self._free.acquire(blocking=False):
+            self._end_oldest()
+            if not self._free.acquire(timeout=END_SECONDS):
+                self.shutdown_request(request)
+                return
+        with self._lock:
+            self._open[request] = None
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            with self._lock:
+                self._open.pop(request, None)
             self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as Python has it
+        error = sys.exception()
+        if not isinstance(error, OSError):  # a client that left
+            _log.error("a request of the operations port failed", exc_info=error)
+
+    def _end_oldest(self) -> None:
+        with self._lock:
+            oldest = next(iter(self._open), None)
+            self._open.pop(oldest, None)
+        if oldest is not None:
+            with suppress(OSError):  # it has just ended
+                oldest.shutdown(socket.SHUT_RDWR)
 
 
 class _Server6(_Server):
@@ -171,6 +256,6 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-def _json(start: StartResponse, wrong: dict[str, str]) -> list[bytes]:
-    start("503 Service Unavailable" if wrong else "200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"status": "wrong" if wrong else "ok", **wrong}).encode() + b"\n"]
+def _json(wrong: dict[str, str]) -> tuple[int, str, bytes]:
+    shown = {"status": "wrong" if wrong else "ok", **{name: redact(reason) for name, reason in wrong.items()}}
+    return 503 if wrong else 200, "application/json", json.dumps(shown).encode() + b"\n"
