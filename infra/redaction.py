@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 SHORTEST: Final = 6
 """Characters. A shorter secret would hide ordinary words in every line."""
+
+REMEMBERED: Final = 8
+"""Values of one source that stay hidden: a line may still name the one before. A token may be replaced each minute, and
+every one is looked for in every line."""
 
 # Repeats are bounded: a line may hold a stranger's megabyte, and must not take quadratic time.
 _WORDS: Final = "password|passwd|pwd|secret|token|credential|api[_-]?key|access[_-]?key|signature"
@@ -56,7 +62,26 @@ RULES: Final = (
     Rule(("akia", "asia"), re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}")),  # an AWS access key's id
 )
 _SECRET_NAME: Final = re.compile(rf"{_NAMES}$|\bauthorization$", re.I)
-_loaded: set[str] = set()
+
+
+class Loaded:
+    """The secrets that a process has loaded. Threads that connect load new ones while others write lines."""
+
+    def __init__(self) -> None:
+        self.longest_first: tuple[str, ...] = ()
+        self._lock = Lock()
+        self._values: dict[str, deque[frozenset[str]]] = {}  # by source
+
+    def add(self, source: str, parts: frozenset[str]) -> None:
+        with self._lock:
+            values = self._values.setdefault(source, deque(maxlen=REMEMBERED))
+            if parts not in values:
+                values.append(parts)
+                everything = {part for each in self._values.values() for value in each for part in value}
+                self.longest_first = tuple(sorted(everything, key=len, reverse=True))
+
+
+_loaded = Loaded()
 
 
 def redact(text: str) -> str:
@@ -65,7 +90,7 @@ def redact(text: str) -> str:
     for rule in RULES:
         if any(hint in folded for hint in rule.hints):
             text = rule.pattern.sub(rule.blot, text)
-    for secret in sorted(_loaded, key=len, reverse=True):
+    for secret in _loaded.longest_first:
         text = text.replace(secret, "***")
     return text
 
@@ -75,9 +100,13 @@ def names_secret(key: str) -> bool:
     return _SECRET_NAME.search(key) is not None
 
 
-def hide(secret: str) -> None:
-    """Hides `secret` from now on, wherever it occurs. Of a URI: its password, or the path if it has none."""
-    _loaded.update(part for part in _parts(secret) if len(part) >= SHORTEST)
+def hide(*secrets: str, source: str | None = None) -> None:
+    """Hides `secrets` from now on, wherever they occur. Of a URI: its password, or the path if it has none.
+
+    `source` is where they come from, if they may be replaced: its last REMEMBERED values stay hidden. None: for good.
+    """
+    parts = frozenset(part for secret in secrets for part in _parts(secret) if len(part) >= SHORTEST)
+    _loaded.add(source or "\n".join(secrets), parts)
 
 
 def _parts(secret: str) -> set[str]:

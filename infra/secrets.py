@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from fleet.errors import BadSettings
+from infra.redaction import hide
 
 S3_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """The variables of the keys of a lake on S3."""
+
+IDS: Final = frozenset({"AWS_ACCESS_KEY_ID"})
+"""Those of S3_KEYS that are names, not secrets: hidden, a name such as `peacewatch` would be missing in every line."""
 
 _KAFKA: Final = ("kafka_password", "kafka_token")
 SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
@@ -42,7 +46,8 @@ def secret(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def text_of(path: Path, variable: str) -> str:
-    """The secret in a file that `variable` names. Raises BadSettings, which shows nothing of it.
+    """The secret in a file that `variable` names, which logs hide from now on. Raises BadSettings, which shows nothing
+    of it.
 
     An empty file is refused: without a secret some processes would run open, or with a local service.
     """
@@ -54,4 +59,6 @@ def text_of(path: Path, variable: str) -> str:
         raise BadSettings(f"{variable}: not UTF-8 text: {path}") from None
     if not text:
         raise BadSettings(f"{variable}: is empty: {path}")
+    if variable.removesuffix("_FILE") not in IDS:
+        hide(text, source=variable)
     return text

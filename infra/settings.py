@@ -22,7 +22,7 @@ from fleet.reports.pseudonyms import KEY_LEAST
 from infra import logs
 from infra.kafka.address import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
-from infra.secrets import secret
+from infra.secrets import IDS, S3_KEYS, secret
 from infra.time_zones import whole_hour_zone
 
 PREFIX: Final = "PEACEWATCH_"
@@ -344,9 +344,12 @@ def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
         raise BadSettings(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     for name in SECRETS:
         if isinstance(value := getattr(loaded, name), SecretStr):
-            for part in re.split(r":\w+,?", value.get_secret_value()) if name == "api_tokens" else ():
-                hide(part)
-            hide(value.get_secret_value())
+            text = value.get_secret_value()
+            tokens = re.split(r":\w+[,\s]*", text) if name == "api_tokens" else ()
+            hide(text, *tokens, source=PREFIX + name.upper())
+    for key in set(S3_KEYS) - IDS:
+        if key in environ:
+            hide(environ[key], source=key)
     return loaded
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from structlog import get_logger
 
+from infra.redaction import hide
 from serving.config import ROLES, Role
 
 SHORTEST: Final = 32
@@ -47,9 +48,9 @@ def parse_tokens(text: str | None) -> dict[str, Role]:
 
 
 class TokenFile(Mapping[str, Role]):
-    """The tokens of a file, read again when it changes: tokens are rotated without a restart. A file that is unreadable
-    or invalid changes nothing: the former tokens stay in force, and the log says why. An empty file counts as invalid,
-    since no tokens would mean that everybody has access.
+    """The tokens of a file, read again when it changes: tokens are rotated without a restart, and logs hide the new
+    ones, too. A file that is unreadable or invalid changes nothing: the former tokens stay in force, and the log says
+    why. An empty file counts as invalid, since no tokens would mean that everybody has access.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -92,4 +93,5 @@ def _some(text: str) -> dict[str, Role]:
     tokens = parse_tokens(text)
     if not tokens:
         raise ValueError("the file names no token")
+    hide(*tokens, source="PEACEWATCH_API_TOKENS_FILE")
     return tokens

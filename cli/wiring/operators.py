@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from fleet.notifications.message import DESCRIPTION, TITLE, Embed
 from fleet.text import plain
 from infra.discord import DiscordError
+from infra.redaction import redact
 
 COLOUR: Final = 0xD92D20
 TRIES: Final = 5
@@ -17,8 +18,9 @@ FIRST_PAUSE: Final = 1.0
 
 
 def message(title: str, text: str, link: str, now: datetime) -> Embed:
-    """The texts are shown as they are, and mention nobody."""
-    return Embed(title=plain(title, TITLE), description=plain(text, DESCRIPTION), colour=COLOUR, at=now, url=link)
+    """The texts are shown as they are, without secrets, and mention nobody: an error of a task may quote a password."""
+    said, details = plain(redact(title), TITLE), plain(redact(text), DESCRIPTION)
+    return Embed(title=said, description=details, colour=COLOUR, at=now, url=link)
 
 
 class Poster(Protocol):

@@ -69,3 +69,10 @@ def test_where_operators_read() -> None:
     assert own.operators_webhook == "https://chat.example/w"
     assert settings.load({}, discord_webhook_url="https://chat.example/a").operators_webhook is None
     assert settings.load({}).operators_webhook == "http://127.0.0.1:18900/api/webhooks/3/operators"
+
+
+def test_an_error_of_a_task_shows_no_secret() -> None:
+    embed = operators.message("aggregate failed: token=abc", "mongodb://me:password-of-me@db/p is away", "", NOW)
+    assert embed.description is not None
+    assert "password-of-me" not in embed.description
+    assert "abc" not in embed.title

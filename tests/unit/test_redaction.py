@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import redaction
-from infra.redaction import hide, redact
-from infra.settings import load
+from infra import redaction, s3
+from infra.redaction import REMEMBERED, hide, redact
+from infra.secrets import text_of
+from infra.settings import SECRETS, load
+from serving.tokens import TokenFile
 
 WEBHOOK = "https://discord.com/api/webhooks/123/very-secret_token"
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    before = set(redaction._loaded)
-    redaction._loaded.clear()
-    yield
-    redaction._loaded.clear()
-    redaction._loaded.update(before)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_loaded", redaction.Loaded())
 
 
 @pytest.mark.parametrize(
@@ -84,6 +83,70 @@ def test_a_loaded_secret_is_blotted_out_anywhere(secret: str, line: str, shown: 
 def test_settings_hide_what_they_load() -> None:
     load({}, discord_webhook_url="https://chat.example/in/qwertzuiop", api_tokens="0123456789abcdef:viewer")
     assert redact("qwertzuiop and 0123456789abcdef") == "*** and ***"
+
+
+TOKENS = [f"{letter * 32}" for letter in "abcd"]
+
+
+@pytest.mark.parametrize("separator", [",", ", ", "\n", ",\n", "\r\n"])
+def test_each_of_several_tokens_is_hidden(separator: str) -> None:
+    load({}, api_tokens=separator.join(f"{token}:viewer" for token in TOKENS))
+    assert redact(" ".join(TOKENS)) == "*** *** *** ***"
+
+
+@pytest.mark.parametrize("name", [name for name in SECRETS if not name.endswith(("_url", "uri", "tokens", "database"))])
+def test_what_replaces_a_secret_in_its_file_is_hidden_from_its_first_use_on(tmp_path: Path, name: str) -> None:
+    file, variable = tmp_path / "secret", f"PEACEWATCH_{name.upper()}_FILE"
+    for secret in ("first-" * 8, "second-" * 8):
+        file.write_text(secret)
+        text_of(file, variable)
+    assert redact(f"{'second-' * 8} after {'first-' * 8}") == "*** after ***"
+
+
+def test_what_replaces_tokens_in_their_file_is_hidden(tmp_path: Path) -> None:
+    now, file = [0.0], tmp_path / "tokens"
+    file.write_text(f"{TOKENS[0]}:viewer")
+    tokens = TokenFile(file, lambda: now[0])
+    file.write_text(f"{TOKENS[1]}:viewer\n{TOKENS[2]}:admin")
+    now[0] = 5.0
+    assert len(tokens) == 2
+    assert redact(" ".join(TOKENS)) == f"*** *** *** {TOKENS[3]}"
+
+
+@pytest.mark.parametrize("from_files", [True, False])
+def test_keys_of_s3_are_hidden_but_not_their_names(tmp_path: Path, from_files: bool) -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "peacewatch", "AWS_SECRET_ACCESS_KEY": "k/e+y" * 8, "AWS_SESSION_TOKEN": "t/n" * 9}
+    for name in [*environ] if from_files else []:
+        (tmp_path / name).write_text(environ.pop(name))
+        environ[f"{name}_FILE"] = str(tmp_path / name)
+    s3.keys_from_files(environ)
+    load(environ)
+    assert redact(f"peacewatch {'k/e+y' * 8} {'t/n' * 9}") == "peacewatch *** ***"
+
+
+def test_a_secret_that_is_replaced_for_ever_does_not_make_the_list_grow() -> None:
+    hide("of the beginning")
+    for number in range(5 * REMEMBERED):
+        hide(f"token-{number:04}", source="PEACEWATCH_KAFKA_TOKEN_FILE")
+    hide(f"token-{5 * REMEMBERED - 1:04}", source="PEACEWATCH_KAFKA_TOKEN_FILE")  # not replaced: nothing is forgotten
+    shown = [number for number in range(5 * REMEMBERED) if redact(f"token-{number:04}") != "***"]
+    assert shown == list(range(4 * REMEMBERED))
+    assert redact("of the beginning") == "***"
+
+
+def test_threads_may_load_secrets_while_others_write_lines() -> None:
+    def load_many(source: int) -> None:
+        for number in range(300):
+            hide(f"secret-{source}-{number}", source=f"{source}-{number % 40}")
+
+    threads = [threading.Thread(target=load_many, args=(source,)) for source in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        redact("a line")
+    for thread in threads:
+        thread.join()
+    assert redact("secret-3-299") == "***"
 
 
 @pytest.mark.parametrize("part", ["a.", "a://b:", "a@", "token", "/hooks/", "Bearer "])
