@@ -36,6 +36,13 @@ DEEPEST: Final = 6
 MOST_NAMED: Final = 20
 """Ids that one line names; a digest counts thousands of alerts."""
 
+LONGEST_TEXT: Final = 8 * 1024
+"""Characters of one value in JSON; an id has 200, a stack trace some thousands. A message of a drone may have a
+million."""
+
+LONGEST_LINE: Final = 64 * 1024
+"""Characters of a line before escapes: what reads logs cuts longer ones anywhere, and half an object is no JSON."""
+
 REPEATED_SECONDS: Final = 10.0
 """Some libraries repeat a line as often as they try: kafka-python ten times a second while a topic is missing."""
 
@@ -105,10 +112,10 @@ def _chosen(environ: Mapping[str, str]) -> Format:
 def _renderers(line_format: Format) -> list[structlog.typing.Processor]:
     if line_format == "logfmt":
         logfmt = structlog.processors.LogfmtRenderer(key_order=FIRST_KEYS, bool_as_flag=False)
-        return [logfmt, _redact_line, _escape_line]  # last: a secret may hide in a list, in a traceback, anywhere
+        # Last: a secret may hide in a list, in a traceback, anywhere. Cut after it: half a secret would not be found.
+        return [logfmt, _redact_line, _cut_line, _escape_line]
     # Quotes and line ends are escaped in JSON, so secrets are masked in the values, before they are written.
-    serialize = partial(json.dumps, ensure_ascii=False)
-    return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=serialize), _escape_line]
+    return [_redact_values, _order_keys, structlog.processors.JSONRenderer(serializer=_serialize), _escape_line]
 
 
 class Repeated(logging.Filter):
@@ -207,7 +214,20 @@ def _redacted_pairs(pairs: Mapping[Any, Any], levels: int) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return redact(value if isinstance(value, str) else str(value))
+    return _cut(redact(value if isinstance(value, str) else str(value)), LONGEST_TEXT)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… of {len(text):,} characters"
+
+
+def _serialize(event: Event, **_more: Any) -> str:
+    """`event` as JSON; one of many values that is too long for a line keeps its first keys."""
+    line = json.dumps(event, ensure_ascii=False)
+    if len(line) <= LONGEST_LINE:
+        return line
+    kept = {key: event[key] for key in FIRST_KEYS if key in event}
+    return json.dumps({**kept, "cut": f"{len(line):,} characters"}, ensure_ascii=False)
 
 
 def _order_keys(_logger: Any, _method: str, event: Event) -> Event:
@@ -216,6 +236,10 @@ def _order_keys(_logger: Any, _method: str, event: Event) -> Event:
 
 def _redact_line(_logger: Any, _method: str, line: Any) -> str:
     return redact(line)
+
+
+def _cut_line(_logger: Any, _method: str, line: Any) -> str:
+    return _cut(line, LONGEST_LINE)
 
 
 def _escape_line(_logger: Any, _method: str, line: Any) -> str:

@@ -249,6 +249,52 @@ def test_json_stays_json_whatever_looks_like_a_secret(capsys: pytest.CaptureFixt
     assert ("abc" in line["reason"], line["password"], line["at"]) == (False, "***", {"api_key": "***"})
 
 
+HUGE = "x\x1b\n" * 350_000
+
+
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+@pytest.mark.parametrize(
+    "fields",
+    [{"message": HUGE}, {"reason": ValueError(HUGE)}, {"several": [HUGE] * 9}, {"deep": {"a": {HUGE: HUGE}}}],
+    ids=["text", "error", "list", "mapping"],
+)
+def test_a_strangers_megabyte_is_cut(
+    capsys: pytest.CaptureFixture[str], fields: dict[str, object], line_format: str
+) -> None:
+    configured(line_format).warning("trouble", **fields)
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "event=trouble" in line or json.loads(line)["event"] == "trouble"
+    assert "characters" in line
+    assert len(line) < 6 * logs.LONGEST_LINE + 1000  # an escape has six characters
+
+
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+@pytest.mark.parametrize(("many", "is_cut"), [(logs.LONGEST_TEXT, False), (logs.LONGEST_TEXT + 1, True)])
+def test_a_long_text_is_whole_up_to_a_bound(
+    capsys: pytest.CaptureFixture[str], many: int, is_cut: bool, line_format: str
+) -> None:
+    configured(line_format).info("said", words="w" * many)
+    line = capsys.readouterr().err
+    assert ("w" * many not in line) is (is_cut and line_format == "json")
+
+
+@pytest.mark.parametrize("line_format", ["logfmt", "json"])
+def test_many_long_texts_keep_a_line_whole(capsys: pytest.CaptureFixture[str], line_format: str) -> None:
+    configured(line_format).info("said", **{f"words_{number}": "w" * 8000 for number in range(20)})
+    line = capsys.readouterr().err
+    assert len(line) < logs.LONGEST_LINE + 100
+    if line_format == "json":
+        assert list(json.loads(line)) == [*logs.FIRST_KEYS, "cut"]
+
+
+def test_a_secret_at_the_cut_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    for line_format, longest in (("json", logs.LONGEST_TEXT), ("logfmt", logs.LONGEST_LINE)):
+        for before in range(longest - 200, longest, 7):
+            configured(line_format).info("said", words="w" * before + " " + WEBHOOK)
+    assert "very" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("count", "more"), [(0, 0), (20, 0), (21, 1), (5000, 4980)])
 def test_a_line_names_the_first_of_many_ids(count: int, more: int) -> None:
     ids = [f"a{number}" for number in range(count)]
