@@ -24,7 +24,8 @@ SETTINGS_INTRO: Final = """\
 <!-- Made from infra/settings.py by `script/docs pages`. Do not edit by hand. -->
 
 Settings come from environment variables.
-An empty variable counts as not set.
+An empty variable counts as not set, except `PEACEWATCH_API_TOKENS` and `PEACEWATCH_PSEUDONYM_KEY`: empty, they are
+refused, because without them something is open.
 Spaces and line breaks around a value do not count.
 A process checks its settings when it starts, and names a wrong one in one sentence.
 

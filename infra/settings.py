@@ -31,6 +31,9 @@ SECRETS: Final = (
     *("reports_webhook_url", "api_tokens", "oidc_client_secret", "kafka_password", "kafka_token", "pseudonym_key"),
 )
 
+PROTECTING: Final = ("api_tokens", "pseudonym_key")
+"""Secrets without which something is open: who can read, and what citizens are called. A variable that is set and
+empty, as `${KEY}` of a shell that does not know KEY, is refused: elsewhere it counts as unset."""
 
 MOST_DAYS: Final = 36_500
 """A century, for every number of days, hours or seconds in a setting or an option: a date so long before today exists
@@ -336,6 +339,9 @@ class Settings(BaseSettings):
 def load(environ: Mapping[str, str] | None = None, **changes: Any) -> Settings:
     """The settings of the environment. Raises BadSettings, which names the variable and the reason, never a value."""
     environ = os.environ if environ is None else environ
+    for name in (f"{PREFIX}{name.upper()}{end}" for name in PROTECTING for end in ("", "_FILE")):
+        if name in environ and not environ[name].strip():
+            raise BadSettings(f"{name}: is set, but empty: unset it to go without")
     try:
         loaded = Settings(**{**_secrets_from_files(environ), **changes})
     except ValidationError as error:

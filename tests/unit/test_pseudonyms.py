@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import unicodedata
 from collections import namedtuple
 from typing import Any
 
@@ -58,6 +59,15 @@ def test_a_pseudonym_is_the_beginning_of_an_hmac_whatever_the_key(key: str, name
 
 def test_without_a_key_a_name_lands_as_it_came() -> None:
     assert rows(decode(message(), key=None), "topic", 0)["citizens"][0].as_py() == REPORT["citizens"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["zoë nuñez", "Zoe Nunez", unicodedata.normalize("NFD", "Zoë Nuñez"), " Zoë Nuñez", "Zoë  Nuñez"],
+)
+def test_another_spelling_of_a_name_has_another_pseudonym(other: str) -> None:
+    """Whether two spellings are one person nobody knows; the lake without a key keeps them apart, too."""
+    assert Pseudonyms(KEY).of_name(other) != Pseudonyms(KEY).of_name("Zoë Nuñez")
 
 
 def test_another_key_gives_another_pseudonym() -> None:

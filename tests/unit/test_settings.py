@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import BadSettings
-from infra.settings import MOST_DAYS, MOST_SECONDS, PREFIX, SECRETS, Settings, load
+from infra.settings import MOST_DAYS, MOST_SECONDS, PREFIX, PROTECTING, SECRETS, Settings, load
 
 SECRET = "mongodb://me:password-of-me@db.example:27017/peacewatch"
 
@@ -107,6 +107,16 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PEACEWATCH_KAFKA_BOOTSTRAP", "")
     monkeypatch.setenv("PEACEWATCH_WEB_PORT", "")
     assert load().web_port == 18000
+
+
+@pytest.mark.parametrize("name", PROTECTING)
+@pytest.mark.parametrize("end", ["", "_FILE"])
+@pytest.mark.parametrize("value", ["", "  ", "\n"])
+def test_what_protects_is_not_lost_by_an_empty_variable(name: str, end: str, value: str) -> None:
+    """Without a key names land in clear, without tokens everybody reads: that must be meant."""
+    variable = f"{PREFIX}{name.upper()}{end}"
+    with pytest.raises(BadSettings, match=rf"^{variable}: is set, but empty: unset it to go without$"):
+        load({variable: value})
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
