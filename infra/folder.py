@@ -21,7 +21,7 @@ class Folder:
     file."""
 
     def __init__(self, location: str) -> None:
-        self._location: Final = location
+        self.location: Final = location
         with self._answering(""):
             if "://" not in location:
                 Path(location).mkdir(parents=True, exist_ok=True)
@@ -52,4 +52,4 @@ class Folder:
         try:
             yield
         except (OSError, DeltaError, pa.ArrowException) as error:
-            raise ServiceUnavailable(f"{self._location}/{path} cannot be read or written: {sentence(error)}") from None
+            raise ServiceUnavailable(f"{self.location}/{path} cannot be read or written: {sentence(error)}") from None

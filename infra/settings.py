@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import BadInput, BadSettings
 from fleet.reports.pseudonyms import KEY_LEAST
-from infra import logs
+from infra import locations, logs
 from infra.kafka.address import KafkaConfig, Mechanism, SecurityProtocol
 from infra.redaction import hide
 from infra.secrets import IDS, S3_KEYS, secret
@@ -249,9 +249,8 @@ class Settings(BaseSettings):
     @field_validator("lake")
     @classmethod
     def _known_place(cls, lake: str | None) -> str | None:
-        """`s3:/bucket` and `~/lake` would be folders of these names below the working directory."""
-        if lake and (lake.startswith("~") or (":" in lake.partition("/")[0] and not re.match(r"s3://[^/]", lake))):
-            raise ValueError("is a folder, without ~, or s3://bucket/path")
+        if lake:
+            locations.require(lake)
         return lake
 
     @field_validator("timezone")

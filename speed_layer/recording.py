@@ -30,7 +30,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id, content_of, is_conflict
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
-from fleet.errors import NewerLayout
+from fleet.errors import ServiceUnavailable
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
@@ -61,7 +61,7 @@ WRITE_SECONDS: Final = Histogram(
 UNRECORDED: Final = Gauge("peacewatch_recording_unrecorded", "messages that wait in the partitions of this process")
 Documents = mongo.Documents
 
-AWAY: Final = (retry.NotReady, KafkaError, PyMongoError, NewerLayout, OSError)
+AWAY: Final = (retry.NotReady, KafkaError, PyMongoError, ServiceUnavailable, OSError)
 
 
 @dataclass(frozen=True)

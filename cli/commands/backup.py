@@ -10,7 +10,9 @@ To = Annotated[
     str, typer.Option("--to", metavar="FOLDER", help="a folder or s3:// address; each backup gets a subfolder")
 ]
 From = Annotated[str, typer.Option("--from", metavar="FOLDER", help="the folder given to `backup --to`")]
-Name = Annotated[str | None, typer.Option("--name", help="a backup, such as 20261124T020000Z; default: the newest")]
+Name = Annotated[
+    str | None, typer.Option("--name", help="a backup, such as 20261124T020000Z-5d1e90c7; default: the newest")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +34,7 @@ def backup(to: To) -> None:
     from infra.mongo import client
 
     logs.configure("backup")
+    _require_location("--to", to)
     loaded = settings.load()
     with client.connect(loaded.mongo, "backup") as database:
         done = backups.take(database, Folder(loaded.lake_location), Folder(to), datetime.now(UTC))
@@ -50,6 +53,7 @@ def restore(source: From, name: Name = None) -> None:
     from infra.mongo import client
 
     logs.configure("restore")
+    _require_location("--from", source)
     if "://" not in source and not Path(source).is_dir():  # a Folder would make it
         raise BadInput("--from", f"no such folder: {source}")
     loaded = settings.load()
@@ -57,3 +61,13 @@ def restore(source: From, name: Name = None) -> None:
     with client.connect(loaded.mongo, "restore") as database:
         files = backups.restore(database, Folder(loaded.lake_location), newest)
     typer.echo(f"{newest.name}: {newest.many:,} documents and {files} files of the lake restored; now run aggregate")
+
+
+def _require_location(option: str, location: str) -> None:
+    from fleet.errors import BadInput
+    from infra import locations
+
+    try:
+        locations.require(location)
+    except ValueError as error:
+        raise BadInput(option, str(error)) from None

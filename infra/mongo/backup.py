@@ -1,8 +1,9 @@
 """Backs up what cannot be computed from the lake, while everything runs, and restores it into an empty database.
 
-`<location>/<time>/` holds `<collection>-<number>.bson.zst` of about CHUNK at most, files of the lake that no run can
-recompute (nightly reports, the archives of sealed days, what only commits store) under `lake/`, and `manifest.json`,
-written last: a backup without it is unfinished, and is not restored.
+`<location>/<time>-<random>/` holds `<collection>-<number>.bson.zst` of about CHUNK at most, files of the lake that no
+run can recompute (nightly reports, the archives of sealed days, what only commits store) under `lake/`, and
+`manifest.json`, written last: a backup without it is unfinished, and is not restored. No two backups share a name, so
+several may be taken into one folder at once.
 
 All collections are read at one instant. Views are not in it: `peacewatch aggregate` computes them from the lake, and
 takes sealed days from their archives.
@@ -11,6 +12,7 @@ takes sealed days from their archives.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,7 @@ from fleet import layout as layout_numbers
 from fleet.bins import bins
 from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
 from fleet.text import sentence
+from infra import locations
 from infra.folder import Folder
 from infra.mongo import layouts
 from infra.mongo.client import Documents
@@ -44,6 +47,12 @@ none: the run that finds them missing puts back their documents from the lake, a
 
 LAKE_FOLDERS: Final = ("nightly", "reports/_sealed", "reports/_facts")
 """The lake's files that cannot be recomputed from its tables."""
+
+LAKE_LOG: Final = "reports/_delta_log"
+"""A lake has it from its first commit on."""
+
+STAY: Final = frozenset({"layouts", "sessions"})
+"""Collections whose documents do not stop a restore: the server of the pages may run, and people may sign in."""
 
 CHUNK: Final = 32 * 1024 * 1024
 """Bytes of documents in a file before compression, which are held in memory at once."""
@@ -86,10 +95,9 @@ class Backup:
 
 def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup:
     """Raises PeacewatchErrors only, but for MongoDB's own."""
+    _require_apart(lake, to)
     layouts.require(database)
-    name = f"{now:%Y%m%dT%H%M%SZ}"
-    if to.names(name):
-        raise PeacewatchError(f"there is a backup {name}, finished or not: start another one a second later")
+    name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     files: dict[str, str] = {}
     documents = dict.fromkeys(KEPT, 0)
 
@@ -123,9 +131,22 @@ def take(database: Documents, lake: Folder, to: Folder, now: datetime) -> Backup
     return Backup(to, name, manifest)
 
 
+def _require_apart(lake: Folder, to: Folder) -> None:
+    """Raises BadInput for a destination in the lake: vacuum deletes what the table does not name, and the next backup
+    would hold this one. Also for a lake that is not there: without its files the backup would be taken for whole."""
+    if locations.is_within(to.location, lake.location):
+        raise BadInput("--to", f"lies in the lake {lake.location}: choose a folder outside of it, on another disk")
+    if not lake.names(LAKE_LOG):
+        raise BadInput("PEACEWATCH_LAKE", f"there is no lake at {lake.location}: its nightly reports would be missing")
+
+
 def newest(folder: Folder, name: str | None = None) -> Backup:
-    """The newest finished backup, or the one called `name`. Raises BadInput if there is none."""
-    finished = [path.removesuffix(f"/{MANIFEST}") for path in folder.names() if path.endswith(f"/{MANIFEST}")]
+    """The newest finished backup, or the one called `name`. Raises BadInput if there is none.
+
+    A manifest in a folder of a folder is of something else, such as a copy of old backups.
+    """
+    found = (path.partition("/") for path in folder.names())
+    finished = [name for name, _, below in found if below == MANIFEST]
     chosen = max(finished, default=None) if name is None else name if name in finished else None
     if chosen is None:
         there = f"there are {', '.join(finished)}" if finished else "there is none"
@@ -133,34 +154,44 @@ def newest(folder: Folder, name: str | None = None) -> Backup:
     try:
         manifest = msgspec.json.decode(folder.read(f"{chosen}/{MANIFEST}"), type=Manifest)
     except msgspec.MsgspecError as error:
-        raise BadInput("--from", f"{chosen}/{MANIFEST} is not the manifest of a backup: {error}") from None
+        wrong = f"{chosen}/{MANIFEST} is not the manifest of a backup: {error}"
+        raise BadInput("--from", f"{wrong}; take another backup by --name") from None
     return Backup(folder, chosen, manifest)
 
 
 def restore(database: Documents, lake: Folder, backup: Backup) -> int:
     """Puts all documents back, and the lake's files if they are missing; returns how many.
 
-    The database must have none of the collections, else PeacewatchError. After a crash, empty the database and
-    restore again. All files are read twice: the first time to see that none is damaged, before anything is written.
+    The database must have no documents, else PeacewatchError. All files are read twice: the first time to see that none
+    is damaged, before anything is written. Until it ends, all that use the database wait, also after a crash
+    (layouts.require): then empty the database and restore again.
     Raises NewerLayout for a backup of a newer version, and BadInput for a damaged one.
     """
     _require_known(backup.manifest)
-    for collection in KEPT:
-        if database[collection].find_one({}, {"_id": 1}) is not None:
+    _require_empty(database)
+    _require_whole(backup)
+    layouts.claim(database)
+    layouts.begin_restore(database, backup.name)
+    for path in backup.manifest.files:
+        if (name := _collection(path)) is not None and (documents := _unpacked(_content(backup, path))):
+            database[name].insert_many(documents)
+    there = {path for below in LAKE_FOLDERS for path in lake.names(below)}
+    missing = [path for path in backup.manifest.files if path.startswith("lake/") and path[5:] not in there]
+    for path in missing:
+        lake.write(path[5:], _content(backup, path))
+    layouts.end_restore(database)
+    return len(missing)
+
+
+def _require_empty(database: Documents) -> None:
+    """Views count too: they are of what landed or ran since, and would be added to the backup's documents."""
+    layouts.require(database)
+    for collection in {**KEPT, **layouts.COLLECTIONS}:
+        if collection not in STAY and database[collection].find_one({}, {"_id": 1}) is not None:
             raise PeacewatchError(
                 f"MongoDB has documents in {collection}: a backup is restored into an empty database,"
                 " so stop all processes and drop this one first"
             )
-    _require_whole(backup)
-    layouts.claim(database)
-    for path in backup.manifest.files:
-        if (name := _collection(path)) is not None:
-            database[name].insert_many(_unpacked(backup.folder.read(f"{backup.name}/{path}")))
-    there = {path for below in LAKE_FOLDERS for path in lake.names(below)}
-    missing = [path for path in backup.manifest.files if path.startswith("lake/") and path[5:] not in there]
-    for path in missing:
-        lake.write(path[5:], backup.folder.read(f"{backup.name}/{path}"))
-    return len(missing)
 
 
 def _require_known(manifest: Manifest) -> None:
@@ -173,11 +204,10 @@ def _require_whole(backup: Backup) -> None:
     there = dict.fromkeys(KEPT, 0)
     for path in backup.manifest.files:
         collection = _collection(path)
-        if collection not in KEPT and not path.startswith(tuple(f"lake/{below}/" for below in LAKE_FOLDERS)):
+        of_lake = path.startswith(tuple(f"lake/{below}/" for below in LAKE_FOLDERS)) and ".." not in path.split("/")
+        if collection not in KEPT and not of_lake:
             raise BadInput("--from", f"{backup.name}/{path} is none of a backup's files")
-        content = backup.folder.read(f"{backup.name}/{path}")
-        if path in backup.manifest.sha256 and backup.manifest.sha256[path] != _hash(content):
-            raise BadInput("--from", f"{backup.name}/{path} is damaged; take another backup by --name")
+        content = _content(backup, path)
         if collection is not None:
             try:
                 there[collection] += len(_unpacked(content))
@@ -186,6 +216,14 @@ def _require_whole(backup: Backup) -> None:
     for name, many in there.items():
         if many != (promised := backup.manifest.documents.get(name, 0)):
             raise BadInput("--from", f"{backup.name} has {many} documents of {name} and its manifest names {promised}")
+
+
+def _content(backup: Backup, path: str) -> bytes:
+    """The content of one of its files. Raises BadInput if it is not what was written."""
+    content, hashes = backup.folder.read(f"{backup.name}/{path}"), backup.manifest.sha256
+    if hashes and hashes.get(path) != _hash(content):
+        raise BadInput("--from", f"{backup.name}/{path} is damaged; take another backup by --name")
+    return content
 
 
 def _collection(path: str) -> str | None:

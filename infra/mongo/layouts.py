@@ -3,16 +3,21 @@
 They are in one document, `{_id: "collections", <collection>: layout}`, in the collection `layouts`. A process claims
 the layouts that it writes before it writes. A database without the document is from before 0.2.0: all of it is layout
 1, which can still be read.
+
+A second document, `{_id: "restore", backup: name}`, is there while a backup is restored, and after a restore that died:
+until it is gone all that read or write by layouts wait, so that half of a backup is never taken for all of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
 
 from fleet import layout as layout_numbers
+from fleet.errors import ServiceUnavailable
 from infra.mongo import (
     completeness,
     day_roll_ups,
@@ -36,12 +41,13 @@ from infra.mongo.collection import Collection
 
 
 class LayoutsDocument(TypedDict):
-    """A field a collection, the number of its layout."""
+    """A field a collection, the number of its layout; of `restore`, the name of the backup."""
 
     _id: str
 
 
 _ID: Final = "collections"
+_RESTORE: Final = "restore"
 
 COLLECTIONS: Final = {
     each.name: each
@@ -60,16 +66,19 @@ COLLECTIONS: Final = {
         *(landing.LANDING, landing.DRONE_BLOCKS, problems.COLLECTION),
         *(incidents.ALERTS, incidents.INCIDENTS, incidents.DELIVERIES, incidents.ACTIONS, recording.COLLECTION),
         *(reports.REPORT_TURNS, reports.REPORTS_TOLD, sessions.COLLECTION),
-        Collection("layouts", 1, LayoutsDocument, f"`{_ID}`", "all that write"),
+        Collection("layouts", 1, LayoutsDocument, f"`{_ID}`, `{_RESTORE}`", "all that write"),
     )
 }
 """By name, in the order of docs/contracts.md."""
 
 
 def require(database: Documents, session: ClientSession | None = None) -> None:
-    """Raises NewerLayout if the database has a layout that this version does not know."""
-    found: dict[str, Any] = database.layouts.find_one({"_id": _ID}, {"_id": 0}, session=session) or {}
-    require_known("MongoDB's", found)
+    """Raises NewerLayout if the database has a layout that this version does not know, and ServiceUnavailable if a
+    restore into it has not ended."""
+    found = {one.pop("_id"): one for one in database.layouts.find({"_id": {"$in": [_ID, _RESTORE]}}, session=session)}
+    require_known("MongoDB's", found.get(_ID, {}))
+    if _RESTORE in found:
+        raise _unfinished(found[_RESTORE].get("backup"))
 
 
 def claim(database: Documents) -> None:
@@ -87,3 +96,24 @@ def require_known(whose: str, found: Mapping[str, int]) -> None:
     """Raises NewerLayout if `found` has a layout, by collection, that this version does not know."""
     for name, layout in sorted(found.items()):
         layout_numbers.require_known(f"{whose} {name}", layout, COLLECTIONS[name].layout if name in COLLECTIONS else 0)
+
+
+def begin_restore(database: Documents, backup: str) -> None:
+    """From now on `require` refuses the database. Raises ServiceUnavailable if another restore began before."""
+    try:
+        database.layouts.insert_one({"_id": _RESTORE, "backup": backup})
+    except DuplicateKeyError:
+        raise _unfinished(None) from None
+
+
+def end_restore(database: Documents) -> None:
+    """All of the backup is there."""
+    database.layouts.delete_one({"_id": _RESTORE})
+
+
+def _unfinished(backup: str | None) -> ServiceUnavailable:
+    which = f"of the backup {backup} " if backup else ""
+    return ServiceUnavailable(
+        f"a restore {which}into this MongoDB has not ended: wait for it, or if it died, drop the database and restore"
+        " again"
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from pymongo import MongoClient
 
 from batch_layer.job import Job
 from batch_layer.retention import seal
-from cli.commands.backup import restore
+from cli.commands import backup as commands
 from fleet.alerts.alert import Alert
 from fleet.errors import BadInput, NewerLayout, PeacewatchError, ServiceUnavailable
 from fleet.notifications import incident
@@ -150,9 +153,11 @@ def test_the_newest_finished_backup_is_taken(job: Job, tmp_path: Path) -> None:
     for day in (0, 1):
         backup.take(job.database, Folder(job.lake), kept, NOW + timedelta(days=day))
     kept.write("20270101T000000Z/alerts-00000.bson.zst", b"died before its manifest")
-    assert backup.newest(kept).name == "20261129T120000Z"
-    assert backup.newest(kept, "20261128T120000Z").manifest.made_at == NOW
-    with pytest.raises(BadInput, match="there are 20261128T120000Z, 20261129T120000Z"):
+    first, second = (folder.name for folder in sorted((tmp_path / "kept").iterdir())[:2])
+    assert (first[:17], second[:17]) == ("20261128T120000Z-", "20261129T120000Z-")
+    assert backup.newest(kept).name == second
+    assert backup.newest(kept, first).manifest.made_at == NOW
+    with pytest.raises(BadInput, match=f"there are {first}, {second}"):
         backup.newest(kept, "20270101T000000Z")
 
 
@@ -200,18 +205,253 @@ def test_a_damaged_backup_is_named_before_anything_is_written(job: Job, emptied:
     fewer = [path for path in files if path != alerts]
     damaged(whole, "has 0 documents of alerts and its manifest names 1", files=fewer)
     damaged(whole, "cannot be read", files=[*files, "alerts-00001.bson.zst"])
-    for path in ("sessions-00000.bson.zst", "lake/reports/_delta_log/0.json", "../../x", "notes.txt", ""):
+    for path in (
+        "sessions-00000.bson.zst",
+        "lake/reports/_delta_log/0.json",
+        "../../x",
+        "notes.txt",
+        "",
+        "lake/nightly/../../x",
+    ):
         damaged(whole, "is none of a backup's files", files=[*files, path])
     damaged(whole, "the backup has layout 2 and this version of Peacewatch knows 1: upgrade it", layout=2)
     (tmp_path / "kept" / taken.name / next(path for path in files if path.startswith("lake/"))).write_bytes(b"torn")
     damaged(whole, "is damaged")
 
 
-def test_a_backup_of_the_same_second_is_not_mixed_with_another(job: Job, tmp_path: Path) -> None:
+def test_backups_of_the_same_second_are_each_whole(job: Job, emptied: str, tmp_path: Path) -> None:
+    """Two are taken into one folder at once, while the collections change."""
+    kept, both = Folder(str(tmp_path / "kept")), threading.Barrier(2)
+
+    class Waiting(Folder):
+        """Both write each file at the same time."""
+
+        def write(self, path: str, content: bytes) -> None:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(10)
+            job.database.incidents.insert_one({})
+            super().write(path, content)
+
+    def take() -> Backup:
+        return backup.take(job.database, Folder(job.lake), Waiting(str(tmp_path / "kept")), NOW)
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = [future.result() for future in [pool.submit(take) for _ in range(2)]]
+    assert taken[0].name != taken[1].name
+    for one in taken:
+        with MongoClient[dict[str, Any]](emptied) as client:
+            backup.restore(client.get_default_database(), Folder(job.lake), backup.newest(kept, one.name))
+            assert client.get_default_database().actions.count_documents({}) == 2
+            client.drop_database("restored_here")
+
+
+def files_of(taken: Backup) -> Iterator[str]:
+    yield from (f"{taken.name}/{path}" for path in (*taken.manifest.files, backup.MANIFEST))
+
+
+def test_a_backup_whose_parts_come_from_two_is_damaged(job: Job, emptied: str, tmp_path: Path) -> None:
     kept = Folder(str(tmp_path / "kept"))
-    backup.take(job.database, Folder(job.lake), kept, NOW)
-    with pytest.raises(PeacewatchError, match="there is a backup 20261128T120000Z, finished or not"):
-        backup.take(job.database, Folder(job.lake), kept, NOW)
+    first = backup.take(job.database, Folder(job.lake), kept, NOW)
+    job.database.incidents.update_many({}, {"$set": {"alerts": 2}})
+    second = backup.take(job.database, Folder(job.lake), kept, NOW + timedelta(hours=1))
+    incidents = "incidents-00000.bson.zst"
+    kept.write(f"{second.name}/{incidents}", kept.read(f"{first.name}/{incidents}"))
+    hashes = {path: value for path, value in second.manifest.sha256.items() if path != incidents}
+    for changes in ({}, {"sha256": hashes}):
+        with MongoClient[dict[str, Any]](emptied) as client:
+            with pytest.raises(BadInput, match=f"{incidents} is damaged"):
+                backup.restore(client.get_default_database(), Folder(job.lake), rewritten(kept, second.name, **changes))
+            assert client.get_default_database().list_collection_names() == []
+
+
+class Failing(Folder):
+    """A store that fails at its file number `at`, counted from 0: before it, or after it has written half of it."""
+
+    def __init__(self, location: str, at: int, half: bool = False) -> None:
+        super().__init__(location)
+        self._at, self._half = at, half
+
+    def write(self, path: str, content: bytes) -> None:
+        if self._at == 0:
+            if self._half:
+                super().write(path, content[: len(content) // 2])
+            raise ServiceUnavailable(f"{path} cannot be read or written: no space left on device")
+        self._at -= 1
+        super().write(path, content)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_store_that_fails_at_any_file_leaves_nothing_that_is_taken_for_whole(
+    job: Job, emptied: str, tmp_path: Path, half: bool
+) -> None:
+    kept = Folder(str(tmp_path / "kept"))
+    whole = backup.take(job.database, Folder(job.lake), kept, NOW)
+    for number in range(len(list(files_of(whole)))):
+        place = str(tmp_path / f"failing-{number}-{half}")
+        with pytest.raises(ServiceUnavailable, match="no space left on device"):
+            backup.take(job.database, Folder(job.lake), Failing(place, number, half), NOW)
+        with pytest.raises(BadInput, match=r"there is none|is not the manifest of a backup"):
+            backup.newest(Folder(place))
+        backup.take(job.database, Folder(job.lake), Folder(place), NOW + timedelta(hours=1))
+        with MongoClient[dict[str, Any]](emptied) as client:
+            backup.restore(client.get_default_database(), Folder(job.lake), backup.newest(Folder(place)))
+            client.drop_database("restored_here")
+
+
+def test_no_file_may_be_torn_between_the_two_times_that_it_is_read(job: Job, emptied: str, tmp_path: Path) -> None:
+    class Torn(Folder):
+        """Gives half of each file the second time."""
+
+        def read(self, path: str) -> bytes:
+            content = super().read(path)
+            seen.append(path)
+            return (
+                content[: len(content) // 2] if seen.count(path) > 1 and not path.endswith(backup.MANIFEST) else content
+            )
+
+    seen: list[str] = []
+    backup.take(job.database, Folder(job.lake), Folder(str(tmp_path / "kept")), NOW)
+    taken = backup.newest(Torn(str(tmp_path / "kept")))
+    with MongoClient[dict[str, Any]](emptied) as client:
+        with pytest.raises(BadInput, match="is damaged"):
+            backup.restore(client.get_default_database(), Folder(job.lake), taken)
+        with pytest.raises(ServiceUnavailable, match="has not ended"):
+            layouts.require(client.get_default_database())
+
+
+class Died(Exception):
+    pass
+
+
+class Dying(Folder):
+    """A lake or a backup's folder whose process dies at its call number `at` of `what`, counted from 0."""
+
+    def __init__(self, location: str, what: str, at: int) -> None:
+        super().__init__(location)
+        self._what, self._at = what, at
+
+    def read(self, path: str) -> bytes:
+        self._count("read")
+        return super().read(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        self._count("write")
+        super().write(path, content)
+
+    def _count(self, what: str) -> None:
+        if what == self._what:
+            if self._at == 0:
+                raise Died
+            self._at -= 1
+
+
+def test_what_a_restore_that_died_left_is_used_by_nobody_and_restored_again_after_a_drop(
+    job: Job, mongo_uri: str, emptied: str, tmp_path: Path
+) -> None:
+    kept, before = str(tmp_path / "kept"), answers(mongo_uri, job.lake)
+    taken = backup.take(job.database, Folder(job.lake), Folder(kept), NOW)
+    many = len(taken.manifest.files)
+    died = 0
+    with MongoClient[dict[str, Any]](emptied, tz_aware=True) as client:
+        database = client.get_default_database()
+        for what, number in [("read", each) for each in range(many, 2 * many)] + [("write", 0), ("write", 1)]:
+            source = Dying(kept, "read", number) if what == "read" else Folder(kept)
+            lost = str(tmp_path / f"lost-{what}-{number}")
+            lake = Dying(lost, "write", number) if what == "write" else Folder(lost)
+            with pytest.raises(Died):
+                backup.restore(database, lake, Backup(source, taken.name, taken.manifest))
+            unfinished = f"a restore of the backup {taken.name} into this MongoDB has not ended"
+            with pytest.raises(ServiceUnavailable, match=unfinished):
+                layouts.claim(database)
+            with pytest.raises(ServiceUnavailable, match=unfinished):
+                backup.restore(database, Folder(job.lake), taken)
+            with pytest.raises(ServiceUnavailable, match=unfinished):
+                backup.take(database, Folder(job.lake), Folder(kept), NOW)
+            client.drop_database("restored_here")
+            died += 1
+        assert died > 5
+        backup.restore(database, Folder(job.lake), taken)
+        layouts.claim(database)
+        compute_all(Job(database, job.lake, lakes.arrow_engine))
+        assert answers(emptied, job.lake) == before
+
+
+def test_of_two_restores_at_once_one_ends(job: Job, emptied: str, tmp_path: Path) -> None:
+    taken = backup.take(job.database, Folder(job.lake), Folder(str(tmp_path / "kept")), NOW)
+    both = threading.Barrier(2)
+
+    class Waiting(Folder):
+        """Both have seen the empty database before either writes."""
+
+        def read(self, path: str) -> bytes:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(2)
+            return super().read(path)
+
+    def restore_it() -> int:
+        with MongoClient[dict[str, Any]](emptied) as client:
+            source = Backup(Waiting(str(tmp_path / "kept")), taken.name, taken.manifest)
+            return backup.restore(client.get_default_database(), Folder(job.lake), source)
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = [future.exception() for future in [pool.submit(restore_it) for _ in range(2)]]
+    (refused,) = [error for error in ended if error is not None]
+    assert isinstance(refused, ServiceUnavailable)
+    with MongoClient[dict[str, Any]](emptied) as client:
+        assert client.get_default_database().actions.count_documents({}) == 2
+
+
+def test_a_database_with_any_document_is_not_empty(job: Job, emptied: str, tmp_path: Path) -> None:
+    taken = backup.take(job.database, Folder(job.lake), Folder(str(tmp_path / "kept")), NOW)
+    with MongoClient[dict[str, Any]](emptied) as client:
+        for collection in layouts.COLLECTIONS.keys() - backup.STAY:
+            database = client.get_default_database()
+            database[collection].insert_one({})
+            with pytest.raises(PeacewatchError, match=f"MongoDB has documents in {collection}: "):
+                backup.restore(database, Folder(job.lake), taken)
+            assert database.list_collection_names() == [collection]
+            client.drop_database("restored_here")
+
+
+@pytest.mark.parametrize("below", ["", "reports", "reports/_sealed", "nightly/backups", "../lake", "backups"])
+def test_a_destination_in_the_lake_is_refused(mongo_database: Documents, tmp_path: Path, below: str) -> None:
+    lakes.make(tmp_path / "lake")
+    to = Folder(str(tmp_path / "lake" / below))
+    before = files_below(tmp_path)
+    with pytest.raises(BadInput, match="--to: lies in the lake "):
+        backup.take(mongo_database, Folder(str(tmp_path / "lake")), to, NOW)
+    assert files_below(tmp_path) == before
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_lake_that_is_not_there_is_named(mongo_database: Documents, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="PEACEWATCH_LAKE: there is no lake at "):
+        backup.take(mongo_database, Folder(str(tmp_path / "typo")), Folder(str(tmp_path / "kept")), NOW)
+    assert files_below(tmp_path) == []
+
+
+def test_copies_of_old_backups_deeper_in_the_folder_are_no_backups(mongo_database: Documents, tmp_path: Path) -> None:
+    lakes.make(tmp_path / "lake")
+    kept = Folder(str(tmp_path / "kept"))
+    kept.write(f"old/20270101T000000Z/{backup.MANIFEST}", b"{}")
+    kept.write(backup.MANIFEST, b"{}")
+    taken = backup.take(mongo_database, Folder(str(tmp_path / "lake")), kept, NOW)
+    assert backup.newest(kept).name == taken.name
+
+
+@pytest.mark.parametrize("place", ["", "~/backups", "s3:/bucket", "gs://bucket"])
+def test_a_place_that_is_none_is_named_by_its_option(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"--to: is a folder, without ~, or s3://bucket/path"):
+        commands.backup(place)
+    with pytest.raises(BadInput, match=r"--from: is a folder, without ~, or s3://bucket/path"):
+        commands.restore(place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_backup_that_outlasts_mongodbs_history_says_which_parameter(job: Job, mongo_uri: str, tmp_path: Path) -> None:
@@ -236,7 +476,7 @@ def test_a_backup_that_outlasts_mongodbs_history_says_which_parameter(job: Job, 
 
 def test_a_folder_that_is_not_there_is_not_made_by_a_restore(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--from: no such folder"):
-        restore(str(tmp_path / "typo"))
+        commands.restore(str(tmp_path / "typo"))
     assert not (tmp_path / "typo").exists()
 
 
@@ -245,6 +485,7 @@ def test_many_documents_are_kept_in_files_of_a_bounded_size(
 ) -> None:
     text = "x" * 1_000_000
     mongo_database.incidents.insert_many([{"_id": f"{number:03}", "heard": text} for number in range(70)])
+    lakes.make(tmp_path / "lake")
     lake, kept = Folder(str(tmp_path / "lake")), Folder(str(tmp_path / "kept"))
     taken = backup.take(mongo_database, lake, kept, NOW)
     assert [path for path in taken.manifest.files if path.startswith("incidents")] == [
