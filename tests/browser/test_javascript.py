@@ -60,7 +60,7 @@ PLACE = "const place = document.createElement('div'); document.body.append(place
 STYLED = '<!doctype html><link rel="stylesheet" href="/static/base.css"><body>'
 
 
-def test_a_long_text_is_cut_and_stays_open_once_it_was_opened(module_page: Page) -> None:
+def test_long_text_is_cut_and_stays_open_once_opened(module_page: Page) -> None:
     """By characters, of which an emoji is one; a short text is itself. With the pages' style, which could show all."""
     module_page.route("**/healthz", lambda route: route.fulfill(content_type="text/html", body=STYLED))
     module_page.reload()

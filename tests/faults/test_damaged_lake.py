@@ -142,7 +142,7 @@ def test_a_rebuild_over_a_damaged_file_rebuilds_all_else(lake: Path, job: Job) -
     assert served(job).equals(recomputed)
 
 
-def test_a_damaged_file_of_a_commit_without_a_live_document_is_no_reason_to_start_over(lake: Path, job: Job) -> None:
+def test_damaged_file_of_a_commit_without_a_live_document_forces_no_rebuild(lake: Path, job: Job) -> None:
     """As when MongoDB was away while it landed. A rebuild would drop all figures, and need that file itself."""
     file = land_more(job)
     content = file.read_bytes()

@@ -256,7 +256,7 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_what_has_no_end_is_cut_off_and_costs_no_memory(served: Served, name: str) -> None:
+def test_endless_requests_are_cut_off_and_cost_no_memory(served: Served, name: str) -> None:
     """One connection sent a gigabyte between requests, as trailers, or as requests that wait, which were all held."""
     served.assert_answers()
     before, (first, again) = served.peak_mib(), ENDLESS[name]
@@ -290,7 +290,7 @@ def test_a_few_requests_one_behind_the_other_are_answered_in_order(served: Serve
     ],
     ids=["target", "head", "body"],
 )
-def test_what_is_just_small_enough_is_taken(served: Served, raw: bytes, status: int) -> None:
+def test_requests_at_the_bound_are_accepted(served: Served, raw: bytes, status: int) -> None:
     assert exchange(served, raw)[0] == status
 
 

@@ -284,7 +284,7 @@ def test_an_operator_rebuilds_days_in_the_browser(laptop: Settings, page: Page) 
         assert DAYS[0] in api.log("rebuild_views", run, "aggregate")
 
 
-def test_what_an_operator_sees(laptop: Settings, page: Page) -> None:
+def test_pages_that_an_operator_sees(laptop: Settings, page: Page) -> None:
     """After the tests before: every run is green, tasks are named by what they do and by the command to type."""
     log_in(page, laptop, "/dags")
     found = catalogue.airflow_of(laptop)

@@ -71,9 +71,7 @@ def test_every_field_of_an_alert_is_in_the_api(client: FlaskClient, mongo_databa
         assert value in text, value
 
 
-def test_that_a_drone_is_new_is_followed_from_its_report_to_its_readers(
-    client: FlaskClient, mongo_database: Documents
-) -> None:
+def test_newcomer_flag_reaches_every_reader(client: FlaskClient, mongo_database: Documents) -> None:
     """Rules, the messages of the topics, policy, Discord, MongoDB and API."""
     memory, at = Memory(), AT
     while at - AT <= FLEET_KNOWN_AFTER:

@@ -135,7 +135,7 @@ def test_an_action_of_a_newer_version_stops_no_alert(kafka: str, names: dict[str
         wait_for(lambda: channel.notified == 1)
 
 
-def test_what_rules_remember_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:
+def test_state_of_the_rules_survives_a_restart_and_moves_with_the_partition(kafka: str, names: dict[str, str]) -> None:
     """A battery that is low raises once, whichever process judges it; charged, and low again, it raises again."""
     judging = dataclasses.replace(configs(kafka, names)[0], rules=Rules(low_battery=LowBatteryRule()))
     low, charged = [[report(n, alert=False, battery=percent) for n in range(7)] for percent in (10.0, 35.0)]

@@ -48,7 +48,7 @@ def heard(drone: str, minute: int, said: int | None = None) -> Heard:
     return Heard(drone, at, reported_at, "Paris", "France", 48.8, 2.3)
 
 
-def test_what_is_saved_is_loaded(state: AlertState) -> None:
+def test_saved_state_is_loaded(state: AlertState) -> None:
     absence = Absence()
     one = partition(0, absence)
     one.memory.remember_low("low/1", Low(2, NOW))
@@ -165,7 +165,7 @@ def test_the_old_layout_is_read(kafka: str, topic: Callable[..., str]) -> None:
         assert (set(again.memory.low), set(again.memory.presence.absent)) == ({"a/b", "c"}, {"gone"})
 
 
-def test_what_the_broker_refuses_for_good_is_of_one_partition(kafka: str, topic: Callable[..., str]) -> None:
+def test_permanent_refusal_affects_one_partition(kafka: str, topic: Callable[..., str]) -> None:
     name, source = topic("alert-state", partitions=2), topic("reports")
     with closing(clients.admin(kafka)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "2000"})])
@@ -196,7 +196,7 @@ def report_of(drone: str, second: int, late: int, battery: float) -> Sighting:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_run_with_restarts_raises_what_an_uninterrupted_one_does(state: AlertState, seed: int) -> None:
+def test_run_with_restarts_raises_the_same_as_an_uninterrupted_one(state: AlertState, seed: int) -> None:
     """Of reports in time, and of those that are older than what their drone had reported BUCKETS checkpoints before.
 
     Each drone reports in time every `gap` seconds, and each second ends with a checkpoint.

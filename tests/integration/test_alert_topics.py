@@ -59,7 +59,7 @@ def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names:
         wait_for(lambda: threading.active_count() <= before)
 
 
-def test_of_what_rules_remember_the_newest_counts_in_whatever_partition(kafka: str, names: dict[str, str]) -> None:
+def test_newest_state_of_the_rules_counts_in_any_partition(kafka: str, names: dict[str, str]) -> None:
     """A topic that was given more partitions has old values of a key in one and newer ones in another."""
     with closing(clients.producer(kafka)) as producer:
         state = AlertState(kafka, names["state"], names["reports"], producer)

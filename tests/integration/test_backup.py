@@ -474,7 +474,7 @@ def test_a_backup_that_outlasts_mongodbs_history_says_which_parameter(job: Job, 
             client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=before)
 
 
-def test_a_folder_that_is_not_there_is_not_made_by_a_restore(tmp_path: Path) -> None:
+def test_restore_creates_no_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--from: no such folder"):
         commands.restore(str(tmp_path / "typo"))
     assert not (tmp_path / "typo").exists()

@@ -78,7 +78,7 @@ def answers(product: Product) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_taken_while_all_write_and_restored_the_api_answers_the_same(
+def test_api_answers_the_same_after_restoring_a_backup_taken_while_all_write(
     stack: tuple[Product, str], tmp_path: Path
 ) -> None:
     product, emptied = stack

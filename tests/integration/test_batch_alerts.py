@@ -101,7 +101,7 @@ def test_an_alert_of_a_newer_version_stops_the_run_and_lands_with_that_version(
     assert landed(config) == [f"unrest/d/{number}" for number in (1, 2, 3)]
 
 
-def test_of_two_at_once_one_lands(config: AlertLandingConfig) -> None:
+def test_one_of_two_runs_at_once_lands_alerts(config: AlertLandingConfig) -> None:
     send(config, alert(1))
 
     def the_other_lands(_step: str) -> None:
@@ -111,7 +111,7 @@ def test_of_two_at_once_one_lands(config: AlertLandingConfig) -> None:
     assert landed(config) == ["unrest/d/1"]
 
 
-def test_what_expired_before_it_landed_is_recorded_once_and_stays(config: AlertLandingConfig, job: Job) -> None:
+def test_losses_are_recorded_once_and_stay(config: AlertLandingConfig, job: Job) -> None:
     number = [alert(n) for n in range(6)]
     send(config, number[0], number[1])
     assert alert_landing.land(config) == Landed(2)
@@ -137,7 +137,7 @@ def test_what_expired_before_it_landed_is_recorded_once_and_stays(config: AlertL
         job.database.client.drop_database(job.database.name)
 
 
-def test_what_expired_of_an_idle_partition_came_after_the_run_before(config: AlertLandingConfig, job: Job) -> None:
+def test_losses_of_an_idle_partition_are_after_the_previous_run(config: AlertLandingConfig, job: Job) -> None:
     config = replace(config, clocks_apart=timedelta(0))  # one machine, one clock
     send(config, alert(0))
     alert_landing.land(config)

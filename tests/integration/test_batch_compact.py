@@ -64,7 +64,7 @@ def test_closed_hours_get_one_sorted_file_with_the_same_rows(lake: Path) -> None
 
 @pytest.mark.parametrize("most_bytes", [0, external_sort.MOST_BYTES], ids=["on disk", "in memory"])
 @pytest.mark.parametrize("most_rows", [1, 20, 70])
-def test_what_memory_cannot_hold_is_sorted_in_parts(lake: Path, most_rows: int, most_bytes: int) -> None:
+def test_rows_beyond_memory_are_sorted_in_parts(lake: Path, most_rows: int, most_bytes: int) -> None:
     before, pinned = rows_of(lake), delta.pin(str(lake))
     held: list[int] = []
     room = Room(most_rows, bytes=most_bytes)
@@ -235,7 +235,7 @@ def test_landing_meanwhile_loses_nothing_and_of_two_compactions_one_commits(lake
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_of_two_compactions_at_the_same_moment_one_is_refused(lake: Path, at_once: int) -> None:
+def test_one_of_two_compactions_at_once_is_refused(lake: Path, at_once: int) -> None:
     """Delta does not see it by itself: every row would be there twice.
 
     With two files at once the second is made before the other compaction, and committed after it.
@@ -325,7 +325,7 @@ def test_nothing_is_cleaned_by_the_figures_of_another_lake(
             clean(mongo_database, str(tmp_path / "another"), timedelta(0), dry_run=False)
 
 
-def test_what_one_kind_of_run_has_still_to_read_keeps_the_log(lake: Path, mongo_database: Documents) -> None:
+def test_log_is_kept_for_the_slowest_kind_of_run(lake: Path, mongo_database: Documents) -> None:
     job = Job(mongo_database, str(lake), lakes.arrow_engine)
     published(job)
     delta_log.run(mongo_database, str(lake), timedelta(0), dry_run=False)

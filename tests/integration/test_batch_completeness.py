@@ -136,7 +136,7 @@ class Reads(DeltaStorageHandler):
         return super().open_input_file(path)
 
 
-def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job) -> None:
+def test_versions_that_the_log_lost_are_not_read_one_by_one(job: Job) -> None:
     for number in range(5):
         land(job, [lakes.row(number, DAY)], copies="1")
     reads = Reads(f"{job.lake}/reports")
@@ -147,7 +147,7 @@ def test_what_the_log_no_longer_holds_is_not_asked_for_one_by_one(job: Job) -> N
     assert reads.versions == [0, 3, 4, 5]
 
 
-def test_what_comes_after_it_was_complete_is_late(job: Job) -> None:
+def test_reports_after_completion_are_late(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], landed_through=through(NEXT_DAY + timedelta(hours=1)))
     compute(job)
     first = document(job)

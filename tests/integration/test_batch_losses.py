@@ -32,7 +32,7 @@ def expire(job: Job, first: int, end: int, before: datetime, partition: int = 0,
     land(job, [], **lost, **facts)
 
 
-def test_what_expired_before_it_landed_is_missing_for_good(job: Job) -> None:
+def test_lost_reports_stay_missing(job: Job) -> None:
     late = NEXT_DAY + timedelta(hours=1)
     land(job, [lakes.row(1, DAY - timedelta(days=1)), lakes.row(2, DAY)], landed_through=through(DAY, late))
     land(job, [], landed_through=json.dumps({"topic/0": ms(DAY + timedelta(hours=9))}))
@@ -135,7 +135,7 @@ def test_where_nothing_had_landed_before_the_loss_is_of_any_day_until_then(job: 
     assert document(job, "2026-11-27")["complete"] is True
 
 
-def test_what_only_the_trimmed_log_knew_is_there_in_an_emptied_database(job: Job) -> None:
+def test_facts_of_a_trimmed_log_survive_an_emptied_database(job: Job) -> None:
     land(job, [lakes.row(1, DAY)], copies="3", rejected='{"empty": 1}', landed_through=through(DAY))
     expire(job, 1, 8, DAY + timedelta(hours=2), landed_through=through(NEXT_DAY + timedelta(hours=1)))
     compute(job)

@@ -91,7 +91,7 @@ def test_every_operator_is_native(
         assert f"{JAVA_EXPRESSIONS.get(job, 0)} codegen dispatch" in explained, explained
 
 
-def test_what_is_not_native_is_seen(engine: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:
+def test_operators_that_are_not_native_are_found(engine: aggregate.SparkEngine, pinned: delta.Snapshot) -> None:
     """The test of the test: an aggregate that Comet has not."""
     rows = session.read(engine.spark(0), pinned.uris(pinned.hours), ["country", "city"])
     query = rows.groupBy("country").agg(F.max_by("city", "country"))

@@ -187,7 +187,7 @@ def test_a_copy_next_to_an_archive_is_ignored(lake: Path, job: Job) -> None:
     assert figures(job.database) == before
 
 
-def test_who_changes_the_lake_at_the_same_moment_only_delays_it(lake: Path, job: Job) -> None:
+def test_concurrent_change_of_the_lake_only_delays_a_seal(lake: Path, job: Job) -> None:
     late = iter([1, 2])
 
     def conflicting(step: str) -> None:
@@ -211,7 +211,7 @@ def test_late_reports_are_counted_before_their_day_is_sealed(lake: Path, job: Jo
     assert counted == ROWS * 3 + 9
 
 
-def test_what_a_killed_run_has_not_said_of_completeness_is_said_before(lake: Path, job: Job) -> None:
+def test_completeness_missed_by_a_killed_run_is_written_before_the_seal(lake: Path, job: Job) -> None:
     lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
     hours.run(job)
     drones.run(job)  # and there it died: the day's completeness knows nothing of the late reports
@@ -224,7 +224,7 @@ def test_what_a_killed_run_has_not_said_of_completeness_is_said_before(lake: Pat
     )
 
 
-def test_who_lands_with_an_older_table_in_hand_is_refused(lake: Path, job: Job) -> None:
+def test_lander_with_an_older_table_is_refused(lake: Path, job: Job) -> None:
     handle = DeltaTable(lake / "reports")
 
     def lands(step: str) -> None:

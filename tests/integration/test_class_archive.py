@@ -114,7 +114,7 @@ def test_one_that_cannot_be_written_is_an_error(
         class_archive.require_whole(archive, version(jars, *class_archive.options_to_require(archive)))
 
 
-def test_what_fails_leaves_nothing_behind(jars: list[Path], tmp_path: Path) -> None:
+def test_failed_archive_leaves_nothing_behind(jars: list[Path], tmp_path: Path) -> None:
     """A program that writes no archive."""
     with pytest.raises(ServiceUnavailable):
         class_archive.make(

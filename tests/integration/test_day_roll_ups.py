@@ -77,7 +77,7 @@ def test_a_run_that_died_before_its_roll_ups_leaves_them_to_the_next(job: Job) -
     assert check(job) == len(DAYS)
 
 
-def test_what_a_rebuild_repairs_is_repaired_in_the_roll_up(job: Job) -> None:
+def test_rebuild_repairs_the_roll_up_too(job: Job) -> None:
     """At the same version of the lake."""
     hours.run(job)
     job.database.hours.update_one({"event_hour": DAY * 24}, {"$set": {"cells": HOURS.to_document(HOURS.empty())}})

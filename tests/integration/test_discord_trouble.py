@@ -40,7 +40,7 @@ def stack(running: AlertStack) -> Iterator[AlertStack]:
 @pytest.mark.parametrize(
     "mode", ["429", "500", *slow("502"), "html-200", "reset-before", *slow("503", "403-html"), "403-blocked"]
 )
-def test_what_passes_is_tried_again(stack: AlertStack, mode: str) -> None:
+def test_temporary_errors_are_retried(stack: AlertStack, mode: str) -> None:
     before, notified = len(stack.log()), stack.notified
     stack.fail(mode, 2, seconds=0.3) if mode == "429" else stack.fail(mode, 2)
     stack.alarm(3)

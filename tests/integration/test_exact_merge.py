@@ -266,7 +266,9 @@ class World:
 @pytest.mark.timeout(1800)  # it looks at thousands of moments, and a busy machine has many at once
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories)
-def test_what_is_served_is_a_full_recomputation_at_every_instant(history: list[Any], mongo_database: Documents) -> None:
+def test_served_figures_equal_a_full_recomputation_at_every_instant(
+    history: list[Any], mongo_database: Documents
+) -> None:
     check(history, mongo_database)
 
 

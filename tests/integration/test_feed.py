@@ -64,7 +64,7 @@ def test_messages_that_the_broker_refuses_are_reported(kafka: str, topic: Callab
     feed.close()
 
 
-def test_messages_that_a_stuck_client_keeps_are_sent_by_another(kafka: str, topic: Callable[..., str]) -> None:
+def test_messages_held_by_a_stuck_client_are_sent_by_another(kafka: str, topic: Callable[..., str]) -> None:
     """As after the death of a leader, when kafka-python may neither send a message nor give it up."""
     name = topic()
     with Feed(kafka, name, patience=1) as feed:

@@ -191,7 +191,7 @@ def test_a_file_that_is_gone_has_the_day_read_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize("options", [{"rebuild": True}, {"wanted": range(hours_of_day(DAYS[0]).start, 10**7)}])
-def test_what_was_asked_for_is_computed_of_all_rows(world: World, options: dict[str, Any]) -> None:
+def test_requested_range_is_computed_from_all_rows(world: World, options: dict[str, Any]) -> None:
     """It repairs what is stored."""
     world.database.place_days.update_many({}, {"$set": {"cells": {}}})
     world.database.copies.update_many({}, {"$set": {"by_hour": [[1, 2, 3]], "copies": 7}})

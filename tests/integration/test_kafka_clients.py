@@ -42,7 +42,7 @@ LARGE: Final = "".join(uuid.uuid4().hex for _ in range(500))
 """16 kB that do not compress, where a topic takes 2,000 bytes."""
 
 
-def test_a_new_topic_that_a_broker_does_not_know_yet_is_not_taken_for_one_that_acls_hide(kafka: str) -> None:
+def test_topic_that_a_broker_does_not_know_yet_is_not_taken_for_hidden(kafka: str) -> None:
     """As in a cluster, where the broker that is asked may learn of a topic after the one that created it."""
     name = f"late-{uuid.uuid4().hex}"
     with closing(clients.admin(kafka)) as admin:

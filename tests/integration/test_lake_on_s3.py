@@ -78,7 +78,7 @@ def test_two_landers_killed_at_random(lab: Landers) -> None:
     kills_at_random(lab, kills=4, chance=random.Random(7))
 
 
-def test_of_two_commits_of_one_version_the_second_is_refused(store: s3.S3) -> None:
+def test_second_commit_of_one_version_is_refused(store: s3.S3) -> None:
     slow, fast = Lake(store.lake), Lake(store.lake)
     part = [OffsetRange("t/0", 0, 10)]
     rows = lakes.table(lakes.some_rows(10, hours=1))

@@ -60,7 +60,7 @@ def test_a_live_document_that_is_refused_stops_no_other(mongo_database: Database
     assert [one["reason"][:10] for one in problems.latest(mongo_database)] == ["version 3:"], "the latest of a kind"
 
 
-def test_what_is_away_is_no_refusal() -> None:
+def test_unreachable_mongodb_is_not_a_refusal() -> None:
     def away() -> None:
         raise OSError("MongoDB is away")
 

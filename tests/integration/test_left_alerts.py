@@ -42,7 +42,7 @@ def invented(number: int, at: datetime) -> Alert:
     return msgspec.structs.replace(alert(number, at, 10_000 + number, "critical"), newcomer=True)
 
 
-def test_known_drones_pass_what_there_is_no_room_for(kafka: str, names: dict[str, str]) -> None:
+def test_known_drones_are_notified_before_alerts_left_in_kafka(kafka: str, names: dict[str, str]) -> None:
     channel = Channel()
     _, notifying = configs(kafka, names)
     notifying = dataclasses.replace(notifying, most_newcomers=MOST)
@@ -102,7 +102,7 @@ def test_a_restart_in_a_flood_repeats_no_known_drone(kafka: str, names: dict[str
     assert not {raised.alert_id for raised in known[:2]} & notified().keys()
 
 
-def test_the_end_of_what_was_left_is_not_lost(kafka: str, names: dict[str, str]) -> None:
+def test_clearing_of_an_alert_left_in_kafka_is_not_lost(kafka: str, names: dict[str, str]) -> None:
     """A drone is charged before its alert is read: it must not be shown as low for a day."""
     _, notifying = configs(kafka, names)
     now = datetime.now(UTC)
@@ -119,7 +119,7 @@ def test_the_end_of_what_was_left_is_not_lost(kafka: str, names: dict[str, str])
     assert shown == {f"low/{number}": "resolved" for number in range(60)}
 
 
-def test_what_is_left_later_is_read_from_its_own_place(kafka: str, topic: Callable[..., str]) -> None:
+def test_alerts_left_later_are_read_from_their_own_offset(kafka: str, topic: Callable[..., str]) -> None:
     """Neither from where the last reading ended beyond the first reader's place, nor what came in between again."""
     name, now = topic(partitions=1), datetime.now(UTC)
     raise_alerts(kafka, name, *(invented(number, now) for number in range(200)))

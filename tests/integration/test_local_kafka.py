@@ -51,7 +51,7 @@ def read_all(address: str, topic: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("end", [*slow("stop"), "kill"])
-def test_what_was_acknowledged_survives_the_end_of_the_broker(
+def test_acknowledged_messages_survive_the_end_of_the_broker(
     tmp_path: Path, brokers: list[local.Broker], end: str
 ) -> None:
     values = [b"%d" % number for number in range(1000)]

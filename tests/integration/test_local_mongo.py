@@ -26,7 +26,7 @@ def servers() -> Iterator[list[mongo.Mongo]]:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_what_was_acknowledged_survives_the_end_of_the_server(
+def test_acknowledged_writes_survive_the_end_of_the_server(
     tmp_path: Path, servers: list[mongo.Mongo], end: str
 ) -> None:
     servers.append(mongo.start(tmp_path, ports.free_port()))

@@ -111,7 +111,7 @@ def test_airflow_submits_to_the_cluster(
     check_figures(mine)
 
 
-def test_what_an_operator_does_works_there(mine: Settings, stack: subprocess.Popen[str]) -> None:
+def test_operators_actions_work_there(mine: Settings, stack: subprocess.Popen[str]) -> None:
     for dry_run in ((), ("--dry-run",)):
         peacewatch(mine, "compact", *dry_run)
         peacewatch(mine, "vacuum", *dry_run)

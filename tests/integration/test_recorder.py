@@ -53,7 +53,7 @@ def delivered(*alerts: Alert, at: datetime = NOW) -> bytes:
     return deliveries.encode(world.delivered(*alerts, at=at))
 
 
-def test_of_an_alert_and_its_duplicates_the_first_makes_the_row(
+def test_first_of_an_alerts_duplicates_makes_the_row(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """Also where the delivery is read first; no alert is reported after people were notified of it."""
@@ -91,7 +91,7 @@ def test_an_alert_with_the_id_of_another_one_has_a_row_of_its_own(
     }
 
 
-def test_what_mongodb_refuses_is_passed_by_and_reported(
+def test_documents_that_mongodb_refuses_are_skipped_and_reported(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """A note that is larger than a document may be, and messages that are nothing."""
@@ -173,7 +173,7 @@ def test_time_resolves_only_what_no_clearing_ends(mongo_database: Database[Any])
     assert mongo_database["incidents"].distinct("_id", {"state": "resolved"}) == ["silent", "unrest"]
 
 
-def test_an_emptied_database_gets_everything_again(
+def test_emptied_database_is_filled_again(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """The group's offsets on Kafka say that all was recorded; they know of no database."""
@@ -199,7 +199,7 @@ def record_two(
         wait_for(lambda: mongo_database["alerts"].count_documents({}) == 2)
 
 
-def test_a_database_behind_the_group_gets_what_it_lacks(
+def test_database_behind_the_group_gets_the_missing_messages(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     """As after a restore: the database is of the moment of the backup, the group's offsets are of later."""
@@ -216,7 +216,7 @@ def test_a_database_behind_the_group_gets_what_it_lacks(
         wait_for(lambda: rows.count_documents({}) == 3)
 
 
-def test_a_database_of_a_version_without_positions_goes_by_the_group(
+def test_database_without_positions_continues_at_the_groups_offsets(
     kafka: str, names: dict[str, str], config: recorder.RecorderConfig, mongo_database: Database[Any]
 ) -> None:
     rows = mongo_database["alerts"]

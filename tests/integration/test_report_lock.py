@@ -130,7 +130,7 @@ def test_a_months_revisions_fit_a_message(desk: ReportDesk) -> None:
     assert lines[-1] == f"and {60 - len(lines) + 1} more days; the reports page lists all."
 
 
-def test_what_is_kept_quiet_is_posted_by_nobody_but_by_hand(desk: ReportDesk, tmp_path: Path) -> None:
+def test_quiet_report_is_posted_only_by_hand(desk: ReportDesk, tmp_path: Path) -> None:
     nightly.build(desk, OfficersDay(DAY))
     land(desk.services, 1, cells(HOUR + 1, 5, 2))
     made, _ = nightly.build(desk, OfficersDay(DAY), quiet=True)

@@ -180,7 +180,7 @@ def test_pending_revision_is_published(desk: ReportDesk, views: Services, webhoo
     assert revised(desk, webhook) == []
 
 
-def test_what_is_kept_by_utc_day_is_mended_when_that_day_ends(desk: ReportDesk, views: Services, webhook: str) -> None:
+def test_figures_by_utc_day_are_corrected_when_that_day_ends(desk: ReportDesk, views: Services, webhook: str) -> None:
     """In Paris the report is made before the UTC day of its drones has ended."""
     paris = OfficersDay(DAY, "Europe/Paris")
     land(views, 0, cells(HOUR + 22, 100, 2), cells(HOUR - 24, 1, 0))

@@ -212,7 +212,7 @@ def test_a_plus_in_a_zone_is_a_plus(client: FlaskClient) -> None:
         ("DELETE", "/", 405),
     ],
 )
-def test_what_is_not_there_is_a_problem_too(client: FlaskClient, method: str, path: str, status: int) -> None:
+def test_missing_resource_is_a_problem_too(client: FlaskClient, method: str, path: str, status: int) -> None:
     answer = client.open(path, method=method)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert answer.get_json()["status"] == status

@@ -266,7 +266,7 @@ def test_a_request_reads_only_live_documents_that_are_new(lake: Lake) -> None:
     assert check(merge, lake) == 3
 
 
-def test_what_a_run_corrects_is_seen(lake: Lake) -> None:
+def test_corrections_of_a_run_are_served(lake: Lake) -> None:
     """An hour document that says something else than the commits do takes effect with its run."""
     merge = Merge(lake.database, 0)
     lake.commit([ROW])

@@ -239,7 +239,7 @@ def test_an_absent_drone_that_speaks_in_another_partition_is_back() -> None:
     assert sky.notified == [("d0", False), ("d0", True)]
 
 
-def test_who_takes_over_knows_the_absent_and_gives_the_others_time() -> None:
+def test_successor_knows_the_absent_and_gives_the_others_time() -> None:
     sky = Sky(10)
     sky.minutes(10)
     sky.minutes(5, sky.drones - {"d3"})

@@ -75,7 +75,7 @@ def test_a_dag_that_is_not_parsed_yet() -> None:
         ({"/auth/token": [(201, {})]}, "does not answer: KeyError"),
     ],
 )
-def test_what_airflow_refuses_is_one_sentence(answers: Any, says: Any) -> None:
+def test_refusal_of_airflow_is_one_sentence(answers: Any, says: Any) -> None:
     client, fake = api(**answers)
     with pytest.raises(ServiceUnavailable, match=says) as caught:
         client.state("hourly_views", "r")

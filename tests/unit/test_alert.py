@@ -37,11 +37,11 @@ FULL = msgspec.structs.replace(
 
 
 @pytest.mark.parametrize("sent", [LEAST, FULL], ids=["least", "full"])
-def test_what_is_encoded_is_decoded(sent: Alert) -> None:
+def test_encoding_round_trip(sent: Alert) -> None:
     assert alert.decode(alert.encode(sent)) == sent
 
 
-def test_what_is_not_known_is_not_sent() -> None:
+def test_unknown_fields_are_not_sent() -> None:
     assert set(msgspec.json.decode(alert.encode(LEAST))) == {
         *("alert_id", "kind", "severity", "incident_key", "report_id", "drone_id", "reported_at", "received_at"),
         *("country", "city"),
@@ -80,6 +80,6 @@ def test_two_reports_never_have_one_id() -> None:
         alert.encode(LEAST).replace(b'"2026-11-24T12:00:00Z"', b'"2026-11-24T12:00:00"'),
     ],
 )
-def test_what_is_no_alert_raises(value: bytes) -> None:
+def test_decoding_of_other_bytes_raises(value: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         alert.decode(value)

@@ -98,7 +98,7 @@ def test_a_bucket_of_the_layout_before_has_no_clocks_and_no_newcomers() -> None:
 
 @settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.sets(st.integers(0, BUCKETS - 1), max_size=BUCKETS), min_size=1, max_size=200))
-def test_a_bucket_that_changed_is_saved_within_as_many_checkpoints_as_there_are(checkpoints: list[set[int]]) -> None:
+def test_changed_bucket_is_saved_within_as_many_checkpoints_as_there_are_buckets(checkpoints: list[set[int]]) -> None:
     """Whichever others change meanwhile."""
     waits: dict[int, int] = {}
     turn = 0

@@ -35,7 +35,7 @@ def test_schema_is_pydantics(asked: dict[str, Any]) -> None:
         assert named == str(OfPydantic.model_json_schema(**asked))
 
 
-def test_who_changes_a_schema_changes_it_for_nobody_else() -> None:
+def test_change_of_a_schema_is_not_shared() -> None:
     first = OfTheApi.model_json_schema()
     whole = str(first)
     del first["$defs"]

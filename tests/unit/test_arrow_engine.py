@@ -87,7 +87,7 @@ class Large(lakes.ArrowEngine):
     name = "Spark"
 
 
-def test_what_is_larger_is_sparks(tmp_path: Path) -> None:
+def test_larger_questions_go_to_spark(tmp_path: Path) -> None:
     """At the bound and one byte past it; Spark is started once."""
     pinned = made(tmp_path, 0)
     hours, started = list(pinned.hours), []
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         engine.cells(HOURS, pinned, list(pinned.hours))
 
 
-def test_no_reports_are_no_rows(tmp_path: Path) -> None:
+def test_no_reports_give_no_rows(tmp_path: Path) -> None:
     lakes.make(tmp_path)
     pinned = delta.pin(str(tmp_path))
     with small_first(never) as engine:

@@ -42,7 +42,7 @@ def test_new_partitions_wait_until_they_are_taken() -> None:
     assert assignment.take() == (set(), set())
 
 
-def test_of_several_changes_the_last_counts_and_the_work_so_far_is_void() -> None:
+def test_last_of_several_changes_counts_and_voids_the_work_so_far() -> None:
     assignment = Assignment(Consumer())
     assignment.on_partitions_assigned([ONE, TWO])
     assignment.take()

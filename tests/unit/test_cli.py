@@ -113,7 +113,7 @@ def test_a_module_of_ours_that_is_missing_is_no_missing_package() -> None:
         extras.missing(error, ["land"])
 
 
-def test_what_a_command_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_files_of_a_command_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     data = tmp_path / "new" / "discord"
     command = [sys.executable, "-m", "cli", "discord-standin", "--port", "0", "--data", str(data)]
     child = processes.start("discord", command, tmp_path / "log" / "discord.log")
@@ -141,7 +141,7 @@ CHECKED_LATER = {
 """By cli/arguments.py and the simulator, with a sentence of their own."""
 
 
-def test_a_number_that_an_option_takes_has_bounds() -> None:
+def test_numbers_in_options_have_bounds() -> None:
     """`seal --keep-days 99999999999` ended with a stack trace: there is no such date."""
     unbounded = {
         name for name, option in numbers(typer.main.get_command(cli.app)) if option.min is None or option.max is None

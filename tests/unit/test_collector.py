@@ -26,7 +26,7 @@ class Knot:
         self.itself = self
 
 
-def test_what_was_there_is_spared_and_what_comes_later_is_collected() -> None:
+def test_existing_objects_are_spared_and_later_ones_collected() -> None:
     gc.unfreeze()
     gc_tuning.spare()
     assert gc.get_freeze_count() > 1000

@@ -129,7 +129,7 @@ def test_the_names_of_all_hours_are_bounded() -> None:
     assert (2 * CHUNK_HOURS + 1) * full < counted_places.HOURS_BYTES, "two batches, which may not be in the lake yet"
 
 
-def test_what_a_drone_can_make_an_hour_is_bounded() -> None:
+def test_names_that_a_drone_can_add_to_an_hour_are_bounded() -> None:
     """Of a partition: cells with one peace score each, however many it sends."""
     sent = [(f"{n:05}" + chr(0x1F300 + n % 100) * 190, "unknown") for n in range(3000)]
     sent += [(f"{n:05}", "unknown") for n in range(3000)]

@@ -61,7 +61,7 @@ def test_after_an_interval_their_number_decides(held: int, others: tuple[Absence
     assert judge(crowd, counts, NOW + INTERVAL, overdue=99) == verdict
 
 
-def test_who_is_back_before_the_decision_begins_no_interval() -> None:
+def test_drone_back_before_the_decision_begins_no_interval() -> None:
     crowd = Crowd()
     assert judge(crowd, absent(20)) == "wait"
     assert judge(crowd, absent(), NOW + INTERVAL / 2) == "none held"

@@ -93,13 +93,13 @@ def test_a_process_that_takes_over_finds_the_same_conflicts(said: list[tuple[str
     assert len(asked) == len(set(asked)), "what a row says is asked for once"
 
 
-def test_what_has_left_the_lake_is_taken_for_a_duplicate() -> None:
+def test_missing_row_of_the_lake_counts_as_a_duplicate() -> None:
     window = RecentReports()
     window.remember([(("A", "7", 0), 5)])
     assert window.look(("A", "7", 0), 1, 6) is Verdict.DUPLICATE
 
 
-def test_what_is_asked_of_a_row_out_of_the_window_changes_no_newer_one() -> None:
+def test_look_outside_the_window_changes_no_newer_row() -> None:
     old, newer = ("A", "1", 0), ("B", "2", 0)
     window = RecentReports(lambda _offset: [(old, 0, 5), (("C", "3", 0), 2, 7)], size=SIZE)
     window.remember([(old, 0), (("C", "3", 0), 2)])
@@ -108,7 +108,7 @@ def test_what_is_asked_of_a_row_out_of_the_window_changes_no_newer_one() -> None
     assert window.look(newer, 9, SIZE + 3) is Verdict.DUPLICATE
 
 
-def test_what_rows_say_is_asked_for_once_a_file() -> None:
+def test_content_of_rows_is_read_once_a_file() -> None:
     """A producer that sends a backlog twice, after a restart: each file of the lake is read once, not once a report."""
     asked = []
 

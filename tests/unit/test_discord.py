@@ -55,7 +55,7 @@ def webhook(answer: httpx.Response | Exception) -> Webhook:
         (httpx.RemoteProtocolError(f"reset {URL}"), Unreachable, True, None),
     ],
 )
-def test_what_an_answer_means(
+def test_meaning_of_each_answer(
     answer: httpx.Response | Exception, error: type[DiscordError], recoverable: bool, retry_after: float | None
 ) -> None:
     with pytest.raises(error) as raised:

@@ -136,14 +136,14 @@ def http(status: str, body: str) -> bytes:
         (b"", "wrong", "does not answer: RemoteProtocolError"),
     ],
 )
-def test_what_answers_in_place_of_discord_is_not_taken_for_it(
+def test_other_server_in_place_of_discord_is_recognised(
     answering: Callable[[bytes], str], answer: bytes, verdict: str, said: str
 ) -> None:
     [finding] = discord.check({"A": answering(answer)})
     assert (finding.verdict, finding.said) == (verdict, said)
 
 
-def test_a_webhook_that_is_no_url_is_wrong() -> None:
+def test_webhook_that_is_not_a_url_is_wrong() -> None:
     [finding] = discord.check({"A": "https://discord.example:port/api/webhooks/1/token"})
     assert (finding.verdict, finding.said) == ("wrong", "is not a URL")
 

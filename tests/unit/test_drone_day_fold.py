@@ -146,13 +146,13 @@ def test_days_of_any_parts_of_the_reports_merge_to_the_day_of_all(rows: list[dic
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_two_reports_at_one_place_the_same_is_taken_whichever_part_it_is_in(order: int) -> None:
+def test_same_report_of_two_at_one_place_is_taken_in_any_part(order: int) -> None:
     rows = [REPORT, {**REPORT, "city": 2, "offset": 1 + 2**19}]
     parts = [folded([row], [[START]]) for row in rows[::order]]
     assert merge(DAY, parts).equals(folded(rows, [[START]]))
 
 
-def test_of_nothing_there_are_no_drones() -> None:
+def test_fold_of_nothing_has_no_drones() -> None:
     assert merge(DAY, []).equals(ROWS.empty_table())
     assert merge(DAY, [ROWS.empty_table()]).equals(ROWS.empty_table())
 
@@ -170,7 +170,7 @@ def test_two_drones_that_share_a_place_keep_their_own_position() -> None:
     ]
 
 
-def test_of_two_reports_at_one_place_one_is_taken_whole_in_any_order() -> None:
+def test_one_report_of_two_at_one_place_is_taken_whole_in_any_order() -> None:
     """A drone that reported twice in a millisecond, 2**19 messages apart: no pair of a row's and another's columns."""
     rows = [REPORT, {**REPORT, "city": 2, "offset": 1 + 2**19}]
     found = [folded(each, [[START]]) for each in (rows, rows[::-1])]

@@ -207,7 +207,7 @@ def test_a_successor_of_the_one_that_speaks_for_all_raises_no_second_crowd() -> 
     assert fleet.notified[many:] == [("fleet", True)]
 
 
-def test_what_a_share_says_has_a_bound_and_the_rest_is_said_next() -> None:
+def test_share_is_bounded_and_the_rest_follows_in_the_next() -> None:
     known, own, before = Elsewhere(), {0: None}, START - SHARE_LASTS
     known.note(AbsenceShare(1), START)
     held = [("\x01" * 195 + f"{n:05}", START) for n in range(1000)]
@@ -230,7 +230,7 @@ def test_what_a_share_says_has_a_bound_and_the_rest_is_said_next() -> None:
     assert known.answers(0, everybody.get, [], own)[1] == {1: 7}
 
 
-def test_who_has_said_nothing_for_long_is_not_waited_for() -> None:
+def test_process_without_a_recent_share_is_not_waited_for() -> None:
     known = Elsewhere()
     known.note(AbsenceShare(1), START)
     assert known.fresh({0}, START - timedelta(microseconds=1))

@@ -72,7 +72,7 @@ def test_where_all_work_a_newcomer_is_refused_until_one_is_done() -> None:
 
 
 @pytest.mark.parametrize("works", [False, True])
-def test_what_is_closed_leaves_nothing_behind(works: bool) -> None:
+def test_closed_connections_leave_nothing_behind(works: bool) -> None:
     connections = Connections(2)
     for number in range(10):
         made = opened(connections, f"client {number}")

@@ -185,7 +185,7 @@ def test_the_equator_is_a_position(latitude: float, longitude: float) -> None:
 
 
 @pytest.mark.parametrize(("battery", "shown"), [(-0.0, "0 %"), (-1.0, "0 %"), (19.9997, "19 %"), (20.0, "20 %")])
-def test_what_is_below_a_limit_is_never_shown_at_it(battery: float, shown: str) -> None:
+def test_battery_below_a_limit_is_never_shown_at_it(battery: float, shown: str) -> None:
     assert percent(battery) == shown
 
 
@@ -211,7 +211,7 @@ def low(battery: float = 14.0, **changes: object) -> Alert:
     ("idle", "expected"),
     [(0, "open"), (6, "open"), (36, "open"), (24 * 60 - 1, "open"), (24 * 60, "resolved")],
 )
-def test_what_a_clearing_ends_is_not_ended_by_quiet(idle: float, expected: str) -> None:
+def test_incident_that_a_clearing_ends_does_not_end_by_quiet(idle: float, expected: str) -> None:
     one = first(low())
     grow(one, low(), LIFE)
     assert state(one, NOW + minutes(idle), LIFE) == expected
@@ -228,7 +228,7 @@ def test_a_low_battery_that_nobody_acknowledges_is_notified_again() -> None:
 
 
 @pytest.mark.parametrize(("is_cleared", "posted"), [(False, 1), (True, 0)])
-def test_what_is_still_open_when_its_silence_ends_is_notified(is_cleared: bool, posted: int) -> None:
+def test_incident_still_open_when_its_silence_ends_is_notified(is_cleared: bool, posted: int) -> None:
     world = World(now=NOW)
     until = NOW + minutes(60)
     world.state.apply(Action("a1", "silence", Target(drone_id="d1"), "Mia", NOW, until=until))
@@ -247,7 +247,7 @@ def test_what_is_still_open_when_its_silence_ends_is_notified(is_cleared: bool, 
     assert sum(world.shown.values()) == 1
 
 
-def test_what_is_given_up_is_not_called_resolved() -> None:
+def test_abandoned_incident_is_not_called_resolved() -> None:
     world = World(now=NOW)
     world.add(low())
     world.step()
@@ -319,7 +319,7 @@ def test_flapping_is_one_incident_in_one_message_that_says_so() -> None:
 
 
 @pytest.mark.parametrize(("after", "taken"), [(34.9, True), (35, False)])
-def test_what_comes_back_long_after_its_clearing_is_another_incident(after: float, taken: bool) -> None:
+def test_return_long_after_a_clearing_is_another_incident(after: float, taken: bool) -> None:
     one = first(low())
     grow(one, low(), LIFE)
     clear(one, low(clears=True, received_at=NOW + minutes(20), reported_at=NOW + minutes(20)))

@@ -39,7 +39,7 @@ def jars(hashes: Path) -> Jars:
     return Jars("Kafka", "kafka-1", {"org.apache.kafka/kafka": "1"}, hashes, without=("org.log", "org.big/bundle"))
 
 
-def test_what_is_fetched_is_held_to_its_hash(java_home: Path, tmp_path: Path) -> None:
+def test_fetched_jars_are_checked_against_their_hashes(java_home: Path, tmp_path: Path) -> None:
     program(java_home / "bin" / "java", FETCHES)
     wanted, share = jars(tmp_path / "hashes"), tmp_path / "share"
 

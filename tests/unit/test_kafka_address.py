@@ -40,7 +40,7 @@ def test_clients_are_made_in_one_place() -> None:
 
 
 @pytest.mark.parametrize("source", ["KafkaConsumer()", "kafka.KafkaProducer('x')", "KafkaAdminClient(a=1)"])
-def test_the_rule_of_clients_sees(source: str) -> None:
+def test_rule_finds_clients_that_are_made_elsewhere(source: str) -> None:
     assert list(made_in(source))
 
 
@@ -79,7 +79,7 @@ def test_a_contradiction_is_named(given: dict[str, Any], complaint: str) -> None
         "a:123456",
     ],
 )
-def test_an_address_that_is_none_is_named(bootstrap: str) -> None:
+def test_malformed_bootstrap_address_is_named(bootstrap: str) -> None:
     with pytest.raises(BadSettings, match=r"^PEACEWATCH_KAFKA_BOOTSTRAP: '.*' is not host:port$"):
         KafkaConfig(bootstrap)
 

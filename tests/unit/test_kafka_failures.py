@@ -20,6 +20,6 @@ COORDINATOR = "FindCoordinatorResponse error for GROUP/peacewatch-alerting: "
         (GroupAuthorizationFailedError(), "the consumer group: GroupAuthorizationFailedError"),
     ],
 )
-def test_a_missing_acl_is_named_by_what_it_is_of(error: KafkaError, what: str) -> None:
+def test_missing_acl_names_its_resource(error: KafkaError, what: str) -> None:
     said = f"Kafka's ACLs do not let us use {what} (docs/kafka-security.md lists them)"
     assert sentence(error) == said

@@ -68,7 +68,7 @@ def test_an_incident_begins_where_the_notifier_opens_one(drawn: list[Step]) -> N
 
 
 @given(drawn=steps, split=st.integers(0, 30))
-def test_who_takes_over_counts_the_same(drawn: list[Step], split: int) -> None:
+def test_successor_counts_the_same(drawn: list[Step], split: int) -> None:
     whole, first, second = (past_of_nothing() for _ in range(3))
     expected = [whole.count(offset, alert) for offset, alert in enumerate(alerts(drawn))]
     counted = []

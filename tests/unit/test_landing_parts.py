@@ -83,7 +83,7 @@ DAY = 24 * 3600 * 1000
         (Backlog(0, 100, 100, through=DAY), False),
     ],
 )
-def test_what_is_near_its_expiry(backlog: Backlog, near: bool) -> None:
+def test_reports_near_expiry_are_found(backlog: Backlog, near: bool) -> None:
     assert backlog.is_near_expiry(10 * DAY, 7 * DAY) is near
     if backlog.beginning == 0:
         assert not backlog.is_near_expiry(10 * DAY, -1)
@@ -104,7 +104,7 @@ def record(offset: int, timestamp: int) -> Any:
     return SimpleNamespace(offset=offset, timestamp=timestamp, partition=0, key=None, value=b"no report")
 
 
-def test_what_expired_is_reported_with_the_time_of_the_first_message_after_it() -> None:
+def test_loss_has_the_time_of_the_first_message_after_it() -> None:
     empty: Any = SimpleNamespace(
         rows_between=lambda *_: SCHEMA.empty_table(), opens_at=datetime.min.replace(tzinfo=UTC)
     )

@@ -49,7 +49,7 @@ def test_everything_has_hashes() -> None:
     assert len(STANZAS) > 150
 
 
-def test_jsonschema_compiles_no_grammar_in_each_process_of_airflows() -> None:
+def test_lock_has_no_grammar_that_each_airflow_process_would_compile() -> None:
     """pyproject.toml says why; a lock that is made without its override has the package again."""
     assert "rfc3987-syntax" not in LOCKED
 

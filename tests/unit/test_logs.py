@@ -197,7 +197,7 @@ def fail():
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
-def test_a_number_that_json_lacks_is_text(capsys: pytest.CaptureFixture[str], number: float) -> None:
+def test_infinite_numbers_are_text_in_json(capsys: pytest.CaptureFixture[str], number: float) -> None:
     configured("json").info("x", seconds=number, several=[number], by={"a": number}, whole=1.5)
 
     def refuse(constant: str) -> None:

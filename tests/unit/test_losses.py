@@ -57,7 +57,7 @@ def test_one_sentence_says_what_and_when(more: dict[str, Any], said: str) -> Non
     assert "2026-11-24 08:00 and 2026-11-24 09:00 UTC" in sentence
 
 
-def test_with_one_that_nobody_knows_the_number_of_nobody_knows_the_sum() -> None:
+def test_sum_is_unknown_if_one_number_is() -> None:
     lost = [loss(8, 9), loss(8, 9), loss(8, 9, table="alerts")]
     assert (losses.messages(lost, "reports"), losses.messages(lost, "alerts")) == (6, 3)
     lost += [loss(8, 9, messages=None)]
@@ -133,7 +133,7 @@ def test_a_partition_that_was_added_began_after_what_was_known_then() -> None:
     assert expired["after"] is None, "it was there before"
 
 
-def test_of_the_first_topic_of_all_nobody_knows_since_when() -> None:
+def test_beginning_of_the_first_topics_losses_is_unknown() -> None:
     first = commit(1, landed_through={"a/0": ms(7)})
     second = commit(2, landed_through={"a/1": ms(9)}, lost={"a/1": [0, 4]}, lost_before={"a/1": ms(8)})
     [expired] = batch_losses.found([first, second], {})

@@ -80,7 +80,7 @@ def test_a_uri_cannot_weaken_what_is_written() -> None:
         (f"mongodb://db/?tls=true&tlsCertificateKeyFile={__file__}", "tlsCertificateKeyFile: no certificate with its"),
     ],
 )
-def test_a_uri_that_no_retry_makes_right_is_a_wrong_setting(uri: str, complaint: str, tmp_path: Path) -> None:
+def test_wrong_uri_is_a_wrong_setting_and_not_retried(uri: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=f"^PEACEWATCH_MONGO_URI: {complaint}") as raised:
         client.client(uri, "test")
     assert "hunter2" not in str(raised.value)
@@ -120,7 +120,7 @@ def test_a_name_that_dns_does_not_know_now_is_an_outage() -> None:
         (ServerSelectionTimeoutError("no primary, Timeout: 5s, Topology Description: <…>"), "no primary"),
     ],
 )
-def test_a_refusal_names_what_to_mend_and_not_what_was_asked(error: Exception, said: str) -> None:
+def test_refusal_names_its_cause_and_not_the_request(error: Exception, said: str) -> None:
     with pytest.raises(ServiceUnavailable) as raised, client.errors():
         raise error
     text = str(raised.value)
@@ -143,6 +143,6 @@ def test_a_refusal_names_what_to_mend_and_not_what_was_asked(error: Exception, s
         (AutoReconnect("connection closed"), ServiceUnavailable),
     ],
 )
-def test_what_is_refused_for_good_is_not_called_unavailable(error: Exception, kind: type[PeacewatchError]) -> None:
+def test_permanent_refusal_is_not_called_unavailable(error: Exception, kind: type[PeacewatchError]) -> None:
     with pytest.raises(kind), client.errors():
         raise error

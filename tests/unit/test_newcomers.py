@@ -99,7 +99,7 @@ def test_a_forgotten_drone_is_a_newcomer_again_and_a_forgotten_fleet_a_new_fleet
     assert not presence.is_newcomer("old-1", at + FORGOTTEN)
 
 
-def test_absence_leaves_a_drone_what_it_is() -> None:
+def test_absence_makes_no_newcomer_known_and_no_known_drone_new() -> None:
     presence, at = an_old_fleet()
     hear(presence, "new", at)
     for minute in range(1, 6):
@@ -272,7 +272,7 @@ class Fleet:
         max_size=25,
     )
 )
-def test_invented_drones_change_nothing_in_the_absence_of_known_ones(minutes: list[tuple[int, int, bool]]) -> None:
+def test_invented_drones_do_not_change_the_absence_of_known_ones(minutes: list[tuple[int, int, bool]]) -> None:
     """Of each minute: how many known drones are silent, how many invented ones speak, whether for the first time."""
     alone, amid, count = Fleet(100), Fleet(100), 0
     for silent, invented, is_new in minutes:
@@ -284,7 +284,7 @@ def test_invented_drones_change_nothing_in_the_absence_of_known_ones(minutes: li
     assert all(alert.drone_id == "fleet" or "invented" in alert.drone_id for _, alert in amid.raised if alert.newcomer)
 
 
-def test_a_stream_of_drones_that_speak_once_hides_no_silent_one_in_its_crowd() -> None:
+def test_crowd_of_drones_that_report_once_hides_no_absent_known_drone() -> None:
     fleet = Fleet(10)
     for minute in range(12):
         names = [f"invented-{minute * 100 + number}" for number in range(100)]

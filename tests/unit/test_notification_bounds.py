@@ -100,7 +100,7 @@ def test_a_delivery_is_split_until_it_fits_and_says_the_same() -> None:
     assert {part.counted.alerts for part in parts if part.counted} == {whole.counted.alerts if whole.counted else 0}
 
 
-def test_what_is_split_to_the_end_is_given_up() -> None:
+def test_message_refused_in_every_split_is_given_up() -> None:
     part, splits = large(1), 0
     while smaller := deliveries.split(part):
         [part], splits = smaller, splits + 1
@@ -135,7 +135,7 @@ def test_twenty_real_incidents_are_named_amid_a_flood(same_drone: bool) -> None:
     assert len(real) == 20
 
 
-def test_what_one_drone_opens_beyond_its_quota_goes_last() -> None:
+def test_incidents_beyond_a_drones_quota_go_last() -> None:
     world = World()
     for city in range(DRONE_QUOTA + 3):
         world.add(msgspec.structs.replace(alert(city, world.now, city, "critical"), drone_id="flooder"))

@@ -274,7 +274,7 @@ def test_a_message_of_known_drones_has_no_newcomers() -> None:
     assert [known.city for known in sent.shown.values()] == ["City 99"]
 
 
-def test_what_nobody_acknowledged_is_notified_again_amid_a_flood() -> None:
+def test_unacknowledged_incident_is_notified_again_amid_a_flood() -> None:
     channel = Channel()
     channel.raise_known(1, "high")
     channel.send()
@@ -289,7 +289,7 @@ def test_what_nobody_acknowledged_is_notified_again_amid_a_flood() -> None:
 # a place that newcomers and known drones share
 
 
-def test_a_known_drone_that_confirms_newcomers_disturbs_people() -> None:
+def test_known_drone_that_confirms_newcomers_gets_a_new_message() -> None:
     """An attacker who has opened an incident in every real city would turn each real alert into a silent edit."""
     world = World()
     world.add(newcomer(0, world.now, 7))
@@ -308,7 +308,7 @@ def test_a_known_drone_that_confirms_newcomers_disturbs_people() -> None:
     assert world.shown == {"m1": 1, "m2": 1}
 
 
-def test_a_successor_knows_that_a_known_drone_only_now_confirms_newcomers() -> None:
+def test_successor_still_posts_the_message_of_a_confirmed_incident() -> None:
     """Another incident's edit of their message is written in between, and has both as they are."""
     world = World()
     for city in (7, 8):
@@ -349,7 +349,7 @@ def test_newcomers_do_not_use_up_the_quota_of_a_place() -> None:
     assert list(world.state.incidents.pending.values())[-1].within_quota
 
 
-def test_precedence_is_of_who_floods_not_of_whose_place_is_flooded() -> None:
+def test_flooder_goes_last_and_its_place_does_not() -> None:
     world = World()
     for city in range(DRONE_QUOTA + 1):
         world.add(msgspec.structs.replace(alert(city, world.now, city), drone_id="flooder"))

@@ -42,7 +42,7 @@ def seconds(number: float) -> timedelta:
         ([WELL[0], SignOfLife("notifier", "alerts", NOW, refused=1)], ["webhook alerts refused"]),
     ],
 )
-def test_what_is_trouble(said: list[SignOfLife], keys: list[str]) -> None:
+def test_troubles_are_recognised(said: list[SignOfLife], keys: list[str]) -> None:
     assert [key for key, _ in troubles(said, NOW, Patience(), NOW - timedelta(hours=1))] == keys
 
 
@@ -119,7 +119,7 @@ def test_a_partition_that_stands_still_is_not_hidden_by_those_that_move() -> Non
     assert "5 messages to read in partition 0 and" in seen[2]["g stuck"]
 
 
-def test_what_stands_still_does_so_while_kafka_does_not_answer() -> None:
+def test_stalled_consumer_stays_stalled_while_kafka_does_not_answer() -> None:
     stuck = Stuck()
     for at in (0, 61):
         found = list(stuck.look({"g": {0: (7, 5)}}, NOW + seconds(at), Patience()))
@@ -197,7 +197,7 @@ def test_faults_are_shown_with_their_number_until_they_are_long_ago() -> None:
 
 
 @pytest.mark.parametrize("part", ["alerting", "notifier", "recorder"])
-def test_what_a_process_has_found_itself_is_trouble_while_it_lives(part: Part) -> None:
+def test_troubles_that_a_process_reports_last_while_it_lives(part: Part) -> None:
     said = [*WELL, SignOfLife(part, "x", NOW, troubles={"x conflicts": "two"})]
     assert ("x conflicts", "two") in list(troubles(said, NOW, Patience(), NOW))
     assert ("x conflicts", "two") not in list(troubles(said, NOW + seconds(31), Patience(), NOW))

@@ -23,6 +23,6 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
         ("", False),
     ],
 )
-def test_who_takes_json_gets_no_page(accept: str, is_page: bool) -> None:
+def test_client_that_accepts_json_gets_no_page(accept: str, is_page: bool) -> None:
     with Flask(__name__).test_request_context("/reports/2026-11-23", headers={"Accept": accept}):
         assert problems._wants_a_page() == is_page

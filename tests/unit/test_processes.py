@@ -116,7 +116,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
         processes.start("Kafka", ["no-such-program"], tmp_path / "log")
 
 
-def test_what_is_added_to_the_environment(tmp_path: Path) -> None:
+def test_environment_of_a_child_is_extended(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = "import os; print(os.environ['EXTRA'], 'PATH' in os.environ)"
     child = processes.start("child", [sys.executable, "-c", code], log, env={"EXTRA": "yes"})

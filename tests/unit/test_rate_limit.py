@@ -22,7 +22,7 @@ def test_no_window_is_ever_exceeded(steps: list[tuple[float, float]]) -> None:
             assert sum(at <= other < at + window.seconds for other in sent) <= window.requests
 
 
-def test_it_says_when_the_next_may_go() -> None:
+def test_limit_says_when_the_next_request_may_go() -> None:
     budget = Budget()
     for at in (0.0, 0.1, 0.2, 0.3, 0.4):
         assert budget.wait(at) == 0
@@ -42,7 +42,7 @@ def test_edits_leave_a_share_for_first_posts() -> None:
     assert budget.wait(now) == 0
 
 
-def test_it_obeys_the_answers() -> None:
+def test_limit_follows_the_answers() -> None:
     budget = Budget()
     budget.learn(remaining=0, reset_after=1.5, now=10.0)
     assert budget.wait(10.0) == 1.5

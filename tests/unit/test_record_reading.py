@@ -79,7 +79,7 @@ def test_a_record_whose_parts_do_not_fit_is_named_and_the_next_one_is_read() -> 
     assert (second.offset, second.value) == (11, b"neighbour")
 
 
-def test_what_follows_a_broken_length_is_named_once() -> None:
+def test_records_after_a_broken_length_are_named_once() -> None:
     data = bytearray(raw_kafka.batch([RawRecord(b"a"), RawRecord(b"b"), RawRecord(b"c")]))
     data[RECORDS + len(RawRecord(b"a").encode(0))] = 0xFE
     first, rest = read(bytes(data))
@@ -92,7 +92,7 @@ parts = st.none() | st.binary(max_size=40)
 
 
 @given(st.lists(st.tuples(parts, parts, st.lists(st.tuples(names, parts), max_size=3)), min_size=1, max_size=5))
-def test_what_the_library_writes_is_read_as_it_was(records: list[Any]) -> None:
+def test_records_of_the_library_are_read_unchanged(records: list[Any]) -> None:
     builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 2**31 - 1)
     for offset, (key, value, headers) in enumerate(records):
         builder.append(offset, 1000 + offset, key, value, headers)

@@ -204,7 +204,7 @@ def as_spreadsheet(separator: Any, rows: Any, first: str = "") -> Any:
     ],
     ids=["mark", "semicolons", "tabs", "sep=", "decimal commas", "words", "rows of commas", "empty cells at the end"],
 )
-def test_what_spreadsheets_write_is_read(text: str) -> None:
+def test_files_of_spreadsheets_are_read(text: str) -> None:
     assert replay(text) == replay(text_of([GOOD]))
 
 

@@ -77,7 +77,7 @@ def test_a_good_report() -> None:
 
 
 @given(reports)
-def test_what_is_encoded_is_decoded(sent: Report) -> None:
+def test_encoding_round_trip(sent: Report) -> None:
     assert report.decode(report.encode(sent), NOW) == report.normal(sent)
 
 

@@ -61,7 +61,7 @@ def test_first_page_is_enough_and_details_follow(busy_pdf: bytes) -> None:
     assert "Is this day complete?" in pages[2].extract_text()
 
 
-def test_what_a_revision_changed_and_what_is_missing_leave_one_page_too() -> None:
+def test_changes_and_missing_parts_still_fit_one_page() -> None:
     changed = [facts.Change(f"figure {number}", 12_950_000 + number, 12_960_000) for number in range(12)]
     missing = ["partition 3 is landed up to 2026-11-23 22:10 UTC only"]
     revised = msgspec.structs.replace(

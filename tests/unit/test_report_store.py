@@ -36,7 +36,7 @@ def test_a_revision_whose_writing_was_cut_off_is_not_seen(tmp_path: Path) -> Non
     assert store.days() == []
 
 
-def test_what_a_person_puts_beside_reports_is_none(tmp_path: Path) -> None:
+def test_foreign_files_next_to_reports_are_ignored(tmp_path: Path) -> None:
     store = ReportStore(str(tmp_path))
     store.write(Revision(reports.DAY, 0), CONTENT)
     for name in ("backup/0", "2026-11-23.old/0", "2026-13-45/0", f"{reports.DAY}/copy of 0", f"{reports.DAY}/0/1"):

@@ -267,7 +267,7 @@ def test_an_old_report_does_not_make_a_full_battery_low(rules: Rules) -> None:
     assert raised(rules, battery(10, 60.0), battery(2, 15.0, arrives=11)) == []
 
 
-def test_what_an_earlier_rule_raised_is_cleared_when_the_rule_is_off() -> None:
+def test_absence_is_cleared_after_its_rule_is_turned_off() -> None:
     memory = Memory()
     judge(LOW, memory, battery(0, 60.0))
     for minute in range(4, 8):

@@ -47,7 +47,7 @@ def gone(code: int) -> httpx.Response:
     return httpx.Response(404, json={"code": code, "message": "Unknown"})
 
 
-def test_what_is_taken_gives_the_messages_id() -> None:
+def test_accepted_post_returns_the_messages_id() -> None:
     channel = Channel()
     assert channel.send() == "9"
     assert channel.sender.held == "started"

@@ -91,7 +91,7 @@ def test_drones_of_a_block_whose_reading_failed_are_read_again() -> None:
     assert drones.fleet().rows["drone_id"].to_pylist() == ["d1"]
 
 
-def test_who_waits_for_drones_shares_the_failure() -> None:
+def test_requests_waiting_for_drones_share_the_failure() -> None:
     blocks = Blocks(99, seconds=0.2)
     drones = Drones(SimpleNamespace(drone_blocks=blocks))  # type: ignore[arg-type]
     assert together(drones.fleet) == [AutoReconnect] * 8

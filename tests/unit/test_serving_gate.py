@@ -159,7 +159,7 @@ def test_every_page_with_data_is_behind_the_gate() -> None:
         assert {page for page in pages if guarded.get(page).status_code == 200} == SHELLS
 
 
-def test_who_asks_is_found_out_once() -> None:
+def test_caller_is_identified_once() -> None:
     environ = EnvironBuilder(path="/api/v1/alerts", headers=Headers(bearer(VIEWER))).get_environ()
     tokens = dict(TOKENS)
     access_of = Access(Config(mongo_uri=NOWHERE, tokens=tokens))

@@ -41,7 +41,7 @@ NOVEMBER = (hour("2026-11-20T05:00"), hour("2026-11-24T08:00"))
         (None, "2026-11-23", None, (None, None)),
     ],
 )
-def test_what_is_not_given_is_what_is_known(
+def test_missing_bounds_are_the_known_range(
     start: str | None, end: str | None, known: tuple[int, int] | None, names: tuple[str | None, str | None]
 ) -> None:
     assert parse(start, end, UTC, known).names == names
@@ -133,7 +133,7 @@ def test_a_whole_month_by_hour_is_shown_also_where_clocks_go_back(month: str) ->
         ("Pacific/Kiritimati", "1994-12-30", "1994-12-31", "1995-01-01"),
     ],
 )
-def test_a_date_that_a_zone_skipped_is_no_day_of_it(zone: str, before: str, skipped: str, after: str) -> None:
+def test_date_that_a_zone_skipped_is_not_a_day_there(zone: str, before: str, skipped: str, after: str) -> None:
     samoa = zone_of(zone)
     wanted = parse(before, after, samoa, None)
     assert [day.isoformat() for day in wanted.dates] == [before, after]

@@ -93,7 +93,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
 @pytest.mark.parametrize(
     "lake", ["s3:/bucket", "s3://", "s3:bucket", "S3://b/lake", "gs://b/lake", "file:///lake", "~/lake"]
 )
-def test_a_lake_that_would_be_a_folder_of_an_odd_name_is_refused(lake: str) -> None:
+def test_lake_that_would_be_an_oddly_named_folder_is_refused(lake: str) -> None:
     with pytest.raises(BadSettings, match=r"^PEACEWATCH_LAKE: is a folder, without ~, or s3://bucket/path$"):
         load({}, lake=lake)
 

@@ -19,14 +19,16 @@ texts = st.lists(st.sampled_from([b"abc", b"a" * 70, b"0123456789" * 30, b"\0"])
 
 @FORMS
 @given(parts=texts)
-def test_what_was_written_is_read(written: Callable[[bytes], bytes], parts: list[bytes]) -> None:
+def test_written_blocks_are_read(written: Callable[[bytes], bytes], parts: list[bytes]) -> None:
     data = b"".join(parts)
     assert decompressed(written(data), 10**6) == data
 
 
 @FORMS
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 1])
-def test_what_is_over_the_bound_is_refused_before_it_is_made(written: Callable[[bytes], bytes], size: int) -> None:
+def test_block_over_the_bound_is_refused_before_it_is_decompressed(
+    written: Callable[[bytes], bytes], size: int
+) -> None:
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     assert decompressed(written(data), size) == data
     if size:

@@ -33,7 +33,9 @@ def test_memory_is_the_users(name: str, options: dict[str, str]) -> None:
     ("name", "value"),
     [("spark.sql.session.timeZone", "UTC"), ("spark.plugins", "org.apache.spark.CometPlugin")],
 )
-def test_what_makes_answers_right_and_native_is_ours(name: str, value: str, options: dict[str, str]) -> None:
+def test_settings_for_right_and_native_answers_cannot_be_replaced(
+    name: str, value: str, options: dict[str, str]
+) -> None:
     assert options[name] == value
 
 

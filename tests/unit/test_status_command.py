@@ -8,7 +8,7 @@ from cli import status_facts
 from infra import settings
 
 
-def test_what_is_away_has_its_reason(tmp_path: Path, free_port: int) -> None:
+def test_unreachable_services_are_listed_with_the_reason(tmp_path: Path, free_port: int) -> None:
     address = f"127.0.0.1:{free_port}"
     uri = f"mongodb://me:hunter2-of-status@{address}/fleet"
     away = status_facts.read(settings.load({}, home=tmp_path, kafka_bootstrap=address, mongo_uri=uri))["away"]

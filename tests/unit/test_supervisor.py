@@ -101,7 +101,7 @@ def test_a_long_start_is_probed_more_rarely(took: float, pause: float) -> None:
     assert Pauses().before_next_probe(took) == pause
 
 
-def test_what_a_dead_one_left_is_gone_before_it_starts_again(home: Path) -> None:
+def test_children_of_a_dead_service_end_before_its_restart(home: Path) -> None:
     events: list[ServiceEvent] = []
     supervisor = Supervisor([service("one", RUNAWAY, ready=said(home, "one", "two"))], home, events.append, SHORT)
     supervisor.start()

@@ -37,7 +37,7 @@ def test_a_line_over_the_antimeridian_is_cut_there(first: list[float], second: l
     assert after == [[-side, crossing], second]
 
 
-def test_what_has_no_fix_is_a_point_without_a_place() -> None:
+def test_report_without_a_fix_is_a_point_without_a_place() -> None:
     line, *points = features([row(9, 1), row(0, 0), row(8, 1)])
     assert line["geometry"]["coordinates"] == [[9, 1], [8, 1]]
     assert [point["geometry"] is None for point in points] == [False, True, False]

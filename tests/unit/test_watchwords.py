@@ -119,6 +119,6 @@ def test_a_word_without_anything_to_hear_is_named(word: str) -> None:
         parse(f'[watchword]\nwords = ["fire", "{word}"]', "rules.toml")
 
 
-def test_what_unicode_lets_stand_within_a_word_is_all_known() -> None:
+def test_all_characters_that_unicode_allows_within_a_word_are_known() -> None:
     """After NFKC; a newer Unicode may bring more."""
     assert folded("".join(f"a{mark}" for mark in watchwords._MID_WORD)) == " ".join("a" * len(watchwords._MID_WORD))
