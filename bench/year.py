@@ -26,7 +26,8 @@ from bench.machine import machine
 from bench.serving import process, processor
 from bench.views import CELLS, cells
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, in_form
+from fleet.figures.day_form import DAY_FORMS
+from fleet.figures.roll_up import in_form
 from fleet.reports.landed import hour_name
 from infra.mongo import day_roll_ups
 from infra.mongo.packed import pack

@@ -10,7 +10,7 @@ import structlog
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from fleet.figures.roll_up import DAY_FORMS
+from fleet.figures.day_form import WHOLE_FORMS
 from infra.mongo import client as mongo
 from serving import rejected
 from serving.config import MONGO_TIMEOUT_MS, Config
@@ -31,9 +31,6 @@ ANSWER_SECONDS: Final = 20
 
 WARM_DAYS: Final = 31
 """The newest days, which a server reads when it starts."""
-
-_WARM_FORMS: Final = [form for form in DAY_FORMS if "." not in form]
-"""Parts of a form are of one country each: a month of one is read in some milliseconds."""
 
 _log = structlog.get_logger()
 
@@ -59,7 +56,7 @@ class Services:
             if known.first_hour is not None and known.last_hour is not None:
                 first, last = known.first_hour // 24, known.last_hour // 24
                 for day in range(last, max(first - 1, last - WARM_DAYS), -1):
-                    for form in _WARM_FORMS:
+                    for form in WHOLE_FORMS:  # of the others one part is read at a time, in some milliseconds a month
                         self.merge.served((), range(day, day + 1), form)
             self.drones.fleet()
         except PyMongoError as error:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict
 from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 
+from fleet.figures.day_form import DAY_FORMS, DayForm
 from infra.mongo import view_parts
 from infra.mongo.client import Documents
 from infra.mongo.collection import Collection
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from fleet.figures.roll_up import DayForm
 
 NAME: Final = "day_roll_ups"
 
@@ -44,7 +43,7 @@ class RollUpDocument(TypedDict, total=False):
     by_hour: bytes
     by_country: bytes
     by_score: bytes
-    countries_by_hour: dict[str, bytes]  # by the part of the countries: fleet.figures.roll_up.BLOCKS
+    countries_by_hour: dict[str, bytes]  # by DayForm.block
     countries_by_score: dict[str, bytes]
 
 
@@ -76,7 +75,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
     """Sums the hour documents of `day` (since 1970), as they are stored; False if the day is too large to store."""
     # The alerts' role looks at layouts, and has no Arrow.
     from fleet.figures.cube import HOURS  # noqa: PLC0415
-    from fleet.figures.roll_up import DAY_FORMS, in_form  # noqa: PLC0415
+    from fleet.figures.roll_up import in_form  # noqa: PLC0415
     from infra.mongo.packed import pack  # noqa: PLC0415
 
     def commit(session: ClientSession) -> bool:
@@ -84,7 +83,7 @@ def rebuild(database: Documents, day: int, largest: int = LARGEST) -> bool:
         found = database.hours.find(those, session=session).sort("event_hour")
         hours = list(view_parts.whole(database, "hours", found, session))
         cells = HOURS.merge(HOURS.from_document(hour["cells"]) for hour in hours)
-        forms: dict[DayForm, bytes] = {form: pack(in_form(cells, form)) for form in DAY_FORMS}
+        forms = {form: pack(in_form(cells, form)) for form in DAY_FORMS}
         name = {"_id": _name(day)}
         if sum(map(len, forms.values())) > largest:
             # Its mark stays, so that the next run does not read the hours again.
@@ -122,8 +121,8 @@ def of_days(database: Documents, days: Iterable[int], form: DayForm, session: Cl
     chosen = set(days)
     if not chosen:
         return []
-    between = {"day": {"$gte": min(chosen), "$lte": max(chosen)}, form: {"$exists": True}}
-    fields = {"_id": False, "day": True, "hours": True, "versions": True, form: True}
+    between = {"day": {"$gte": min(chosen), "$lte": max(chosen)}, form.path: {"$exists": True}}
+    fields = {"_id": False, "day": True, "hours": True, "versions": True, form.path: True}
     stored = database[NAME].find(between, fields, session=session, batch_size=_READ_AT_ONCE)
     return [
         RollUp(each["day"], dict(zip(each["hours"], each["versions"], strict=True)), unpack(_field(each, form)))
@@ -137,20 +136,18 @@ _READ_AT_ONCE: Final = 100
 
 
 def nested(forms: Mapping[DayForm, bytes]) -> dict[str, Any]:
-    """The fields of a document: parts of a divided form are in one of them, as MongoDB names what is within one."""
+    """The fields of a document: the parts of a divided form are the fields of one."""
     fields: dict[str, Any] = {}
     for form, content in forms.items():
-        name, _, block = form.partition(".")
-        if block:
-            fields.setdefault(name, {})[block] = content
+        if form.block is None:
+            fields[form.name] = content
         else:
-            fields[name] = content
+            fields.setdefault(form.name, {})[str(form.block)] = content
     return fields
 
 
 def _field(document: Mapping[str, Any], form: DayForm) -> bytes:
-    name, _, block = form.partition(".")
-    content: bytes = document[name][block] if block else document[name]
+    content: bytes = document[form.name] if form.block is None else document[form.name][str(form.block)]
     return content
 
 

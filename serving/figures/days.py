@@ -12,7 +12,16 @@ from typing import Literal
 import pyarrow as pa
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DayForm, in_form, part_of, roll_up
+from fleet.figures.day_form import (
+    BY_COUNTRY,
+    BY_HOUR,
+    BY_SCORE,
+    COUNTRIES_BY_HOUR,
+    COUNTRIES_BY_SCORE,
+    DayForm,
+    part_of,
+)
+from fleet.figures.roll_up import in_form, roll_up
 
 Keep = Literal["event_hour", "country", "worst_score", ""]
 
@@ -20,10 +29,10 @@ Keep = Literal["event_hour", "country", "worst_score", ""]
 def form_of(keep: Keep, country: str | None) -> DayForm:
     """The form of a day that has the key `keep`, and the cells of `country` if the reader filters by it."""
     if keep == "country":
-        return "by_country"
+        return BY_COUNTRY
     if keep == "worst_score":
-        return "by_score" if country is None else part_of("countries_by_score", country)
-    return "by_hour" if country is None else part_of("countries_by_hour", country)
+        return BY_SCORE if country is None else part_of(COUNTRIES_BY_SCORE, country)
+    return BY_HOUR if country is None else part_of(COUNTRIES_BY_HOUR, country)
 
 
 class Hour:
@@ -45,13 +54,13 @@ class Hour:
         return roll_up(self.by_score, ["event_hour"])
 
     def cells(self, form: DayForm) -> pa.Table:
-        """The hour's cells, with the keys that the form of a day has; of a divided form all parts."""
-        match form.partition(".")[0]:
-            case "countries_by_score":
+        """The hour's cells, of all countries, with at least the keys of the form."""
+        match form.keys:
+            case ("country", "worst_score"):
                 return self.whole
-            case "by_score":
+            case ("worst_score",):
                 return self.by_score
-            case "by_hour":
+            case ("event_hour",):
                 return self.total
             case _:
                 return self.by_country

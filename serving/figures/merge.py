@@ -24,7 +24,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from fleet.figures.roll_up import DAY_FORMS, DayForm
+from fleet.figures.day_form import BY_HOUR, DAY_FORMS, DayForm
 from infra.mongo.session import at_one_instant
 from serving.figures.served import NO_DAYS, Served, Wanted
 from serving.figures.snapshot import FiguresSnapshot, ensure_indexes
@@ -56,7 +56,7 @@ class Merge:
         self._indexed = False
         self._lock = threading.Lock()
 
-    def served(self, hours: Collection[int] = (), days: range = NO_DAYS, form: DayForm = "by_hour") -> Served:
+    def served(self, hours: Collection[int] = (), days: range = NO_DAYS, form: DayForm = BY_HOUR) -> Served:
         """The figures at the newest version, with the event hours `hours` and the UTC days `days` (since 1970) held.
 
         For the days, stored roll-ups in one form are enough, if there are any: `Served.cells` takes them, and

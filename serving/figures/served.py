@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DayForm
+from fleet.figures.day_form import BY_HOUR, DayForm
 from serving.figures.days import Day, Hour, Keep, StoredForm, form_of
 
 DayAndForm = tuple[int, DayForm]
@@ -26,7 +26,7 @@ class Wanted(NamedTuple):
 
     hours: Collection[int] = ()
     days: range = NO_DAYS
-    form: DayForm = "by_hour"
+    form: DayForm = BY_HOUR
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DayForm
+from fleet.figures.day_form import DayForm
 from infra.mongo import day_roll_ups, hours, layouts, live, runs, view_parts
 from serving.figures.days import StoredForm
 from serving.figures.ranges import MAX_DAYS

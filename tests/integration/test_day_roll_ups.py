@@ -10,7 +10,8 @@ import pytest
 from batch_layer.job import Job
 from batch_layer.views import hours, publish
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import DAY_FORMS, roll_up
+from fleet.figures.day_form import BY_COUNTRY, DAY_FORMS, WHOLE_FORMS
+from fleet.figures.roll_up import roll_up
 from infra import delta
 from infra.mongo import day_roll_ups, live
 from infra.mongo.client import Documents
@@ -33,7 +34,7 @@ def job(tmp_path: Path, mongo_database: Documents) -> Job:
 
 def check(job: Job) -> int:
     """The countries' figures by roll-ups are those of the lake; how many days were read as roll-ups."""
-    served = Merge(job.database, 0).served((), DAYS, "by_country")
+    served = Merge(job.database, 0).served((), DAYS, BY_COUNTRY)
     assert served.version == delta.pin(job.lake).version
     got = HOURS.merge([served.cells(HOURS_ASKED.start, HOURS_ASKED.stop, "country")])
     rows = HOURS.fold(lakes.everything(job.lake))
@@ -93,7 +94,7 @@ def test_a_day_that_is_too_large_is_read_by_its_hours(job: Job) -> None:
     hours.run(job)
     document = job.database.day_roll_ups.find_one({"day": DAY})
     assert document is not None
-    content = [document[form] for form in DAY_FORMS if "." not in form]
+    content = [document[form.name] for form in WHOLE_FORMS]
     content += [part for name in ("countries_by_hour", "countries_by_score") for part in document[name].values()]
     assert len(content) == len(DAY_FORMS)
     size = sum(map(len, content))

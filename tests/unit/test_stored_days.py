@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fleet.figures.cube import HOURS
-from fleet.figures.roll_up import BLOCKS, DAY_FORMS, DayForm, in_form, part_of, roll_up
+from fleet.figures.day_form import (
+    BLOCKS,
+    BY_COUNTRY,
+    BY_SCORE,
+    COUNTRIES_BY_HOUR,
+    COUNTRIES_BY_SCORE,
+    DAY_FORMS,
+    DayForm,
+    part_of,
+)
+from fleet.figures.roll_up import in_form, roll_up
 from serving.figures.days import Keep, StoredForm, form_of
 from serving.figures.merge import bounded
 from serving.figures.served import Served, Wanted
@@ -25,7 +35,7 @@ def stored_form(form: DayForm) -> StoredForm:
     return StoredForm(form, in_form(STORED, form))
 
 
-@pytest.mark.parametrize("form", DAY_FORMS)
+@pytest.mark.parametrize("form", DAY_FORMS, ids=lambda form: form.path)
 def test_day_stays_exact_as_cells_come_later(form: DayForm) -> None:
     day, whole = stored_form(form), [STORED]
     for new in LATER:
@@ -37,23 +47,25 @@ def test_day_stays_exact_as_cells_come_later(form: DayForm) -> None:
 
 @pytest.mark.parametrize(("keep", "with_country", "keys"), KEEPS)
 def test_form_has_the_keys_that_a_reader_names(keep: Keep, with_country: bool, keys: set[str]) -> None:
-    assert keys <= set(DAY_FORMS[form_of(keep, "Chad" if with_country else None)])
+    form = form_of(keep, "Chad" if with_country else None)
+    assert keys <= set(form.keys)
+    assert not with_country or form.has("Chad")
 
 
 def test_each_country_is_in_one_part_of_a_divided_form() -> None:
     countries = [f"Country {number}" for number in range(200)]
     whole = HOURS.merge([cells((DAY, country, 5, 10, 2)) for country in countries])
-    for name in ("countries_by_hour", "countries_by_score"):
-        parts = {f"{name}.{block}": in_form(whole, f"{name}.{block}") for block in range(BLOCKS)}
-        assert sorted(each for part in parts.values() for each in part["country"].to_pylist()) == sorted(countries)
-        assert all(part_of(name, each) == form for form, part in parts.items() for each in part["country"].to_pylist())
-        assert max(part.num_rows for part in parts.values()) < 2 * len(countries) / BLOCKS
+    for forms in (COUNTRIES_BY_HOUR, COUNTRIES_BY_SCORE):
+        parts = {form: in_form(whole, form)["country"].to_pylist() for form in forms}
+        assert sorted(country for part in parts.values() for country in part) == sorted(countries)
+        assert all(part_of(forms, country) == form for form, part in parts.items() for country in part)
+        assert max(map(len, parts.values())) < 2 * len(countries) / BLOCKS
 
 
 def test_figures_that_were_not_asked_for_are_no_zeros() -> None:
     """A form of a day that is held says nothing of its other forms."""
     day = DAY // 24
-    served = Served(first_hour=DAY, last_hour=DAY + 5, stored={(day, "by_country"): stored_form("by_country")})
+    served = Served(first_hour=DAY, last_hour=DAY + 5, stored={(day, BY_COUNTRY): stored_form(BY_COUNTRY)})
     assert served.cells(day * 24, day * 24 + 24, "country") == roll_up(STORED, ["country"])
     with pytest.raises(LookupError):
         served.cells(day * 24, day * 24 + 24, "event_hour")
@@ -66,11 +78,11 @@ def test_stored_days_outlive_the_hours_that_are_dropped() -> None:
     hours = {first * 24 + hour: STORED for hour in range(48)}
     stored = {(day, form): stored_form(form) for day in (first, first + 1) for form in DAY_FORMS}
     served = Served(version=1, hours=hours, stored=stored)
-    wanted = Wanted([first * 24], range(first, first + 1), "by_score")
+    wanted = Wanted([first * 24], range(first, first + 1), BY_SCORE)
     assert bounded(served, wanted, most_hours=48, most_forms=2 * len(DAY_FORMS)) == served
     fewer = bounded(served, wanted, most_hours=47, most_forms=2 * len(DAY_FORMS))
     assert (set(fewer.hours), set(fewer.stored)) == (set(range(first * 24, first * 24 + 24)), set(stored))
     fewer = bounded(served, Wanted([first * 24]), most_hours=47, most_forms=2 * len(DAY_FORMS))
     assert (set(fewer.hours), set(fewer.stored)) == ({first * 24}, set(stored))
     fewer = bounded(served, wanted, most_hours=48, most_forms=2 * len(DAY_FORMS) - 1)
-    assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {(first, "by_score")})
+    assert (set(fewer.hours), set(fewer.stored)) == (set(hours), {(first, BY_SCORE)})
