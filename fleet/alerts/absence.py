@@ -5,29 +5,29 @@
 - A drone that is known in two partitions (another partitioner, messages without a key, a partition added) counts where
   it reported last.
 - Partitions that other processes judge count, too (`fleet.alerts.elsewhere`).
-- Newcomers are counted apart (`fleet.alerts.newcomer`): neither a crowd of them hides a known drone, nor the other way
-  round.
+- Newcomers have a crowd of their own (`fleet.alerts.newcomer`): it hides no known drone, and the crowd of known drones
+  hides no newcomer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Nearest, alert_of
 from fleet.alerts.alert import Alert
-from fleet.alerts.crowd import AbsentCounts, Crowd
+from fleet.alerts.crowd import AbsentCounts, Crowd, CrowdDrones
 from fleet.alerts.elsewhere import AbsenceShare, Elsewhere, share_lasts
 from fleet.alerts.presence import Bounds, Presence
 
 
 @dataclass
 class Absence:
-    """All partitions that a process judges, by number, and the crowd over all."""
+    """All partitions that a process judges, by number, and the crowds over all."""
 
     partitions: dict[int, Presence] = field(default_factory=dict)
-    crowd: Crowd = field(default_factory=Crowd)
+    crowd: Crowd = field(default_factory=Crowd)  # of known drones, one over all processes
     newcomers: Crowd = field(default_factory=Crowd)  # of this process alone
     is_behind: bool = False  # the last look was incomplete: look again soon
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
@@ -55,17 +55,18 @@ class Absence:
         looks = [self.partitions[number].look(rule, now) for number, now in times.items()]  # all of them
         self.is_behind = any(looks)
         now = max(times.values())
+        self.newcomers.of_newcomers = f"new {min(self.partitions)}"
         self._drop_known_elsewhere()
         alerts = self._back_elsewhere(rule)
-        alerts += [] if self.is_behind else self._of_held(rule, now, nearest)
-        alerts += self._crowd_is_back(rule, now)
-        alerts += [] if self.is_behind else self._of_newcomers(rule, now, nearest)
-        self.elsewhere.forget_decided({drone_id for _, drone_id in (*self._held(), *self._held_newcomers())})
+        for crowd in self._crowds:
+            alerts += [] if self.is_behind else self._of_held(crowd, rule, now, nearest)
+            alerts += self._is_back(crowd, rule, now)
+        self.elsewhere.forget_decided({drone_id for crowd in self._crowds for _, drone_id in self._held(crowd)})
         self.forget_old(times)
         return alerts
 
     def forget_old(self, times: Mapping[int, datetime]) -> None:
-        """Forgets drones that have been gone for long; all of a look that no rule needs."""
+        """Forgets drones that have been gone for long. Where no rule looks for absent drones, this is called alone."""
         for number, at in times.items():
             self.partitions[number].forget_old(at)
 
@@ -74,13 +75,14 @@ class Absence:
         self.partitions.pop(number, None)
         self.elsewhere.asked.pop(number, None)
         if not self.partitions:
-            self.crowd.size = self.newcomers.size = 0
+            for crowd in self._crowds:
+                crowd.size = 0
 
     def share(self, rule: AbsenceRule, number: int, now: datetime) -> AbsenceShare:
         """What to share about a partition of ours with the processes that judge others."""
         presence = self.partitions[number]
         self.elsewhere.confirm(number, self.partitions, now - share_lasts(rule.look_every))
-        held_here = {**presence.held, **presence.held_newcomers}  # known ones are asked for first
+        held_here = {**presence.crowd.held, **presence.newcomers_crowd.held}  # known ones are asked for first
         self.elsewhere.ask(number, ((d, presence.absent[d].drone.at) for d in held_here), now)
         round_, held = self.elsewhere.asked.get(number, (0, {}))
         returned = [d for d, at in self.elsewhere.returned.items() if at == number and presence.is_steady(d)]
@@ -89,22 +91,38 @@ class Absence:
             number=number,
             round=round_,
             held={drone_id: at for drone_id, at in held.items() if drone_id in held_here},
-            held_count=len(presence.held),
+            held_count=len(presence.crowd.held),
             overdue=presence.overdue(rule, now),
-            crowd=len(presence.crowd),
+            crowd=len(presence.crowd.members),
             crowd_size=self.crowd.size,
-            joined=presence.joined,
-            joined_at=presence.joined_at,
-            newest=max(_absent_since(presence), default=None),
+            joined=presence.crowd.joined,
+            joined_at=presence.crowd.joined_at,
+            newest=max(presence.absent_since(presence.crowd), default=None),
             heard=heard,
             answered=answered,
         )
 
-    def _counts(self, rule: AbsenceRule, now: datetime) -> AbsentCounts:
-        own, since = self.partitions.values(), now - share_lasts(rule.look_every)
+    @property
+    def _crowds(self) -> tuple[Crowd, Crowd]:
+        return self.crowd, self.newcomers
+
+    def _drones(self, crowd: Crowd) -> dict[int, CrowdDrones]:
+        """The drones that a crowd decides on, by partition."""
+        if crowd is self.newcomers:
+            return {number: presence.newcomers_crowd for number, presence in self.partitions.items()}
+        return {number: presence.crowd for number, presence in self.partitions.items()}
+
+    def _held(self, crowd: Crowd) -> list[tuple[int, str]]:
+        """(partition, drone) of those that the crowd has not decided on yet."""
+        return [(number, drone_id) for number, drones in self._drones(crowd).items() for drone_id in drones.held]
+
+    def _counts(self, crowd: Crowd, rule: AbsenceRule, now: datetime) -> AbsentCounts:
+        drones = self._drones(crowd).values()
+        held, members = sum(len(each.held) for each in drones), sum(len(each.members) for each in drones)
+        if crowd is self.newcomers:
+            return AbsentCounts(held=held, undecided=held, members=members, others=(), speaks_for_all=True)
+        since = now - share_lasts(rule.look_every)
         others = self.elsewhere.fresh(self.partitions, since)
-        held = sum(len(presence.held) for presence in own)
-        members = sum(len(presence.crowd) for presence in own)
         return AbsentCounts(
             held=held,
             undecided=held + sum(share.held_count for share in others),
@@ -113,81 +131,45 @@ class Absence:
             speaks_for_all=self.elsewhere.is_first(self.partitions, since),
         )
 
-    def _held(self) -> Iterator[tuple[int, str]]:
-        for number, presence in self.partitions.items():
-            yield from ((number, drone_id) for drone_id in presence.held)
+    def _overdue(self, crowd: Crowd, rule: AbsenceRule, now: datetime, counts: AbsentCounts) -> int:
+        """How many drones may soon follow those that the crowd holds."""
+        of_newcomers = crowd is self.newcomers
+        own = sum(presence.overdue(rule, now, of_newcomers=of_newcomers) for presence in self.partitions.values())
+        return own + sum(share.overdue for share in counts.others)
 
-    def _held_newcomers(self) -> Iterator[tuple[int, str]]:
-        for number, presence in self.partitions.items():
-            yield from ((number, drone_id) for drone_id in presence.held_newcomers)
-
-    def _of_newcomers(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
-        """The alerts of newcomers that became absent, and the end of their crowd. No number is shared with other
-        processes: a crowd of newcomers is of one process."""
-        own, held = self.partitions.values(), list(self._held_newcomers())
+    def _of_held(self, crowd: Crowd, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
+        """The alerts of drones that became absent, one by one or as a crowd, once it is known which."""
+        counts, held = self._counts(crowd, rule, now), self._held(crowd)
         others = self.elsewhere.fresh(self.partitions, now - share_lasts(rule.look_every))
-        verdict = self.newcomers.judge(
+        verdict = crowd.judge(
             rule,
             now,
-            _counts_of_newcomers(own),
-            overdue=sum(presence.overdue(rule, now, of_newcomers=True) for presence in own),
+            counts,
+            overdue=self._overdue(crowd, rule, now, counts),
             all_answered=not others or all(drone_id in self.elsewhere.confirmed for _, drone_id in held),
         )
         if verdict == "alone":
             return [(number, self.partitions[number].raise_alone(rule, d, now, nearest)) for number, d in held]
+        drones = self._drones(crowd)
         if verdict == "crowd":
-            for presence in own:
-                presence.newcomers_crowd |= presence.held_newcomers
-                presence.held_newcomers.clear()
-        counts, first = _counts_of_newcomers(own), min(self.partitions)
-        self.newcomers.of_newcomers = f"new {first}"
-        if self.newcomers.is_due(rule, now, counts):
-            since = max(presence.absent[d].since for presence in own for d in presence.newcomers_crowd)
-            return [(first, self.newcomers.alert(rule, since, now))]
-        if not self.newcomers.is_over(rule, counts):
+            for each in drones.values():
+                each.join(now)
+            counts = self._counts(crowd, rule, now)
+        if not crowd.is_due(rule, now, counts):
             return []
-        alert = self.newcomers.alert(rule, now, now, clears=True)
-        for presence in own:
-            presence.held_newcomers |= presence.newcomers_crowd
-            presence.newcomers_crowd.clear()
-        self.newcomers.size = 0
-        return [(first, alert)]
-
-    def _of_held(self, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
-        """The alerts of drones that became absent, one by one or as a crowd, once it is known which."""
-        counts, held = self._counts(rule, now), list(self._held())
-        own = sum(presence.overdue(rule, now) for presence in self.partitions.values())
-        verdict = self.crowd.judge(
-            rule,
-            now,
-            counts,
-            overdue=own + sum(share.overdue for share in counts.others),
-            all_answered=not counts.others or all(drone_id in self.elsewhere.confirmed for _, drone_id in held),
-        )
-        if verdict == "alone":
-            alone = ((number, self.partitions[number], drone_id) for number, drone_id in held)
-            return [
-                (number, presence.raise_alone(rule, drone_id, now, nearest)) for number, presence, drone_id in alone
-            ]
-        if verdict == "crowd":
-            for presence in self.partitions.values():
-                presence.join_crowd(now)
-            counts = self._counts(rule, now)
-        if not self.crowd.is_due(rule, now, counts):
-            return []
-        since = [at for presence in self.partitions.values() for at in _absent_since(presence)]
+        since = [at for number, each in drones.items() for at in self.partitions[number].absent_since(each)]
         since += [share.newest for share in counts.others if share.newest is not None]
-        return [(min(self.partitions), self.crowd.alert(rule, max(since, default=now), now))]
+        return [(min(self.partitions), crowd.alert(rule, max(since, default=now), now))]
 
-    def _crowd_is_back(self, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
+    def _is_back(self, crowd: Crowd, rule: AbsenceRule, now: datetime) -> list[tuple[int, Alert]]:
         """Ends the crowd when nearly all are back. The others are held again, and get an alert each."""
-        counts = self._counts(rule, now)
-        if not self.crowd.is_over(rule, counts):
+        counts = self._counts(crowd, rule, now)
+        if not crowd.is_over(rule, counts):
             return []
-        alert = self.crowd.alert(rule, now, now, clears=True)
-        for presence in self.partitions.values():
-            presence.leave_crowd()
-        self.crowd.size = 0
+        alert = crowd.alert(rule, now, now, clears=True)
+        for drones in self._drones(crowd).values():
+            drones.end()
+        crowd.size = 0
         return [(min(self.partitions), alert)] if counts.speaks_for_all else []
 
     def _back_elsewhere(self, rule: AbsenceRule) -> list[tuple[int, Alert]]:
@@ -208,7 +190,7 @@ class Absence:
         """Drops drones that reported later in another partition."""
         if len(self.partitions) < 2:
             return
-        for number, drone_id in [*self._held(), *self._held_newcomers()]:
+        for number, drone_id in [*self._held(self.crowd), *self._held(self.newcomers)]:
             presence = self.partitions[number]
             here = presence.absent[drone_id].drone.at
             for other in self._others(number):
@@ -240,15 +222,3 @@ class Absence:
 
     def _others(self, number: int) -> Iterator[Presence]:
         yield from (presence for other, presence in self.partitions.items() if other != number)
-
-
-def _counts_of_newcomers(own: Collection[Presence]) -> AbsentCounts:
-    held = sum(len(presence.held_newcomers) for presence in own)
-    members = sum(len(presence.newcomers_crowd) for presence in own)
-    return AbsentCounts(held=held, undecided=held, members=members, others=(), speaks_for_all=True)
-
-
-def _absent_since(presence: Presence) -> Iterator[datetime]:
-    """Since when the drones that are held or in the crowd are absent."""
-    for drone_id in (*presence.held, *presence.crowd):
-        yield presence.absent[drone_id].since

@@ -1,7 +1,7 @@
 """Many drones absent at once: one alert with their number, over all partitions and processes. Pure.
 
-A `Crowd` decides by numbers only (`AbsentCounts`). Each `Presence` knows its drones, and `fleet.alerts.absence` moves
-them: a drone that becomes absent is held, then raised alone or made a member of the crowd.
+A `Crowd` decides by numbers only (`AbsentCounts`). Each `Presence` has its drones (`CrowdDrones`), and
+`fleet.alerts.absence` moves them: a drone that becomes absent is held, then raised alone or made a member of the crowd.
 
 - Few drones are raised at once if no others are overdue. More may be the first of a crowd, which takes an interval
   to show.
@@ -13,7 +13,7 @@ them: a drone that becomes absent is held, then raised alone or made a member of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -30,6 +30,34 @@ CROWD: Final = "all"
 """The crowd's name in its incident's key. A crowd that began before version 0.3 keeps its own key until it ends."""
 
 Verdict = Literal["none held", "wait", "alone", "crowd"]
+
+
+@dataclass
+class CrowdDrones:
+    """The drones of a partition that a crowd decides on: absent, and without an incident of their own."""
+
+    held: dict[str, None] = field(default_factory=dict)  # it is unknown yet whether they are many
+    members: dict[str, None] = field(default_factory=dict)  # people were notified of them as many
+    joined: int = 0  # how many joined last
+    joined_at: datetime | None = None
+
+    def join(self, now: datetime) -> None:
+        """Makes all held drones members."""
+        if self.held:
+            self.joined, self.joined_at = len(self.held), now
+        self.members |= self.held
+        self.held.clear()
+
+    def end(self) -> None:
+        """Ends the crowd: members that are not back are held again."""
+        self.held |= self.members
+        self.members.clear()
+        self.joined, self.joined_at = 0, None
+
+    def drop(self, drone_id: str) -> None:
+        """The drone is back, forgotten, or has an incident of its own."""
+        self.held.pop(drone_id, None)
+        self.members.pop(drone_id, None)
 
 
 @dataclass(frozen=True)

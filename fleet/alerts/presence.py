@@ -16,7 +16,7 @@ forgotten first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -28,6 +28,7 @@ import msgspec
 
 from fleet.alerts.absent_drone import AbsenceRule, Absent, Heard, KnownDrone, Nearest, alert_of, alert_of_flapping
 from fleet.alerts.alert import Alert
+from fleet.alerts.crowd import CrowdDrones
 from fleet.alerts.newcomer import FLEET_KNOWN_AFTER, Newcomer
 from fleet.reports.report import EARLIEST
 
@@ -70,10 +71,8 @@ class Presence:
 
     present: dict[str, KnownDrone] = field(default_factory=dict)
     absent: dict[str, Absent] = field(default_factory=dict)
-    held: dict[str, None] = field(default_factory=dict)  # absent, and unknown yet whether they are many
-    crowd: dict[str, None] = field(default_factory=dict)  # absent, and notified as one of many
-    held_newcomers: dict[str, None] = field(default_factory=dict)  # the same two of newcomers
-    newcomers_crowd: dict[str, None] = field(default_factory=dict)
+    crowd: CrowdDrones = field(default_factory=CrowdDrones)  # absent drones that the fleet knows
+    newcomers_crowd: CrowdDrones = field(default_factory=CrowdDrones)  # absent newcomers
     strangers: dict[str, None] = field(default_factory=dict)  # present, and have reported once
     newcomers: dict[str, None] = field(default_factory=dict)  # present, strangers too
     absent_newcomers: dict[str, None] = field(default_factory=dict)
@@ -84,8 +83,6 @@ class Presence:
     changed: set[int] = field(default_factory=set)  # buckets that differ from what was last saved
     changed_drones: set[str] = field(default_factory=set)  # whose saved state has changed
     dropped: int = 0  # forgotten for lack of room
-    joined: int = 0  # how many joined the crowd last
-    joined_at: datetime | None = None
     take: Callable[[str], Absent | None] = lambda _drone_id: None  # takes an absent drone out of another partition
     fleet_began: Callable[[], datetime | None] = lambda: None  # `began` of the whole process's partitions
     is_known_elsewhere: Callable[[str], bool] = lambda _drone_id: False  # in another partition of the process
@@ -127,11 +124,11 @@ class Presence:
             self.absent[drone_id] = Absent(drone, drone.at)
             self._note_newcomer(drone_id, drone)
             is_newcomer = has_newcomers and drone.newcomer is not None
-            (self.held_newcomers if is_newcomer else self.held)[drone_id] = None
+            (self.newcomers_crowd if is_newcomer else self.crowd).held[drone_id] = None
         return True
 
     def overdue(self, rule: AbsenceRule, now: datetime, *, of_newcomers: bool = False) -> int:
-        """How many drones will be absent within half an interval without a report, of the first of a look; at most
+        """How many drones of the next look become absent within half an interval unless they report; at most
         OVERDUE."""
         before = now - rule.limit + timedelta(seconds=rule.interval) / 2
         first = islice(self.present.items(), self.bounds.slice)
@@ -167,7 +164,7 @@ class Presence:
             self.changed_drones.add(drone_id)
         for names in (self.strangers, self.newcomers, self.absent_newcomers):
             names.pop(drone_id, None)
-        self._decide(drone_id)
+        self._leave_crowds(drone_id)
         if not self.present and not self.absent:
             self.began = None  # the next drone is the first of a fleet
 
@@ -187,7 +184,8 @@ class Presence:
             drone = self._made(drone_id, at, newcomers.get(drone_id))
             self.absent[drone_id] = Absent(drone, since, notified=True)
         for drone_id in sorted(newcomers, key=lambda id_: newcomers[id_].since):
-            self._note_newcomer(drone_id, self._drone(drone_id))
+            if (known := self._find(drone_id)) is not None:
+                self._note_newcomer(drone_id, known)
         self.changed.clear()
 
     def come_back(self, drone_id: str, back_at: datetime | None, times: int) -> None:
@@ -201,43 +199,39 @@ class Presence:
         members = [d for d, drone in self.present.items() if drone.at <= until and not self.is_newcomer(d, until)]
         for drone_id in members:
             drone = self.present.pop(drone_id)
-            self.absent[drone_id], self.crowd[drone_id] = Absent(drone, drone.at), None
+            self.absent[drone_id], self.crowd.members[drone_id] = Absent(drone, drone.at), None
             self._note_newcomer(drone_id, drone)
 
     def order(self, drone_id: str, reported_at: datetime, ordered_at: datetime | None = None) -> None:
         """Enters the newest known time of a restored drone's own clock, and the broker's time of that report."""
-        if drone_id not in self.present and drone_id not in self.absent:
-            return
-        drone = self._drone(drone_id)
-        if reported_at > drone.reported_at:
+        drone = self._find(drone_id)
+        if drone is not None and reported_at > drone.reported_at:
             drone.reported_at, drone.ordered_at = reported_at, ordered_at or drone.at
 
     def saved(self, number: int) -> dict[str, datetime]:
         """What to save of a bucket: when each of its drones last reported."""
-        return {drone_id: self._drone(drone_id).at for drone_id in self.buckets.get(number, ())}
+        return {drone_id: drone.at for drone_id, drone in self._of_bucket(number)}
 
     def clocks(self, number: int) -> dict[str, tuple[datetime, datetime]]:
         """What to save of a bucket, too: the newest time by each drone's own clock, and the broker's time of that."""
-        drones = ((drone_id, self._drone(drone_id)) for drone_id in self.buckets.get(number, ()))
-        return {id_: (drone.reported_at, drone.ordered_at) for id_, drone in drones if drone.reported_at > EARLIEST}
+        known = ((drone_id, drone) for drone_id, drone in self._of_bucket(number) if drone.reported_at > EARLIEST)
+        return {drone_id: (drone.reported_at, drone.ordered_at) for drone_id, drone in known}
 
     def newcomers_of(self, number: int) -> dict[str, Newcomer]:
         """What to save of a bucket, too: its newcomers."""
-        drones = ((drone_id, self._drone(drone_id)) for drone_id in self.buckets.get(number, ()))
+        drones = self._of_bucket(number)
         return {drone_id: drone.newcomer for drone_id, drone in drones if drone.newcomer is not None}
 
     def is_newcomer(self, drone_id: str, at: datetime) -> bool:
         """Whether the drone is new to the fleet at `at`. While the fleet itself is new, no drone is."""
-        if drone_id not in self.present and drone_id not in self.absent:
-            is_known = self.is_known_elsewhere(drone_id)
-        else:
-            is_known = self._drone(drone_id).newcomer is None
+        drone = self._find(drone_id)
+        is_known = self.is_known_elsewhere(drone_id) if drone is None else drone.newcomer is None
         return not is_known and self._is_old_fleet(at)
 
     def knows(self, drone_id: str) -> bool:
         """Whether the drone is one of this partition, and no newcomer."""
-        is_here = drone_id in self.present or drone_id in self.absent
-        return is_here and self._drone(drone_id).newcomer is None
+        drone = self._find(drone_id)
+        return drone is not None and drone.newcomer is None
 
     def is_steady(self, drone_id: str) -> bool:
         """Whether the drone is present, and has reported more than once."""
@@ -245,17 +239,17 @@ class Presence:
 
     def spoke_at(self, drone_id: str) -> datetime | None:
         """When a drone last reported; None if it is not known here."""
-        is_known = drone_id in self.present or drone_id in self.absent
-        return self._drone(drone_id).at if is_known else None
+        drone = self._find(drone_id)
+        return None if drone is None else drone.at
 
     def reported_at(self, drone_id: str) -> datetime:
         """The newest time by a drone's own clock; EARLIEST where it is not known here."""
-        is_known = drone_id in self.present or drone_id in self.absent
-        return self._drone(drone_id).reported_at if is_known else EARLIEST
+        drone = self._find(drone_id)
+        return EARLIEST if drone is None else drone.reported_at
 
     def raise_alone(self, rule: AbsenceRule, drone_id: str, now: datetime, nearest: Nearest) -> Alert:
         """The alert of a single absent drone, which from now on has an incident of its own."""
-        self._decide(drone_id)
+        self._leave_crowds(drone_id)
         self.changed_drones.add(drone_id)
         absent = self.absent[drone_id]
         absent.notified = True
@@ -263,31 +257,27 @@ class Presence:
         alert = alert_of(rule, drone_id, absent, now)
         return msgspec.structs.replace(alert, newcomer=True) if self.is_newcomer(drone_id, now) else alert
 
-    def join_crowd(self, now: datetime) -> None:
-        """Makes all held drones members of the crowd."""
-        if self.held:
-            self.joined, self.joined_at = len(self.held), now
-        self.crowd |= self.held
-        self.held.clear()
-
-    def leave_crowd(self) -> None:
-        """Ends the crowd: drones that are not back are held again."""
-        self.held |= self.crowd
-        self.crowd.clear()
-        self.joined, self.joined_at = 0, None
+    def absent_since(self, drones: CrowdDrones) -> Iterator[datetime]:
+        """Since when the drones that are held or members are absent."""
+        return (self.absent[drone_id].since for drone_id in (*drones.held, *drones.members))
 
     def _is_old_fleet(self, at: datetime) -> bool:
         began = self.fleet_began() or self.began
         return began is not None and at - began >= FLEET_KNOWN_AFTER
 
-    def _decide(self, drone_id: str) -> None:
-        """It is neither held any more, nor in a crowd."""
-        for names in (self.held, self.crowd, self.held_newcomers, self.newcomers_crowd):
-            names.pop(drone_id, None)
+    def _leave_crowds(self, drone_id: str) -> None:
+        self.crowd.drop(drone_id)
+        self.newcomers_crowd.drop(drone_id)
 
-    def _drone(self, drone_id: str) -> KnownDrone:
-        drone = self.present.get(drone_id)
-        return drone if drone is not None else self.absent[drone_id].drone
+    def _find(self, drone_id: str) -> KnownDrone | None:
+        absent = self.absent.get(drone_id)
+        return self.present.get(drone_id) if absent is None else absent.drone
+
+    def _of_bucket(self, number: int) -> Iterator[tuple[str, KnownDrone]]:
+        for drone_id in self.buckets.get(number, ()):
+            drone = self._find(drone_id)
+            if drone is not None:
+                yield drone_id, drone
 
     def _move_here(self, drone_id: str) -> Absent | None:
         absent = self.take(drone_id)
@@ -356,7 +346,7 @@ class Presence:
             self.changed_drones.add(heard.drone_id)
             return (alert_of_flapping(rule, heard, absent, gap) if comes_and_goes else None), late
         del self.absent[heard.drone_id]
-        self._decide(heard.drone_id)
+        self._leave_crowds(heard.drone_id)
         self.present[heard.drone_id] = absent.drone
         self._note_newcomer(heard.drone_id, absent.drone)
         if not absent.notified:

@@ -60,8 +60,8 @@ Clocks = dict[str, tuple[datetime, datetime]]
 
 
 LAYOUT: Final = 1
-"""Raise it when an older version could misread what a newer one writes. Messages from before 0.3 have it as well: what
-they lack has defaults."""
+"""Raise it when an older version could misread what a newer one writes. Messages from before 0.3 have layout 1, too:
+what they lack has defaults."""
 
 
 class Saved(msgspec.Struct, omit_defaults=True):
@@ -74,7 +74,7 @@ class Saved(msgspec.Struct, omit_defaults=True):
     low: list[str] = []
     silent: list[str] = []
     crowd: int = 0
-    began: datetime | None = None  # the first report that made a drone known; the layout before 0.3 has none
+    began: datetime | None = None  # the first report that made a drone known; none before 0.3
     layout: int = 1  # of all messages of the partition
 
 
@@ -89,8 +89,8 @@ class SavedDrone(msgspec.Struct, omit_defaults=True):
 
 
 class SavedBucket(msgspec.Struct, omit_defaults=True):
-    """When each drone last reported, and its clock, so that a late report is known as late after a restart, too; and
-    which are newcomers. The layout before 0.3 has no clocks and no newcomers: all its drones are known ones."""
+    """When each drone last reported; its clock, so that a late report is recognised after a restart; and which drones
+    are newcomers. Messages from before 0.3 have no clocks and no newcomers: all their drones are known."""
 
     spoke_at: dict[str, datetime]
     clocks: Clocks = {}
@@ -160,7 +160,7 @@ class AlertState:
                 future.get(timeout=60)
             for future in self._send_bucket(number, partition, bucket) if bucket is not None else ():
                 future.get(timeout=60)
-            until = max((presence.absent[drone].since for drone in presence.crowd), default=None)
+            until = max((presence.absent[drone].since for drone in presence.crowd.members), default=None)
             size, name = crowd if until is not None else (0, "")
             saved = Saved(partition.offset, until, size, name, began=presence.began, layout=LAYOUT)
             self._send(number, msgspec.json.encode(saved)).get(timeout=60)

@@ -108,13 +108,13 @@ def test_a_crowd_is_known_to_the_successor(state: AlertState) -> None:
         for drone in ["here", *(f"d{n}" for n in range(20 if minute < 3 else 0))]:
             hear(one, drone, NOW + timedelta(minutes=minute))
         absence.sweep(RULE, {0: NOW + timedelta(minutes=minute)})
-    assert (absence.crowd.size, len(one.memory.presence.crowd)) == (20, 20)
+    assert (absence.crowd.size, len(one.memory.presence.crowd.members)) == (20, 20)
     while one.memory.presence.changed:
         state.save({0: one}, (absence.crowd.size, absence.crowd.name))
     successor = Absence()
     again = state.load([0], successor)[0]
     assert (successor.crowd.size, successor.crowd.name) == (20, absence.crowd.name)
-    assert again.memory.presence.crowd.keys() == one.memory.presence.crowd.keys()
+    assert again.memory.presence.crowd.members == one.memory.presence.crowd.members
 
 
 def test_nine_hundred_low_drones_with_long_names_are_saved(state: AlertState) -> None:

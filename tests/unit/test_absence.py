@@ -296,7 +296,7 @@ def test_a_look_takes_a_slice() -> None:
     sky.now += timedelta(minutes=3)
     sky.sweep()
     assert sky.absence.is_behind
-    assert len(sky.presence.held) == 8
+    assert len(sky.presence.crowd.held) == 8
     sky.sweep()
     sky.sweep()
     assert not sky.absence.is_behind

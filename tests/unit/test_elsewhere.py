@@ -193,7 +193,7 @@ def test_a_successor_of_the_one_that_speaks_for_all_raises_no_second_crowd() -> 
     old, new = fleet.processes
     for number in (0, 2, 4):  # its partitions move, as `alert-state` has them
         presence = old.partitions[number]
-        until = max(presence.absent[drone].since for drone in presence.crowd)
+        until = max(presence.absent[drone].since for drone in presence.crowd.members)
         spoke_at = {drone: at for n in range(64) for drone, at in presence.saved(n).items()}
         old.leave(number)
         joined = new.join(number)
@@ -202,7 +202,7 @@ def test_a_successor_of_the_one_that_speaks_for_all_raises_no_second_crowd() -> 
         fleet.owner[number] = new
     fleet.minutes(8, rest)
     assert len(fleet.raised) == many
-    assert sum(len(presence.crowd) for presence in new.partitions.values()) == 200
+    assert sum(len(presence.crowd.members) for presence in new.partitions.values()) == 200
     fleet.minutes(8, DRONES)
     assert fleet.notified[many:] == [("fleet", True)]
 

@@ -310,4 +310,4 @@ def test_the_crowd_of_newcomers_ends_when_they_are_back() -> None:
     for minute in range(12):
         fleet.minute(set(), names if minute < 3 or minute > 8 else [])
     assert [(alert.drone_id, alert.clears) for _, alert in fleet.raised] == [("fleet", False), ("fleet", True)]
-    assert not any(presence.newcomers_crowd for presence in fleet.absence.partitions.values())
+    assert not any(presence.newcomers_crowd.members for presence in fleet.absence.partitions.values())
