@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
@@ -229,8 +229,8 @@ def pin(lake: str, version: int | None = None, table: str = TABLE, schema: pa.Sc
 
 
 def open_table(lake: str, version: int | None = None, table: str = TABLE) -> DeltaTable:
-    """Raises NothingLanded when there is no table, ServiceUnavailable when it cannot be read: NewerLayout if a newer
-    version has written it.
+    """Raises NothingLanded when there is no table, NewerLayout when a newer version has written it, and
+    ServiceUnavailable when it cannot be read.
     """
     try:
         return known(DeltaTable(f"{lake}/{table}", version=version))
@@ -242,7 +242,29 @@ def open_table(lake: str, version: int | None = None, table: str = TABLE) -> Del
 
 def known(table: DeltaTable) -> DeltaTable:
     """The table itself. Raises NewerLayout if it has a layout that this version does not know."""
-    table_layout.require_known(table.metadata().configuration, table.table_uri.rstrip("/").rpartition("/")[2])
+    table_properties(table)
+    return table
+
+
+def table_properties(table: DeltaTable) -> Mapping[str, str | None]:
+    """The table's properties. Raises NewerLayout if it has a layout that this version does not know."""
+    found: Mapping[str, str | None] = table.metadata().configuration
+    table_layout.require_known(found, table.table_uri.rstrip("/").rpartition("/")[2])
+    return found
+
+
+def with_columns(table: DeltaTable, schema: pa.Schema) -> DeltaTable:
+    """The table with all columns of `schema`: an older version's lacks those that came later. Its files stay as they
+    are: there the columns are null.
+    """
+    there = {column.name for column in table.schema().fields}
+    if lacking := [column for column in Schema.from_arrow(schema).fields if column.name not in there]:
+        try:
+            table.alter.add_columns(lacking)
+        except DeltaError:
+            table.update_incremental()
+            if {column.name for column in lacking} - {column.name for column in table.schema().fields}:
+                raise  # no other process was faster
     return table
 
 

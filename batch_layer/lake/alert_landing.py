@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -34,7 +34,7 @@ from fleet.reports.losses import LOST, LOST_BEFORE
 from fleet.reports.watermark import CLOCKS_APART, THROUGH
 from fleet.text import sentence
 from infra.delta import ALERTS as TABLE
-from infra.delta import known
+from infra.delta import known, with_columns
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import refusal
@@ -250,12 +250,4 @@ def _open(config: AlertLandingConfig) -> DeltaTable:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY))
         except DeltaError:
             return DeltaTable(url)  # another run was faster
-    there = {column.name for column in table.schema().fields}
-    missing = [column for column in Schema.from_arrow(SCHEMA).fields if column.name not in there]
-    if not missing:
-        return table
-    try:
-        table.alter.add_columns(missing)
-    except CommitFailedError:
-        return DeltaTable(url)  # another run was faster
-    return table
+    return with_columns(table, SCHEMA)

@@ -29,7 +29,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -38,7 +37,19 @@ from fleet.reports.landed import PARTITION_BY, SCHEMA
 from fleet.reports.sealed import opens_at, sealed_through
 from fleet.text import sentence
 from infra.conditional_writes import require_conditional_writes
-from infra.delta import PLACE, TABLE, Commit, File, Snapshot, files_between, known, of_table, read_commit
+from infra.delta import (
+    PLACE,
+    TABLE,
+    Commit,
+    File,
+    Snapshot,
+    files_between,
+    known,
+    of_table,
+    read_commit,
+    table_properties,
+    with_columns,
+)
 from infra.object_store import LakeFiles, errors
 from infra.s3 import fresh_keys
 
@@ -200,7 +211,7 @@ class Lake:
         self._read_sealed_through()
 
     def _read_sealed_through(self) -> None:
-        self._opens_at = opens_at(sealed_through(known(self._table).metadata().configuration))
+        self._opens_at = opens_at(sealed_through(table_properties(self._table)))
 
     def _check_offsets(self, parts: list[OffsetRange]) -> None:
         """Step 2, in the newest version."""
@@ -254,24 +265,10 @@ def _check_age(began: float, now: float) -> None:
 
 def _open_or_create(location: str, url: str) -> DeltaTable:
     try:
-        return _with_all_columns(known(DeltaTable(url)))
+        return with_columns(known(DeltaTable(url)), SCHEMA)
     except TableNotFoundError:
         require_conditional_writes(location)
         try:
             return DeltaTable.create(url, SCHEMA, partition_by=list(PARTITION_BY), configuration=CONFIGURATION)
         except DeltaError:
             return DeltaTable(url)  # another lander was faster
-
-
-def _with_all_columns(table: DeltaTable) -> DeltaTable:
-    """Adds columns that an older table lacks. Its files stay as they are: there the columns are null."""
-    there = {field.name for field in table.schema().fields}
-    wanted = DeltaSchema.from_arrow(SCHEMA).fields
-    if lacking := [field for field in wanted if field.name not in there]:
-        try:
-            table.alter.add_columns(lacking)
-        except DeltaError:
-            table.update_incremental()
-            if {field.name for field in lacking} - {field.name for field in table.schema().fields}:
-                raise  # no other lander was faster
-    return table
