@@ -99,7 +99,12 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         Panel("Time of a request", quantiles("peacewatch_http_request_seconds", "part"), "s"),
         Panel(
-            "Open now", {"requests": "sum(peacewatch_http_requests_pending)", "streams": "sum(peacewatch_http_streams)"}
+            "Open now",
+            {
+                "requests": "sum(peacewatch_http_requests_pending)",
+                "of them for figures": "sum(peacewatch_http_figures_pending)",
+                "streams": "sum(peacewatch_http_streams)",
+            },
         ),
     ],
     "Processes": [

@@ -49,13 +49,10 @@ class Answer:
 
 
 class Work:
-    """An answer that is being computed by the holder of the lock. `requests`: how many get it, with the one that
-    computes; `refusal`: the error that it became.
-    """
+    """An answer that is being computed by the holder of the lock. `refusal`: the error that it became."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.requests = 0
         self.refusal: Response | None = None
 
 
@@ -86,12 +83,6 @@ class ResponseCache:
             held = environ.get("HTTP_IF_NONE_MATCH", "")
         return answer(environ, start_response) if isinstance(answer, Response) else _send(answer, held, start_response)
 
-    @property
-    def open_requests(self) -> int:
-        """How many requests compute an answer or wait for one."""
-        with self._lock:
-            return sum(work.requests for work in self._at_work.values())
-
     def _kept(self, key: Key, stamp: Stamp) -> Answer | None:
         with self._lock:
             answer: Answer | None = self._answers.get(key)
@@ -103,9 +94,8 @@ class ResponseCache:
         """
         with self._lock:
             work = self._at_work.setdefault(key, Work())
-            work.requests += 1
         try:
-            with work.lock:
+            with metrics.PENDING.track_inprogress(), work.lock:
                 stamp = self._stamp() or stamp  # the version may have changed while this thread waited
                 if shared := work.refusal or self._kept(key, stamp):
                     metrics.CACHED.labels("shared").inc()
@@ -118,7 +108,7 @@ class ResponseCache:
                 return response
         finally:
             with self._lock:
-                if self._at_work.get(key) is work:  # else who came after this answer computes by now
+                if self._at_work.get(key) is work:  # a later request may compute again by now
                     del self._at_work[key]
 
     def _keep(self, key: Key, stamp: Stamp, response: Response) -> Answer:

@@ -1,4 +1,4 @@
-"""Answers that are ready: given again while their version stays, and only to who asks for the same."""
+"""The response cache: an answer is sent again while its version is the newest, and only for the same request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PATH = f"{FIGURES}averages"
 
 
 class Figures:
-    """An application that counts how often it is asked, and a version and a clock that a test turns. It answers, and
-    says which version is the newest, while `goes_on` and `looks_on` are set.
+    """An application that counts how often it is asked, with a version and a clock that a test sets. It answers while
+    `goes_on` is set, and says which version is the newest while `looks_on` is.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def figures() -> Figures:
     return Figures()
 
 
-def test_same_question_at_the_same_version_is_computed_once(figures: Figures) -> None:
+def test_same_request_at_the_same_version_is_computed_once(figures: Figures) -> None:
     answers = [figures.client.get(PATH) for _ in range(3)]
     assert figures.asked == 1
     assert len({(answer.get_data(), str(answer.headers)) for answer in answers}) == 1
@@ -73,10 +73,10 @@ def test_same_question_at_the_same_version_is_computed_once(figures: Figures) ->
         {"headers": {"Accept-Encoding": "br"}},
     ],
 )
-def test_another_question_has_its_own_answer(figures: Figures, other: dict[str, Any]) -> None:
+def test_another_request_has_its_own_answer(figures: Figures, other: dict[str, Any]) -> None:
     for _ in range(2):
-        for question in ({}, other):
-            figures.client.open(EnvironBuilder(**{"path": PATH, **question}))
+        for request in ({}, other):
+            figures.client.open(EnvironBuilder(**{"path": PATH, **request}))
     assert figures.asked == 2
 
 
@@ -87,7 +87,8 @@ def test_answer_is_computed_where_the_version_is_unknown(figures: Figures) -> No
     assert figures.asked == 2
 
 
-def test_what_a_version_does_not_tell_is_soon_looked_at_again(figures: Figures) -> None:
+def test_answer_is_computed_again_after_two_seconds(figures: Figures) -> None:
+    """Parts of it, such as which days are complete, have no version."""
     figures.client.get(PATH)
     figures.now = KEPT_SECONDS + 0.1
     figures.client.get(PATH)
@@ -95,7 +96,7 @@ def test_what_a_version_does_not_tell_is_soon_looked_at_again(figures: Figures) 
 
 
 @pytest.mark.parametrize("is_ready", [False, True])
-def test_who_has_it_is_sent_nothing(figures: Figures, is_ready: bool) -> None:
+def test_client_that_has_the_answer_is_sent_no_body(figures: Figures, is_ready: bool) -> None:
     if is_ready:
         figures.client.get(PATH)
     for held in ('W/"1"', '"0", W/"1"', "*"):
@@ -108,24 +109,29 @@ def test_who_has_it_is_sent_nothing(figures: Figures, is_ready: bool) -> None:
 
 
 @pytest.mark.parametrize("status", [422, 503])
-def test_an_error_is_not_kept(figures: Figures, status: int) -> None:
+def test_error_is_not_kept(figures: Figures, status: int) -> None:
     figures.status = status
     assert [figures.client.get(PATH).status_code for _ in range(2)] == [status] * 2
     assert figures.asked == 2
 
 
+def pending() -> float:
+    """How many requests compute an answer or wait for one."""
+    return REGISTRY.get_sample_value("peacewatch_http_figures_pending") or 0.0
+
+
 def at_once(figures: Figures, meanwhile: Callable[[], None] = lambda: None) -> list[TestResponse]:
-    """What twenty get who ask the same; `meanwhile` happens while one of them works it out and the others wait."""
+    """The answers to twenty equal requests; `meanwhile` happens while one computes and the others wait."""
     figures.goes_on = threading.Event()
     with ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(figures.client.get, PATH) for _ in range(20)]
-        wait_for(lambda: figures.cache.open_requests == 20 and figures.asked == 1)
+        wait_for(lambda: pending() == 20 and figures.asked == 1)
         meanwhile()
         figures.goes_on.set()
         return [answer.result(30) for answer in asked]
 
 
-def test_who_asks_the_same_at_once_waits_for_one_answer(figures: Figures) -> None:
+def test_equal_requests_at_once_wait_for_one_answer(figures: Figures) -> None:
     answers = at_once(figures)
     assert {answer.get_data() for answer in answers} == {figures.client.get(PATH).get_data()}
     assert figures.asked == 1
@@ -137,7 +143,7 @@ def test_version_that_arrives_meanwhile_is_computed_once_too(figures: Figures) -
     assert figures.asked == 2
 
 
-def test_an_error_is_shared_by_who_waited_for_it(figures: Figures) -> None:
+def test_error_is_shared_by_the_requests_that_waited_for_it(figures: Figures) -> None:
     figures.status = 503
     assert {answer.status_code for answer in at_once(figures)} == {503}
     assert figures.asked == 1
@@ -145,14 +151,14 @@ def test_an_error_is_shared_by_who_waited_for_it(figures: Figures) -> None:
     assert figures.asked == 2
 
 
-def test_who_leaves_with_an_old_error_does_not_end_the_work_that_has_begun_since(figures: Figures) -> None:
+def test_request_that_ends_with_an_old_error_does_not_end_newer_work(figures: Figures) -> None:
     """Four requests: the first fails, the second gets that error, the third computes again, the fourth waits for it."""
     figures.status = 503
     with ThreadPoolExecutor(4) as pool:
 
         def ask(requests: int) -> Future[TestResponse]:
             answer = pool.submit(figures.client.get, PATH)
-            wait_for(lambda: figures.cache.open_requests == requests)
+            wait_for(lambda: pending() == requests)
             return answer
 
         first_ends, third_ends, second_leaves = threading.Event(), threading.Event(), threading.Event()
@@ -164,7 +170,7 @@ def test_who_leaves_with_an_old_error_does_not_end_the_work_that_has_begun_since
         assert first.result(30).status_code == 503
         figures.goes_on, figures.looks_on = third_ends, threading.Event()
         figures.looks_on.set()
-        third = ask(1)
+        third = ask(2)
         second_leaves.set()
         assert second.result(30).status_code == 503
         fourth = ask(2)
@@ -173,14 +179,14 @@ def test_who_leaves_with_an_old_error_does_not_end_the_work_that_has_begun_since
     assert figures.asked == 2
 
 
-def test_what_is_no_question_for_figures_passes(figures: Figures) -> None:
+def test_other_requests_are_not_cached(figures: Figures) -> None:
     for _ in range(2):
         figures.client.post(PATH)
         figures.client.get("/api/v1/alerts")
     assert figures.asked == 4
 
 
-def test_what_is_kept_has_an_end(figures: Figures) -> None:
+def test_cache_is_bounded(figures: Figures) -> None:
     figures.size = KEPT_BYTES // 10
     for country in range(12):
         figures.client.get(PATH, query_string={"country": country})
