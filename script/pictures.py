@@ -29,6 +29,7 @@ from laptop.airflow import server
 from laptop.services import catalogue
 from serving.report import render
 from tests.support.reports import busy
+from tests.support.waiting import answers
 
 PICTURES: Final = Path(__file__).parents[1] / "docs" / "pictures"
 WIDE: Final = {"width": 1440, "height": 900}
@@ -78,13 +79,6 @@ def demo(loaded: Settings) -> Iterator[None]:
     finally:
         started.terminate()
         started.wait(120)
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=10, follow_redirects=True).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def has(url: str, path: str, name: str | None = None) -> bool:

@@ -29,7 +29,7 @@ from serving.figures.merge import Merge
 from tests.support import lakes, product, s3, spark_cluster
 from tests.support.lander_processes import Landers, landers
 from tests.support.landing import STARTED_AT, landed, report, send
-from tests.support.waiting import wait_for
+from tests.support.waiting import answers, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -220,7 +220,7 @@ def test_keys_that_expire_are_replaced_in_their_files_without_a_restart(
         environ = {**stack.environ(lab.lake), "PEACEWATCH_WEB_PORT": str(port)}
         web = processes.start("serve", [sys.executable, "-m", "cli", "serve"], tmp_path / "serve.log", env=environ)
         try:
-            web.wait_ready(lambda: product.answers(f"{page}/readyz"), product.READY_SECONDS)
+            web.wait_ready(lambda: answers(f"{page}/readyz"), product.READY_SECONDS)
             stack.feed(lab, 300)
             wait_for(lambda: rows(server.store) == stack.number, 120, "landing")
             assert single_reports(page).raise_for_status().json()["reports"]

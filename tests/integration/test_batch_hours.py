@@ -65,12 +65,6 @@ class Computing:
     name: str = "pyarrow"
 
 
-@contextmanager
-def never() -> Iterator[Any]:
-    pytest.fail("nothing is to be computed")
-    yield
-
-
 def test_the_documents_are_a_full_recomputation(lake: Path, job: Job) -> None:
     done = hours.run(job)
     documents = stored(job.database)
@@ -92,14 +86,14 @@ def test_into_an_emptied_database_the_same_documents(lake: Path, job: Job) -> No
 def test_nothing_to_do_starts_nothing_and_writes_nothing(job: Job) -> None:
     hours.run(job)
     before = list(job.database.runs.find({"kind": {"$exists": True}}))
-    done = hours.run(replace(job, engine=never))
+    done = hours.run(replace(job, engine=lakes.no_engine))
     assert (done.computed, list(job.database.runs.find({"kind": {"$exists": True}}))) == (0, before)
 
 
 def test_a_compaction_moves_the_base_and_computes_nothing(lake: Path, job: Job) -> None:
     hours.run(job)
     version = lakes.compact(lake)
-    assert hours.run(replace(job, engine=never)).computed == 0
+    assert hours.run(replace(job, engine=lakes.no_engine)).computed == 0
     assert runs.base_version(job.database) == version
 
 
@@ -253,7 +247,7 @@ def test_a_run_of_before_the_start_over_cannot_complete(lake: Path, job: Job) ->
 
 def test_an_empty_lake_is_complete_at_once(tmp_path: Path, mongo_database: Documents) -> None:
     lakes.make(tmp_path / "empty")
-    job = Job(mongo_database, str(tmp_path / "empty"), never)
+    job = Job(mongo_database, str(tmp_path / "empty"), lakes.no_engine)
     assert (hours.run(job).computed, runs.base_version(mongo_database)) == (0, 0)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -56,12 +54,6 @@ def job(lake: Path, mongo_database: Documents) -> Job:
     return job
 
 
-@contextmanager
-def never() -> Iterator[Any]:
-    pytest.fail("nothing is to be computed")
-    yield
-
-
 def figures(database: Documents) -> dict[str, list[Any]]:
     """All that a reader can see, without what identifies the run."""
     return {
@@ -91,15 +83,15 @@ def days_in_the_lake(lake: Path) -> set[date]:
 def test_the_reports_go_and_every_figure_stays(lake: Path, job: Job) -> None:
     before = figures(job.database)
     day_document = job.database.completeness.find_one({"_id": str(DAYS[0])})
-    assert seal.run(replace(job, engine=never), SEALED[-1]) == SEALED
+    assert seal.run(replace(job, engine=lakes.no_engine), SEALED[-1]) == SEALED
     assert days_in_the_lake(lake) == set(DAYS[2:])
     assert DeltaTable(lake / "reports").metadata().configuration[SEALED_THROUGH_KEY] == str(SEALED[-1])
     assert figures(job.database) == before
-    compute_all(replace(job, engine=never))
+    compute_all(replace(job, engine=lakes.no_engine))
     assert figures(job.database) == before
     assert {each["_id"] for each in job.database.sealed.find()} == {str(day) for day in SEALED}
     assert job.database.completeness.find_one({"_id": str(DAYS[0])}) == day_document
-    assert seal.run(replace(job, engine=never), SEALED[-1]) == [], "once is enough"
+    assert seal.run(replace(job, engine=lakes.no_engine), SEALED[-1]) == [], "once is enough"
 
 
 def test_a_range_over_a_sealed_day_is_refused_in_one_sentence(job: Job) -> None:
@@ -215,7 +207,7 @@ def test_completeness_missed_by_a_killed_run_is_written_before_the_seal(lake: Pa
     lakes.land(lake, lakes.some_rows(9, seed=5, hours=20, start=START, first=500))
     hours.run(job)
     drones.run(job)  # and there it died: the day's completeness knows nothing of the late reports
-    seal.run(replace(job, engine=never), SEALED[-1])
+    seal.run(replace(job, engine=lakes.no_engine), SEALED[-1])
     day_document = job.database.completeness.find_one({"_id": str(DAYS[0])})
     assert day_document is not None
     assert (day_document["complete"], day_document["late"]) == (True, 9)

@@ -26,7 +26,7 @@ from laptop.airflow.api import AirflowApi
 from laptop.feed.run import Recording, replay_file
 from laptop.supervision import processes
 from tests.support import lakes, oracle, original, postgres, spark_engines, standin
-from tests.support.waiting import wait_for
+from tests.support.waiting import answers, wait_for
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(os.environ.get("PEACEWATCH_BUILD_IMAGE", ROOT.parent / "shared" / "tools" / "build-image"))
@@ -133,12 +133,6 @@ def test_the_original_data_goes_the_whole_way_through_images(machine: Machine, k
     finally:
         for child in reversed(children):
             child.stop()
-
-
-def answers(url: str) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=10).is_success
-    return False
 
 
 def ask(url: str, query: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import pytest
 from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.supervision import processes
+from tests.support.waiting import answers
 
 READY_SECONDS = 120.0
 
@@ -38,13 +38,8 @@ def test_all_lines_of_a_process_are_json(
         "PEACEWATCH_LANDING_METRICS_PORT": str(ports.free_port()),
     }
 
-    def ready() -> bool:
-        with suppress(httpx.HTTPError):
-            return httpx.get(f"http://127.0.0.1:{free_port}/readyz", timeout=5).is_success
-        return False
-
     child = processes.start(command, [sys.executable, "-m", "cli", command], tmp_path / "log", env=environ)
-    child.wait_ready(ready, READY_SECONDS)
+    child.wait_ready(lambda: answers(f"http://127.0.0.1:{free_port}/readyz"), READY_SECONDS)
     metrics = httpx.get(f"http://127.0.0.1:{free_port}/metrics").text
     assert child.stop() == 0, child.log.read_text()
     lines = [json.loads(line) for line in child.log.read_text().splitlines()]

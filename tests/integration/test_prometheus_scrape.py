@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from laptop.supervision import processes
 from tests.support import prometheus
 from tests.support.landing import report, send
 from tests.support.product import UNLIMITED, Product
+from tests.support.waiting import answers
 
 ROOT: Final = Path(__file__).parents[2]
 COMMANDS: Final = ("land", "alerting", "notify", "record", "serve")
@@ -73,16 +74,10 @@ def scraping(home: Path, operations: dict[str, int]) -> Iterator[str]:
     child = processes.start("prometheus", command, home / "log" / "prometheus.log", env=dict(os.environ))
     try:
         address = f"http://127.0.0.1:{port}"
-        child.wait_ready(lambda: is_ready(address), WAIT_SECONDS)
+        child.wait_ready(lambda: answers(f"{address}/-/ready"), WAIT_SECONDS)
         yield address
     finally:
         child.stop()
-
-
-def is_ready(address: str) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"{address}/-/ready", timeout=5).is_success
-    return False
 
 
 def query(address: str, words: str) -> list[dict[str, Any]]:

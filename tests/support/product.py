@@ -15,7 +15,7 @@ import httpx
 
 from laptop import ports
 from laptop.supervision import processes
-from tests.support.waiting import wait_for
+from tests.support.waiting import answers, wait_for
 
 READY_SECONDS: Final = 240
 STANDIN: Final = "discord-standin"
@@ -106,9 +106,3 @@ class Product:
 
     def wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         wait_for(condition, seconds, lambda: f"{self.tail()}\n{what}")
-
-
-def answers(address: str) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(address, timeout=5).is_success
-    return False

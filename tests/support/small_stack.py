@@ -15,6 +15,7 @@ from laptop import ports
 from laptop.demo.watch import StackAddresses, Watch
 from laptop.services import kafka, mongo
 from laptop.supervision import processes
+from tests.support.waiting import answers
 
 LONG_RUNNING = ("land", "alerting", "serve")
 
@@ -41,7 +42,7 @@ class SmallStack:
             arguments = [sys.executable, "-m", "cli", command]
             child = processes.start(command, arguments, log, env=self.environ)
             self.running.append(child)
-        child.wait_ready(self._serves, 180)
+        child.wait_ready(lambda: answers(f"http://127.0.0.1:{self.ports['web']}/healthz"), 180)
         return self
 
     def stop(self) -> None:
@@ -88,11 +89,6 @@ class SmallStack:
         """The ends of the logs, for a failure."""
         logs = (self.home / "log").glob("*.log")
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
-
-    def _serves(self) -> Any:
-        with suppress(httpx.HTTPError):
-            return self.api.get("/healthz").is_success
-        return False
 
     def _served(self) -> Any:
         with suppress(httpx.TimeoutException):  # asked again, on a new connection, until the time of who waits is over

@@ -1,4 +1,4 @@
-"""Waits for what other threads and processes do."""
+"""Waits for other threads, processes and servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any, Final
+
+import httpx
 
 LOOK_SECONDS: Final = 0.05
 LONGEST_PAUSE: Final = 0.5
@@ -36,6 +38,13 @@ def wait_for(
         if time.monotonic() > deadline:
             raise AssertionError(f"{what if isinstance(what, str) else what()} did not happen within {seconds:.0f} s")
         time.sleep(min(max(LOOK_SECONDS, (time.monotonic() - began) / LOOKS), LONGEST_PAUSE))
+
+
+def answers(address: str) -> bool:
+    """Whether a server answers there, and says that all is well."""
+    with suppress(httpx.HTTPError):
+        return httpx.get(address, timeout=10, follow_redirects=True).is_success
+    return False
 
 
 @contextmanager
