@@ -46,7 +46,8 @@ FOUND = SHARE.glob("spark-classes/*.jsa") if WANTED == "auto" and FETCHED else (
 CLASSES = [file for file in FOUND if file.stem.endswith(f"-{file.stat().st_size}")][:1]
 SHARED = " ".join(f"-XX:SharedArchiveFile={file} -Xlog:cds*=off" for file in CLASSES)
 
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a run of an hour is too short for better compiled code to pay
+# Better compiled code does not pay beside Comet, nor in a run of an hour (docs/decisions/0101).
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 HEAP = "1g"
 HEAP_EXHAUSTED = "Error code is: 52"  # SparkExitCode.OOM, as SparkSubmitOperator names it
@@ -72,9 +73,10 @@ class SparkCommand(SparkSubmitOperator):
             raise AirflowException(f"Spark has too little memory: its heap of {HEAP} is exhausted ({where})") from None
 
 
-def spark(task_id: str, arguments: list[str], java: str = "", **more: Any) -> SparkSubmitOperator:
-    """A task that runs a `peacewatch` command through spark-submit, in a Java with the options `java`."""
-    options = [f"-Dlog4j2.configurationFile={SPARK_LOG}", NATIVE, SHARED, java]
+def spark(task_id: str, arguments: list[str], *, is_short: bool = False, **more: Any) -> SparkSubmitOperator:
+    """A task that runs a `peacewatch` command through spark-submit. `is_short`: it usually computes an hour."""
+    quick = QUICK_JAVA if COMET or is_short else ""
+    options = [f"-Dlog4j2.configurationFile={SPARK_LOG}", NATIVE, SHARED, quick]
     conf = {"spark.driver.extraJavaOptions": " ".join(filter(None, options))}
     operator = SparkCommand(
         task_id=task_id,

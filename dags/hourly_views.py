@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from common import DEFAULTS, LAKE, QUICK_JAVA, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
+from common import DEFAULTS, LAKE, REPORT, REPORTS_POOL, VIEWS, late_after, peacewatch, spark
 
 DOC = """\
 ### Hourly views
@@ -39,7 +39,7 @@ with DAG(
     aggregate = spark(
         "aggregate",
         ["aggregate"],
-        java=QUICK_JAVA,
+        is_short=True,
         task_display_name="Compute the hours",
         inlets=[LAKE],
         outlets=[VIEWS],

@@ -80,14 +80,15 @@ _RIGHT: Final = {
 }
 
 QUICK_BYTES: Final = 512 * 1024 * 1024
-"""A job that reads less ends sooner where Java compiles quickly instead of well (docs/measurements.md). With Comet all
-do: what is worth good code is native, and Java's compiler takes the cores from it.
+"""A job that reads less ends sooner where Java compiles quickly instead of well (docs/measurements.md). With Comet
+every job does: what is worth good code is native, and Java's compiler takes the cores from it.
 """
 
 _CLASS_PATH_END: Final = "SPARK_DIST_CLASSPATH"
 """Where Spark looks for what comes last on the class path of a Java that it starts."""
 
-_QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+QUICK_JAVA: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""The same options as in dags/common.py, for Airflow's tasks."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def builder(config: SparkConfig, bytes_to_read: int) -> SparkSession.Builder:
     if config.comet:
         settings |= comet.MEMORY
     quick = config.comet is not None or bytes_to_read < QUICK_BYTES
-    options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}", *(_QUICK if quick else ())]
+    options = [f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}", *(QUICK_JAVA if quick else ())]
     if is_local(config.master):  # a cluster's own settings know its size and disks; small parts Spark joins itself
         settings["spark.sql.shuffle.partitions"] = str(cores(config.master))
         # One Java, which finds the jars where they are (`jars`: see _at_the_end_of_the_class_path); with `spark.jars`

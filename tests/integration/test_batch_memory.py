@@ -24,8 +24,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 APPLICATION = Path(__file__).parents[2] / "cli" / "submit" / "spark_application.py"
 
-QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-
 NAMES, NAME_CHARACTERS = 400, 100_000
 """Of places, all different: 40 MB of cells."""
 
@@ -74,7 +72,7 @@ def submit(home: Path, mongo_uri: str, *options: str) -> subprocess.CompletedPro
     program = shutil.which("spark-submit", path=str(Path(sys.executable).parent))
     assert program is not None
     command = [program, "--master", "local[2]", "--jars", jar]
-    java_options = [f"-Dlog4j2.configurationFile={session._LOGGING.as_uri()}", *QUICK_JAVA]
+    java_options = [f"-Dlog4j2.configurationFile={session._LOGGING.as_uri()}", *session.QUICK_JAVA]
     command += ["--driver-java-options", " ".join((*java_options, *class_archive.options(java(), jar)))]
     command += ["--conf", f"spark.driver.extraClassPath={jar}"]
     environment = {

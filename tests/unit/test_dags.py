@@ -79,6 +79,16 @@ def failed(code):
     except Exception as error:
         return str(error)
 
+def java(comet):
+    \"\"\"Java's options of the task that starts Spark, by DAG, where PEACEWATCH_COMET is `comet`.\"\"\"
+    os.environ["PEACEWATCH_COMET"] = comet
+    sys.modules.pop("common", None)
+    tasks = {
+        name: runpy.run_path(f"{sys.argv[1]}/{name}.py")["dag"].get_task("aggregate")
+        for name in ("hourly_views", "rebuild_views")
+    }
+    return {name: task.conf["spark.driver.extraJavaOptions"] for name, task in tasks.items()}
+
 sys.path.insert(0, sys.argv[1])
 night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
 json.dump({
@@ -110,6 +120,7 @@ json.dump({
         }
         for dag in bag.dags.values()
     },
+    "java": {comet: java(comet) for comet in ("local:/opt/comet.jar", "off")},
 }, open(sys.argv[2], "w"))
 """
 
@@ -152,6 +163,16 @@ def test_spark_jobs_start_from_the_archive_of_classes_where_there_is_one(bag: di
         shared = [option for option in task["java"].split() if option.startswith("-XX:SharedArchiveFile=")]
         assert shared == ([f"-XX:SharedArchiveFile={made}"] if made else [])
         assert task["class path"] == (comet.jar(comet.AUTO) if made else "")
+
+
+@pytest.mark.parametrize(
+    ("jar", "quick"), [("local:/opt/comet.jar", ["hourly_views", "rebuild_views"]), ("off", ["hourly_views"])]
+)
+def test_java_compiles_quickly_beside_comet_and_in_a_run_of_an_hour(
+    bag: dict[str, Any], jar: str, quick: list[str]
+) -> None:
+    options = {name: java.split() for name, java in bag["java"][jar].items()}
+    assert sorted(name for name, given in options.items() if set(session.QUICK_JAVA) <= set(given)) == quick
 
 
 def test_an_exhausted_heap_is_said_in_words(bag: dict[str, Any]) -> None:
