@@ -34,14 +34,14 @@ class SmallFirst:
     """batch_layer.engine.Engine: Arrow for what reads at most `most` bytes, else what `start` starts."""
 
     def __init__(self, start: StartEngine, running: ExitStack, most: int = MOST_BYTES) -> None:
-        """What is started ends with `running`."""
+        """An engine that is started ends with `running`."""
         self._start, self._running, self._most = start, running, most
         self._large: Engine | None = None
         self._answered = False
 
     @property
     def name(self) -> str:
-        """Both if both have answered."""
+        """The engines that have answered."""
         large = self._large.name if self._large is not None else ""
         return ", ".join(name for name in (NAME if self._answered else "", large) if name)
 
@@ -82,7 +82,7 @@ class SmallFirst:
         return pa.Table.from_pylist(rows, schema=identities.REPEATS)
 
     def _is_small(self, snapshot: Snapshot, hours: Sequence[int]) -> bool:
-        """Remembers that Arrow answers if it is."""
+        """Whether Arrow answers, which is remembered for `name`."""
         small = snapshot.size(hours) <= self._most
         self._answered |= small
         return small
@@ -95,7 +95,7 @@ class SmallFirst:
 
 @contextmanager
 def small_first(start: StartEngine) -> Iterator[SmallFirst]:
-    """What `start` starts is not started before it is needed, and ended with this."""
+    """Calls `start` when a question is too large for Arrow, and ends that engine with the block."""
     with ExitStack() as running:
         yield SmallFirst(start, running)
 

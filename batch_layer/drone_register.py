@@ -24,7 +24,7 @@ from fleet.spreadsheet import Spreadsheet
 COLUMNS: Final = ("drone_id", "from", "until")
 SCHEMA: Final = pa.schema([("drone_id", pa.string()), ("from", pa.date32()), ("until", pa.date32())])
 LONGEST: Final = 1_000
-"""Letters of a value; a drone's id has at most 200. A file that is no CSV is recognised by its first line."""
+"""Characters of a value; a drone's id has at most 200. So a file that is not CSV fails at its first line."""
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -66,7 +66,7 @@ def _rows(text: str) -> Iterator[tuple[str, date | None, date | None]]:
     places: list[int] = []
     for line, row in Spreadsheet(io.StringIO(text, newline=""), COLUMNS):
         if isinstance(row, csv.Error):
-            raise _Wrong(f"line {line} is no CSV: {row}")
+            raise _Wrong(f"line {line} is not CSV: {row}")
         cells = [cell.strip() for cell in row]
         if places:
             yield _row([cells[at] if at < len(cells) else "" for at in places], f"line {line}")
@@ -88,7 +88,7 @@ def _row(values: list[str], line: str) -> tuple[str, date | None, date | None]:
     if not drone_id:
         raise _Wrong(f"{line} has no drone_id")
     if len(drone_id) > LONGEST:
-        raise _Wrong(f"{line} has a drone_id of more than {LONGEST:,} letters")
+        raise _Wrong(f"{line} has a drone_id of more than {LONGEST:,} characters")
     begin, end = (_day(day, line) for day in days)
     if begin and end and end < begin:
         raise _Wrong(f"{line} ends on {end}, before it begins on {begin}")

@@ -23,7 +23,7 @@ every one is looked for in every line."""
 _WORDS: Final = "password|passwd|pwd|secret|token|credential|api[_-]?key|access[_-]?key|signature"
 _NAMES: Final = rf"(?:{_WORDS})[\w.-]{{0,60}}"
 _WORD_HINTS: Final = ("password", "passwd", "pwd", "secret", "token", "credent", "key", "gnature")
-"""A part of each of _WORDS; none has an i, of which Unicode has more than `casefold` joins and `re.I` takes for one."""
+"""A part of each of _WORDS, without an i: `re.I` takes more of Unicode's letters for an i than `casefold` does."""
 
 
 @dataclass(frozen=True)

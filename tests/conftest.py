@@ -36,7 +36,7 @@ PRODUCTS_NAMES: Final = (
 """Files that use Kafka's topics and groups by the names that they have in the product: one after the other."""
 
 SERVICES: Final = pytest.StashKey[dict[str, str]]()
-"""What the workers are told: the address of each service that they share."""
+"""The addresses of the services that all workers share."""
 
 LONGEST = (
     "test_stack",

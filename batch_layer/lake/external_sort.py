@@ -82,7 +82,7 @@ def _held(snapshot: Snapshot, files: Sequence[File], columns: list[str], most: i
     for file in files:
         parts.append(snapshot.encoded(file.path, columns, REPEATING_TEXT))
         read, size = read + file.size, size + parts[-1].get_total_buffer_size()
-        # The rest is taken to be like what was read, so that what is too large is noticed early.
+        # Assumes that the other files are like those read so far, to notice early that all are too large.
         if size * whole > most * read:
             return None
         pa.default_memory_pool().release_unused()  # what decoding took, half as much as the rows

@@ -48,7 +48,9 @@ def found(
 
 
 def days(database: Documents, those: Iterable[dict[str, Any]]) -> set[date]:
-    """The days that those may have been of; if nobody knows since when, of the days before those that are there."""
+    """The days that these losses may belong to. If the beginning of one is unknown, these are all days with a document
+    up to its end.
+    """
     those = list(those)
     open_ended = [loss["before"] for loss in those if loss["after"] is None]
     there = database.completeness.find({"_id": {"$lte": max(open_ended).date().isoformat()}}) if open_ended else ()
@@ -66,7 +68,9 @@ def _least(known: Mapping[str, int]) -> dict[str, int]:
 
 
 def _not_beyond(until: int | None, floor: int | None) -> int | None:
-    """`floor`, if that is possible: else the partition was there before any that was landed, and nobody knows."""
+    """`floor`, unless it is after `until`: then the partition is older than all that were landed, and its beginning is
+    unknown.
+    """
     return None if floor is None or (until is not None and floor > until) else floor
 
 

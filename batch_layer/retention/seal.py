@@ -174,7 +174,7 @@ def _remove(lake: str, days: list[date], failpoint: Callable[[str], None]) -> No
 
 
 def _change(lake: str, change: Callable[[DeltaTable], None]) -> None:
-    """Makes `change` on the newest version, and again if another commit was faster. Raises ServiceUnavailable."""
+    """Applies `change` to the newest version, again if another commit was faster. Raises ServiceUnavailable."""
     for _ in range(TRIES):
         try:
             change(open_table(lake))

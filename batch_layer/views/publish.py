@@ -60,8 +60,8 @@ def of_cells(cube: Cube, document: dict[str, Any], cells: pa.Table, most: int = 
 
 
 class Refusals:
-    """Within it DocumentRefused and Unreadable are kept for later: a document that MongoDB refuses, or a damaged file
-    of the lake, holds up nothing else.
+    """A context that catches DocumentRefused and Unreadable, to be raised at the end: a document that MongoDB refuses,
+    or a damaged file of the lake, holds up nothing else.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Refusals:
         return len(self._errors)
 
     def raise_any(self) -> None:
-        """Raises the first, with the number of all."""
+        """Raises the first error, with the number of the others."""
         if self._errors:
             more = f", and {len(self._errors) - 1} more such" if len(self._errors) > 1 else ""
             raise type(self._errors[0])(f"{self._errors[0]}{more}")

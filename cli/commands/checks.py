@@ -63,7 +63,7 @@ def trace(
     from infra import settings
 
     for name, given in (("DRONE", drone), ("REPORT", report)):
-        if any("\ud800" <= character <= "\udfff" for character in given):  # how Python reads bytes of no text
+        if any("\ud800" <= character <= "\udfff" for character in given):  # how Python decodes bytes that are not text
             raise BadInput(name, "is not UTF-8 text")
     try:
         chosen = None if day is None else date.fromisoformat(day)

@@ -19,10 +19,10 @@ KNOWN_AFTER: Final = timedelta(hours=1)
 that the fleet grows."""
 
 KNOWN_REPORTS: Final = 30
-"""Reports that it takes at most: every second one of an hour, so that a drone may be out of reach for a while."""
+"""The most reports that it takes: half of an hour's, so that a drone may be out of reach for a while."""
 
 FEWEST_REPORTS: Final = 2
-"""Reports that it takes at least, where drones report less often than every half hour."""
+"""The fewest reports that it takes, for drones that report less often than every half hour."""
 
 FLEET_KNOWN_AFTER: Final = 2 * KNOWN_AFTER
 """From the first report of a fleet: drones that came in its first hour have had an hour by then."""

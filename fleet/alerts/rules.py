@@ -149,8 +149,8 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
 
 
 def sighting(report: Report, received_at: datetime, nearest: Nearest) -> Sighting:
-    """A report as it is judged. If its clock cannot be believed, by the broker's time: the drone is there, and what
-    it saw is true."""
+    """A report as it is judged. If the drone's clock cannot be right, the broker's time replaces its time: the drone is
+    there, and what it saw is true."""
     try:
         check_time(report.reported_at, received_at)
     except RejectedReport:
@@ -177,7 +177,7 @@ def judge(rules: Rules, memory: Memory, seen: Sighting) -> list[Alert]:
 
 
 def mark_newcomers(memory: Memory, alerts: list[Alert], at: datetime) -> list[Alert]:
-    """The alerts, those of newcomers marked as such; a drone that is not known at all is one, too."""
+    """The alerts, with those of newcomers marked. A drone that nobody knows yet is a newcomer, too."""
     presence = memory.presence
     return [
         msgspec.structs.replace(alert, newcomer=True) if presence.is_newcomer(alert.drone_id, at) else alert
@@ -251,7 +251,7 @@ def _watchword(rule: Watchword | None, seen: Sighting) -> Alert | None:
 def _speaks(rule: AbsenceRule | None, memory: Memory, seen: Sighting) -> tuple[Alert | None, bool | None]:
     """The clearing of a drone that was absent, and whether the report is late; None if the drone is not known.
 
-    Without a rule drones are known all the same: late reports and newcomers are so under any rules. None is called
+    Drones become known without a rule, too, since late reports and newcomers do not depend on it. Then none is called
     absent, and what an earlier rule raised is cleared.
     """
     report = seen.report

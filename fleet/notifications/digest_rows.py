@@ -63,8 +63,8 @@ def is_of_newcomers(digest: Digest) -> bool:
 
 
 def _in_order(rows: Iterable[DigestRow]) -> list[DigestRow]:
-    """The worst first; of these, places with few alerts first, which no other row names. Places of newcomers come after
-    those of known drones; the rows of one drone beyond DRONE_QUOTA come last."""
+    """The order in which a message names them: known drones before newcomers, the worst severity first, within it
+    places with few alerts first. The rows of one drone beyond DRONE_QUOTA come last."""
     order = sorted(
         rows, key=lambda row: (row.newcomers, -RANK[row.severity], row.alerts, row.country, row.city, row.kind)
     )
@@ -89,5 +89,5 @@ def _fit(rows: list[DigestRow]) -> tuple[list[DigestRow], list[DigestRow]]:
             room -= size
         else:
             rest.append(row)
-            room = room if row.newcomers else 0  # no known drone's place is passed by one that is less urgent
+            room = room if row.newcomers else 0  # else a less urgent place would be named instead of a known drone's
     return kept, rest

@@ -45,7 +45,7 @@ class IncidentEntry:
 
     `pending`: its alerts that nobody was notified of, in the order in which they came. `clearing`: where its end is in
     `alerts`, until a delivery says that it is over. `within_quota` is False if its drone or its place had opened too
-    many incidents, `drone_floods` where its drone had: those of others go first.
+    many incidents, `drone_floods` is True if its drone had: both go after others.
     """
 
     incident: Incident
@@ -63,14 +63,15 @@ class IncidentEntry:
 
     @property
     def in_digest(self) -> Incident:
-        """The incident in a digest's delivery: of newcomers or over its quota without words, so that a flood fits few
-        deliveries."""
+        """The incident as a digest's delivery has it: without words if it is of newcomers or over its quota, so that a
+        flood fits into few deliveries."""
         is_whole = self.within_quota and not self.incident.newcomers_only
         return self.incident if is_whole else without_words(self.incident)
 
     @property
     def precedence(self) -> int:
-        """Those of a higher one are notified first: KNOWN, of a place over its quota, of newcomers, of a flooder."""
+        """The higher it is, the sooner the incident is notified: KNOWN, 2 for a place over its quota, 1 for newcomers,
+        0 for a flooder."""
         if self.incident.newcomers_only:
             return 1 if self.within_quota else 0
         if self.within_quota:

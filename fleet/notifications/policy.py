@@ -149,7 +149,7 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
 
 
 def _is_paced(state: NotificationState, policy: Policy, now: datetime, *, of_newcomers: bool) -> bool:
-    """Whether there were enough new messages for the moment."""
+    """Whether the pace allows no new message now."""
     at_once = max(1, int(policy.burst * (NEWCOMERS_SHARE if of_newcomers else 1)))
     return _post_due(state, policy) - now > (at_once - 1) * policy.pace
 
@@ -164,8 +164,8 @@ def _post_due(state: NotificationState, policy: Policy) -> datetime:
 
 
 def _without_message(state: NotificationState, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
-    """Incidents that need a new message, those of newcomers only where no other does: never notified, their message
-    deleted, confirmed by a known drone, or nobody acknowledged them."""
+    """Incidents that need a new message: never notified, confirmed by a known drone, with a deleted message, or
+    unacknowledged. Those of newcomers are returned only if no other needs one."""
     new = [entry for entry in state.incidents.pending.values() if not entry.incident.message_id]
     deleted = [entry for entry in state.incidents.reposts("message deleted") if not entry.pending]
     unacknowledged = state.incidents.reposts("unacknowledged")
@@ -296,9 +296,9 @@ def _goes_on(state: NotificationState, chosen: list[IncidentEntry], policy: Poli
 
 
 def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tuple[DecisionReason, list[IncidentEntry]]:
-    """The incidents that a digest must count: those that are held; and where many are pending and one has waited as
-    long as it may, all that have waited half as long. Newcomers crowd out nobody but each other; few are counted, too,
-    where known drones take all messages."""
+    """The incidents that a digest must count: those that are held, and, if many are pending and one has waited as long
+    as it may, all that have waited half as long. Newcomers crowd out only each other. Even a few of them are counted
+    while known drones take all messages."""
     pending = state.incidents.pending.values()
     held = [entry for entry in pending if state.hold(entry, now)]
     known = [entry for entry in pending if not entry.incident.newcomers_only]
@@ -315,7 +315,7 @@ def _crowded_out(state: NotificationState, policy: Policy, now: datetime) -> tup
 
 
 def _overdue(pending: list[IncidentEntry], policy: Policy, now: datetime, times: int = 1) -> list[IncidentEntry]:
-    """Where one has waited as long as it may, or `times` as long, all that have waited half of that."""
+    """If one has waited `times` as long as it may, all that have waited half as long as that; else none."""
     ages = [
         (entry, now - entry.pending[0].received_at, times * policy.patience[entry.incident.severity])
         for entry in pending

@@ -48,7 +48,7 @@ class _Secret:
 
 
 class _Context:
-    """Stands for an SSLContext, which is made again for each connection, because certificates are replaced, too."""
+    """Stands for an SSLContext, which is built for each connection, because certificates are replaced, too."""
 
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config

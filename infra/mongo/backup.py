@@ -43,7 +43,7 @@ KEPT: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Collections, and which of their documents. Of runs: up to which commit facts and losses are added up. `recording`:
 where the recorder continues in Kafka, so that what came after the backup is recorded again. Marks of sealed days are
-none: the run that finds them missing puts back their documents from the lake, and marks them then."""
+left out: the run that finds them missing restores the days' documents from the lake, and then marks them."""
 
 LAKE_FOLDERS: Final = ("nightly", "reports/_sealed", "reports/_facts")
 """The lake's files that cannot be recomputed from its tables."""

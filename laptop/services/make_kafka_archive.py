@@ -1,7 +1,8 @@
 """Makes the archive of Java classes that a local Kafka starts from. Set-up runs it as a module.
 
 A broker accepts one message and delivers it to a consumer group. Java then writes the classes that it loaded for that,
-which are also most of those that formatting a data folder loads. If this fails, set-up goes on and Kafka starts slower.
+which are also most of those that formatting a data folder loads. If this fails, set-up continues, and Kafka starts more
+slowly.
 """
 
 from __future__ import annotations

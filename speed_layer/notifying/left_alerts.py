@@ -25,11 +25,11 @@ from infra.kafka.address import Address
 from speed_layer.notifying.lease import Committed
 
 MOST_NEWCOMERS: Final = 20_000
-"""Pending alerts of newcomers in memory: more than an hour of digests notifies of where their words are long. The
-notifier decides on so many within a second."""
+"""Pending alerts of newcomers in memory: more than digests notify of in an hour if their words are long. The notifier
+decides on so many within a second."""
 
 POLL: Final = 1000
-"""What was left is read in such portions, once half of the room is free."""
+"""Alerts that were left are read in portions of this size, once half of the room is free."""
 
 
 class LeftAlerts:
@@ -60,7 +60,7 @@ class LeftAlerts:
         return {n: Committed(at, str(first[n]) if n in self._from else "") for n, at in offsets.items()}
 
     def leaves(self, partition: int, offset: int, pending: int) -> bool:
-        """Whether the first reader leaves an alert of a newcomer there, with so many `pending`."""
+        """Whether the first reader leaves a newcomer's alert there, when `pending` of newcomers are in memory."""
         if partition not in self._from and pending < self._most:
             return False
         self._from.setdefault(partition, offset)

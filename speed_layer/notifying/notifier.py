@@ -210,7 +210,7 @@ class NotifierSession:
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
 
     def _is_for_now(self, alert: Alert, source: tuple[int, int], *, was_left: bool) -> bool:
-        """Whether an alert is taken in by this reading of it: the first, or that of what the first one left."""
+        """Whether this reader takes the alert: the first reader, or, if it `was_left`, the follower."""
         if was_left:
             return alert.newcomer or alert.clears
         if not alert.newcomer or not self._config.takes(alert):

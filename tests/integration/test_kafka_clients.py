@@ -64,7 +64,7 @@ def test_closing_a_producer_that_cannot_send_ends_its_thread(
     name = topic()
     producer = clients.producer(kafka)
     producer.send(name, b"before").get(30)
-    producer._sender._send_producer_data = lambda: 100  # its thread goes on, and sends nothing more
+    producer._sender._send_producer_data = lambda: 100  # its thread continues, and sends nothing more
     kept = producer.send(name, b"kept")
     producer.close(timeout=timeout)
     assert not producer._sender.is_alive()

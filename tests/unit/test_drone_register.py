@@ -61,9 +61,9 @@ def test_a_register_may_be_empty(tmp_path: Path) -> None:
             "line 2 ends on 2026-11-23, before it begins on 2026",
         ),
         (b"drone_id,from,until\n\xe4,,\n", "it is not UTF-8; save it as CSV UTF-8"),
-        (b'drone_id,from,until\n"a,,\n', "line 2 is no CSV"),
-        (b"drone_id,from,until\n" + b"x" * 1_001 + b",,\n", "line 2 has a drone_id of more than 1,000 letters"),
-        (b"drone_id,from,until\n" + b"x" * 1_100_000 + b",,\n", "line 2 is no CSV: field larger than"),
+        (b'drone_id,from,until\n"a,,\n', "line 2 is not CSV"),
+        (b"drone_id,from,until\n" + b"x" * 1_001 + b",,\n", "line 2 has a drone_id of more than 1,000 characters"),
+        (b"drone_id,from,until\n" + b"x" * 1_100_000 + b",,\n", "line 2 is not CSV: field larger than"),
     ],
 )
 def test_a_wrong_register_is_one_sentence_that_names_the_line(tmp_path: Path, content: bytes, said: str) -> None:
