@@ -112,9 +112,10 @@ class Absence:
             return {number: presence.newcomers_crowd for number, presence in self.partitions.items()}
         return {number: presence.crowd for number, presence in self.partitions.items()}
 
-    def _held(self, crowd: Crowd) -> list[tuple[int, str]]:
+    def _held(self, crowd: Crowd) -> Iterator[tuple[int, str]]:
         """(partition, drone) of those that the crowd has not decided on yet."""
-        return [(number, drone_id) for number, drones in self._drones(crowd).items() for drone_id in drones.held]
+        for number, drones in self._drones(crowd).items():
+            yield from ((number, drone_id) for drone_id in drones.held)
 
     def _counts(self, crowd: Crowd, rule: AbsenceRule, now: datetime) -> AbsentCounts:
         drones = self._drones(crowd).values()
@@ -139,7 +140,7 @@ class Absence:
 
     def _of_held(self, crowd: Crowd, rule: AbsenceRule, now: datetime, nearest: Nearest) -> list[tuple[int, Alert]]:
         """The alerts of drones that became absent, one by one or as a crowd, once it is known which."""
-        counts, held = self._counts(crowd, rule, now), self._held(crowd)
+        counts, held = self._counts(crowd, rule, now), list(self._held(crowd))
         others = self.elsewhere.fresh(self.partitions, now - share_lasts(rule.look_every))
         verdict = crowd.judge(
             rule,
@@ -190,17 +191,19 @@ class Absence:
         """Drops drones that reported later in another partition."""
         if len(self.partitions) < 2:
             return
-        for number, drone_id in [*self._held(self.crowd), *self._held(self.newcomers)]:
-            presence = self.partitions[number]
-            here = presence.absent[drone_id].drone.at
-            for other in self._others(number):
-                there = other.spoke_at(drone_id)
-                if there is not None:
-                    older = presence if there >= here else other
-                    self.misplaced += older is presence
-                    older.forget(drone_id)
-                    if older is presence:
-                        break
+        for number, presence in self.partitions.items():
+            others = list(self._others(number))
+            # Read when it is this partition's turn: an earlier one may have made it forget drones that both held.
+            for drone_id in (*presence.crowd.held, *presence.newcomers_crowd.held):
+                here = presence.absent[drone_id].drone.at
+                for other in others:
+                    there = other.spoke_at(drone_id)
+                    if there is not None:
+                        older = presence if there >= here else other
+                        self.misplaced += older is presence
+                        older.forget(drone_id)
+                        if older is presence:
+                            break
 
     def _fleet_began(self) -> datetime | None:
         """When the fleet's first drone reported: a partition without drones is none of a new fleet. None where other

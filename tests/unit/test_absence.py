@@ -208,6 +208,19 @@ def test_a_drone_that_comes_and_goes_is_one_incident_that_says_so() -> None:
     assert sky.notified[-1] == ("d0", True)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_drone_that_falls_silent_in_two_partitions_is_notified_once(first: int) -> None:
+    """One look finds it overdue in both."""
+    sky = Sky(6, partitions=2)
+    sky.minutes(10)
+    sky.hear("d0", partition=first)
+    sky.now += timedelta(seconds=5)
+    sky.hear("d0", partition=1 - first)
+    sky.minutes(8, sky.drones - {"d0"})
+    assert sky.notified == [("d0", False)]
+    assert [("d0" in presence.absent) for presence in sky.absence.partitions.values()] == [first == 1, first == 0]
+
+
 @pytest.mark.parametrize("other", ["replayed", "moved", "keyless"])
 def test_a_drone_in_two_partitions_counts_where_it_spoke_last(other: str) -> None:
     sky = Sky(6, partitions=6)
