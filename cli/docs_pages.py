@@ -24,8 +24,9 @@ SETTINGS_INTRO: Final = """\
 <!-- Made from infra/settings.py by `script/docs pages`. Do not edit by hand. -->
 
 Settings come from environment variables.
-An empty variable counts as not set, except `PEACEWATCH_API_TOKENS` and `PEACEWATCH_PSEUDONYM_KEY`: empty, they are
-refused, because without them something is open.
+An empty variable counts as not set.
+Only an empty `PEACEWATCH_API_TOKENS` or `PEACEWATCH_PSEUDONYM_KEY` is refused: without the one everybody could read,
+without the other names would be stored.
 Spaces and line breaks around a value do not count.
 A process checks its settings when it starts, and names a wrong one in one sentence.
 

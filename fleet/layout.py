@@ -1,6 +1,6 @@
 """Layouts: what is stored says which form it has, so that an older version refuses what it would misread. Pure.
 
-A layout is a number. What says none has the first one, so it is written only once it has been raised.
+A layout is a number. What has none is of the first layout, so the number is written only once it has been raised.
 """
 
 from __future__ import annotations

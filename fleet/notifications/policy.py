@@ -353,9 +353,9 @@ def _size(alert: PendingAlert) -> int:
 
 
 def _in_turn(entries: list[IncidentEntry], room: int, now: datetime) -> list[IncidentEntry]:
-    """`room` of the entries, the most urgent first; if there are more, by turns with the most severe. So tens of
-    thousands of drones that are low on battery at once delay nothing critical, and a storm of critical alerts passes
-    nothing that has waited a minute or two longer in the other half."""
+    """As many of the entries as `room`, the most urgent first. If there are more, the most severe and the most urgent
+    take turns: tens of thousands of drones that are low on battery at once delay nothing critical, and a storm of
+    critical alerts delays nothing in the other half that has waited a minute or two longer."""
 
     def severity(entry: IncidentEntry) -> tuple[int, int, float]:
         precedence, age = _urgency(entry, now)

@@ -165,7 +165,7 @@ def figures(database: Documents, lake: str) -> pa.Table:
 def test_a_store_that_answers_slow_down_for_a_minute(
     server: s3.Server, stack: Stack, mongo_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Landing goes on, and batch commands that meet it end with a sentence at worst: the next run does their work."""
+    """Landing continues, and batch commands that meet it end with a sentence at worst: the next run does their work."""
     switch, port = tmp_path / "slow", ports.free_port()
     command = [sys.executable, "-m", "tests.support.slow_store", server.store.endpoint, str(port), str(switch)]
     proxy = processes.start("slow S3", command, tmp_path / "slow.log")

@@ -281,7 +281,7 @@ class Failing(Folder):
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_a_store_that_fails_at_any_file_leaves_nothing_that_is_taken_for_whole(
+def test_backup_interrupted_at_any_file_is_not_taken_for_whole(
     job: Job, emptied: str, tmp_path: Path, half: bool
 ) -> None:
     kept = Folder(str(tmp_path / "kept"))
@@ -298,7 +298,7 @@ def test_a_store_that_fails_at_any_file_leaves_nothing_that_is_taken_for_whole(
             client.drop_database("restored_here")
 
 
-def test_no_file_may_be_torn_between_the_two_times_that_it_is_read(job: Job, emptied: str, tmp_path: Path) -> None:
+def test_file_that_changes_after_its_check_is_not_restored(job: Job, emptied: str, tmp_path: Path) -> None:
     class Torn(Folder):
         """Gives half of each file the second time."""
 
@@ -345,7 +345,7 @@ class Dying(Folder):
             self._at -= 1
 
 
-def test_what_a_restore_that_died_left_is_used_by_nobody_and_restored_again_after_a_drop(
+def test_killed_restore_is_used_by_nobody_until_it_is_dropped_and_repeated(
     job: Job, mongo_uri: str, emptied: str, tmp_path: Path
 ) -> None:
     kept, before = str(tmp_path / "kept"), answers(mongo_uri, job.lake)
@@ -376,7 +376,7 @@ def test_what_a_restore_that_died_left_is_used_by_nobody_and_restored_again_afte
         assert answers(emptied, job.lake) == before
 
 
-def test_of_two_restores_at_once_one_ends(job: Job, emptied: str, tmp_path: Path) -> None:
+def test_one_of_two_restores_at_once_ends(job: Job, emptied: str, tmp_path: Path) -> None:
     taken = backup.take(job.database, Folder(job.lake), Folder(str(tmp_path / "kept")), NOW)
     both = threading.Barrier(2)
 
@@ -443,9 +443,7 @@ def test_copies_of_old_backups_deeper_in_the_folder_are_no_backups(mongo_databas
 
 
 @pytest.mark.parametrize("place", ["", "~/backups", "s3:/bucket", "gs://bucket"])
-def test_a_place_that_is_none_is_named_by_its_option(
-    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_invalid_location_is_named_by_its_option(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"--to: is a folder, without ~, or s3://bucket/path"):
         commands.backup(place)

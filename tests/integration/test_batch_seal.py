@@ -133,7 +133,7 @@ def test_an_archive_that_cannot_be_read_is_named_and_nothing_is_published(lake: 
 
 
 @pytest.mark.parametrize("folder", ["_sealed", "_facts"])
-def test_what_a_newer_version_kept_in_the_lake_is_refused_and_nothing_is_published(
+def test_newer_files_of_the_lake_are_refused_and_nothing_is_published(
     lake: Path, job: Job, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in an emptied database, which has no layouts of its own."""
@@ -151,7 +151,7 @@ def test_what_a_newer_version_kept_in_the_lake_is_refused_and_nothing_is_publish
 
 
 @pytest.mark.parametrize("folder", ["_sealed", "_facts"])
-def test_what_was_kept_before_files_had_layouts_is_read(lake: Path, job: Job, folder: str) -> None:
+def test_files_from_before_layouts_are_read(lake: Path, job: Job, folder: str) -> None:
     keep_in_the_lake(lake, job)
     before = figures(job.database)
     for file in (lake / "reports" / folder).iterdir():

@@ -187,9 +187,7 @@ def test_nightly_reports_are_stored_next_to_the_lake(store: s3.S3) -> None:
         shelf.read(Revision(date(2026, 11, 25), 0), "json")
 
 
-def test_a_shelf_that_stays_open_takes_the_keys_that_their_files_hold_now(
-    store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_open_report_store_takes_replaced_keys(store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a web server's, which lives longer than keys do."""
     secret = tmp_path / "secret"
     secret.write_text("expired")

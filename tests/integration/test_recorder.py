@@ -108,7 +108,7 @@ def test_documents_that_mongodb_refuses_are_skipped_and_reported(
 
 
 @pytest.mark.parametrize("place", ["alerts", "deliveries", "actions"])
-def test_what_a_newer_version_wrote_is_recorded_by_that_version(
+def test_messages_of_a_newer_version_wait_for_that_version(
     kafka: str,
     names: dict[str, str],
     config: recorder.RecorderConfig,

@@ -163,7 +163,7 @@ READ_BY_ROOT: Final = {"mongo_key", "postgres_password"}
 """By the start of MongoDB's container (see its entrypoint in compose.yaml) and of PostgreSQL's."""
 
 
-def test_secrets_that_are_made_can_be_read_by_whom_they_are_mounted_for(tmp_path: Path) -> None:
+def test_generated_secrets_are_readable_where_they_are_mounted(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     made = shutil.copy(DEPLOY / "make-secrets", tmp_path)
     subprocess.run([made, "https://discord.example/1", "https://discord.example/2"], check=True)
@@ -173,7 +173,7 @@ def test_secrets_that_are_made_can_be_read_by_whom_they_are_mounted_for(tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_mongodb_gets_a_copy_of_its_key_that_it_takes() -> None:
+def test_mongodb_gets_a_copy_of_its_key_that_it_accepts() -> None:
     service = COMPOSE["services"]["mongo"]
     shell, _, script, _ = service["entrypoint"]
     assert subprocess.run([shell, "-n", "-c", script], check=False).returncode == 0
@@ -320,7 +320,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*folder.glob("*[!@].service"), *folder.glob("*.target")]
 
 
-def test_systemd_takes_every_unit(units: list[Path]) -> None:
+def test_systemd_accepts_every_unit(units: list[Path]) -> None:
     assert {"peacewatch@land.service", "peacewatch-airflow@scheduler.service"} <= {unit.name for unit in units}
     done = subprocess.run([*VERIFY, *units], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -334,7 +334,7 @@ def test_systemd_finds_what_is_wrong_with_a_unit(units: list[Path], tmp_path: Pa
     assert "ProtectHouse" in done.stderr
 
 
-def test_a_unit_may_do_little(units: list[Path]) -> None:
+def test_units_are_sandboxed(units: list[Path]) -> None:
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}"]
     services = [unit for unit in units if unit.suffix == ".service"]
     done = subprocess.run([*command, *services], capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ def test_a_folder_or_a_bucket_is_a_place(location: str) -> None:
 
 
 @pytest.mark.parametrize("location", ["", "~/backups", "s3:/b", "s3:b", "s3://", "S3://b", "gs://b", "file:///b"])
-def test_what_would_be_a_folder_of_an_odd_name_is_no_place(location: str) -> None:
+def test_location_that_would_be_an_oddly_named_folder_is_refused(location: str) -> None:
     with pytest.raises(ValueError, match=r"^is a folder, without ~, or s3://bucket/path$"):
         locations.require(location)
 

@@ -148,7 +148,7 @@ def test_a_storm_that_outlasts_a_head_start_delays_nothing_more_severe(
     assert channel.named.keys() == channel.raised.keys()
 
 
-def test_a_storm_of_critical_alerts_passes_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storm_of_critical_alerts_delays_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "DIGEST_INCIDENTS", 20)
     monkeypatch.setattr(policy, "HEAD_START", timedelta(seconds=20))
     channel = Channel()

@@ -95,7 +95,7 @@ def test_each_of_several_tokens_is_hidden(separator: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if not name.endswith(("_url", "uri", "tokens", "database"))])
-def test_what_replaces_a_secret_in_its_file_is_hidden_from_its_first_use_on(tmp_path: Path, name: str) -> None:
+def test_replaced_secret_is_hidden_from_its_first_use(tmp_path: Path, name: str) -> None:
     file, variable = tmp_path / "secret", f"PEACEWATCH_{name.upper()}_FILE"
     for secret in ("first-" * 8, "second-" * 8):
         file.write_text(secret)
@@ -103,7 +103,7 @@ def test_what_replaces_a_secret_in_its_file_is_hidden_from_its_first_use_on(tmp_
     assert redact(f"{'second-' * 8} after {'first-' * 8}") == "*** after ***"
 
 
-def test_what_replaces_tokens_in_their_file_is_hidden(tmp_path: Path) -> None:
+def test_replaced_tokens_are_hidden(tmp_path: Path) -> None:
     now, file = [0.0], tmp_path / "tokens"
     file.write_text(f"{TOKENS[0]}:viewer")
     tokens = TokenFile(file, lambda: now[0])
@@ -124,7 +124,7 @@ def test_keys_of_s3_are_hidden_but_not_their_names(tmp_path: Path, from_files: b
     assert redact(f"peacewatch {'k/e+y' * 8} {'t/n' * 9}") == "peacewatch *** ***"
 
 
-def test_a_secret_that_is_replaced_for_ever_does_not_make_the_list_grow() -> None:
+def test_list_of_replaced_secrets_is_bounded() -> None:
     hide("of the beginning")
     for number in range(5 * REMEMBERED):
         hide(f"token-{number:04}", source="PEACEWATCH_KAFKA_TOKEN_FILE")

@@ -112,7 +112,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", PROTECTING)
 @pytest.mark.parametrize("end", ["", "_FILE"])
 @pytest.mark.parametrize("value", ["", "  ", "\n"])
-def test_what_protects_is_not_lost_by_an_empty_variable(name: str, end: str, value: str) -> None:
+def test_empty_protecting_variable_is_refused(name: str, end: str, value: str) -> None:
     """Without a key names land in clear, without tokens everybody reads: that must be meant."""
     variable = f"{PREFIX}{name.upper()}{end}"
     with pytest.raises(BadSettings, match=rf"^{variable}: is set, but empty: unset it to go without$"):

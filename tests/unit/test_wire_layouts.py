@@ -72,7 +72,7 @@ def test_a_layout_that_is_no_number_is_an_invalid_message(what: str, layout: byt
 
 
 @given(st.text(max_size=20), st.sampled_from(["layout", '"layout": 9', '{"layout": 9}', '\\"layout\\":9,']))
-def test_what_a_drone_says_is_no_layout(text: str, planted: str) -> None:
+def test_text_of_a_drone_is_not_taken_for_a_layout(text: str, planted: str) -> None:
     said = msgspec.structs.replace(world.alert(1, NOW), drone_id=planted, message=text + planted)
     assert alert.decode(alert.encode(said)) == said
     share = AbsenceShare(3, held={planted: NOW, text: NOW})
