@@ -74,6 +74,8 @@ def aggregate(first: From = None, last: To = None, rebuild: Rebuild = False, vie
 
 def _alerts(job: Job, config: AlertLandingConfig, requested: range | None, *, rebuild: bool, needed: bool) -> None:
     """Days of alerts. Without Kafka only landed alerts are counted; ServiceUnavailable is raised only if `needed`."""
+    from structlog import get_logger
+
     from batch_layer.lake import alert_landing
     from batch_layer.views import alert_days
     from fleet.errors import ServiceUnavailable
@@ -89,7 +91,7 @@ def _alerts(job: Job, config: AlertLandingConfig, requested: range | None, *, re
     if away is not None and needed:
         raise away
     if away is not None:
-        typer.echo(f"{away}; the next run lands them", err=True)
+        get_logger().warning("the newest alerts wait for the next run", reason=away)
 
 
 def _summary(what: str, done: Outcome) -> str:

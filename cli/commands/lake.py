@@ -91,6 +91,8 @@ def compact(dry_run: DryRun = False) -> None:
 def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
     from time import time
 
+    from structlog import get_logger
+
     from batch_layer.lake import compact as compaction
     from cli.wiring import batch
     from infra import delta
@@ -109,7 +111,7 @@ def _compact(lake: str, table: str, schema: Schema, *, dry_run: bool) -> None:
             finished += 1
             show(finished, len(planned))
             if done.reason:
-                typer.echo(f"not merged: {done.reason}", err=True)
+                get_logger().warning("files were not merged", reason=done.reason)
 
         compaction.run(lake, planned, compaction.CompactionOptions(step, at_once=compaction.AT_ONCE), table, schema)
     typer.echo(f"{table}: {_lake_size(delta.pin(lake, table=table, schema=schema))}")

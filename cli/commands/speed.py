@@ -59,6 +59,7 @@ def replay_rejected(
     from fleet.topics import REJECTED, REPORTS
     from speed_layer.landing import rejected, rejected_file
 
+    logs.configure("rejects")  # else what the topic refuses would be a line of stdout
     bootstrap = settings.load().kafka
     if file is not None:
         chosen = [message for message in rejected_file.read(file) if reason in {None, message.headers.get("reason")}]
