@@ -74,7 +74,7 @@ def _lags(bootstrap: Address, table: DeltaTable | None) -> dict[str, int]:
     _require_reachable(bootstrap)
     with closing(clients.admin(bootstrap)) as admin:
         with closing(clients.consumer(bootstrap, group_id=None, enable_auto_commit=False)) as consumer:
-            ends = {place: end for topic in _TOPICS for place, end in _ends(consumer, topic).items()}
+            ends = {place: end for topic in _TOPICS for place, end in _ends(admin, consumer, topic).items()}
         lags = {LANDING: _lag(ends, _landed(admin, table, ends), {topics.REPORTS})}
         for group, whole in _TOPICS_OF.items():
             offsets = admin.list_group_offsets(group)[group]
@@ -107,9 +107,12 @@ def _landed(
     return {place: table.transaction_version(f"{topic_id}/{place.partition}") or 0 for place in places}
 
 
-def _ends(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+def _ends(admin: KafkaAdminClient, consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
     partitions = of_topic(consumer, topic)
-    return dict(consumer.end_offsets(partitions)) if partitions else {}
+    if not partitions:
+        id_of(admin, topic)  # raises if ACLs hide it from us: it would have no lag
+        return {}
+    return dict(consumer.end_offsets(partitions))
 
 
 def _lag(ends: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int], only: set[str]) -> int:

@@ -15,7 +15,7 @@ from fleet import topics
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.partitions import of_topic
-from infra.kafka.topics import id_of
+from infra.kafka.topics import id_of, missing
 from speed_layer.landing import rejected
 from speed_layer.landing.deduplication import WINDOW
 from speed_layer.landing.rejected import RejectedRecord
@@ -53,6 +53,9 @@ def near(kafka: Address, drone: str, report: str, landed: Iterable[tuple[int, in
     duplicate is no further away. If not, the last WINDOW offsets of every partition are searched. Raises KafkaError."""
     with closing(clients.consumer(kafka, **SETTINGS)) as consumer:
         partitions = of_topic(consumer, topics.REPORTS)
+        if not partitions:
+            missing(kafka, topics.REPORTS)  # raises if ACLs hide it from us
+            return []
         first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         spans = [(TopicPartition(topics.REPORTS, partition), offset) for partition, offset in landed]
         if not spans:

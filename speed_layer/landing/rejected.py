@@ -18,6 +18,7 @@ from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import PERMANENT
 from infra.kafka.partitions import of_topic, records_to
+from infra.kafka.topics import missing
 from speed_layer.landing import metrics
 from speed_layer.landing.decoding import LARGEST, RejectedMessage
 
@@ -129,7 +130,7 @@ def headers_of(message: RejectedMessage, topic: str, topic_id: str) -> list[tupl
 
 
 class NothingRejected(ServiceUnavailable):
-    """There is no topic of rejected messages yet, or ACLs hide it."""
+    """There is no topic of rejected messages yet."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def _records(bootstrap: Address, topic: str) -> Iterator[Any]:
     with closing(consumer):
         partitions = of_topic(consumer, topic)
         if not partitions:
+            missing(bootstrap, topic)  # raises if ACLs hide it from us
             raise NothingRejected(f"there is no topic {topic} yet: nothing was rejected")
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)

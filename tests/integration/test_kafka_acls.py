@@ -14,6 +14,7 @@ import httpx
 import pytest
 from kafka.admin import ACLOperation, ResourceType
 
+from cli import status_facts
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.topics import TOPICS, create_topics
@@ -89,9 +90,23 @@ def test_the_whole_path_with_a_user_for_each_process(secured: Secured, mongo_hom
         rejected = httpx.get(f"{product.page}/api/v1/rejects", timeout=60).raise_for_status().json()
         assert [row["reason"] for row in rejected["newest"]] == ["not json"]
         acknowledge(product)
+        use_what_operators_have(product)
         assert "ACL" not in product.tail(1 << 20)
     finally:
         product.close()
+
+
+def use_what_operators_have(product: Product) -> None:
+    """Commands that look at Kafka, each as a user of its own."""
+    state = json.loads(product.run("status", "--json").stdout)
+    assert (state["away"], set(state["lag"])) == ({}, {status_facts.LANDING, *status_facts._TOPICS_OF})
+    (line,) = product.run("rejects", "list").stdout.splitlines()
+    assert json.loads(line)["headers"]["reason"] == "not json"
+    assert "1 rejected messages replayed" in product.run("rejects", "replay").stdout
+    alert = httpx.get(f"{product.page}/api/v1/alerts", timeout=60).json()["alerts"][0]
+    traced = json.loads(product.run("trace", alert["drone_id"], alert["report_id"], "--json").stdout)
+    assert traced["away"] == {}
+    assert {"topic", "lake", "alert", "message"} <= {step["where"] for step in traced["steps"]}
 
 
 def acknowledge(product: Product) -> None:

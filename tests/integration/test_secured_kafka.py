@@ -20,12 +20,15 @@ from kafka import TopicPartition
 from kafka.admin import ACLOperation, ResourceType
 from kafka.errors import KafkaError
 
+from cli import status_facts
 from cli.doctor import kafka as doctor
+from cli.trace import topic as trace
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.address import KafkaConfig
 from infra.kafka.failures import KafkaRefused, sentence
 from infra.kafka.topics import TopicSettings, create_topics
+from speed_layer.landing import rejected
 from tests.support.acls import listed
 from tests.support.last_words import relayed
 from tests.support.secured_kafka import DAY, NOW, PASSWORD, Secured, secured_kafka, token
@@ -96,6 +99,12 @@ def failure(act: Callable[[], object]) -> KafkaError:
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_scram_over_tls(secured: Secured, user: str, mechanism: str) -> None:
     round_trip(secured.scram(user, mechanism=mechanism))  # type: ignore[arg-type]
+
+
+def test_scram_without_tls(secured: Secured, user: str) -> None:
+    """Within a network that nobody else is in."""
+    address = secured.addresses["OPEN"]
+    round_trip(KafkaConfig(address, "SASL_PLAINTEXT", "SCRAM-SHA-512", user=user, password=PASSWORD))
 
 
 def test_plain_over_tls(secured: Secured) -> None:
@@ -194,6 +203,23 @@ def test_missing_acl_names_the_topic(secured: Secured) -> None:
         error = failure(lambda: producer.send(TOPIC, b"x").get(timeout=30))
     said = f"Kafka's ACLs do not let us use the topic: {TOPIC} (docs/kafka-security.md lists them)"
     assert sentence(error) == said
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda config: list(rejected.read(config, TOPIC)),
+        lambda config: trace.near(config, "drone-7", "r-1", []),
+        lambda config: status_facts._lags(config, None),
+    ],
+    ids=["rejects", "trace", "status"],
+)
+def test_a_topic_that_acls_hide_is_not_taken_for_an_empty_one(
+    secured: Secured, ask: Callable[[KafkaConfig], object]
+) -> None:
+    secured.add_user("nobody")
+    error = failure(lambda: ask(secured.scram("nobody")))
+    assert (sentence(error) or "").startswith(f"Kafka's ACLs do not let us use the topic: {TOPIC}")
 
 
 def test_missing_acl_names_the_group(secured: Secured, user: str) -> None:

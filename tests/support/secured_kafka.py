@@ -126,7 +126,7 @@ def secured_kafka(home: Path, more: Mapping[str, str] = MappingProxyType({})) ->
         "EXPIRED": authority.certificate("broker", NOW - DAY),
         "ELSEWHERE": authority.certificate("broker", host="192.0.2.1"),
     }
-    numbers = {name: ports.free_port() for name in of}
+    numbers = {name: ports.free_port() for name in (*of, "OPEN")}  # OPEN: passwords without TLS
     inside = ports.free_port()
     log = home / "kafka.log"
     command = local.prepare(home, inside, HOST, log)
@@ -136,6 +136,7 @@ def secured_kafka(home: Path, more: Mapping[str, str] = MappingProxyType({})) ->
     controller = settings["controller.quorum.voters"].partition("@")[2]
     named = [("PLAINTEXT", f"{HOST}:{inside}"), *((name, f"{HOST}:{port}") for name, port in numbers.items())]
     protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **dict.fromkeys(of, "SSL"), "SASL": "SASL_SSL"}
+    protocols["OPEN"] = "SASL_PLAINTEXT"
     settings |= {
         "listeners": ",".join(f"{name}://{at}" for name, at in [*named, ("CONTROLLER", controller)]),
         "advertised.listeners": ",".join(f"{name}://{at}" for name, at in named),
@@ -146,7 +147,11 @@ def secured_kafka(home: Path, more: Mapping[str, str] = MappingProxyType({})) ->
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority.file),
         "listener.name.mtls.ssl.client.auth": "required",
-        **{f"listener.name.sasl.{kind}.sasl.jaas.config": f"{_SECURITY}{text};" for kind, text in _LOGINS.items()},
+        **{
+            f"listener.name.{listener}.{kind}.sasl.jaas.config": f"{_SECURITY}{text};"
+            for listener in ("sasl", "open")
+            for kind, text in _LOGINS.items()
+        },
     }
     settings |= more
     for name, certificate in of.items():
