@@ -49,6 +49,9 @@ SHARED = " ".join(f"-XX:SharedArchiveFile={file} -Xlog:cds*=off" for file in CLA
 # Better compiled code does not pay beside Comet, nor in a run of an hour (docs/decisions/0101).
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
+# Spark's Java takes the keys of a lake on S3 from its environment, and starts before Peacewatch reads their files.
+S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
 HEAP = "1g"
 HEAP_EXHAUSTED = "Error code is: 52"  # SparkExitCode.OOM, as SparkSubmitOperator names it
 
@@ -61,9 +64,13 @@ BACKFILL = "dag_run.run_type == 'backfill'"  # in a template
 
 
 class SparkCommand(SparkSubmitOperator):
-    """Reports in a sentence that Java's heap was exhausted: Java ended before the command in it could say so."""
+    """Gives Java the keys that their files hold now: a scheduler lives longer than keys do.
+
+    Reports in a sentence that Java's heap was exhausted: Java ended before the command in it could say so.
+    """
 
     def execute(self, context: Any) -> None:
+        os.environ.update({key: text_of(f"{key}_FILE") for key in S3_KEYS if os.environ.get(f"{key}_FILE")})
         try:
             super().execute(context)
         except AirflowException as error:
@@ -71,6 +78,14 @@ class SparkCommand(SparkSubmitOperator):
                 raise
             where = "`HEAP` in dags/common.py"
             raise AirflowException(f"Spark has too little memory: its heap of {HEAP} is exhausted ({where})") from None
+
+
+def text_of(variable: str) -> str:
+    """The secret in the file that a variable names."""
+    try:
+        return Path(os.environ[variable]).read_text(encoding="utf-8-sig").strip()
+    except OSError as error:
+        raise AirflowException(f"{variable}: {error.strerror}: {error.filename}") from None
 
 
 def spark(task_id: str, arguments: list[str], *, is_short: bool = False, **more: Any) -> SparkSubmitOperator:

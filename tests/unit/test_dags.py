@@ -89,6 +89,21 @@ def java(comet):
     }
     return {name: task.conf["spark.driver.extraJavaOptions"] for name, task in tasks.items()}
 
+def keys():
+    \"\"\"The key of S3 that spark-submit finds while its file changes, and what a task says without the file.\"\"\"
+    import common
+    program, secret = Path(sys.argv[2]).parent / "bin" / "spark-submit", Path(sys.argv[2]).parent / "secret"
+    program.write_text("#!/bin/sh\\necho $AWS_SECRET_ACCESS_KEY >> %s.seen\\n" % secret)
+    os.environ |= {"AWS_SECRET_ACCESS_KEY": "of the start", "AWS_SECRET_ACCESS_KEY_FILE": str(secret)}
+    for text in ("first", "second"):
+        secret.write_text(text + "\\n")
+        common.spark("aggregate", ["aggregate"]).execute({})
+    secret.unlink()
+    try:
+        common.spark("aggregate", ["aggregate"]).execute({})
+    except Exception as error:
+        return [*secret.with_name("secret.seen").read_text().split(), str(error)]
+
 sys.path.insert(0, sys.argv[1])
 night = next(dag for dag in bag.dags.values() if dag.dag_id == "nightly_report")
 json.dump({
@@ -98,6 +113,7 @@ json.dump({
     "chosen": commands(night, "manual", day="2026-11-24", discord="never"),
     "posted backfill": commands(night, "backfill", pendulum.datetime(2026, 11, 23), discord="always"),
     "failed": {code: failed(code) for code in (1, 52)},
+    "keys": keys(),
     "errors": bag.import_errors,
     "dags": {
         dag.dag_id: {
@@ -180,6 +196,13 @@ def test_an_exhausted_heap_is_said_in_words(bag: dict[str, Any]) -> None:
     sentence = bag["failed"][str(session.HEAP_EXHAUSTED)]
     assert sentence.startswith("Spark has too little memory: its heap of 1g is exhausted")
     assert bag["failed"]["1"].endswith("Error code is: 1.")
+
+
+def test_spark_gets_the_keys_of_s3_that_their_files_hold_now(bag: dict[str, Any]) -> None:
+    """A scheduler lives longer than keys do, and Java starts before Peacewatch reads their files."""
+    *seen, without = bag["keys"]
+    assert seen == ["first", "second"]
+    assert without.startswith("AWS_SECRET_ACCESS_KEY_FILE: No such file or directory: ")
 
 
 def test_each_has_what_operators_need(bag: dict[str, Any]) -> None:
