@@ -24,7 +24,7 @@ from pymongo import MongoClient
 from bench.machine import machine
 from bench.views import CELLS, COUNTRIES, cells
 from fleet.reports.landed import hour_name
-from infra.mongo.incidents import create_indexes
+from infra.mongo.incidents import ensure_indexes
 from laptop import ports
 from laptop.services import mongo
 
@@ -74,7 +74,7 @@ def fill_views(database: Any, chance: np.random.Generator) -> None:
 
 def fill_deliveries(database: Any, chance: np.random.Generator, alerts: int) -> None:
     """Incidents, alerts and deliveries of the day as the recorder writes them; most are in digests."""
-    create_indexes(database)
+    ensure_indexes(database)
     database.incidents.insert_many(
         {
             "_id": f"i{number}",

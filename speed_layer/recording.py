@@ -101,7 +101,7 @@ def run(config: RecorderConfig, stop: Event) -> None:
         ):
             database = mongo.database(client)
             layouts.claim(database)
-            incidents.create_indexes(database)
+            incidents.ensure_indexes(database)
             assignment = _subscribe(config, consumer)
             resolved_at = float("-inf")
             while not stop.is_set():

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bson.errors import BSONError
-from pymongo import MongoClient
+from pymongo import IndexModel, MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.uri_parser import split_options
@@ -105,6 +106,14 @@ def direct(host: str, port: int, wait_ms: int = 2_000, answer_ms: int = 10_000) 
 def database(connected: Client) -> Documents:
     """The database that the client's URI names."""
     return connected.get_default_database(DEFAULT_DATABASE)
+
+
+def build_index(collection: Collection[dict[str, Any]], *keys: tuple[str, int], **options: Any) -> None:
+    """Creates the index of `keys` if it is missing. It is there once a majority of the set has built it.
+
+    MongoDB's default waits for all members: while one is away, and documents are there, it would wait for ever.
+    """
+    collection.create_indexes([IndexModel(keys, **options)], commitQuorum="majority")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pymongo.client_session import ClientSession
 
 from fleet.figures.day_form import DAY_FORMS, DayForm
 from infra.mongo import view_parts
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ _SOURCE: Final = {"_id": False, "event_hour": True, "version": True, "run.id": T
 
 def ensure_indexes(database: Documents) -> None:
     """The indexes that a run compares by, and readers find days by."""
-    database.hours.create_index([("event_hour", ASCENDING), ("version", ASCENDING), ("run.id", ASCENDING)])
-    database[NAME].create_index([("day", ASCENDING), ("sources", ASCENDING)])
+    build_index(database.hours, ("event_hour", ASCENDING), ("version", ASCENDING), ("run.id", ASCENDING))
+    build_index(database[NAME], ("day", ASCENDING), ("sources", ASCENDING))
 
 
 def stale_days(database: Documents) -> list[int]:

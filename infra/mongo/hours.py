@@ -6,7 +6,7 @@ from typing import Any, Final, Required, TypedDict
 
 from pymongo import ASCENDING
 
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 
@@ -27,5 +27,5 @@ COLLECTION: Final = Collection("hours", 2, HourDocument, "the hour: `2026-11-24T
 
 def ensure_indexes(database: Documents) -> None:
     """Creates the indexes that readers need, if they are missing."""
-    database.hours.create_index([("event_hour", ASCENDING)])
-    database.hours.create_index([("version", ASCENDING), ("event_hour", ASCENDING)])
+    build_index(database.hours, ("event_hour", ASCENDING))
+    build_index(database.hours, ("version", ASCENDING), ("event_hour", ASCENDING))

@@ -17,7 +17,7 @@ from fleet.notifications import delivery as deliveries
 from fleet.notifications.actions import Action
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Incident, key_of
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 
@@ -74,19 +74,19 @@ NOT_NOTIFIED: Final = {"incident_id": None, "delivered_at": None, "message_id": 
 Update = UpdateOne | UpdateMany
 
 
-def create_indexes(database: Documents) -> None:
+def ensure_indexes(database: Documents) -> None:
     """The indexes for the API's queries."""
-    database["alerts"].create_index([("raised_at", -1), ("_id", -1)])
-    database["alerts"].create_index([("delivered_at", 1), ("raised_at", -1)])
-    database["alerts"].create_index([("incident_id", 1), ("raised_at", -1)])
+    build_index(database["alerts"], ("raised_at", -1), ("_id", -1))
+    build_index(database["alerts"], ("delivered_at", 1), ("raised_at", -1))
+    build_index(database["alerts"], ("incident_id", 1), ("raised_at", -1))
     late = {"latency_ms": {"$gt": deliveries.WAITED_MS}}
-    database["alerts"].create_index([("raised_at", 1)], name="waited", partialFilterExpression=late)
-    database["incidents"].create_index([("last", -1), ("_id", -1)])
-    database["incidents"].create_index([("key", 1), ("last", -1)])
-    database["deliveries"].create_index([("incidents.incident_id", 1), ("delivered_at", -1)])
-    database["deliveries"].create_index([("delivered_at", 1)])
-    database["deliveries"].create_index([("message_id", 1)])
-    database["actions"].create_index([("at", -1), ("_id", -1)])
+    build_index(database["alerts"], ("raised_at", 1), name="waited", partialFilterExpression=late)
+    build_index(database["incidents"], ("last", -1), ("_id", -1))
+    build_index(database["incidents"], ("key", 1), ("last", -1))
+    build_index(database["deliveries"], ("incidents.incident_id", 1), ("delivered_at", -1))
+    build_index(database["deliveries"], ("delivered_at", 1))
+    build_index(database["deliveries"], ("message_id", 1))
+    build_index(database["actions"], ("at", -1), ("_id", -1))
 
 
 def resolve(database: Documents, before: datetime, expired_before: datetime | None = None) -> None:

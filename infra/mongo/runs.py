@@ -20,7 +20,7 @@ from pymongo.client_session import ClientSession
 
 from fleet.errors import PeacewatchError
 from infra.mongo import view_parts
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def newest(
 
 def ensure_index(database: Documents) -> None:
     """The index that `newest` reads by."""
-    database.runs.create_index([("kind", ASCENDING), ("state", ASCENDING), ("version", DESCENDING)])
+    build_index(database.runs, ("kind", ASCENDING), ("state", ASCENDING), ("version", DESCENDING))
 
 
 def lake_id(database: Documents) -> str | None:

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 from pymongo import ASCENDING
 
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 
@@ -30,6 +30,6 @@ COLLECTION: Final = Collection("sessions", 1, SessionDocument, "a hash of the co
 
 def ensure_indexes(database: Documents) -> None:
     """One session a sign-in, those of a person together, and MongoDB deletes what has ended."""
-    database.sessions.create_index([("sign_in", ASCENDING)], unique=True)
-    database.sessions.create_index([("issuer", ASCENDING), ("subject", ASCENDING), ("started_at", ASCENDING)])
-    database.sessions.create_index([("ends_at", ASCENDING)], expireAfterSeconds=0)
+    build_index(database.sessions, ("sign_in", ASCENDING), unique=True)
+    build_index(database.sessions, ("issuer", ASCENDING), ("subject", ASCENDING), ("started_at", ASCENDING))
+    build_index(database.sessions, ("ends_at", ASCENDING), expireAfterSeconds=0)

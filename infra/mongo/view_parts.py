@@ -20,7 +20,7 @@ from typing import Any, Final, Required, TypedDict
 from pymongo.client_session import ClientSession
 
 from fleet import identity
-from infra.mongo.client import Documents
+from infra.mongo.client import Documents, build_index
 from infra.mongo.collection import Collection
 
 Document = dict[str, Any]
@@ -65,7 +65,7 @@ class Divided:
 
 
 def ensure_index(database: Documents) -> None:
-    database[NAME].create_index([("view", 1), ("of", 1), ("version", 1)])
+    build_index(database[NAME], ("view", 1), ("of", 1), ("version", 1))
 
 
 def write(database: Documents, view: str, divided: Divided, session: ClientSession | None = None) -> None:

@@ -1,10 +1,12 @@
-"""Three MongoDB servers with TLS and a password: the primary goes while figures are published or a report is built.
+"""Three MongoDB servers with TLS and a password: the primary steps down or is killed while figures are published, and
+while a report is built.
 
 Every figure is what it would have been without.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from pymongo.errors import PyMongoError
 from batch_layer.completeness import completeness as checked
 from batch_layer.job import Job
 from batch_layer.views import drones, hours
+from cli.doctor import stores as doctor
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
 from infra.mongo import client, runs
@@ -33,7 +36,7 @@ from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
 from tests.support.secured_kafka import Authority
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
 ASKED = range(FIRST_HOUR, FIRST_HOUR + 6)
 
@@ -43,6 +46,45 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
     home = tmp_path_factory.mktemp("three")
     with replica_set(home, Authority(home, "authority")) as found:
         yield found
+
+
+@dataclass
+class Departure:
+    """The primary goes at the call of the number `at`."""
+
+    servers: ReplicaSet
+    how: str
+    at: int = 1
+    calls: int = 0
+    killed: int | None = None
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls != self.at:
+            return
+        if self.how == "steps down":
+            self.servers.step_down()
+        else:
+            self.killed = self.servers.kill_primary()
+
+    def mend(self) -> None:
+        """Starts again what was killed."""
+        assert self.calls >= self.at, "the primary has not gone"
+        if self.killed is not None:
+            self.servers.restart(self.killed)
+        wait_for(lambda: self.servers.primary() is not None, passing=(PyMongoError,))
+
+
+@pytest.fixture(params=["steps down", "is killed"])
+def departure(servers: ReplicaSet, request: pytest.FixtureRequest) -> Departure:
+    return Departure(servers, request.param)
+
+
+@pytest.fixture
+def uri(servers: ReplicaSet, request: pytest.FixtureRequest) -> str:
+    """Of a database of the test's own: what an earlier one has published would hide what is lost in this one."""
+    name = re.sub(r"\W", "_", request.node.name)[-60:]
+    return servers.uri.replace("/peacewatch?", f"/{name}?")
 
 
 @dataclass(frozen=True)
@@ -57,50 +99,43 @@ class Interrupted:
         return lakes.ArrowEngine().cells(cube, pinned, wanted)
 
 
-def test_no_figure_is_lost_when_the_primary_goes(servers: ReplicaSet, tmp_path: Path) -> None:
+def test_no_figure_is_lost_when_the_primary_goes(departure: Departure, uri: str, tmp_path: Path) -> None:
+    """Between the documents of the first hours and those of the others."""
     lakes.make(tmp_path)
     for number in range(3):
         lakes.land(tmp_path, lakes.some_rows(60, seed=number, hours=6, first=number * 60))
-    killed: list[int] = []
+    departure.at = 2
 
-    def kill_once() -> None:
-        if not killed:
-            killed.append(servers.kill_primary())
+    @contextmanager
+    def start() -> Iterator[Any]:
+        yield Interrupted(departure)
 
-    for happens in (servers.step_down, kill_once):
-        with client.connect(servers.uri, "test") as database:
-
-            @contextmanager
-            def start(happens: Callable[[], object] = happens) -> Iterator[Any]:
-                yield Interrupted(happens)
-
-            job = Job(database, str(tmp_path), lakes.arrow_engine, live_kept=timedelta(0), chunk=2)
-            try:
-                hours.run(Job(database, str(tmp_path), start, live_kept=timedelta(0), chunk=2), rebuild=True)
-            except ServiceUnavailable:
-                wait_for(lambda: servers.primary() is not None, passing=(PyMongoError,))
-                hours.run(job)
-            newest = runs.newest(database)
-            assert newest is not None
-            assert (newest["version"], database.hours.count_documents({})) == (3, 6)
-            served = Merge(database, 0).served(ASKED)
-            assert HOURS.merge(list(served.hours.values())).equals(HOURS.fold(lakes.everything(tmp_path)))
-    servers.restart(killed[0])
-    with client.connect(servers.uri, "test") as database:
+    with client.connect(uri, "test") as database:
+        job = Job(database, str(tmp_path), lakes.arrow_engine, live_kept=timedelta(0), chunk=2)
+        try:
+            hours.run(Job(database, str(tmp_path), start, live_kept=timedelta(0), chunk=2))
+        except ServiceUnavailable:
+            wait_for(lambda: departure.servers.primary() is not None, passing=(PyMongoError,))
+            hours.run(job)
+        newest = runs.newest(database)
+        assert newest is not None
+        assert (newest["version"], database.hours.count_documents({})) == (3, 6)
+        answer = Merge(database, 0).served(ASKED)
+        assert HOURS.merge(list(answer.hours.values())).equals(HOURS.fold(lakes.everything(tmp_path)))
+    departure.mend()
+    with client.connect(uri, "test") as database:
         job = Job(database, str(tmp_path), lakes.arrow_engine)
         drones.run(job)
         checked.run(job)
         assert database.completeness.count_documents({}) == 1
 
 
-def test_a_nightly_report_is_the_same_when_the_primary_is_killed(servers: ReplicaSet, tmp_path: Path) -> None:
-    views = connect(Config(mongo_uri=servers.uri.replace("/peacewatch?", "/nightly?"), max_age=0))
-    killed: list[int] = []
+def test_a_nightly_report_is_the_same_when_the_primary_goes(departure: Departure, uri: str, tmp_path: Path) -> None:
+    views = connect(Config(mongo_uri=uri, max_age=0))
 
-    def kill_once() -> datetime:
+    def now() -> datetime:
         """The clock is asked right before the figures are gathered."""
-        if not killed:
-            killed.append(servers.kill_primary())
+        departure()
         return NOW
 
     try:
@@ -108,21 +143,30 @@ def test_a_nightly_report_is_the_same_when_the_primary_is_killed(servers: Replic
         completeness(views, expected=12_400, late=3)
         undisturbed, disturbed = (ReportStore(str(tmp_path / name)) for name in ("undisturbed", "disturbed"))
         first, _ = nightly.build(nightly.ReportDesk(views, undisturbed, now=lambda: NOW), OfficersDay(DAY))
-        desk = nightly.ReportDesk(views, disturbed, now=kill_once)
+        desk = nightly.ReportDesk(views, disturbed, now=now)
         try:
             second, _ = nightly.build(desk, OfficersDay(DAY))
         except (ServiceUnavailable, PyMongoError):  # Airflow runs the task again
-            wait_for(lambda: servers.primary() is not None, passing=(PyMongoError,))
+            wait_for(lambda: departure.servers.primary() is not None, passing=(PyMongoError,))
             second, _ = nightly.build(desk, OfficersDay(DAY))
     finally:
         views.close()
-    assert killed
     assert figures(disturbed.facts(second)) == figures(undisturbed.facts(first))
-    servers.restart(killed[0])
+    departure.mend()
 
 
 def figures(report: facts.DayReport) -> tuple[object, ...]:
     return report.headline, report.statistics, report.drones, report.quality, report.state
+
+
+def test_doctor_names_a_user_who_may_not_write(servers: ReplicaSet) -> None:
+    with client.client(servers.uri, "test") as connected:
+        connected.admin.command("createUser", "reader", pwd="of-a-book", roles=[{"role": "read", "db": "peacewatch"}])
+    credentials = servers.uri.partition("//")[2].partition("@")[0]
+    found = {one.what: one for one in doctor.check_mongo(servers.uri.replace(credentials, "reader:of-a-book"))}
+    assert (found["replica set"].verdict, found["replica set"].said) == ("fine", "three, 3 members")
+    assert (found["may write"].verdict, "readWrite" in found["may write"].mend) == ("wrong", True)
+    assert "of-a-book" not in str(found)
 
 
 def test_without_tls_nobody_is_let_in(servers: ReplicaSet) -> None:

@@ -27,12 +27,14 @@ ROOT = Path(__file__).parents[2]
 PRODUCTION = ("fleet", "infra", "speed_layer", "batch_layer", "serving", "laptop", "cli", "dags")
 
 
-def test_clients_are_made_in_one_place() -> None:
+@pytest.mark.parametrize("call", ["MongoClient", "create_index"])
+def test_clients_and_indexes_are_made_in_one_place(call: str) -> None:
+    """An index by MongoDB's default waits for all members of the set (client.build_index)."""
     makers = [
         str(path.relative_to(ROOT))
         for room in PRODUCTION
         for path in (ROOT / room).rglob("*.py")
-        if any(isinstance(node, ast.Call) and "MongoClient" in ast.unparse(node.func) for node in _nodes(path))
+        if any(isinstance(node, ast.Call) and call in ast.unparse(node.func) for node in _nodes(path))
     ]
     assert makers == ["infra/mongo/client.py"]
 
