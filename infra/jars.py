@@ -48,11 +48,18 @@ class Jars:
     def fetch(self, share: Path = SHARE) -> Path:
         """The folder with the jars below `share`; fetches them if it is missing. Several processes may ask at once.
 
-        Raises MissingPart with what Ivy said when they cannot be had, or are not those of `hashes`.
+        Raises MissingPart if they cannot be had, with what Ivy said, are not those of `hashes`, or cannot be kept.
         """
         folder = share / self.name
         if folder.is_dir():  # complete; on a read-only root no lock could be made
             return folder
+        try:
+            self._fetch(share, folder)
+        except OSError as error:
+            raise MissingPart(f"the jars of {self.what} cannot be kept in {folder}: {error.strerror}") from None
+        return folder
+
+    def _fetch(self, share: Path, folder: Path) -> None:
         share.mkdir(parents=True, exist_ok=True)
         with (share / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -61,7 +68,6 @@ class Jars:
                     self._retrieve(Path(made))
                     self._check(Path(made, "jars"))
                     Path(made, "jars").rename(folder)
-        return folder
 
     def _retrieve(self, into: Path) -> None:
         module = into / "ivy.xml"

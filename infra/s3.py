@@ -1,17 +1,19 @@
 """A lake on S3: what Spark needs, and keys from files. Everything else reads the usual `AWS_*` variables itself.
 
 Landing, the batch layer's own reading and writing, and serving use deltalake's store. Spark has Hadoop's, S3A, which
-takes the keys from the environment itself and gives them to its workers.
+takes the keys from the environment itself and gives them to its workers. `python -m infra.s3` fetches its jars, for an
+environment that nobody can write to later.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
-from fleet.errors import BadSettings, ServiceUnavailable
+from fleet.errors import BadSettings, PeacewatchError, ServiceUnavailable
 from infra.jars import Jars
 from infra.secrets import S3_KEYS, secret
 
@@ -83,3 +85,10 @@ def fresh_keys(lake: str) -> tuple[str | None, ...]:
     except BadSettings as error:
         raise ServiceUnavailable(str(error)) from None
     return tuple(os.environ.get(key) for key in S3_KEYS)
+
+
+if __name__ == "__main__":
+    try:
+        print(S3A.fetch())
+    except PeacewatchError as error:
+        sys.exit(str(error))

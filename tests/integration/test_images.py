@@ -25,7 +25,7 @@ from laptop.airflow import server
 from laptop.airflow.api import AirflowApi
 from laptop.feed.run import Recording, replay_file
 from laptop.supervision import processes
-from tests.support import lakes, oracle, original, postgres, spark_engines, standin
+from tests.support import lakes, oracle, original, postgres, spark_engines, standin, verdict
 from tests.support.waiting import answers, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -76,8 +76,8 @@ class Machine:
         volumes = [f"--volume={home}:/var/lib/peacewatch", f"--volume={self.folder / 'lake'}:/lake"]
         return [TOOL, "--run", build(target), *variables, *volumes, "--", *command]
 
-    def run(self, target: str, *command: str) -> subprocess.CompletedProcess[str]:
-        program = self.program(target, *command)
+    def run(self, target: str, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        program = self.program(target, *command, **more)
         return subprocess.run(program, capture_output=True, text=True, check=False, env=ENVIRON)
 
 
@@ -122,6 +122,9 @@ def test_the_original_data_goes_the_whole_way_through_images(machine: Machine, k
         expected, (first, last) = oracle.answers(rows, oracle.start_of(2021), "fleet")
         asked = {"from": first, "to": last}
         wait_for(lambda: ask(f"{url}/averages", asked).get("reports") == len(rows), 900)
+        # What alerting raised, the notifier got into the channel and the recorder into MongoDB.
+        wait_for(lambda: notified_of(machine, "@2021-") == sum(row["Alert"] == "1" for row in rows), 600, "the alerts")
+        assert verdict.shown_alerts(machine.folder) >= notified_of(machine, "@2021-")
         aggregated = machine.run("aggregate", "peacewatch", "aggregate")
         assert aggregated.returncode == 0, aggregated.stderr
         wait_for(lambda: ask(f"{url}/low-battery", asked).get("batch_version") is not None, 300)
@@ -135,6 +138,13 @@ def test_the_original_data_goes_the_whole_way_through_images(machine: Machine, k
             child.stop()
 
 
+def notified_of(machine: Machine, reports: str) -> int:
+    """How many reports that raised the flag, by a part of their id, people were notified of, as MongoDB has it."""
+    wanted = {"kind": "unrest", "report_id": {"$regex": reports}, "delivered_at": {"$ne": None}}
+    with MongoClient[dict[str, Any]](machine.environ["PEACEWATCH_MONGO_URI"]) as client:
+        return client.get_default_database().alerts.count_documents(wanted)
+
+
 def ask(url: str, query: dict[str, Any]) -> dict[str, Any]:
     with suppress(httpx.HTTPError):
         answer = httpx.get(url, params=query, timeout=30)
@@ -146,12 +156,14 @@ SPARK = """
 from pathlib import Path
 from pyspark import SparkContext
 from peacewatch.batch_layer.spark import aggregate, comet, session
+from peacewatch.infra import s3
 from peacewatch.infra.java import java
 
 config = session.SparkConfig(java=java(), scratch=Path("/tmp/spark"), comet=comet.jar(comet.AUTO))
 with aggregate.start(config) as engine:
     assert engine.spark(0).range(10).count() == 10
     print(engine.name)
+    print("hadoop-aws" in s3.jars("s3://bucket/lake"))
     print("spark-classes" in Path(f"/proc/{SparkContext._gateway.proc.pid}/maps").read_text())
 """
 
@@ -160,8 +172,14 @@ def test_spark_in_its_image_is_native_and_starts_from_the_archive_of_classes(mac
     """The original data is small enough for Arrow, so the whole path never starts it. Nothing can be fetched here."""
     started = machine.run("aggregate", "python", "-c", SPARK)
     assert started.returncode == 0, started.stderr
-    name, maps_the_archive = started.stdout.splitlines()[-2:]
-    assert ("with Comet" in name, maps_the_archive) == (True, "True")
+    name, reads_s3, maps_the_archive = started.stdout.splitlines()[-3:]
+    assert ("with Comet" in name, reads_s3, maps_the_archive) == (True, "True", "True")
+
+
+def test_airflow_starts_in_its_image_where_the_lake_is_on_s3(machine: Machine) -> None:
+    """Its tasks get the jars that Spark reads S3 with; nothing can be fetched here."""
+    started = machine.run("airflow", "peacewatch", "airflow", "version", PEACEWATCH_LAKE="s3://bucket/lake")
+    assert started.returncode == 0, started.stderr[-3000:]
 
 
 DAGS: Final = ("hourly_views", "lake_maintenance", "nightly_report", "rebuild_views")
@@ -225,6 +243,10 @@ def test_airflow_runs_the_hourly_job_from_its_image(airflow: Machine, mongo_serv
         hours = list(database.hours.find())
         engines = database.runs.distinct("engine", {"kind": "hours", "state": "complete"})
     assert engines == [spark_engines.NATIVE]
+    built = airflow.run("airflow", "peacewatch", "report", "build", "--day", str(lakes.START.date()))
+    assert built.returncode == 0, built.stderr[-3000:]
+    (pdf,) = (airflow.folder / "lake" / "nightly").rglob("*.pdf")
+    assert pdf.read_bytes().startswith(b"%PDF-")
     assert sum(sum(hour["cells"]["reports"]) for hour in hours) == len(ROWS)
 
 

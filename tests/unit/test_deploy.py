@@ -97,6 +97,19 @@ def test_images_keep_the_list_of_cities_that_is_read() -> None:
     assert read == [kept]
 
 
+def test_an_image_has_all_that_spark_would_fetch() -> None:
+    """Its root is read-only; the tests of images ask Spark for them there."""
+    script = (DEPLOY / "install-spark").read_text(encoding="utf-8")
+    modules = set(re.findall(r"^python -m peacewatch\.(\S+)$", script, re.MULTILINE))
+    fetching = {
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for room in ("infra", "batch_layer")
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"= Jars\(", path.read_text(encoding="utf-8"))
+    }
+    assert fetching == modules - {"batch_layer.spark.make_class_archive"}
+
+
 def test_a_name_that_is_neither_extra_nor_package_is_a_sentence() -> None:
     command = [sys.executable, str(DEPLOY / "role_requirements.py"), "lander"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

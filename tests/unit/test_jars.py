@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from pathlib import Path
 from xml.etree import ElementTree
@@ -56,6 +57,15 @@ def test_fetched_jars_are_checked_against_their_hashes(java_home: Path, tmp_path
     (share / ".lock").unlink()
     (share / ".lock").mkdir()
     assert wanted.fetch(share) == folder
+
+
+def test_a_folder_that_nobody_can_write_to_is_one_sentence(java_home: Path, tmp_path: Path) -> None:
+    """As an image's, whose root is read-only."""
+    (tmp_path / "file").write_text("")
+    share = tmp_path / "file" / "share"
+    said = f"the jars of Kafka cannot be kept in {share / 'kafka-1'}: Not a directory"
+    with pytest.raises(MissingPart, match=f"^{re.escape(said)}$"):
+        jars(tmp_path / "hashes").fetch(share)
 
 
 def test_ivy_gets_what_to_fetch_and_what_not(java_home: Path, tmp_path: Path) -> None:
