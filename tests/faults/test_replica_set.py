@@ -1,5 +1,5 @@
-"""Three MongoDB servers with TLS and a password: the primary steps down or is killed while figures are published, and
-while a report is built.
+"""Three MongoDB servers with TLS and a password: the primary steps down or is killed while figures are published, while
+a report is built, and under load.
 
 Every figure is what it would have been without.
 """
@@ -23,22 +23,29 @@ from batch_layer.views import drones, hours
 from cli.doctor import stores as doctor
 from fleet.errors import ServiceUnavailable
 from fleet.figures.cube import HOURS
+from infra.kafka.topics import create_topics
 from infra.mongo import client, runs
+from laptop import ports
+from laptop.services import kafka
 from serving.config import Config
 from serving.figures.merge import Merge
 from serving.report import facts, nightly
 from serving.report.build import OfficersDay
 from serving.report.store import ReportStore
 from serving.services import connect
-from tests.support import lakes
+from tests.soak import served
+from tests.support import lakes, load, verdict
+from tests.support.product import UNLIMITED, Product
 from tests.support.replica_set import ReplicaSet, replica_set
 from tests.support.report_views import DAY, HOUR, NOW, cells, completeness, land
 from tests.support.secured_kafka import Authority
+from tests.support.under_load import WAIT_SECONDS, settled, wait_more
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 FIRST_HOUR = int(lakes.START.timestamp()) // 3600
 ASKED = range(FIRST_HOUR, FIRST_HOUR + 6)
+RATE = 150
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +160,41 @@ def test_a_nightly_report_is_the_same_when_the_primary_goes(departure: Departure
         views.close()
     assert figures(disturbed.facts(second)) == figures(undisturbed.facts(first))
     departure.mend()
+
+
+def test_the_primary_goes_under_load_and_nothing_is_lost_or_doubled(
+    servers: ReplicaSet, uri: str, tmp_path: Path
+) -> None:
+    """All processes go on, and each departure meets a batch run."""
+    broker, notes = kafka.start(tmp_path, ports.free_port()), tmp_path / "acknowledged.csv"
+    create_topics(broker.address)
+    product = Product(tmp_path, {"PEACEWATCH_KAFKA_BOOTSTRAP": broker.address, "PEACEWATCH_MONGO_URI": uri})
+    try:
+        product.start_standin(**UNLIMITED)
+        for command in ("land", "alerting", "notify", "record"):
+            product.start(command)
+        product.start_page()
+        running = load.start(broker.address, notes, rate=RATE, alerts=0.02)
+        for how in ("steps down", "is killed"):
+            wait_more(product, notes)
+            run, departure = product.start("aggregate"), Departure(servers, how)
+            departure()
+            wait_more(product, notes)
+            departure.mend()
+            assert run.process.wait(WAIT_SECONDS) in (0, 2), product.tail()
+            product.running.pop("aggregate")
+        said = running.stop()
+        assert (said["failed"], said["acknowledged"]) == (0, said["sent"])
+        lake = str(tmp_path / "lake")
+        found = settled(product, verdict.Evidence(broker.address, lake, (notes,), tmp_path / "discord"))
+        print(said, found, sep="\n")
+        assert found.wrong == []
+        product.run("aggregate")
+        product.wait(lambda: served.differences(product.page, lake, {}) == [], WAIT_SECONDS, "equal figures")
+        assert "Traceback" not in product.tail(1 << 20)
+    finally:
+        product.close()
+        broker.kill()
 
 
 def figures(report: facts.DayReport) -> tuple[object, ...]:

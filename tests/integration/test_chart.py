@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet import topics
+from infra.kafka.topics import TOPICS
+from speed_layer.landing.lander import LandingConfig
+
 pytestmark = pytest.mark.slow
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "peacewatch"
@@ -132,3 +136,43 @@ def test_topics_are_created_by_a_job_that_reaches_kafka(helm: str) -> None:
     assert 9092 in {port["port"] for each in policy["egress"] for port in each["ports"]}
     without = rendered(helm, {**NEEDED, "kafkaSetup.enabled": "false"})
     assert len(without) == len(manifests) - 2
+
+
+def of_kind(manifests: list[dict[str, Any]], kind: str, component: str) -> dict[str, Any]:
+    (found,) = (
+        each
+        for each in manifests
+        if each["kind"] == kind and each["metadata"]["labels"].get("app.kubernetes.io/component") == component
+    )
+    return found
+
+
+@pytest.mark.timeout(1800)
+def test_keda_scales_the_landers_by_their_lag(helm: str) -> None:
+    """By KEDA's own reference of a ScaledObject: its schema is not among those of Kubernetes."""
+    manifests = rendered(helm, ALL)
+    scaled, landers = of_kind(manifests, "ScaledObject", "land")["spec"], of_kind(manifests, "Deployment", "land")
+    assert scaled["scaleTargetRef"] == {"name": landers["metadata"]["name"]}
+    assert "replicas" not in landers["spec"], "each upgrade would set KEDA's number back"
+    assert 0 < scaled["minReplicaCount"] <= scaled["maxReplicaCount"] <= TOPICS[topics.REPORTS].partitions
+    (trigger,) = scaled["triggers"]
+    assert (trigger["type"], trigger["authenticationRef"]) == ("kafka", {"name": "kafka"})
+    assert all(isinstance(value, str) for value in trigger["metadata"].values()), "KEDA takes nothing but text there"
+    read = {"bootstrapServers": "kafka:9092", "topic": topics.REPORTS, "consumerGroup": LandingConfig("", "", "").group}
+    assert read.items() <= trigger["metadata"].items()
+
+
+@pytest.mark.timeout(1800)
+def test_probes_and_disruption_budgets_are_of_the_pods(helm: str) -> None:
+    manifests = rendered(helm, NEEDED)
+    for deployment in (each for each in manifests if each["kind"] == "Deployment"):
+        spec, component = deployment["spec"], deployment["metadata"]["labels"]["app.kubernetes.io/component"]
+        (container,) = spec["template"]["spec"]["containers"]
+        ports = {port["name"] for port in container["ports"]}
+        for probe, path in {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}.items():
+            asked = container[f"{probe}Probe"]["httpGet"]
+            assert (asked["path"], asked["port"] in ports) == (path, True), component
+        if spec["replicas"] > 1:
+            budget = of_kind(manifests, "PodDisruptionBudget", component)["spec"]
+            assert budget["maxUnavailable"] == 1
+            assert budget["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()

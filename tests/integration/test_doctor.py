@@ -204,6 +204,20 @@ def test_the_master_is_looked_at(master: str, verdict: str) -> None:
     assert (findings["Java"].verdict, findings["master"].verdict) == ("fine", verdict)
 
 
+@pytest.mark.parametrize("version", [None, "11.0.2"], ids=["none", "too old"])
+def test_a_java_that_spark_cannot_use_is_wrong(
+    version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if version is not None:
+        program = tmp_path / "bin" / "java"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    finding = by_what(jobs.check_spark("local[2]"))["Java"]
+    assert (finding.verdict, "Java 17" in finding.said, "JAVA_HOME" in finding.mend) == ("wrong", True, True)
+
+
 def test_a_webhook_is_asked_who_it_is(tmp_path: Path) -> None:
     with standin.serving(tmp_path) as server:
         url = f"http://127.0.0.1:{server.server_port}{standin.ALERTS}"
