@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.alerts.absence import Absence
 from fleet.alerts.absent_drone import AbsenceRule, Heard
 from fleet.alerts.alert import Alert
 from fleet.alerts.presence import FORGOTTEN, Bounds, Presence
 from fleet.reports.report import UNKNOWN
+from tests.support.examples import examples
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 RULE = AbsenceRule(interval=60, missed=3, crowd=5)
@@ -206,6 +209,32 @@ def test_a_drone_that_comes_and_goes_is_one_incident_that_says_so() -> None:
     assert len({alert.alert_id for alert in sky.raised}) == len(sky.raised)
     sky.minutes(3, ["d0", "d1", "d2", "d3"])
     assert sky.notified[-1] == ("d0", True)
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 2), st.sampled_from([1, 15, 60, 181, 400, 90_000])),
+        min_size=3,
+        max_size=30,
+    )
+)
+def test_drones_in_any_partitions_keep_all_sets_true(steps: list[tuple[int, int, int]]) -> None:
+    """Each step: a report of a drone in a partition, and the seconds until the next look."""
+    sky = Sky(0, partitions=3, rule=AbsenceRule(interval=60, missed=3, crowd=2), bounds=Bounds(known=4, absent=2))
+    for drone, partition, seconds in steps:
+        sky.hear(f"d{drone}", partition=partition)
+        sky.now += timedelta(seconds=seconds)
+        sky.sweep()
+        for presence in sky.absence.partitions.values():
+            present, absent = presence.present.keys(), presence.absent.keys()
+            assert not present & absent
+            assert present | absent == {drone for drones in presence.buckets.values() for drone in drones}
+            for drones in (presence.crowd, presence.newcomers_crowd):
+                assert not drones.held.keys() & drones.members.keys()
+                assert drones.held.keys() | drones.members.keys() <= absent
+            assert presence.strangers.keys() <= presence.newcomers.keys() <= present
+            assert presence.absent_newcomers.keys() <= absent
 
 
 @pytest.mark.parametrize("first", [0, 1])
