@@ -109,10 +109,19 @@ def _retrying(stop: Event, away: tuple[type[Exception], ...], pause: Callable[[R
 
 def _report(name: str, error: Exception, seconds: float) -> None:
     """To the metrics, the operations port and the log."""
-    reason = f"{type(error).__name__}: {sentence(error)}"
+    reason = f"{type(error).__name__}: {_said(error)}"
     metrics.RETRIES.labels(name).inc()
     LOOPS.waiting(name, reason)
     log.warning(f"{name} waits for a service", reason=reason, seconds=seconds)
+
+
+def _said(error: Exception) -> str:
+    """pymongo's own text has the documents that it was to write, and what citizens say in them."""
+    if type(error).__module__.partition(".")[0] not in {"pymongo", "bson"}:
+        return sentence(error)
+    from infra.mongo.client import reason  # noqa: PLC0415 - alerting and notifying never need pymongo
+
+    return reason(error)
 
 
 _RETRYING: Final = Retrying()

@@ -35,7 +35,6 @@ from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.incident import Intervals
-from fleet.text import sentence
 from infra import retry
 from infra.kafka import clients
 from infra.kafka.address import Address
@@ -243,7 +242,7 @@ def _is_written(database: Documents, collection: str, update: Update) -> bool:
     except Exception as error:
         if _is_away(error):
             raise
-        log.error("MongoDB refuses a document", collection=collection, reason=sentence(error))  # noqa: TRY400 - the document may be large
+        log.error("MongoDB refuses a document", collection=collection, reason=mongo.reason(error))  # noqa: TRY400 - the document may be large
         return False
     return True
 

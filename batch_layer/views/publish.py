@@ -21,10 +21,9 @@ from batch_layer.views import folding
 from fleet.errors import DocumentRefused, Unreadable
 from fleet.figures.cube import Cube
 from fleet.reports.landed import hour_name
-from fleet.text import sentence
 from infra.mongo import cells as document_cells
 from infra.mongo import view_parts
-from infra.mongo.client import Documents, is_refused
+from infra.mongo.client import Documents, is_refused, reason
 from infra.mongo.runs import Run
 from infra.mongo.view_parts import Divided
 
@@ -106,10 +105,10 @@ def replace(database: Documents, view: str, documents: Sequence[Divided]) -> int
         for divided in documents:  # one that is too large fails all that are sent with it
             try:
                 written += _replace(database, view, [divided])
-            except (PyMongoError, BSONError) as reason:
-                if not is_refused(reason):
+            except (PyMongoError, BSONError) as again:
+                if not is_refused(again):
                     raise
-                refused[divided.document["_id"]] = sentence(reason)
+                refused[divided.document["_id"]] = reason(again)
     if refused:
         raise DocumentRefused(f"MongoDB refuses {', '.join(refused)} of {view}: {next(iter(refused.values()))}")
     return written

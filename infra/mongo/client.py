@@ -8,7 +8,7 @@ outlives the write. On a set of one it costs nothing: the server's own journal i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -136,6 +136,8 @@ def errors() -> Iterator[None]:
 
 def reason(error: Exception) -> str:
     """Why MongoDB fails, in one line, without what it was asked, which may hold what citizens say."""
+    if isinstance(error, BulkWriteError):
+        return sentence(Exception(_first_refusal(error.details or {})))
     if isinstance(error, OperationFailure):
         text = sentence(Exception((error.details or {}).get("errmsg") or str(error)))
         if error.code in _LOGIN:
@@ -144,6 +146,13 @@ def reason(error: Exception) -> str:
             return f"its user lacks the role readWrite on our database ({_SETTING}): {text.partition(_COMMAND)[0]}"
         return text
     return _DETAILS.split(sentence(error))[0]
+
+
+def _first_refusal(details: Mapping[str, Any]) -> str:
+    """What MongoDB says of the first write that failed; each has the whole document beside it, as `op`."""
+    failed = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+    said = next((each["errmsg"] for each in failed if each.get("errmsg")), "a write failed")
+    return f"{said}; {len(failed)} writes failed" if len(failed) > 1 else str(said)
 
 
 def is_refused(error: Exception) -> bool:

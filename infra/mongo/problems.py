@@ -13,7 +13,7 @@ from bson.errors import BSONError
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
-from fleet.text import sentence
+from infra.mongo import client
 from infra.mongo.client import Documents, is_refused
 from infra.mongo.collection import Collection
 
@@ -49,5 +49,5 @@ def refusal(write: Callable[[], None]) -> str:
     except (PyMongoError, BSONError) as error:
         if not is_refused(error):
             raise
-        return sentence(error)
+        return client.reason(error)
     return ""

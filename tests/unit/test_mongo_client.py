@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson.errors import InvalidDocument
@@ -14,12 +16,15 @@ from pymongo.errors import (
     BulkWriteError,
     DocumentTooLarge,
     OperationFailure,
+    PyMongoError,
     ServerSelectionTimeoutError,
     WriteError,
 )
+from structlog.testing import capture_logs
 
 from fleet.errors import BadSettings, DocumentRefused, PeacewatchError, ServiceUnavailable
-from infra.mongo import client
+from infra import retry
+from infra.mongo import client, problems
 from speed_layer.landing.live_thread import LiveThread
 from speed_layer.landing.live_views import Pending
 
@@ -129,6 +134,46 @@ def test_refusal_names_its_cause_and_not_the_request(error: Exception, said: str
     assert text.startswith(f"MongoDB does not answer: {said}")
     assert "Mara" not in text
     assert "Timeout" not in text
+
+
+WITNESS = {"q": {"_id": "1"}, "u": {"$set": {"citizens": [{"name": "Mara"}]}}}
+DUPLICATE = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error collection: p.incidents", "op": WITNESS}
+REFUSED = {"index": 0, "code": 121, "errmsg": "Document failed validation", "op": WITNESS}
+SLOW_MAJORITY = {"code": 64, "errmsg": "waiting for replication timed out"}
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"writeErrors": [DUPLICATE], "writeConcernErrors": []}, "E11000 duplicate key error collection: p.incidents"),
+        (
+            {"writeErrors": [REFUSED, DUPLICATE], "writeConcernErrors": [SLOW_MAJORITY]},
+            "Document failed validation; 3 writes failed",
+        ),
+        ({"writeErrors": [], "writeConcernErrors": [SLOW_MAJORITY]}, "waiting for replication timed out"),
+        ({"writeErrors": [{"index": 0, "code": 8, "op": WITNESS}]}, "a write failed"),
+        ({}, "a write failed"),
+    ],
+)
+def test_a_reason_has_nothing_of_the_documents(details: dict[str, Any], said: str) -> None:
+    """pymongo's own text has each of them, with what citizens are called: it went to the log of `record`."""
+    error, stop = BulkWriteError(details), threading.Event()
+    assert client.reason(error) == said
+
+    def session() -> None:
+        raise error
+
+    with capture_logs() as lines:
+        retry.run(session, stop, "recorder", away=(PyMongoError,), failed=lambda _: stop.set())
+    assert [line["reason"] for line in lines] == [f"BulkWriteError: {said}"]
+
+
+@pytest.mark.parametrize("refused", [REFUSED, {**REFUSED, "code": 17420}])
+def test_a_problem_that_people_see_has_nothing_of_the_documents(refused: dict[str, Any]) -> None:
+    def write() -> None:
+        raise BulkWriteError({"writeErrors": [refused]})
+
+    assert problems.refusal(write) == "Document failed validation"
 
 
 @pytest.mark.parametrize(
