@@ -135,8 +135,10 @@ def _post(state: NotificationState, policy: Policy, now: datetime) -> Decision:
         return Decision(DecisionReason.NOTHING)
     if _is_paced(state, policy, now, of_newcomers=fresh[0].incident.newcomers_only):  # then all are
         return Decision(DecisionReason.PACED)
-    chosen = _in_turn(fresh, EMBEDS, now)[:1]
-    if chosen[0].form == "grouped":
+    chosen = _in_turn(fresh, EMBEDS, now)
+    if chosen[0].form != "grouped":
+        chosen = chosen[:1]
+    elif any(entry.form != "grouped" for entry in chosen):
         chosen = _in_turn([entry for entry in fresh if entry.form == "grouped"], EMBEDS, now)
     alerts = _take(chosen)
     chosen = [entry for entry in chosen if not entry.pending or entry.incident_id in alerts]  # the rest had no room

@@ -7,9 +7,13 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fleet.alerts.alert import Severity
+from fleet.notifications import policy
 from fleet.notifications.actions import Action, Target, decode, encode
-from fleet.notifications.incident import Intervals, first
+from fleet.notifications.incident import RANK, Intervals, first
 from fleet.notifications.policy import Policy
 from fleet.notifications.state import REMEMBERED_POSTS
 from tests.support.world import START, World, alert
@@ -56,6 +60,54 @@ def test_an_old_moderate_alert_is_not_passed_over_for_ever() -> None:
     assert sent is not None
     shown = [world.state.incidents[slot.incident_id].incident.city for slot in sent.slots]
     assert "City 0" in shown
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["critical", "high", "moderate"]), st.integers(0, 200), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(2, 12),
+)
+def test_half_of_the_room_is_for_the_most_severe_and_half_for_the_most_urgent(
+    opened: list[tuple[Severity, int, bool, bool]], room: int
+) -> None:
+    """Whatever has no pending alert is as one that came just now; none passes one of a higher precedence."""
+    world = World(now=START + timedelta(seconds=200))
+    for number, (severity, age, is_newcomer, is_repost) in enumerate(opened):
+        raised = alert(number, world.now - timedelta(seconds=age), number, severity)
+        world.add(msgspec.structs.replace(raised, newcomer=is_newcomer))
+        if is_repost:
+            world.state.incidents[world.incidents[-1].incident_id].pending = []
+    entries = list(world.state.incidents)
+    urgent = sorted(entries, key=lambda entry: policy._urgency(entry, world.now), reverse=True)
+    severe = sorted(urgent, key=lambda entry: (entry.precedence, RANK[entry.incident.severity]), reverse=True)
+    chosen = policy._in_turn(entries, room, world.now)
+    if len(entries) <= room:
+        assert chosen == urgent
+        return
+    ids = [entry.incident_id for entry in chosen]
+    assert len(set(ids)) == len(chosen) == room
+    assert {entry.incident_id for entry in urgent[: room // 2] + severe[: room // 2]} <= set(ids)
+    lowest = min(entry.precedence for entry in chosen)
+    assert all(entry.precedence <= lowest for entry in entries if entry.incident_id not in ids)
+
+
+@pytest.mark.parametrize("refused", ["worst", "another"])
+def test_a_refused_incident_among_many_gets_a_message_of_its_own_or_leaves_its_place_to_others(refused: str) -> None:
+    world = World(policy=Policy(crowd=10_000))
+    for city in range(15):
+        world.raise_alert(city, "critical" if city == 12 else "moderate")
+    city = 12 if refused == "worst" else 0
+    entry = next(entry for entry in world.state.incidents if entry.incident.city == f"City {city}")
+    entry.form = "alone"
+    sent = world.next()
+    assert sent is not None
+    slots = [slot.incident_id for slot in sent.slots]
+    assert (
+        slots == [entry.incident_id] if refused == "worst" else (len(slots), entry.incident_id in slots) == (10, False)
+    )
 
 
 def test_a_storm_over_many_places_makes_few_messages() -> None:
