@@ -5,6 +5,8 @@ A layout is a number. What has none is of the first layout, so the number is wri
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from fleet.errors import NewerLayout
@@ -14,8 +16,17 @@ LARGEST: Final = 1_000_000
 """A larger number in a message is no layout, and the message invalid."""
 
 
-def require_known(what: str, layout: int | str, known: int) -> None:
+def refuse_newer(what: str, layout: int | str, known: int) -> None:
     """Raises NewerLayout, which names `what`, if `layout` is above `known`; as text, also if it is no number."""
     is_number = isinstance(layout, int) or (layout.isascii() and layout.isdigit())
     if not is_number or int(layout) > known:
         raise NewerLayout(f"{what} has layout {layout} and this version of Peacewatch knows {known}: upgrade it")
+
+
+@contextmanager
+def found_at(place: str) -> Iterator[None]:
+    """A NewerLayout that is raised within names `place`, where a person finds what has the layout."""
+    try:
+        yield
+    except NewerLayout as error:
+        raise NewerLayout(f"{place}: {error}") from None

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from fleet import layout as layouts
+from fleet.layout import FIRST, LARGEST, refuse_newer
 
 _T = TypeVar("_T")
 _encoder = msgspec.json.Encoder()
 
 
 class _Layout(msgspec.Struct):
-    layout: Annotated[int, Meta(ge=layouts.FIRST, le=layouts.LARGEST)] = layouts.FIRST
+    layout: Annotated[int, Meta(ge=FIRST, le=LARGEST)] = FIRST
 
 
 _layout_decoder = msgspec.json.Decoder(_Layout)
@@ -29,13 +29,13 @@ class Codec(Generic[_T]):
     on each message has it as its first field, and this version still reads those of the layouts before.
     """
 
-    def __init__(self, kind: type[_T], what: str, layout: int = layouts.FIRST) -> None:
+    def __init__(self, kind: type[_T], what: str, layout: int = FIRST) -> None:
         self._decoder, self._what, self._layout = msgspec.json.Decoder(kind), what, layout
 
     def encode(self, message: _T) -> bytes:
         value = _encoder.encode(message)
         # every message has a field without a default, so something follows the comma
-        return value if self._layout == layouts.FIRST else b'{"layout":%d,' % self._layout + value[1:]
+        return value if self._layout == FIRST else b'{"layout":%d,' % self._layout + value[1:]
 
     def decode(self, value: bytes) -> _T:
         """Raises NewerLayout, and msgspec.MsgspecError for what is no such message, whatever the bytes: msgspec itself
@@ -50,7 +50,7 @@ def require_known(value: bytes, what: str, known: int) -> None:
     if b'"layout"' in value:  # a quote within a text is escaped, so this is a name or a whole text
         with _one_error():
             layout = _layout_decoder.decode(value).layout
-        layouts.require_known(what, layout, known)
+        refuse_newer(what, layout, known)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id, content_of, is_conflict
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.errors import ServiceUnavailable
+from fleet.layout import found_at
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
@@ -183,15 +184,16 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
     began = time.perf_counter()
     for partition, records in polled.items():
         for record in records:
+            place = f"{partition.topic}-{partition.partition}-{record.offset}"
             try:
-                if partition.topic == config.alerts:
-                    raised.append((wire.decode(record.value or b""), _time(record)))
-                elif partition.topic == config.actions:
-                    batch.actions += incidents.action_updates(operators.decode(record.value or b""))
-                else:
-                    batch.add_delivery(deliveries.decode(record.value or b""))
+                with found_at(place):
+                    if partition.topic == config.alerts:
+                        raised.append((wire.decode(record.value or b""), _time(record)))
+                    elif partition.topic == config.actions:
+                        batch.actions += incidents.action_updates(operators.decode(record.value or b""))
+                    else:
+                        batch.add_delivery(deliveries.decode(record.value or b""))
             except (MsgspecError, IndexError) as error:
-                place = f"{partition.topic}-{partition.partition}-{record.offset}"
                 log.warning("a message cannot be read", place=place, reason=error)
                 faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
     batch.alerts = _alerts(database, raised) + batch.alerts

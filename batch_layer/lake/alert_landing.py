@@ -29,6 +29,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
 from fleet.errors import ServiceUnavailable
+from fleet.layout import found_at
 from fleet.notifications.incident import Intervals
 from fleet.reports.losses import LOST, LOST_BEFORE
 from fleet.reports.watermark import CLOCKS_APART, THROUGH
@@ -201,7 +202,8 @@ def _chunks(consumer: KafkaConsumer, at: TopicPartition, end: int) -> Iterator[t
 
 def _row(record: Any, topic_id: str, past: Past) -> dict[str, Any] | None:
     try:
-        alert = wire.decode(record.value or b"")
+        with found_at(f"{record.topic}-{record.partition}-{record.offset}"):
+            alert = wire.decode(record.value or b"")
     except msgspec.MsgspecError as error:
         log.warning("a message that is not an alert", offset=record.offset, partition=record.partition, reason=error)
         return None

@@ -142,6 +142,7 @@ FAULT_SHOWN: Final = timedelta(minutes=10)
 
 FAULTS: Final[Mapping[str, str]] = {
     "unreadable": "messages could not be handled and were skipped",
+    "newer": "times an alert of a newer version was met, and its partition waits for that version",
     "conflicts": "alerts had the id of another alert but other content: each counts as a separate alert",
     "misplaced": "times drones reported in two partitions of reports: a message's key must be its drone's id",
     "unwritten": "deliveries were too large for their topic in every form, so their messages may be repeated",

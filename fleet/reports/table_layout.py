@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from fleet import layout as layouts
+from fleet.layout import FIRST, refuse_newer
 
 LAYOUT_KEY: Final = "peacewatch.layout"
 """In the table's configuration. A table without it has layout 1."""
@@ -21,4 +21,4 @@ need no new layout: older versions leave them alone."""
 
 def require_known(configuration: Mapping[str, str | None], table: str) -> None:
     """Raises NewerLayout if the table `table` has another layout than those that this version knows."""
-    layouts.require_known(f"the lake's table {table}", configuration.get(LAYOUT_KEY) or layouts.FIRST, LAYOUT)
+    refuse_newer(f"the lake's table {table}", configuration.get(LAYOUT_KEY) or FIRST, LAYOUT)

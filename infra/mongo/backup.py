@@ -26,9 +26,9 @@ from bson.errors import BSONError
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
-from fleet import layout as layout_numbers
 from fleet.bins import bins
 from fleet.errors import BadInput, PeacewatchError, ServiceUnavailable
+from fleet.layout import refuse_newer
 from fleet.text import sentence
 from infra import locations
 from infra.folder import Folder
@@ -195,7 +195,7 @@ def _require_empty(database: Documents) -> None:
 
 
 def _require_known(manifest: Manifest) -> None:
-    layout_numbers.require_known("the backup", manifest.layout, LAYOUT)
+    refuse_newer("the backup", manifest.layout, LAYOUT)
     layouts.require_known("the backup's", manifest.layouts)
 
 

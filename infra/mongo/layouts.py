@@ -16,8 +16,8 @@ from typing import Final, TypedDict
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from fleet import layout as layout_numbers
 from fleet.errors import ServiceUnavailable
+from fleet.layout import refuse_newer
 from infra.mongo import (
     completeness,
     day_roll_ups,
@@ -95,7 +95,7 @@ def current(names: Iterable[str]) -> dict[str, int]:
 def require_known(whose: str, found: Mapping[str, int]) -> None:
     """Raises NewerLayout if `found` has a layout, by collection, that this version does not know."""
     for name, layout in sorted(found.items()):
-        layout_numbers.require_known(f"{whose} {name}", layout, COLLECTIONS[name].layout if name in COLLECTIONS else 0)
+        refuse_newer(f"{whose} {name}", layout, COLLECTIONS[name].layout if name in COLLECTIONS else 0)
 
 
 def begin_restore(database: Documents, backup: str) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from fleet.errors import NewerLayout
 from serving.report import by_day, completeness, facts, lock, render
 from serving.report.build import OfficersDay, facts_of
 from serving.report.post import Poster
@@ -139,7 +140,11 @@ def _publish_together(desk: ReportDesk, revised: list[Revision], webhook: str) -
 
 def _rebuilt(desk: ReportDesk, revision: Revision, since: date, late: bool) -> Iterator[Revision]:
     """The day's newest revision, if it is to be published."""
-    earlier, newest, new = _facts(desk, revision), revision, False
+    try:
+        earlier, newest, new = _facts(desk, revision), revision, False
+    except NewerLayout as error:  # that version revises it; other days need not wait for it
+        _log.error("a report is not revised", reason=error)
+        return
     if earlier is None:
         return
     recent = revision.day >= since

@@ -21,6 +21,7 @@ from msgspec import MsgspecError
 from pyarrow import ArrowException, fs
 
 from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.layout import found_at
 from fleet.text import sentence
 from infra.s3 import fresh_keys
 from serving.report import facts
@@ -90,13 +91,13 @@ class ReportStore:
         return content
 
     def facts(self, revision: Revision) -> facts.DayReport:
-        """Raises DamagedReport."""
+        """Raises DamagedReport, and NewerLayout if a newer version wrote it."""
+        name = f"revision {revision.number} of the report of {revision.day}"
         try:
-            return facts.from_json(self.read(revision, "json"))
+            with found_at(name):
+                return facts.from_json(self.read(revision, "json"))
         except (MsgspecError, ValueError) as error:
-            raise DamagedReport(
-                f"revision {revision.number} of the report of {revision.day} is damaged: {sentence(error)}"
-            ) from None
+            raise DamagedReport(f"{name} is damaged: {sentence(error)}") from None
 
     def write(self, revision: Revision, forms: dict[str, bytes]) -> None:
         """Writes a revision. `forms` has all of FORMS; `json` comes last, and makes the revision valid."""

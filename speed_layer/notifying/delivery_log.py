@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from msgspec import MsgspecError
 from structlog import get_logger
 
+from fleet.layout import found_at
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
 from fleet.notifications.state import NotificationState
@@ -144,9 +145,11 @@ class DeliveryLog:
 
 
 def _decode(record: Any) -> Delivery | None:
+    """None for what cannot be read. Raises NewerLayout: without it, people would be notified again."""
+    place = f"{record.topic}-{record.partition}-{record.offset}"
     try:
-        return deliveries.decode(record.value or b"")
+        with found_at(place):
+            return deliveries.decode(record.value or b"")
     except MsgspecError as error:
-        place = f"{record.topic}-{record.partition}-{record.offset}"
         log.warning("a message cannot be read", place=place, reason=error)
         return None

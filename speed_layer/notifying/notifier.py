@@ -12,6 +12,9 @@ A session, in the order that loses no alert (tests stop it at `a` to `4` with `N
 
 A crash between b and c repeats a message; none is ever missing. A message of `alerts` or `operator-actions` that cannot
 be handled is skipped and counted, and operators are notified (`pipeline_health.RecentFaults`).
+
+An alert of a newer version is not skipped, since nobody would be notified of it: its partition ends there. What came
+before it and in other partitions is notified; then the session ends, so that a stand-by of that version takes over.
 """
 
 from __future__ import annotations
@@ -86,12 +89,16 @@ class NotifierConfig:
 
 def run(config: NotifierConfig, new_sender: Callable[[], Sender], stop: Event) -> None:
     """Notifies until `stop` is set. Kafka may come and go."""
+    faults = RecentFaults()
 
     def session() -> None:
         lease = Lease(config.bootstrap, f"{config.group}-{config.webhook}", config.deliveries)
         with closing(lease):
             if _become_active(lease, stop):
-                with closing(new_sender()) as sender, closing(NotifierSession(config, lease, sender, stop)) as active:
+                with (
+                    closing(new_sender()) as sender,
+                    closing(NotifierSession(config, lease, sender, faults, stop)) as active,
+                ):
                     _run(active)
 
     retry.run(session, stop, "notifier", away=AWAY)
@@ -119,10 +126,10 @@ def _become_active(lease: Lease, stop: Event) -> bool:
 class NotifierSession:
     """The active notifier, from the moment it becomes so."""
 
-    def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, stop: Event) -> None:
-        self._config, self._lease, self._sender, self._stop = config, lease, sender, stop
+    def __init__(self, config: NotifierConfig, lease: Lease, sender: Sender, faults: RecentFaults, stop: Event) -> None:
+        self._config, self._lease, self._sender, self._faults, self._stop = config, lease, sender, faults, stop
         self.state = NotificationState(config.webhook, config.intervals)
-        self._faults = RecentFaults()
+        self._newer: NewerLayout | None = None
         self._positions: dict[int, int] = {}
         self._left = LeftAlerts(config.bootstrap, config.alerts, config.most_newcomers)
         self._refreshed_at = float("-inf")
@@ -152,7 +159,11 @@ class NotifierSession:
             while self._notify_once():
                 self._renew()
             self._refresh()
+            if self._newer is not None and not self.state.incidents.pending:
+                break
         self._renew(now=True)
+        if self._newer is not None:
+            raise self._newer
 
     def _recover(self) -> dict[int, int]:
         partitions = self._partitions(self._config.deliveries)
@@ -179,18 +190,26 @@ class NotifierSession:
             time.sleep(BUSY_MS / 1000)
             return
         for partition, records in self._consumer.poll(timeout_ms=BUSY_MS if is_busy else IDLE_MS).items():
-            for record in records:
-                self._take(record)
+            end = self._take_known(partition, records)
             if partition.topic == self._config.alerts:
-                self._positions[partition.partition] = records[-1].offset + 1
+                self._positions[partition.partition] = end
         for record in self._left.read(self._positions, self.state.incidents.pending_newcomers):
             self._take(record, was_left=True)
 
-    def _take(self, record: Any, *, was_left: bool = False) -> None:
-        """Skips a record that cannot be handled, whatever the error: it would come again after a restart.
+    def _take_known(self, partition: TopicPartition, records: list[Any]) -> int:
+        """Takes records up to the first of a newer version, where the partition then ends. Returns the next offset."""
+        for record in records:
+            try:
+                self._take(record)
+            except NewerLayout as error:
+                self._newer = error
+                self._consumer.pause(partition)
+                return int(record.offset)
+        return int(records[-1].offset) + 1
 
-        An alert of a newer version is not skipped, since nobody would be notified of it: NewerLayout. An action may be:
-        the next version reads them all again.
+    def _take(self, record: Any, *, was_left: bool = False) -> None:
+        """Skips a record that cannot be handled, whatever the error: it would come again after a restart. An action of
+        a newer version is skipped, too: that version reads all actions again. Raises NewerLayout for an alert.
         """
         place = f"{record.topic}-{record.partition}-{record.offset}"
         try:
@@ -202,7 +221,8 @@ class NotifierSession:
                     self._add(alert, source)
         except (MsgspecError, NewerLayout) as error:
             if isinstance(error, NewerLayout) and record.topic != self._config.actions:
-                raise
+                self._faults.add("newer", datetime.now(UTC), f"the last one is {place}")
+                raise NewerLayout(f"{place}: {error}") from None
             log.warning("a message cannot be read", place=place, reason=error)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
         except Exception:

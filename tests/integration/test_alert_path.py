@@ -29,9 +29,11 @@ from infra.kafka import clients
 from infra.mongo import incidents
 from infra.operations import LOOPS
 from laptop.services import mongo
+from speed_layer import dead_mans_switch
 from speed_layer import recording as recorder
 from speed_layer.alerting import alerter
 from speed_layer.notifying import notifier
+from speed_layer.notifying.lease import Lease
 from tests.support import world
 from tests.support.alert_layers import BEGAN, Channel, configs, keys, made_names, read, report, send
 from tests.support.waiting import running, wait_for
@@ -123,6 +125,33 @@ def test_the_notifier_skips_no_message_of_a_newer_version(
     send(kafka, names["alerts"], wire.encode(second), wire.encode(third))  # the second is known by now
     with running(notifier.run, notifying, channel.sender):
         wait_for(lambda: channel.notified == (3 if place == "alerts" else 2))
+
+
+def test_an_alert_of_a_newer_version_stops_only_its_partition(
+    kafka: str, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Operators see it, and a stand-by, which may be newer, takes over."""
+    channel = Channel()
+    _, notifying = configs(kafka, names)
+    alerts = [wire.encode(world.alert(number, BEGAN, city=number)) for number in range(5)]
+    newer = alerts[1].replace(b"{", b'{"layout": 2, ', 1)
+    with closing(clients.producer(kafka)) as producer:
+        for partition, value in ((0, alerts[0]), (0, newer), (0, alerts[2]), (1, alerts[3])):
+            producer.send(names["alerts"], value, partition=partition)
+        producer.flush()
+        with running(notifier.run, notifying, channel.sender):
+            wait_for(lambda: channel.notified == 2)
+            wait_for(lambda: f"{names['alerts']}-0-1: an alert has layout 2" in LOOPS.unready().get("notifier", ""))
+            producer.send(names["alerts"], alerts[4], partition=1)
+            wait_for(lambda: channel.notified == 3)
+            wait_for(lambda: "webhook alerts newer" in dead_mans_switch.known(kafka, names["state"]))
+            with closing(Lease(kafka, f"{notifying.group}-alerts", names["deliveries"])) as standby:
+                wait_for(lambda: standby.join(1.0))
+    monkeypatch.setattr(wire._codec, "_layout", 2)
+    with running(notifier.run, notifying, channel.sender):
+        wait_for(lambda: channel.notified == 5)
+    notified = [id_ for delivery in read(kafka, names["deliveries"]) for id_ in delivery["alert_ids"]]
+    assert sorted(notified) == sorted(wire.decode(value).alert_id for value in alerts)
 
 
 def test_an_action_of_a_newer_version_stops_no_alert(kafka: str, names: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.alerts import alert as wire
+from fleet.alerts.pipeline_health import RecentFaults
 from fleet.alerts.rules import Memory, Rules, Sighting, UnrestRule, judge
 from infra.kafka import clients
 from infra.retry import NotReady
@@ -55,7 +56,7 @@ def test_a_notifier_that_cannot_begin_leaves_no_client_behind(kafka: str, names:
         wait_for(lambda: lease.join(1.0))
         before = threading.active_count()
         with pytest.raises(NotReady):
-            notifier.NotifierSession(config, lease, channel.sender(), threading.Event())
+            notifier.NotifierSession(config, lease, channel.sender(), RecentFaults(), threading.Event())
         wait_for(lambda: threading.active_count() <= before)
 
 

@@ -93,8 +93,9 @@ def test_an_alert_of_a_newer_version_stops_the_run_and_lands_with_that_version(
     config: AlertLandingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(config, alert(1), wire.encode(alert(2)).replace(b"{", b'{"layout": 2, ', 1), alert(3))
+    said = rf"^{config.topic}-\d+-1: an alert has layout 2 and this version of Peacewatch knows 1"
     for _ in range(2):
-        with pytest.raises(NewerLayout, match=r"^an alert has layout 2 and this version of Peacewatch knows 1"):
+        with pytest.raises(NewerLayout, match=said):
             alert_landing.land(config)
     monkeypatch.setattr(wire._codec, "_layout", 2)
     alert_landing.land(config)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from fleet.reports import losses as fleet_losses
 from serving.config import Config
 from serving.report import completeness as trust
@@ -205,3 +205,18 @@ def test_a_damaged_report_holds_up_no_other_and_is_built_again(desk: ReportDesk,
     revision, new = nightly.build(desk, OfficersDay(DAY))
     assert (revision.number, new) == (1, True)
     assert desk.store.facts(revision).changes == []
+
+
+def test_a_report_of_a_newer_version_holds_up_no_other_and_is_not_built_again(
+    desk: ReportDesk, views: Services, webhook: str
+) -> None:
+    land(views, 0, cells(HOUR, 10, 1))
+    completeness(views, complete=False, missing=[trust.NOT_COMPUTED])
+    nightly.build(desk, OfficersDay(DAY))
+    newer, _ = nightly.build(desk, OfficersDay(DAY + timedelta(days=1)))
+    desk.store.write(newer, {**plain_forms(desk.store.facts(newer)), "json": b'{"layout": 2}'})
+    completeness(views)
+    assert revised(desk, webhook) == [Revision(DAY, 1)]
+    with pytest.raises(NewerLayout, match=f"^revision 0 of the report of {newer.day}: "):
+        nightly.build(desk, OfficersDay(newer.day))
+    assert desk.store.newest(newer.day) == newer

@@ -64,7 +64,8 @@ def test_a_report_of_a_newer_version_is_left_out_too(tmp_path: Path) -> None:
     store, other = ReportStore(str(tmp_path)), reports.DAY - timedelta(days=1)
     store.write(Revision(other, 0), {**CONTENT, "json": facts.to_json(reports.busy())})
     store.write(Revision(reports.DAY, 0), {**CONTENT, "json": b'{"layout": 2, "day": 20781}'})
-    with pytest.raises(NewerLayout, match=r"^a nightly report has layout 2 and this version of Peacewatch knows 1"):
+    said = f"^revision 0 of the report of {reports.DAY}: a nightly report has layout 2 and this version of Peacewatch"
+    with pytest.raises(NewerLayout, match=said):
         store.facts(Revision(reports.DAY, 0))
     assert [row["day"] for row in Shelf(str(tmp_path)).page(None, 31)[0]] == [other.isoformat()]
 
