@@ -44,8 +44,17 @@ def check(kafka: KafkaConfig, replicas: int = REPLICAS) -> Iterator[Finding]:
 def _cluster(admin: KafkaAdminClient) -> Iterator[Finding]:
     brokers = admin.describe_cluster()["brokers"]
     yield fine(PART, "reachable", f"{len(brokers)} broker{'s' * (len(brokers) != 1)}")
-    versions = {tuple(admin.get_broker_version_data(broker["broker_id"]).broker_version) for broker in brokers}
-    yield version(versions)
+    versions: set[tuple[int, ...]] = set()
+    away: list[int] = []
+    for node in sorted(broker["broker_id"] for broker in brokers):
+        try:
+            versions.add(tuple(admin.get_broker_version_data(node).broker_version))
+        except KafkaError:  # the others still say how the topics are
+            away.append(node)
+    if away:
+        yield wrong(PART, "brokers", f"{away} do not answer", "start them, or check their logs and the network")
+    if versions:
+        yield version(versions)
 
 
 def version(versions: Set[tuple[int, ...]]) -> Finding:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 from kafka.admin import NewTopic
 
 from cli.doctor import kafka as doctor
+from cli.doctor.finding import Finding
 from fleet import topics
 from infra.kafka import clients
 from infra.kafka.address import KafkaConfig
@@ -23,12 +23,12 @@ from laptop.services import mongo
 from tests.support import load, verdict
 from tests.support.brokers import NODES, Brokers, three_brokers
 from tests.support.product import UNLIMITED, Product
+from tests.support.under_load import WAIT_SECONDS, settled, wait_more
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-WAIT_SECONDS = 240
 RATE = 150
-MORE = 20_000  # bytes of acknowledgements, some 1,500: longer than the cluster needs to miss a broker
 COMMANDS = ("land", "alerting", "notify", "record")
 
 
@@ -62,14 +62,26 @@ def test_topics_that_we_create_have_the_brokers_replication(brokers: Brokers) ->
     assert [one for one in wrong if not one.what.endswith("in sync")] == []
 
 
-def test_doctor_names_an_outside_topic_with_fewer_replicas(tmp_path: Path) -> None:
-    """Made by somebody else, before Peacewatch came."""
+def test_doctor_names_an_outside_topic_with_fewer_replicas_and_replicas_that_are_away(tmp_path: Path) -> None:
+    """The topic was made by somebody else, before Peacewatch came."""
     with three_brokers(tmp_path) as cluster:
         with closing(clients.admin(cluster.address)) as admin:
             config = dict(TOPICS[topics.REPORTS].all_config)
             admin.create_topics([NewTopic(topics.REPORTS, 2, replication_factor=2, topic_configs=config)])
         create_topics(cluster.address)
         found = {one.what: one for one in doctor.check(KafkaConfig(cluster.address))}
+        assert not [what for what in found if what.endswith("in sync")]
+        cluster.kill(NODES[-1])
+
+        lacking: dict[str, Finding] = {}
+
+        def has_seen_it() -> bool:
+            lacking.update((one.what, one) for one in doctor.check(KafkaConfig(cluster.address)))
+            return f"{topics.ALERTS}: in sync" in lacking
+
+        wait_for(has_seen_it, WAIT_SECONDS, "the missing replica")
+        assert "lack a replica" in lacking[f"{topics.ALERTS}: in sync"].said
+        assert (lacking["reachable"].verdict, lacking["brokers"].said) == ("fine", f"[{NODES[-1]}] do not answer")
     assert found[f"{topics.REPORTS}: replicas"].verdict == "wrong"
     assert found[f"{topics.REPORTS}: replicas"].said.startswith("2, of which 2 must have a message; 2 partitions")
     assert "to 3 replicas" in found[f"{topics.REPORTS}: replicas"].mend
@@ -93,8 +105,7 @@ def test_every_leader_is_killed_under_load_and_nothing_is_lost_or_doubled(
             if partition["leader_id"] == node
         }
         brokers.kill(node)
-        more = partial(has_more_than, notes, notes.stat().st_size + MORE)
-        product.wait(more, WAIT_SECONDS, "reports without the broker")
+        wait_more(product, notes)
         brokers.start(node)
     assert led == {(topic, number) for topic in TOPICS for number in range(TOPICS[topic].partitions)}
     said = running.stop()
@@ -107,10 +118,6 @@ def test_every_leader_is_killed_under_load_and_nothing_is_lost_or_doubled(
     assert found.figures["alerts_shown_again"] == 0
     product.close()
     assert_the_checker_sees(evidence, tmp_path)
-
-
-def has_more_than(notes: Path, size: int) -> bool:
-    return notes.stat().st_size > size
 
 
 def assert_the_checker_sees(evidence: verdict.Evidence, home: Path) -> None:
@@ -128,18 +135,3 @@ def assert_the_checker_sees(evidence: verdict.Evidence, home: Path) -> None:
         "reports landed twice",
         "alerts are in no message of the channel",
     ]
-
-
-def settled(product: Product, evidence: verdict.Evidence) -> verdict.Verdict:
-    """The verdict once everything has arrived, or the last one in which something is still missing."""
-    last: list[verdict.Verdict] = []
-
-    def is_settled() -> bool:
-        last[:] = [verdict.check(evidence)]
-        return not last[0].wrong
-
-    try:
-        product.wait(is_settled, WAIT_SECONDS, "rest")
-    except AssertionError as error:
-        raise AssertionError(f"{last[0]}\n{error}") from None
-    return last[0]

@@ -22,7 +22,7 @@ from laptop.supervision import processes
 from tests.support import prometheus
 from tests.support.landing import report, send
 from tests.support.product import UNLIMITED, Product
-from tests.support.waiting import answers
+from tests.support.waiting import answers, wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 COMMANDS: Final = ("land", "alerting", "notify", "record", "serve")
@@ -117,10 +117,13 @@ def test_prometheus_has_every_documented_metric_of_every_process(scraped: str) -
 
 
 def test_its_alert_rules_are_loaded_and_evaluated_without_an_error(scraped: str) -> None:
-    groups = httpx.get(f"{scraped}/api/v1/rules", timeout=30).raise_for_status().json()["data"]["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
-    assert rules
-    assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
+    def health() -> dict[str, str]:
+        groups = httpx.get(f"{scraped}/api/v1/rules", timeout=30).raise_for_status().json()["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
+    wait_for(lambda: "unknown" not in health().values(), WAIT_SECONDS, "the first evaluation of each rule")
+    assert health()
+    assert set(health().values()) == {"ok"}
 
 
 def test_every_query_of_the_dashboard_is_answered(scraped: str) -> None:
