@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 from bson import json_util
 from deltalake import DeltaTable
@@ -19,7 +20,7 @@ from infra.kafka.topics import TOPICS, create_topics
 from laptop import ports
 from laptop.services import kafka, mongo
 from tests.support.kafka_messages import messages
-from tests.support.landing import report, send
+from tests.support.landing import STARTED_AT, report, send
 from tests.support.product import UNLIMITED, Product
 
 pytestmark = pytest.mark.timeout(600)
@@ -119,6 +120,42 @@ def test_the_name_of_an_alert_stands_in_clear_in_the_alert_alone(product: Produc
     topics_with = {topic for topic in TOPICS if any(SHOUTING in str(one.value) for one in readable(product, topic))}
     assert topics_with - {topics.REPORTS} <= {topics.ALERTS, topics.DELIVERIES}
     assert [file for file in files_with(product.home, SHOUTING) if "discord" not in file.parts] == []
+
+
+def test_batch_reports_api_trace_and_backup_add_no_clear_name(product: Product) -> None:
+    day = STARTED_AT.date()
+    product.run("aggregate")
+    product.run("report", "build", "--day", day)
+    product.run("backup", "--to", product.home / "kept")
+    said = {str(number): product.run("trace", f"drone-{number}", f"r{number}").stdout for number in (1, 2, 3)}
+    query = f"date={day}&country=France"
+    for path in (
+        f"reports?{query}",
+        f"reports?{query}&drone=drone-1",
+        "drones",
+        "rejects",
+        "status",
+        "places",
+        "alerts",
+    ):
+        said[path] = httpx.get(f"{product.page}/api/v1/{path}", timeout=60).raise_for_status().text
+    incidents = httpx.get(f"{product.page}/api/v1/incidents", timeout=60).raise_for_status().json()["incidents"]
+    said["incidents"] = json.dumps(incidents)
+    for name in (CALM, REJECTED):
+        assert [where for where, text in said.items() if name in text] == []
+        assert [file for file, content in kept(product.home) if name.encode() in content] == []
+        assert files_with(product.home, name) == []
+    assert {where for where, text in said.items() if SHOUTING in text} <= {"2", "alerts", "incidents"}
+    assert {file for file, content in kept(product.home) if SHOUTING.encode() in content} <= ALERTS_IN_MONGO
+    assert [file for file in files_with(product.home, SHOUTING) if "discord" not in file.parts] == []
+    assert SHOUTING in said["incidents"], "a peacekeeper acts on it"
+
+
+def kept(home: Path) -> Iterator[tuple[str, bytes]]:
+    """Each file of the backup, unpacked, by its collection or its path."""
+    for file in (home / "kept").rglob("*.bson.zst"):
+        with pa.CompressedInputStream(pa.OSFile(str(file)), "zstd") as unpacked:
+            yield file.name.partition("-")[0], unpacked.read()
 
 
 ALERTS_IN_MONGO = {"alerts", "incidents", "deliveries"}
