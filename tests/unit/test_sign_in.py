@@ -94,6 +94,13 @@ FORGED = {
     "of nobody": {"sub": None},
     "of a number": {"sub": 7},
     "with an expiry that is no number": {"exp": "soon"},
+    "with an expiry that is true": {"exp": True},
+    "with an expiry that is nothing": {"exp": float("nan")},
+    "with an expiry without end": {"exp": float("inf")},
+    "of an audience with others that are no texts": {"aud": [1, fake.CLIENT]},
+    "of a nameless person": {"sub": ""},
+    "with a name of megabytes": {"preferred_username": "m" * 3_000_000},
+    "with roles without end": {"roles": ["x"] * 300_000 + ["admin"]},
 }
 
 
@@ -173,7 +180,10 @@ def test_access_token_of_any_provider_is_known(
 
 @pytest.mark.parametrize(
     "header",
-    [{"kid": 7}, {"kid": None}, {"kid": ["first"]}, {"kid": {}}, {"typ": 7}, {"crit": ["x"]}, {"crit": 7}, {"jwk": 7}],
+    [
+        *({"kid": 7}, {"kid": None}, {"kid": ["first"]}, {"kid": {}}, {"kid": "k" * 200_000}, {"typ": 7}),
+        *({"crit": ["x"]}, {"crit": 7}, {"jwk": 7}, {"b64": False, "crit": ["b64"]}, {"zip": "DEF"}),
+    ],
 )
 def test_header_of_odd_types_is_not_trusted(provider: Provider, server: fake.Provider, header: dict[str, Any]) -> None:
     server.shared_secret, server.alg, server.header = b"not the key", "RS256", header
