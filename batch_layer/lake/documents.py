@@ -58,9 +58,9 @@ def read(snapshot: Snapshot, at: str) -> list[dict[str, Any]]:
     with reading(at), snapshot.store.open_input_file(at) as file, pa.CompressedInputStream(file, "zstd") as packed:
         content = packed.read()
     try:
-        documents = bson.decode_all(content, _OPTIONS)
+        found = bson.decode_all(content, _OPTIONS)
     except bson.errors.InvalidBSON as error:
         raise ServiceUnavailable(f"a file of the lake cannot be read: {at}: {sentence(error)}") from None
-    if documents and _LAYOUTS in documents[0]:
-        layouts.require_known(f"{at} in the lake:", documents.pop(0)[_LAYOUTS])
-    return documents
+    if found and _LAYOUTS in found[0]:
+        layouts.require_known(f"{at} in the lake:", found.pop(0)[_LAYOUTS])
+    return found

@@ -45,7 +45,8 @@ def test_all_lines_of_a_process_are_json(
     metrics = httpx.get(f"http://127.0.0.1:{free_port}/metrics").text
     assert child.stop() == 0, child.log.read_text()
     lines = json_lines(child.log.read_text())
-    assert {line["process"] for line in lines} == ({process} if command != "serve" else set()), "serve has no trouble"
+    assert {line["process"] for line in lines} <= {process}
+    assert lines or command in ("record", "serve"), "these two log nothing while all is well"
     assert f'process="{command}"' in next(
         line for line in metrics.splitlines() if line.startswith("peacewatch_build_info")
     )

@@ -26,6 +26,7 @@ class Figures:
     def __init__(self) -> None:
         self.stamp: Any = 1
         self.asked = 0
+        self.looks = 0
         self.now = 0.0
         self.status = 200
         self.size = 0
@@ -36,7 +37,9 @@ class Figures:
         self.client = Client(self.cache)
 
     def look(self) -> Any:
-        assert self.looks_on.wait(30)
+        looks_on = self.looks_on
+        self.looks += 1
+        assert looks_on.wait(30)
         return self.stamp
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -165,9 +168,11 @@ def test_request_that_ends_with_an_old_error_does_not_end_newer_work(figures: Fi
         figures.goes_on = first_ends
         first, second = ask(1), ask(2)
         wait_for(lambda: figures.asked == 1)
+        looks = figures.looks
         figures.looks_on = second_leaves  # before it leaves, the second looks which is newest
         first_ends.set()
         assert first.result(30).status_code == 503
+        wait_for(lambda: figures.looks == looks + 1)
         figures.goes_on, figures.looks_on = third_ends, threading.Event()
         figures.looks_on.set()
         third = ask(2)
