@@ -6,23 +6,20 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
-import yaml
 
 from fleet import topics
 from infra.kafka.topics import create_topics
 from laptop import ports
 from laptop.services import kafka, mongo
-from laptop.supervision import processes
 from tests.support import prometheus
 from tests.support.landing import report, send
 from tests.support.product import UNLIMITED, Product
-from tests.support.waiting import answers, wait_for
+from tests.support.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 COMMANDS: Final = ("land", "alerting", "notify", "record", "serve")
@@ -49,35 +46,13 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             product.start(command)
         product.start_page()
         send(broker.address, topics.REPORTS, [b"no report", *(report(number) for number in range(300))])
-        with scraping(home, operations) as address:
+        with prometheus.scraping(home, operations.values()) as address:
             product.wait(lambda: has_work(address), WAIT_SECONDS, "a scrape of work that was done")
             yield address
     finally:
         product.close()
         database.kill()
         broker.kill()
-
-
-@contextmanager
-def scraping(home: Path, operations: dict[str, int]) -> Iterator[str]:
-    """Prometheus by the shipped configuration, with these ports and a shorter interval; its address."""
-    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text(encoding="utf-8"))
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["rule_files"] = [str(ROOT / "deploy/prometheus/rules.yaml")]
-    targets = [f"127.0.0.1:{port}" for port in operations.values()]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": targets}]
-    (home / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    port = ports.free_port()
-    options = [f"--config.file={home / 'prometheus.yaml'}", f"--storage.tsdb.path={home / 'prometheus'}"]
-    options.append(f"--web.listen-address=127.0.0.1:{port}")
-    command = [prometheus.program("prometheus"), *options]
-    child = processes.start("prometheus", command, home / "log" / "prometheus.log", env=dict(os.environ))
-    try:
-        address = f"http://127.0.0.1:{port}"
-        child.wait_ready(lambda: answers(f"{address}/-/ready"), WAIT_SECONDS)
-        yield address
-    finally:
-        child.stop()
 
 
 def query(address: str, words: str) -> list[dict[str, Any]]:
