@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ from laptop import ports
 from laptop.services import kafka, mongo
 from tests.support.alert_stack import report
 from tests.support.landing import unlanded
-from tests.support.product import Product
+from tests.support.product import NOTHING, Product
 
 COMMANDS: Final = ("land", "alerting", "notify", "record")
 PROBE_SECONDS: Final = 10
@@ -82,15 +82,15 @@ class Usage:
 
 
 class Stack:
-    """The product and its services."""
+    """The product and its services. `own`: variables of one command, by its name."""
 
-    def __init__(self, home: Path, partitions: int = 6) -> None:
+    def __init__(self, home: Path, partitions: int = 6, own: Mapping[str, Mapping[str, str]] = NOTHING) -> None:
         self.broker = kafka.start(home, ports.free_port())
         settings = {**TOPICS, topics.REPORTS: TopicSettings(partitions, TOPICS[topics.REPORTS].config)}
         kafka.create_topics(self.broker.address, settings)
         self.database = mongo.start(home, ports.free_port())
         services = {"PEACEWATCH_KAFKA_BOOTSTRAP": self.broker.address, "PEACEWATCH_MONGO_URI": self.database.uri}
-        self.product = Product(home, services)
+        self.home, self.product = home, Product(home, services, own)
         self.lake = home / "lake"
 
     def processes(self) -> dict[str, psutil.Process]:
@@ -110,10 +110,10 @@ class Stack:
 
 
 @contextmanager
-def running_stack(partitions: int = 6) -> Iterator[Stack]:
+def running_stack(partitions: int = 6, own: Mapping[str, Mapping[str, str]] = NOTHING) -> Iterator[Stack]:
     with (
         tempfile.TemporaryDirectory(prefix="peacewatch-mission-") as home,
-        closing(Stack(Path(home), partitions)) as stack,
+        closing(Stack(Path(home), partitions, own)) as stack,
     ):
         yield stack
 

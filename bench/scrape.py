@@ -13,9 +13,7 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,14 +21,13 @@ from typing import Any, Final
 import httpx
 from matplotlib.figure import Figure
 
+from bench import mission
 from bench.machine import machine
-from infra.kafka.topics import create_topics
+from bench.mission import running_stack
 from laptop import ports
-from laptop.services import kafka, mongo
 from tests.support import prometheus
 from tests.support.product import Product
 
-COMMANDS: Final = ("land", "alerting", "notify", "record", "serve")
 DASHBOARD: Final = prometheus.ROOT / "deploy/grafana/peacewatch.json"
 COLUMNS: Final = 4
 WINDOW: Final = "30s"
@@ -48,27 +45,19 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=2000)
     options = parser.parse_args()
     print(machine())
-    operations = {command: ports.free_port() for command in COMMANDS}
+    operations = {command: ports.free_port() for command in (*mission.COMMANDS, "serve")}
     own = {command: {"PEACEWATCH_OPERATIONS_PORT": str(port)} for command, port in operations.items()}
-    with tempfile.TemporaryDirectory(prefix="peacewatch-scrape-") as folder:
-        home = Path(folder)
-        broker, database = kafka.start(home, ports.free_port()), mongo.start(home, ports.free_port())
-        create_topics(broker.address)
-        places = {"PEACEWATCH_KAFKA_BOOTSTRAP": broker.address, "PEACEWATCH_MONGO_URI": database.uri}
-        try:
-            with closing(Product(home, places, own)) as product:
-                product.start_standin()
-                for command in COMMANDS[:-1]:
-                    product.start(command)
-                product.start_page()
-                with prometheus.scraping(home, operations.values()) as address:
-                    began = time.time()
-                    _run(product, broker.address, options.rate, options.seconds)
-                    names = {f"127.0.0.1:{port}": command for command, port in operations.items()}
-                    _draw(options.file, address, (began, time.time()), names)
-        finally:
-            database.kill()
-            broker.kill()
+    with running_stack(own=own) as stack:
+        product = stack.product
+        product.start_standin()
+        for command in mission.COMMANDS:
+            product.start(command)
+        product.start_page()
+        with prometheus.scraping(stack.home, operations.values()) as address:
+            began = time.time()
+            _run(product, stack.broker.address, options.rate, options.seconds)
+            names = {f"127.0.0.1:{port}": command for command, port in operations.items()}
+            _draw(options.file, address, (began, time.time()), names)
 
 
 def _run(product: Product, bootstrap: str, rate: int, seconds: float) -> None:

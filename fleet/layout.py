@@ -5,8 +5,6 @@ A layout is a number. What has none is of the first layout, so the number is wri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from fleet.errors import NewerLayout
@@ -23,10 +21,6 @@ def refuse_newer(what: str, layout: int | str, known: int) -> None:
         raise NewerLayout(f"{what} has layout {layout} and this version of Peacewatch knows {known}: upgrade it")
 
 
-@contextmanager
-def found_at(place: str) -> Iterator[None]:
-    """A NewerLayout that is raised within names `place`, where a person finds what has the layout."""
-    try:
-        yield
-    except NewerLayout as error:
-        raise NewerLayout(f"{place}: {error}") from None
+def found_at(place: str, error: NewerLayout) -> NewerLayout:
+    """`error` with `place`, where a person finds what has the layout."""
+    return NewerLayout(f"{place}: {error}")

@@ -30,7 +30,7 @@ from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert, conflict_id, content_of, is_conflict
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from fleet.layout import found_at
 from fleet.notifications import actions as operators
 from fleet.notifications import delivery as deliveries
@@ -40,7 +40,7 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.assignment import Assignment
-from infra.kafka.partitions import behind, of_topic
+from infra.kafka.partitions import behind, of_topic, place_of
 from infra.kafka.topics import missing
 from infra.logs import named
 from infra.metrics import LATENCY_BUCKETS
@@ -182,18 +182,14 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
     raised: list[tuple[Alert, datetime]] = []
     polled = consumer.poll(timeout_ms=500)
     began = time.perf_counter()
-    for partition, records in polled.items():
+    for records in polled.values():
         for record in records:
-            place = f"{partition.topic}-{partition.partition}-{record.offset}"
             try:
-                with found_at(place):
-                    if partition.topic == config.alerts:
-                        raised.append((wire.decode(record.value or b""), _time(record)))
-                    elif partition.topic == config.actions:
-                        batch.actions += incidents.action_updates(operators.decode(record.value or b""))
-                    else:
-                        batch.add_delivery(deliveries.decode(record.value or b""))
+                _enter(config, record, batch, raised)
+            except NewerLayout as error:
+                raise found_at(place_of(record), error) from None
             except (MsgspecError, IndexError) as error:
+                place = place_of(record)
                 log.warning("a message cannot be read", place=place, reason=error)
                 faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
     batch.alerts = _alerts(database, raised) + batch.alerts
@@ -209,6 +205,16 @@ def _record(config: RecorderConfig, consumer: KafkaConsumer, database: Documents
             consumer.commit()
         except (CommitFailedError, RebalanceInProgressError) as error:
             log.info("offsets are not committed; the same is written again", reason=error)
+
+
+def _enter(config: RecorderConfig, record: Any, batch: _Batch, raised: list[tuple[Alert, datetime]]) -> None:
+    """Raises NewerLayout, MsgspecError and IndexError."""
+    if record.topic == config.alerts:
+        raised.append((wire.decode(record.value or b""), _time(record)))
+    elif record.topic == config.actions:
+        batch.actions += incidents.action_updates(operators.decode(record.value or b""))
+    else:
+        batch.add_delivery(deliveries.decode(record.value or b""))
 
 
 def _alerts(database: Documents, raised: list[tuple[Alert, datetime]]) -> list[Update]:

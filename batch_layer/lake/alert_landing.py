@@ -28,7 +28,7 @@ from kafka.errors import KafkaError
 from fleet import topics
 from fleet.alerts import alert as wire
 from fleet.alerts.landed_alert import PARTITION_BY, SCHEMA, WINDOW, Past, row
-from fleet.errors import ServiceUnavailable
+from fleet.errors import NewerLayout, ServiceUnavailable
 from fleet.layout import found_at
 from fleet.notifications.incident import Intervals
 from fleet.reports.losses import LOST, LOST_BEFORE
@@ -39,7 +39,7 @@ from infra.delta import known, with_columns
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import refusal
-from infra.kafka.partitions import of_topic
+from infra.kafka.partitions import of_topic, place_of
 from infra.kafka.topics import id_of
 
 CHUNK: Final = 100_000
@@ -202,8 +202,9 @@ def _chunks(consumer: KafkaConsumer, at: TopicPartition, end: int) -> Iterator[t
 
 def _row(record: Any, topic_id: str, past: Past) -> dict[str, Any] | None:
     try:
-        with found_at(f"{record.topic}-{record.partition}-{record.offset}"):
-            alert = wire.decode(record.value or b"")
+        alert = wire.decode(record.value or b"")
+    except NewerLayout as error:
+        raise found_at(place_of(record), error) from None
     except msgspec.MsgspecError as error:
         log.warning("a message that is not an alert", offset=record.offset, partition=record.partition, reason=error)
         return None

@@ -1,4 +1,4 @@
-"""A consumer's partitions of a topic: their numbers, its lag, and all records up to given ends."""
+"""A consumer's partitions of a topic: their numbers, its lag, records' places, and all records up to given ends."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def behind(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> i
     """How many messages are at `offset` and after it, as far as the last poll has shown; 0 before the first."""
     end = consumer.highwater(partition)
     return 0 if end is None else max(0, end - offset)
+
+
+def place_of(record: Any) -> str:
+    """Where a record is, for people."""
+    return f"{record.topic}-{record.partition}-{record.offset}"
 
 
 def records_to(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], most: int | None = None) -> Iterator[Any]:

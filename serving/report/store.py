@@ -20,7 +20,7 @@ from deltalake.fs import DeltaStorageHandler
 from msgspec import MsgspecError
 from pyarrow import ArrowException, fs
 
-from fleet.errors import PeacewatchError, ServiceUnavailable
+from fleet.errors import NewerLayout, PeacewatchError, ServiceUnavailable
 from fleet.layout import found_at
 from fleet.text import sentence
 from infra.s3 import fresh_keys
@@ -94,8 +94,9 @@ class ReportStore:
         """Raises DamagedReport, and NewerLayout if a newer version wrote it."""
         name = f"revision {revision.number} of the report of {revision.day}"
         try:
-            with found_at(name):
-                return facts.from_json(self.read(revision, "json"))
+            return facts.from_json(self.read(revision, "json"))
+        except NewerLayout as error:
+            raise found_at(name, error) from None
         except (MsgspecError, ValueError) as error:
             raise DamagedReport(f"{name} is damaged: {sentence(error)}") from None
 

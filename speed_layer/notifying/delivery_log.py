@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from msgspec import MsgspecError
 from structlog import get_logger
 
+from fleet.errors import NewerLayout
 from fleet.layout import found_at
 from fleet.notifications import delivery as deliveries
 from fleet.notifications.delivery import Delivery
@@ -20,7 +21,7 @@ from fleet.notifications.state import NotificationState
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import sentence
-from infra.kafka.partitions import records_to
+from infra.kafka.partitions import place_of, records_to
 
 log = get_logger()
 
@@ -146,10 +147,10 @@ class DeliveryLog:
 
 def _decode(record: Any) -> Delivery | None:
     """None for what cannot be read. Raises NewerLayout: without it, people would be notified again."""
-    place = f"{record.topic}-{record.partition}-{record.offset}"
     try:
-        with found_at(place):
-            return deliveries.decode(record.value or b"")
+        return deliveries.decode(record.value or b"")
+    except NewerLayout as error:
+        raise found_at(place_of(record), error) from None
     except MsgspecError as error:
-        log.warning("a message cannot be read", place=place, reason=error)
+        log.warning("a message cannot be read", place=place_of(record), reason=error)
         return None

@@ -37,6 +37,7 @@ from fleet.alerts import alert as wire
 from fleet.alerts.alert import Alert
 from fleet.alerts.pipeline_health import RecentFaults, SignOfLife
 from fleet.errors import NewerLayout
+from fleet.layout import found_at
 from fleet.notifications import actions
 from fleet.notifications.incident import RANK, Intervals
 from fleet.notifications.policy import Policy, decide
@@ -45,7 +46,7 @@ from infra import retry
 from infra.kafka import clients
 from infra.kafka.address import Address
 from infra.kafka.failures import sentence
-from infra.kafka.partitions import of_topic, required
+from infra.kafka.partitions import of_topic, place_of, required
 from infra.kafka.topics import missing
 from infra.logs import named
 from infra.operations import LOOPS
@@ -211,7 +212,6 @@ class NotifierSession:
         """Skips a record that cannot be handled, whatever the error: it would come again after a restart. An action of
         a newer version is skipped, too: that version reads all actions again. Raises NewerLayout for an alert.
         """
-        place = f"{record.topic}-{record.partition}-{record.offset}"
         try:
             if record.topic == self._config.actions:
                 self.state.apply(actions.decode(record.value or b""))
@@ -220,12 +220,14 @@ class NotifierSession:
                 if self._is_for_now(alert, source, was_left=was_left):
                     self._add(alert, source)
         except (MsgspecError, NewerLayout) as error:
+            place = place_of(record)
             if isinstance(error, NewerLayout) and record.topic != self._config.actions:
                 self._faults.add("newer", datetime.now(UTC), f"the last one is {place}")
-                raise NewerLayout(f"{place}: {error}") from None
+                raise found_at(place, error) from None
             log.warning("a message cannot be read", place=place, reason=error)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
         except Exception:
+            place = place_of(record)
             log.exception("a message cannot be handled", place=place)
             self._faults.add("unreadable", datetime.now(UTC), f"the last one is {place}")
 
